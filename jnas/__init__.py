@@ -1,0 +1,20 @@
+"""jnas ranks and searches neural architectures as pure functions over whole populations.
+
+Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jnas.types`.
+"""
+
+from jnas import benchmarks, images, metrics, networks, population, search, spaces, types, zeroshot
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "benchmarks",
+    "images",
+    "metrics",
+    "networks",
+    "population",
+    "search",
+    "spaces",
+    "types",
+    "zeroshot",
+]

@@ -1,0 +1,227 @@
+"""The nouns of jnas. No logic: read this file first, then guess the rest.
+
+An architecture is a short integer vector. A search strategy proposes vectors, an estimator judges
+them; everything else builds one or the other.
+
+Axis legend, used in every docstring of the package:
+    `B` batch of architectures, `D` choices in one architecture, `N` nodes of a graph (images of a
+    mini-batch where a network is concerned), `E` edges, `O` operations, `P` population, `S` seeds,
+    `T` steps of a search.
+
+Functions named here take one architecture unless their shape says `[B, D]`; batch them with
+`jax.vmap`. All of them are pure, and all but the three host functions of `Space` (`to_string`,
+`from_string`, `enumerate`) work under `jit`, `vmap` and `scan`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import jax
+import numpy as np
+
+Key: TypeAlias = jax.Array
+"""A typed PRNG key (`jax.random.key`), scalar. A function that takes a key consumes it."""
+
+Arch: TypeAlias = jax.Array
+"""`[D]` int32, one choice per position; position `d` is in `0 … Space.cardinalities[d] - 1`."""
+
+Params: TypeAlias = Any
+"""A pytree of weights, passed through without being looked into."""
+
+
+class Graph(NamedTuple):
+    """A padded directed acyclic graph: what one cell computes. Edges go from lower to higher nodes.
+
+    It serves spaces with operations on nodes (every edge then has the operation `0`, "identity") and spaces
+    with operations on edges (every interior node then has the operation "sum").
+
+    Attributes:
+        node_ops: `[N]` int32, index into `Space.node_operations`; 0 where `mask` is False.
+        edge_ops: `[N, N]` int32, `edge_ops[i, j]` is the operation on the edge `i → j`, an index into
+            `Space.edge_operations`; 0 where there is no edge.
+        adjacency: `[N, N]` bool, `adjacency[i, j]` is True where information flows `i → j`.
+        mask: `[N]` bool, True for nodes that exist. The input is node 0, the output node `N - 1`.
+    """
+
+    node_ops: jax.Array
+    edge_ops: jax.Array
+    adjacency: jax.Array
+    mask: jax.Array
+
+
+class Space(NamedTuple):
+    """What can be built: vectors, moves, identity, costs and strings of one search space.
+
+    Attributes:
+        name: name of the space, as `jnas.spaces.<name>` and the command line spell it.
+        cardinalities: `D` ints, the number of choices at each position.
+        node_operations: names of the operations `Graph.node_ops` counts in.
+        edge_operations: names of the operations `Graph.edge_ops` counts in.
+        sample: `key -> [D]`, a random valid architecture.
+        mutate: `(key, [D]) -> [D]`, a valid neighbour of a valid parent.
+        crossover: `(key, [D], [D]) -> [D]`, a valid child of two valid parents.
+        is_valid: `[D] -> []` bool.
+        identity: `[D] -> [2]` uint32, equal exactly for isomorphic cells.
+        code: `[D] -> [2]` uint32, what a benchmark looks its rows up by (high word first).
+        graph: `[D] -> Graph`.
+        params: `[D] -> []` int32, trainable parameters of the whole reference network.
+        flops: `[D] -> []` float, multiply-accumulate operations of the reference network's
+            convolutions and dense layer for one image (the field prints these as "FLOPs"). Counted in
+            exact integers, rounded once to the float width in use.
+        to_string: `[D] -> str`, the published text form. Host only.
+        from_string: `str -> [D]`; ValueError says what is wrong with the text. Host only.
+        enumerate: `() -> [A, D]` NumPy int32, every architecture in ascending order of the vector;
+            ValueError where the space is too large. Host only.
+    """
+
+    name: str
+    cardinalities: tuple[int, ...]
+    node_operations: tuple[str, ...]
+    edge_operations: tuple[str, ...]
+    sample: Callable[[Key], Arch]
+    mutate: Callable[[Key, Arch], Arch]
+    crossover: Callable[[Key, Arch, Arch], Arch]
+    is_valid: Callable[[Arch], jax.Array]
+    identity: Callable[[Arch], jax.Array]
+    code: Callable[[Arch], jax.Array]
+    graph: Callable[[Arch], Graph]
+    params: Callable[[Arch], jax.Array]
+    flops: Callable[[Arch], jax.Array]
+    to_string: Callable[[Arch | np.ndarray], str]
+    from_string: Callable[[str], Arch]
+    enumerate: Callable[[], np.ndarray]
+
+
+class Relu(NamedTuple):
+    """One tensor that rectified linear units read, as a network shows it to a zero-shot score.
+
+    Attributes:
+        inputs: `[N, ...]` float, the tensor before rectification.
+        num_modules: `[]` int32, how many ReLU modules of this architecture read the tensor.
+        num_live: `[]` int32, how many of them have a path to the logits.
+    """
+
+    inputs: jax.Array
+    num_modules: jax.Array
+    num_live: jax.Array
+
+
+OnRelu: TypeAlias = Callable[[Any, Relu], Any]
+"""`(state, Relu) -> state`, a fold over the rectified linear units of a network."""
+
+
+class Network(NamedTuple):
+    """A candidate image network; the architecture is an input, so one program serves a whole space.
+
+    Attributes:
+        space: the space whose architectures it takes.
+        init: `key -> params`, the weights of every operation of every architecture.
+        apply: `(params, [D], images [N, H, W, C]) -> logits [N, num_classes]`, batch normalisation
+            with the statistics of the batch.
+        fold_relus: `(params, [D], images, on_relu, state) -> (logits, state)`: `apply`, and
+            `state = on_relu(state, relu)` at each tensor that ReLUs read, in the order of computation.
+    """
+
+    space: Space
+    init: Callable[[Key], Params]
+    apply: Callable[[Params, Arch, jax.Array], jax.Array]
+    fold_relus: Callable[[Params, Arch, jax.Array, OnRelu, Any], tuple[jax.Array, Any]]
+
+
+class Estimator(Protocol):
+    """`(key, archs [B, D]) -> scores [B]` float; higher is better, `-inf` means "cannot be ranked".
+
+    A `jax.tree_util.Partial`, so its arrays (images, weights, tables) are arguments of a compiled
+    program and never constants in it. `scores[i]` depends only on `key` and `archs[i]`.
+    """
+
+    def __call__(self, key: Key, archs: jax.Array, /) -> jax.Array:
+        """Score a population."""
+
+
+class Ranker(Protocol):
+    """`(key, archs [B, D]) -> ranks [B]` int32, 0 is best: judges a set as a whole."""
+
+    def __call__(self, key: Key, archs: jax.Array, /) -> jax.Array:
+        """Rank a population."""
+
+
+class Query(NamedTuple):
+    """What a searcher wants evaluated.
+
+    Attributes:
+        ids: `[B]` int32, number of the evaluation within the search.
+        archs: `[B, D]` int32.
+        epochs: `[B]` int32, training epochs asked for; 0 means "the objective's own".
+    """
+
+    ids: jax.Array
+    archs: jax.Array
+    epochs: jax.Array
+
+
+class Outcome(NamedTuple):
+    """What an objective answers.
+
+    Attributes:
+        scores: `[B]` float, higher is better; NaN marks an evaluation that failed.
+        seconds: `[B]` float, simulated or real cost of each evaluation in seconds.
+    """
+
+    scores: jax.Array
+    seconds: jax.Array
+
+
+class Objective(Protocol):
+    """`(key, Query) -> Outcome`: what a search evaluates; made from an Estimator or a Table."""
+
+    def __call__(self, key: Key, query: Query, /) -> Outcome:
+        """Evaluate a query."""
+
+
+class Predictor(NamedTuple):
+    """An estimator that is learned from (architecture, accuracy) pairs.
+
+    Attributes:
+        fit: `(key, archs [B, D], targets [B]) -> state`.
+        predict: `(state, archs [B, D]) -> scores [B]`.
+    """
+
+    fit: Callable[[Key, jax.Array, jax.Array], Any]
+    predict: Callable[[Any, jax.Array], jax.Array]
+
+
+class Searcher(NamedTuple):
+    """A search strategy. Two asks before a tell propose different things.
+
+    Attributes:
+        init: `key -> state`.
+        ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
+        tell: `(state, Query, Outcome) -> state`.
+    """
+
+    init: Callable[[Key], Any]
+    ask: Callable[[Key, Any], tuple[Query, Any]]
+    tell: Callable[[Any, Query, Outcome], Any]
+
+
+class History(NamedTuple):
+    """Everything a search evaluated, in order, in buffers of a fixed capacity `T`.
+
+    Attributes:
+        archs: `[T, D]` int32.
+        scores: `[T]` float, NaN where an evaluation failed or the slot is unused.
+        seconds: `[T]` float, cost of each evaluation; 0 where the slot is unused.
+        epochs: `[T]` int32.
+        best: `[T]` int32, index of the best evaluation among the first `t + 1`.
+        num_evaluations: `[]` int32, slots in use.
+        exhausted: `[]` bool, True where the capacity ended the search before the budget in seconds.
+    """
+
+    archs: jax.Array
+    scores: jax.Array
+    seconds: jax.Array
+    epochs: jax.Array
+    best: jax.Array
+    num_evaluations: jax.Array
+    exhausted: jax.Array
