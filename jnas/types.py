@@ -32,7 +32,7 @@ Params: TypeAlias = Any
 class Graph(NamedTuple):
     """A padded directed acyclic graph: what one cell computes. Edges go from lower to higher nodes.
 
-    It serves spaces with operations on nodes (every edge then has the operation `0`, "identity") and spaces
+    It serves spaces with operations on nodes (every edge then has the operation "identity") and spaces
     with operations on edges (every interior node then has the operation "sum").
 
     Attributes:

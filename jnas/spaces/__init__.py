@@ -1,0 +1,32 @@
+"""What can be built: vectors, moves, identity, costs and strings. Each function returns a `types.Space`."""
+
+from jnas.spaces._common import nearest
+from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
+from jnas.spaces.nasbench101 import nasbench101
+from jnas.spaces.nasbench101 import prune as nasbench101_prune
+from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
+from jnas.spaces.nasbench201 import nasbench201
+from jnas.spaces.nats_size import nats_size
+from jnas.types import Space
+
+NAMES = ("nasbench101", "nasbench201", "nats_size")
+
+
+def by_name(name: str) -> Space:
+    """The space of that name with its default options; ValueError lists the valid names."""
+    factories = {"nasbench101": nasbench101, "nasbench201": nasbench201, "nats_size": nats_size}
+    if name not in factories:
+        raise ValueError(f"unknown space {name!r}. {nearest(name, NAMES)}")
+    return factories[name]()
+
+
+__all__ = [
+    "NAMES",
+    "by_name",
+    "nasbench101",
+    "nasbench101_from_matrix",
+    "nasbench101_prune",
+    "nasbench101_to_matrix",
+    "nasbench201",
+    "nats_size",
+]

@@ -1,0 +1,63 @@
+"""What the spaces share: mixed-radix numbers of vectors, uniform crossover, checks at the door."""
+
+import difflib
+import math
+from collections.abc import Sequence
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.types import Arch, Key
+
+
+def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
+    """`[]` bool: every choice of `arch` `[D]` is one of its position's choices."""
+    check_arch(arch, cardinalities)
+    return jnp.all((arch >= 0) & (arch < jnp.asarray(cardinalities, arch.dtype)))
+
+
+def check_arch(arch: Arch, cardinalities: Sequence[int]) -> None:
+    """Assert that `arch` is one `[D]` integer vector (static shape and type only)."""
+    chex.assert_shape(arch, (len(cardinalities),))
+    chex.assert_type(arch, int)
+
+
+def mixed_radix_code(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
+    """The mixed-radix number of a vector, first position most significant.
+
+    Args:
+        arch: `[D]` int32.
+        cardinalities: `D` ints whose product is at most 2^32.
+
+    Returns:
+        `[2]` uint32, high word (always 0) and low word.
+    """
+    check_arch(arch, cardinalities)
+    weights = [math.prod(cardinalities[d + 1 :]) for d in range(len(cardinalities))]
+    low = jnp.sum(arch.astype(jnp.uint32) * jnp.asarray(weights, jnp.uint32), dtype=jnp.uint32)
+    return jnp.stack([jnp.zeros_like(low), low])
+
+
+def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
+    """`[A, D]` int32: every vector, ascending, so that row `i` has the mixed-radix number `i`."""
+    grid = np.indices(cardinalities, dtype=np.int32)
+    return np.ascontiguousarray(grid.reshape(len(cardinalities), -1).T)
+
+
+def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
+    """Each position from parent `a` or `b` `[D]`, with equal probability."""
+    return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """The tail of an error message: the nearest valid name, and all of them."""
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Valid names: {', '.join(names)}."
+
+
+def as_vector(values: Sequence[int]) -> Arch:
+    """A `[D]` int32 architecture from Python ints."""
+    return jnp.asarray(values, jnp.int32)

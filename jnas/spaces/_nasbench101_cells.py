@@ -1,0 +1,211 @@
+"""NAS-Bench-101 cells as bit sets: pruning, validity, isomorphism, and the list of all of them.
+
+Edges are a `[]` uint32 mask: edge `x → y` (`x < y`) is bit `x + y(y-1)/2`, so that the bits of the edges into
+`y` are contiguous. Vertices are bits of a uint32 too: 0 is the input, 6 the output.
+"""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+NUM_VERTICES, NUM_EDGE_BITS, MAX_EDGES, NUM_INTERIOR = 7, 21, 9, 5
+OUTPUT = NUM_VERTICES - 1
+EDGES = tuple((x, y) for y in range(1, NUM_VERTICES) for x in range(y))  # in bit order
+CARDINALITIES = (2,) * NUM_EDGE_BITS + (3,) * NUM_INTERIOR
+
+_U = jnp.uint32
+
+
+def pack(arch: jax.Array) -> jax.Array:
+    """`[26]` → the edge mask, `[]` uint32."""
+    bits = arch[:NUM_EDGE_BITS].astype(_U)
+    return jnp.sum(bits << jnp.arange(NUM_EDGE_BITS, dtype=_U), dtype=_U)
+
+
+def unpack(mask: jax.Array) -> jax.Array:
+    """Edge mask → `[21]` int32 edge bits."""
+    return ((mask >> jnp.arange(NUM_EDGE_BITS, dtype=_U)) & 1).astype(jnp.int32)
+
+
+def sources_of(mask: jax.Array, y: int) -> jax.Array:
+    """The vertices with an edge into `y`, as a bit set."""
+    return (mask >> (y * (y - 1) // 2)) & ((1 << y) - 1)
+
+
+def kept_vertices(mask: jax.Array) -> jax.Array:
+    """Vertices on a path from input to output, as a bit set; lacks the output if there is no path."""
+    reached, useful = jnp.ones_like(mask), jnp.full_like(mask, 1 << OUTPUT)
+    for y in range(1, NUM_VERTICES):
+        reached |= (sources_of(mask, y) & reached != 0).astype(_U) << y
+    for y in range(OUTPUT, 0, -1):
+        useful |= jnp.where((useful >> y) & 1 == 1, sources_of(mask, y), 0)
+    return reached & useful
+
+
+def pruned(mask: jax.Array) -> jax.Array:
+    """The mask without the edges that touch a vertex off every input → output path."""
+    kept = kept_vertices(mask)
+    result = jnp.zeros_like(mask)
+    for y in range(1, NUM_VERTICES):
+        row = jnp.where((kept >> y) & 1 == 1, sources_of(mask, y) & kept, 0)
+        result |= row << (y * (y - 1) // 2)
+    return result
+
+
+def is_valid_mask(mask: jax.Array) -> jax.Array:
+    """`[]` bool: input and output are connected and at most 9 edges are left after pruning."""
+    edges = pruned(mask)
+    return (edges != 0) & (jax.lax.population_count(edges) <= MAX_EDGES)
+
+
+def compacted(arch: jax.Array) -> jax.Array:
+    """Prune and renumber: kept interior vertices first, padding after them, operation 0 on padding.
+
+    This is the vector that the published (pruned) matrix stands for. `[26]` → `[26]`.
+    """
+    edges = unpack(pruned(pack(arch)))
+    kept = (kept_vertices(pack(arch)) >> jnp.arange(NUM_VERTICES, dtype=_U)) & 1 == 1
+    matrix = jnp.zeros((NUM_VERTICES, NUM_VERTICES), jnp.int32).at[tuple(np.array(EDGES).T)].set(edges)
+    order = jnp.concatenate([jnp.zeros(1, jnp.int32), 1 + jnp.argsort(~kept[1:-1]), jnp.full(1, OUTPUT)])
+    matrix = matrix[order][:, order]
+    ops = jnp.where(kept[1:-1], arch[NUM_EDGE_BITS:], 0)[order[1:-1] - 1]
+    return jnp.concatenate([matrix[tuple(np.array(EDGES).T)], ops.astype(jnp.int32)])
+
+
+def _mix(h: jax.Array, salt: int) -> jax.Array:
+    """A bijective scrambling of 32 bits (two rounds of multiply and xor-shift)."""
+    h = (h ^ (h >> 16) ^ np.uint32(salt)) * np.uint32(0x7FEB352D)
+    h = (h ^ (h >> 15)) * np.uint32(0x846CA68B)
+    return h ^ (h >> 16)
+
+
+def identity(arch: jax.Array) -> jax.Array:
+    """`[26]` → `[2]` uint32, equal exactly for isomorphic cells (after pruning).
+
+    Each vertex starts from its operation and takes in the sums over its sources and over its targets,
+    once for every step of the longest path; the multiset of the results is the identity. That this
+    separates all 423,624 cells is checked by enumeration.
+    """
+    mask = pruned(pack(arch))
+    kept = kept_vertices(mask)
+    ops = [np.int32(3), *(arch[NUM_EDGE_BITS + i] for i in range(NUM_INTERIOR)), np.int32(4)]
+    labels = jnp.stack([jnp.asarray(op, jnp.int32) for op in ops]).astype(_U)
+    present = (kept >> jnp.arange(NUM_VERTICES, dtype=_U)) & 1
+    edges = [(x, y, (mask >> bit) & 1) for bit, (x, y) in enumerate(EDGES)]
+    return jnp.stack([_lane(labels, present, edges, salt) for salt in (0x2C1B3C6D, 0x297A2D39)])
+
+
+def _lane(
+    labels: jax.Array, present: jax.Array, edges: list[tuple[int, int, jax.Array]], salt: int
+) -> jax.Array:
+    """One 32-bit word of `identity`: labels `[7]`, presence `[7]`, (x, y, bit) edges."""
+
+    def step(_: int, h: jax.Array) -> jax.Array:
+        sources = [jnp.zeros((), _U) for _ in range(NUM_VERTICES)]
+        targets = list(sources)
+        for x, y, edge in edges:
+            sources[y] += edge * h[x]
+            targets[x] += edge * h[y]
+        own = h * np.uint32(0x9E3779B1)
+        return _mix(own + jnp.stack(sources) + np.uint32(5) * jnp.stack(targets), salt)
+
+    h = jax.lax.fori_loop(0, NUM_VERTICES - 1, step, _mix(labels + 1, salt))
+    return _mix(jnp.sum(present * _mix(h, salt), dtype=_U), salt)
+
+
+# ------------------------------------------------------------------------------------------------------
+# Enumeration, on the host.
+
+
+def _topologies(num_interior: int) -> tuple[np.ndarray, np.ndarray]:
+    """All canonical pruned masks of `num_interior` interior vertices, and which permutations fix them.
+
+    The canonical mask is the smallest among the relabellings that keep edges going up. Vertices are
+    numbered 0 … num_interior + 1 here (the output last), in the same bit order.
+
+    Returns:
+        masks `[M]` int64 and automorphisms `[M, num_interior!]` bool.
+    """
+    num_vertices = num_interior + 2
+    edges = [(x, y) for y in range(1, num_vertices) for x in range(y)]
+    masks = np.arange(1 << len(edges), dtype=np.int32)
+    masks = masks[np.bitwise_count(masks) <= MAX_EDGES]
+    for v in range(num_vertices):
+        into = sum(1 << i for i, (_, y) in enumerate(edges) if y == v)
+        out = sum(1 << i for i, (x, _) in enumerate(edges) if x == v)
+        masks = masks[((masks & into) != 0) | (v == 0)]
+        masks = masks[((masks & out) != 0) | (v == num_vertices - 1)]
+    for permutation in _permutations(num_interior):
+        image = _permuted(masks, edges, permutation)
+        masks = masks[(image < 0) | (masks <= image)]
+    automorphisms = [_permuted(masks, edges, p) == masks for p in _permutations(num_interior)]
+    return masks, np.stack(automorphisms, axis=1)
+
+
+def _permutations(num_interior: int) -> list[tuple[int, ...]]:
+    """Relabellings of all vertices that fix input and output."""
+    interior = itertools.permutations(range(1, num_interior + 1))
+    return [(0, *p, num_interior + 1) for p in interior]
+
+
+def _permuted(masks: np.ndarray, edges: list[tuple[int, int]], permutation: tuple[int, ...]) -> np.ndarray:
+    """`[M]` relabelled masks; negative where an edge would go down."""
+    image = np.zeros_like(masks)
+    for bit, (x, y) in enumerate(edges):
+        px, py = permutation[x], permutation[y]
+        target = 1 << (px + py * (py - 1) // 2) if px < py else np.iinfo(np.int32).min
+        image |= np.where(masks >> bit & 1, np.int32(target), np.int32(0))
+    return image
+
+
+def _colourings(automorphisms: np.ndarray, num_interior: int) -> np.ndarray:
+    """`[M, 3^num_interior]` bool: colourings that are the smallest of their orbit under automorphisms."""
+    colours = np.array(list(itertools.product(range(3), repeat=num_interior)), np.int64)
+    weights = 3 ** np.arange(num_interior - 1, -1, -1, dtype=np.int64)
+    keep = np.ones((len(automorphisms), len(colours)), bool)
+    for i, permutation in enumerate(_permutations(num_interior)):
+        rows = np.flatnonzero(automorphisms[:, i])
+        image = colours[:, np.array(permutation[1:-1], np.int64) - 1] @ weights
+        keep[rows] &= np.arange(len(colours)) <= image
+    return keep
+
+
+@functools.cache
+def enumerate_codes() -> np.ndarray:
+    """`[423624]` uint32, one packed cell (`edge mask | operations << 21`) for each isomorphism class.
+
+    Ascending order of the vectors. Canonical topologies come first, then the colourings of each by
+    operations up to its automorphisms, so that no cell is ever generated twice.
+    """
+    codes = []
+    for k in range(NUM_INTERIOR + 1):
+        masks, automorphisms = _topologies(k)
+        rows, colours = np.nonzero(_colourings(automorphisms, k))
+        full = _moved_output(masks, k)[rows].astype(np.uint32)
+        ops = (colours * 3 ** (NUM_INTERIOR - k)).astype(np.uint32)  # padding has operation 0
+        codes.append(full | ops << NUM_EDGE_BITS)
+    merged = np.concatenate(codes)
+    reversed_bits = sum((merged >> i & 1) << (NUM_EDGE_BITS - 1 - i) for i in range(NUM_EDGE_BITS))
+    return merged[np.argsort(reversed_bits.astype(np.int64) * 3**NUM_INTERIOR + (merged >> NUM_EDGE_BITS))]
+
+
+def _moved_output(masks: np.ndarray, num_interior: int) -> np.ndarray:
+    """Renumber the output from `num_interior + 1` to 6, leaving the vertices between as padding."""
+    last = num_interior + 1
+    start = last * (last - 1) // 2
+    rest = masks & ((1 << start) - 1)
+    return rest | (masks >> start) << (OUTPUT * (OUTPUT - 1) // 2)
+
+
+def codes_to_vectors(codes: np.ndarray) -> np.ndarray:
+    """Packed cells `[A]` uint32 → `[A, 26]` int32."""
+    vectors = np.empty((len(codes), NUM_EDGE_BITS + NUM_INTERIOR), np.int32)
+    for i in range(NUM_EDGE_BITS):
+        vectors[:, i] = codes >> i & 1
+    ops = codes >> NUM_EDGE_BITS
+    for i in range(NUM_INTERIOR):
+        vectors[:, NUM_EDGE_BITS + i] = ops // 3 ** (NUM_INTERIOR - 1 - i) % 3
+    return vectors

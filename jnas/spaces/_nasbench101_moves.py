@@ -1,0 +1,125 @@
+"""Random moves on NAS-Bench-101 cells by rejection, with few random words.
+
+Validity depends on the edges alone, an attempt works on a 21-bit mask, and one 32-bit word is decoded into
+several biased bits (arithmetic decoding), so that a million lanes can afford to wait for the slowest one.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnas.spaces import _nasbench101_cells as cells
+from jnas.types import Arch, Key
+
+_E = cells.NUM_EDGE_BITS
+
+
+def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """The first valid edge mask among `propose(random words [4] uint32) -> masks [4]`, drawn until there is one."""
+
+    def attempt(key: Key) -> tuple[Key, jax.Array, jax.Array]:
+        key, sub = jax.random.split(key)
+        masks = propose(jax.random.bits(sub, (4,), jnp.uint32))
+        valid = cells.is_valid_mask(masks)
+        return key, masks[jnp.argmax(valid)], jnp.any(valid)
+
+    return jax.lax.while_loop(lambda c: ~c[2], lambda c: attempt(c[0]), attempt(key))[1]
+
+
+def sample_official(key: Key) -> Arch:
+    """Edges Bernoulli(½) until the cell is valid, operations uniform (validity does not ask for them)."""
+    edge_key, op_key = jax.random.split(key)
+
+    mask = _first_valid(edge_key, lambda words: words >> (32 - _E))
+    ops = jax.random.randint(op_key, (cells.NUM_INTERIOR,), 0, 3, jnp.int32)
+    return jnp.concatenate([cells.unpack(mask), ops])
+
+
+def sample_uniform(key: Key) -> Arch:
+    """Uniform over the 423,624 cells, as their canonical representatives."""
+    codes = jnp.asarray(cells.enumerate_codes())
+    code = codes[jax.random.randint(key, (), 0, len(codes))]
+    ops = (code >> _E).astype(jnp.int32) // jnp.asarray([81, 27, 9, 3, 1], jnp.int32) % 3
+    return jnp.concatenate([cells.unpack(code), ops])
+
+
+def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent: bool) -> Arch:
+    """Flip each of 21 edges with probability rate/7, change each of 5 operations with probability rate/5.
+
+    Drawn again until the cell is valid and, unless `allow_parent`, the vector differs from the parent's.
+    Acts on the vector as it is, parts that pruning would remove included.
+    """
+    parent_mask, parent_ops = cells.pack(arch), list(arch[_E:])
+    edge_rate, op_rate = mutation_rate / cells.NUM_VERTICES, mutation_rate / cells.NUM_INTERIOR
+
+    def attempt(key: Key) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
+        key, sub = jax.random.split(key)
+        words = jax.random.bits(sub, (4,), jnp.uint32)
+        flips = [flip for word in words[:3] for flip in _biased_bits(word, edge_rate, 7)]
+        mask = parent_mask ^ sum((flip.astype(jnp.uint32) << i for i, flip in enumerate(flips)), jnp.uint32(0))
+        ops = jnp.stack([(op + s) % 3 for op, s in zip(parent_ops, _shifts(words[3], op_rate), strict=True)])
+        changed = (mask != parent_mask) | jnp.any(ops != arch[_E:])
+        return key, mask, ops, cells.is_valid_mask(mask) & (changed | allow_parent)
+
+    _, mask, ops, _ = jax.lax.while_loop(lambda c: ~c[3], lambda c: attempt(c[0]), attempt(key))
+    return jnp.concatenate([cells.unpack(mask), ops])
+
+
+def _unit(word: jax.Array) -> jax.Array:
+    """A random word as a float32 in [0, 1)."""
+    return (word >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+
+
+def _biased_bits(word: jax.Array, probability: float, num: int) -> list[jax.Array]:
+    """`num` independent bool scalars, each True with `probability`, from one word.
+
+    The word is a number in [0, 1). Each bit asks on which side of `probability` it falls and stretches
+    that side back to [0, 1); seven bits of probability 1/7 use 4 of its 24 bits on average.
+    """
+    p = min(max(probability, 0.0), 1.0)
+    u, bits = _unit(word), []
+    for _ in range(num):
+        bit = u < p
+        bits.append(bit)
+        u = jnp.where(bit, u * (1 / max(p, 1e-9)), (u - p) * (1 / max(1 - p, 1e-9)))
+    return bits
+
+
+def _shifts(word: jax.Array, probability: float) -> list[jax.Array]:
+    """5 int32 scalars: 0 with probability 1 - `probability`, else 1 or 2 alike, from one word."""
+    p = min(max(probability, 0.0), 1.0)
+    u, shifts = _unit(word), []
+    for _ in range(cells.NUM_INTERIOR):
+        shift = (u < p).astype(jnp.int32) + (u < p / 2).astype(jnp.int32)
+        shifts.append(shift)
+        low = jnp.where(shift == 2, u, u - p / 2) * (2 / max(p, 1e-9))
+        u = jnp.where(shift > 0, low, (u - p) * (1 / max(1 - p, 1e-9)))
+    return shifts
+
+
+def mutate_edge(key: Key, arch: Arch) -> Arch:
+    """Prune the parent, then flip one edge, uniform over the flips that leave a valid cell.
+
+    Flips stay among the parent's own vertices, as in the NASWOT experiments; the cell of two vertices has no
+    such flip, and gets one that leads to a new vertex.
+    """
+    parent = cells.compacted(arch)
+    mask = cells.pack(parent)
+    children = mask ^ (jnp.uint32(1) << jnp.arange(_E, dtype=jnp.uint32))
+    valid = cells.is_valid_mask(children)
+    kept = cells.kept_vertices(mask)
+    own = jnp.stack([(kept >> x) & (kept >> y) & 1 == 1 for x, y in cells.EDGES])
+    choices = jnp.where(jnp.any(valid & own), valid & own, valid)
+    flip = jax.random.categorical(key, jnp.where(choices, 0.0, -jnp.inf))
+    return jnp.concatenate([cells.unpack(children[flip]), parent[_E:]])
+
+
+def crossover(key: Key, a: Arch, b: Arch) -> Arch:
+    """Each position from either parent, drawn again until the cell is valid."""
+    mask_a, mask_b = cells.pack(a), cells.pack(b)
+    edge_key, op_key = jax.random.split(key)
+
+    mask = _first_valid(edge_key, lambda words: (mask_a & words) | (mask_b & ~words))
+    from_a = jax.random.bernoulli(op_key, shape=(cells.NUM_INTERIOR,))
+    return jnp.concatenate([cells.unpack(mask), jnp.where(from_a, a[_E:], b[_E:])])

@@ -1,0 +1,180 @@
+"""NAS-Bench-201, also NATS-Bench topology: 6 edges, 5 operations, 15,625 cells.
+
+Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020,
+https://arxiv.org/abs/2001.00326.
+
+A cell has 4 nodes; each pair `i < j` is joined by one operation and a node is the sum of what comes in.
+An architecture is `[6]` int32, the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the order of the
+official string), each an index into `OPERATIONS`.
+"""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.spaces import _common
+from jnas.types import Arch, Graph, Key, Space
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+NONE, SKIP, CONV1X1, CONV3X3, POOL = range(5)
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
+
+# (channels, cells, pixels of the feature map) of the three stages of the reference network.
+_STAGES = ((16, 5, 32 * 32), (32, 5, 16 * 16), (64, 5, 8 * 8))
+
+
+def is_valid(arch: Arch) -> jax.Array:
+    """`[]` bool: every operation exists. Disconnected cells are valid architectures of this space."""
+    return _common.in_range(arch, CARDINALITIES)
+
+
+def sample(key: Key) -> Arch:
+    """`[6]`, uniform over the 15,625 vectors."""
+    return jax.random.randint(key, (len(EDGES),), 0, len(OPERATIONS), jnp.int32)
+
+
+def mutate(key: Key, arch: Arch) -> Arch:
+    """The published move: a uniform node, a uniform incoming edge of it, a different operation.
+
+    Edges are therefore not uniform: 0→1 changes with probability 1/3, those of node 3 with 1/9 each.
+    The child always differs from the parent.
+    """
+    _common.check_arch(arch, CARDINALITIES)
+    node_key, edge_key, op_key = jax.random.split(key, 3)
+    node = jax.random.randint(node_key, (), 1, 4)
+    edge = node * (node - 1) // 2 + jax.random.randint(edge_key, (), 0, node)
+    shift = jax.random.randint(op_key, (), 1, len(OPERATIONS), jnp.int32)
+    return arch.at[edge].set((arch[edge] + shift) % len(OPERATIONS))
+
+
+def code(arch: Arch) -> jax.Array:
+    """`[2]` uint32, the mixed-radix number of the vector, 0 to 15,624, in the low word."""
+    return _common.mixed_radix_code(arch, CARDINALITIES)
+
+
+def graph(arch: Arch) -> Graph:
+    """The cell with operations on edges: 4 nodes, an edge where the operation is not "none"."""
+    _common.check_arch(arch, CARDINALITIES)
+    sources, targets = np.array(EDGES).T
+    edge_ops = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
+    return Graph(jnp.asarray([0, 1, 1, 2], jnp.int32), edge_ops, edge_ops != NONE, jnp.ones(4, bool))
+
+
+def params(arch: Arch) -> jax.Array:
+    """`[]` int32, trainable parameters with 16 channels, 5 cells a stage and 10 classes."""
+    conv1x1, conv3x3 = _num_convolutions(arch)
+    total = jnp.asarray(73_306, jnp.int32)  # stem, two residual blocks, last batch norm, classifier
+    for channels, cells, _ in _STAGES:
+        norm = 2 * channels
+        total += cells * (conv1x1 * (channels**2 + norm) + conv3x3 * (9 * channels**2 + norm))
+    return total
+
+
+def flops(arch: Arch) -> jax.Array:
+    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples of 64)."""
+    conv1x1, conv3x3 = _num_convolutions(arch)
+    total = jnp.asarray(7_783_040, jnp.int32)
+    for channels, cells, pixels in _STAGES:
+        total += cells * pixels * channels**2 * (conv1x1 + 9 * conv3x3)
+    return total.astype(jnp.result_type(float))
+
+
+def _num_convolutions(arch: Arch) -> tuple[jax.Array, jax.Array]:
+    _common.check_arch(arch, CARDINALITIES)
+    return jnp.sum(arch == CONV1X1, dtype=jnp.int32), jnp.sum(arch == CONV3X3, dtype=jnp.int32)
+
+
+def to_string(arch: Arch | np.ndarray) -> str:
+    """The official form `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; ValueError for an invalid vector."""
+    ops = np.asarray(arch)
+    if ops.shape != (6,) or np.any((ops < 0) | (ops >= len(OPERATIONS))):
+        raise ValueError(f"not a NAS-Bench-201 architecture: {ops.tolist()}; 6 integers from 0 to 4 are needed")
+    words = [f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(ops, EDGES, strict=True)]
+    return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
+
+
+def from_string(text: str) -> Arch:
+    """`[6]` int32 from the official form; ValueError names the part that is wrong."""
+    words = re.findall(r"([^|+~]+)~(\d+)", text)
+    for op, _ in words:
+        if op not in OPERATIONS:
+            raise ValueError(f"unknown operation {op!r} in {text!r}. {_common.nearest(op, OPERATIONS)}")
+    arch = [OPERATIONS.index(op) for op, _ in words]
+    if len(arch) != len(EDGES) or to_string(np.asarray(arch)) != text.strip():
+        form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
+        raise ValueError(f"not a NAS-Bench-201 architecture: {text!r}; the form is {form}")
+    return _common.as_vector(arch)
+
+
+def enumerate_cells() -> np.ndarray:
+    """`[15625, 6]` int32, ascending; row `i` has `code` `i`."""
+    return _common.all_vectors(CARDINALITIES)
+
+
+def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
+    """The published description of what a cell computes, with skips written through and summands sorted."""
+    nodes = ["0"]
+    for target in (1, 2, 3):
+        summands = []
+        for op, (source, end) in zip(arch, EDGES, strict=True):
+            if end != target:
+                continue
+            if consider_zero and (op == NONE or nodes[source] == "#"):
+                summands.append("#")
+            elif op == SKIP:
+                summands.append(nodes[source])
+            else:
+                summands.append(f"({nodes[source]})@{OPERATIONS[op]}")
+        nodes.append("+".join(sorted(summands)))
+    return nodes[-1]
+
+
+@functools.cache
+def _class_codes(consider_zero: bool) -> np.ndarray:
+    """`[15625]` uint32: the smallest code among the cells with the same canonical text."""
+    first: dict[str, int] = {}
+    texts = (_canonical_text(arch, consider_zero) for arch in enumerate_cells())
+    return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], np.uint32)
+
+
+def _identity(arch: Arch, consider_zero: bool) -> jax.Array:
+    low = jnp.asarray(_class_codes(consider_zero))[code(arch)[1]]
+    return jnp.stack([jnp.zeros_like(low), low])
+
+
+@functools.cache
+def nasbench201(*, consider_zero: bool = True) -> Space:
+    """The NAS-Bench-201 space.
+
+    Args:
+        consider_zero: which published equivalence `identity` means. True: "none" edges, and edges that
+            leave a node which is itself only "none", carry nothing (6,466 classes). False: only skips are
+            transparent and "none" is an ordinary operation (12,751 classes). Both follow the published
+            text form, which does not flatten sums of sums; some cells that compute the same function
+            therefore stay apart.
+
+    Returns:
+        A `Space` with `D = 6`. `mutate` always differs from its parent.
+    """
+    return Space(
+        name="nasbench201",
+        cardinalities=CARDINALITIES,
+        node_operations=("input", "sum", "output"),
+        edge_operations=OPERATIONS,
+        sample=sample,
+        mutate=mutate,
+        crossover=_common.uniform_crossover,
+        is_valid=is_valid,
+        identity=functools.partial(_identity, consider_zero=consider_zero),
+        code=code,
+        graph=graph,
+        params=params,
+        flops=flops,
+        to_string=to_string,
+        from_string=from_string,
+        enumerate=enumerate_cells,
+    )
