@@ -48,6 +48,8 @@ def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
 
 def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     """Each position from parent `a` or `b` `[D]`, with equal probability."""
+    chex.assert_rank([a, b], 1)
+    chex.assert_equal_shape([a, b])
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
 
 

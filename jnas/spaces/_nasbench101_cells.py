@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.spaces import _common
+
 NUM_VERTICES, NUM_EDGE_BITS, MAX_EDGES, NUM_INTERIOR = 7, 21, 9, 5
 OUTPUT = NUM_VERTICES - 1
 EDGES = tuple((x, y) for y in range(1, NUM_VERTICES) for x in range(y))  # in bit order
@@ -21,6 +23,7 @@ _U = jnp.uint32
 
 def pack(arch: jax.Array) -> jax.Array:
     """`[26]` → the edge mask, `[]` uint32."""
+    _common.check_arch(arch, CARDINALITIES)
     bits = arch[:NUM_EDGE_BITS].astype(_U)
     return jnp.sum(bits << jnp.arange(NUM_EDGE_BITS, dtype=_U), dtype=_U)
 
@@ -188,8 +191,10 @@ def enumerate_codes() -> np.ndarray:
         ops = (colours * 3 ** (NUM_INTERIOR - k)).astype(np.uint32)  # padding has operation 0
         codes.append(full | ops << NUM_EDGE_BITS)
     merged = np.concatenate(codes)
-    reversed_bits = sum((merged >> i & 1) << (NUM_EDGE_BITS - 1 - i) for i in range(NUM_EDGE_BITS))
-    return merged[np.argsort(reversed_bits.astype(np.int64) * 3**NUM_INTERIOR + (merged >> NUM_EDGE_BITS))]
+    order = np.zeros(len(merged), np.int64)
+    for i in range(NUM_EDGE_BITS):
+        order = order << 1 | (merged >> i & 1)
+    return merged[np.argsort(order * 3**NUM_INTERIOR + (merged >> NUM_EDGE_BITS))]
 
 
 def _moved_output(masks: np.ndarray, num_interior: int) -> np.ndarray:

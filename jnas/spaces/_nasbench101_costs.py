@@ -1,7 +1,7 @@
 """Exact parameter and multiply-accumulate counts of the NAS-Bench-101 reference network.
 
-Stem of 128 channels, three stacks of three cells on 32x32, 16x16 and 8x8 pixels; the first cell of the second and
-third stack doubles the width. Ying et al., ICML 2019, section 2 and appendix.
+Stem of 128 channels, three stacks of three cells on 32x32, 16x16 and 8x8 pixels; the first cell of the second
+and third stack doubles the width. Ying et al., ICML 2019, section 2 and appendix.
 """
 
 import jax
@@ -35,12 +35,12 @@ def vertex_channels(mask: jax.Array, c_in: int, c_out: int) -> list[jax.Array]:
     share, remainder = c_out // jnp.maximum(degree, 1), c_out % jnp.maximum(degree, 1)
     widths = [jnp.int32(c_in), *[jnp.int32(0)] * cells.NUM_INTERIOR, jnp.int32(c_out)]
     for v in range(cells.NUM_INTERIOR, 0, -1):
-        earlier = sum(to_output[1:v], jnp.int32(0))
+        extra = (sum(to_output[1:v], jnp.int32(0)) < remainder).astype(jnp.int32)
         widest = jnp.int32(0)
         for y in range(v + 1, cells.OUTPUT):
             edge = (cells.sources_of(mask, y) >> v) & 1
             widest = jnp.maximum(widest, edge.astype(jnp.int32) * widths[y])
-        widths[v] = jnp.where(to_output[v] == 1, share + (earlier < remainder), widest)
+        widths[v] = jnp.where(to_output[v] == 1, share + extra, widest)
     return widths
 
 
@@ -63,7 +63,7 @@ def _cell(mask: jax.Array, ops: jax.Array, c_in: int, c_out: int) -> tuple[jax.A
 def params(arch: Arch) -> jax.Array:
     """`[]` int32, trainable parameters: convolutions, batch norms (γ, β), dense layer with bias."""
     mask, ops = cells.pruned(cells.pack(arch)), arch[cells.NUM_EDGE_BITS :]
-    total = jnp.int32(27 * STEM_CHANNELS + 2 * STEM_CHANNELS + 512 * NUM_CLASSES + NUM_CLASSES)
+    total: jax.Array = jnp.int32(27 * STEM_CHANNELS + 2 * STEM_CHANNELS + 512 * NUM_CLASSES + NUM_CLASSES)
     for c_in, c_out, repeats, _ in STACKS:
         weights, norms = _cell(mask, ops, c_in, c_out)
         total += repeats * (weights + norms)
@@ -77,7 +77,7 @@ def flops(arch: Arch) -> jax.Array:
     rounding to the float width in use.
     """
     mask, ops = cells.pruned(cells.pack(arch)), arch[cells.NUM_EDGE_BITS :]
-    units = jnp.int32(27 * STEM_CHANNELS * 16 + 512 * NUM_CLASSES // 64)
+    units: jax.Array = jnp.int32(27 * STEM_CHANNELS * 16 + 512 * NUM_CLASSES // 64)
     for c_in, c_out, repeats, pixels in STACKS:
         units += repeats * pixels * _cell(mask, ops, c_in, c_out)[0]
     return units.astype(jnp.result_type(float)) * 64

@@ -16,7 +16,7 @@ _E = cells.NUM_EDGE_BITS
 
 
 def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """The first valid edge mask among `propose(random words [4] uint32) -> masks [4]`, drawn until there is one."""
+    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is one."""
 
     def attempt(key: Key) -> tuple[Key, jax.Array, jax.Array]:
         key, sub = jax.random.split(key)
@@ -24,7 +24,8 @@ def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array]) -> jax.Arr
         valid = cells.is_valid_mask(masks)
         return key, masks[jnp.argmax(valid)], jnp.any(valid)
 
-    return jax.lax.while_loop(lambda c: ~c[2], lambda c: attempt(c[0]), attempt(key))[1]
+    _, mask, _ = jax.lax.while_loop(lambda c: ~c[2], lambda c: attempt(c[0]), attempt(key))
+    return jnp.asarray(mask)
 
 
 def sample_official(key: Key) -> Arch:
@@ -57,7 +58,8 @@ def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent:
         key, sub = jax.random.split(key)
         words = jax.random.bits(sub, (4,), jnp.uint32)
         flips = [flip for word in words[:3] for flip in _biased_bits(word, edge_rate, 7)]
-        mask = parent_mask ^ sum((flip.astype(jnp.uint32) << i for i, flip in enumerate(flips)), jnp.uint32(0))
+        flipped = (flip.astype(jnp.uint32) << i for i, flip in enumerate(flips))
+        mask = parent_mask ^ sum(flipped, jnp.uint32(0))
         ops = jnp.stack([(op + s) % 3 for op, s in zip(parent_ops, _shifts(words[3], op_rate), strict=True)])
         changed = (mask != parent_mask) | jnp.any(ops != arch[_E:])
         return key, mask, ops, cells.is_valid_mask(mask) & (changed | allow_parent)
@@ -68,7 +70,7 @@ def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent:
 
 def _unit(word: jax.Array) -> jax.Array:
     """A random word as a float32 in [0, 1)."""
-    return (word >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+    return (word >> 8).astype(jnp.float32) * 2.0**-24
 
 
 def _biased_bits(word: jax.Array, probability: float, num: int) -> list[jax.Array]:
@@ -107,7 +109,7 @@ def mutate_edge(key: Key, arch: Arch) -> Arch:
     parent = cells.compacted(arch)
     mask = cells.pack(parent)
     children = mask ^ (jnp.uint32(1) << jnp.arange(_E, dtype=jnp.uint32))
-    valid = cells.is_valid_mask(children)
+    valid = cells.is_valid_mask(children) & (children != cells.pack(arch))  # never the parent as it was given
     kept = cells.kept_vertices(mask)
     own = jnp.stack([(kept >> x) & (kept >> y) & 1 == 1 for x, y in cells.EDGES])
     choices = jnp.where(jnp.any(valid & own), valid & own, valid)

@@ -5,12 +5,12 @@ https://arxiv.org/abs/1902.09635.
 
 An architecture is `[26]` int32. Positions 0 to 20 are edge bits: `x → y` (`x < y`) is position
 `x + y(y-1)/2`; vertex 0 is the input and 6 the output. Positions 21 to 25 are the operations of vertices 1 to
-5, each an index into `OPERATIONS`. Vertices off every input → output path count for nothing ("pruning"); a cell is
-valid if a path exists and at most 9 edges are left after pruning.
+5, each an index into `OPERATIONS`. Vertices off every input → output path count for nothing ("pruning"); a
+cell is valid if a path exists and at most 9 edges are left after pruning.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -21,7 +21,7 @@ from jnas.spaces import _common
 from jnas.spaces import _nasbench101_cells as cells
 from jnas.spaces import _nasbench101_costs as costs
 from jnas.spaces import _nasbench101_moves as moves
-from jnas.types import Arch, Graph, Space
+from jnas.types import Arch, Graph, Key, Space
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 _SHORT = ("conv3x3", "conv1x1", "maxpool3x3")
@@ -60,7 +60,7 @@ def to_matrix(arch: Arch | np.ndarray) -> tuple[np.ndarray, list[str]]:
     Returns:
         `[V, V]` upper-triangular 0/1 int32 matrix and `V` names, "input" first and "output" last.
     """
-    vector = np.asarray(prune(_checked(arch)))
+    vector = np.asarray(prune(jnp.asarray(_checked(arch))))
     matrix = np.zeros((7, 7), np.int32)
     matrix[tuple(np.array(cells.EDGES).T)] = vector[:_E]
     keep = [0, *(v for v in range(1, 6) if matrix[v].any()), 6]
@@ -80,7 +80,7 @@ def from_matrix(matrix: np.ndarray | Sequence[Sequence[int]], operations: Sequen
     """
     edges, num = np.asarray(matrix), len(operations)
     if edges.shape != (num, num) or not 2 <= num <= 7:
-        raise ValueError(f"a [V, V] matrix with V names, V from 2 to 7, is needed; got {edges.shape} and {num} names")
+        raise ValueError(f"need a [V, V] matrix and V names, 2 <= V <= 7; got {edges.shape} and {num} names")
     if np.any(np.tril(edges)) or not np.isin(edges, (0, 1)).all():
         raise ValueError("the adjacency matrix must be upper triangular with entries 0 and 1")
     if operations[0] != "input" or operations[-1] != "output":
@@ -111,7 +111,7 @@ def from_string(text: str) -> Arch:
     """`[26]` int32 from the text form of `to_string`; ValueError names the part that is wrong."""
     rows = [part.partition(":") for part in text.strip().split("|")]
     if rows[-1][0] != "output" or len(rows) > 6:
-        raise ValueError(f"not a NAS-Bench-101 cell: {text!r}; up to 5 vertices and last 'output:…' are needed")
+        raise ValueError(f"not a NAS-Bench-101 cell: {text!r}; needs up to 5 vertices, then 'output:…'")
     vector = [0] * 26
     for v, (name, _, row) in enumerate(rows, start=1):
         y = 6 if v == len(rows) else v
@@ -128,13 +128,13 @@ def _operation(name: str) -> int:
     for names in (OPERATIONS, _SHORT):
         if name in names:
             return names.index(name)
-    raise ValueError(f"unknown operation {name!r}. {_common.nearest(name, OPERATIONS)}")
+    raise ValueError(f"unknown operation {name!r}. {_common.nearest(name, (*_SHORT, *OPERATIONS[:2]))}")
 
 
 def _checked(arch: Arch | np.ndarray) -> np.ndarray:
     vector = np.asarray(arch)
     if vector.shape != (26,) or np.any((vector < 0) | (vector >= cells.CARDINALITIES)):
-        raise ValueError(f"not a NAS-Bench-101 vector: {vector.tolist()}; 21 bits and 5 integers 0 to 2 are needed")
+        raise ValueError(f"not a NAS-Bench-101 vector: {vector.tolist()}; needs 21 bits and 5 numbers 0 to 2")
     return vector.astype(np.int32)
 
 
@@ -175,8 +175,10 @@ def nasbench101(
         ValueError: an option is unknown, or the rate is not in (0, 5].
     """
     samplers = {"official": moves.sample_official, "uniform": moves.sample_uniform}
-    official = functools.partial(moves.mutate_official, mutation_rate=mutation_rate, allow_parent=allow_parent)
-    mutators = {"official": official, "edge": moves.mutate_edge}
+    official = functools.partial(
+        moves.mutate_official, mutation_rate=mutation_rate, allow_parent=allow_parent
+    )
+    mutators: dict[str, Callable[[Key, Arch], Arch]] = {"official": official, "edge": moves.mutate_edge}
     for option, choice, known in (("sample", sample, samplers), ("mutate", mutate, mutators)):
         if choice not in known:
             raise ValueError(f"unknown {option} {choice!r}. {_common.nearest(choice, tuple(known))}")

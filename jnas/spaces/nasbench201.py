@@ -92,7 +92,7 @@ def to_string(arch: Arch | np.ndarray) -> str:
     """The official form `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; ValueError for an invalid vector."""
     ops = np.asarray(arch)
     if ops.shape != (6,) or np.any((ops < 0) | (ops >= len(OPERATIONS))):
-        raise ValueError(f"not a NAS-Bench-201 architecture: {ops.tolist()}; 6 integers from 0 to 4 are needed")
+        raise ValueError(f"not a NAS-Bench-201 architecture: {ops.tolist()}; needs 6 integers from 0 to 4")
     words = [f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(ops, EDGES, strict=True)]
     return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
 

@@ -4,8 +4,8 @@ Dong, Liu, Musial and Gabrys, "NATS-Bench: Benchmarking NAS Algorithms for Archi
 TPAMI 2021, https://arxiv.org/abs/2009.00437.
 
 An architecture is `[5]` int32; choice `c` means `8 * (c + 1)` output channels. The layers are: stem and cell,
-residual block of stride 2, cell, residual block of stride 2, cell. Every cell is the NAS-Bench-201 cell with the
-best CIFAR-100 validation accuracy (`CELL`).
+residual block of stride 2, cell, residual block of stride 2, cell. Every cell is the NAS-Bench-201 cell with
+the best CIFAR-100 validation accuracy (`CELL`).
 """
 
 import functools
@@ -61,14 +61,14 @@ def params(arch: Arch) -> jax.Array:
     stem = 27 * c1 + 2 * c1
     cells = _cell(c1, c1)[0] + _cell(c2, c3)[0] + _cell(c4, c5)[0]
     blocks = _residual(c1, c2) + 4 * c2 + _residual(c3, c4) + 4 * c4
-    return stem + cells + blocks + 2 * c5 + 10 * c5 + 10
+    return jnp.asarray(stem + cells + blocks + 2 * c5 + 10 * c5 + 10)
 
 
 def flops(arch: Arch) -> jax.Array:
     """`[]` float, multiply-accumulates for one 32x32x3 image (exact integer, rounded once)."""
     _common.check_arch(arch, CARDINALITIES)
     c1, c2, c3, c4, c5 = 8 * (arch.astype(jnp.int32) + 1)
-    total = 1024 * (27 * c1 + _cell(c1, c1)[1]) + 256 * (_residual(c1, c2) + _cell(c2, c3)[1])
+    total: jax.Array = 1024 * (27 * c1 + _cell(c1, c1)[1]) + 256 * (_residual(c1, c2) + _cell(c2, c3)[1])
     total += 64 * (_residual(c3, c4) + _cell(c4, c5)[1]) + 10 * c5
     return total.astype(jnp.result_type(float))
 
@@ -92,7 +92,7 @@ def to_string(arch: Arch | np.ndarray) -> str:
     """The published form `c1:c2:c3:c4:c5`; ValueError for an invalid vector."""
     choices = np.asarray(arch)
     if choices.shape != (5,) or np.any((choices < 0) | (choices >= len(WIDTHS))):
-        raise ValueError(f"not a NATS-Bench size architecture: {choices.tolist()}; 5 integers from 0 to 7 are needed")
+        raise ValueError(f"not a NATS-Bench size architecture: {choices.tolist()}; needs 5 integers 0 to 7")
     return ":".join(str(WIDTHS[choice]) for choice in choices)
 
 

@@ -1,0 +1,5 @@
+"""`python -m jnas`."""
+
+from jnas.cli import main
+
+main()

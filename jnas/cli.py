@@ -1,0 +1,175 @@
+"""The command line: `jnas search`, `jnas score`, `jnas data`. Parses, calls the library, writes files.
+
+Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong usage.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import typer
+
+import jnas
+from jnas import runs
+from jnas.types import Estimator, Space
+
+app = typer.Typer(
+    help="Rank and search neural architectures, whole populations at once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ESTIMATORS = ("naswot",)
+
+SpaceName = Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.networks.NAMES)}.")]
+EstimatorName = Annotated[str, typer.Option("--estimator", help=f"What judges: {', '.join(ESTIMATORS)}.")]
+Images = Annotated[str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")]
+NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of the mini-batch.")]
+Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from it.")]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")]
+ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, help="Rows of the compiled program.")]
+Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"jnas {jnas.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def search(
+    space: SpaceName = "nasbench201",
+    estimator: EstimatorName = "naswot",
+    images: Images = "digits",
+    num_images: NumImages = 128,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/search-SEED].")] = None,
+    chunk_size: ChunkSize = None,
+    resume: Resume = True,
+    progress: Progress = True,
+) -> None:
+    """Find a good network: draw candidates, score them untrained, keep the best (NASWOT, algorithm 1).
+
+    The answer is checked against trained accuracies, and written to a run folder with scores.csv, result.json, plots
+    and report.html.
+    """
+    folder = out or Path("runs") / f"search-{seed}"
+    nouns = jnas.spaces.by_name(space)
+    draw_key, score_key = jax.random.split(jax.random.key(seed))
+    judge = _estimator(estimator, space, images, num_images, seed)
+    searcher = jnas.search.random_search(nouns, batch_size=candidates)
+    query, _ = searcher.ask(draw_key, searcher.init(draw_key))
+    started = time.monotonic()
+    scores = jnas.population.score(
+        judge, query.archs, score_key, chunk_size, folder / "scores.npz", resume, progress
+    )
+    settings = {
+        "space": space,
+        "estimator": estimator,
+        "images": images,
+        "num_images": num_images,
+        "candidates": candidates,
+        "seed": seed,
+    }
+    result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started)
+    runs.write(folder, result)
+    runs.show(result, folder)
+
+
+@app.command()
+def score(
+    architectures: Annotated[list[str] | None, typer.Argument(help="Architecture strings to score.")] = None,
+    space: SpaceName = "nasbench201",
+    estimator: EstimatorName = "naswot",
+    images: Images = "digits",
+    num_images: NumImages = 128,
+    num: Annotated[int | None, typer.Option("--num", min=1, help="Score this many random architectures.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Score every architecture of the space.")] = False,
+    file: Annotated[Path | None, typer.Option("--file", help="Text file, one architecture a line.")] = None,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option("--out", help="CSV file; progress is kept beside it, as .npz.")] = Path("scores.csv"),
+    chunk_size: ChunkSize = None,
+    resume: Resume = True,
+    progress: Progress = True,
+) -> None:
+    """Score all, N random, or listed architectures of a space, to a CSV file.
+
+    An interrupted run goes on where it stopped when the same command is given again.
+    """
+    nouns = jnas.spaces.by_name(space)
+    draw_key, score_key = jax.random.split(jax.random.key(seed))
+    archs = _population(nouns, architectures or [], num, all_, file, draw_key)
+    judge = _estimator(estimator, space, images, num_images, seed)
+    scores = jnas.population.score(
+        judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress
+    )
+    values = np.asarray(scores)
+    texts = [nouns.to_string(arch) for arch in archs]
+    runs.write_csv(out, ("architecture", estimator), zip(texts, values, strict=True))
+    best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
+    print(f"{len(values)} scores in {out}. Best: {texts[best]} ({values[best]:.6g})")
+
+
+@app.command()
+def data(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Look here, not in $JNAS_DATA.")] = None,
+) -> None:
+    """List the tables and images that are available here, and where the others come from."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    tables = Table("table", "rows", "columns", "where", title="Tables of trained accuracies")
+    for table in jnas.benchmarks.available(folder):
+        tables.add_row(table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where)
+    sources = Table("images", "number", "shape", "where", title="Images")
+    for source in jnas.images.available(folder):
+        number = "any" if source.num is None else f"{source.num:,}" if source.num else "-"
+        sources.add_row(source.name, number, " x ".join(map(str, source.shape)) or "any", source.where)
+    console.print(tables, sources)
+
+
+def _estimator(name: str, space: str, images: str, num_images: int, seed: int) -> Estimator:
+    """The estimator of that name on the reference network of the space; ValueError lists the valid names."""
+    if name not in ESTIMATORS:
+        raise ValueError(f"unknown estimator {name!r}. {jnas.spaces.nearest(name, ESTIMATORS)}")
+    network = jnas.networks.by_name(space)
+    batch = jnas.images.load(images, num=num_images, key=jax.random.key(seed))
+    return jnas.zeroshot.naswot(network, batch)
+
+
+def _population(
+    space: Space, texts: list[str], num: int | None, all_: bool, file: Path | None, key: jax.Array
+) -> np.ndarray:
+    """`[B, D]` int32 from the one way that was chosen; ValueError if it is none or several."""
+    ways = {"architectures": bool(texts), "--num": num is not None, "--all": all_, "--file": file is not None}
+    if sum(ways.values()) != 1:
+        given = ", ".join(way for way, used in ways.items() if used) or "none"
+        raise ValueError(f"say what to score in exactly one way: {', '.join(ways)}; given: {given}")
+    if all_:
+        return space.enumerate()
+    if num is not None:
+        return np.asarray(jax.vmap(space.sample)(jax.random.split(key, num)))
+    lines = file.read_text().split("\n") if file is not None else texts
+    listed = [line.strip() for line in lines if line.strip()]
+    if not listed:
+        raise ValueError(f"{file} holds no architecture")
+    return np.stack([np.asarray(space.from_string(text)) for text in listed])
+
+
+def main() -> None:
+    """Entry point of `jnas` and `python -m jnas`."""
+    try:
+        app(standalone_mode=True)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

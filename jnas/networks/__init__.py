@@ -1,0 +1,17 @@
+"""Candidate image networks; the architecture is an input: `apply(params, arch, images)`."""
+
+from jnas.networks.nasbench201 import nasbench201
+from jnas.spaces import nearest
+from jnas.types import Network
+
+NAMES = ("nasbench201",)
+
+
+def by_name(name: str) -> Network:
+    """The reference network of the space of that name; ValueError lists the spaces that have one."""
+    if name not in NAMES:
+        raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")
+    return nasbench201()
+
+
+__all__ = ["NAMES", "by_name", "nasbench201"]

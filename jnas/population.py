@@ -1,0 +1,265 @@
+"""The driver of long scoring jobs: chunks, devices, progress, resume, one result file.
+
+Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk split over
+all local devices. Scores do not depend on the chunk size or the number of devices, because an estimator judges each
+row on its own.
+
+The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]`, `num_done` (rows
+scored so far, always a prefix), `fingerprint` (of estimator, architectures and key) and `about` (JSON: versions,
+device, counts).
+"""
+
+import functools
+import hashlib
+import json
+import os
+import time
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from jnas.types import Estimator, Key
+
+_SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
+
+
+def score(
+    estimator: Estimator,
+    archs: jax.Array | np.ndarray,
+    key: Key,
+    chunk_size: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> jax.Array:
+    """Score a population of any size.
+
+    Args:
+        estimator: `(key, archs [B, D]) -> scores [B]`.
+        archs: `[B, D]` integers.
+        key: the one key of the job, given to every chunk.
+        chunk_size: rows of the compiled program, rounded up to a multiple of the number of local devices;
+            the last chunk is padded. The default is 20 for up to 5,120 rows, and makes 256 chunks of
+            more, up to 4,096 rows each.
+        out: result file, `.npz`. Written whenever a chunk is done and writing costs little.
+        resume: True continues from `out` where it exists; False overwrites it.
+        progress: show a bar with the remaining time on standard error, and how many scores are not finite.
+
+    Returns:
+        `[B]` float scores, in the order of `archs`.
+
+    Raises:
+        ValueError: wrong shapes, or `out` belongs to another job.
+        OSError: `out` cannot be written; raised before anything is scored.
+    """
+    rows = np.asarray(archs)
+    if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}")
+    size = _chunk_size(len(rows), chunk_size)
+    job = _open_job(estimator, rows, key, out, resume)
+    with _reporter(len(rows), job.num_done, progress) as report:
+        for start in range(job.num_done, len(rows), size):
+            chunk = rows[start : start + size]
+            padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), axis=0)])
+            scores = _program()(estimator, key, jnp.asarray(padded, jnp.int32))
+            job.add(np.asarray(scores)[: len(chunk)])
+            report(job)
+    job.save()
+    return jnp.asarray(job.scores)
+
+
+def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
+    if chunk_size is None:
+        chunk_size = min(max(-(-num_rows // 256), 20), 4096)
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
+    devices = jax.local_device_count()
+    return -(-chunk_size // devices) * devices
+
+
+@functools.cache
+def _program() -> Callable[[Estimator, Key, jax.Array], jax.Array]:
+    """The compiled program: each local device scores its own rows of the chunk `[chunk, D]`."""
+    mesh = Mesh(np.array(jax.local_devices()), ("rows",))
+    by_row = PartitionSpec("rows")
+    return jax.jit(
+        jax.shard_map(
+            lambda estimator, key, archs: estimator(key, archs),
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(), by_row),
+            out_specs=by_row,
+            check_vma=False,
+        )
+    )
+
+
+class _Job:
+    """Scores so far and the file they are kept in; the only state of this module."""
+
+    def __init__(self, archs: np.ndarray, fingerprint: str, out: Path | None) -> None:
+        self.archs, self.fingerprint, self.out = archs, fingerprint, out
+        self.scores = np.zeros(len(archs), np.float32)
+        self.num_done = 0
+        self._saved_at, self._save_seconds = -np.inf, 0.0
+
+    def add(self, scores: np.ndarray) -> None:
+        """Append the scores of the next rows, and save if that is cheap by now."""
+        self.scores = self.scores.astype(scores.dtype)
+        self.scores[self.num_done : self.num_done + len(scores)] = scores
+        self.num_done += len(scores)
+        if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
+            self.save()
+
+    @property
+    def num_unranked(self) -> int:
+        """How many scores so far are not finite."""
+        return int(np.sum(~np.isfinite(self.scores[: self.num_done])))
+
+    def save(self) -> None:
+        """Replace the result file: written beside it, flushed to disk, then renamed."""
+        if self.out is None:
+            return
+        start = time.monotonic()
+        temporary = self.out.with_name(f".{self.out.name}.tmp")
+        narrow = np.min_scalar_type(int(self.archs.max()))
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                archs=self.archs.astype(narrow if self.archs.min() >= 0 else np.int32),
+                scores=self.scores,
+                num_done=self.num_done,
+                fingerprint=self.fingerprint,
+                about=json.dumps(_about() | {"num_unranked": self.num_unranked}),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.out)
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - start
+
+    def load(self) -> None:
+        """Take over the finished prefix of an earlier run; ValueError if the file is another job's."""
+        assert self.out is not None
+        try:
+            with np.load(self.out, allow_pickle=False) as file:
+                found, done, scores = str(file["fingerprint"]), int(file["num_done"]), file["scores"]
+        except Exception as error:
+            raise ValueError(f"{self.out} is not a jnas result file; choose another `out`") from error
+        if found != self.fingerprint:
+            raise ValueError(
+                f"{self.out} holds the scores of another job (other architectures, key or estimator); "
+                "choose another `out`, or overwrite it with resume=False"
+            )
+        self.scores, self.num_done = scores, done
+
+
+def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
+    if out is None:
+        return _Job(archs, "", None)
+    path = Path(out)
+    if path.suffix != ".npz":
+        raise ValueError(f"the result file must end in .npz; got {path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    job = _Job(archs, fingerprint(estimator, archs, key), path)
+    if resume and path.exists():
+        job.load()
+    job.save()
+    return job
+
+
+def _about() -> dict[str, Any]:
+    import jnas
+
+    device = jax.local_devices()[0]
+    return {
+        "jnas": jnas.__version__,
+        "jax": jax.__version__,
+        "device": f"{jax.local_device_count()} x {device.device_kind}",
+    }
+
+
+@contextmanager
+def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
+    """A function to call after each chunk: moves the bar, and says at the end what cannot be ranked."""
+    if not progress:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    text = TextColumn("scoring")
+    columns = (text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    num_unranked = 0
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("scoring", total=total, completed=done)
+
+        def report(job: _Job) -> None:
+            nonlocal num_unranked
+            num_unranked = job.num_unranked
+            bar.update(task, completed=job.num_done)
+
+        yield report
+    if num_unranked:
+        console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
+
+
+# ------------------------------------------------------------------------------------------------------
+# What makes two jobs the same.
+
+
+def fingerprint(estimator: Estimator, archs: np.ndarray, key: Key) -> str:
+    """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
+    closes over), the architectures and the key. Equal in another process.
+    """
+    digest = hashlib.sha256()
+    for part in (jax.random.key_data(key), str(jax.random.key_impl(key)), np.asarray(archs, np.int32), estimator):
+        _absorb(digest, part, set())
+    return digest.hexdigest()
+
+
+def _absorb(digest: Any, value: Any, seen: set[int]) -> None:
+    """Feed `value` into `digest` by content, never by address."""
+    if isinstance(value, (jax.Array, np.ndarray)):
+        array = np.asarray(jax.random.key_data(value) if _is_key(value) else value)
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+        return
+    if isinstance(value, (str, bytes, int, float, complex, bool, type(None))):
+        digest.update(repr(value).encode())
+        return
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    digest.update(type(value).__qualname__.encode())
+    for part in _parts(value):
+        _absorb(digest, part, seen)
+
+
+def _is_key(value: jax.Array | np.ndarray) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _parts(value: Any) -> list[Any]:
+    """What an object is made of, in a fixed order."""
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__module__, value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
+    if isinstance(value, types.CodeType):
+        return [value.co_code, value.co_names, value.co_consts]
+    if isinstance(value, dict):
+        return [part for item in value.items() for part in item]
+    if isinstance(value, (tuple, list)):
+        return list(value)
+    if hasattr(value, "__wrapped__"):
+        return [value.__wrapped__]
+    return [getattr(value, "__module__", ""), getattr(value, "__qualname__", "")]

@@ -1,0 +1,223 @@
+"""What a search leaves behind: its answer, the check against trained accuracies, and a folder of files."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jnas
+from jnas import benchmarks, metrics, plots, report
+from jnas.types import Space
+
+DATASETS = ("cifar10", "cifar100", "imagenet16")
+
+
+class Truth(NamedTuple):
+    """How the candidates do in one column of a table of trained accuracies.
+
+    Attributes:
+        dataset: name of the data set.
+        convention: which accuracy the column holds (split, epochs, mean or single run).
+        accuracy: `[B]`, of each candidate.
+        table: `[A]`, of every architecture of the table.
+        rank: 1 + the number of architectures of the table that are better than the chosen one.
+        tau: Kendall tau-b of the candidates' scores with their accuracies.
+    """
+
+    dataset: str
+    convention: str
+    accuracy: np.ndarray
+    table: np.ndarray
+    rank: int
+    tau: float
+
+
+class Result(NamedTuple):
+    """A finished search.
+
+    Attributes:
+        space: where it searched.
+        archs: `[B, D]` int32, the candidates in the order they were drawn.
+        scores: `[B]`, of the estimator.
+        best: index of the chosen candidate, the first with the highest score.
+        truths: one for each data set whose accuracies are known.
+        settings: what the run was asked for.
+        seconds: wall time of scoring, compilation included.
+    """
+
+    space: Space
+    archs: np.ndarray
+    scores: np.ndarray
+    best: int
+    truths: tuple[Truth, ...]
+    settings: Mapping[str, Any]
+    seconds: float
+
+
+def summarise(
+    space: Space, archs: np.ndarray, scores: np.ndarray, settings: Mapping[str, Any], seconds: float
+) -> Result:
+    """Choose the best candidate and look the candidates up in the tables that ship with jnas.
+
+    Raises:
+        ValueError: no candidate has a finite score.
+    """
+    comparable = np.where(np.isnan(scores), -np.inf, scores)
+    if not np.isfinite(comparable).any():
+        raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
+    best = int(np.argmax(comparable))
+    truths = tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
+    return Result(space, archs, scores, best, truths, settings, seconds)
+
+
+def _truth(dataset: str, archs: np.ndarray, scores: np.ndarray, best: int) -> Truth:
+    table = benchmarks.nasbench201(dataset)
+    column = table.column("val_accuracy")
+    accuracy = column[np.asarray(jax.jit(table.rows)(archs))]
+    return Truth(
+        dataset=dataset,
+        convention=table.conventions["val_accuracy"],
+        accuracy=accuracy,
+        table=column,
+        rank=1 + int(np.sum(column > accuracy[best])),
+        tau=float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else float("nan"),
+    )
+
+
+def write(folder: Path, result: Result) -> None:
+    """Write `scores.csv`, `result.json`, the plots and `report.html` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [truth.accuracy for truth in result.truths]
+    texts = [result.space.to_string(arch) for arch in result.archs]
+    header = ("architecture", "score", *(f"val_accuracy_{truth.dataset}" for truth in result.truths))
+    write_csv(folder / "scores.csv", header, zip(texts, result.scores, *columns, strict=True))
+    _replace(folder / "result.json", json.dumps(_facts(result), indent=2) + "\n")
+    figures = _figures(result)
+    for name, (_, figure) in figures.items():
+        plots.save(figure, folder / f"{name}.png")
+    report.write(folder / "report.html", "jnas search", _sections(result, list(figures.values())))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file, replaced atomically; floats in the shortest form that reads back the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([str(cell) for cell in row] for row in rows)
+    temporary.replace(path)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    """Everything a reader needs to trust and repeat the run."""
+    device = jax.local_devices()[0]
+    return {
+        "best": {"architecture": _text(result), "score": float(result.scores[result.best])},
+        "truth": [
+            {
+                "dataset": truth.dataset,
+                "accuracy": float(truth.accuracy[result.best]),
+                "rank": truth.rank,
+                "table_rows": len(truth.table),
+                "best_of_candidates": float(truth.accuracy.max()),
+                "best_of_table": float(truth.table.max()),
+                "kendall_tau": truth.tau,
+                "convention": truth.convention,
+            }
+            for truth in result.truths
+        ],
+        "num_unranked": int(np.sum(~np.isfinite(result.scores))),
+        "settings": dict(result.settings),
+        "seconds": round(result.seconds, 2),
+        "versions": {"jnas": jnas.__version__, "jax": jax.__version__},
+        "device": f"{jax.local_device_count()} x {device.device_kind}",
+    }
+
+
+def _text(result: Result) -> str:
+    return result.space.to_string(result.archs[result.best])
+
+
+def _truth_rows(result: Result) -> list[tuple[str, ...]]:
+    """A table for people: one line for each data set."""
+    header = ("data set", "accuracy %", "rank", "best candidate %", "best of all %", "Kendall tau")
+    return [
+        header,
+        *(
+            (
+                truth.dataset,
+                f"{truth.accuracy[result.best]:.2f}",
+                f"{truth.rank:,} of {len(truth.table):,}",
+                f"{truth.accuracy.max():.2f}",
+                f"{truth.table.max():.2f}",
+                f"{truth.tau:.3f}",
+            )
+            for truth in result.truths
+        ),
+    ]
+
+
+def _figures(result: Result) -> dict[str, tuple[str, Any]]:
+    """File name → (caption, figure)."""
+    figures = {"cell": ("The chosen cell.", plots.cell(result.space, result.archs[result.best]))}
+    if not result.truths:
+        figures["search"] = ("Best score so far.", plots.best_so_far(result.scores))
+        return figures
+    first = result.truths[0]
+    figures["search"] = (
+        f"Best score so far, and the {first.dataset} accuracy of the candidate that has it.",
+        plots.best_so_far(result.scores, first.accuracy),
+    )
+    for truth in result.truths:
+        scatter = plots.score_against_accuracy(result.scores, truth.accuracy, chosen=result.best)
+        figures[f"scores_{truth.dataset}"] = (f"Scores and {truth.dataset} accuracy of the candidates.", scatter)
+    histogram = plots.accuracy_histogram(first.table, float(first.accuracy[result.best]))
+    figures[f"rank_{first.dataset}"] = (f"All {first.dataset} accuracies of the space, and the chosen one.", histogram)
+    return figures
+
+
+def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report.Section]:
+    settings = [("setting", "value"), *((name, str(value)) for name, value in result.settings.items())]
+    facts = _facts(result)
+    run = [("seconds", facts["seconds"]), ("device", facts["device"]), *facts["versions"].items()]
+    unranked = facts["num_unranked"]
+    conventions = " ".join(f"{truth.dataset}: {truth.convention}." for truth in result.truths)
+    answer = (
+        f"{_text(result)}, the best of {len(result.scores)} candidates with score {facts['best']['score']:.2f}. "
+        f"{unranked} of them cannot be ranked (their input and output are not connected)."
+    )
+    return [
+        report.Section("The answer", answer, (), figures[:1]),
+        report.Section("Checked against trained networks", conventions, _truth_rows(result), figures[1:]),
+        report.Section("The run", "", [*settings, *run], ()),
+    ]
+
+
+def show(result: Result, folder: Path) -> None:
+    """Print the answer and where the files are."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"\nBest of {len(result.scores)} candidates, score {result.scores[result.best]:.2f}:")
+    console.print(f"  {_text(result)}\n", highlight=False, markup=False)
+    if result.truths:
+        header, *rows = _truth_rows(result)
+        table = Table(*header, title="Trained accuracies (the search did not see them)")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        for truth in result.truths:
+            console.print(f"  {truth.dataset}: {truth.convention}", style="dim", highlight=False)
+    console.print(f"\nReport, plots and files: {folder / 'report.html'}")

@@ -1,0 +1,6 @@
+"""Search strategies and the loop that runs them. Imports nothing of jnas but `types`."""
+
+from jnas.search.random_search import random_search
+from jnas.search.run import objective, run
+
+__all__ = ["objective", "random_search", "run"]

@@ -1,0 +1,128 @@
+"""NASWOT: the log-determinant of the Hamming kernel of ReLU codes.
+
+Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021,
+https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units of the untrained
+network and `d_H` the Hamming distance,
+
+    K_ij = N_A - d_H(c_i, c_j)         (equation 1)
+    score = log |det K|                (equation 2)
+
+K is a sum over tensors of ±1 codes, K = (N_A + Σ s sᵀ) / 2, each an int8 product with int32 accumulation: exact.
+Convolutions that leave the same node rectify the same tensor, so one product serves them all. Only the
+determinant is in floating point, in float64.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.tree_util import Partial
+
+from jnas.spaces import nearest
+from jnas.types import Arch, Estimator, Key, Network, Relu
+
+_COUNTED = ("live", "all")
+
+
+class _Kernel(NamedTuple):
+    """Running sums: `agreement` `[N, N]` int32 is Σ s sᵀ, `num_units` `[]` int32 is N_A."""
+
+    agreement: jax.Array
+    num_units: jax.Array
+
+
+def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live") -> jax.Array:
+    """Equation 1: `[N, N]` int32, the number of ReLU units in which two images have the same code.
+
+    Args:
+        network: the candidate network.
+        params: its weights.
+        arch: `[D]` int32.
+        images: `[N, H, W, C]` float.
+        relus: "live" or "all", see `naswot`.
+    """
+
+    def on_relu(kernel: _Kernel, relu: Relu) -> _Kernel:
+        count = relu.num_live if relus == "live" else relu.num_modules
+        return lax.cond(count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count)
+
+    num = images.shape[0]
+    start = _Kernel(jnp.zeros((num, num), jnp.int32), jnp.zeros((), jnp.int32))
+    _, kernel = network.fold_relus(params, arch, images, on_relu, start)
+    return (kernel.num_units + kernel.agreement) // 2
+
+
+def _add_codes(kernel: _Kernel, inputs: jax.Array, count: jax.Array) -> _Kernel:
+    signs = jnp.where(inputs.reshape(inputs.shape[0], -1) > 0, jnp.int8(1), jnp.int8(-1))
+    product = lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
+    return _Kernel(kernel.agreement + count * product, kernel.num_units + count * signs.shape[1])
+
+
+def log_determinant(kernel: jax.Array) -> jax.Array:
+    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32, computed in float64; -inf if singular."""
+    with jax.enable_x64(True):
+        score = jnp.linalg.slogdet(lax.convert_element_type(kernel, jnp.float64))[1]
+        score = lax.convert_element_type(score, jnp.float32)
+    return jnp.where(jnp.isfinite(score), score, -jnp.inf)
+
+
+def naswot(
+    network: Network,
+    images: jax.Array,
+    *,
+    relus: Literal["live", "all"] = "live",
+    shared_init: bool = True,
+) -> Estimator:
+    """The NASWOT score (equation 2 of the paper) as an estimator.
+
+    Args:
+        network: the candidate networks.
+        images: `[N, H, W, C]` float, one mini-batch; the paper uses 128 images.
+        relus: which ReLU modules count. "live", as in the paper: those with a path to the logits. "all":
+            every module of the architecture (the `relu_logdet` and `nwot` variants). The published code
+            matches class names that contain "ReLU" and so counts each ReLU-Conv-BN operation twice; that
+            doubles most of K and adds about N log 2 to every score, which changes almost no ranks.
+        shared_init: True draws one set of weights from the key for all architectures (common random
+            numbers, as the published search restores its random state); False draws them anew for each
+            architecture, folding its vector into the key.
+
+    Returns:
+        An `Estimator`. Float32 scores; -inf for a singular kernel, for example of a cell whose input and
+        output are not connected.
+
+    Raises:
+        ValueError: fewer than two images, a wrong rank, images that are not finite, an unknown option.
+    """
+    if relus not in _COUNTED:
+        raise ValueError(f"unknown relus {relus!r}. {nearest(relus, _COUNTED)}")
+    if images.ndim != 4 or images.shape[0] < 2:
+        raise ValueError(f"images must be [N, H, W, C] with at least two images; got shape {images.shape}")
+    if not bool(jnp.all(jnp.isfinite(images))):
+        raise ValueError("images contain NaN or infinite values")
+    return Partial(_scorer(network, relus, shared_init), images)
+
+
+@functools.cache
+def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
+    """The function behind the estimator; one object for each setting, so that programs are compiled once."""
+
+    def scores(images: jax.Array, key: Key, archs: jax.Array) -> jax.Array:
+        chex.assert_shape(archs, (None, len(network.space.cardinalities)))
+        shared = network.init(key) if shared_init else None
+
+        def score(arch: Arch) -> jax.Array:
+            params = shared if shared_init else network.init(_fold_in_arch(key, arch))
+            return log_determinant(hamming_kernel(network, params, arch, images, relus))
+
+        return lax.map(score, archs)
+
+    return scores
+
+
+def _fold_in_arch(key: Key, arch: Arch) -> Key:
+    """A key that depends on the architecture itself, not on its place in the population."""
+    return lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
