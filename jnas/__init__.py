@@ -3,7 +3,19 @@
 Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jnas.types`.
 """
 
-from jnas import benchmarks, images, metrics, networks, population, search, spaces, types, zeroshot
+from jnas import (
+    benchmarks,
+    images,
+    metrics,
+    networks,
+    plots,
+    population,
+    report,
+    search,
+    spaces,
+    types,
+    zeroshot,
+)
 
 __version__ = "0.1.0"
 
@@ -12,7 +24,9 @@ __all__ = [
     "images",
     "metrics",
     "networks",
+    "plots",
     "population",
+    "report",
     "search",
     "spaces",
     "types",

@@ -27,10 +27,14 @@ ESTIMATORS = ("naswot",)
 
 SpaceName = Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.networks.NAMES)}.")]
 EstimatorName = Annotated[str, typer.Option("--estimator", help=f"What judges: {', '.join(ESTIMATORS)}.")]
-Images = Annotated[str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")]
+Images = Annotated[
+    str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")
+]
 NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of the mini-batch.")]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from it.")]
-Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")
+]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, help="Rows of the compiled program.")]
 Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
 
@@ -50,7 +54,9 @@ def search(
     estimator: EstimatorName = "naswot",
     images: Images = "digits",
     num_images: NumImages = 128,
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
+    candidates: Annotated[
+        int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")
+    ] = 100,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/search-SEED].")] = None,
     chunk_size: ChunkSize = None,
@@ -80,7 +86,9 @@ def search(
         "candidates": candidates,
         "seed": seed,
     }
-    result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started)
+    result = runs.summarise(
+        nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started
+    )
     runs.write(folder, result)
     runs.show(result, folder)
 
@@ -92,11 +100,15 @@ def score(
     estimator: EstimatorName = "naswot",
     images: Images = "digits",
     num_images: NumImages = 128,
-    num: Annotated[int | None, typer.Option("--num", min=1, help="Score this many random architectures.")] = None,
+    num: Annotated[
+        int | None, typer.Option("--num", min=1, help="Score this many random architectures.")
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every architecture of the space.")] = False,
     file: Annotated[Path | None, typer.Option("--file", help="Text file, one architecture a line.")] = None,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option("--out", help="CSV file; progress is kept beside it, as .npz.")] = Path("scores.csv"),
+    out: Annotated[Path, typer.Option("--out", help="CSV file; progress is kept beside it, as .npz.")] = Path(
+        "scores.csv"
+    ),
     chunk_size: ChunkSize = None,
     resume: Resume = True,
     progress: Progress = True,
@@ -130,7 +142,9 @@ def data(
     console = Console()
     tables = Table("table", "rows", "columns", "where", title="Tables of trained accuracies")
     for table in jnas.benchmarks.available(folder):
-        tables.add_row(table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where)
+        tables.add_row(
+            table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where
+        )
     sources = Table("images", "number", "shape", "where", title="Images")
     for source in jnas.images.available(folder):
         number = "any" if source.num is None else f"{source.num:,}" if source.num else "-"

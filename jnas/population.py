@@ -2,7 +2,8 @@
 
 Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk split over
 all local devices. Scores do not depend on the chunk size or the number of devices, because an estimator judges each
-row on its own.
+row on its own: bit for bit if it maps over rows (all estimators on networks do), to rounding if it is vectorised
+over them.
 
 The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]`, `num_done` (rows
 scored so far, always a prefix), `fingerprint` (of estimator, architectures and key) and `about` (JSON: versions,
@@ -160,7 +161,9 @@ class _Job:
         self.scores, self.num_done = scores, done
 
 
-def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
+def _open_job(
+    estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool
+) -> _Job:
     if out is None:
         return _Job(archs, "", None)
     path = Path(out)
@@ -192,10 +195,24 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     text = TextColumn("scoring")
-    columns = (text, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        text,
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
     num_unranked = 0
     with Progress(*columns, console=console) as bar:
@@ -220,7 +237,12 @@ def fingerprint(estimator: Estimator, archs: np.ndarray, key: Key) -> str:
     closes over), the architectures and the key. Equal in another process.
     """
     digest = hashlib.sha256()
-    for part in (jax.random.key_data(key), str(jax.random.key_impl(key)), np.asarray(archs, np.int32), estimator):
+    for part in (
+        jax.random.key_data(key),
+        str(jax.random.key_impl(key)),
+        np.asarray(archs, np.int32),
+        estimator,
+    ):
         _absorb(digest, part, set())
     return digest.hexdigest()
 
@@ -253,7 +275,14 @@ def _parts(value: Any) -> list[Any]:
         return [value.func, value.args, value.keywords]
     if isinstance(value, types.FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__module__, value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, *cells]
+        return [
+            value.__module__,
+            value.__qualname__,
+            value.__code__,
+            value.__defaults__,
+            value.__kwdefaults__,
+            *cells,
+        ]
     if isinstance(value, types.CodeType):
         return [value.co_code, value.co_names, value.co_consts]
     if isinstance(value, dict):

@@ -70,7 +70,9 @@ def summarise(
     if not np.isfinite(comparable).any():
         raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
     best = int(np.argmax(comparable))
-    truths = tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
+    truths = (
+        tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
+    )
     return Result(space, archs, scores, best, truths, settings, seconds)
 
 
@@ -181,9 +183,15 @@ def _figures(result: Result) -> dict[str, tuple[str, Any]]:
     )
     for truth in result.truths:
         scatter = plots.score_against_accuracy(result.scores, truth.accuracy, chosen=result.best)
-        figures[f"scores_{truth.dataset}"] = (f"Scores and {truth.dataset} accuracy of the candidates.", scatter)
+        figures[f"scores_{truth.dataset}"] = (
+            f"Scores and {truth.dataset} accuracy of the candidates.",
+            scatter,
+        )
     histogram = plots.accuracy_histogram(first.table, float(first.accuracy[result.best]))
-    figures[f"rank_{first.dataset}"] = (f"All {first.dataset} accuracies of the space, and the chosen one.", histogram)
+    figures[f"rank_{first.dataset}"] = (
+        f"All {first.dataset} accuracies of the space, and the chosen one.",
+        histogram,
+    )
     return figures
 
 

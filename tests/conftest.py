@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
-# Two host devices, so that every test of the population engine sees a sharded program. Before JAX starts.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+# Before JAX starts. Two host devices, so that every test sees a sharded program; hardly any optimisation by the
+# compiler, because tests compile much and compute little; compiled programs are kept between runs.
+FAST_COMPILATION = "--xla_backend_optimization_level=0"
+_FLAGS = ("--xla_force_host_platform_device_count=2", FAST_COMPILATION)
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS])
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax"))
 
 import jax
 import pytest

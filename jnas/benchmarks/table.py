@@ -57,9 +57,7 @@ class Table:
     def column(self, name: str) -> np.ndarray:
         """`[A]` float, one column; ValueError lists the valid names."""
         if name not in self.columns:
-            raise ValueError(
-                f"unknown column {name!r} of {self.source}. {nearest(name, tuple(self.columns))}"
-            )
+            raise ValueError(f"unknown column {name!r} of {self.source}. {nearest(name, tuple(self.columns))}")
         return self.columns[name]
 
     def rows(self, archs: jax.Array) -> jax.Array:
@@ -120,9 +118,7 @@ class Table:
         parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
         wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
         if len(names) > 1 and wanted not in names:
-            raise ValueError(
-                f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}"
-            )
+            raise ValueError(f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}")
         return wanted if len(names) > 1 else next(iter(names), None)
 
 
@@ -171,9 +167,7 @@ def _floats(name: str, values: np.ndarray) -> np.ndarray:
 def _check_shapes(table: Table) -> None:
     shape, num_choices = table.archs.shape, len(table.space.cardinalities)
     if len(shape) != 2 or shape[0] == 0 or shape[1] != num_choices:
-        raise ValueError(
-            f"{table.space.name} needs architectures [A, {num_choices}], A > 0; got {list(shape)}"
-        )
+        raise ValueError(f"{table.space.name} needs architectures [A, {num_choices}], A > 0; got {list(shape)}")
     if not table.columns:
         raise ValueError(f"a table needs at least one numeric column; {table.source} has none")
     for name, values in table.columns.items():
@@ -218,10 +212,11 @@ def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) 
 
     def step(bit: jax.Array, position: jax.Array) -> jax.Array:
         probe = position + (1 << (num_bits - 1 - bit.astype(jnp.int32)))
-        smaller = (probe <= size) & _less(codes[jnp.minimum(probe, size) - 1], wanted)
+        smaller = _less(codes[jnp.minimum(probe, size) - 1], wanted)
         return jnp.where(smaller, probe, position)
 
-    # `position` codes are known to be smaller; every step settles one bit of that number.
+    # `position` codes are known to be smaller; every step settles one bit of that number. Where it runs past
+    # the end, the last code is smaller too, and the comparison below says that this is a miss.
     # The start comes from `wanted`, for `shard_map` asks that a loop start as sharded as it ends.
     start = (wanted[:, 0] * 0).astype(jnp.int32)
     position = jax.lax.fori_loop(0, num_bits, step, start)

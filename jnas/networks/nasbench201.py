@@ -1,11 +1,12 @@
 """The NAS-Bench-201 image network with the architecture as an input.
 
-Dong and Yang, ICLR 2020, figure 1: a stem (3x3 convolution, batch norm), three stages of identical cells joined by
-two residual blocks of stride 2 that double the width, then batch norm, ReLU, mean over pixels, dense layer. A
-convolution operation is ReLU, convolution, batch norm; the pool has no batch norm; a node sums what comes in.
+Dong and Yang, ICLR 2020, figure 1: a stem (3x3 convolution, batch norm), three stages of identical cells
+joined by two residual blocks of stride 2 that double the width, then batch norm, ReLU, mean over pixels,
+dense layer. A convolution operation is ReLU, convolution, batch norm; the pool has no batch norm; a node sums
+what comes in.
 
-One program serves the whole space: `lax.switch` on each edge's operation, `lax.scan` over the cells of a stage. Map
-over architectures with `lax.map`; under `vmap` a switch would compute all five branches.
+One program serves the whole space: `lax.switch` on each edge's operation, `lax.scan` over the cells of a
+stage. Map over architectures with `lax.map`; under `vmap` a switch would compute all five branches.
 """
 
 import functools
@@ -27,7 +28,10 @@ def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: in
     keys = iter(jax.random.split(key, 12))
     widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
     return {
-        "stem": {"conv": layers.init_conv(next(keys), 3, in_channels, channels), "norm": layers.init_norm(channels)},
+        "stem": {
+            "conv": layers.init_conv(next(keys), 3, in_channels, channels),
+            "norm": layers.init_norm(channels),
+        },
         "stages": [_init_stage(next(keys), width, cells) for width in widths],
         "blocks": [_init_block(next(keys), width) for width in widths[:-1]],
         "norm": layers.init_norm(widths[-1]),
@@ -67,7 +71,8 @@ def _operation(op: jax.Array, x: jax.Array, weights: Params) -> jax.Array:
         lambda x: _relu_conv_norm(x, weights["conv3x3"]),
         layers.avg_pool3x3,
     )
-    return lax.switch(op, branches, x)
+    value: jax.Array = lax.switch(op, branches, x)
+    return value
 
 
 def _reaches_output(arch: Arch) -> list[jax.Array]:
@@ -100,7 +105,9 @@ def _cell(
     return inputs[-1], state
 
 
-def _block(x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
+def _block(
+    x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, state: Any
+) -> tuple[jax.Array, Any]:
     """The residual block of stride 2 between stages; its shortcut has no batch norm."""
     one = jnp.ones((), jnp.int32)
     state = on_relu(state, Relu(x, one, live.astype(jnp.int32)))
@@ -110,14 +117,18 @@ def _block(x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, stat
     return shortcut + _relu_conv_norm(hidden, weights["b"]), state
 
 
-def _fold_relus(params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
+def _fold_relus(
+    params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any
+) -> tuple[jax.Array, Any]:
     connected = _reaches_output(arch)[0]
     x = layers.batch_norm(layers.conv(images, params["stem"]["conv"]), params["stem"]["norm"])
     for stage, weights in enumerate(params["stages"]):
         cells = weights["conv1x1"]["conv"].shape[0]
         last = (jnp.arange(cells) == cells - 1) & (stage == _NUM_STAGES - 1)
 
-        def step(carry: tuple[jax.Array, Any], cell: tuple[Params, jax.Array]) -> tuple[tuple[jax.Array, Any], None]:
+        def step(
+            carry: tuple[jax.Array, Any], cell: tuple[Params, jax.Array]
+        ) -> tuple[tuple[jax.Array, Any], None]:
             return _cell(carry[0], *cell, arch, on_relu, carry[1]), None
 
         (x, state), _ = lax.scan(step, (x, state), (weights, last | connected))
@@ -157,5 +168,7 @@ def nasbench201(
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    init = functools.partial(_init, **sizes)
+    init = functools.partial(
+        _init, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels
+    )
     return Network(spaces.nasbench201(), init, _apply, _fold_relus)

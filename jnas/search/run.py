@@ -59,7 +59,9 @@ def run(
         raise ValueError(f"num_steps must be a positive multiple of the batch size {batch}; got {num_steps}")
     limit = jnp.inf if max_seconds is None else max_seconds
 
-    def step(carry: tuple[object, jax.Array], key: Key) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
+    def step(
+        carry: tuple[object, jax.Array], key: Key
+    ) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
         state, spent = carry
         query, asked = searcher.ask(key, state)
         outcome = objective(eval_key, query)

@@ -29,4 +29,5 @@ __all__ = [
     "nasbench101_to_matrix",
     "nasbench201",
     "nats_size",
+    "nearest",
 ]

@@ -1,14 +1,14 @@
 """NASWOT: the log-determinant of the Hamming kernel of ReLU codes.
 
 Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021,
-https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units of the untrained
-network and `d_H` the Hamming distance,
+https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units of the
+untrained network and `d_H` the Hamming distance,
 
     K_ij = N_A - d_H(c_i, c_j)         (equation 1)
     score = log |det K|                (equation 2)
 
-K is a sum over tensors of ±1 codes, K = (N_A + Σ s sᵀ) / 2, each an int8 product with int32 accumulation: exact.
-Convolutions that leave the same node rectify the same tensor, so one product serves them all. Only the
+K is a sum over tensors of ±1 codes, K = (N_A + Σ s sᵀ) / 2, each an int8 product with int32 accumulation:
+exact. Convolutions that leave the same node rectify the same tensor, so one product serves them all. Only the
 determinant is in floating point, in float64.
 """
 
@@ -19,13 +19,15 @@ from typing import Literal, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.tree_util import Partial
 
-from jnas.spaces import nearest
+from jnas.spaces._common import nearest
 from jnas.types import Arch, Estimator, Key, Network, Relu
 
 _COUNTED = ("live", "all")
+_bind: Callable[..., Estimator] = Partial  # its constructor has no annotations
 
 
 class _Kernel(NamedTuple):
@@ -35,7 +37,9 @@ class _Kernel(NamedTuple):
     num_units: jax.Array
 
 
-def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live") -> jax.Array:
+def hamming_kernel(
+    network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live"
+) -> jax.Array:
     """Equation 1: `[N, N]` int32, the number of ReLU units in which two images have the same code.
 
     Args:
@@ -44,16 +48,28 @@ def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Arr
         arch: `[D]` int32.
         images: `[N, H, W, C]` float.
         relus: "live" or "all", see `naswot`.
+
+    Raises:
+        ValueError: an unknown `relus`.
     """
+    _check_relus(relus)
 
     def on_relu(kernel: _Kernel, relu: Relu) -> _Kernel:
         count = relu.num_live if relus == "live" else relu.num_modules
-        return lax.cond(count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count)
+        result: _Kernel = lax.cond(
+            count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count
+        )
+        return result
 
     num = images.shape[0]
     start = _Kernel(jnp.zeros((num, num), jnp.int32), jnp.zeros((), jnp.int32))
-    _, kernel = network.fold_relus(params, arch, images, on_relu, start)
+    kernel: _Kernel = network.fold_relus(params, arch, images, on_relu, start)[1]
     return (kernel.num_units + kernel.agreement) // 2
+
+
+def _check_relus(relus: str) -> None:
+    if relus not in _COUNTED:
+        raise ValueError(f"unknown relus {relus!r}. {nearest(relus, _COUNTED)}")
 
 
 def _add_codes(kernel: _Kernel, inputs: jax.Array, count: jax.Array) -> _Kernel:
@@ -63,11 +79,17 @@ def _add_codes(kernel: _Kernel, inputs: jax.Array, count: jax.Array) -> _Kernel:
 
 
 def log_determinant(kernel: jax.Array) -> jax.Array:
-    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32, computed in float64; -inf if singular."""
+    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32, computed in float64; -inf if singular.
+
+    Singular means up to rounding: two images with the same code leave a pivot of an LU factorisation that
+    is seldom exactly 0, and a determinant that would be noise.
+    """
     with jax.enable_x64(True):
-        score = jnp.linalg.slogdet(lax.convert_element_type(kernel, jnp.float64))[1]
-        score = lax.convert_element_type(score, jnp.float32)
-    return jnp.where(jnp.isfinite(score), score, -jnp.inf)
+        matrix = lax.convert_element_type(kernel, jnp.float64)
+        pivots = jnp.abs(jnp.diagonal(lax.linalg.lu(matrix)[0]))
+        rounding = matrix.shape[0] * float(np.finfo(np.float64).eps) * jnp.max(jnp.abs(matrix))
+        score = jnp.where(jnp.min(pivots) > rounding, jnp.sum(jnp.log(pivots)), -jnp.inf)
+        return lax.convert_element_type(score, jnp.float32)
 
 
 def naswot(
@@ -97,17 +119,18 @@ def naswot(
     Raises:
         ValueError: fewer than two images, a wrong rank, images that are not finite, an unknown option.
     """
-    if relus not in _COUNTED:
-        raise ValueError(f"unknown relus {relus!r}. {nearest(relus, _COUNTED)}")
+    _check_relus(relus)
     if images.ndim != 4 or images.shape[0] < 2:
         raise ValueError(f"images must be [N, H, W, C] with at least two images; got shape {images.shape}")
     if not bool(jnp.all(jnp.isfinite(images))):
         raise ValueError("images contain NaN or infinite values")
-    return Partial(_scorer(network, relus, shared_init), images)
+    return _bind(_scorer(network, relus, shared_init), images)
 
 
 @functools.cache
-def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
+def _scorer(
+    network: Network, relus: str, shared_init: bool
+) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
     """The function behind the estimator; one object for each setting, so that programs are compiled once."""
 
     def scores(images: jax.Array, key: Key, archs: jax.Array) -> jax.Array:
@@ -118,11 +141,13 @@ def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Ar
             params = shared if shared_init else network.init(_fold_in_arch(key, arch))
             return log_determinant(hamming_kernel(network, params, arch, images, relus))
 
-        return lax.map(score, archs)
+        result: jax.Array = lax.map(score, archs)
+        return result
 
     return scores
 
 
 def _fold_in_arch(key: Key, arch: Arch) -> Key:
     """A key that depends on the architecture itself, not on its place in the population."""
-    return lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
+    folded: Key = lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
+    return folded

@@ -1,0 +1,59 @@
+"""Moves and enumeration of NAS-Bench-101 at population scale.
+
+python -m experiments.bench_spaces
+
+Prints seconds, and the ratio to one 4096x4096x4096 float32 matrix product of the same run.
+"""
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+import jnas
+from experiments import common
+
+NUM = 1_000_000
+
+
+def main() -> None:
+    """Time enumeration with identities, then a million samples, mutations and crossovers."""
+    space, unit = jnas.spaces.nasbench101(), common.yardstick()
+    start = time.perf_counter()
+    archs = space.enumerate()
+    identities = np.asarray(jax.jit(jax.vmap(space.identity))(archs))
+    result = {
+        "yardstick_seconds": round(unit, 3),
+        "enumerate_and_identify_seconds": round(time.perf_counter() - start, 2),
+        "cells": len(archs),
+        "distinct_identities": len(np.unique(identities, axis=0)),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    }
+    keys = jax.random.split(jax.random.key(0), NUM)
+    sample, mutate, crossover = (
+        jax.jit(jax.vmap(move)) for move in (space.sample, space.mutate, space.crossover)
+    )
+    parents = jax.block_until_ready(sample(keys))
+    moves: dict[str, Callable[[], Any]] = {
+        "sample": lambda: sample(keys),
+        "mutate": lambda: mutate(keys, parents),
+        "crossover": lambda: crossover(keys, parents, parents[::-1]),
+    }
+    for name, move in moves.items():
+        start = time.perf_counter()
+        jax.block_until_ready(move())
+        first = time.perf_counter() - start
+        best = min(common.seconds(move))
+        result[f"{name}_first_call_seconds"] = round(first, 2)
+        result[f"{name}_million_seconds"] = round(best, 2)
+        result[f"{name}_million_ratio"] = round(best / unit, 2)
+    for name, value in result.items():
+        print(f"{name:32} {value}")
+    print(f"written: {common.write_json('bench_spaces_' + jax.default_backend(), result)}")
+
+
+if __name__ == "__main__":
+    main()

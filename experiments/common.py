@@ -1,0 +1,65 @@
+"""What the experiments share: where results go, what is written with every result, the yardstick of the benchmarks."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import jnas
+
+RESULTS = Path(__file__).parent / "results"
+FLOPS_OF_YARDSTICK = 2 * 4096**3
+
+
+def environment() -> dict[str, Any]:
+    """Versions and device, to stand beside every number."""
+    device = jax.local_devices()[0]
+    return {
+        "jnas": jnas.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": f"{jax.local_device_count()} x {device.device_kind}",
+        "cpu_cores": os.cpu_count(),
+    }
+
+
+def data_file(name: str) -> Path:
+    """A file of the folder that `$JNAS_DATA` names; FileNotFoundError says what to do where it is absent."""
+    path = Path(os.environ.get("JNAS_DATA", "")) / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"this experiment needs {name} in the folder that the variable JNAS_DATA names"
+        )
+    return path
+
+
+def write_json(name: str, content: dict[str, Any]) -> Path:
+    """Write `results/<name>.json` with the environment added."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(content | {"environment": environment()}, indent=2) + "\n")
+    return path
+
+
+def seconds(function: Callable[[], Any], repeats: int = 3) -> list[float]:
+    """Wall seconds of each call, until its arrays are ready; call it once before to compile."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def yardstick() -> float:
+    """Median seconds of one 4096x4096x4096 float32 matrix product on the default device, of five."""
+    x = jax.random.normal(jax.random.key(0), (4096, 4096))
+    product = jax.jit(jnp.matmul)
+    jax.block_until_ready(product(x, x))
+    return sorted(seconds(lambda: product(x, x), 5))[2]

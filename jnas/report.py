@@ -1,0 +1,141 @@
+"""One self-contained HTML page of texts, tables and figures.
+
+The page needs no network, no script and no other file, so it can be mailed or archived as it is; it reads on
+a phone as on a desktop and follows the reader's light or dark theme. Nothing given here is read as HTML.
+"""
+
+import base64
+import html
+import numbers
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from jnas import plots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #222; --grey: #666; --line: #ddd; --page: #fff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --grey: #aaa; --line: #444; --page: #181818; } }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink); background: var(--page);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.6rem; line-height: 1.25; }
+h2 { font-size: 1.25rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
+p { white-space: pre-line; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th { color: var(--grey); }
+.number { text-align: right; white-space: nowrap; }
+figure { margin: 1rem 0; }
+img { max-width: 100%; height: auto; background: #fff; }
+figcaption { color: var(--grey); font-size: .9rem; }
+"""
+
+# What stands for a number or for a missing one in a column of numbers: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %  –
+_NUMBER = re.compile(
+    r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE
+)
+
+
+class Section(NamedTuple):
+    """A part of a page: its texts come first, then its table, then its figures.
+
+    Attributes:
+        title: heading.
+        text: paragraphs, separated by empty lines; line breaks are kept.
+        rows: rows of a table, the first of them its header. Columns of numbers are aligned to the right,
+            floats are given six significant digits and integers thousands separators; None is an empty cell.
+        figures: captions and figures.
+    """
+
+    title: str
+    text: str = ""
+    rows: Sequence[Sequence[object]] = ()
+    figures: Sequence[tuple[str, "Figure"]] = ()
+
+
+def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
+    """Write a page, whole or not at all; missing folders are made.
+
+    Args:
+        path: the `.html` file; one that exists is replaced.
+        title: heading of the page, and its name in the browser.
+        sections: the parts, in order.
+
+    Raises:
+        ValueError: the suffix is not `.html`, or a row of a table has another length than its header; the
+            message names the section and the row.
+    """
+    if not os.fspath(path).lower().endswith((".html", ".htm")):
+        raise ValueError(f"a report is an .html file, got {os.fspath(path)!r}")
+    body = "\n".join(_section(section) for section in sections)
+    page = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{html.escape(title)}</h1>
+{body}
+</body>
+</html>
+"""
+    plots.write_whole(path, page.encode())
+
+
+def _section(section: Section) -> str:
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", section.text)]
+    parts = [f"<h2>{html.escape(section.title)}</h2>"]
+    parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs if paragraph]
+    parts += [_table(section)] if section.rows else []
+    parts += [_figure(caption, figure) for caption, figure in section.figures]
+    return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _table(section: Section) -> str:
+    for i, row in enumerate(section.rows):
+        if len(row) != len(section.rows[0]):
+            expected = f"{len(section.rows[0])} cells like the header"
+            raise ValueError(f"row {i} of section {section.title!r} needs {expected}, got {len(row)}")
+    # A header is a text even where it is a number, such as the 0.1 of a ratio.
+    header, *rows = [[_text(value) for value in row] for row in section.rows]
+    kinds = [_kind([row[column] for row in rows]) for column in range(len(header))]
+    lines = [_row("th", header, kinds), *(_row("td", row, kinds) for row in rows)]
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
+    pairs = zip(cells, kinds, strict=True)
+    return "<tr>" + "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in pairs) + "</tr>"
+
+
+def _kind(cells: Sequence[str]) -> str:
+    """The attribute of a column's cells."""
+    numeric = any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
+    return ' class="number"' if numeric else ""
+
+
+def _text(value: object) -> str:
+    """What a cell says; arrays without axes count as their number."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value)
+    if isinstance(value, numbers.Integral):
+        return f"{int(value):,}"
+    return f"{float(value):.6g}" if isinstance(value, numbers.Real) else str(value)
+
+
+def _figure(caption: str, figure: "Figure") -> str:
+    """A figure at 100 pixels an inch, drawn finer for dense screens."""
+    data = base64.b64encode(plots.figure_png(figure)).decode()
+    width, text = round(100 * figure.get_figwidth()), html.escape(caption)
+    image = f'<img src="data:image/png;base64,{data}" width="{width}" alt="{text}">'
+    return f"<figure>\n{image}\n<figcaption>{text}</figcaption>\n</figure>"

@@ -1,0 +1,401 @@
+"""Tables against dictionaries: look-up of rows, estimators, objectives, and what is refused."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnas import benchmarks, spaces
+from jnas.types import Query, Space
+
+NAMES = ["nasbench101", "nasbench201", "nats_size"]
+
+
+def some_archs(space: Space, num: int, seed: int = 0) -> np.ndarray:
+    """`num` architectures without duplicates, in random order."""
+    every = space.enumerate()
+    return every[np.random.default_rng(seed).choice(len(every), num, replace=False)]
+
+
+def codes_of(space: Space, archs: np.ndarray) -> list[tuple[int, ...]]:
+    codes = np.asarray(jax.jit(jax.vmap(space.code))(archs))
+    return [tuple(code) for code in codes.tolist()]
+
+
+def small_table(space: Space, num: int = 50) -> benchmarks.Table:
+    archs = some_archs(space, num)
+    rng = np.random.default_rng(1)
+    columns = {"accuracy": rng.random(len(archs)), "seconds": rng.random(len(archs)).astype(np.float32)}
+    return benchmarks.make_table(space, archs, columns)
+
+
+def row_dictionary(table: benchmarks.Table) -> dict[tuple[int, ...], int]:
+    """Code to row, without binary search."""
+    return {code: row for row, code in enumerate(codes_of(table.space, table.archs))}
+
+
+def query(archs: np.ndarray, epochs: int | list[int] = 0) -> Query:
+    ids = jnp.arange(len(archs), dtype=jnp.int32)
+    return Query(ids, jnp.asarray(archs), jnp.broadcast_to(jnp.asarray(epochs, jnp.int32), (len(archs),)))
+
+
+# ------------------------------------------------------------------------------------------------------
+# Rows.
+
+
+@pytest.mark.parametrize(
+    ("name", "num"),
+    [("nasbench101", 50), ("nats_size", 50), *(("nasbench201", num) for num in (1, 2, 3, 4, 5, 50))],
+)
+def test_rows_agree_with_a_dictionary_on_hits_and_misses(name: str, num: int) -> None:
+    table = small_table(spaces.by_name(name), num)
+    asked = np.concatenate([table.archs[::-1], some_archs(table.space, 60, seed=2)])
+    rows = table.rows(asked)
+    known = row_dictionary(table)
+    expected = [known.get(code, -1) for code in codes_of(table.space, asked)]
+    np.testing.assert_array_equal(rows, expected)
+    assert rows.dtype == jnp.int32
+    assert expected[: len(table.archs)] == list(range(len(table.archs)))[::-1]
+    assert -1 in expected
+
+
+def test_rows_of_a_whole_space_in_any_order() -> None:
+    space = spaces.nats_size()
+    archs = np.random.default_rng(0).permutation(space.enumerate())
+    table = benchmarks.make_table(space, archs, {"sum": archs.sum(axis=1)})
+    np.testing.assert_array_equal(table.rows(archs), np.arange(8**5))
+
+
+def test_the_smallest_and_the_largest_code_are_found_and_their_neighbours_are_not() -> None:
+    space = spaces.nasbench201()
+    every = space.enumerate()
+    table = benchmarks.make_table(space, every[[9000, 4, 8000]], {"x": np.arange(3)})
+    asked = every[[0, 3, 4, 5, 7999, 8000, 8001, 8999, 9000, 9001, 15624]]
+    np.testing.assert_array_equal(table.rows(asked), [-1, -1, 1, -1, -1, 2, -1, -1, 0, -1, -1])
+
+
+def test_high_word_of_the_code_counts_before_the_low_word() -> None:
+    """A space whose codes differ in either word only; the order of the rows is that of neither word."""
+    space = spaces.nats_size()
+
+    def code(arch: jax.Array) -> jax.Array:
+        return jnp.stack([arch[0] + 8 * arch[1], arch[2] + 8 * arch[3]]).astype(jnp.uint32) << 25
+
+    archs = np.random.default_rng(3).permutation(space.enumerate()[::8])  # last choice 0
+    table = benchmarks.make_table(space._replace(code=code), archs[:3000], {"x": np.arange(3000)})
+    expected = np.where(np.arange(len(archs)) < 3000, np.arange(len(archs)), -1)
+    np.testing.assert_array_equal(table.rows(archs), expected)
+
+
+def test_codes_with_the_top_bit_are_sorted_as_unsigned() -> None:
+    table = small_table(spaces.nasbench101(), 200)
+    codes = np.array(codes_of(table.space, table.archs))
+    assert (codes >= 2**31).any(axis=0).all()
+    np.testing.assert_array_equal(table.rows(table.archs), np.arange(200))
+
+
+def test_vectors_with_choices_out_of_range_are_misses_although_their_code_is_known() -> None:
+    space = spaces.nasbench201()
+    table = benchmarks.make_table(space, space.enumerate(), {"x": np.arange(15625)})
+    wrong = np.array([[0, 0, 0, 0, 0, 5], [0, 0, 0, 0, 1, -1], [0, 0, 0, 0, 1, 0]], np.int32)
+    np.testing.assert_array_equal(jax.vmap(space.code)(wrong)[:, 1], [5, 4, 5])
+    np.testing.assert_array_equal(table.rows(wrong), [-1, -1, 5])
+
+
+def test_invalid_nasbench101_cells_are_misses() -> None:
+    table = small_table(spaces.nasbench101())
+    np.testing.assert_array_equal(table.rows(np.zeros((2, 26), np.int32)), [-1, -1])
+
+
+def test_relabelled_and_padded_cells_have_the_row_of_the_cell() -> None:
+    space = spaces.nasbench101()
+    # input → a → output and input → b → c → output, in two orders; with a vertex that leads nowhere.
+    cell = "conv3x3:0|conv1x1:0|maxpool3x3:2|output:1,3"
+    relabelled = "conv1x1:0|maxpool3x3:1|conv3x3:0|output:2,3"
+    padded = "conv1x1:0|maxpool3x3:1|conv3x3:0|conv3x3:0,3|output:2,3"
+    # Other cells: another operation, and an edge from input to output as well.
+    other = "conv3x3:0|conv3x3:0|maxpool3x3:2|output:1,3"
+    shortcut = "conv3x3:0|conv1x1:0|maxpool3x3:2|output:0,1,3"
+    rest = some_archs(space, 30)
+    table = benchmarks.make_table(space, np.stack([*rest, space.from_string(cell)]), {"x": np.arange(31)})
+    asked = jnp.stack([space.from_string(text) for text in (cell, relabelled, padded, other, shortcut)])
+    assert len(np.unique(asked, axis=0)) == 5
+    np.testing.assert_array_equal(table.rows(asked), [30, 30, 30, -1, -1])
+
+
+def test_rows_eager_jit_vmap_and_scan_agree() -> None:
+    table = small_table(spaces.nasbench201())
+    asked = jnp.asarray(np.concatenate([table.archs, some_archs(table.space, 70, seed=3)]))[:120]
+    expected = np.asarray(table.rows(asked))
+    assert len(set((expected >= 0).tolist())) == 2
+    np.testing.assert_array_equal(jax.jit(table.rows)(asked), expected)
+    np.testing.assert_array_equal(jax.vmap(table.rows)(asked.reshape(6, 20, 6)).ravel(), expected)
+    batches = asked.reshape(12, 10, 6)
+    _, rows = jax.lax.scan(lambda carry, archs: (carry, table.rows(archs)), 0, batches)
+    np.testing.assert_array_equal(rows.ravel(), expected)
+
+
+def test_rows_under_64_bit_floats() -> None:
+    table = small_table(spaces.nasbench201())
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(table.rows(table.archs), np.arange(50))
+        assert table.rows(table.archs).dtype == jnp.int32
+
+
+def test_rows_need_a_batch_of_integers() -> None:
+    table = small_table(spaces.nasbench201())
+    with pytest.raises(AssertionError):
+        table.rows(table.archs[0])
+    with pytest.raises(AssertionError):
+        table.rows(table.archs.astype(np.float32))
+    with pytest.raises(AssertionError):
+        table.rows(table.archs[:, :5])
+
+
+# ------------------------------------------------------------------------------------------------------
+# Estimators.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_estimator_gives_the_column_and_nan_on_a_miss(name: str, key: jax.Array) -> None:
+    table = small_table(spaces.by_name(name))
+    asked = np.concatenate([table.archs[::3], some_archs(table.space, 40, seed=4)])
+    known = row_dictionary(table)
+    values = table.column("accuracy").astype(np.float32)
+    codes = codes_of(table.space, asked)
+    expected = [values[known[code]] if code in known else np.nan for code in codes]
+    estimator = table.estimator("accuracy")
+    np.testing.assert_array_equal(estimator(key, asked), np.array(expected, np.float32))
+    np.testing.assert_array_equal(jax.jit(estimator)(key, asked), estimator(key, asked))
+    assert np.isnan(expected).any()
+    assert estimator(key, asked).dtype == jnp.float32
+
+
+def test_estimator_does_not_depend_on_the_key() -> None:
+    table = small_table(spaces.nasbench201())
+    scores = [table.estimator("accuracy")(jax.random.key(seed), table.archs) for seed in (0, 1)]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_an_unmeasured_value_stays_nan(key: jax.Array) -> None:
+    space = spaces.nasbench201()
+    table = benchmarks.make_table(space, space.enumerate()[:3], {"x": np.array([1.0, np.nan, 3.0])})
+    np.testing.assert_array_equal(table.estimator("x")(key, table.archs), np.array([1, np.nan, 3], np.float32))
+
+
+def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_again(key: jax.Array) -> None:
+    traces = []
+
+    @jax.jit
+    def scores(estimator: jax.tree_util.Partial, archs: jax.Array) -> jax.Array:
+        traces.append(None)
+        return estimator(key, archs)
+
+    table = small_table(spaces.nasbench201())
+    archs = jnp.asarray(table.archs)
+    np.testing.assert_array_equal(scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4"))
+    np.testing.assert_array_equal(scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4"))
+    np.testing.assert_array_equal(scores(table.estimator("seconds"), archs), table.column("seconds"))
+    other = benchmarks.make_table(spaces.nasbench201(), table.archs[::-1], {"y": np.arange(50)})
+    np.testing.assert_array_equal(scores(other.estimator("y"), archs), np.arange(50)[::-1])
+    assert len(traces) == 1
+    shapes = sorted(leaf.shape for leaf in jax.tree.leaves(table.estimator("accuracy")))
+    assert shapes == [(50,), (50, 2)]
+    objective = jax.tree.structure(table.objective("accuracy"))
+    assert objective == jax.tree.structure(table.objective("accuracy", seconds="accuracy", epochs=12))
+
+
+def test_tables_of_different_spaces_do_not_share_a_program() -> None:
+    tables = [small_table(spaces.by_name(name)) for name in NAMES]
+    assert len({str(jax.tree.structure(table.estimator("accuracy"))) for table in tables}) == 3
+
+
+def test_no_table_is_baked_into_the_program(key: jax.Array) -> None:
+    space = spaces.nasbench201()
+    table = benchmarks.make_table(space, space.enumerate(), {"x": np.arange(15625)})
+    program = jax.jit(lambda estimator, archs: estimator(key, archs)).lower(table.estimator("x"), table.archs[:4])
+    constants = re.findall(r"dense<.*?> : tensor<([^>]*)>", program.as_text())
+    assert constants
+    assert not [shape for shape in constants if "15625" in shape]
+
+
+def test_estimator_inside_vmap_and_scan(key: jax.Array) -> None:
+    table = small_table(spaces.nats_size())
+    archs = jnp.asarray(table.archs).reshape(5, 10, 5)
+    expected = table.column("accuracy").astype(np.float32).reshape(5, 10)
+    estimator = table.estimator("accuracy")
+    np.testing.assert_array_equal(jax.vmap(estimator, in_axes=(None, 0))(key, archs), expected)
+
+    def best(carry: jax.Array, batch: jax.Array) -> tuple[jax.Array, jax.Array]:
+        scores = estimator(key, batch)
+        return jnp.maximum(carry, jnp.max(scores)), scores
+
+    highest, scores = jax.jit(lambda a: jax.lax.scan(best, jnp.float32(-1), a))(archs)
+    np.testing.assert_array_equal(scores, expected)
+    assert highest == expected.max()
+
+
+def test_estimator_of_a_sharded_population(key: jax.Array) -> None:
+    table = small_table(spaces.nasbench201())
+    mesh = jax.make_mesh((2,), ("rows",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec
+    scores = jax.shard_map(
+        lambda estimator, archs: estimator(key, archs),
+        mesh=mesh,
+        in_specs=(spec(), spec("rows")),
+        out_specs=spec("rows"),
+    )
+    expected = table.column("accuracy").astype(np.float32)
+    np.testing.assert_array_equal(jax.jit(scores)(table.estimator("accuracy"), jnp.asarray(table.archs)), expected)
+
+
+# ------------------------------------------------------------------------------------------------------
+# Objectives.
+
+
+def costly(columns: dict[str, list[float]]) -> benchmarks.Table:
+    space = spaces.nasbench201()
+    return benchmarks.make_table(space, space.enumerate()[:3], {k: np.array(v) for k, v in columns.items()})
+
+
+def test_objective_takes_scores_and_simulated_cost_from_columns(key: jax.Array) -> None:
+    table = costly({"accuracy": [1, 2, 3], "seconds": [10, 20, 30], "latency": [7, 8, 9]})
+    asked = query(spaces.nasbench201().enumerate()[[2, 0, 3]])
+    outcome = jax.jit(table.objective("accuracy"))(key, asked)
+    np.testing.assert_array_equal(outcome.scores, np.array([3, 1, np.nan], np.float32))
+    np.testing.assert_array_equal(outcome.seconds, np.array([30, 10, 0], np.float32))
+    assert outcome.scores.dtype == outcome.seconds.dtype == jnp.float32
+    named = table.objective("accuracy", seconds="latency")(key, asked)
+    np.testing.assert_array_equal(named.seconds, [9, 7, 0])
+
+
+def test_objective_without_a_cost_column_costs_nothing(key: jax.Array) -> None:
+    table = costly({"accuracy": [1, 2, 3]})
+    np.testing.assert_array_equal(table.objective("accuracy")(key, query(table.archs)).seconds, [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("column", "cost"),
+    [("val12_c10", 1), ("test200_c10", 2), ("val200_seed0_c10", 2), ("val12_c100", 3)],
+)
+def test_the_cost_is_the_one_of_the_same_epochs_and_data_set(column: str, cost: float, key: jax.Array) -> None:
+    costs = {"seconds12_c10": [1.0] * 3, "seconds200_c10": [2.0] * 3, "seconds12_c100": [3.0] * 3}
+    table = costly({**costs, column: [1, 2, 3]})
+    np.testing.assert_array_equal(table.objective(column)(key, query(table.archs)).seconds, [cost] * 3)
+
+
+@pytest.mark.parametrize("column", ["index", "accuracy", "val200_c100", "val108_c10"])
+def test_an_ambiguous_cost_has_to_be_named(column: str, key: jax.Array) -> None:
+    table = costly({"seconds12_c10": [1, 2, 3], "seconds200_c10": [4, 5, 6], column: [7, 8, 9]})
+    with pytest.raises(ValueError, match=r"seconds=; it could be any of seconds12_c10, seconds200_c10"):
+        table.objective(column)
+    outcome = table.objective(column, seconds="seconds200_c10")(key, query(table.archs))
+    np.testing.assert_array_equal(outcome.seconds, [4, 5, 6])
+
+
+def test_an_unknown_cost_counts_as_nothing_and_an_unknown_score_still_costs(key: jax.Array) -> None:
+    table = costly({"accuracy": [1, np.nan, 3], "seconds": [np.nan, 20, 30]})
+    outcome = table.objective("accuracy")(key, query(table.archs))
+    np.testing.assert_array_equal(outcome.scores, np.array([1, np.nan, 3], np.float32))
+    np.testing.assert_array_equal(outcome.seconds, [0, 20, 30])
+
+
+def test_an_objective_of_known_epochs_refuses_other_epochs(key: jax.Array) -> None:
+    table = costly({"accuracy": [1, 2, 3], "seconds": [10, 20, 30]})
+    asked = query(table.archs, epochs=[0, 12, 200])
+    outcome = table.objective("accuracy", epochs=12)(key, asked)
+    np.testing.assert_array_equal(outcome.scores, np.array([1, 2, np.nan], np.float32))
+    np.testing.assert_array_equal(outcome.seconds, [10, 20, 0])
+    np.testing.assert_array_equal(table.objective("accuracy")(key, asked).scores, [1, 2, 3])
+
+
+# ------------------------------------------------------------------------------------------------------
+# What is refused, and what is kept.
+
+
+@pytest.mark.parametrize("method", ["column", "estimator", "objective"])
+def test_unknown_column_names_the_nearest_and_all(method: str) -> None:
+    table = small_table(spaces.nasbench201())
+    with pytest.raises(ValueError, match=r"'acuracy'.*'accuracy'\? Valid names: accuracy, seconds\."):
+        getattr(table, method)("acuracy")
+
+
+def test_unknown_cost_column() -> None:
+    with pytest.raises(ValueError, match=r"'second'.*Did you mean 'seconds'"):
+        small_table(spaces.nasbench201()).objective("accuracy", seconds="second")
+
+
+def test_duplicates_name_the_first_repetition_and_its_rows() -> None:
+    space = spaces.nasbench201()
+    archs = space.enumerate()[[500, 40, 30, 40, 500, 30]]
+    with pytest.raises(ValueError, match="rows 1 and 3 are the same nasbench201") as error:
+        benchmarks.make_table(space, archs, {"x": np.arange(6)})
+    assert space.to_string(archs[1]) in str(error.value)
+
+
+def test_isomorphic_cells_are_duplicates() -> None:
+    space = spaces.nasbench101()
+    text = "conv3x3:0|conv1x1:0|output:1,2", "conv1x1:0|conv3x3:0|output:1,2"
+    archs = np.stack([space.from_string(t) for t in text])
+    with pytest.raises(ValueError, match=r"rows 0 and 1 .*conv1x1:0\|conv3x3:0\|output:1,2"):
+        benchmarks.make_table(space, archs, {"x": np.arange(2)})
+
+
+def test_invalid_architectures_name_their_row() -> None:
+    space = spaces.nasbench201()
+    archs = space.enumerate()[:5].copy()
+    archs[3, 2] = 5
+    with pytest.raises(ValueError, match=r"row 3 is not a valid nasbench201 architecture: \[0, 0, 5, 0, 0, 3\]"):
+        benchmarks.make_table(space, archs, {"x": np.arange(5)})
+    cells = np.stack([spaces.nasbench101().enumerate()[7], np.zeros(26, np.int32)])
+    with pytest.raises(ValueError, match="row 1 is not a valid nasbench101"):
+        benchmarks.make_table(spaces.nasbench101(), cells, {"x": np.arange(2)})
+
+
+@pytest.mark.parametrize(
+    ("archs", "columns", "message"),
+    [
+        (
+            np.zeros((2, 5), np.int32),
+            {"x": np.arange(2)},
+            r"nasbench201 needs architectures \[A, 6\].*\[2, 5\]",
+        ),
+        (np.zeros((0, 6), np.int32), {"x": np.arange(0)}, r"A > 0; got \[0, 6\]"),
+        (np.zeros(6, np.int32), {"x": np.arange(6)}, r"got \[6\]"),
+        (np.zeros((1, 6)), {"x": np.arange(1)}, "integers; got float64"),
+        (np.zeros((1, 6), np.int32), {}, "at least one numeric column; arrays has none"),
+        (np.zeros((1, 6), np.int32), {"x": np.arange(2)}, r"'x' must have shape \[1\]; got \[2\]"),
+        (np.zeros((1, 6), np.int32), {"x": np.zeros((1, 2))}, r"'x' must have shape \[1\]; got \[1, 2\]"),
+        (np.zeros((1, 6), np.int32), {"x": np.array(["good"])}, "'x' must be numeric"),
+    ],
+)
+def test_malformed_arrays(archs: np.ndarray, columns: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        benchmarks.make_table(spaces.nasbench201(), archs, columns)
+
+
+def test_conventions_belong_to_columns() -> None:
+    space = spaces.nasbench201()
+    columns = {"accuracy": np.ones(1), "seconds": np.ones(1)}
+    table = benchmarks.make_table(space, space.enumerate()[:1], columns, conventions={"accuracy": "%"})
+    assert table.conventions == {"accuracy": "%", "seconds": "not stated"}
+    with pytest.raises(ValueError, match=r"unknown column 'acc'.*Valid names: accuracy, seconds"):
+        benchmarks.make_table(space, space.enumerate()[:1], columns, conventions={"acc": "%"})
+
+
+def test_columns_keep_their_floats_and_integers_become_double() -> None:
+    space = spaces.nasbench201()
+    columns = {"single": np.ones(2, np.float32), "double": np.ones(2), "whole": np.array([1, 2**40])}
+    table = benchmarks.make_table(space, space.enumerate()[:2].astype(np.uint8), columns)
+    assert [values.dtype for values in table.columns.values()] == [np.float32, np.float64, np.float64]
+    assert table.column("whole")[1] == 2**40
+    assert table.archs.dtype == np.int32
+
+
+def test_a_table_cannot_be_changed() -> None:
+    table = small_table(spaces.nasbench201())
+    with pytest.raises(AttributeError):
+        table.source = "elsewhere"
+    assert "_codes" not in repr(table)

@@ -1,0 +1,202 @@
+"""The command line as a newcomer uses it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import jnas
+from jnas import cli
+
+TINY = ["--num-images", "2", "--no-progress"]
+SPACE = jnas.spaces.nasbench201()
+
+
+def invoke(*args: str) -> str:
+    """Run a command in this process and return what it printed; its errors are raised."""
+    done = CliRunner().invoke(cli.app, list(args), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def run(*args: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m jnas` as a process of its own."""
+    return subprocess.run([sys.executable, "-m", "jnas", *args], capture_output=True, text=True, **kwargs)  # type: ignore[call-overload]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """One small search: its run folder and what it printed."""
+    folder = tmp_path_factory.mktemp("search") / "run"
+    return folder, invoke("search", "--candidates", "12", "--seed", "3", "--out", str(folder), *TINY)
+
+
+def test_search_writes_the_run_folder(searched) -> None:
+    folder, printed = searched
+    names = {path.name for path in folder.iterdir()}
+    assert {"scores.csv", "scores.npz", "result.json", "report.html", "cell.png", "search.png"} <= names
+    assert not [name for name in names if name.endswith(".tmp")]
+    assert str(folder / "report.html") in printed.replace("\n", "")
+
+
+def test_search_answer_is_the_best_candidate_and_its_true_accuracy(searched) -> None:
+    folder, printed = searched
+    rows = read_csv(folder / "scores.csv")
+    result = json.loads((folder / "result.json").read_text())
+    assert len(rows) == 12
+    scores = np.array([float(row["score"]) for row in rows])
+    best = rows[int(np.argmax(scores))]
+    assert result["best"]["architecture"] == best["architecture"]
+    assert best["architecture"] in printed
+    assert result["best"]["score"] == pytest.approx(scores.max())
+    for truth in result["truth"]:
+        table = jnas.benchmarks.nasbench201(truth["dataset"])
+        accuracy = dict(zip(map(SPACE.to_string, table.archs), table.column("val_accuracy"), strict=True))
+        mine = accuracy[best["architecture"]]
+        assert truth["accuracy"] == pytest.approx(mine, rel=1e-6)
+        assert truth["rank"] == 1 + sum(value > mine for value in accuracy.values())
+        column = np.array([float(row[f"val_accuracy_{truth['dataset']}"]) for row in rows])
+        np.testing.assert_allclose(column, [accuracy[row["architecture"]] for row in rows], rtol=1e-6)
+        assert truth["kendall_tau"] == pytest.approx(
+            float(jnas.metrics.kendall_tau(scores, column)), abs=1e-6
+        )
+        assert "200 epochs" in truth["convention"]
+    assert {"jnas", "jax"} <= set(result["versions"])
+    assert result["settings"]["seed"] == 3
+
+
+def test_search_is_reproducible_and_follows_the_seed(searched, tmp_path) -> None:
+    folder, _ = searched
+    for seed, same in (("3", True), ("4", False)):
+        invoke("search", "--candidates", "12", "--seed", seed, "--out", str(tmp_path / seed), *TINY)
+        assert ((tmp_path / seed / "scores.csv").read_bytes() == (folder / "scores.csv").read_bytes()) == same
+
+
+def test_search_into_the_folder_of_another_search_is_refused(searched) -> None:
+    folder, _ = searched
+    before = (folder / "scores.csv").read_bytes()
+    with pytest.raises(ValueError, match="another job"):
+        invoke("search", "--candidates", "12", "--seed", "5", "--out", str(folder), *TINY)
+    assert (folder / "scores.csv").read_bytes() == before
+
+
+def test_score_listed_architectures(tmp_path) -> None:
+    cells = [SPACE.to_string(arch) for arch in ([3, 3, 3, 1, 3, 3], [2, 0, 1, 3, 4, 2], [0] * 6)]
+    out = tmp_path / "listed.csv"
+    printed = invoke("score", *cells, "--out", str(out), *TINY)
+    rows = read_csv(out)
+    assert [row["architecture"] for row in rows] == cells
+    assert rows[2]["naswot"] == "-inf"
+    assert "3 scores" in printed
+    file = tmp_path / "cells.txt"
+    file.write_text("\n".join(cells) + "\n\n")
+    invoke("score", "--file", str(file), "--out", str(tmp_path / "file.csv"), *TINY)
+    assert (tmp_path / "file.csv").read_bytes() == out.read_bytes()
+
+
+def test_score_random_architectures(tmp_path) -> None:
+    out = tmp_path / "random.csv"
+    invoke("score", "--num", "5", "--seed", "1", "--out", str(out), *TINY)
+    rows = read_csv(out)
+    assert len(rows) == 5
+    for row in rows:
+        assert SPACE.to_string(SPACE.from_string(row["architecture"])) == row["architecture"]
+        assert np.isfinite(float(row["naswot"])) or row["naswot"] == "-inf"
+
+
+def test_killed_score_resumes_to_the_identical_file(tmp_path) -> None:
+    command = ["score", "--num", "400", "--chunk-size", "2", *TINY, "--out"]
+    whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
+    assert run(*command, str(whole)).returncode == 0
+    process = subprocess.Popen([sys.executable, "-m", "jnas", *command, str(killed)])
+    progress = killed.with_suffix(".npz")
+    while process.poll() is None and _num_done(progress) < 4:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = _num_done(progress)
+    assert 4 <= done < 400
+    assert not killed.exists()
+    assert run(*command, str(killed)).returncode == 0
+    assert killed.read_bytes() == whole.read_bytes()
+
+
+def _num_done(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with np.load(path) as file:
+        return int(file["num_done"])
+
+
+def test_data_lists_tables_and_images(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    printed = invoke("data", "--folder", str(tmp_path))
+    for name in ("nasbench201", "15,625", "digits", "1,797", "cifar10", "noise"):
+        assert name in printed
+
+
+@pytest.mark.parametrize("command", [[], ["search"], ["score"], ["data"]])
+def test_help(command) -> None:
+    assert "--help" in invoke(*command, "--help")
+
+
+def test_version() -> None:
+    assert invoke("--version").strip() == f"jnas {jnas.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["search", "--space", "nasbench-201"],
+            "Did you mean 'nasbench201'? Valid names: nasbench101, nasbench201",
+        ),
+        (["search", "--space", "nats_size"], "no image network"),
+        (["search", "--estimator", "nasw0t"], "Did you mean 'naswot'? Valid names: naswot"),
+        (["search", "--images", "digit"], "digits"),
+        (["score", "|conv~0|"], "unknown operation 'conv'"),
+        (["score"], "exactly one way"),
+        (["score", "--all", "--num", "3"], "exactly one way"),
+        (["score", "--file", "missing.txt"], "missing.txt"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_1(args, message, tmp_path) -> None:
+    done = run(*args, "--out", str(tmp_path / "out.csv"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_output_folder_that_cannot_be_written(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (["search", "--candidates", "2"], ["score", "--num", "2"]):
+        done = run(*command, "--out", str(tmp_path / "file" / "x"), *TINY)
+        assert done.returncode == 1
+        assert "error: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    assert run("search", "--candidates", "none").returncode == 2
+    assert run("fly").returncode == 2
+
+
+def test_entry_points() -> None:
+    script = Path(sys.executable).with_name("jnas")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout == run("--version").stdout

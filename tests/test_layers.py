@@ -1,0 +1,91 @@
+"""The one-way rule: a package of jnas imports only from packages to its left, and never in a cycle."""
+
+import ast
+from pathlib import Path
+
+import jnas
+
+ROOT = Path(jnas.__file__).parent
+
+# What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
+ALLOWED: dict[str, set[str]] = {
+    "types": set(),
+    "metrics": set(),
+    "images": {"types"},
+    "spaces": {"types"},
+    "networks": {"types", "spaces"},
+    "zeroshot": {"types", "spaces", "networks"},
+    "benchmarks": {"types", "spaces"},
+    "search": {"types"},
+    "population": {"types"},
+    "plots": {"types", "spaces", "metrics"},
+    "report": {"plots"},
+    "runs": {"types", "benchmarks", "metrics", "plots", "report"},
+    "cli": {
+        "types",
+        "spaces",
+        "networks",
+        "zeroshot",
+        "benchmarks",
+        "images",
+        "population",
+        "search",
+        "runs",
+    },
+    "__main__": {"cli"},
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a file imports anywhere, also inside functions; `jnas.x` attributes count as imports."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names = [f"{node.value.id}.{node.attr}"]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name.startswith("jnas.")}
+    return {room for room in rooms if (ROOT / room).is_dir() or (ROOT / f"{room}.py").is_file()}
+
+
+def test_every_room_has_a_rule() -> None:
+    rooms = {room_of(path) for path in ROOT.rglob("*.py")} - {"__init__"}
+    assert rooms == set(ALLOWED)
+
+
+def test_imports_go_one_way() -> None:
+    for path in ROOT.rglob("*.py"):
+        room = room_of(path)
+        if room != "__init__":
+            assert imported_rooms(path) - {room} <= ALLOWED[room], path
+
+
+def test_rules_have_no_cycle() -> None:
+    left: set[str] = set()
+    while left != set(ALLOWED):
+        ready = {room for room, needs in ALLOWED.items() if needs <= left} - left
+        assert ready, f"cycle among {set(ALLOWED) - left}"
+        left |= ready
+
+
+def test_the_check_sees_an_import(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("import jnas\nfrom jnas import search\ndef f():\n    return jnas.metrics\n")
+    assert imported_rooms(file) == {"search", "metrics"}
+
+
+def test_importing_jnas_leaves_heavy_libraries_alone() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, jnas; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,254 @@
+"""The population engine: same bits for any chunks and devices, nothing lost, nothing done twice."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import jnas
+from jnas import population
+from tests.conftest import FAST_COMPILATION
+
+CARDINALITY = 5
+
+
+def weigh(weights: jax.Array, key: jax.Array, archs: jax.Array) -> jax.Array:
+    """A row-wise estimator with randomness that follows the architecture."""
+
+    def one(arch: jax.Array) -> jax.Array:
+        noise = jax.random.randint(jax.random.fold_in(key, arch[0]), (), 0, 1000).astype(jnp.float32)
+        return jnp.sum(weights * arch.astype(jnp.float32)) + noise
+
+    return jax.vmap(one)(archs)
+
+
+@pytest.fixture
+def estimator() -> Partial:
+    return Partial(weigh, jnp.arange(1.0, 4.0))
+
+
+@pytest.fixture
+def archs() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, CARDINALITY, (50, 3), dtype=np.int32)
+
+
+def score(*args: object, **kwargs: object) -> np.ndarray:
+    return np.asarray(population.score(*args, progress=False, **kwargs))  # type: ignore[arg-type]
+
+
+def test_two_devices_are_in_use() -> None:
+    assert jax.local_device_count() == 2
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 7, 49, 50, 64, None])
+def test_equals_one_call_of_the_estimator(estimator, archs, key, chunk_size) -> None:
+    np.testing.assert_array_equal(score(estimator, archs, key, chunk_size), np.asarray(estimator(key, archs)))
+
+
+def test_shards_rows_over_devices(estimator, archs, key) -> None:
+    program = population._program()
+    lowered = program.lower(estimator, key, jnp.asarray(archs)).compile()
+    assert lowered.output_shardings.num_devices == 2
+    assert not lowered.output_shardings.is_fully_replicated
+    # Each device maps half of the rows: the per-device shapes in the compiled program are [25].
+    assert "f32[25]" in lowered.as_text()
+
+
+def test_one_compilation_for_any_population(archs, key) -> None:
+    traces = []
+
+    def counted(key: jax.Array, archs: jax.Array) -> jax.Array:
+        traces.append(archs.shape)
+        return jnp.sum(archs, axis=1).astype(jnp.float32)
+
+    estimator = Partial(counted)
+    for num in (50, 33, 8, 1):
+        np.testing.assert_array_equal(score(estimator, archs[:num], key, 8), archs[:num].sum(1))
+    assert len(traces) == 1
+
+
+def test_result_file_describes_itself(estimator, archs, key, tmp_path) -> None:
+    out = tmp_path / "deep" / "er" / "scores.npz"
+    scores = score(estimator, archs, key, 8, out)
+    with np.load(out, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["archs"], archs)
+        np.testing.assert_array_equal(file["scores"], scores)
+        assert file["num_done"] == 50
+        about = json.loads(str(file["about"]))
+    assert about["jnas"] == jnas.__version__
+    assert about["num_unranked"] == 0
+    assert [path.name for path in out.parent.iterdir()] == ["scores.npz"]
+
+
+class KilledError(Exception):
+    pass
+
+
+def interrupt_after(monkeypatch, num_chunks: int) -> list[int]:
+    """Make the program fail after some chunks; returns the list of chunks that were computed."""
+    program, calls = population._program(), []
+
+    def failing(*args: jax.Array) -> jax.Array:
+        if len(calls) == num_chunks:
+            raise KilledError
+        calls.append(1)
+        return program(*args)
+
+    monkeypatch.setattr(population, "_program", lambda: failing)
+    return calls
+
+
+def test_resumes_without_recomputing_or_losing(estimator, archs, key, tmp_path, monkeypatch) -> None:
+    expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
+    monkeypatch.setattr(population, "_SAVE_SHARE", np.inf)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 3)
+        with pytest.raises(KilledError):
+            score(estimator, archs, key, 8, out)
+    with np.load(out) as file:
+        assert file["num_done"] == 24
+        np.testing.assert_array_equal(file["scores"][:24], expected[:24])
+    with monkeypatch.context() as patch:
+        calls = interrupt_after(patch, 100)
+        np.testing.assert_array_equal(score(estimator, archs, key, 10, out), expected)
+        assert len(calls) == 3  # 26 rows are left: 10 + 10 + 6
+    with monkeypatch.context() as patch:
+        calls = interrupt_after(patch, 0)  # a finished job computes nothing
+        np.testing.assert_array_equal(score(estimator, archs, key, 10, out), expected)
+
+
+def test_no_resume_overwrites(estimator, archs, key, tmp_path) -> None:
+    out = tmp_path / "scores.npz"
+    score(estimator, archs, key, out=out)
+    other = score(estimator, archs[:7], key, out=out, resume=False)
+    with np.load(out) as file:
+        np.testing.assert_array_equal(file["scores"], other)
+
+
+@pytest.mark.parametrize("change", ["archs", "key", "weights", "code"])
+def test_refuses_the_file_of_another_job(estimator, archs, key, tmp_path, change) -> None:
+    out = tmp_path / "scores.npz"
+    score(estimator, archs, key, out=out)
+    before = out.read_bytes()
+    jobs = {
+        "archs": (estimator, archs[::-1], key),
+        "key": (estimator, archs, jax.random.key(1)),
+        "weights": (Partial(weigh, jnp.ones(3)), archs, key),
+        "code": (Partial(lambda w, k, a: weigh(w, k, a), jnp.arange(1.0, 4.0)), archs, key),
+    }
+    with pytest.raises(ValueError, match="another job"):
+        score(*jobs[change], out=out)
+    assert out.read_bytes() == before
+
+
+def test_fingerprint_looks_into_closures_and_is_equal_in_another_process(archs, key) -> None:
+    images = jnp.zeros((2, 8, 8, 3)).at[0].set(1)
+    small = jnas.networks.nasbench201(channels=4, cells=1)
+    jobs = [
+        jnas.zeroshot.naswot(small, images),
+        jnas.zeroshot.naswot(small, images, relus="all"),
+        jnas.zeroshot.naswot(jnas.networks.nasbench201(channels=4, cells=2), images),
+    ]
+    prints = [population.fingerprint(job, archs, key) for job in jobs]
+    assert len(set(prints)) == 3
+    code = (
+        "import jax, jax.numpy as jnp, numpy as np, jnas\n"
+        "archs = np.random.default_rng(0).integers(0, 5, (50, 3), dtype=np.int32)\n"
+        "images = jnp.zeros((2, 8, 8, 3)).at[0].set(1)\n"
+        "job = jnas.zeroshot.naswot(jnas.networks.nasbench201(channels=4, cells=1), images)\n"
+        "print(jnas.population.fingerprint(job, archs, jax.random.key(0)))"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == prints[0]
+
+
+def test_counts_and_reports_what_cannot_be_ranked(archs, key, tmp_path, capsys) -> None:
+    def some(key: jax.Array, archs: jax.Array) -> jax.Array:
+        return jnp.where(archs[:, 0] == 0, -jnp.inf, 1.0)
+
+    out = tmp_path / "scores.npz"
+    population.score(Partial(some), archs, key, 8, out)
+    num = int(np.sum(archs[:, 0] == 0))
+    with np.load(out) as file:
+        assert json.loads(str(file["about"]))["num_unranked"] == num
+    assert f"{num} of 50 architectures cannot be ranked" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"archs": np.zeros(3, np.int32)}, r"\[B, D\] integers"),
+        ({"archs": np.zeros((0, 3), np.int32)}, "B >= 1"),
+        ({"archs": np.zeros((2, 3))}, "integers"),
+        ({"chunk_size": 0}, "chunk_size must be at least 1"),
+        ({"out": "scores.csv"}, "must end in .npz"),
+    ],
+)
+def test_bad_arguments(estimator, archs, key, change, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        score(**({"estimator": estimator, "archs": archs, "key": key} | change))
+
+
+def test_output_that_cannot_be_written(estimator, archs, key, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    calls = interrupt_after(monkeypatch, 100)
+    with pytest.raises(OSError, match="file"):
+        score(estimator, archs, key, out=tmp_path / "file" / "scores.npz")
+    assert not calls  # before anything is scored
+
+
+def test_foreign_file_is_kept(estimator, archs, key, tmp_path) -> None:
+    out = tmp_path / "scores.npz"
+    out.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="not a jnas result file"):
+        score(estimator, archs, key, out=out)
+    assert out.read_bytes() == b"something else"
+
+
+THREE_CHUNK_SIZES = """
+import sys, jax, numpy as np, jnas
+archs = jax.vmap(jnas.spaces.nasbench201().sample)(jax.random.split(jax.random.key(3), 65))
+images = jax.random.normal(jax.random.key(4), (6, 8, 8, 3))
+naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(channels=4, cells=2), images)
+key = jax.random.key(5)
+scores = [jnas.population.score(naswot, archs, key, size, progress=False) for size in (1, 7, 64)]
+np.save(sys.argv[2], np.stack(scores))
+assert jax.local_device_count() == int(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    "optimisation", [FAST_COMPILATION, pytest.param("", marks=pytest.mark.slow)], ids=["fast", "default"]
+)
+def test_naswot_has_the_same_bits_for_any_chunk_and_device_count(tmp_path, optimisation) -> None:
+    for devices in ("1", "2"):
+        flags = f"--xla_force_host_platform_device_count={devices} {optimisation}"
+        command = [sys.executable, "-c", THREE_CHUNK_SIZES, devices, str(tmp_path / f"{devices}.npy")]
+        subprocess.run(command, check=True, env=os.environ | {"XLA_FLAGS": flags})
+    one, two = np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy")
+    assert np.isfinite(one).sum() > 100
+    np.testing.assert_array_equal(one, np.broadcast_to(one[0], one.shape))
+    np.testing.assert_array_equal(two, one)
+
+
+def test_file_name_is_never_half_written(estimator, archs, key, tmp_path, monkeypatch) -> None:
+    """A crash while writing leaves the last complete file in place."""
+    out = tmp_path / "scores.npz"
+    score(estimator, archs, key, out=out)
+    before = out.read_bytes()
+
+    def broken(file: object, **_: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise KilledError
+
+    monkeypatch.setattr(np, "savez", broken)
+    with pytest.raises(KilledError):
+        score(estimator, archs[::-1], key, out=out, resume=False)
+    assert Path(out).read_bytes() == before
