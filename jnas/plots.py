@@ -171,7 +171,7 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
 
 
 def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
-    """The figure as a PNG file; equal figures give equal bytes."""
+    """The figure as a PNG file. The same call on the same data draws the same bytes."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
@@ -406,7 +406,7 @@ def _route(chain: Iterable[_Link], at: Mapping[_Stop, _Point], links: Sequence[_
 
     def port(stop: _Stop, y: float, others: Iterable[_Stop]) -> float:
         ends = sorted(at[other][1] for other in others)
-        return at[stop][1] + (ends.index(y) - (len(ends) - 1) / 2) * min(0.13, 0.42 / len(ends))
+        return at[stop][1] + (ends.index(y) - (len(ends) - 1) / 2) * min(0.13, 0.42 / max(len(ends) - 1, 1))
 
     points: list[_Point] = []
     for a, b in chain:

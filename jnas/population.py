@@ -13,7 +13,6 @@ device, counts).
 import functools
 import hashlib
 import json
-import os
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jnas.files import replacing
 from jnas.types import Estimator, Key
 
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
@@ -124,24 +124,20 @@ class _Job:
         return int(np.sum(~np.isfinite(self.scores[: self.num_done])))
 
     def save(self) -> None:
-        """Replace the result file: written beside it, flushed to disk, then renamed."""
+        """Replace the result file."""
         if self.out is None:
             return
         start = time.monotonic()
-        temporary = self.out.with_name(f".{self.out.name}.tmp")
-        narrow = np.min_scalar_type(int(self.archs.max()))
-        with temporary.open("wb") as file:
+        narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
+        with replacing(self.out) as file:
             np.savez(
                 file,
-                archs=self.archs.astype(narrow if self.archs.min() >= 0 else np.int32),
+                archs=self.archs.astype(narrow),
                 scores=self.scores,
                 num_done=self.num_done,
                 fingerprint=self.fingerprint,
                 about=json.dumps(_about() | {"num_unranked": self.num_unranked}),
             )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.out)
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
 
@@ -169,7 +165,6 @@ def _open_job(
     path = Path(out)
     if path.suffix != ".npz":
         raise ValueError(f"the result file must end in .npz; got {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     job = _Job(archs, fingerprint(estimator, archs, key), path)
     if resume and path.exists():
         job.load()

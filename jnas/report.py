@@ -35,10 +35,8 @@ img { max-width: 100%; height: auto; background: #fff; }
 figcaption { color: var(--grey); font-size: .9rem; }
 """
 
-# What stands for a number or for a missing one in a column of numbers: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %  –
-_NUMBER = re.compile(
-    r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE
-)
+# What a column of numbers may hold: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, and – for one that is missing
+_NUMBER = re.compile(r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE)
 
 
 class Section(NamedTuple):
@@ -104,7 +102,6 @@ def _table(section: Section) -> str:
         if len(row) != len(section.rows[0]):
             expected = f"{len(section.rows[0])} cells like the header"
             raise ValueError(f"row {i} of section {section.title!r} needs {expected}, got {len(row)}")
-    # A header is a text even where it is a number, such as the 0.1 of a ratio.
     header, *rows = [[_text(value) for value in row] for row in section.rows]
     kinds = [_kind([row[column] for row in rows]) for column in range(len(header))]
     lines = [_row("th", header, kinds), *(_row("td", row, kinds) for row in rows)]

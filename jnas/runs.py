@@ -1,6 +1,7 @@
 """What a search leaves behind: its answer, the check against trained accuracies, and a folder of files."""
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 import jnas
 from jnas import benchmarks, metrics, plots, report
+from jnas.files import replacing
 from jnas.types import Space
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
@@ -92,12 +94,12 @@ def _truth(dataset: str, archs: np.ndarray, scores: np.ndarray, best: int) -> Tr
 
 def write(folder: Path, result: Result) -> None:
     """Write `scores.csv`, `result.json`, the plots and `report.html` into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
     columns = [truth.accuracy for truth in result.truths]
     texts = [result.space.to_string(arch) for arch in result.archs]
     header = ("architecture", "score", *(f"val_accuracy_{truth.dataset}" for truth in result.truths))
     write_csv(folder / "scores.csv", header, zip(texts, result.scores, *columns, strict=True))
-    _replace(folder / "result.json", json.dumps(_facts(result), indent=2) + "\n")
+    with replacing(folder / "result.json") as file:
+        file.write((json.dumps(_facts(result), indent=2) + "\n").encode())
     figures = _figures(result)
     for name, (_, figure) in figures.items():
         plots.save(figure, folder / f"{name}.png")
@@ -106,19 +108,12 @@ def write(folder: Path, result: Result) -> None:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file, replaced atomically; floats in the shortest form that reads back the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([str(cell) for cell in row] for row in rows)
-    temporary.replace(path)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([str(cell) for cell in row] for row in rows)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -153,7 +148,7 @@ def _text(result: Result) -> str:
 
 def _truth_rows(result: Result) -> list[tuple[str, ...]]:
     """A table for people: one line for each data set."""
-    header = ("data set", "accuracy %", "rank", "best candidate %", "best of all %", "Kendall tau")
+    header = ("data set", "accuracy %", "rank", "best drawn %", "best of all %", "tau")
     return [
         header,
         *(
@@ -219,7 +214,7 @@ def show(result: Result, folder: Path) -> None:
 
     console = Console()
     console.print(f"\nBest of {len(result.scores)} candidates, score {result.scores[result.best]:.2f}:")
-    console.print(f"  {_text(result)}\n", highlight=False, markup=False)
+    console.print(f"  {_text(result)}\n", highlight=False, markup=False, soft_wrap=True)
     if result.truths:
         header, *rows = _truth_rows(result)
         table = Table(*header, title="Trained accuracies (the search did not see them)")
@@ -227,5 +222,5 @@ def show(result: Result, folder: Path) -> None:
             table.add_row(*row)
         console.print(table)
         for truth in result.truths:
-            console.print(f"  {truth.dataset}: {truth.convention}", style="dim", highlight=False)
-    console.print(f"\nReport, plots and files: {folder / 'report.html'}")
+            console.print(f"  {truth.dataset}: {truth.convention}", style="dim", highlight=False, soft_wrap=True)
+    console.print(f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True)

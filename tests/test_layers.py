@@ -10,17 +10,18 @@ ROOT = Path(jnas.__file__).parent
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
+    "files": set(),
     "metrics": set(),
     "images": {"types"},
     "spaces": {"types"},
     "networks": {"types", "spaces"},
     "zeroshot": {"types", "spaces", "networks"},
-    "benchmarks": {"types", "spaces"},
+    "benchmarks": {"files", "types", "spaces"},
     "search": {"types"},
-    "population": {"types"},
-    "plots": {"types", "spaces", "metrics"},
-    "report": {"plots"},
-    "runs": {"types", "benchmarks", "metrics", "plots", "report"},
+    "population": {"files", "types"},
+    "plots": {"files", "types", "spaces", "metrics"},
+    "report": {"files", "plots"},
+    "runs": {"files", "types", "benchmarks", "metrics", "plots", "report"},
     "cli": {
         "types",
         "spaces",
