@@ -27,14 +27,10 @@ ESTIMATORS = ("naswot",)
 
 SpaceName = Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.networks.NAMES)}.")]
 EstimatorName = Annotated[str, typer.Option("--estimator", help=f"What judges: {', '.join(ESTIMATORS)}.")]
-Images = Annotated[
-    str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")
-]
+Images = Annotated[str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")]
 NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of the mini-batch.")]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from it.")]
-Resume = Annotated[
-    bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")
-]
+Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, help="Rows of the compiled program.")]
 Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
 
@@ -54,9 +50,7 @@ def search(
     estimator: EstimatorName = "naswot",
     images: Images = "digits",
     num_images: NumImages = 128,
-    candidates: Annotated[
-        int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")
-    ] = 100,
+    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/search-SEED].")] = None,
     chunk_size: ChunkSize = None,
@@ -75,9 +69,7 @@ def search(
     searcher = jnas.search.random_search(nouns, batch_size=candidates)
     query, _ = searcher.ask(draw_key, searcher.init(draw_key))
     started = time.monotonic()
-    scores = jnas.population.score(
-        judge, query.archs, score_key, chunk_size, folder / "scores.npz", resume, progress
-    )
+    scores = jnas.population.score(judge, query.archs, score_key, chunk_size, folder / "scores.npz", resume, progress)
     settings = {
         "space": space,
         "estimator": estimator,
@@ -86,9 +78,7 @@ def search(
         "candidates": candidates,
         "seed": seed,
     }
-    result = runs.summarise(
-        nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started
-    )
+    result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started)
     runs.write(folder, result)
     runs.show(result, folder)
 
@@ -100,9 +90,7 @@ def score(
     estimator: EstimatorName = "naswot",
     images: Images = "digits",
     num_images: NumImages = 128,
-    num: Annotated[
-        int | None, typer.Option("--num", min=1, help="Score this many random architectures.")
-    ] = None,
+    num: Annotated[int | None, typer.Option("--num", min=1, help="Score this many random architectures.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every architecture of the space.")] = False,
     file: Annotated[Path | None, typer.Option("--file", help="Text file, one architecture a line.")] = None,
     seed: Seed = 0,
@@ -121,9 +109,7 @@ def score(
     draw_key, score_key = jax.random.split(jax.random.key(seed))
     archs = _population(nouns, architectures or [], num, all_, file, draw_key)
     judge = _estimator(estimator, space, images, num_images, seed)
-    scores = jnas.population.score(
-        judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress
-    )
+    scores = jnas.population.score(judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress)
     values = np.asarray(scores)
     texts = [nouns.to_string(arch) for arch in archs]
     runs.write_csv(out, ("architecture", estimator), zip(texts, values, strict=True))
@@ -142,9 +128,7 @@ def data(
     console = Console()
     tables = Table("table", "rows", "columns", "where", title="Tables of trained accuracies")
     for table in jnas.benchmarks.available(folder):
-        tables.add_row(
-            table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where
-        )
+        tables.add_row(table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where)
     sources = Table("images", "number", "shape", "where", title="Images")
     for source in jnas.images.available(folder):
         number = "any" if source.num is None else f"{source.num:,}" if source.num else "-"

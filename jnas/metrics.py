@@ -278,9 +278,7 @@ def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tup
     # C − D = untied in scores + untied in targets − all + tied in both − 2 D.
     places = _places(scores)
     # From here on, a value is the number of values below it; padding ties with itself, above all others.
-    score, target = (
-        jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0]) for values in (scores, targets)
-    )
+    score, target = (jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0]) for values in (scores, targets))
     score, target = lax.sort((score, target), num_keys=2)
     tied_in_both = places - _run_starts((score[1:] != score[:-1]) | (target[1:] != target[:-1]))
     used = places < jnp.sum(valid, dtype=jnp.int32)

@@ -157,9 +157,7 @@ class _Job:
         self.scores, self.num_done = scores, done
 
 
-def _open_job(
-    estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool
-) -> _Job:
+def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
     if out is None:
         return _Job(archs, "", None)
     path = Path(out)

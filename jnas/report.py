@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jnas import plots
+from jnas.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +86,8 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
 </body>
 </html>
 """
-    plots.write_whole(path, page.encode())
+    with replacing(path) as file:
+        file.write(page.encode())
 
 
 def _section(section: Section) -> str:

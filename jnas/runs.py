@@ -72,9 +72,7 @@ def summarise(
     if not np.isfinite(comparable).any():
         raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
     best = int(np.argmax(comparable))
-    truths = (
-        tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
-    )
+    truths = tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
     return Result(space, archs, scores, best, truths, settings, seconds)
 
 

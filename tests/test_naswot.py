@@ -20,6 +20,7 @@ from test_networks_nasbench201 import (
 )
 
 from jnas import networks
+from jnas.types import Relu
 from jnas.zeroshot import hamming_kernel, log_determinant, naswot
 
 NUM = len(IMAGES)
@@ -121,6 +122,24 @@ def test_diagonal_counts_all_units_and_the_kernel_is_symmetric(relus):
         np.testing.assert_array_equal(kernel, kernel.T)
         assert kernel.min() >= 0
         assert kernel.max() == kernel[0, 0]
+
+
+def test_kernel_of_three_images_by_hand():
+    """The second tensor is read by two modules, one of them live; the third only by a dead one. 0 is inactive."""
+    first = jnp.asarray([[[1.0], [0.0]], [[2.0], [-1.0]], [[0.0], [3.0]]])  # codes 10, 10, 01
+    second = jnp.asarray([[-1.0, -1e-30, 0.5], [1.0, -0.0, 0.5], [0.0, 1e-30, 7.0]])  # codes 001, 101, 011
+
+    def fold_relus(params, arch, images, on_relu, state):
+        shown = ((first, 1, 1), (second, 2, 1), (-first, 1, 0))  # codes of the last: 00, 01, 00
+        for inputs, num_modules, num_live in shown:
+            state = on_relu(state, Relu(inputs, jnp.int32(num_modules), jnp.int32(num_live)))
+        return jnp.zeros((3, 1)), state
+
+    fake = NETWORK._replace(fold_relus=fold_relus)
+    live = hamming_kernel(fake, None, ARCHS[0], jnp.zeros((3, 1, 1, 1)), "live")
+    np.testing.assert_array_equal(live, [[5, 4, 2], [4, 5, 1], [2, 1, 5]])
+    every = hamming_kernel(fake, None, ARCHS[0], jnp.zeros((3, 1, 1, 1)), "all")
+    np.testing.assert_array_equal(every, [[10, 7, 6], [7, 10, 3], [6, 3, 10]])
 
 
 def test_number_of_units_by_hand():
@@ -341,9 +360,7 @@ def test_images_are_arguments_of_the_program_and_not_constants_in_it(key):
     estimator = naswot(NETWORK, IMAGES)
     assert [leaf.shape for leaf in jax.tree.leaves(estimator)] == [IMAGES.shape]
     np.testing.assert_array_equal(jax.tree.leaves(estimator)[0], IMAGES)
-    constants = jax.make_jaxpr(lambda estimator, key, archs: estimator(key, archs))(
-        estimator, key, BATCH
-    ).consts
+    constants = jax.make_jaxpr(lambda estimator, key, archs: estimator(key, archs))(estimator, key, BATCH).consts
     assert all(np.size(constant) < 100 for constant in constants)
 
 

@@ -62,9 +62,7 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_conv_is_a_padded_cross_correlation(kernel_size, stride, size):
     x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    np.testing.assert_allclose(
-        layers.conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(layers.conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
 
 
 def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():

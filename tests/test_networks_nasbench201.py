@@ -349,9 +349,7 @@ def test_other_sizes_of_images_and_logits():
 
 def test_jit_changes_nothing():
     params, arch = random_params(TINY, 3), jnp.asarray(NAMED["dead end in node 2"], jnp.int32)
-    np.testing.assert_allclose(
-        apply_tiny(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5
-    )
+    np.testing.assert_allclose(apply_tiny(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5)
 
 
 def test_vmap_over_architectures_is_a_loop():

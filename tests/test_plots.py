@@ -76,7 +76,7 @@ def num_crossings(figure: Figure) -> int:
 
 def assert_texts_fit(figure: Figure) -> None:
     """No text leaves the figure or covers another one."""
-    figure.savefig(Path("/dev/null"), format="png", dpi=100)
+    figure.draw_without_rendering()
     axes = figure.axes[0]
     texts = [text for text in [*axes.texts, axes.title, axes._left_title] if text.get_text()]  # type: ignore
     extents = [text.get_window_extent() for text in texts]

@@ -25,7 +25,8 @@ from jnas import spaces
 from jnas.benchmarks import released
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table, make_table
-from jnas.spaces._common import nearest
+from jnas.files import replacing
+from jnas.spaces import nearest
 from jnas.types import Space
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")
@@ -84,8 +85,7 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
     }
     arrays: dict[str, np.ndarray] = {name: np.array(text) for name, text in texts.items()}
     arrays |= {"archs": table.archs, **table.columns}
-    # numpy.savez would take `file` for itself if it were given by name, and add a suffix to a string.
-    with file.open("wb") as stream:
+    with replacing(file) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 

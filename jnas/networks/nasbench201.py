@@ -105,9 +105,7 @@ def _cell(
     return inputs[-1], state
 
 
-def _block(
-    x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, state: Any
-) -> tuple[jax.Array, Any]:
+def _block(x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
     """The residual block of stride 2 between stages; its shortcut has no batch norm."""
     one = jnp.ones((), jnp.int32)
     state = on_relu(state, Relu(x, one, live.astype(jnp.int32)))
@@ -117,18 +115,14 @@ def _block(
     return shortcut + _relu_conv_norm(hidden, weights["b"]), state
 
 
-def _fold_relus(
-    params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any
-) -> tuple[jax.Array, Any]:
+def _fold_relus(params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
     connected = _reaches_output(arch)[0]
     x = layers.batch_norm(layers.conv(images, params["stem"]["conv"]), params["stem"]["norm"])
     for stage, weights in enumerate(params["stages"]):
         cells = weights["conv1x1"]["conv"].shape[0]
         last = (jnp.arange(cells) == cells - 1) & (stage == _NUM_STAGES - 1)
 
-        def step(
-            carry: tuple[jax.Array, Any], cell: tuple[Params, jax.Array]
-        ) -> tuple[tuple[jax.Array, Any], None]:
+        def step(carry: tuple[jax.Array, Any], cell: tuple[Params, jax.Array]) -> tuple[tuple[jax.Array, Any], None]:
             return _cell(carry[0], *cell, arch, on_relu, carry[1]), None
 
         (x, state), _ = lax.scan(step, (x, state), (weights, last | connected))
@@ -146,9 +140,7 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
 
 
 @functools.cache
-def nasbench201(
-    *, channels: int = 16, cells: int = 5, num_classes: int = 10, in_channels: int = 3
-) -> Network:
+def nasbench201(*, channels: int = 16, cells: int = 5, num_classes: int = 10, in_channels: int = 3) -> Network:
     """The network of the NAS-Bench-201 space.
 
     Args:
@@ -168,7 +160,5 @@ def nasbench201(
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    init = functools.partial(
-        _init, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels
-    )
+    init = functools.partial(_init, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels)
     return Network(spaces.nasbench201(), init, _apply, _fold_relus)

@@ -59,9 +59,7 @@ def run(
         raise ValueError(f"num_steps must be a positive multiple of the batch size {batch}; got {num_steps}")
     limit = jnp.inf if max_seconds is None else max_seconds
 
-    def step(
-        carry: tuple[object, jax.Array], key: Key
-    ) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
+    def step(carry: tuple[object, jax.Array], key: Key) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
         state, spent = carry
         query, asked = searcher.ask(key, state)
         outcome = objective(eval_key, query)
@@ -78,9 +76,7 @@ def run(
     return history if max_seconds is not None else history._replace(exhausted=jnp.asarray(False))
 
 
-def _history(
-    archs: jax.Array, scores: jax.Array, seconds: jax.Array, epochs: jax.Array, within: jax.Array
-) -> History:
+def _history(archs: jax.Array, scores: jax.Array, seconds: jax.Array, epochs: jax.Array, within: jax.Array) -> History:
     """Mask what came after the budget, and find the best so far at every step."""
     used = jnp.cumprod(within.astype(jnp.int32)) == 1
     scores = jnp.where(used, scores, jnp.nan)

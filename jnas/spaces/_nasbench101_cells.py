@@ -101,9 +101,7 @@ def identity(arch: jax.Array) -> jax.Array:
     return jnp.stack([_lane(labels, present, edges, salt) for salt in (0x2C1B3C6D, 0x297A2D39)])
 
 
-def _lane(
-    labels: jax.Array, present: jax.Array, edges: list[tuple[int, int, jax.Array]], salt: int
-) -> jax.Array:
+def _lane(labels: jax.Array, present: jax.Array, edges: list[tuple[int, int, jax.Array]], salt: int) -> jax.Array:
     """One 32-bit word of `identity`: labels `[7]`, presence `[7]`, (x, y, bit) edges."""
 
     def step(_: int, h: jax.Array) -> jax.Array:

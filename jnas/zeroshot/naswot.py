@@ -37,9 +37,7 @@ class _Kernel(NamedTuple):
     num_units: jax.Array
 
 
-def hamming_kernel(
-    network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live"
-) -> jax.Array:
+def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live") -> jax.Array:
     """Equation 1: `[N, N]` int32, the number of ReLU units in which two images have the same code.
 
     Args:
@@ -56,9 +54,7 @@ def hamming_kernel(
 
     def on_relu(kernel: _Kernel, relu: Relu) -> _Kernel:
         count = relu.num_live if relus == "live" else relu.num_modules
-        result: _Kernel = lax.cond(
-            count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count
-        )
+        result: _Kernel = lax.cond(count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count)
         return result
 
     num = images.shape[0]
@@ -128,9 +124,7 @@ def naswot(
 
 
 @functools.cache
-def _scorer(
-    network: Network, relus: str, shared_init: bool
-) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
+def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
     """The function behind the estimator; one object for each setting, so that programs are compiled once."""
 
     def scores(images: jax.Array, key: Key, archs: jax.Array) -> jax.Array:

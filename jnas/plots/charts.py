@@ -1,0 +1,200 @@
+"""Charts of scores, accuracies and searches; see the package for what they share."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jnas import metrics
+from jnas.plots.style import ACCENT, GREY, INK, POINTS, Point, new_figure, set_note, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def score_against_accuracy(
+    scores: ArrayLike,
+    accuracy: ArrayLike,
+    *,
+    chosen: int | None = None,
+    score_label: str = "score",
+    accuracy_label: str = "accuracy",
+    title: str = "",
+) -> "Figure":
+    """Scatter what an estimator said against the truth, `[B]` each, `B >= 2`; Kendall's τ-b in the title.
+
+    τ-b is over all architectures of known accuracy, those that cannot be ranked being last together. Points
+    below the axis are triangles at its edge; the architecture of index `chosen` is a star.
+    """
+    x, y = _vectors(scores=scores, accuracy=accuracy)
+    tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
+    shown = np.isfinite(x) & np.isfinite(y)
+    floor = _floor(y[shown])
+    low = shown & (y < floor)
+    figure, (axes,) = new_figure(score_label, accuracy_label)
+    size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
+    for points, marker in ((shown & ~low, "o"), (low, "v")):
+        height = np.maximum(y[points], floor)
+        style: dict[str, Any] = {"s": size, "color": POINTS, "alpha": alpha, "linewidths": 0}
+        axes.scatter(x[points], height, marker=marker, **style)
+    axes.margins(y=0.09)
+    if chosen is not None:
+        _mark(axes, x, y, floor, chosen)
+    set_title(figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined")
+    unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
+    below = (int(low.sum()), f"below {floor:.4g} (triangles)")
+    lost = (_num_unrankable(x), "not rankable")
+    set_note(figure, lost, below, (unknown, "without accuracy"), (infinite, "of score +∞ not shown"))
+    return figure
+
+
+def best_so_far(
+    scores: ArrayLike,
+    accuracy: ArrayLike | None = None,
+    *,
+    score_label: str = "score",
+    accuracy_label: str = "accuracy",
+    title: str = "",
+) -> "Figure":
+    """Best of `scores` `[T]` by number of evaluations; of equal scores the first is chosen.
+
+    True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best so far. Its
+    axis begins at the lowest value after a fiftieth of the evaluations.
+    """
+    x, y = _vectors(scores=scores, accuracy=scores if accuracy is None else accuracy)
+    best = _first_best(x)
+    labels = [f"best {score_label} so far"] + ([] if accuracy is None else [accuracy_label])
+    figure, axes = new_figure("evaluations", *labels)
+    # A step curve of a single evaluation has no length.
+    style: dict[str, Any] = {
+        "where": "post",
+        "linewidth": 1.8,
+        "marker": "o" if len(x) <= 20 else "",
+        "markersize": 4,
+    }
+    steps, score, reached = np.arange(1, len(x) + 1), *(np.where(best < 0, np.nan, v[best]) for v in (x, y))
+    axes[0].step(steps, score, color=POINTS, **style)
+    axes[0].locator_params(axis="x", integer=True)
+    for panel in axes[1:]:
+        possible = np.fmax.accumulate(y)
+        label = f"best possible so far: {possible[-1]:.4g}"
+        panel.step(steps, possible, color=GREY, linestyle="--", label=label, **style)
+        panel.step(steps, reached, color=ACCENT, label=f"chosen so far: {reached[-1]:.4g}", **style)
+        panel.legend(fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        _begin_late(panel, reached, possible)
+    set_title(figure, title)
+    set_note(figure, (_num_unrankable(x), "evaluations not rankable"))
+    return figure
+
+
+def accuracy_histogram(
+    all_accuracy: ArrayLike,
+    chosen_accuracy: float,
+    *,
+    num_bins: int = 60,
+    accuracy_label: str = "accuracy",
+    title: str = "",
+) -> "Figure":
+    """Where the chosen architecture stands among all, `[A]`: its rank is 1 plus the number of better ones.
+
+    Raises:
+        ValueError: also where no accuracy, or not the chosen one, is finite.
+    """
+    (everything,) = _vectors(all_accuracy=all_accuracy)
+    y, chosen = everything[np.isfinite(everything)], float(chosen_accuracy)
+    if not len(y) or not math.isfinite(chosen):
+        raise ValueError(f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}")
+    low, high = min(_floor(y), chosen), max(float(y.max()), chosen)
+    figure, (axes,) = new_figure(accuracy_label, "architectures")
+    counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
+    top = 1.2 * float(np.max(counts))
+    axes.set_ylim(0, top)
+    axes.axvline(chosen, color=ACCENT, linewidth=2)
+    _annotate(axes, f"chosen: {chosen:.4g}", (chosen, 0.88 * top))
+    rank, num = 1 + int((y > chosen).sum()), len(y)
+    share = np.format_float_positional(100 * rank / num, precision=2, fractional=False, trim="-")
+    set_title(figure, title, f"rank {rank:,} of {num:,}, top {share} %")
+    below = (int((y < low).sum()), f"below {low:.4g} not shown")
+    set_note(figure, below, (len(everything) - num, "without accuracy"))
+    return figure
+
+
+def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "Figure":
+    """Image of a Hamming kernel `[N, N]` normalised by its diagonal, K_ij / √(K_ii K_jj).
+
+    Mellor et al., "Neural Architecture Search without Training", ICML 2021, Figure 1. The colours go from
+    `low` to 1, by default from the smallest entry; kernels that are to be compared need the same `low`.
+
+    Raises:
+        ValueError: the matrix is not square, or its diagonal not positive.
+    """
+    values = np.asarray(matrix, np.float64)
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or not np.all(np.diag(values) > 0):
+        raise ValueError(f"a kernel is [N, N] with a positive diagonal, got shape {values.shape}")
+    scale = np.sqrt(np.diag(values))
+    figure, (axes,) = new_figure("image", "image", width=5.4, height=4.6)
+    axes.grid(False)
+    image = axes.imshow(values / np.outer(scale, scale), vmin=low, vmax=1.0, cmap="viridis")
+    bar = figure.colorbar(image, ax=axes)
+    bar.ax.tick_params(labelsize=10)
+    bar.set_label("share of equal codes", fontsize=11, color=INK)
+    set_title(figure, title)
+    return figure
+
+
+def _vectors(**arrays: ArrayLike) -> list[np.ndarray]:
+    """The arrays as float64 vectors of one length."""
+    vectors = [np.asarray(values, np.float64) for values in arrays.values()]
+    shapes = [vector.shape for vector in vectors]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
+        raise ValueError(f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}")
+    return vectors
+
+
+def _num_unrankable(scores: np.ndarray) -> int:
+    return int((np.isnan(scores) | np.isneginf(scores)).sum())
+
+
+def _floor(accuracy: np.ndarray) -> float:
+    """Where the axis of finite accuracies begins."""
+    first, third = np.percentile(accuracy, [25, 75]) if len(accuracy) else (0.0, 0.0)
+    # Accuracies that are mostly equal have no spread to measure outliers by.
+    fence = first - 3 * (third - first) if third > first else -np.inf
+    return float(max(fence, np.min(accuracy, initial=np.inf)))
+
+
+def _first_best(scores: np.ndarray) -> np.ndarray:
+    """`[T]`, index of the first of the best among the first `t + 1` scores; -1 while none can be ranked."""
+    rankable = np.where(np.isnan(scores), -np.inf, scores)
+    before = np.maximum.accumulate(np.concatenate([[-np.inf], rankable[:-1]]))
+    return np.maximum.accumulate(np.where(rankable > before, np.arange(len(scores)), -1))
+
+
+def _begin_late(axes: "Axes", *curves: np.ndarray) -> None:
+    """Let the axis begin at the lowest point after a fiftieth of the steps."""
+    late = np.concatenate([curve[len(curve) // 50 :] for curve in curves])
+    late = late[np.isfinite(late)]
+    if len(set(late)) > 1:
+        low, high = late.min(), late.max()
+        axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+
+
+def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int) -> None:
+    """A star at the chosen point."""
+    if not 0 <= chosen < len(x) or not np.isfinite([x[chosen], y[chosen]]).all():
+        raise ValueError(f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}")
+    at = float(x[chosen]), float(max(y[chosen], floor))
+    axes.scatter(*at, s=190, color=ACCENT, marker="*", edgecolors="white", zorder=4)
+    _annotate(axes, f"chosen: {y[chosen]:.4g}", at)
+
+
+def _annotate(axes: "Axes", text: str, at: Point) -> None:
+    """Write above a point, towards the middle of the axes, with a halo that hides little."""
+    from matplotlib.patheffects import withStroke
+
+    shift, side = (6, "left") if 2 * at[0] < sum(axes.get_xlim()) else (-6, "right")
+    halo = [withStroke(linewidth=3, foreground="white")]
+    style: dict[str, Any] = {"fontsize": 11, "color": ACCENT, "ha": side, "path_effects": halo, "zorder": 5}
+    axes.annotate(text, at, (shift, 9), textcoords="offset points", **style)

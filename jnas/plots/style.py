@@ -1,0 +1,69 @@
+"""What all figures share: colours, axes, titles, notes, and how they become files."""
+
+import io
+import os
+import pathlib
+import textwrap
+from typing import TYPE_CHECKING, TypeAlias
+
+from jnas.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+ACCENT, POINTS, INK, GREY = "#D55E00", "#0072B2", "#222222", "#6B6B6B"
+
+Point: TypeAlias = tuple[float, float]
+
+
+def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
+    """The figure as a PNG file. The same call on the same data draws the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None:
+    """Write a `.png` file (ValueError for another suffix), whole or not at all; missing folders are made."""
+    if pathlib.Path(path).suffix.lower() != ".png":
+        raise ValueError(f"figures are saved as .png files, got {pathlib.Path(path).name!r}")
+    with replacing(path) as file:
+        file.write(figure_png(figure, dpi))
+
+
+def new_figure(x: str, *y: str, width: float = 6.4, height: float = 4.2) -> tuple["Figure", list["Axes"]]:
+    """A figure in the house style with a panel for each label of a y axis, one above the other."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    size = width, height * (0.4 + 0.6 * len(y))
+    figure = Figure(size, dpi=100, facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    panels = list(figure.subplots(len(y), 1, sharex=True, squeeze=False)[:, 0])
+    for axes, label in zip(panels, y, strict=True):
+        axes.set_ylabel(textwrap.fill(label, 40), fontsize=11, color=INK)
+        axes.grid(color="#E4E4E4", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=10, labelcolor=INK)
+    panels[-1].set_xlabel(x, fontsize=11, color=INK)
+    return figure, panels
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Lines of 12 points that fit into so many inches; the long names of NAS-Bench-201 break at a plus."""
+    return textwrap.wrap(text.replace("+|", "+ |"), max(int(9.5 * width), 1))
+
+
+def set_title(figure: "Figure", *parts: str, x: float = 0.0) -> None:
+    """Head the figure, at the left edge `x` of its first axes; long parts are wrapped."""
+    lines = [line for part in parts for line in wrapped(part, figure.get_figwidth())]
+    figure.axes[0].set_title("\n".join(lines), fontsize=12, color=INK, loc="left", x=x)
+
+
+def set_note(figure: "Figure", *counts: tuple[int, str]) -> None:
+    """Say at the lower right what the axes leave out; counts of 0 are not mentioned."""
+    text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    if text:
+        figure.supxlabel(text, fontsize=10, color=GREY, x=0.99, ha="right")
