@@ -41,7 +41,12 @@ def main(config: Config = CONFIG) -> None:
                 print(
                     f"{images:8} {relus:5} {column:13} tau {tau:.3f}   paper {paper:.3f}   {table.conventions[column]}"
                 )
-            figure = jnas.plots.score_against_accuracy(scores, table.column("test200_c10")[rows])
+            figure = jnas.plots.score_against_accuracy(
+                scores,
+                table.column("test200_c10")[rows],
+                score_label=f"NASWOT score of the untrained network ({images} images)",
+                accuracy_label="CIFAR-10 test accuracy after training (%)",
+            )
             jnas.plots.save(figure, common.RESULTS / f"naswot_nasbench201_{images}.png")
             results.append(
                 {

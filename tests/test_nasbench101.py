@@ -477,9 +477,7 @@ def test_official_sample_draws_every_valid_mask_alike():
 
 
 def shares(values: np.ndarray) -> dict[int, float]:
-    return {
-        int(v): float(n) / len(values) for v, n in zip(*np.unique(values, return_counts=True), strict=True)
-    }
+    return {int(v): float(n) / len(values) for v, n in zip(*np.unique(values, return_counts=True), strict=True)}
 
 
 def test_uniform_sample_draws_every_cell_alike():
@@ -591,9 +589,7 @@ def test_crossover_draws_every_valid_mix_alike():
     first, second = np.asarray(PARENTS["nine edges"]), some_cells()[7]
     num = 50_000
     children = np.asarray(
-        batched(SPACE.crossover)(
-            keys(9, num), np.broadcast_to(first, (num, 26)), np.broadcast_to(second, (num, 26))
-        )
+        batched(SPACE.crossover)(keys(9, num), np.broadcast_to(first, (num, 26)), np.broadcast_to(second, (num, 26)))
     )
     valid, _ = useful_edges()
     differing = [i for i in range(21) if first[i] != second[i]]

@@ -1,4 +1,4 @@
-"""NAS-Bench-201 against published counts and strings, layers counted one by one, cells evaluated on numbers."""
+"""NAS-Bench-201 against published counts and strings, layers counted one by one, cells run on numbers."""
 
 import functools
 import re
@@ -148,9 +148,7 @@ def values(arch: np.ndarray, none) -> tuple:
     return tuple(np.round(nodes[3], 9) + 0.0)
 
 
-@pytest.mark.parametrize(
-    ("space", "none"), [(SPACE, np.zeros_like), (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2)]
-)
+@pytest.mark.parametrize(("space", "none"), [(SPACE, np.zeros_like), (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2)])
 def test_cells_of_one_class_compute_the_same(space, none):
     """The converse fails: the published text form keeps some cells apart that compute the same."""
     outputs = [values(arch, none) for arch in every_cell()]

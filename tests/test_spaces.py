@@ -18,9 +18,7 @@ FACTORIES: dict[str, Callable[[], Space]] = {
     f"nasbench101-{sample}-{mutate}-{'parent' if allow else 'other'}": functools.partial(
         spaces.nasbench101, sample=sample, mutate=mutate, allow_parent=allow
     )
-    for sample, mutate, allow in itertools.product(
-        ("official", "uniform"), ("official", "edge"), (False, True)
-    )
+    for sample, mutate, allow in itertools.product(("official", "uniform"), ("official", "edge"), (False, True))
 }
 FACTORIES |= {
     "nasbench101-rate0.3": functools.partial(spaces.nasbench101, mutation_rate=0.3),
@@ -106,9 +104,7 @@ def test_by_name_gives_the_default_options(name):
 def test_by_name_suggests_the_nearest_name():
     with pytest.raises(ValueError, match=r"'nasbench102'.*Did you mean 'nasbench101'\?.*nats_size"):
         spaces.by_name("nasbench102")
-    with pytest.raises(
-        ValueError, match=r"unknown space 'xyz'\. Valid names: nasbench101, nasbench201, nats"
-    ):
+    with pytest.raises(ValueError, match=r"unknown space 'xyz'\. Valid names: nasbench101, nasbench201, nats"):
         spaces.by_name("xyz")
 
 
@@ -245,9 +241,7 @@ def test_only_flops_widen_in_64_bits(plain):
     archs = samples(plain)
     narrow = [np.asarray(batched(f)(archs)) for f in (plain.flops, plain.identity, plain.code, plain.params)]
     with jax.enable_x64(True):
-        flops, *same = (
-            np.asarray(batched(f)(archs)) for f in (plain.flops, plain.identity, plain.code, plain.params)
-        )
+        flops, *same = (np.asarray(batched(f)(archs)) for f in (plain.flops, plain.identity, plain.code, plain.params))
         child = batched(plain.mutate)(keys(0), archs)
     assert flops.dtype == np.float64
     np.testing.assert_array_equal(flops.astype(np.float32), narrow[0])
@@ -308,9 +302,7 @@ def test_moves_run_inside_a_scan(plain):
     np.testing.assert_array_equal(last, path[-1])
 
 
-@pytest.mark.parametrize(
-    "make", [lambda d: jnp.zeros((2, d), jnp.int32), lambda d: jnp.zeros(d + 1, jnp.int32)]
-)
+@pytest.mark.parametrize("make", [lambda d: jnp.zeros((2, d), jnp.int32), lambda d: jnp.zeros(d + 1, jnp.int32)])
 def test_a_batch_or_a_wrong_length_is_refused_at_the_door(plain, make):
     bad, key = make(len(plain.cardinalities)), jax.random.key(0)
     for function in (*(getattr(plain, name) for name in ON_ARCHS), functools.partial(plain.mutate, key)):
@@ -342,9 +334,7 @@ def test_strings_round_trip(plain):
     assert plain.to_string(jnp.asarray(archs[0])) == texts[0]  # JAX and NumPy vectors alike
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "nonsense", "|", "+", ":", "1:2:3", "|none~0|", "output", "output:"]
-)
+@pytest.mark.parametrize("text", ["", " ", "nonsense", "|", "+", ":", "1:2:3", "|none~0|", "output", "output:"])
 def test_bad_strings_raise_value_errors_that_quote_the_text(plain, text):
     with pytest.raises(ValueError, match=r"not a |unknown |invalid ") as error:
         plain.from_string(text)
