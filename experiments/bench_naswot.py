@@ -25,9 +25,7 @@ def main() -> None:
     space = jnas.spaces.nasbench201()
     images = jax.random.normal(jax.random.key(0), (128, 32, 32, 3))
     naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(), images)
-    first, second = (
-        jax.vmap(space.sample)(jax.random.split(jax.random.key(seed), NUM_ARCHS)) for seed in (1, 2)
-    )
+    first, second = (jax.vmap(space.sample)(jax.random.split(jax.random.key(seed), NUM_ARCHS)) for seed in (1, 2))
     program = jax.jit(lambda estimator, key, archs: estimator(key, archs))
     start = time.perf_counter()
     compiled = program.lower(naswot, jax.random.key(3), first).compile()

@@ -17,9 +17,7 @@ from experiments import common
 
 def distances(archs: np.ndarray) -> np.ndarray:
     """`[A]`: edges on the shortest path from input to output of pruned cells `[A, 26]`."""
-    adjacency = np.asarray(
-        jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).adjacency))(archs)
-    )
+    adjacency = np.asarray(jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).adjacency))(archs))
     reached = np.zeros((len(archs), 7), bool)
     reached[:, 0] = True
     result = np.zeros(len(archs), int)
@@ -33,9 +31,7 @@ def main() -> None:
     """Print the table beside the paper's."""
     start = time.perf_counter()
     archs = jnas.spaces.nasbench101().enumerate()
-    used = np.asarray(jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).mask))(archs))[
-        :, 1:6
-    ]
+    used = np.asarray(jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).mask))(archs))[:, 1:6]
     has_conv3x3 = np.any((archs[:, 21:] == 0) & used, axis=1)
     distance = distances(archs)
     print(f"{len(archs):,} cells in {time.perf_counter() - start:.1f} s, distances included")
@@ -53,9 +49,7 @@ def main() -> None:
                 "best": round(float(accuracy[group].max()), 2),
                 "mean": round(float(accuracy[group].mean()), 2),
             }
-        rows.append(
-            {"jnas": row, "paper": {"cells": paper.num_cells, "best": paper.best, "mean": paper.mean}}
-        )
+        rows.append({"jnas": row, "paper": {"cells": paper.num_cells, "best": paper.best, "mean": paper.mean}})
         print(row, "| paper:", paper.num_cells, paper.best, paper.mean)
     print(f"written: {common.write_json('renas_table5', {'rows': rows})}")
 

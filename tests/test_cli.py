@@ -70,9 +70,7 @@ def test_search_answer_is_the_best_candidate_and_its_true_accuracy(searched) -> 
         assert truth["rank"] == 1 + sum(value > mine for value in accuracy.values())
         column = np.array([float(row[f"val_accuracy_{truth['dataset']}"]) for row in rows])
         np.testing.assert_allclose(column, [accuracy[row["architecture"]] for row in rows], rtol=1e-6)
-        assert truth["kendall_tau"] == pytest.approx(
-            float(jnas.metrics.kendall_tau(scores, column)), abs=1e-6
-        )
+        assert truth["kendall_tau"] == pytest.approx(float(jnas.metrics.kendall_tau(scores, column)), abs=1e-6)
         assert "200 epochs" in truth["convention"]
     assert {"jnas", "jax"} <= set(result["versions"])
     assert result["settings"]["seed"] == 3

@@ -36,9 +36,7 @@ SCORES = np.array([0.9, 0.7, 0.3, 0.5, -np.inf, 1.0, 0.6, 0.8], np.float32)
 TRUE_RANKS = (3, 2, 4, 0, 6, 1, 5, 7)
 
 
-def make_pair(
-    seed: int, length: int, *, ties: bool, unrankable: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def make_pair(seed: int, length: int, *, ties: bool, unrankable: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Noisy scores of plausible accuracies in float32, so that SciPy sees the very same numbers."""
     rng = np.random.default_rng(seed)
     targets = rng.normal(0.93, 0.02, length)
@@ -127,9 +125,7 @@ def test_tau_by_hand():
     # Pairs 12, 13, 14 and 24 are concordant, 34 is discordant, 23 is tied in the scores alone.
     scores, targets = np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 1.0, 3.0, 2.0])
     concordant, discordant, pairs = 4, 1, 6
-    np.testing.assert_allclose(
-        metrics.kendall_tau_a(scores, targets), (concordant - discordant) / pairs, rtol=1e-6
-    )
+    np.testing.assert_allclose(metrics.kendall_tau_a(scores, targets), (concordant - discordant) / pairs, rtol=1e-6)
     np.testing.assert_allclose(
         metrics.kendall_tau(scores, targets), (concordant - discordant) / math.sqrt(5 * 6), rtol=1e-6
     )

@@ -88,7 +88,7 @@ def test_batch_norm_uses_the_batchs_mean_and_biased_variance(size):
 
 def test_batch_norm_of_two_values_by_hand():
     """0 and 2: mean 1, biased variance 1 (unbiased would be 2)."""
-    out = layers.batch_norm(jnp.asarray([0.0, 2.0]).reshape(2, 1, 1, 1), layers.init_norm(1), eps=0.0)
+    out = layers.batch_norm(jnp.asarray([0.0, 2.0]).reshape(2, 1, 1, 1), layers.norm_weights(1), eps=0.0)
     np.testing.assert_allclose(out.ravel(), [-1, 1], rtol=1e-6)
 
 
@@ -102,7 +102,7 @@ def test_batch_norm_of_a_constant_is_the_bias():
 def test_batch_norm_adds_the_published_epsilon_to_the_variance():
     x = jnp.asarray([-1e-3, 1e-3]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(
-        layers.batch_norm(x, layers.init_norm(1)).ravel()[1], 1e-3 / np.sqrt(1e-6 + 1e-5), rtol=1e-4
+        layers.batch_norm(x, layers.norm_weights(1)).ravel()[1], 1e-3 / np.sqrt(1e-6 + 1e-5), rtol=1e-4
     )
 
 
@@ -135,18 +135,18 @@ def assert_uniform(draws, bound):
 
 @pytest.mark.parametrize(("size", "c_in"), [(1, 8), (3, 3), (3, 16)])
 def test_convolutions_start_uniform_by_fan_in(key, size, c_in):
-    kernel = layers.init_conv(key, size, c_in, 12, (5, 6))
+    kernel = layers.draw(key, layers.conv_weights(size, c_in, 12, (5, 6)))
     assert kernel.shape == (5, 6, size, size, c_in, 12)
     assert_uniform(kernel, 1 / np.sqrt(size * size * c_in))
 
 
 def test_batched_convolutions_are_drawn_apart(key):
-    kernel = np.asarray(layers.init_conv(key, 3, 2, 2, (2, 3))).reshape(6, -1)
+    kernel = np.asarray(layers.draw(key, layers.conv_weights(3, 2, 2, (2, 3)))).reshape(6, -1)
     assert len(np.unique(kernel, axis=0)) == 6
 
 
 def test_dense_layer_starts_uniform_in_both_its_parts(key):
-    dense = layers.init_dense(key, 64, 2_000)
+    dense = layers.draw(key, layers.dense_weights(64, 2_000))
     assert dense["kernel"].shape == (64, 2_000)
     assert dense["bias"].shape == (2_000,)
     assert_uniform(dense["kernel"], 1 / 8)
@@ -155,6 +155,6 @@ def test_dense_layer_starts_uniform_in_both_its_parts(key):
 
 
 def test_norm_starts_as_the_identity():
-    norm = layers.init_norm(3, (2, 6))
+    norm = layers.norm_weights(3, (2, 6))
     np.testing.assert_array_equal(norm["scale"], np.ones((2, 6, 3)))
     np.testing.assert_array_equal(norm["bias"], np.zeros((2, 6, 3)))

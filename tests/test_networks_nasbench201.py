@@ -391,3 +391,20 @@ def test_by_name():
     assert networks.by_name("nasbench201") is networks.nasbench201()
     with pytest.raises(ValueError, match=r"'nasbench_201'.*'nasbench201'"):
         networks.by_name("nasbench_201")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 8, 8), np.float32),
+        np.zeros((2, 6, 8, 3), np.float32),
+        np.zeros((2, 8, 8, 1), np.float32),
+        np.zeros((2, 8, 8, 3), np.uint8),
+    ],
+    ids=["rank", "size", "channels", "dtype"],
+)
+def test_images_that_do_not_fit(images, key):
+    params = jax.eval_shape(NETWORK.init, key)
+    arch = jax.ShapeDtypeStruct((6,), jnp.int32)
+    with pytest.raises(ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"):
+        jax.eval_shape(NETWORK.apply, params, arch, images)

@@ -66,13 +66,9 @@ def test_two_asks_differ(key) -> None:
 
 def test_naswot_algorithm_1(key) -> None:
     """Best-so-far over N random architectures, as the paper's listing."""
-    naswot = jnas.zeroshot.naswot(
-        jnas.networks.nasbench201(channels=4, cells=1), jax.random.normal(key, (4, 8, 8, 3))
-    )
+    naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(channels=4, cells=1), jax.random.normal(key, (4, 8, 8, 3)))
     searcher = jnas.search.random_search(SPACE)
-    history = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(naswot), key, num_steps=12)
-    )(key)
+    history = jax.jit(lambda key: jnas.search.run(searcher, jnas.search.objective(naswot), key, num_steps=12))(key)
     best, best_score = None, -np.inf
     for arch, score in zip(np.asarray(history.archs), np.asarray(history.scores), strict=True):
         if score > best_score:
@@ -129,9 +125,7 @@ def test_seeds_are_a_vmap_and_one_trace(key) -> None:
     @jax.jit
     @chex.assert_max_traces(n=1)
     def search(keys: jax.Array) -> History:
-        return jax.vmap(
-            lambda k: jnas.search.run(searcher, Partial(priced), k, num_steps=20, max_seconds=150.0)
-        )(keys)
+        return jax.vmap(lambda k: jnas.search.run(searcher, Partial(priced), k, num_steps=20, max_seconds=150.0))(keys)
 
     many = search(keys)
     search(jax.random.split(jax.random.key(9), 8))

@@ -4,31 +4,54 @@ Images are `[N, H, W, C]`. Convolutions pad symmetrically by half their kernel, 
 normalisation uses the statistics of the batch (the "train mode" in which zero-shot scores are taken).
 """
 
+import itertools
+import math
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnas.types import Key
+from jnas.types import Key, Params
 
 
-def init_conv(key: Key, size: int, c_in: int, c_out: int, batch: tuple[int, ...] = ()) -> jax.Array:
+class Uniform(NamedTuple):
+    """Weights that are yet to be drawn: `shape` of U(-bound, bound)."""
+
+    shape: tuple[int, ...]
+    bound: float
+
+
+def draw(key: Key, tree: Params) -> Params:
+    """Replace every `Uniform` of a pytree by its weights, all cut from one flat draw.
+
+    One draw compiles in a tenth of the time of as many draws as a network has layers.
+    """
+    leaves, structure = jax.tree.flatten(tree, is_leaf=lambda leaf: isinstance(leaf, Uniform))
+    sizes = [math.prod(leaf.shape) if isinstance(leaf, Uniform) else 0 for leaf in leaves]
+    flat = jax.random.uniform(key, (sum(sizes),), minval=-1.0, maxval=1.0)
+    starts = itertools.accumulate(sizes, initial=0)
+    drawn = [
+        leaf.bound * flat[start : start + size].reshape(leaf.shape) if isinstance(leaf, Uniform) else leaf
+        for leaf, start, size in zip(leaves, starts, sizes, strict=False)
+    ]
+    return jax.tree.unflatten(structure, drawn)
+
+
+def conv_weights(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = ()) -> Uniform:
     """PyTorch's default convolution weights, U(±1/√fan_in): `batch + [size, size, c_in, c_out]`."""
-    bound = (size * size * c_in) ** -0.5
-    return jax.random.uniform(key, (*batch, size, size, c_in, c_out), minval=-bound, maxval=bound)
+    return Uniform((*batch, size, size, c_in, c_out), (size * size * c_in) ** -0.5)
 
 
-def init_norm(channels: int, batch: tuple[int, ...] = ()) -> dict[str, jax.Array]:
+def norm_weights(channels: int, batch: tuple[int, ...] = ()) -> dict[str, jax.Array]:
     """Batch-norm γ = 1 and β = 0: `batch + [channels]` each."""
     shape = (*batch, channels)
     return {"scale": jnp.ones(shape), "bias": jnp.zeros(shape)}
 
 
-def init_dense(key: Key, c_in: int, c_out: int) -> dict[str, jax.Array]:
+def dense_weights(c_in: int, c_out: int) -> dict[str, Uniform]:
     """PyTorch's default linear layer, weight `[c_in, c_out]` and bias `[c_out]` U(±1/√c_in)."""
-    bound = c_in**-0.5
-    kernel_key, bias_key = jax.random.split(key)
-    kernel = jax.random.uniform(kernel_key, (c_in, c_out), minval=-bound, maxval=bound)
-    return {"kernel": kernel, "bias": jax.random.uniform(bias_key, (c_out,), minval=-bound, maxval=bound)}
+    return {"kernel": Uniform((c_in, c_out), c_in**-0.5), "bias": Uniform((c_out,), c_in**-0.5)}
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:

@@ -25,36 +25,32 @@ _NUM_STAGES, _NUM_NODES = 3, 4
 
 
 def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: int) -> Params:
-    keys = iter(jax.random.split(key, 12))
     widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
-    return {
-        "stem": {
-            "conv": layers.init_conv(next(keys), 3, in_channels, channels),
-            "norm": layers.init_norm(channels),
-        },
-        "stages": [_init_stage(next(keys), width, cells) for width in widths],
-        "blocks": [_init_block(next(keys), width) for width in widths[:-1]],
-        "norm": layers.init_norm(widths[-1]),
-        "dense": layers.init_dense(next(keys), widths[-1], num_classes),
+    weights = {
+        "stem": _conv_norm(3, in_channels, channels),
+        "stages": [_stage_weights(width, cells) for width in widths],
+        "blocks": [_block_weights(width) for width in widths[:-1]],
+        "norm": layers.norm_weights(widths[-1]),
+        "dense": layers.dense_weights(widths[-1], num_classes),
     }
+    return layers.draw(key, weights)
 
 
-def _init_stage(key: Key, width: int, cells: int) -> Params:
+def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = ()) -> Params:
+    return {"conv": layers.conv_weights(size, c_in, c_out, batch), "norm": layers.norm_weights(c_out, batch)}
+
+
+def _stage_weights(width: int, cells: int) -> Params:
     """Both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
-    key1, key3 = jax.random.split(key)
     batch = (cells, len(EDGES))
-    return {
-        name: {"conv": layers.init_conv(k, size, width, width, batch), "norm": layers.init_norm(width, batch)}
-        for name, k, size in (("conv1x1", key1, 1), ("conv3x3", key3, 3))
-    }
+    return {name: _conv_norm(size, width, width, batch) for name, size in (("conv1x1", 1), ("conv3x3", 3))}
 
 
-def _init_block(key: Key, width: int) -> Params:
-    key_a, key_b, key_shortcut = jax.random.split(key, 3)
+def _block_weights(width: int) -> Params:
     return {
-        "a": {"conv": layers.init_conv(key_a, 3, width, 2 * width), "norm": layers.init_norm(2 * width)},
-        "b": {"conv": layers.init_conv(key_b, 3, 2 * width, 2 * width), "norm": layers.init_norm(2 * width)},
-        "shortcut": layers.init_conv(key_shortcut, 1, width, 2 * width),
+        "a": _conv_norm(3, width, 2 * width),
+        "b": _conv_norm(3, 2 * width, 2 * width),
+        "shortcut": layers.conv_weights(1, width, 2 * width),
     }
 
 
@@ -116,6 +112,7 @@ def _block(x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, stat
 
 
 def _fold_relus(params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
+    _check_images(images, params["stem"]["conv"].shape[-2])
     connected = _reaches_output(arch)[0]
     x = layers.batch_norm(layers.conv(images, params["stem"]["conv"]), params["stem"]["norm"])
     for stage, weights in enumerate(params["stages"]):
@@ -133,6 +130,13 @@ def _fold_relus(params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, 
     state = on_relu(state, Relu(x, one, one))
     features = jnp.mean(jax.nn.relu(x), axis=(1, 2))
     return features @ params["dense"]["kernel"] + params["dense"]["bias"][None], state
+
+
+def _check_images(images: jax.Array, channels: int) -> None:
+    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
+    if len(shape) != 4 or shape[1] % 4 or shape[2] % 4 or shape[3] != channels or not is_float:
+        needed = f"float [N, H, W, {channels}] with H and W multiples of 4"
+        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:

@@ -100,10 +100,13 @@ def naswot(
     Args:
         network: the candidate networks.
         images: `[N, H, W, C]` float, one mini-batch; the paper uses 128 images.
-        relus: which ReLU modules count. "live", as in the paper: those with a path to the logits. "all":
-            every module of the architecture (the `relu_logdet` and `nwot` variants). The published code
-            matches class names that contain "ReLU" and so counts each ReLU-Conv-BN operation twice; that
-            doubles most of K and adds about N log 2 to every score, which changes almost no ranks.
+        relus: which ReLU modules count. "live": those with a path of operations other than "none" to the
+            logits, the paper's intent. "all": every module of the architecture (the `relu_logdet` and
+            `nwot` variants). The published code counts modules that autograd reaches. In its
+            NAS-Bench-201 networks "none" multiplies by zero, which passes a gradient of zeros on, so
+            there it counts all of them. It also matches class names that contain "ReLU" and so counts
+            each ReLU-Conv-BN operation twice; that doubles most of K and adds about N log 2 to every
+            score, which changes almost no ranks.
         shared_init: True draws one set of weights from the key for all architectures (common random
             numbers, as the published search restores its random state); False draws them anew for each
             architecture, folding its vector into the key.
