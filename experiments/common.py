@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,18 +16,6 @@ RESULTS = Path(__file__).parent / "results"
 FLOPS_OF_YARDSTICK = 2 * 4096**3
 
 
-def environment() -> dict[str, Any]:
-    """Versions and device, to stand beside every number."""
-    device = jax.local_devices()[0]
-    return {
-        "jnas": jnas.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": f"{jax.local_device_count()} x {device.device_kind}",
-        "cpu_cores": os.cpu_count(),
-    }
-
-
 def data_file(name: str) -> Path:
     """A file of the folder that `$JNAS_DATA` names; FileNotFoundError says what to do where it is absent."""
     path = Path(os.environ.get("JNAS_DATA", "")) / name
@@ -41,7 +28,8 @@ def write_json(name: str, content: dict[str, Any]) -> Path:
     """Write `results/<name>.json` with the environment added."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(content | {"environment": environment()}, indent=2) + "\n")
+    facts = jnas.population.environment() | {"cpu_cores": os.cpu_count()}
+    path.write_text(json.dumps(content | {"environment": facts}, indent=2) + "\n")
     return path
 
 

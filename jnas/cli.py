@@ -52,7 +52,9 @@ def search(
     num_images: NumImages = 128,
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder [default: runs/search-SEED].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder [default: runs/NAME, named after the settings].")
+    ] = None,
     chunk_size: ChunkSize = None,
     resume: Resume = True,
     progress: Progress = True,
@@ -62,10 +64,11 @@ def search(
     The answer is checked against trained accuracies, and written to a run folder with scores.csv, result.json, plots
     and report.html.
     """
-    folder = out or Path("runs") / f"search-{seed}"
+    name = f"{space}-{estimator}-{Path(images).stem}{num_images}-{candidates}-seed{seed}"
+    folder = out or Path("runs") / name
     nouns = jnas.spaces.by_name(space)
-    draw_key, score_key = jax.random.split(jax.random.key(seed))
-    judge = _estimator(estimator, space, images, num_images, seed)
+    draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
+    judge = _estimator(estimator, space, images, num_images, image_key)
     searcher = jnas.search.random_search(nouns, batch_size=candidates)
     query, _ = searcher.ask(draw_key, searcher.init(draw_key))
     started = time.monotonic()
@@ -106,9 +109,9 @@ def score(
     An interrupted run goes on where it stopped when the same command is given again.
     """
     nouns = jnas.spaces.by_name(space)
-    draw_key, score_key = jax.random.split(jax.random.key(seed))
+    draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
     archs = _population(nouns, architectures or [], num, all_, file, draw_key)
-    judge = _estimator(estimator, space, images, num_images, seed)
+    judge = _estimator(estimator, space, images, num_images, image_key)
     scores = jnas.population.score(judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress)
     values = np.asarray(scores)
     texts = [nouns.to_string(arch) for arch in archs]
@@ -136,12 +139,12 @@ def data(
     console.print(tables, sources)
 
 
-def _estimator(name: str, space: str, images: str, num_images: int, seed: int) -> Estimator:
+def _estimator(name: str, space: str, images: str, num_images: int, key: jax.Array) -> Estimator:
     """The estimator of that name on the reference network of the space; ValueError lists the valid names."""
     if name not in ESTIMATORS:
         raise ValueError(f"unknown estimator {name!r}. {jnas.spaces.nearest(name, ESTIMATORS)}")
     network = jnas.networks.by_name(space)
-    batch = jnas.images.load(images, num=num_images, key=jax.random.key(seed))
+    batch = jnas.images.load(images, num=num_images, key=key)
     return jnas.zeroshot.naswot(network, batch)
 
 

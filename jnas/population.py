@@ -13,6 +13,7 @@ device, counts).
 import functools
 import hashlib
 import json
+import platform
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -136,7 +137,7 @@ class _Job:
                 scores=self.scores,
                 num_done=self.num_done,
                 fingerprint=self.fingerprint,
-                about=json.dumps(_about() | {"num_unranked": self.num_unranked}),
+                about=json.dumps(environment() | {"num_unranked": self.num_unranked}),
             )
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
@@ -170,13 +171,15 @@ def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path
     return job
 
 
-def _about() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Versions and device, to stand beside every result."""
     import jnas
 
     device = jax.local_devices()[0]
     return {
         "jnas": jnas.__version__,
         "jax": jax.__version__,
+        "python": platform.python_version(),
         "device": f"{jax.local_device_count()} x {device.device_kind}",
     }
 

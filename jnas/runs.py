@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 
-import jnas
-from jnas import benchmarks, metrics, plots, report
+from jnas import benchmarks, metrics, plots, population, report
 from jnas.files import replacing
 from jnas.types import Space
 
@@ -79,7 +78,7 @@ def summarise(
 def _truth(dataset: str, archs: np.ndarray, scores: np.ndarray, best: int) -> Truth:
     table = benchmarks.nasbench201(dataset)
     column = table.column("val_accuracy")
-    accuracy = column[np.asarray(jax.jit(table.rows)(archs))]
+    accuracy = column[np.asarray(table.rows(jnp.asarray(archs)))]
     return Truth(
         dataset=dataset,
         convention=table.conventions["val_accuracy"],
@@ -116,7 +115,6 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 def _facts(result: Result) -> dict[str, Any]:
     """Everything a reader needs to trust and repeat the run."""
-    device = jax.local_devices()[0]
     return {
         "best": {"architecture": _text(result), "score": float(result.scores[result.best])},
         "truth": [
@@ -135,8 +133,7 @@ def _facts(result: Result) -> dict[str, Any]:
         "num_unranked": int(np.sum(~np.isfinite(result.scores))),
         "settings": dict(result.settings),
         "seconds": round(result.seconds, 2),
-        "versions": {"jnas": jnas.__version__, "jax": jax.__version__},
-        "device": f"{jax.local_device_count()} x {device.device_kind}",
+        "environment": population.environment(),
     }
 
 
@@ -191,7 +188,7 @@ def _figures(result: Result) -> dict[str, tuple[str, Any]]:
 def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report.Section]:
     settings = [("setting", "value"), *((name, str(value)) for name, value in result.settings.items())]
     facts = _facts(result)
-    run = [("seconds", facts["seconds"]), ("device", facts["device"]), *facts["versions"].items()]
+    run = [("seconds", facts["seconds"]), *facts["environment"].items()]
     unranked = facts["num_unranked"]
     conventions = " ".join(f"{truth.dataset}: {truth.convention}." for truth in result.truths)
     answer = (

@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "population": {"files", "types"},
     "plots": {"files", "types", "spaces", "metrics"},
     "report": {"files", "plots"},
-    "runs": {"files", "types", "benchmarks", "metrics", "plots", "report"},
+    "runs": {"files", "types", "benchmarks", "metrics", "plots", "population", "report"},
     "cli": {
         "types",
         "spaces",
