@@ -190,15 +190,16 @@ def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report
     facts = _facts(result)
     run = [("seconds", facts["seconds"]), *facts["environment"].items()]
     unranked = facts["num_unranked"]
-    conventions = " ".join(f"{truth.dataset}: {truth.convention}." for truth in result.truths)
+    conventions = "\n".join(f"{truth.dataset}: {truth.convention}" for truth in result.truths)
     answer = (
-        f"{_text(result)}, the best of {len(result.scores)} candidates with score {facts['best']['score']:.2f}. "
+        f"{_text(result)}\nThe best of {len(result.scores)} candidates, score {facts['best']['score']:.2f}. "
         f"{unranked} of them cannot be ranked (their input and output are not connected)."
     )
+    checked = report.Section("Checked against trained networks", conventions, _truth_rows(result), figures[1:])
     return [
         report.Section("The answer", answer, (), figures[:1]),
-        report.Section("Checked against trained networks", conventions, _truth_rows(result), figures[1:]),
-        report.Section("The run", "", [*settings, *run], ()),
+        checked if result.truths else report.Section("The search", figures=figures[1:]),
+        report.Section("The run", "", [*settings, *run]),
     ]
 
 
