@@ -735,3 +735,8 @@ def test_bad_strings_say_what_is_wrong(text, message):
 def test_bad_options_say_what_is_wrong(options, message):
     with pytest.raises(ValueError, match=message):
         nasbench101(**options)
+
+
+def test_crossover_of_invalid_parents_ends():
+    empty = jnp.zeros((3, 26), jnp.int32)  # no path from input to output, in any mix
+    np.testing.assert_array_equal(batched(SPACE.crossover)(keys(3, 3), empty, empty), empty)

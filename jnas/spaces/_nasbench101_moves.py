@@ -15,24 +15,30 @@ from jnas.types import Arch, Key
 _E = cells.NUM_EDGE_BITS
 
 
-def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is one."""
+def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array], fallback: jax.Array) -> jax.Array:
+    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is one.
 
-    def attempt(key: Key) -> tuple[Key, jax.Array, jax.Array]:
+    Ends with `fallback` after 4,096 masks, which no valid parents need; a loop without end would hang a whole
+    batch for one invalid row.
+    """
+
+    def attempt(carry: tuple[Key, jax.Array, jax.Array, jax.Array]) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
+        key, _, _, rounds = carry
         key, sub = jax.random.split(key)
         masks = propose(jax.random.bits(sub, (4,), jnp.uint32))
         valid = cells.is_valid_mask(masks)
-        return key, masks[jnp.argmax(valid)], jnp.any(valid)
+        return key, masks[jnp.argmax(valid)], jnp.any(valid), rounds + 1
 
-    _, mask, _ = jax.lax.while_loop(lambda c: ~c[2], lambda c: attempt(c[0]), attempt(key))
-    return jnp.asarray(mask)
+    start = (key, fallback, jnp.asarray(False), jnp.zeros((), jnp.int32))
+    _, mask, found, _ = jax.lax.while_loop(lambda carry: ~carry[2] & (carry[3] < 1024), attempt, start)
+    return jnp.where(found, mask, fallback)
 
 
 def sample_official(key: Key) -> Arch:
     """Edges Bernoulli(½) until the cell is valid, operations uniform (validity does not ask for them)."""
     edge_key, op_key = jax.random.split(key)
-
-    mask = _first_valid(edge_key, lambda words: words >> (32 - _E))
+    input_to_output = jnp.uint32(1 << cells.EDGES.index((0, cells.OUTPUT)))
+    mask = _first_valid(edge_key, lambda words: words >> (32 - _E), input_to_output)
     ops = jax.random.randint(op_key, (cells.NUM_INTERIOR,), 0, 3, jnp.int32)
     return jnp.concatenate([cells.unpack(mask), ops])
 
@@ -122,6 +128,6 @@ def crossover(key: Key, a: Arch, b: Arch) -> Arch:
     mask_a, mask_b = cells.pack(a), cells.pack(b)
     edge_key, op_key = jax.random.split(key)
 
-    mask = _first_valid(edge_key, lambda words: (mask_a & words) | (mask_b & ~words))
+    mask = _first_valid(edge_key, lambda words: (mask_a & words) | (mask_b & ~words), mask_a)
     from_a = jax.random.bernoulli(op_key, shape=(cells.NUM_INTERIOR,))
     return jnp.concatenate([cells.unpack(mask), jnp.where(from_a, a[_E:], b[_E:])])
