@@ -5,7 +5,6 @@ python -m experiments.naswot_correlation            (configs/naswot_nasbench201.
 Interrupted runs continue from runs/naswot-*.npz.
 """
 
-import time
 from pathlib import Path
 
 import jax
@@ -27,19 +26,17 @@ def main(config: Config = CONFIG) -> None:
     for images, relus in config.jobs:
         batch = jnas.images.load(images, num=config.num_images, key=image_key)
         naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(), batch, relus=relus)
-        start = time.monotonic()
         out = Path("runs") / f"naswot-{images}-{relus}-{config.seed}.npz"
         scores = np.asarray(jnas.population.score(naswot, archs, score_key, out=out))
-        seconds = round(time.monotonic() - start, 1)
         results.append(
-            {"images": images, "relus": relus, "seconds": seconds, "num_unranked": int(np.sum(~np.isfinite(scores)))}
+            {"images": images, "relus": relus, "num_unranked": int(np.sum(~np.isfinite(scores)))}
             | {column: _compare(scores, table, rows, column, paper) for column, paper in config.columns}
         )
         figure = jnas.plots.score_against_accuracy(
             scores,
             table.column("test200_c10")[rows],
             score_label=f"NASWOT score of the untrained network ({images} images)",
-            accuracy_label="CIFAR-10 test accuracy after training (%)",
+            accuracy_label="CIFAR-10 test accuracy (%)",
         )
         jnas.plots.save(figure, common.RESULTS / f"naswot_nasbench201_{images}_{relus}.png")
     print(f"written: {common.write_json('naswot_nasbench201', {'config': repr(config), 'results': results})}")
