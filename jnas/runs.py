@@ -143,7 +143,7 @@ def _text(result: Result) -> str:
 
 def _truth_rows(result: Result) -> list[tuple[str, ...]]:
     """A table for people: one line for each data set."""
-    header = ("data set", "accuracy %", "rank", "best drawn %", "best of all %", "tau")
+    header = ("data set", "accuracy", "rank", "best drawn", "best", "tau")
     return [
         header,
         *(
@@ -195,7 +195,9 @@ def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report
         f"{_text(result)}\nThe best of {len(result.scores)} candidates, score {facts['best']['score']:.2f}. "
         f"{unranked} of them cannot be ranked (their input and output are not connected)."
     )
-    checked = report.Section("Checked against trained networks", conventions, _truth_rows(result), figures[1:])
+    checked = report.Section(
+        "Trained accuracies in % (the search did not see them)", conventions, _truth_rows(result), figures[1:]
+    )
     return [
         report.Section("The answer", answer, (), figures[:1]),
         checked if result.truths else report.Section("The search", figures=figures[1:]),
@@ -213,7 +215,7 @@ def show(result: Result, folder: Path) -> None:
     console.print(f"  {_text(result)}\n", highlight=False, markup=False, soft_wrap=True)
     if result.truths:
         header, *rows = _truth_rows(result)
-        table = Table(*header, title="Trained accuracies (the search did not see them)")
+        table = Table(*header, title="Trained accuracies in % (the search did not see them)")
         for row in rows:
             table.add_row(*row)
         console.print(table)
