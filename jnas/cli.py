@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 a problem with the input or the files (one line on stan
 
 import os
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ import typer
 
 import jnas
 from jnas import runs
+from jnas.messages import nearest
 from jnas.types import Estimator, Space
 
 app = typer.Typer(
@@ -110,6 +112,8 @@ def score(
 
     An interrupted run goes on where it stopped when the same command is given again.
     """
+    if out.suffix == ".npz":
+        raise ValueError(f"--out is the CSV file (progress is kept beside it, as .npz); got {out}")
     nouns = jnas.spaces.by_name(space)
     draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
     archs = _population(nouns, architectures or [], num, all_, file, draw_key)
@@ -127,24 +131,25 @@ def data(
     folder: Annotated[Path | None, typer.Option("--folder", help="Look here, not in $JNAS_DATA.")] = None,
 ) -> None:
     """List the tables and images that are available here, and where the others come from."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    tables = Table("table", "rows", "columns", "where", title="Tables of trained accuracies")
+    print("Tables of trained accuracies")
     for table in jnas.benchmarks.available(folder):
-        tables.add_row(table.name, f"{table.rows:,}" if table.rows else "-", ", ".join(table.columns), table.where)
-    sources = Table("images", "number", "shape", "where", title="Images")
+        _entry(table.name, f"{table.rows:,} rows" if table.rows else "not here", table.where, ", ".join(table.columns))
+    print("\nImages")
     for source in jnas.images.available(folder):
-        number = "any" if source.num is None else f"{source.num:,}" if source.num else "-"
-        sources.add_row(source.name, number, " x ".join(map(str, source.shape)) or "any", source.where)
-    console.print(tables, sources)
+        number = "any number" if source.num is None else f"{source.num:,} images" if source.num else "not here"
+        _entry(source.name, number, source.where, " x ".join(map(str, source.shape)))
+
+
+def _entry(name: str, amount: str, where: str, content: str) -> None:
+    print(f"  {name}: {amount}\n      {where}")
+    if content:
+        print(textwrap.fill(content, 100, initial_indent="      ", subsequent_indent="      "))
 
 
 def _estimator(name: str, space: str, images: str, num_images: int, key: jax.Array) -> Estimator:
     """The estimator of that name on the reference network of the space; ValueError lists the valid names."""
     if name not in ESTIMATORS:
-        raise ValueError(f"unknown estimator {name!r}. {jnas.spaces.nearest(name, ESTIMATORS)}")
+        raise ValueError(f"unknown estimator {name!r}. {nearest(name, ESTIMATORS)}")
     network = jnas.networks.by_name(space)
     batch = jnas.images.load(images, num=num_images, key=key)
     return jnas.zeroshot.naswot(network, batch)

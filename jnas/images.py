@@ -15,7 +15,6 @@ then resized if they are not `size x size` already, then grey is repeated over t
 numbers therefore do not depend on `num` or `key`, and images of the right size keep exact pixels.
 """
 
-import difflib
 import os
 import pickle
 import zipfile
@@ -28,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnas.messages import nearest
 from jnas.types import Key
 
 NAMES = ("digits", "cifar10", "noise")
@@ -175,15 +175,9 @@ def _check_request(size: int, num: int, key: Key | None, method: str) -> None:
     if size < 1 or num < 1:
         raise ValueError(f"size and num must be at least 1, got size={size} and num={num}")
     if method not in _RESIZE_METHODS:
-        raise ValueError(f"unknown resize method {_one_of(method, _RESIZE_METHODS)}")
+        raise ValueError(f"unknown resize method {method!r}. {nearest(method, _RESIZE_METHODS)}")
     if not (key is None or (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key))):
         raise ValueError(f"key must be a key of jax.random.key, got {key!r}")
-
-
-def _one_of(word: str, allowed: tuple[str, ...]) -> str:
-    nearest = difflib.get_close_matches(word, allowed, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{word!r}: one of {', '.join(allowed)} is allowed{hint}"
 
 
 def _rows(pixels: _Pixels, num: int, key: Key | None) -> np.ndarray:
@@ -256,7 +250,7 @@ def _read(name_or_path: str | Path, folder: str | Path | None) -> _Pixels:
         return _read_npz(path) if path.suffix == ".npz" else _read_batches(path, [path])
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         raise FileNotFoundError(f"{path} does not exist; a .npz file or one of {', '.join(NAMES)} is needed")
-    raise ValueError(f"no file and no images are called {_one_of(name_or_path, NAMES)}")
+    raise ValueError(f"no file and no images are called {name_or_path!r}. {nearest(name_or_path, NAMES)}")
 
 
 def _read_digits() -> _Pixels:

@@ -162,27 +162,32 @@ def _truth_rows(result: Result) -> list[tuple[str, ...]]:
 
 def _figures(result: Result) -> dict[str, tuple[str, Any]]:
     """File name → (caption, figure)."""
+    score = f"{result.settings.get('estimator', '')} score".strip()
     figures = {"cell": ("The chosen cell.", plots.cell(result.space, result.archs[result.best]))}
     if not result.truths:
-        figures["search"] = ("Best score so far.", plots.best_so_far(result.scores))
+        figures["search"] = ("Best score so far.", plots.best_so_far(result.scores, score_label=score))
         return figures
     first = result.truths[0]
     figures["search"] = (
         f"Best score so far, and the {first.dataset} accuracy of the candidate that has it.",
-        plots.best_so_far(result.scores, first.accuracy),
+        plots.best_so_far(result.scores, first.accuracy, score_label=score, accuracy_label=_axis(first)),
     )
     for truth in result.truths:
-        scatter = plots.score_against_accuracy(result.scores, truth.accuracy, chosen=result.best)
-        figures[f"scores_{truth.dataset}"] = (
-            f"Scores and {truth.dataset} accuracy of the candidates.",
-            scatter,
+        scatter = plots.score_against_accuracy(
+            result.scores,
+            truth.accuracy,
+            chosen=result.best,
+            score_label=score,
+            accuracy_label=_axis(truth),
         )
-    histogram = plots.accuracy_histogram(first.table, float(first.accuracy[result.best]))
-    figures[f"rank_{first.dataset}"] = (
-        f"All {first.dataset} accuracies of the space, and the chosen one.",
-        histogram,
-    )
-    return figures
+        figures[f"scores_{truth.dataset}"] = (f"Scores and {truth.dataset} accuracy of the candidates.", scatter)
+    histogram = plots.accuracy_histogram(first.table, float(first.accuracy[result.best]), accuracy_label=_axis(first))
+    caption = f"All {first.dataset} accuracies of the space, and the chosen one."
+    return figures | {f"rank_{first.dataset}": (caption, histogram)}
+
+
+def _axis(truth: Truth) -> str:
+    return f"{truth.dataset} validation accuracy (%)"
 
 
 def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report.Section]:

@@ -186,6 +186,11 @@ def test_bad_input_is_one_line_and_exit_code_1(args, message, tmp_path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_csv_never_overwrites_the_progress_file(tmp_path) -> None:
+    with pytest.raises(ValueError, match="CSV"):
+        invoke("score", "--num", "2", "--out", str(tmp_path / "scores.npz"), *TINY)
+
+
 def test_output_folder_that_cannot_be_written(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     for command in (["search", "--candidates", "2"], ["score", "--num", "2"]):

@@ -8,31 +8,23 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
+LEAVES = {"files", "messages", "types"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "files": set(),
+    "messages": set(),
     "metrics": set(),
-    "images": {"types"},
-    "spaces": {"types"},
-    "networks": {"types", "spaces"},
-    "zeroshot": {"types", "spaces", "networks"},
-    "benchmarks": {"files", "types", "spaces"},
+    "images": LEAVES,
+    "spaces": LEAVES,
+    "networks": LEAVES | {"spaces"},
+    "zeroshot": LEAVES | {"spaces", "networks"},
+    "benchmarks": LEAVES | {"spaces"},
     "search": {"types"},
-    "population": {"files", "types"},
-    "plots": {"files", "types", "spaces", "metrics"},
-    "report": {"files", "plots"},
-    "runs": {"files", "types", "benchmarks", "metrics", "plots", "population", "report"},
-    "cli": {
-        "types",
-        "spaces",
-        "networks",
-        "zeroshot",
-        "benchmarks",
-        "images",
-        "population",
-        "search",
-        "runs",
-    },
+    "population": LEAVES,
+    "plots": LEAVES | {"spaces", "metrics"},
+    "report": LEAVES | {"plots"},
+    "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
+    "cli": LEAVES | {"spaces", "networks", "zeroshot", "benchmarks", "images", "population", "search", "runs"},
     "__main__": {"cli"},
 }
 

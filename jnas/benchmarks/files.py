@@ -26,7 +26,7 @@ from jnas.benchmarks import released
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table, make_table
 from jnas.files import replacing
-from jnas.spaces import nearest
+from jnas.messages import nearest
 from jnas.types import Space
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")

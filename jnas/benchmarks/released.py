@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from jnas.spaces._common import nearest
+from jnas.messages import nearest
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 _ALIASES = {"cifar10-valid": "cifar10", "imagenet": "imagenet16", "imagenet16-120": "imagenet16"}

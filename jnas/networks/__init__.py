@@ -1,7 +1,7 @@
 """Candidate image networks; the architecture is an input: `apply(params, arch, images)`."""
 
+from jnas.messages import nearest
 from jnas.networks.nasbench201 import nasbench201
-from jnas.spaces._common import nearest
 from jnas.types import Network
 
 NAMES = ("nasbench201",)

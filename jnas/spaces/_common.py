@@ -1,6 +1,5 @@
 """What the spaces share: mixed-radix numbers of vectors, uniform crossover, checks at the door."""
 
-import difflib
 import math
 from collections.abc import Sequence
 
@@ -51,13 +50,6 @@ def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     chex.assert_rank([a, b], 1)
     chex.assert_equal_shape([a, b])
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The tail of an error message: the nearest valid name, and all of them."""
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Valid names: {', '.join(names)}."
 
 
 def as_vector(values: Sequence[int]) -> Arch:

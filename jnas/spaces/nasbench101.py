@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.messages import nearest
 from jnas.spaces import _common
 from jnas.spaces import _nasbench101_cells as cells
 from jnas.spaces import _nasbench101_costs as costs
@@ -132,7 +133,7 @@ def _operation(name: str) -> int:
     for names in (OPERATIONS, _SHORT):
         if name in names:
             return names.index(name)
-    raise ValueError(f"unknown operation {name!r}. {_common.nearest(name, (*_SHORT, *OPERATIONS[:2]))}")
+    raise ValueError(f"unknown operation {name!r}. {nearest(name, (*_SHORT, *OPERATIONS[:2]))}")
 
 
 def _checked(arch: Arch | np.ndarray) -> np.ndarray:
@@ -183,7 +184,7 @@ def nasbench101(
     mutators: dict[str, Callable[[Key, Arch], Arch]] = {"official": official, "edge": moves.mutate_edge}
     for option, choice, known in (("sample", sample, samplers), ("mutate", mutate, mutators)):
         if choice not in known:
-            raise ValueError(f"unknown {option} {choice!r}. {_common.nearest(choice, tuple(known))}")
+            raise ValueError(f"unknown {option} {choice!r}. {nearest(choice, tuple(known))}")
     if not 0 < mutation_rate <= 5:
         raise ValueError(f"mutation_rate must be in (0, 5]; got {mutation_rate}")
     return Space(

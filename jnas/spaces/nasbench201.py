@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.messages import nearest
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 
@@ -102,7 +103,7 @@ def from_string(text: str) -> Arch:
     words = re.findall(r"([^|+~]+)~(\d+)", text)
     for op, _ in words:
         if op not in OPERATIONS:
-            raise ValueError(f"unknown operation {op!r} in {text!r}. {_common.nearest(op, OPERATIONS)}")
+            raise ValueError(f"unknown operation {op!r} in {text!r}. {nearest(op, OPERATIONS)}")
     arch = [OPERATIONS.index(op) for op, _ in words]
     if len(arch) != len(EDGES) or to_string(np.asarray(arch)) != text.strip():
         form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"

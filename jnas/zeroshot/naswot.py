@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 from jax.tree_util import Partial
 
-from jnas.spaces._common import nearest
+from jnas.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Relu
 
 _COUNTED = ("live", "all")
