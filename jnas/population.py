@@ -64,6 +64,8 @@ def score(
     rows = np.asarray(archs)
     if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
         raise ValueError(f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}")
+    if not _is_key(key) or key.shape:
+        raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
     size = _chunk_size(len(rows), chunk_size)
     job = _open_job(estimator, rows, key, out, resume)
     with _reporter(len(rows), job.num_done, progress) as report:
@@ -113,7 +115,7 @@ class _Job:
 
     def add(self, scores: np.ndarray) -> None:
         """Append the scores of the next rows, and save if that is cheap by now."""
-        self.scores = self.scores.astype(scores.dtype)
+        self.scores = self.scores.astype(scores.dtype, copy=False)
         self.scores[self.num_done : self.num_done + len(scores)] = scores
         self.num_done += len(scores)
         if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
@@ -261,7 +263,7 @@ def _absorb(digest: Any, value: Any, seen: set[int]) -> None:
         _absorb(digest, part, seen)
 
 
-def _is_key(value: jax.Array | np.ndarray) -> bool:
+def _is_key(value: object) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
