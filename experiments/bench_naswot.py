@@ -38,6 +38,7 @@ def main() -> None:
         unit = common.yardstick()
         per_arch.append(score(archs) / NUM_ARCHS)
         ratios.append(per_arch[-1] / min(unit, common.yardstick()))
+    error = _determinant_error(jnas.networks.nasbench201(), images, first)
     macs = float(jnp.mean(jax.vmap(space.flops)(jnp.concatenate([first, second]))))
     result = {
         "num_archs": NUM_ARCHS,
@@ -45,12 +46,26 @@ def main() -> None:
         "seconds_per_arch": [round(value, 4) for value in per_arch],
         "ratio_to_matmul_4096": [round(value, 3) for value in ratios],
         "median_ratio": round(float(np.median(ratios)), 3),
+        "log_determinant_error": error,
         "gflop_of_convolutions": round(2 * 128 * macs / 1e9, 1),
     }
     for name, value in result.items():
         print(f"{name:24} {value}")
     name = f"bench_naswot_{jax.default_backend()}_{jax.local_device_count()}"
     print(f"written: {common.write_json(name, result)}")
+
+
+def _determinant_error(network: jnas.types.Network, images: jax.Array, archs: jax.Array) -> float:
+    """Largest difference from NumPy's float64 log-determinant of the same integer kernels."""
+    params = network.init(jax.random.key(3))
+    kernels = jax.jit(
+        lambda archs: jax.lax.map(lambda a: jnas.zeroshot.hamming_kernel(network, params, a, images), archs)
+    )
+    matrices = kernels(archs)
+    scores = np.asarray(jax.vmap(jnas.zeroshot.log_determinant)(matrices), np.float64)
+    exact = np.linalg.slogdet(np.asarray(matrices, np.float64))[1]
+    ranked = np.isfinite(scores)
+    return float(np.max(np.abs(scores[ranked] - exact[ranked])))
 
 
 if __name__ == "__main__":

@@ -141,3 +141,15 @@ def test_bad_arguments(key) -> None:
             jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=num_steps)
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         jnas.search.random_search(SPACE, batch_size=0)
+
+
+def test_optimal_rows_of_the_naswot_paper(key) -> None:
+    """Table 2a, "Optimal (N)": mean over 500 runs of the best CIFAR-10 validation accuracy among N random cells."""
+    table = jnas.benchmarks.nasbench201("cifar10")
+    searcher, objective = jnas.search.random_search(table.space), table.objective("val_accuracy")
+    search = jax.jit(jax.vmap(lambda key: jnas.search.run(searcher, objective, key, num_steps=100)))
+    history = search(jax.random.split(key, 500))
+    best = np.take_along_axis(np.asarray(history.scores), np.asarray(history.best), axis=1)
+    for num, mean, deviation in ((10, 89.92, 0.75), (100, 91.05, 0.28)):
+        assert best[:, num - 1].mean() == pytest.approx(mean, abs=0.1)
+        assert best[:, num - 1].std() == pytest.approx(deviation, abs=0.1)
