@@ -5,6 +5,7 @@ Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jna
 
 from jnas import (
     benchmarks,
+    encodings,
     images,
     metrics,
     networks,
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "benchmarks",
+    "encodings",
     "images",
     "metrics",
     "networks",

@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": set(),
     "images": LEAVES,
     "spaces": LEAVES,
+    "encodings": LEAVES | {"spaces"},
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
     "benchmarks": LEAVES | {"spaces"},

@@ -5,6 +5,7 @@ from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune
 from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
+from jnas.spaces.nasbench101 import widths as nasbench101_widths
 from jnas.spaces.nasbench201 import nasbench201
 from jnas.spaces.nats_size import nats_size
 from jnas.types import Space
@@ -27,6 +28,7 @@ __all__ = [
     "nasbench101_from_matrix",
     "nasbench101_prune",
     "nasbench101_to_matrix",
+    "nasbench101_widths",
     "nasbench201",
     "nats_size",
 ]

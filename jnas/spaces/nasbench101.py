@@ -55,6 +55,17 @@ def prune(arch: Arch) -> Arch:
     return cells.compacted(arch)
 
 
+def widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
+    """`[7]` int32, channels of the vertices of the cell in a network (Ying et al., appendix).
+
+    Args:
+        arch: `[26]`; vertices are numbered as in the vector, and those that pruning removes have 0 channels.
+        c_in: channels of the cell's input.
+        c_out: channels of its output.
+    """
+    return jnp.stack(costs.vertex_channels(cells.pruned(cells.pack(arch)), c_in, c_out))
+
+
 # The host functions below go through many small operations a cell; compiled, a row takes microseconds.
 _is_valid_compiled, _prune_compiled = jax.jit(is_valid), jax.jit(prune)
 

@@ -1,0 +1,12 @@
+"""How an architecture is shown to a predictor: pure functions `archs [B, D] -> features`.
+
+Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and without any
+trainable part. All but `renas` see only `Space.graph`, and so serve every space.
+"""
+
+from jnas.encodings.adjacency import adjacency
+from jnas.encodings.graphs import graphs
+from jnas.encodings.renas import renas
+from jnas.encodings.tokens import tokens, vocabulary
+
+__all__ = ["adjacency", "graphs", "renas", "tokens", "vocabulary"]

@@ -1,0 +1,37 @@
+"""The flat one-hot encoding: which operation each pair of nodes, and each node, has."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.types import Arch, Space
+
+
+def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
+    """One-hot edges and nodes of the pruned cell, side by side.
+
+    Each pair `i < j` has one feature for each edge operation but the first ("none", all zeros): one bit where
+    operations are on nodes. Each interior node follows with one feature for each interior node operation
+    (padding: all zeros), unless the space has only one.
+
+    Args:
+        space: where the architectures come from.
+
+    Returns:
+        `archs [B, D] -> [B, F]` float32; `F` is 36 for nasbench101 and 24 for nasbench201.
+    """
+
+    def encode(arch: Arch) -> jax.Array:
+        graph = space.graph(arch)
+        rows, columns = np.triu_indices(graph.mask.shape[0], 1)
+        edges = jax.nn.one_hot(graph.edge_ops[rows, columns] - 1, len(space.edge_operations) - 1)
+        edges = jnp.where(graph.adjacency[rows, columns, None], edges, 0)
+        interior = len(space.node_operations) - 2
+        if interior == 1:
+            return edges.ravel()
+        nodes = jnp.where(graph.mask[1:-1, None], jax.nn.one_hot(graph.node_ops[1:-1] - 1, interior), 0)
+        return jnp.concatenate([edges.ravel(), nodes.ravel()])
+
+    return jax.vmap(encode)
