@@ -10,7 +10,7 @@ import jnas
 
 NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
 SPACES = [NB101, NB201, SIZE]
-ENCODINGS = [jnas.encodings.adjacency, jnas.encodings.tokens, jnas.encodings.graphs]
+ENCODINGS = [jnas.encodings.adjacency, jnas.encodings.tokens, jnas.encodings.layers, jnas.encodings.graphs]
 ONE_BIT = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 
@@ -123,6 +123,34 @@ def reference_channels(matrix: np.ndarray, c_in: int, c_out: int) -> list[int]:
     return channels
 
 
+NODE_OPS = ["input", *ONE_BIT, "output"]
+KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 3}
+
+
+def test_layers_of_operations_on_nodes() -> None:
+    archs = jnp.concatenate([jnp.asarray([[0] * 15 + [1] + [0] * 10], jnp.int32), sampled(NB101, 60, 8)])
+    encoded = np.asarray(jnas.encodings.layers(NB101)(archs))
+    assert encoded.shape == (61, 7, 4)
+    for arch, rows in zip(np.asarray(archs), encoded, strict=True):
+        matrix, names = jnas.spaces.nasbench101_to_matrix(arch)
+        channels = reference_channels(matrix, 840, 840)
+        expected = [
+            (1 + NODE_OPS.index(name), KERNELS.get(name, 0), KERNELS.get(name, 0), int(np.ceil(8 * width / 840)))
+            for name, width in zip(names, channels, strict=True)
+        ]
+        np.testing.assert_array_equal(rows, expected + [(0, 0, 0, 0)] * (7 - len(names)))
+
+
+def test_layers_of_operations_on_edges_and_of_widths() -> None:
+    arch = NB201.from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|")
+    expected = [(4, 3, 3, 8), (1, 0, 0, 8), (5, 3, 3, 8), (2, 0, 0, 8), (3, 1, 1, 8), (4, 3, 3, 8)]
+    np.testing.assert_array_equal(jnas.encodings.layers(NB201)(arch[None])[0], expected)
+    chain = jnas.encodings.layers(SIZE, num_ratios=3)(SIZE.from_string("8:16:24:32:64")[None])[0]
+    np.testing.assert_array_equal(chain, [(t, 0, 0, 3) for t in (1, 2, 3, 4, 5, 9, 10)])
+    with pytest.raises(ValueError, match="at least 1; got 0"):
+        jnas.encodings.layers(NB201, num_ratios=0)
+
+
 CELLS = [(128, 128)] * 3 + [(128, 256)] + [(256, 256)] * 2 + [(256, 512)] + [(512, 512)] * 2
 TYPES = {"input": 1, "conv1x1-bn-relu": 2, "conv3x3-bn-relu": 3, "maxpool3x3": 4, "output": 5}
 
@@ -177,7 +205,7 @@ def test_jit_equals_eager_and_one_trace(space, encoding) -> None:
     compiled(sampled(space, 3, 7))
 
 
-@pytest.mark.parametrize("encoding", [*ENCODINGS[:2], jnas.encodings.renas], ids=lambda encoding: encoding.__name__)
+@pytest.mark.parametrize("encoding", [*ENCODINGS[:3], jnas.encodings.renas], ids=lambda encoding: encoding.__name__)
 def test_useless_vertices_change_nothing(encoding) -> None:
     plain = NB101.from_string("conv3x3:0|maxpool3x3:1|output:0,2")
     cluttered = NB101.from_string("conv3x3:0|conv1x1:0|maxpool3x3:1|conv3x3:2|output:0,3")

@@ -1,12 +1,14 @@
 """How an architecture is shown to a predictor: pure functions `archs [B, D] -> features`.
 
 Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and without any
-trainable part. All but `renas` see only `Space.graph`, and so serve every space.
+trainable part. All but `renas` serve every space: they see `Space.graph` (and `layers` the widths of
+nasbench101 vertices).
 """
 
 from jnas.encodings.adjacency import adjacency
 from jnas.encodings.graphs import graphs
+from jnas.encodings.layers import layers
 from jnas.encodings.renas import renas
 from jnas.encodings.tokens import tokens, vocabulary
 
-__all__ = ["adjacency", "graphs", "renas", "tokens", "vocabulary"]
+__all__ = ["adjacency", "graphs", "layers", "renas", "tokens", "vocabulary"]

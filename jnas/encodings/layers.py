@@ -1,0 +1,68 @@
+"""The sequence of layers that Peephole reads: type, kernel and width of each.
+
+Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017, https://arxiv.org/abs/1712.03351,
+section 3.1: a layer is (type, kernel width, kernel height, channel ratio), each an integer that gets its own embedding.
+"""
+
+import re
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.spaces import nasbench101_prune, nasbench101_widths
+from jnas.types import Arch, Space
+
+
+def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Array]:
+    """Layers of the pruned cell in topological order.
+
+    Where operations are on nodes a layer is a node, input and output included; where they are on edges it is a pair
+    `i < j`, "none" included. The kernel is read off the operation's name ("3x3"), 0 where it names none.
+
+    Args:
+        space: where the architectures come from.
+        num_ratios: bins of the channel ratio. In nasbench101 that is the vertex's share of the cell's width, in
+            1 … `num_ratios`; in other spaces every layer keeps the width, and has `num_ratios`.
+
+    Returns:
+        `archs [B, D] -> [B, L, 4]` int32 (type, kernel width, kernel height, ratio), all 0 for padding, which comes
+        last; types count from 1 in the order of `Space.node_operations` or `Space.edge_operations`. `L` is 7 for
+        nasbench101 and 6 for nasbench201.
+
+    Raises:
+        ValueError: `num_ratios` is less than 1.
+    """
+    if num_ratios < 1:
+        raise ValueError(f"num_ratios must be at least 1; got {num_ratios}")
+    on_edges = len(space.edge_operations) > 2
+    kernels = jnp.asarray([_kernel(name) for name in (space.edge_operations if on_edges else space.node_operations)])
+
+    def encode_edges(arch: Arch) -> jax.Array:
+        ops = space.graph(arch).edge_ops
+        ops = ops[np.triu_indices(ops.shape[0], 1)]
+        return _rows(ops, kernels, jnp.full(ops.shape, num_ratios, jnp.int32))
+
+    def encode_nodes(arch: Arch) -> jax.Array:
+        graph = space.graph(arch)
+        ratios = jnp.full(graph.mask.shape, num_ratios, jnp.int32)
+        if space.name == "nasbench101":
+            reference = 840  # every share 1/1 to 1/5 of it, remainders aside, is whole
+            widths = nasbench101_widths(nasbench101_prune(arch), reference, reference)
+            ratios = -(-widths * num_ratios // reference)
+        rows = jnp.where(graph.mask[:, None], _rows(graph.node_ops, kernels, ratios), 0)
+        return rows[jnp.argsort(~graph.mask, stable=True)]
+
+    return jax.vmap(encode_edges if on_edges else encode_nodes)
+
+
+def _kernel(name: str) -> tuple[int, int]:
+    """Width and height of the kernel that an operation's name ends in or contains."""
+    found = re.search(r"(\d+)x(\d+)", name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _rows(ops: jax.Array, kernels: jax.Array, ratios: jax.Array) -> jax.Array:
+    """`[L]` each → `[L, 4]`."""
+    return jnp.concatenate([(ops + 1)[:, None], kernels[ops], ratios[:, None]], axis=1)
