@@ -14,6 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": set(),
     "messages": set(),
     "metrics": set(),
+    "losses": LEAVES,
     "images": LEAVES,
     "spaces": LEAVES,
     "encodings": LEAVES | {"spaces"},
