@@ -1,0 +1,69 @@
+"""Which pairs and triplets of a minibatch a loss is taken over."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jnas.losses import shared
+
+
+def sample_pairs(
+    key: jax.Array,
+    targets: ArrayLike,
+    *,
+    num_pairs: int | None = None,
+    max_ratio: float = 4.0,
+    threshold: ArrayLike = 0.0,
+    where: ArrayLike | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """The pairs GATES trains a minibatch with: all i < j that are no ties, or a random part of them.
+
+    Of more than int(max_ratio · n) such pairs among n `targets [N]`, not counting padding, exactly that many are
+    drawn, uniformly and without replacement. `num_pairs` takes the place of int(max_ratio · n). Memory is O(N²).
+
+    Returns:
+        `[M, 2]` int32 and `[M]` bool, to be `pairs` and `pair_mask`; M = min(N (N − 1) / 2, int(max_ratio · N)), and
+        the rest behind the pairs is (0, 0).
+    """
+    targets, exists = shared.as_lists(where, targets=targets)
+    length = targets.size
+    # The number of pairs for each possible n, truncated in Python floats as the published code does.
+    limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
+    if targets.ndim != 1 or length < 2 or limits[-1] < 1:
+        raise ValueError(f"pairs need targets [N], N ≥ 2, and at least one pair; got {targets.shape} and {limits[-1]}.")
+    y_i, y_j = shared.members(targets, None, 2)
+    candidates = (shared.all_valid(exists, None, None, 2) & shared.differ(y_i - y_j, threshold)).ravel()
+    limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]
+    num_drawn = jnp.minimum(limit, jnp.sum(candidates, dtype=jnp.int32))
+    lots = jnp.where(candidates, (jax.random.bits(key, candidates.shape, jnp.uint32) >> 1).astype(jnp.int32), -1)
+    num_up_to = jnp.cumsum(lots >= _nth_largest(lots, num_drawn), dtype=jnp.int32)
+    number = lax.iota(jnp.int32, min(length * (length - 1) // 2, limits[-1]))
+    places, valid = jnp.searchsorted(num_up_to, number + 1).astype(jnp.int32), number < num_drawn
+    return jnp.where(valid[:, None], jnp.stack([places // length, places % length], axis=-1), 0), valid
+
+
+def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
+    """The n-th largest, `[]`, of `values` int32, of which n are ≥ 0; by bisection, many times faster than sorting."""
+
+    def set_bit(bit: jax.Array, found: jax.Array) -> jax.Array:
+        higher = found | (jnp.int32(1) << (30 - bit))
+        return jnp.where(jnp.sum(values >= higher, dtype=jnp.int32) >= n, higher, found)
+
+    result: jax.Array = lax.fori_loop(0, 31, set_bit, jnp.int32(0))
+    return result
+
+
+def sample_triplets(key: jax.Array, num_items: int, num_triplets: int) -> jax.Array:
+    """`[num_triplets, 3]` int32, each drawn uniformly, with replacement, from all i < j < k < num_items."""
+    if num_items < 3 or num_triplets < 1:
+        raise ValueError(f"triplets need num_items ≥ 3 and num_triplets ≥ 1, got {num_items} and {num_triplets}.")
+    keys = jax.random.split(key, 3)
+    sizes = range(num_items, num_items - 3, -1)
+    i, j, k = (jax.random.randint(key, (num_triplets,), 0, n, jnp.int32) for key, n in zip(keys, sizes, strict=True))
+    # Each draw numbers only what the draws before it left over.
+    j = jnp.where(j >= i, j + 1, j)
+    for taken in (jnp.minimum(i, j), jnp.maximum(i, j)):
+        k = jnp.where(k >= taken, k + 1, k)
+    return jnp.sort(jnp.stack([i, j, k], axis=-1), axis=-1)
