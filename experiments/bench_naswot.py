@@ -8,7 +8,9 @@ convolutions of a mean architecture are 128 images x 2 x 53 MMAC = 13.6 GFLOP, i
 each node that convolutions leave) about 7 GOP, the yardstick 137 GFLOP.
 """
 
+import functools
 import time
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,7 @@ import numpy as np
 
 import jnas
 from experiments import common
+from jnas.networks import layers
 
 NUM_ARCHS, CHUNK = 40, 20
 
@@ -47,12 +50,39 @@ def main() -> None:
         "ratio_to_matmul_4096": [round(value, 3) for value in ratios],
         "median_ratio": round(float(np.median(ratios)), 3),
         "log_determinant_error": error,
+        **_parts(),
         "gflop_of_convolutions": round(2 * 128 * macs / 1e9, 1),
     }
     for name, value in result.items():
         print(f"{name:24} {value}")
     name = f"bench_naswot_{jax.default_backend()}_{jax.local_device_count()}"
     print(f"written: {common.write_json(name, result)}")
+
+
+def _parts() -> dict[str, float]:
+    """Milliseconds of the choices behind the score: codes of 128 images x 16,384 units, and one pool."""
+    x = jax.random.normal(jax.random.key(0), (128, 32, 32, 16))
+
+    def product(x: jax.Array, dtype: jnp.dtype, result: jnp.dtype) -> jax.Array:
+        signs = jnp.where(x.reshape(128, -1) > 0, 1, -1).astype(dtype)
+        return jax.lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=result)
+
+    def window_pool(x: jax.Array) -> jax.Array:
+        total: jax.Array = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+        return total
+
+    functions: dict[str, Callable[[jax.Array], jax.Array]] = {
+        "hamming_int8": functools.partial(product, dtype=jnp.dtype("int8"), result=jnp.dtype("int32")),
+        "hamming_float32": functools.partial(product, dtype=jnp.dtype("float32"), result=jnp.dtype("float32")),
+        "pool_shifted_sums": layers.avg_pool3x3,
+        "pool_reduce_window": window_pool,
+    }
+    result = {}
+    for name, function in functions.items():
+        compiled = jax.jit(function)
+        common.seconds(functools.partial(compiled, x), 1)
+        result[f"{name}_ms"] = round(1e3 * min(common.seconds(functools.partial(compiled, x), 10)), 2)
+    return result
 
 
 def _determinant_error(network: jnas.types.Network, images: jax.Array, archs: jax.Array) -> float:

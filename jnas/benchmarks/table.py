@@ -21,7 +21,6 @@ from jnas.messages import nearest
 from jnas.types import Estimator, Key, Objective, Outcome, Query, Space
 
 NOT_STATED = "not stated"
-_bind: Callable[..., Partial] = Partial  # its constructor has no annotations
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ class Table:
         Raises:
             ValueError: there is no such column.
         """
-        return _bind(_estimate, *self._identify(), self._codes, self._sorted(column))
+        return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
 
     def objective(self, column: str, *, seconds: str | None = None, epochs: int | None = None) -> Objective:
         """An objective for a search: scores from one column, simulated cost from another.
@@ -103,11 +102,11 @@ class Table:
         cost = seconds if seconds is not None else self._cost_column(column)
         costs = jnp.zeros(len(self.archs), jnp.float32) if cost is None else self._sorted(cost)
         own = jnp.asarray(epochs or 0, jnp.int32)
-        return _bind(_answer, *self._identify(), self._codes, self._sorted(column), costs, own)
+        return Partial(_answer, *self._identify(), self._codes, self._sorted(column), costs, own)
 
     def _identify(self) -> tuple[Partial, Partial]:
         """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the function."""
-        return _bind(self.space.code), _bind(self.space.is_valid)
+        return Partial(self.space.code), Partial(self.space.is_valid)
 
     def _sorted(self, column: str) -> jax.Array:
         """`[A]` float32, a column in the order of the sorted codes."""

@@ -14,22 +14,20 @@ from jnas.losses.shared import ReduceFn
 
 Phi: TypeAlias = Callable[[jax.Array], jax.Array]
 
-_bind: Callable[..., Partial] = Partial  # its constructor has no annotations
-
 
 def hinge(*, margin: ArrayLike = 0.1) -> Phi:
     """φ(a) = max(0, margin − a); the margin is that of GATES, ReNAS states none. Its slope at the kink is 0."""
-    return _bind(_hinge, margin=margin)
+    return Partial(_hinge, margin=margin)
 
 
 def logistic() -> Phi:
     """φ(a) = log(1 + e^−a): the binary cross entropy of σ(s_2 − s_1) with the label y_2 > y_1 (GATES)."""
-    return _bind(_logistic)
+    return Partial(_logistic)
 
 
 def exponential() -> Phi:
     """φ(a) = e^−a (ReNAS); infinite in 32 bits below a = −88."""
-    return _bind(_exponential)
+    return Partial(_exponential)
 
 
 def _hinge(a: jax.Array, *, margin: ArrayLike) -> jax.Array:

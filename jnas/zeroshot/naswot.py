@@ -27,7 +27,6 @@ from jnas.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Relu
 
 _COUNTED = ("live", "all")
-_bind: Callable[..., Estimator] = Partial  # its constructor has no annotations
 
 
 class _Kernel(NamedTuple):
@@ -123,7 +122,7 @@ def naswot(
         raise ValueError(f"images must be [N, H, W, C] with at least two images; got shape {images.shape}")
     if not bool(jnp.all(jnp.isfinite(images))):
         raise ValueError("images contain NaN or infinite values")
-    return _bind(_scorer(network, relus, shared_init), images)
+    return Partial(_scorer(network, relus, shared_init), images)
 
 
 @functools.cache
