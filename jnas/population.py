@@ -11,11 +11,9 @@ device, counts).
 """
 
 import functools
-import hashlib
 import json
 import platform
 import time
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jnas import fingerprints
 from jnas.files import replacing
 from jnas.types import Estimator, Key
 
@@ -64,7 +63,7 @@ def score(
     rows = np.asarray(archs)
     if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
         raise ValueError(f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}")
-    if not _is_key(key) or key.shape:
+    if not fingerprints.is_key(key) or key.shape:
         raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
     size = _chunk_size(len(rows), chunk_size)
     job = _open_job(estimator, rows, key, out, resume)
@@ -226,67 +225,8 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
         console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
 
 
-# ------------------------------------------------------------------------------------------------------
-# What makes two jobs the same.
-
-
 def fingerprint(estimator: Estimator, archs: np.ndarray, key: Key) -> str:
     """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
     closes over), the architectures and the key. Equal in another process.
     """
-    digest = hashlib.sha256()
-    for part in (
-        jax.random.key_data(key),
-        str(jax.random.key_impl(key)),
-        np.asarray(archs, np.int32),
-        estimator,
-    ):
-        _absorb(digest, part, set())
-    return digest.hexdigest()
-
-
-def _absorb(digest: Any, value: Any, seen: set[int]) -> None:
-    """Feed `value` into `digest` by content, never by address."""
-    if isinstance(value, (jax.Array, np.ndarray)):
-        array = np.asarray(jax.random.key_data(value) if _is_key(value) else value)
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-        return
-    if isinstance(value, (str, bytes, int, float, complex, bool, type(None))):
-        digest.update(repr(value).encode())
-        return
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    digest.update(type(value).__qualname__.encode())
-    for part in _parts(value):
-        _absorb(digest, part, seen)
-
-
-def _is_key(value: object) -> bool:
-    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-
-
-def _parts(value: Any) -> list[Any]:
-    """What an object is made of, in a fixed order."""
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
-    if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [
-            value.__module__,
-            value.__qualname__,
-            value.__code__,
-            value.__defaults__,
-            value.__kwdefaults__,
-            *cells,
-        ]
-    if isinstance(value, types.CodeType):
-        return [value.co_code, value.co_names, value.co_consts]
-    if isinstance(value, dict):
-        return [part for item in value.items() for part in item]
-    if isinstance(value, (tuple, list)):
-        return list(value)
-    if hasattr(value, "__wrapped__"):
-        return [value.__wrapped__]
-    return [getattr(value, "__module__", ""), getattr(value, "__qualname__", "")]
+    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator)

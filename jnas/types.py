@@ -13,7 +13,7 @@ Functions named here take one architecture unless their shape says `[B, D]`; bat
 `from_string`, `enumerate`) work under `jit`, `vmap` and `scan`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
@@ -183,12 +183,22 @@ class Predictor(NamedTuple):
     """An estimator that is learned from (architecture, accuracy) pairs.
 
     Attributes:
-        fit: `(key, archs [B, D], targets [B]) -> state`.
-        predict: `(state, archs [B, D]) -> scores [B]`.
+        name: of the factory in `jnas.predictors` that makes it.
+        space: whose architectures it takes.
+        settings: keyword arguments of the factory; with `name` and `space` they make it again.
+        fit: `(key, archs [B, D], targets [B]) -> state`; host only. ValueError for targets that are not finite or all
+            equal, and for architectures that are invalid or repeated.
+        predict: `(state, archs [B, D]) -> scores [B]`, pure.
+        fit_many: `(keys [S], archs [S, B, D], targets [S, B], **options) -> predictors.Fitted`: `S` trainings as one
+            program; see `predictors.fit_many`.
     """
 
-    fit: Callable[[Key, jax.Array, jax.Array], Any]
+    name: str
+    space: Space
+    settings: Mapping[str, Any]
+    fit: Callable[..., Any]
     predict: Callable[[Any, jax.Array], jax.Array]
+    fit_many: Callable[..., Any]
 
 
 class Searcher(NamedTuple):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jraph
 import numpy as np
 
-from jnas.types import Space
+from jnas.types import Graph, Space
 
 
 def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
@@ -27,22 +27,27 @@ def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
             n_node, n_edge: `[B]` int32; globals: None.
     """
 
-    def encode(archs: jax.Array) -> jraph.GraphsTuple:
-        batch = jax.vmap(space.graph)(archs)
-        num_graphs, num_nodes = batch.mask.shape
-        rows, columns = np.triu_indices(num_nodes, 1)
-        first_node = num_nodes * jnp.arange(num_graphs, dtype=jnp.int32)[:, None]
-        return jraph.GraphsTuple(
-            nodes={"op": batch.node_ops.ravel(), "mask": batch.mask.ravel()},
-            edges={
-                "op": batch.edge_ops[:, rows, columns].ravel(),
-                "mask": batch.adjacency[:, rows, columns].ravel(),
-            },
-            senders=(first_node + rows.astype(np.int32)[None]).ravel(),
-            receivers=(first_node + columns.astype(np.int32)[None]).ravel(),
-            globals=None,
-            n_node=jnp.full(num_graphs, num_nodes, jnp.int32),
-            n_edge=jnp.full(num_graphs, len(rows), jnp.int32),
-        )
+    return lambda archs: graphs_tuple(jax.vmap(space.graph)(archs))
 
-    return encode
+
+def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
+    """The `jraph.GraphsTuple` of a batch of graphs, as `graphs` describes it.
+
+    Args:
+        batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes only.
+    """
+    num_graphs, num_nodes = batch.mask.shape
+    rows, columns = np.triu_indices(num_nodes, 1)
+    first_node = num_nodes * jnp.arange(num_graphs, dtype=jnp.int32)[:, None]
+    return jraph.GraphsTuple(
+        nodes={"op": batch.node_ops.ravel(), "mask": batch.mask.ravel()},
+        edges={
+            "op": batch.edge_ops[:, rows, columns].ravel(),
+            "mask": batch.adjacency[:, rows, columns].ravel(),
+        },
+        senders=(first_node + rows.astype(np.int32)[None]).ravel(),
+        receivers=(first_node + columns.astype(np.int32)[None]).ravel(),
+        globals=None,
+        n_node=jnp.full(num_graphs, num_nodes, jnp.int32),
+        n_edge=jnp.full(num_graphs, len(rows), jnp.int32),
+    )

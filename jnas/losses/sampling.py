@@ -1,5 +1,7 @@
 """Which pairs and triplets of a minibatch a loss is taken over."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,11 +23,12 @@ def sample_pairs(
     """The pairs GATES trains a minibatch with: all i < j that are no ties, or a random part of them.
 
     Of more than int(max_ratio · n) such pairs among n `targets [N]`, not counting padding, exactly that many are
-    drawn, uniformly and without replacement. `num_pairs` takes the place of int(max_ratio · n). Memory is O(N²).
+    drawn, uniformly and without replacement. `num_pairs` takes the place of int(max_ratio · n). Memory is
+    O(M); O(N²) where few pairs are left out, and where too many of the pairs drawn are ties.
 
     Returns:
         `[M, 2]` int32 and `[M]` bool, to be `pairs` and `pair_mask`; M = min(N (N − 1) / 2, int(max_ratio · N)), and
-        the rest behind the pairs is (0, 0).
+        the rest behind the pairs is (0, 0). Pairs come in no particular order.
     """
     targets, exists = shared.as_lists(where, targets=targets)
     length = targets.size
@@ -33,13 +36,53 @@ def sample_pairs(
     limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
     if targets.ndim != 1 or length < 2 or limits[-1] < 1:
         raise ValueError(f"pairs need targets [N], N ≥ 2, and at least one pair; got {targets.shape} and {limits[-1]}.")
+    size = min(length * (length - 1) // 2, limits[-1])
+    limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]
+    exact = functools.partial(_among_all, key, targets, exists, threshold, limit, size)
+    if _NUM_LOTS * size >= length * (length - 1) // 2:
+        return exact()
+    pairs, number = _by_lot(key, targets, exists, threshold, limit, size)
+    mask = lax.iota(jnp.int32, size) < number
+    return lax.cond(number < limit, exact, lambda: (jnp.where(mask[:, None], pairs, 0), mask))
+
+
+_NUM_LOTS = 4  # draws for each pair wanted
+
+
+def _by_lot(
+    key: jax.Array, targets: jax.Array, exists: jax.Array, threshold: ArrayLike, limit: jax.Array, size: int
+) -> tuple[jax.Array, jax.Array]:
+    """The first `limit` different, untied pairs of a random sequence, `[size, 2]`, and how many there were.
+
+    A uniform sample without replacement like `_among_all`, if there are enough; it never looks at all N² pairs.
+    """
+    num_exist = jnp.maximum(jnp.sum(exists, dtype=jnp.int32), 2)
+    order = jnp.argsort(~exists, stable=True)
+    first_key, second_key = jax.random.split(key)
+    i = jax.random.randint(first_key, (_NUM_LOTS * size,), 0, num_exist, jnp.int32)
+    j = jax.random.randint(second_key, (_NUM_LOTS * size,), 0, num_exist - 1, jnp.int32)
+    j = jnp.where(j >= i, j + 1, j)
+    i, j = order[jnp.minimum(i, j)].astype(jnp.int32), order[jnp.maximum(i, j)].astype(jnp.int32)
+    code, draw = lax.sort((i * targets.shape[0] + j, lax.iota(jnp.int32, i.shape[0])), num_keys=2)
+    repeated = jnp.pad(code[1:] == code[:-1], (1, 0))
+    is_new = jnp.zeros(i.shape, bool).at[draw].set(~repeated, unique_indices=True)
+    used = is_new & exists[i] & exists[j] & shared.differ(targets[i] - targets[j], threshold)
+    number = jnp.minimum(jnp.sum(used, dtype=jnp.int32), limit)
+    places = jnp.searchsorted(jnp.cumsum(used, dtype=jnp.int32), lax.iota(jnp.int32, size) + 1)
+    return jnp.stack([i, j], axis=-1)[places], number
+
+
+def _among_all(
+    key: jax.Array, targets: jax.Array, exists: jax.Array, threshold: ArrayLike, limit: jax.Array, size: int
+) -> tuple[jax.Array, jax.Array]:
+    """`[size, 2]` and `[size]`: the `limit` untied pairs with the highest lots, or all of them."""
+    length = targets.shape[0]
     y_i, y_j = shared.members(targets, None, 2)
     candidates = (shared.all_valid(exists, None, None, 2) & shared.differ(y_i - y_j, threshold)).ravel()
-    limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]
     num_drawn = jnp.minimum(limit, jnp.sum(candidates, dtype=jnp.int32))
     lots = jnp.where(candidates, (jax.random.bits(key, candidates.shape, jnp.uint32) >> 1).astype(jnp.int32), -1)
     num_up_to = jnp.cumsum(lots >= _nth_largest(lots, num_drawn), dtype=jnp.int32)
-    number = lax.iota(jnp.int32, min(length * (length - 1) // 2, limits[-1]))
+    number = lax.iota(jnp.int32, size)
     places, valid = jnp.searchsorted(num_up_to, number + 1).astype(jnp.int32), number < num_drawn
     return jnp.where(valid[:, None], jnp.stack([places // length, places % length], axis=-1), 0), valid
 

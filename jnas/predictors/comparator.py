@@ -1,0 +1,72 @@
+"""Ranking a whole set by a function that compares two: the quicksort of GATES, all its partitions at once.
+
+Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its first element, and so are its parts; those of at
+most `leaf_size` members stay in the order of their comparison with the last pivot. Here one round splits all parts
+together: N comparisons a round, O(N log N) in all, and no table of N² of them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnas.types import Key
+
+
+class _Parts(NamedTuple):
+    """Elements in order of place, each with the first place of its part and the place behind the last."""
+
+    elements: jax.Array
+    starts: jax.Array
+    ends: jax.Array
+
+
+def ranks_by_comparison(
+    key: Key, is_better: Callable[[jax.Array, jax.Array], jax.Array], num: int, *, leaf_size: int = 100
+) -> jax.Array:
+    """Ranks of `num` elements, 0 is best.
+
+    Args:
+        key: shuffles the set.
+        is_better: `(i [N], j [N]) -> [N]`, the probability that element `j` is better than element `i`; it need not be
+            transitive.
+        num: N, the number of elements.
+        leaf_size: parts of at most so many members are not split; 1 sorts to the end.
+
+    Returns:
+        `[N]` int32.
+
+    Raises:
+        ValueError: `num` or `leaf_size` is less than 1.
+    """
+    if num < 1 or leaf_size < 1:
+        raise ValueError(f"num and leaf_size must be at least 1; got {num} and {leaf_size}")
+    places = lax.iota(jnp.int32, num)
+
+    def split(parts: _Parts) -> _Parts:
+        pivots = parts.elements[parts.starts]
+        probability = is_better(pivots, parts.elements)
+        large = parts.ends - parts.starts > leaf_size
+        # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
+        side = jnp.where(places == parts.starts, 1, jnp.where(probability > 0.5, 0, 2)) * large
+        order = jnp.where(large & (side != 1), -probability, 0.0)
+        starts, side, _, elements, ends = lax.sort(
+            (parts.starts, side, order, parts.elements, parts.ends), num_keys=3, is_stable=True
+        )
+        changes = (starts[1:] != starts[:-1]) | (side[1:] != side[:-1])
+        return _Parts(elements, *_spans(changes, places))
+
+    first = _Parts(jax.random.permutation(key, places), jnp.zeros_like(places), jnp.full_like(places, num))
+    parts = lax.while_loop(lambda parts: jnp.any(parts.ends - parts.starts > leaf_size), split, first)
+    return jnp.zeros_like(places).at[parts.elements].set(places, unique_indices=True)
+
+
+def _spans(changes: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """First place and end of each run of equals; `changes` `[N - 1]` says where a new one begins."""
+    begins = jnp.pad(changes, (1, 0), constant_values=True)
+    starts = lax.cummax(jnp.where(begins, places, 0))
+    last = jnp.pad(changes, (0, 1), constant_values=True)
+    ends = lax.cummin(jnp.where(last, places + 1, places.shape[0]), reverse=True)
+    return starts, ends

@@ -1,0 +1,159 @@
+"""GATES: operations as gates on the information that flows through a cell.
+
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
+https://arxiv.org/abs/2004.01899, section 3. Where operations are on nodes, layer `l` is
+`x' = σ(o W_o + b_o) ⊙ (Aᵀ (x W)) [+ x W] + b`; where they are on edges, the gate `σ(o W_o + b_o)` of each edge multiplies
+what the edge carries. Nodes have no number that the network sees, so isomorphic cells have one embedding.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jnas.encodings import graphs_tuple
+from jnas.predictors import message_passing
+from jnas.predictors.layers import EMBEDDING, Dense, uniform
+from jnas.predictors.message_passing import Aggregate
+from jnas.types import Graph
+
+
+class GatesOnNodes(nn.Module):
+    """The encoder of cells with operations on nodes: `Graph [B] -> [B, layers[-1]]`.
+
+    Attributes:
+        num_ops: node operations, input (0) and output (last) included.
+        layers: output sizes.
+        node_size, hidden_size, op_size: of node embeddings, of what the first layer reads, of operation embeddings.
+        plus_identity: add `I` to `Aᵀ`, so that a node also gates itself.
+        residual: add `x W` to all nodes (None), or to the first few only (0 is none).
+        aggregate: how nodes gather what their predecessors send.
+    """
+
+    num_ops: int
+    layers: tuple[int, ...] = (128, 128, 128, 128)
+    node_size: int = 48
+    hidden_size: int = 96
+    op_size: int = 48
+    plus_identity: bool = False
+    residual: int | None = None
+    aggregate: Aggregate = message_passing.dense
+
+    @nn.compact
+    def __call__(self, batch: Graph, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embed a batch."""
+        del where, train
+        graph = graphs_tuple(batch)
+        num_graphs, num_nodes = batch.mask.shape
+        weights = graph.edges["mask"].astype(jnp.float32)
+        ops = jax.nn.one_hot(batch.node_ops.ravel(), self.num_ops)
+        # Few distinct rows stand behind all nodes before the first product: multiply those, then spread them.
+        x = self._first_nodes()
+        is_input = jnp.arange(num_nodes) == 0
+        spread = jnp.tile(jnp.stack([is_input, ~is_input], axis=-1).astype(jnp.float32), (num_graphs, 1))
+        table = self._operations()
+        for layer, size in enumerate(self.layers):
+            init = uniform(size)
+            sent = x @ self.param(f"kernel_{layer}", init, (x.shape[-1], size))
+            sent = spread @ sent if layer == 0 else sent
+            gates = ops @ nn.sigmoid(Dense(size, fan=size, name=f"gate_{layer}")(table))
+            received = self.aggregate(graph, sent, weights)
+            x = gates * (received + sent if self.plus_identity else received)
+            x = x + _residual(sent, self.residual, num_nodes)
+            x = x + self.param(f"bias_{layer}", init, (size,))[None]
+            x = nn.relu(x) if layer + 1 < len(self.layers) else x
+        x = jnp.where(batch.mask[..., None], x.reshape(num_graphs, num_nodes, -1), 0)
+        return jnp.sum(x[:, 1:], axis=1) / (num_nodes - 1)
+
+    def _first_nodes(self) -> jax.Array:
+        """`[2, hidden_size]`, of the input node and of every other node."""
+        first = self.param("input_node", EMBEDDING, (1, self.node_size))
+        other = self.param("other_node", nn.initializers.zeros, (1, self.node_size))
+        return Dense(self.hidden_size, name="node_to_hidden")(jnp.concatenate([first, other]))
+
+    def _operations(self) -> jax.Array:
+        """`[num_ops, op_size]`; the input's is zero and stays so."""
+        inner = self.param("operations", EMBEDDING, (self.num_ops - 2, self.op_size))
+        output = self.param("output_operation", EMBEDDING, (1, self.op_size))
+        return jnp.concatenate([jnp.zeros_like(output), inner, output])
+
+
+class GatesOnEdges(nn.Module):
+    """The encoder of cells with operations on edges: `Graph [B] -> [B, layers[-1]]`.
+
+    Spaces whose networks have several kinds of cell (normal and reduction, as in ENAS and DARTS) give `Graph`s with
+    arrays `[B, C, ...]`; the embeddings of the `C` cells are concatenated, `[B, C · layers[-1]]`.
+
+    Attributes:
+        num_ops: edge operations, of which 0 ("none") carries nothing.
+        layers, node_size, hidden_size, op_size: as in `GatesOnNodes`.
+        num_inputs: nodes that read no other; each has its own embedding in each kind of cell.
+        reduce: "sum" over incoming edges, or "mean" over `num_slots` input slots of a node.
+        num_slots: what "mean" divides by.
+        residual: add `x W` to all nodes (None), or to the first few only.
+        use_bias: whether layers have a bias.
+        readout: "output" for the last node, or "mean" over all nodes but the inputs.
+        aggregate: how nodes gather what their predecessors send.
+    """
+
+    num_ops: int
+    layers: tuple[int, ...] = (128,) * 5
+    node_size: int = 48
+    hidden_size: int = 96
+    op_size: int = 48
+    num_inputs: int = 1
+    reduce: str = "sum"
+    num_slots: int = 2
+    residual: int | None = 1
+    use_bias: bool = False
+    readout: str = "output"
+    aggregate: Aggregate = message_passing.dense
+
+    @nn.compact
+    def __call__(self, batch: Graph, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embed a batch."""
+        del where, train
+        num_rows, num_cells = batch.mask.shape[0], 1 if batch.mask.ndim == 2 else batch.mask.shape[1]
+        num_nodes = batch.mask.shape[-1]
+        flat = Graph(*(value.reshape(num_rows * num_cells, *value.shape[batch.mask.ndim - 1 :]) for value in batch))
+        graph = graphs_tuple(flat)
+        ops = jax.nn.one_hot(graph.edges["op"], self.num_ops) * graph.edges["mask"][:, None]
+        ops = ops.at[:, 0].set(0)
+        x = self._first_nodes(num_cells, num_nodes)
+        table = self.param("operations", EMBEDDING, (self.num_ops, self.op_size))
+        for layer, size in enumerate(self.layers):
+            init = uniform(size)
+            sent = x @ self.param(f"kernel_{layer}", init, (x.shape[-1], size))
+            sent = jnp.tile(sent, (num_rows, 1)) if layer == 0 else sent
+            gates = ops @ nn.sigmoid(Dense(size, fan=size, name=f"gate_{layer}")(table))
+            x = self.aggregate(graph, sent, gates) / (self.num_slots if self.reduce == "mean" else 1)
+            x = x + _residual(sent, self.residual, num_nodes)
+            if self.use_bias:
+                x = x + self.param(f"bias_{layer}", init, (size,))[None]
+            x = nn.relu(x) if layer + 1 < len(self.layers) else x
+        return self._read(x.reshape(num_rows * num_cells, num_nodes, -1), flat.mask).reshape(num_rows, -1)
+
+    def _first_nodes(self, num_cells: int, num_nodes: int) -> jax.Array:
+        """`[num_cells · N, hidden_size]`: learned for inputs, zero for the others."""
+        first = self.param("input_nodes", EMBEDDING, (num_cells, self.num_inputs, self.node_size))
+        nodes = jnp.zeros((num_cells, num_nodes, self.node_size)).at[:, : self.num_inputs].set(first)
+        return Dense(self.hidden_size, name="node_to_hidden")(nodes.reshape(-1, self.node_size))
+
+    def _read(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        if self.readout == "output":
+            return x[:, -1]
+        inner = mask[:, self.num_inputs :, None]
+        return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(jnp.sum(inner, 1), 1)
+
+
+def _residual(sent: jax.Array, first: int | None, num_nodes: int) -> Any:
+    """`sent` `[B N, F]` of all nodes, or of the first ones and 0 for the others."""
+    if first is None:
+        return sent
+    if first == 0:
+        return 0.0
+    keep = (jnp.arange(num_nodes) < first).astype(sent.dtype)
+    return sent * jnp.tile(keep, sent.shape[0] // num_nodes)[:, None]
+
+

@@ -1,0 +1,90 @@
+"""Recurrent encoders: the LSTM over tokens of the GATES comparison, and Peephole's over layers.
+
+Peephole: Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017,
+https://arxiv.org/abs/1712.03351. All runs of a table being equally long, its embedding of the epoch is left out.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jnas.predictors.layers import EMBEDDING, uniform
+
+
+class Recurrence(nn.Module):
+    """One layer of `torch.nn.LSTM`, weights and its two biases in ±1/√hidden; returns the last hidden state."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array, valid: jax.Array | None = None) -> jax.Array:
+        """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps."""
+        init, size = uniform(self.hidden), 4 * self.hidden
+        projected = inputs @ self.param("input_kernel", init, (inputs.shape[-1], size))
+        biases = self.param("input_bias", init, (size,)) + self.param("hidden_bias", init, (size,))
+        kernel = self.param("hidden_kernel", init, (self.hidden, size))
+
+        def step(state: tuple[jax.Array, jax.Array], now: tuple[jax.Array, jax.Array]) -> tuple[tuple, None]:
+            hidden, cell = state
+            i, f, g, o = jnp.split(now[0] + hidden @ kernel, 4, axis=-1)
+            new_cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
+            new_hidden = nn.sigmoid(o) * jnp.tanh(new_cell)
+            keep = now[1][:, None]
+            return (jnp.where(keep, new_hidden, hidden), jnp.where(keep, new_cell, cell)), None
+
+        zeros = jnp.zeros((inputs.shape[1], self.hidden), projected.dtype)
+        keeps = jnp.ones(inputs.shape[:2], bool) if valid is None else valid
+        (hidden, _), _ = jax.lax.scan(step, (zeros, zeros), (projected + biases[None, None], keeps))
+        return hidden
+
+
+class TokenLstm(nn.Module):
+    """`tokens [B, L] -> [B, hidden]`: an embedding for each value of each kind of token, then an LSTM.
+
+    Attributes:
+        vocabulary: how many values each of the `L` tokens has; tokens with equally many share their embeddings.
+        embedding, hidden: sizes.
+    """
+
+    vocabulary: tuple[int, ...]
+    embedding: int = 100
+    hidden: int = 100
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embed a batch."""
+        del where, train
+        kinds = sorted(set(self.vocabulary))
+        first = {kind: sum(kinds[:place]) for place, kind in enumerate(kinds)}
+        offsets = np.array([first[kind] for kind in self.vocabulary], np.int32)
+        table = self.param("tokens", EMBEDDING, (sum(kinds), self.embedding))
+        numbers = tokens.T + offsets[:, None]
+        return Recurrence(self.hidden)(jax.nn.one_hot(numbers, sum(kinds)) @ table)
+
+
+class Peephole(nn.Module):
+    """`layers [B, L, 4] -> [B, hidden]`: type, kernel and channels embedded one by one, then an LSTM.
+
+    Attributes:
+        num_values: values of each of the four integers, padding included.
+        embedding: size of each of the four embeddings.
+        hidden: size of the LSTM.
+    """
+
+    num_values: tuple[int, int, int, int]
+    embedding: int = 25
+    hidden: int = 100
+
+    @nn.compact
+    def __call__(self, layers: jax.Array, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embed a batch."""
+        del where, train
+        steps = layers.swapaxes(0, 1)
+        columns = [
+            jax.nn.one_hot(steps[..., column], num) @ self.param(name, EMBEDDING, (num, self.embedding))
+            for column, (name, num) in enumerate(
+                zip(("type", "kernel_width", "kernel_height", "channels"), self.num_values, strict=True)
+            )
+        ]
+        return Recurrence(self.hidden)(jnp.concatenate(columns, axis=-1), steps[..., 0] > 0)

@@ -1,0 +1,68 @@
+"""How information travels along the edges of a batch of cells: one interface, dense or by segments.
+
+An aggregator is `(graph, sent [B N, F], weights [B E] or [B E, F]) -> [B N, F]`: what each node receives, the sum (or
+another reduction) over its incoming edges of `weights * sent[sender]`. `graph` is a `jraph.GraphsTuple` as
+`encodings.graphs` makes it: all pairs `i < j` of `N` nodes, the weight of a missing edge is 0.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import jraph
+import numpy as np
+
+Aggregate: TypeAlias = Callable[[jraph.GraphsTuple, jax.Array, jax.Array], jax.Array]
+
+
+def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
+    """An aggregator by `jraph.GraphNetwork`, with any of jraph's reductions over segments.
+
+    Gathers senders and scatters to receivers, whatever they are; on CPUs many times slower than `dense`
+    (`experiments/bench_predictors.py`).
+    """
+
+    def aggregate(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
+        weights = weights.reshape(weights.shape[0], -1)
+        network = jraph.GraphNetwork(
+            update_edge_fn=lambda edges, senders, receivers, globals_: edges * senders,
+            update_node_fn=lambda nodes, sent_edges, received, globals_: received,
+            aggregate_edges_for_nodes_fn=reduce,
+        )
+        received: jax.Array = network(graph._replace(nodes=sent, edges=weights)).nodes
+        return received
+
+    return aggregate
+
+
+def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
+    """The sum, knowing that edges are all pairs `i < j` in row order: batched products, no gather, no scatter."""
+    num_graphs = graph.n_node.shape[0]
+    num_nodes = sent.shape[0] // num_graphs
+    rows, columns = np.triu_indices(num_nodes, 1)
+    nodes = sent.reshape(num_graphs, num_nodes, -1)
+    if weights.ndim == 1:
+        place = np.zeros((len(rows), num_nodes, num_nodes), np.float32)
+        place[np.arange(len(rows)), rows, columns] = 1
+        matrix = jnp.tensordot(weights.reshape(num_graphs, -1), jnp.asarray(place, weights.dtype), 1)
+        return jnp.einsum("bij,bif->bjf", matrix, nodes).reshape(sent.shape)
+    edges = weights.reshape(num_graphs, len(rows), -1)
+    received = [jnp.zeros_like(nodes[:, 0])] * num_nodes
+    for edge, (i, j) in enumerate(zip(rows, columns, strict=True)):
+        received[j] = received[j] + edges[:, edge] * nodes[:, i]
+    return jnp.stack(received, axis=1).reshape(sent.shape)
+
+
+def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
+    """The same batch with every edge turned around and nodes renumbered from the output, so that `i < j` again."""
+    num_graphs, num_edges = graph.n_node.shape[0], graph.edges["op"].shape[0] // graph.n_node.shape[0]
+    num_nodes = graph.nodes["op"].shape[0] // num_graphs
+    rows, columns = np.triu_indices(num_nodes, 1)
+    number = np.zeros((num_nodes, num_nodes), np.int32)
+    number[rows, columns] = np.arange(num_edges)
+    order = number[num_nodes - 1 - columns, num_nodes - 1 - rows]
+    return graph._replace(
+        nodes={name: value.reshape(num_graphs, -1)[:, ::-1].ravel() for name, value in graph.nodes.items()},
+        edges={name: value.reshape(num_graphs, -1)[:, order].ravel() for name, value in graph.edges.items()},
+    )
