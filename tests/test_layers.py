@@ -8,16 +8,18 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
-LEAVES = {"files", "messages", "types"}
+LEAVES = {"files", "fingerprints", "messages", "types"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "files": set(),
     "messages": set(),
+    "fingerprints": set(),
     "metrics": set(),
     "losses": LEAVES,
     "images": LEAVES,
     "spaces": LEAVES,
     "encodings": LEAVES | {"spaces"},
+    "predictors": LEAVES | {"spaces", "encodings", "losses", "metrics"},
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
     "benchmarks": LEAVES | {"spaces"},

@@ -26,7 +26,6 @@ def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
             senders, receivers: `[B E]` int32, from the lower to the higher node of each pair;
             n_node, n_edge: `[B]` int32; globals: None.
     """
-
     return lambda archs: graphs_tuple(jax.vmap(space.graph)(archs))
 
 

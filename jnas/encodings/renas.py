@@ -5,6 +5,7 @@ https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from t
 before the output, and entry `(i, j)` of each matrix carries the value of node `j` where information flows `i → j`.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -35,18 +36,23 @@ def renas(space: Space, *, type_only: bool = False, image_size: int = 28) -> Cal
     with the statistics of the training set.
 
     Args:
-        space: nasbench101.
+        space: nasbench101. For nasbench201, which the paper does not treat, there are a type matrix (entry `(i, j)` is
+            the operation of the edge, none 0) and the FLOPs and parameters of a cell of each of the three stages, at
+            32x32 images and 16 channels.
         type_only: keep the first channel only.
         image_size: height and width of the first stack's feature maps; the paper's figure suggests 28.
 
     Returns:
-        `archs [B, 26] -> [B, 19, 7, 7]` float32 (`[B, 1, 7, 7]` with `type_only`), exact integers.
+        `archs [B, D] -> [B, 19, 7, 7]` float32 (`[B, 7, 4, 4]` for nasbench201; one channel with `type_only`), exact
+        integers.
 
     Raises:
         ValueError: another space, or an `image_size` that is not a multiple of 4.
     """
+    if space.name == "nasbench201":
+        return jax.vmap(functools.partial(_encode_edges, space, type_only))
     if space.name != "nasbench101":
-        raise ValueError(f"the ReNAS tensor is defined for nasbench101; got {space.name}")
+        raise ValueError(f"the ReNAS tensor is defined for nasbench101 and nasbench201; got {space.name}")
     if image_size < 4 or image_size % 4:
         raise ValueError(f"image_size must be a multiple of 4; got {image_size}")
 
@@ -69,6 +75,22 @@ def renas(space: Space, *, type_only: bool = False, image_size: int = 28) -> Cal
         return jnp.stack(matrices).astype(jnp.float32)
 
     return jax.vmap(encode)
+
+
+def _encode_edges(space: Space, type_only: bool, arch: Arch) -> jax.Array:
+    """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its cells."""
+    ops = space.graph(arch).edge_ops
+    taps = jnp.asarray([_taps(name) for name in space.edge_operations])[ops]
+    matrices = [ops]
+    for stage in range(0 if type_only else 3):
+        width, size = 16 * 2**stage, 32 // 2**stage
+        matrices += [taps * (width * width * size * size), taps * (width * width)]
+    return jnp.stack(matrices).astype(jnp.float32)
+
+
+def _taps(name: str) -> int:
+    """Kernel area of a convolution, 0 for what has no weights."""
+    return next((area for kernel, area in (("conv_3x3", 9), ("conv_1x1", 1)) if kernel in name), 0)
 
 
 def _by_depth(graph: Graph) -> jax.Array:

@@ -1,0 +1,43 @@
+"""Estimators learned from (architecture, accuracy) pairs.
+
+A factory takes a space and settings and returns a `types.Predictor`: `state = predictor.fit(key, archs, targets)`, then
+`predictor.predict(state, archs)` or an `estimator`. Seeds and training sets are an axis of `predictor.fit_many`,
+with evaluation on the way, progress and checkpoints. Targets are accuracies in any unit, higher is better.
+
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020 (`gates`,
+`gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`lenet`); Deng et al., "Peephole", 2017; Alshubaily, 2019
+(`rnn_classifier`).
+"""
+
+from jnas.predictors.comparator import ranks_by_comparison
+from jnas.predictors.ensemble import by_name, ensemble, mean_ranks, member_scores, spread
+from jnas.predictors.many import Evaluation, Fitted, state
+from jnas.predictors.recipes import FACTORIES, gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier
+from jnas.predictors.saved import estimator, load, save
+from jnas.predictors.training import Training
+
+NAMES = tuple(FACTORIES)
+
+__all__ = [
+    "NAMES",
+    "Evaluation",
+    "Fitted",
+    "Training",
+    "by_name",
+    "ensemble",
+    "estimator",
+    "gates",
+    "gcn",
+    "lenet",
+    "load",
+    "lstm",
+    "mean_ranks",
+    "member_scores",
+    "mlp",
+    "peephole",
+    "ranks_by_comparison",
+    "rnn_classifier",
+    "save",
+    "spread",
+    "state",
+]

@@ -52,9 +52,7 @@ def ranks_by_comparison(
         # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
         side = jnp.where(places == parts.starts, 1, jnp.where(probability > 0.5, 0, 2)) * large
         order = jnp.where(large & (side != 1), -probability, 0.0)
-        starts, side, _, elements, ends = lax.sort(
-            (parts.starts, side, order, parts.elements, parts.ends), num_keys=3, is_stable=True
-        )
+        starts, side, _, elements = lax.sort((parts.starts, side, order, parts.elements), num_keys=3, is_stable=True)
         changes = (starts[1:] != starts[:-1]) | (side[1:] != side[:-1])
         return _Parts(elements, *_spans(changes, places))
 

@@ -55,7 +55,7 @@ class State(NamedTuple):
     variables: Any
     shift: jax.Array
     scale: jax.Array
-    references: jax.Array | None
+    references: jax.Array | None = None
 
 
 class Data(NamedTuple):
@@ -86,10 +86,11 @@ class Epochs(NamedTuple):
 # -- Prediction ------------------------------------------------------------------------------------------------------
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
     """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
     if recipe.module.pairing is None:
-        scores = _by_chunks(lambda rows: _apply(recipe, state, rows).scores, archs)
+        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, rows).scores, archs)
         return scores * state.scale + state.shift
     _, reference = _project(recipe, state, state.references)
 
@@ -101,7 +102,8 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
         )
         return jnp.mean(better, axis=1)
 
-    return _by_chunks(score, archs)
+    share: jax.Array = _by_chunks(score, archs)
+    return share
 
 
 def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
@@ -122,8 +124,8 @@ def _apply(recipe: Recipe, state: State, archs: jax.Array) -> Any:
 
 def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.Array]:
     features = _apply(recipe, state, archs).features
-    projected: tuple[jax.Array, jax.Array] = recipe.module.apply(state.variables, features, method="project")
-    return projected
+    projected: Any = recipe.module.apply(state.variables, features, method="project")
+    return projected[0], projected[1]
 
 
 def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]) -> jax.Array:
@@ -132,7 +134,9 @@ def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: 
     def compare(first: jax.Array, second: jax.Array) -> jax.Array:
         shape = jnp.broadcast_shapes(first.shape, second.shape)
         pairs = (jnp.broadcast_to(x, shape).reshape(-1, shape[-1]) for x in (first, second))
-        return recipe.module.apply(state.variables, *pairs, method="compare").reshape(shape[:-1])
+        outputs: Any = recipe.module.apply(state.variables, *pairs, method="compare")
+        result: jax.Array = outputs.reshape(shape[:-1])
+        return result
 
     return (jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))) / 2
 
@@ -192,9 +196,7 @@ def _run(
 ) -> tuple[Progress, jax.Array, jax.Array]:
     """A block of epochs of one training: progress, losses `[K]`, and `[K, len(metrics)]`, NaN where not asked for."""
     features = recipe.encode(data.archs)
-    scaled = Data(
-        data.keys, data.archs, (data.targets - progress.state.shift) / progress.state.scale, data.where
-    )
+    scaled = Data(data.keys, data.archs, (data.targets - progress.state.shift) / progress.state.scale, data.where)
 
     def step(progress: Progress, epoch: Epochs) -> tuple[Progress, tuple[jax.Array, jax.Array]]:
         no_loss = jnp.full((), jnp.nan)
@@ -243,24 +245,17 @@ def _update(
 ) -> tuple[Progress, jax.Array]:
     """One step of Adam."""
     variables = progress.state.variables
-    loss_key, *drop_keys = jax.random.split(key, 4)
+    loss_key, drop_key = jax.random.split(key)
     fixed = {name: value for name, value in variables.items() if name != "params"}
 
     def loss_fn(params: Any) -> tuple[jax.Array, Any]:
         full = fixed | {"params": params}
-        output, changed = recipe.module.apply(
-            full, features, where, train=True, rngs={"dropout": drop_keys[0]}, mutable=["batch_stats"]
-        )
-        batch = Batch(
-            output,
-            targets,
-            where,
-            lambda e: recipe.module.apply(full, e, method="project"),
-            # Both orders of a pair see the same dropped units.
-            lambda a, b: recipe.module.apply(
-                full, a, b, train=True, rngs={"dropout": drop_keys[1]}, method="compare"
-            ),
-        )
+        apply: Any = functools.partial(recipe.module.apply, full)
+        drop: Any = {"train": True, "rngs": {"dropout": drop_key}}
+        output, changed = apply(features, where, mutable=["batch_stats"], **drop)
+        # Both orders of a pair see the same dropped units.
+        project, compare = (functools.partial(apply, method=name) for name in ("project", "compare"))
+        batch = Batch(output, targets, where, project, functools.partial(compare, **drop))
         return loss_of(recipe.training, loss_key, batch), changed
 
     (loss, changed), gradients = jax.value_and_grad(loss_fn, has_aux=True)(variables["params"])
@@ -279,7 +274,7 @@ def _averaged(training: Training, epoch: jax.Array, progress: Progress) -> Progr
     return progress._replace(average=average)
 
 
-def _result(progress: Progress) -> State:
+def result(progress: Progress) -> State:
     """The state to predict with."""
     average = progress.average
     return progress.state if average is None else progress.state._replace(variables=average)
@@ -290,7 +285,7 @@ def _evaluate(
 ) -> jax.Array:
     """`[len(metrics)]` on `test`, (archs `[M, D]`, targets `[M]`)."""
     archs, targets = test
-    state = _result(progress)
+    state = result(progress)
     if recipe.module.pairing is None:
         scores = predict(recipe, state, archs)
     else:

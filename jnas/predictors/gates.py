@@ -2,8 +2,8 @@
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
 https://arxiv.org/abs/2004.01899, section 3. Where operations are on nodes, layer `l` is
-`x' = σ(o W_o + b_o) ⊙ (Aᵀ (x W)) [+ x W] + b`; where they are on edges, the gate `σ(o W_o + b_o)` of each edge multiplies
-what the edge carries. Nodes have no number that the network sees, so isomorphic cells have one embedding.
+`x' = σ(o W_o + b_o) ⊙ (Aᵀ (x W)) [+ x W] + b`; where they are on edges, the gate `σ(o W_o + b_o)` of each edge
+multiplies what it carries. Nodes have no number that the network sees, so isomorphic cells have one embedding.
 """
 
 from typing import Any
@@ -156,5 +156,3 @@ def _residual(sent: jax.Array, first: int | None, num_nodes: int) -> Any:
         return 0.0
     keep = (jnp.arange(num_nodes) < first).astype(sent.dtype)
     return sent * jnp.tile(keep, sent.shape[0] // num_nodes)[:, None]
-
-

@@ -53,7 +53,8 @@ class Standardise(nn.Module):
 
         mean = self.variable("constants", "mean", lambda: mean_of(features))
         deviation = self.variable("constants", "deviation", deviation_of)
-        return (features - mean.value) / deviation.value
+        result: jax.Array = (features - mean.value) / deviation.value
+        return result
 
 
 class Conv3x3(nn.Module):

@@ -25,7 +25,9 @@ class Recurrence(nn.Module):
         biases = self.param("input_bias", init, (size,)) + self.param("hidden_bias", init, (size,))
         kernel = self.param("hidden_kernel", init, (self.hidden, size))
 
-        def step(state: tuple[jax.Array, jax.Array], now: tuple[jax.Array, jax.Array]) -> tuple[tuple, None]:
+        def step(
+            state: tuple[jax.Array, jax.Array], now: tuple[jax.Array, jax.Array]
+        ) -> tuple[tuple[jax.Array, jax.Array], None]:
             hidden, cell = state
             i, f, g, o = jnp.split(now[0] + hidden @ kernel, 4, axis=-1)
             new_cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)

@@ -26,8 +26,8 @@ def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
     def aggregate(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
         weights = weights.reshape(weights.shape[0], -1)
         network = jraph.GraphNetwork(
-            update_edge_fn=lambda edges, senders, receivers, globals_: edges * senders,
-            update_node_fn=lambda nodes, sent_edges, received, globals_: received,
+            update_edge_fn=lambda edges, senders, *_: edges * senders,
+            update_node_fn=lambda _nodes, _sent, received, _globals: received,
             aggregate_edges_for_nodes_fn=reduce,
         )
         received: jax.Array = network(graph._replace(nodes=sent, edges=weights)).nodes

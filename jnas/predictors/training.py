@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -94,14 +94,14 @@ class Batch(NamedTuple):
 
 _PHI: dict[str, Callable[[float], losses.Phi]] = {
     "hinge": lambda margin: losses.hinge(margin=margin),
-    "logistic": lambda margin: losses.logistic(),
-    "exponential": lambda margin: losses.exponential(),
+    "logistic": lambda _: losses.logistic(),
+    "exponential": lambda _: losses.exponential(),
 }
 
 
 def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
     """`[]`, the loss of a minibatch."""
-    scores, features = batch.output
+    scores = batch.output.scores
     name, where, targets = training.loss, batch.where, batch.targets
     if name == "mse":
         return losses.mean_squared_error(scores, targets, where=where)
@@ -122,7 +122,7 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
     return losses.pairwise(scores, targets, phi=phi, where=where, **_pairs(training, key, targets, where))
 
 
-def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -> dict[str, jax.Array]:
+def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -> dict[str, Any]:
     if training.max_ratio is None:
         return {}
     pairs, mask = losses.sample_pairs(key, targets, max_ratio=training.max_ratio, where=where)

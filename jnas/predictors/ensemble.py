@@ -1,0 +1,131 @@
+"""Several trainings of one predictor that judge together: a mean of scores or of ranks, and how far they disagree."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.predictors import many, recipes
+from jnas.predictors.many import Evaluation, Fitted
+from jnas.types import Key, Predictor, Space
+
+
+class Members(NamedTuple):
+    """A fitted ensemble.
+
+    Attributes:
+        members: states of the member predictor, each array with a leading axis `K`.
+        means, deviations: `[K]`, of each member's scores on the training set: members differ in the scale of scores.
+    """
+
+    members: Any
+    means: jax.Array
+    deviations: jax.Array
+
+
+def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
+    """A predictor whose score is the mean of its members' standardised scores.
+
+    Members differ in their keys: in initial weights, order of minibatches and pairs. Their trainings are one program.
+
+    Args:
+        predictor: of this module, not an ensemble itself.
+        num_members: K.
+
+    Raises:
+        ValueError: fewer than two members.
+    """
+    return _ensemble(predictor.space, predictor.name, _hashable(predictor.settings), num_members)
+
+
+@functools.cache
+def _ensemble(space: Space, member: str, settings: tuple[tuple[str, Any], ...], num_members: int) -> Predictor:
+    if num_members < 2:
+        raise ValueError(f"num_members must be at least 2; got {num_members}")
+    one = by_name(member, space, **dict(settings))
+    about = {"member": member, "member_settings": recipes.as_plain(dict(settings)), "num_members": num_members}
+
+    def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Members:
+        keys, rows, values = jnp.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
+        states: Members = many.state(fit_many(keys, rows, values, **options).states, 0)
+        return states
+
+    def fit_many(
+        keys: Key, archs: Any, targets: Any, *, where: Any = None, evaluation: Evaluation | None = None, **options: Any
+    ) -> Fitted:
+        """Of `S` ensembles; an evaluation is taken once, of the fitted ensembles, and its epochs must be None."""
+        if evaluation is not None and evaluation.epochs is not None:
+            raise ValueError("an ensemble is evaluated at the end; leave the epochs of the evaluation None")
+        exists = np.ones(np.shape(targets), bool) if where is None else np.asarray(where)
+        rows, values = np.asarray(archs), np.asarray(targets)
+        member_keys = jax.vmap(lambda key: jax.random.split(key, num_members))(keys).ravel()
+        repeat = functools.partial(np.repeat, repeats=num_members, axis=0)
+        fitted = one.fit_many(member_keys, repeat(rows), repeat(values), where=repeat(exists), **options)
+        states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
+        members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
+        measured, epochs = many.measure(whole, members, evaluation)
+        losses = fitted.losses.reshape(-1, num_members, fitted.losses.shape[-1]).mean(1)
+        return Fitted(members, losses, measured, epochs)
+
+    whole = Predictor("ensemble", space, about, fit, jax.jit(functools.partial(_predict, one)), fit_many)
+    return whole
+
+
+def member_scores(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    """`[K, B]` standardised scores of an ensemble's members; their standard deviation is its uncertainty."""
+    settings = recipes.from_plain(dict(predictor.settings["member_settings"]))
+    one = by_name(predictor.settings["member"], predictor.space, **settings)
+    return _member_scores(one, state, archs)
+
+
+def spread(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    """`[B]`, how far an ensemble's members disagree: the standard deviation of their standardised scores."""
+    return jnp.std(member_scores(predictor, state, archs), axis=0)
+
+
+def mean_ranks(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    """`[B]` float, the mean over members of each architecture's rank in `archs`, from 0: it depends on the whole set."""
+    scores = member_scores(predictor, state, archs)
+    return jnp.mean(jnp.argsort(jnp.argsort(-scores, axis=1), axis=1), axis=0)
+
+
+def _member_scores(one: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    scores: jax.Array = jax.lax.map(lambda member: one.predict(member, archs), state.members)
+    result: jax.Array = (scores - state.means[:, None]) / state.deviations[:, None]
+    return result
+
+
+def _predict(one: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    return jnp.mean(_member_scores(one, state, archs), axis=0)
+
+
+def _standardised(one: Predictor, states: Any, archs: jax.Array, exists: jax.Array) -> Members:
+    """`[S, K, ...]` states with the means and deviations of their scores on `archs` `[S, B, D]`."""
+
+    @jax.jit
+    def moments(states: Any, archs: jax.Array, exists: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def of_one(args: tuple[Any, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            members, archs, exists = args
+            scores = jax.lax.map(lambda member: one.predict(member, archs), members)
+            where = jnp.broadcast_to(exists[None], scores.shape)
+            deviations = jnp.std(scores, axis=1, where=where)
+            return jnp.mean(scores, axis=1, where=where), jnp.where(deviations > 0, deviations, 1)
+
+        result: tuple[jax.Array, jax.Array] = jax.lax.map(of_one, (states, archs, exists))
+        return result
+
+    return Members(states, *moments(states, archs, exists))
+
+
+def _hashable(settings: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(settings.items()))
+
+
+def by_name(name: str, space: Space, **settings: Any) -> Predictor:
+    """The predictor of this name with these settings; ValueError lists the valid names."""
+    if name != "ensemble":
+        return recipes.by_name(name, space, **settings)
+    member = recipes.from_plain(dict(settings["member_settings"]))
+    return _ensemble(space, settings["member"], _hashable(member), settings["num_members"])

@@ -1,0 +1,315 @@
+"""Fitting on the host: checks at the door, blocks of epochs, progress, checkpoints, and what comes out.
+
+`fit_many` trains `S` predictors as one program; `fit` is the same with `S = 1`. Between blocks the whole state can be
+kept by Orbax, and a job that was killed goes on from there with the same result.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jnas import metrics
+from jnas.fingerprints import fingerprint
+from jnas.predictors import fit as training_loop
+from jnas.predictors.fit import Data, Epochs, Metric, Recipe
+from jnas.types import Key, Predictor, Space
+
+_NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
+
+
+class Evaluation(NamedTuple):
+    """What trainings are measured on, and when.
+
+    Attributes:
+        archs: `[M, D]` int32, or `[S, M, D]` for each training's own.
+        targets: `[M]` or `[S, M]`.
+        epochs: after which epochs, from 1; None for the last five, as GATES averages them.
+        metrics: name → `(scores [M], targets [M]) -> []`.
+    """
+
+    archs: ArrayLike
+    targets: ArrayLike
+    epochs: tuple[int, ...] | None = None
+    metrics: Mapping[str, Metric] = {"kendall_tau": metrics.kendall_tau}
+
+
+class Fitted(NamedTuple):
+    """`S` fitted predictors and how they got there.
+
+    Attributes:
+        states: of the predictor, each array with a leading axis `S`; `state(fitted.states, s)` is one of them.
+        losses: `[S, epochs]` mean training loss of each epoch.
+        metrics: name → `[S, len(epochs)]`.
+        epochs: after which the metrics were taken.
+    """
+
+    states: Any
+    losses: np.ndarray
+    metrics: dict[str, np.ndarray]
+    epochs: tuple[int, ...]
+
+
+def state(states: Any, number: int) -> Any:
+    """One of the states of `Fitted.states`."""
+    return jax.tree.map(lambda x: x[number], states)
+
+
+def check(space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None) -> tuple[Any, ...]:
+    """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]` bool.
+
+    Raises:
+        ValueError: shapes do not fit; a target is not finite; fewer than two different targets in a training set; an
+            architecture is invalid, or repeated in a training set. The message names rows, counted from 0.
+    """
+    rows, values = np.asarray(archs), np.asarray(targets, np.float32)
+    num = len(space.cardinalities)
+    if rows.ndim != 3 or rows.shape[-1] != num or not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(f"archs must be [S, B, {num}] integers of {space.name}; got {rows.dtype} {rows.shape}")
+    if values.shape != rows.shape[:2]:
+        raise ValueError(f"targets must be {rows.shape[:2]} like archs; got {values.shape}")
+    exists = np.ones(values.shape, bool) if where is None else np.asarray(where)
+    if exists.shape != values.shape or exists.dtype != bool:
+        raise ValueError(f"where must be bool of shape {values.shape}; got {exists.dtype} {exists.shape}")
+    _raise_for("targets that are not finite", ~np.isfinite(values) & exists)
+    flat = jnp.asarray(rows.reshape(-1, num), jnp.int32)
+    valid, codes = _identify(space)(flat)
+    _raise_for(f"architectures that are not valid in {space.name}", ~np.asarray(valid).reshape(values.shape) & exists)
+    words = np.asarray(codes).astype(np.uint64)
+    numbers = ((words[:, 0] << np.uint64(32)) | words[:, 1]).reshape(values.shape)
+    _raise_for("architectures that occur twice in a training set", _repeated(numbers, exists))
+    for number, (row, keep) in enumerate(zip(values, exists, strict=True)):
+        if len(np.unique(row[keep])) < 2:
+            raise ValueError(f"training set {number} needs at least two architectures with different targets")
+    return flat.reshape(*rows.shape), jnp.asarray(np.where(exists, values, 0)), jnp.asarray(exists)
+
+
+@functools.cache
+def _identify(space: Space) -> Callable[[jax.Array], Any]:
+    return jax.jit(jax.vmap(lambda arch: (space.is_valid(arch), space.code(arch))))
+
+
+def _repeated(numbers: np.ndarray, exists: np.ndarray) -> np.ndarray:
+    """`[S, B]` bool, True where an earlier row of the same set has the same number."""
+    result = np.zeros(numbers.shape, bool)
+    for row, keep, out in zip(numbers, exists, result, strict=True):
+        places = np.flatnonzero(keep)
+        _, first = np.unique(row[places], return_index=True)
+        out[np.delete(places, first)] = True
+    return result
+
+
+def _raise_for(what: str, wrong: np.ndarray) -> None:
+    if wrong.any():
+        rows = [f"{row} of set {number}" if len(wrong) > 1 else str(row) for number, row in np.argwhere(wrong)]
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        raise ValueError(f"{what}: rows {', '.join(rows[:5])}{more}")
+
+
+def fit_many(
+    space: Space,
+    recipe: Recipe,
+    keys: Key,
+    archs: ArrayLike,
+    targets: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    evaluation: Evaluation | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = False,
+    vectorise: bool | None = None,
+) -> Fitted:
+    """Train `S` predictors.
+
+    Args:
+        space: whose architectures they are.
+        recipe: what is trained and how.
+        keys: `[S]`, all that is random in each training.
+        archs: `[S, B, D]` integers.
+        targets: `[S, B]`, higher is better.
+        where: `[S, B]` bool, False for padding: training sets of any size share a compiled program.
+        evaluation: what to measure on the way.
+        checkpoint: folder that the job is kept in from time to time, and goes on from when it was interrupted.
+        progress: show a bar on standard error.
+        vectorise: train side by side (True) or one after the other on each device (False); None takes what is faster
+            on the backend.
+
+    Returns:
+        `Fitted`. It does not depend on the number of devices, and each training not on the others.
+
+    Raises:
+        ValueError: as `check` says; keys that do not fit; epochs of the evaluation out of range; a checkpoint of
+            another job.
+    """
+    data = _data(space, keys, archs, targets, where)
+    num = data.targets.shape[0]
+    test, epochs, measures = _evaluation(recipe, evaluation, num)
+    num_devices = min(num, jax.local_device_count())
+    padding = -num % num_devices
+    pad = functools.partial(jax.tree.map, lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], padding, axis=0)]))
+    data, own_test = pad(data), tuple(pad(x) if x.ndim > rank else x for x, rank in zip(test, (2, 1), strict=False))
+    options: dict[str, Any] = {"vectorise": jax.default_backend() != "cpu" if vectorise is None else vectorise}
+    options |= {"num_devices": num_devices}
+    run = functools.partial(training_loop.run, recipe=recipe, metrics=tuple(measures.values()), **options)
+    job = _Job(recipe, checkpoint, data, own_test, epochs)
+    job.begin(functools.partial(training_loop.start, data, recipe=recipe, **options))
+    with _bar(recipe.training.epochs, progress) as report:
+        for block in _blocks(recipe.training.epochs, epochs)[job.num_blocks :]:
+            job.add(*run(data, job.progress, block, own_test))
+            report(job)
+    return job.fitted(num, tuple(measures), epochs)
+
+
+def _data(space: Space, keys: Key, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None) -> Data:
+    checked = check(space, archs, targets, where)
+    if not isinstance(keys, jax.Array) or keys.shape != checked[1].shape[:1]:
+        raise ValueError(
+            f"keys must be [S] = {checked[1].shape[:1]} keys, as jax.random.split makes them; got {keys!r}"
+        )
+    return Data(keys, *checked)
+
+
+def _evaluation(
+    recipe: Recipe, evaluation: Evaluation | None, num: int
+) -> tuple[tuple[jax.Array, ...], tuple[int, ...], dict[str, Metric]]:
+    """Test set, epochs and metrics, all empty without an evaluation."""
+    if evaluation is None:
+        return (), (), {}
+    total = recipe.training.epochs
+    epochs = evaluation.epochs or tuple(range(max(total - 4, 1), total + 1))
+    if not set(epochs) <= set(range(1, total + 1)):
+        raise ValueError(f"evaluation epochs must be in 1 … {total}; got {epochs}")
+    archs, targets = jnp.asarray(evaluation.archs, jnp.int32), jnp.asarray(evaluation.targets, jnp.float32)
+    if archs.shape[:-1] != targets.shape or (archs.ndim == 3 and archs.shape[0] != num) or archs.ndim not in (2, 3):
+        raise ValueError(f"evaluation needs archs [M, D] or [S, M, D] and targets to fit; got {archs.shape}")
+    return (archs, targets), tuple(sorted(set(epochs))), dict(evaluation.metrics)
+
+
+def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Epochs]:
+    """Blocks of equal length; epochs behind the last one are skipped."""
+    size = math.ceil(num_epochs / _NUM_BLOCKS)
+    result = []
+    for begin in range(0, num_epochs, size):
+        numbers = np.arange(begin + 1, begin + size + 1, dtype=np.int32)
+        flags = numbers <= num_epochs, np.isin(numbers, measured)
+        result.append(Epochs(jnp.asarray(numbers), *(jnp.asarray(flag) for flag in flags)))
+    return result
+
+
+class _Job:
+    """What the trainings have come to, and the folder it is kept in; the only state of this module."""
+
+    def __init__(self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, epochs: Any) -> None:
+        self.recipe, self.num_blocks = recipe, 0
+        self.progress: Any = None
+        self.losses: list[np.ndarray] = []
+        self.measured: list[np.ndarray] = []
+        self._manager, self._fingerprint = None, ""
+        if folder is not None:
+            import orbax.checkpoint as ocp
+
+            options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+            self._manager = ocp.CheckpointManager(Path(folder).absolute(), options=options)
+            self._fingerprint = fingerprint(recipe, data, test, epochs)
+
+    def begin(self, start: Callable[[], Any]) -> None:
+        """Initial weights, or those of the checkpoint; ValueError if it is another job's."""
+        step = None if self._manager is None else self._manager.latest_step()
+        if step is None or self._manager is None:
+            self.progress = start()
+            return
+        import orbax.checkpoint as ocp
+
+        about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        if about["fingerprint"] != self._fingerprint:
+            raise ValueError(
+                f"{self._manager.directory} holds another job (other settings, keys or data); choose another checkpoint"
+            )
+        like = jax.eval_shape(start)
+        kept = self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.StandardRestore(_plain(like))))
+        self.progress = jax.tree.unflatten(jax.tree.structure(like), kept["progress"])
+        self.losses, self.measured = ([np.asarray(x, np.float32) for x in about[n]] for n in ("losses", "metrics"))
+        self.num_blocks = step
+
+    def add(self, progress: Any, losses: jax.Array, measured: jax.Array) -> None:
+        """Take over a block, and keep it."""
+        self.progress, self.num_blocks = progress, self.num_blocks + 1
+        self.losses.append(np.asarray(losses))
+        self.measured.append(np.asarray(measured))
+        if self._manager is None:
+            return
+        import orbax.checkpoint as ocp
+
+        about = {
+            "fingerprint": self._fingerprint,
+            "losses": [x.tolist() for x in self.losses],
+            "metrics": [x.tolist() for x in self.measured],
+        }
+        arguments = {"progress": ocp.args.StandardSave(_plain(progress)), "about": ocp.args.JsonSave(about)}
+        self._manager.save(self.num_blocks, args=ocp.args.Composite(**arguments))
+        self._manager.wait_until_finished()
+
+    def fitted(self, num: int, names: tuple[str, ...], epochs: tuple[int, ...]) -> Fitted:
+        """The result of the first `num` trainings."""
+        states = jax.tree.map(lambda x: x[:num], training_loop.result(self.progress))
+        losses = np.concatenate(self.losses, axis=1)[:num, : self.recipe.training.epochs]
+        measured = np.concatenate(self.measured, axis=1)[:num, np.asarray(epochs, int) - 1]
+        return Fitted(states, losses, {name: measured[..., i] for i, name in enumerate(names)}, epochs)
+
+
+def _plain(tree: Any) -> list[Any]:
+    """The leaves: what Orbax keeps does not depend on our types."""
+    return list(jax.tree.leaves(tree))
+
+
+@contextmanager
+def _bar(total: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
+    """A function to call after each block: moves a bar that shows the last loss and metric."""
+    if not progress:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    numbers = MofNCompleteColumn(), TextColumn("epochs"), *times
+    columns = (TextColumn("training"), BarColumn(), *numbers, TextColumn("{task.fields[last]}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=total, last="")
+
+        def report(job: _Job) -> None:
+            losses = job.losses[-1][:, np.isfinite(job.losses[-1]).all(axis=0)]
+            last = f"loss {losses[:, -1].mean():.4g}" if losses.size else ""
+            bar.update(task, completed=min(total, job.num_blocks * math.ceil(total / _NUM_BLOCKS)), last=last)
+
+        yield report
+
+
+def measure(
+    predictor: Predictor, states: Any, evaluation: Evaluation | None
+) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
+    """Metrics `[S, 1]` of fitted predictors that are not measured on the way; the epoch is 0."""
+    if evaluation is None:
+        return {}, ()
+    archs, targets = jnp.asarray(evaluation.archs, jnp.int32), jnp.asarray(evaluation.targets, jnp.float32)
+    result: dict[str, list[float]] = {name: [] for name in evaluation.metrics}
+    for number in range(jax.tree.leaves(states)[0].shape[0]):
+        rows, values = (archs, targets) if archs.ndim == 2 else (archs[number], targets[number])
+        scores = predictor.predict(state(states, number), rows)
+        for name, metric in evaluation.metrics.items():
+            result[name].append(float(metric(scores, values)))
+    return {name: np.array(values)[:, None] for name, values in result.items()}, (0,)

@@ -1,0 +1,94 @@
+"""Saved predictors: one `.npz` file of plain arrays, with the name and settings that make the predictor again."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.tree_util import Partial
+
+from jnas import spaces
+from jnas.files import replacing
+from jnas.predictors import recipes
+from jnas.predictors.ensemble import Members, by_name
+from jnas.predictors.fit import State
+from jnas.types import Estimator, Predictor, Space
+
+
+def save(path: str | Path, predictor: Predictor, state: Any) -> None:
+    """Write a fitted predictor.
+
+    Raises:
+        ValueError: the name does not end in .npz.
+        OSError: the file cannot be written.
+    """
+    if Path(path).suffix != ".npz":
+        raise ValueError(f"a saved predictor is an .npz file; got {path}")
+    flat = flatten_dict({"state": _as_dict(state)}, sep="/")
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in flat.items()}
+    settings = recipes.as_plain(dict(predictor.settings))
+    about = {"predictor": predictor.name, "space": predictor.space.name, "settings": settings}
+    with replacing(path) as file:
+        np.savez(file, about=json.dumps(about), **arrays)
+
+
+def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
+    """A fitted predictor and its state.
+
+    Args:
+        path: file that `save` wrote.
+        space: the space it must be for; None takes the one the file names, with its default options.
+
+    Raises:
+        ValueError: not such a file, or a predictor of another space.
+        OSError: the file cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "about"}
+            name, settings = about["predictor"], about["settings"]
+            state = _as_state(unflatten_dict(arrays, sep="/")["state"])
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a saved predictor") from error
+    if space is not None and space.name != about["space"]:
+        raise ValueError(f"{path} holds a predictor of {about['space']}; it cannot judge {space.name}")
+    predictor = by_name(name, space or spaces.by_name(about["space"]), **recipes.from_plain(settings))
+    return predictor, state
+
+
+def _as_dict(value: Any) -> Any:
+    """A state as nested dicts of arrays; what is None is left out."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: _as_dict(part) for name, part in value.items() if part is not None}
+    return value
+
+
+def _as_state(value: Any) -> Any:
+    """The inverse of `_as_dict`: a dict with the fields of a kind of state is that kind of state."""
+    if not isinstance(value, Mapping):
+        return value
+    parts = {name: _as_state(part) for name, part in value.items()}
+    for kind in (State, Members):
+        required = set(kind._fields) - set(kind._field_defaults)
+        if required <= set(parts) <= set(kind._fields):
+            return kind(**parts)
+    return parts
+
+
+def estimator(predictor: Predictor, state: Any) -> Estimator:
+    """An `Estimator` of a fitted predictor; the state is its argument, never a constant of a compiled program."""
+    return Partial(_estimate, Partial(predictor.predict), state)
+
+
+def _estimate(predict: Any, state: Any, key: jax.Array, archs: jax.Array) -> jax.Array:
+    del key
+    scores: jax.Array = predict(state, archs)
+    return scores
