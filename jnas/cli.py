@@ -3,7 +3,6 @@
 Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong usage.
 """
 
-import os
 import sys
 import textwrap
 import time
@@ -27,7 +26,6 @@ app = typer.Typer(
 )
 
 ESTIMATORS = ("naswot",)
-_MAX_CPU_DEVICES = 8  # more would only make the chunks of a small population uneven
 
 SpaceName = Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.networks.NAMES)}.")]
 EstimatorName = Annotated[str, typer.Option("--estimator", help=f"What judges: {', '.join(ESTIMATORS)}.")]
@@ -174,20 +172,9 @@ def _population(
     return np.stack([np.asarray(space.from_string(text)) for text in listed])
 
 
-def _one_device_per_core() -> None:
-    """Let each CPU core be a device of its own, unless the user has said how many there are.
-
-    Scoring then runs one network a core; one device that splits every operation over the cores is slower
-    (`experiments/bench_naswot.py`). Without effect where JAX finds an accelerator.
-    """
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not chosen:
-        jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, _MAX_CPU_DEVICES))
-
-
 def main() -> None:
     """Entry point of `jnas` and `python -m jnas`."""
-    _one_device_per_core()
+    jnas.population.one_device_per_core()
     try:
         app(standalone_mode=True)
     except (ValueError, OSError) as error:

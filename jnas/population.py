@@ -12,6 +12,7 @@ device, counts).
 
 import functools
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from jnas import fingerprints
 from jnas.files import replacing
 from jnas.types import Estimator, Key
 
+_MAX_CPU_DEVICES = 8  # more would only make the chunks of a small population uneven
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
 
 
@@ -170,6 +172,17 @@ def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path
         job.load()
     job.save()
     return job
+
+
+def one_device_per_core() -> None:
+    """Let each CPU core be a device of its own, unless the user has said how many there are; call it before JAX starts.
+
+    Scoring then runs one network a core; one device that splits every operation over the cores is slower
+    (`experiments/bench_naswot.py`). Without effect where JAX finds an accelerator.
+    """
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not chosen:
+        jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, _MAX_CPU_DEVICES))
 
 
 def environment() -> dict[str, Any]:

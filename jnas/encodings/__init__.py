@@ -6,9 +6,21 @@ nasbench101 vertices).
 """
 
 from jnas.encodings.adjacency import adjacency
-from jnas.encodings.graphs import graphs, graphs_tuple
+from jnas.encodings.graphs import graphs, graphs_tuple, node_graphs
 from jnas.encodings.layers import layers
 from jnas.encodings.renas import renas
+from jnas.encodings.statistics import statistics, widths
 from jnas.encodings.tokens import tokens, vocabulary
 
-__all__ = ["adjacency", "graphs", "graphs_tuple", "layers", "renas", "tokens", "vocabulary"]
+__all__ = [
+    "adjacency",
+    "graphs",
+    "graphs_tuple",
+    "layers",
+    "node_graphs",
+    "renas",
+    "statistics",
+    "tokens",
+    "vocabulary",
+    "widths",
+]

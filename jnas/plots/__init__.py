@@ -15,6 +15,19 @@ What all of them share:
 
 from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
+from jnas.plots.predictors import precision_by_share, predicted_ranks, tau_by_size, training_curves
 from jnas.plots.style import figure_png, save
 
-__all__ = ["accuracy_histogram", "best_so_far", "cell", "figure_png", "kernel", "save", "score_against_accuracy"]
+__all__ = [
+    "accuracy_histogram",
+    "best_so_far",
+    "cell",
+    "figure_png",
+    "kernel",
+    "precision_by_share",
+    "predicted_ranks",
+    "save",
+    "score_against_accuracy",
+    "tau_by_size",
+    "training_curves",
+]

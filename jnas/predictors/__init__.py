@@ -9,6 +9,7 @@ Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Pred
 (`rnn_classifier`).
 """
 
+from jnas.predictors.biflow import biflow
 from jnas.predictors.comparator import ranks_by_comparison
 from jnas.predictors.ensemble import by_name, ensemble, mean_ranks, member_scores, spread
 from jnas.predictors.many import Evaluation, Fitted, state
@@ -16,6 +17,7 @@ from jnas.predictors.recipes import FACTORIES, gates, gcn, lenet, lstm, mlp, pee
 from jnas.predictors.saved import estimator, load, save
 from jnas.predictors.training import Training
 
+FACTORIES["biflow"] = biflow
 NAMES = tuple(FACTORIES)
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Evaluation",
     "Fitted",
     "Training",
+    "biflow",
     "by_name",
     "ensemble",
     "estimator",

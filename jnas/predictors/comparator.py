@@ -1,8 +1,8 @@
 """Ranking a whole set by a function that compares two: the quicksort of GATES, all its partitions at once.
 
-Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its first element, and so are its parts; those of at
-most `leaf_size` members stay in the order of their comparison with the last pivot. Here one round splits all parts
-together: N comparisons a round, O(N log N) in all, and no table of N² of them.
+Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its middle element, and so are its parts, sorted by
+their comparison with the last pivot; those of at most `leaf_size` members stay in that order. Here one round splits all
+parts together: N comparisons a round, O(N log N) in all, and no table of N² of them.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def ranks_by_comparison(
         is_better: `(i [N], j [N]) -> [N]`, the probability that element `j` is better than element `i`; it need not be
             transitive.
         num: N, the number of elements.
-        leaf_size: parts of at most so many members are not split; 1 sorts to the end.
+        leaf_size: parts of at most so many members are not split; 1 sorts to the end. The whole set always is.
 
     Returns:
         `[N]` int32.
@@ -43,14 +43,16 @@ def ranks_by_comparison(
     """
     if num < 1 or leaf_size < 1:
         raise ValueError(f"num and leaf_size must be at least 1; got {num} and {leaf_size}")
+    leaf_size = max(min(leaf_size, num - 1), 1)
     places = lax.iota(jnp.int32, num)
 
     def split(parts: _Parts) -> _Parts:
-        pivots = parts.elements[parts.starts]
-        probability = is_better(pivots, parts.elements)
+        # The middle of an order by probability: its first member would split off nothing but itself.
+        middles = (parts.starts + parts.ends - 1) // 2
+        probability = is_better(parts.elements[middles], parts.elements)
         large = parts.ends - parts.starts > leaf_size
         # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
-        side = jnp.where(places == parts.starts, 1, jnp.where(probability > 0.5, 0, 2)) * large
+        side = jnp.where(large, jnp.where(places == middles, 1, jnp.where(probability > 0.5, 0, 2)), 0)
         order = jnp.where(large & (side != 1), -probability, 0.0)
         starts, side, _, elements = lax.sort((parts.starts, side, order, parts.elements), num_keys=3, is_stable=True)
         changes = (starts[1:] != starts[:-1]) | (side[1:] != side[:-1])

@@ -187,8 +187,8 @@ def _learning_rate(training: Training, epoch: jax.Array) -> jax.Array:
     """`[]`, in the epoch of this number."""
     rate = jnp.asarray(training.learning_rate)
     if training.schedule == "cosine":
-        rate *= (1 + jnp.cos(math.pi * (epoch - 1) / training.epochs)) / 2
-    return rate * jnp.minimum(epoch / training.warmup, 1) if training.warmup else rate
+        rate *= (1 + jnp.cos(math.pi * (epoch - 1).astype(float) / training.epochs)) / 2
+    return rate * jnp.minimum(epoch.astype(float) / training.warmup, 1) if training.warmup else rate
 
 
 def _run(
@@ -236,7 +236,7 @@ def _epoch(recipe: Recipe, features: Any, data: Data, epoch: jax.Array, progress
 
     progress, losses = lax.scan(step, progress, (jax.random.split(steps_key, num_steps), rows, exists))
     used = jnp.sum(exists, axis=1) > 1
-    loss = jnp.sum(losses) / jnp.maximum(jnp.sum(used), 1)
+    loss = jnp.sum(losses) / jnp.maximum(jnp.sum(used), 1).astype(float)
     return _averaged(recipe.training, epoch, progress), loss
 
 
@@ -259,7 +259,8 @@ def _update(
         return loss_of(recipe.training, loss_key, batch), changed
 
     (loss, changed), gradients = jax.value_and_grad(loss_fn, has_aux=True)(variables["params"])
-    updates, optimiser = _optimiser(recipe.training).update(gradients, progress.optimiser, variables["params"])
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
+        updates, optimiser = _optimiser(recipe.training).update(gradients, progress.optimiser, variables["params"])
     params = jax.tree.map(lambda p, u: p - rate * u, variables["params"], updates)
     state = progress.state._replace(variables=fixed | changed | {"params": params})
     return Progress(state, optimiser, progress.average), loss

@@ -119,7 +119,7 @@ class GatesOnEdges(nn.Module):
         num_nodes = batch.mask.shape[-1]
         flat = Graph(*(value.reshape(num_rows * num_cells, *value.shape[batch.mask.ndim - 1 :]) for value in batch))
         graph = graphs_tuple(flat)
-        ops = jax.nn.one_hot(graph.edges["op"], self.num_ops) * graph.edges["mask"][:, None]
+        ops = jnp.where(graph.edges["mask"][:, None], jax.nn.one_hot(graph.edges["op"], self.num_ops), 0)
         ops = ops.at[:, 0].set(0)
         x = self._first_nodes(num_cells, num_nodes)
         table = self.param("operations", EMBEDDING, (self.num_ops, self.op_size))
@@ -145,7 +145,7 @@ class GatesOnEdges(nn.Module):
         if self.readout == "output":
             return x[:, -1]
         inner = mask[:, self.num_inputs :, None]
-        return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(jnp.sum(inner, 1), 1)
+        return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(jnp.sum(inner, 1, x.dtype), 1)
 
 
 def _residual(sent: jax.Array, first: int | None, num_nodes: int) -> Any:

@@ -59,7 +59,7 @@ class Gcn(nn.Module):
         if self.global_node:
             return x[:, -1]
         inner = batch.mask[:, 1:, None]
-        return jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1) / jnp.sum(inner, axis=1)
+        return jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1) / jnp.sum(inner, axis=1, dtype=x.dtype)
 
     def _weights(self, batch: Graph, edges: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Weights of the edges `[B E]` and of the self loops `[B N]`."""

@@ -79,7 +79,7 @@ def gates(
     if (used.loss == "comparator") != (pairing is not None):
         raise ValueError(f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}")
     settings = {"layers": layers, "hidden": hidden, "dropout": dropout, "pairing": pairing, "training": used}
-    recipe = Recipe(graph_encoding(space), Scorer(encoder, hidden, dropout, pairing), used)
+    recipe = Recipe(cached(_graphs, space), Scorer(encoder, hidden, dropout, pairing), used)
     return predictor("gates", space, settings, recipe)
 
 
@@ -99,7 +99,7 @@ def gcn(
     the nodes of a line graph.
     """
     on_edges = operations_on_edges(space)
-    encode = line_graph_encoding(space) if on_edges else graph_encoding(space)
+    encode = cached(encodings.node_graphs, space)
     num_ops = len(space.edge_operations) + 2 if on_edges else len(space.node_operations)
     encoder = Gcn(num_ops, layers, self_loops=self_loops, normalise=normalise, global_node=global_node)
     settings = {"layers": layers, "self_loops": self_loops, "normalise": normalise, "global_node": global_node}
@@ -116,7 +116,7 @@ def mlp(
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
     """The MLP of the GATES comparison: connection bits and operation numbers, as they are, into a head."""
-    recipe = Recipe(_encoding(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
+    recipe = Recipe(cached(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
     return predictor("mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe)
 
 
@@ -134,7 +134,7 @@ def lstm(
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {"embedding": embedding, "size": size, "hidden": hidden, "dropout": dropout, "training": training}
     return predictor(
-        "lstm", space, settings, Recipe(_encoding(encodings.tokens, space), Scorer(encoder, hidden, dropout), training)
+        "lstm", space, settings, Recipe(cached(encodings.tokens, space), Scorer(encoder, hidden, dropout), training)
     )
 
 
@@ -150,7 +150,7 @@ def rnn_classifier(
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {"embedding": embedding, "size": size, "training": training}
     return predictor(
-        "rnn_classifier", space, settings, Recipe(_encoding(encodings.tokens, space), Scorer(encoder, ()), training)
+        "rnn_classifier", space, settings, Recipe(cached(encodings.tokens, space), Scorer(encoder, ()), training)
     )
 
 
@@ -171,7 +171,7 @@ def peephole(
     operations = space.edge_operations if operations_on_edges(space) else space.node_operations
     encoder = Peephole((len(operations) + 1, 8, 8, num_ratios + 1), embedding, size)
     settings = {"num_ratios": num_ratios, "embedding": embedding, "size": size, "hidden": hidden, "training": training}
-    encode = _encoding(encodings.layers, space, num_ratios=num_ratios)
+    encode = cached(encodings.layers, space, num_ratios=num_ratios)
     return predictor("peephole", space, settings, Recipe(encode, Scorer(encoder, hidden), training))
 
 
@@ -182,8 +182,13 @@ def lenet(space: Space, *, type_only: bool = False, training: Training = _RENAS)
     Its four variants are v1 `type_only=True` with `Training(loss="mse", scaling="minmax", batch_size=1024)`, v2 the
     same on the whole tensor, v3 `type_only=True` with pairs (the default loss), v4 the default; "renas" adds triplets.
     """
-    recipe = Recipe(_encoding(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training)
+    recipe = Recipe(cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training)
     return predictor("lenet", space, {"type_only": type_only, "training": training}, recipe)
+
+
+def _graphs(space: Space) -> Callable[[jax.Array], Graph]:
+    """`archs [B, D] -> Graph` with a leading axis `B`."""
+    return jax.vmap(space.graph)
 
 
 def operations_on_edges(space: Space) -> bool:
@@ -192,35 +197,10 @@ def operations_on_edges(space: Space) -> bool:
 
 
 @functools.cache
-def _encoding(factory: Callable[..., Any], space: Space, **options: Any) -> Callable[[jax.Array], Any]:
+def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callable[[jax.Array], Any]:
     """The same function for equal options, so that equal recipes share their compiled programs."""
     encode: Callable[[jax.Array], Any] = factory(space, **options)
     return encode
-
-
-@functools.cache
-def graph_encoding(space: Space) -> Callable[[jax.Array], Graph]:
-    """`archs [B, D] -> Graph` with a leading axis `B`."""
-    return jax.vmap(space.graph)
-
-
-@functools.cache
-def line_graph_encoding(space: Space) -> Callable[[jax.Array], Graph]:
-    """`archs [B, D] -> Graph` whose nodes are the edges of the cell, between an input and an output node."""
-
-    def encode(arch: jax.Array) -> Graph:
-        graph = space.graph(arch)
-        num_nodes = graph.mask.shape[0]
-        pairs = [(i, j) for j in range(1, num_nodes) for i in range(j)]
-        ends = [(0, 0), *pairs, (num_nodes - 1, num_nodes - 1)]
-        follows = np.array([[a < b and one[1] == two[0] for b, two in enumerate(ends)] for a, one in enumerate(ends)])
-        exists = jax.numpy.array([True, *(graph.adjacency[pair] for pair in pairs), True])
-        adjacency = jax.numpy.asarray(follows) & exists[:, None] & exists[None]
-        last = jax.numpy.int32(len(space.edge_operations) + 1)
-        ops = [jax.numpy.int32(0), *(graph.edge_ops[pair] + 1 for pair in pairs), last]
-        return Graph(jax.numpy.stack(ops), adjacency.astype(jax.numpy.int32), adjacency, exists)
-
-    return jax.vmap(encode)
 
 
 FACTORIES: dict[str, Callable[..., Predictor]] = {

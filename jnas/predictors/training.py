@@ -109,7 +109,7 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
         return losses.mean_absolute_error(scores, targets, where=where)
     if name == "smooth_l1":
         terms = optax.losses.huber_loss(scores, jnp.where(where, targets, 0))
-        return jnp.sum(jnp.where(where, terms, 0)) / jnp.maximum(jnp.sum(where), 1)
+        return jnp.sum(jnp.where(where, terms, 0)) / jnp.maximum(jnp.sum(where), 1).astype(float)
     if name == "classification":
         return losses.binary_classification(scores, targets, threshold=training.threshold, where=where)
     if name == "list_mle":
@@ -150,7 +150,7 @@ def _renas(training: Training, key: Key, batch: Batch) -> jax.Array:
 
 
 def _comparator(training: Training, key: Key, batch: Batch) -> jax.Array:
-    ratio = 4.0 if training.max_ratio is None else training.max_ratio
+    ratio = float(batch.where.shape[0]) if training.max_ratio is None else training.max_ratio
     pairs, mask = losses.sample_pairs(key, batch.targets, max_ratio=ratio, where=batch.where)
     as_first, as_second = batch.project(batch.output.features)
     i, j = pairs[:, 0], pairs[:, 1]

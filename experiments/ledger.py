@@ -1,0 +1,95 @@
+"""Trainings of predictors as named jobs, each run once: results are kept as they come, and a second call goes on.
+
+A job's result is a dict of JSON values; `results/<name>.json` maps job names to them, with the configuration and the
+environment beside. Every training records Kendall's tau-b, N@5 and N@10 on the test cells, averaged over its last five
+epochs, and its seconds (compilation included).
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jnas
+from experiments import common
+from jnas.predictors import Evaluation
+from jnas.types import Predictor
+
+
+def n_at_5(scores: jax.Array, targets: jax.Array) -> jax.Array:
+    """N@5 as a float."""
+    return jnas.metrics.best_rank_at_k(scores, targets, 5).astype(float)
+
+
+def n_at_10(scores: jax.Array, targets: jax.Array) -> jax.Array:
+    """N@10 as a float."""
+    return jnas.metrics.best_rank_at_k(scores, targets, 10).astype(float)
+
+
+METRICS = {"kendall_tau": jnas.metrics.kendall_tau, "n_at_5": n_at_5, "n_at_10": n_at_10}
+
+
+class Ledger:
+    """The jobs of one experiment and what they gave."""
+
+    def __init__(self, name: str, config: Any) -> None:
+        """Go on with `results/<name>.json` where it exists."""
+        self.name, self.config = name, repr(config)
+        path = common.RESULTS / f"{name}.json"
+        self.jobs: dict[str, Any] = json.loads(path.read_text())["jobs"] if path.exists() else {}
+
+    def run(self, job: str, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of a job: from the ledger, or of calling the function."""
+        if job not in self.jobs:
+            self.jobs[job] = function()
+            self.write()
+            print(job, {k: v for k, v in self.jobs[job].items() if np.ndim(v) == 0}, flush=True)
+        result: dict[str, Any] = self.jobs[job]
+        return result
+
+    def write(self) -> Path:
+        """Replace the result file."""
+        return common.write_json(self.name, {"config": self.config, "jobs": self.jobs})
+
+
+def train(
+    predictor: Predictor,
+    train_set: tuple[np.ndarray, np.ndarray],
+    test_set: tuple[np.ndarray, np.ndarray],
+    seeds: int,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train `seeds` times and measure.
+
+    Args:
+        predictor: what is trained.
+        train_set: archs `[n, D]` and targets `[n]` for all seeds, or `[S, n, D]` and `[S, n]`.
+        test_set: archs `[M, D]` and targets `[M]` for all seeds, or `[S, M, D]` and `[S, M]`.
+        seeds: S; seed `s` is key `fold_in(key(0), s)`.
+        checkpoint: folder to go on from after an interruption.
+
+    Returns:
+        Means, the standard deviation of tau, and each seed's values.
+    """
+    begin = time.perf_counter()
+    archs, targets = train_set
+    if archs.ndim == 2:
+        archs, targets = np.repeat(archs[None], seeds, 0), np.repeat(targets[None], seeds, 0)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(seeds))
+    evaluation = Evaluation(*test_set, metrics=METRICS)
+    fitted = predictor.fit_many(keys, archs, targets, evaluation=evaluation, checkpoint=checkpoint)
+    values = {name: fitted.metrics[name].mean(axis=1) for name in METRICS}
+    result: dict[str, Any] = {name: round(float(value.mean()), 4) for name, value in values.items()}
+    result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}
+    result |= {f"seeds_{name}": np.round(value, 4).tolist() for name, value in values.items()}
+    return result | {"num_train": targets.shape[1], "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table for README files and terminals; the first row is the header."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -1,0 +1,78 @@
+"""Numbers that describe a cell as a whole: operations, paths, neighbours and costs, for predictors of few examples."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnas.encodings.graphs import node_graphs
+from jnas.spaces import nasbench101_prune, nasbench101_widths
+from jnas.types import Arch, Graph, Space
+
+
+def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
+    """Counts of operations, of their pairs along edges, and along the paths from the input to the output.
+
+    Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations there are: nodes,
+    edges, logarithm of the number of paths, nodes of the longest and of the shortest path, degrees of input and output,
+    whether an edge joins them; for each operation its number, its number weighted by the node's share of the cell's
+    width, its mean, most and least on a path, and its numbers next to the output and to the input; its `(O + 1)²` pairs
+    along edges, input and output included; logarithms of the network's parameters and FLOPs.
+
+    Args:
+        space: where the architectures come from.
+
+    Returns:
+        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101.
+    """
+    graph_of = node_graphs(space)
+
+    def encode(archs: jax.Array) -> jax.Array:
+        graphs = graph_of(archs)
+        num_ops = len(space.edge_operations) if len(space.edge_operations) > 2 else len(space.node_operations) - 2
+        return jax.vmap(lambda arch, graph: _statistics(space, num_ops, arch, graph))(archs, graphs)
+
+    return encode
+
+
+def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
+    """`[N]` float, each node's share of the cell's width: 1 but in nasbench101, where branches share it."""
+    if space.name != "nasbench101":
+        return graph.mask.astype(float)
+    # The pruned vector numbers vertices as `Space.graph` does; shares of 840 are whole.
+    return nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float) / 840 * graph.mask
+
+
+def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:
+    edges = graph.adjacency.astype(float)
+    ops = jax.nn.one_hot(graph.node_ops, num_ops + 2) * graph.mask[:, None]
+    inner = ops[:, 1:-1]
+    costs = jnp.log(1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)]))
+    size = jnp.stack([edges.sum(), graph.mask.sum().astype(float), edges[0, -1], edges[:, -1].sum(), edges[0].sum()])
+    per_op = [
+        inner.sum(0),
+        (inner * widths(space, arch, graph)[:, None]).sum(0),
+        edges[:, -1] @ inner,
+        edges[0] @ inner,
+    ]
+    pairs = ops[:, :-1].T @ edges @ ops[:, 1:]
+    return jnp.concatenate([size, *per_op, _paths(edges, inner), pairs.ravel(), costs])
+
+
+def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
+    """`[3 + 3 O]` from adjacency `[N, N]` and one-hot operations `[N, O]`: sums over all paths, node by node."""
+    far = edges.shape[0] + 2.0
+    ones = jnp.concatenate([jnp.ones((edges.shape[0], 1)), inner], axis=1)  # the first column counts nodes
+    number, total = [jnp.ones(())], [jnp.zeros(ones.shape[1])]
+    most, least = [jnp.zeros(ones.shape[1])], [jnp.zeros(ones.shape[1])]
+    for node in range(1, edges.shape[0]):
+        before = edges[:node, node]
+        number.append(before @ jnp.stack(number))
+        total.append(before @ jnp.stack(total) + ones[node] * number[-1])
+        reached = before[:, None] > 0
+        most.append(jnp.maximum(jnp.max(jnp.where(reached, jnp.stack(most), -far), axis=0) + ones[node], -far))
+        least.append(jnp.minimum(jnp.min(jnp.where(reached, jnp.stack(least), far), axis=0) + ones[node], far))
+    connected = number[-1] > 0
+    mean = total[-1][1:] / jnp.maximum(number[-1], 1)
+    lengths = jnp.stack([jnp.log(1 + number[-1]), most[-1][0], least[-1][0]])
+    return jnp.where(connected, jnp.concatenate([lengths, mean, most[-1][1:], least[-1][1:]]), 0)

@@ -1,0 +1,190 @@
+"""BiFlow: GATES in both directions, told what cells are made of. It is no paper's, but this library's own.
+
+Additions to GATES (Ning et al., ECCV 2020), each measured alone in `experiments/beyond_gates.py`:
+    Attributes: what gates a node is not its operation alone but also its width, depth, distance to the output and number
+        of neighbours.
+    Both directions: information also flows from the output to the input, with weights of its own.
+    Statistics: counts of operations on paths, and parameters and FLOPs of the whole network, join the embedding
+        (`encodings.statistics`). They are exact and cost no more than the encoding.
+    Pairs: all pairs of a minibatch are compared, not a sample of them.
+    Voting: scores of several trainings are averaged.
+
+Where operations are on edges, edges become the nodes of a line graph.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jraph
+from flax import linen as nn
+
+from jnas import encodings
+from jnas.encodings import graphs_tuple
+from jnas.predictors import message_passing, recipes
+from jnas.predictors.ensemble import ensemble
+from jnas.predictors.fit import Recipe
+from jnas.predictors.layers import EMBEDDING, Dense, Scorer, uniform
+from jnas.predictors.lenet import Standardise
+from jnas.predictors.training import Training
+from jnas.types import Arch, Graph, Predictor, Space
+
+_TRAINING = Training(max_ratio=None)
+
+
+class Features(NamedTuple):
+    """What BiFlow sees: `graph` `[B]`, node attributes `nodes` `[B, N, A]`, and `statistics` `[B, F]`."""
+
+    graph: Graph
+    nodes: jax.Array
+    statistics: jax.Array
+
+
+_LARGEST = 5.0  # of a standardised statistic: a cell may lie far outside the training set
+
+
+class BiFlow(nn.Module):
+    """The encoder: `Features [B] -> [B, F]`.
+
+    Attributes:
+        num_ops: node operations, input (0) and output (last) included.
+        layers: output sizes of each direction.
+        op_size, hidden_size: of what gates a node, and of what the first layer reads.
+        attributes: whether node attributes gate too.
+        statistics: whether the cell's statistics join the embedding.
+        both: whether information also flows backwards.
+        weight: of the standardised statistics.
+    """
+
+    num_ops: int
+    layers: tuple[int, ...] = (128, 128, 128, 128)
+    op_size: int = 48
+    hidden_size: int = 96
+    attributes: bool = True
+    statistics: bool = True
+    both: bool = True
+    weight: float = 0.3
+
+    @nn.compact
+    def __call__(self, features: Features, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embed a batch."""
+        del train
+        graph = graphs_tuple(features.graph)
+        num_graphs, num_nodes = features.graph.mask.shape
+        ops = self._operations(features)
+        mask = features.graph.mask.reshape(num_graphs, num_nodes, 1)
+        found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
+        if self.both:
+            backward = ops.reshape(num_graphs, num_nodes, -1)[:, ::-1].reshape(ops.shape)
+            flowed = _Flow(self.layers, self.hidden_size, name="backward")(message_passing.reverse(graph), backward)
+            found.append(flowed.reshape(num_graphs, num_nodes, -1)[:, ::-1])
+        parts = [jnp.sum(x.reshape(*mask.shape[:2], -1) * mask, axis=1) / num_nodes for x in found]
+        if self.statistics:
+            summary = jnp.clip(Standardise()(features.statistics, where), -_LARGEST, _LARGEST)
+            parts.append(self.weight * summary)
+        return jnp.concatenate(parts, axis=-1)
+
+    def _operations(self, features: Features) -> jax.Array:
+        """`[B N, op_size]`, what gates each node."""
+        table = self.param("operations", EMBEDDING, (self.num_ops, self.op_size))
+        ops = jax.nn.one_hot(features.graph.node_ops.ravel(), self.num_ops) @ table
+        if not self.attributes:
+            return ops
+        attributes = features.nodes.reshape(ops.shape[0], -1)
+        own = nn.relu(Dense(self.op_size, name="attributes_1")(jnp.concatenate([ops, attributes], axis=-1)))
+        return ops + Dense(self.op_size, name="attributes_2")(own)
+
+
+class _Flow(nn.Module):
+    """GATES in one direction: `[B N, layers[-1]]` from what gates each node."""
+
+    layers: tuple[int, ...]
+    hidden_size: int
+
+    @nn.compact
+    def __call__(self, graph: jraph.GraphsTuple, ops: jax.Array) -> jax.Array:
+        num_graphs, num_rows = graph.n_node.shape[0], ops.shape[0]
+        weights = graph.edges["mask"].astype(jnp.float32)
+        start = self.param("nodes", EMBEDDING, (2, self.hidden_size))
+        is_first = (jnp.arange(num_rows // num_graphs) == 0).astype(jnp.float32)
+        spread = jnp.tile(jnp.stack([is_first, 1 - is_first], axis=-1), (num_graphs, 1))
+        x = start
+        for layer, size in enumerate(self.layers):
+            init = uniform(size)
+            sent = x @ self.param(f"kernel_{layer}", init, (x.shape[-1], size))
+            sent = spread @ sent if layer == 0 else sent
+            gates = nn.sigmoid(Dense(size, name=f"gate_{layer}")(ops))
+            x = gates * (message_passing.dense(graph, sent, weights) + sent)
+            x = x + self.param(f"bias_{layer}", init, (size,))[None]
+            x = nn.relu(x) if layer + 1 < len(self.layers) else x
+        return x
+
+
+def _features(space: Space) -> Callable[[jax.Array], Features]:
+    graph_of, statistics_of = encodings.node_graphs(space), encodings.statistics(space)
+
+    def encode(archs: jax.Array) -> Features:
+        graph = graph_of(archs)
+        nodes = jax.vmap(functools.partial(_attributes, space))(archs, graph)
+        return Features(graph, nodes, statistics_of(archs))
+
+    return encode
+
+
+def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
+    """`[N, 5]` in 0 … 1: depth, distance to the output, predecessors, successors, and share of the cell's width."""
+    num_nodes = graph.mask.shape[0]
+    edges = graph.adjacency.astype(float)
+    depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
+    columns = [depth / num_nodes, height / num_nodes, edges.sum(0) / num_nodes, edges.sum(1) / num_nodes]
+    columns.append(encodings.widths(space, arch, graph))
+    return jnp.stack(columns, axis=-1) * graph.mask[:, None]
+
+
+def _longest_paths(edges: jax.Array) -> jax.Array:
+    """`[N]`, edges of the longest path from node 0 to each node of an upper triangular `[N, N]`; 0 if there is none."""
+    lengths = [jnp.zeros(())]
+    for node in range(1, edges.shape[0]):
+        before = jnp.stack(lengths)
+        reached = (edges[:node, node] > 0) & ((before > 0) | (jnp.arange(node) == 0))
+        lengths.append(jnp.max(jnp.where(reached, before + 1, 0)))
+    return jnp.stack(lengths)
+
+
+@functools.cache
+def biflow(
+    space: Space,
+    *,
+    layers: tuple[int, ...] = (128, 128, 128, 128),
+    attributes: bool = True,
+    statistics: bool = True,
+    both: bool = True,
+    hidden: tuple[int, ...] = (200,),
+    dropout: float = 0.1,
+    weight: float = 0.3,
+    num_members: int = 1,
+    training: Training = _TRAINING,
+) -> Predictor:
+    """BiFlow, this library's own predictor: better than GATES at every size in `experiments/beyond_gates.py`.
+
+    Args:
+        space: any.
+        layers: output sizes of each direction.
+        attributes: whether node attributes gate too.
+        statistics: whether the cell's statistics join the embedding.
+        both: whether information also flows backwards.
+        weight: of the standardised statistics.
+        hidden: layers of the head.
+        dropout: of the head.
+        num_members: trainings whose scores are averaged; 1 is no ensemble.
+        training: compares all pairs of a minibatch by default.
+    """
+    num_ops = len(space.edge_operations) + 2 if recipes.operations_on_edges(space) else len(space.node_operations)
+    settings = {"layers": layers, "attributes": attributes, "statistics": statistics, "both": both, "hidden": hidden}
+    settings |= {"dropout": dropout, "weight": weight, "training": training}
+    encoder = BiFlow(num_ops, layers, attributes=attributes, statistics=statistics, both=both, weight=weight)
+    recipe = Recipe(recipes.cached(_features, space), Scorer(encoder, hidden, dropout), training)
+    one = recipes.predictor("biflow", space, settings, recipe)
+    return one if num_members == 1 else ensemble(one, num_members)

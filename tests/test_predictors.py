@@ -1,0 +1,302 @@
+"""One protocol for all predictors on all spaces, and what fitting promises: seeds, padding, checkpoints, errors."""
+
+import dataclasses
+from pathlib import Path
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnas
+from jnas.predictors import Evaluation, Training
+
+P = jnas.predictors
+NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
+SHORT = {"epochs": 2, "batch_size": 8}
+SMALL = {
+    "gates": {"layers": (8, 8), "hidden": (8,)},
+    "gcn": {"layers": (8, 8), "hidden": (8,)},
+    "biflow": {"layers": (8, 8), "hidden": (8,)},
+    "mlp": {"hidden": (8,)},
+    "lstm": {"embedding": 4, "size": 8, "hidden": (8,)},
+    "rnn_classifier": {"embedding": 4, "size": 8},
+    "peephole": {"embedding": 2, "size": 8, "hidden": (8,)},
+    "lenet": {},
+    "e2epp": {"num_trees": 5},
+}
+LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "lenet": "logistic"}
+PAIRS = [(name, space) for name in P.NAMES for space in (NB101, NB201) if (name, space.name) != ("lenet", "x")]
+
+
+def make(name: str, space, **changes):
+    """A small predictor that trains for two epochs."""
+    if name == "e2epp":
+        return P.e2epp(space, **SMALL[name])
+    training = Training(**{"loss": LOSSES.get(name, "hinge"), **SHORT, **changes})
+    return P.by_name(name, space, **SMALL[name], training=training)
+
+
+def drawn(space, num: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Different random architectures and made-up accuracies around 0.9."""
+    archs = jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(seed), 4 * num))
+    codes = np.asarray(jax.jit(jax.vmap(space.code))(archs))
+    first = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:num]
+    assert len(first) == num
+    return np.asarray(archs)[first], np.random.default_rng(seed).normal(0.9, 0.03, num).astype(np.float32)
+
+
+def keys(num: int) -> jax.Array:
+    return jax.random.split(jax.random.key(1), num)
+
+
+def assert_equal(one, two) -> None:
+    chex.assert_trees_all_equal(one, two)
+
+
+@pytest.mark.parametrize(("name", "space"), PAIRS, ids=lambda x: getattr(x, "name", x))
+def test_protocol(name: str, space, tmp_path: Path) -> None:
+    predictor = make(name, space)
+    archs, targets = drawn(space, 12)
+    others = jnp.asarray(drawn(space, 7, 1)[0])
+    fitted = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
+    state = P.state(fitted.states, 1)
+    scores = predictor.predict(state, others)
+    assert scores.shape == (7,)
+    assert scores.dtype == jnp.float32
+    assert np.isfinite(scores).all()
+    # Seeds together or alone.
+    alone = predictor.fit(keys(2)[1], archs, targets)
+    chex.assert_trees_all_close(alone, state, rtol=2e-5, atol=2e-6)
+    # jit = eager, each architecture on its own, an order of its own.
+    with jax.disable_jit():
+        np.testing.assert_allclose(predictor.predict(state, others), scores, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(predictor.predict(state, others[::-1])[::-1], scores, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6)
+    # Saved, and as an estimator.
+    P.save(tmp_path / "x.npz", predictor, state)
+    again, kept = P.load(tmp_path / "x.npz", space)
+    assert_equal(again.predict(kept, others), scores)
+    estimator = P.estimator(again, kept)
+    np.testing.assert_allclose(jnas.population.score(estimator, others, keys(1)[0], progress=False), scores, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in P.NAMES if name != "e2epp"])
+def test_one_trace_for_all_seeds_and_sizes_of_a_padding(name: str) -> None:
+    from jnas.predictors import fit
+
+    predictor = make(name, NB201, learning_rate=1.23e-3)
+    archs, targets = drawn(NB201, 12)
+    where = np.arange(12) < 9
+    before = fit.run._cache_size(), fit.start._cache_size()
+    predictor.fit_many(keys(1), archs[None], targets[None], where=np.ones((1, 12), bool))
+    predictor.fit_many(keys(2)[1:], archs[None], targets[None], where=where[None])
+    assert fit.run._cache_size() == before[0] + 1
+    assert fit.start._cache_size() <= before[1] + 1
+
+
+@pytest.mark.parametrize("name", ["gates", "lenet", "lstm"])
+def test_padding_has_no_influence(name: str) -> None:
+    predictor = make(name, NB201, batch_size=16)
+    archs, targets = drawn(NB201, 12)
+    where = np.arange(12) < 9
+    garbage = np.where(where[:, None], archs, 4), np.where(where, targets, np.nan)
+    one, two = (
+        predictor.fit_many(keys(1), a[None], t[None], where=where[None]).states
+        for a, t in ((archs, targets), garbage)
+    )
+    chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_side_by_side_is_one_after_the_other() -> None:
+    predictor = make("gates", NB101)
+    archs, targets = drawn(NB101, 20)
+    data = keys(3), np.stack([archs] * 3), np.stack([targets] * 3)
+    evaluation = Evaluation(archs, targets, epochs=(1, 2))
+    mapped, vectorised = (predictor.fit_many(*data, evaluation=evaluation, vectorise=v) for v in (False, True))
+    chex.assert_trees_all_close(mapped.states, vectorised.states, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(mapped.losses, vectorised.losses, rtol=1e-3)
+    assert mapped.metrics["kendall_tau"].shape == (3, 2)
+
+
+def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
+    predictor = make("gates", NB201)
+    archs, targets = (np.stack(x) for x in zip(drawn(NB201, 12, 0), drawn(NB201, 12, 1), strict=True))
+    evaluation = Evaluation(archs, targets, epochs=(2,))
+    both = predictor.fit_many(keys(2), archs, targets, evaluation=evaluation)
+    for seed in range(2):
+        tau = jnas.metrics.kendall_tau(predictor.predict(P.state(both.states, seed), archs[seed]), targets[seed])
+        np.testing.assert_allclose(both.metrics["kendall_tau"][seed], [tau], atol=0.04)
+
+
+def test_training_fits_the_training_set() -> None:
+    archs, targets = drawn(NB101, 40)
+    for name, loss in (("gates", "hinge"), ("mlp", "mse"), ("biflow", "list_mle")):
+        training = Training(loss=loss, epochs=150, learning_rate=5e-3, scaling="standard")
+        predictor = P.by_name(name, NB101, training=training, hidden=(64, 64), dropout=0.0)
+        fitted = predictor.fit_many(keys(1), archs[None], targets[None])
+        scores = predictor.predict(P.state(fitted.states, 0), archs)
+        assert jnas.metrics.kendall_tau(scores, targets) > 0.8, name
+        assert fitted.losses[0, -1] < fitted.losses[0, 0]
+        if loss == "mse":
+            assert np.abs(scores - targets).mean() < 0.02  # back in the unit of the targets
+
+
+def test_comparator_ranks_and_scores() -> None:
+    training = Training(loss="comparator", epochs=60, learning_rate=3e-3)
+    predictor = P.gates(NB101, pairing="diff", training=training, dropout=0.0)
+    archs, targets = drawn(NB101, 40)
+    evaluation = Evaluation(archs, targets)
+    fitted = predictor.fit_many(keys(1), archs[None], targets[None], evaluation=evaluation)
+    assert fitted.metrics["kendall_tau"].mean() > 0.7
+    scores = predictor.predict(P.state(fitted.states, 0), archs)
+    assert ((scores >= 0) & (scores <= 1)).all()  # shares of the reference architectures
+    assert jnas.metrics.kendall_tau(scores, targets) > 0.7
+
+
+def test_average_of_weights_is_the_mean_over_epochs() -> None:
+    archs, targets = drawn(NB201, 12)
+
+    def params(epochs: int, average_from: float):
+        training = Training(**SHORT | {"epochs": epochs}, average_from=average_from)
+        return P.gates(NB201, layers=(8,), hidden=(8,), training=training).fit(keys(1)[0], archs, targets).variables
+
+    expected = jax.tree.map(lambda *x: sum(x) / 2, *(params(epochs, 1.0) for epochs in (3, 4)))
+    chex.assert_trees_all_close(params(4, 0.5), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_weight_decay_and_adam_are_those_of_torch() -> None:
+    """Three steps of Adam with L2 in the gradient, written out, on a loss whose gradient is known."""
+    from jnas.predictors import fit
+
+    training = Training(weight_decay=0.1)
+    optimiser = fit._optimiser(training)
+    w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    params, state = jnp.asarray(w, jnp.float32), optimiser.init(jnp.asarray(w, jnp.float32))
+    for step in range(1, 4):
+        gradient = 3 * w + 0.1 * w
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        w = w - 1e-3 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+        with jax.numpy_dtype_promotion("standard"):
+            update, state = optimiser.update(3 * params, state, params)
+        params = params - 1e-3 * update
+    np.testing.assert_allclose(params, w, rtol=1e-5)
+
+
+def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jnas.predictors import fit
+
+    predictor = make("gates", NB201, epochs=20)
+    archs, targets = drawn(NB201, 12)
+    data = keys(2), np.stack([archs] * 2), np.stack([targets] * 2)
+    evaluation = Evaluation(archs, targets, epochs=(1, 20))
+    whole = predictor.fit_many(*data, evaluation=evaluation)
+    run, calls = fit.run, []
+
+    def killed(*args, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return run(*args, **options)
+
+    monkeypatch.setattr(fit, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        predictor.fit_many(*data, evaluation=evaluation, checkpoint=tmp_path / "job")
+    resumed = predictor.fit_many(*data, evaluation=evaluation, checkpoint=tmp_path / "job")
+    assert len(calls) == 4 + 7  # ten blocks, three of them done before
+    assert_equal(resumed.states, whole.states)
+    np.testing.assert_array_equal(resumed.losses, whole.losses)
+    np.testing.assert_array_equal(resumed.metrics["kendall_tau"], whole.metrics["kendall_tau"])
+    with pytest.raises(ValueError, match="another job"):
+        predictor.fit_many(keys(3)[:2], *data[1:], evaluation=evaluation, checkpoint=tmp_path / "job")
+
+
+def test_ensembles() -> None:
+    one = make("gates", NB201)
+    ensemble = P.ensemble(one, 3)
+    archs, targets = drawn(NB201, 12)
+    state = ensemble.fit(keys(1)[0], archs, targets)
+    members = P.member_scores(ensemble, state, archs)
+    assert members.shape == (3, 12)
+    np.testing.assert_allclose(members.mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_allclose(members.std(axis=1), 1, rtol=1e-3)
+    np.testing.assert_allclose(ensemble.predict(state, archs), members.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(P.spread(ensemble, state, archs), members.std(axis=0), rtol=1e-3, atol=1e-5)
+    order = np.argsort(np.argsort(-np.asarray(members), axis=1), axis=1)
+    np.testing.assert_allclose(P.mean_ranks(ensemble, state, archs), order.mean(axis=0), rtol=1e-5)
+    first = one.fit(jax.random.split(keys(1)[0], 3)[0], archs, targets)
+    raw = one.predict(first, archs)
+    np.testing.assert_allclose((raw - raw.mean()) / raw.std(), members[0], rtol=1e-2, atol=1e-3)
+
+
+def test_a_saved_ensemble(tmp_path: Path) -> None:
+    ensemble = P.ensemble(make("mlp", NB201), 2)
+    archs, targets = drawn(NB201, 12)
+    state = ensemble.fit(keys(1)[0], archs, targets)
+    P.save(tmp_path / "x.npz", ensemble, state)
+    again, kept = P.load(tmp_path / "x.npz")
+    assert_equal(again.predict(kept, archs), ensemble.predict(state, archs))
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("not finite: rows 3, 5$", lambda a, t: (a, np.where(np.isin(np.arange(12), (3, 5)), np.nan, t))),
+        ("two architectures with different targets", lambda a, t: (a, np.full(12, 0.9))),
+        ("two architectures with different targets", lambda a, t: (a[:1], t[:1])),
+        ("not valid in nasbench201: rows 2$", lambda a, t: (np.where(np.arange(12)[:, None] == 2, 7, a), t)),
+        ("occur twice in a training set: rows 11$", lambda a, t: (np.concatenate([a[:11], a[:1]]), t)),
+        ("archs must be", lambda a, t: (a[:, :5], t)),
+        ("archs must be", lambda a, t: (a.astype(float), t)),
+        ("targets must be", lambda a, t: (a, t[:5])),
+    ],
+)
+def test_bad_training_sets(message: str, change) -> None:
+    with pytest.raises(ValueError, match=message):
+        make("mlp", NB201).fit(keys(1)[0], *change(*drawn(NB201, 12)))
+
+
+def test_other_bad_input(tmp_path: Path) -> None:
+    predictor = make("mlp", NB201)
+    archs, targets = drawn(NB201, 12)
+    with pytest.raises(ValueError, match="keys must be"):
+        predictor.fit_many(keys(2), archs[None], targets[None])
+    with pytest.raises(ValueError, match="where must be bool"):
+        predictor.fit_many(keys(1), archs[None], targets[None], where=np.ones((1, 12)))
+    with pytest.raises(ValueError, match="epochs must be in 1 … 2"):
+        predictor.fit_many(keys(1), archs[None], targets[None], evaluation=Evaluation(archs, targets, epochs=(3,)))
+    with pytest.raises(ValueError, match="Did you mean 'gates'"):
+        P.by_name("gate", NB201)
+    with pytest.raises(ValueError, match="a comparator needs"):
+        P.gates(NB201, pairing="diff", training=Training(loss="hinge"))
+    with pytest.raises(ValueError, match="at least 2"):
+        P.ensemble(predictor, 1)
+    state = predictor.fit(keys(1)[0], archs, targets)
+    with pytest.raises(ValueError, match=r"\.npz"):
+        P.save(tmp_path / "x.pkl", predictor, state)
+    P.save(tmp_path / "x.npz", predictor, state)
+    with pytest.raises(ValueError, match="cannot judge nasbench101"):
+        P.load(tmp_path / "x.npz", NB101)
+    (tmp_path / "y.npz").write_bytes(b"no")
+    with pytest.raises(ValueError, match="not a saved predictor"):
+        P.load(tmp_path / "y.npz")
+    np.savez(tmp_path / "z.npz", about="{}")
+    with pytest.raises(ValueError, match="not a saved predictor"):
+        P.load(tmp_path / "z.npz")
+
+
+def test_settings_are_enough_to_make_a_predictor_again() -> None:
+    from jnas.predictors import recipes
+
+    for name in SMALL:
+        predictor = make(name, NB201)
+        plain = recipes.as_plain(dict(predictor.settings))
+        again = P.by_name(name, NB201, **recipes.from_plain(plain))
+        assert dict(again.settings) == dict(predictor.settings)
+
+
+def test_training_is_frozen_and_hashable() -> None:
+    assert hash(Training()) == hash(Training())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Training().epochs = 3
