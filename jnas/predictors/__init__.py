@@ -11,22 +11,26 @@ Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Pred
 
 from jnas.predictors.biflow import biflow
 from jnas.predictors.comparator import ranks_by_comparison
-from jnas.predictors.ensemble import by_name, ensemble, mean_ranks, member_scores, spread
+from jnas.predictors.ensemble import Members, by_name, ensemble, mean_ranks, member_scores, spread
+from jnas.predictors.forest import e2epp
 from jnas.predictors.many import Evaluation, Fitted, state
 from jnas.predictors.recipes import FACTORIES, gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier
 from jnas.predictors.saved import estimator, load, save
 from jnas.predictors.training import Training
 
 FACTORIES["biflow"] = biflow
+FACTORIES["e2epp"] = e2epp
 NAMES = tuple(FACTORIES)
 
 __all__ = [
     "NAMES",
     "Evaluation",
     "Fitted",
+    "Members",
     "Training",
     "biflow",
     "by_name",
+    "e2epp",
     "ensemble",
     "estimator",
     "gates",

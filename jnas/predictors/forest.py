@@ -19,7 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jnas.types import Key
+from jnas import encodings
+from jnas.predictors import many
+from jnas.predictors.many import Evaluation, Fitted
+from jnas.types import Key, Predictor, Space
 
 MaxFeatures = Literal["random", "all"]
 
@@ -243,3 +246,58 @@ def _pad(part: tuple[np.ndarray, ...], width: int) -> tuple[np.ndarray, ...]:
     feature, threshold, left, right, value = (np.pad(array, added) for array in part)
     left[..., num_nodes:] = right[..., num_nodes:] = np.arange(num_nodes, width)
     return feature, threshold, left, right, value
+
+
+# -- The predictor ---------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def e2epp(
+    space: Space, *, num_trees: int = 1000, max_features: MaxFeatures = "random", bootstrap: bool = False
+) -> Predictor:
+    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it; fitted on the host, scores in the targets' unit.
+
+    `max_features="all"` with `bootstrap=True` and 100 trees is scikit-learn's default forest.
+    """
+    encode = encodings.renas(space)
+
+    def features_of(archs: jax.Array) -> jax.Array:
+        encoded = encode(archs)
+        return encoded.reshape(encoded.shape[0], -1)
+
+    compiled = jax.jit(features_of)
+
+    def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Trees:
+        one = jnp.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
+        trees: Trees = many.state(fit_many(*one, **options).states, 0)
+        return trees
+
+    def fit_many(
+        keys: Key,
+        archs: Any,
+        targets: Any,
+        *,
+        where: Any = None,
+        evaluation: Evaluation | None = None,
+        checkpoint: Any = None,
+        progress: bool = False,
+    ) -> Fitted:
+        """Forests of `S` training sets, one after the other; without checkpoints, an evaluation at the end."""
+        del checkpoint, progress
+        rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
+        forests = []
+        for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
+            known = np.asarray(compiled(jnp.asarray(row)))[keep]
+            forests.append(
+                fit_trees(key, known, value[keep], num_trees=num_trees, max_features=max_features, bootstrap=bootstrap)
+            )
+        states = pad_trees(forests)
+        measured, epochs = many.measure(whole, states, evaluation)
+        return Fitted(states, np.zeros((len(forests), 0), np.float32), measured, epochs)
+
+    def predict(state: Trees, archs: jax.Array) -> jax.Array:
+        return predict_trees(state, features_of(archs))
+
+    settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
+    whole = Predictor("e2epp", space, settings, fit, jax.jit(predict), fit_many)
+    return whole

@@ -78,6 +78,8 @@ def gates(
     used = training or default
     if (used.loss == "comparator") != (pairing is not None):
         raise ValueError(f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}")
+    if pairing is not None and not hidden:
+        raise ValueError("a comparator needs at least one hidden layer")
     settings = {"layers": layers, "hidden": hidden, "dropout": dropout, "pairing": pairing, "training": used}
     recipe = Recipe(cached(_graphs, space), Scorer(encoder, hidden, dropout, pairing), used)
     return predictor("gates", space, settings, recipe)
@@ -87,7 +89,7 @@ def gates(
 def gcn(
     space: Space,
     *,
-    layers: tuple[int, ...] = (128, 128, 128, 128),
+    layers: tuple[int, ...] = (128, 128),
     self_loops: bool = True,
     normalise: bool = False,
     global_node: bool = False,

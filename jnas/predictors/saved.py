@@ -17,6 +17,7 @@ from jnas.files import replacing
 from jnas.predictors import recipes
 from jnas.predictors.ensemble import Members, by_name
 from jnas.predictors.fit import State
+from jnas.predictors.forest import Trees
 from jnas.types import Estimator, Predictor, Space
 
 
@@ -76,7 +77,7 @@ def _as_state(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     parts = {name: _as_state(part) for name, part in value.items()}
-    for kind in (State, Members):
+    for kind in (State, Members, Trees):
         required = set(kind._fields) - set(kind._field_defaults)
         if required <= set(parts) <= set(kind._fields):
             return kind(**parts)

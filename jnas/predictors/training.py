@@ -76,6 +76,9 @@ class Training:
                 f"{self.learning_rate}, {self.weight_decay} and {self.average_from}"
             )
 
+        if self.scaling != "none" and not self.regresses:
+            raise ValueError(f"scaling is for regressions; got {self.scaling!r} with loss {self.loss!r}")
+
     @property
     def regresses(self) -> bool:
         """Whether scores estimate the targets themselves."""

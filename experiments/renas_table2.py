@@ -1,0 +1,133 @@
+"""Kendall tau of ReNAS and its rivals on NAS-Bench-101 (ReNAS table 2, figures 3 and 4).
+
+python -m experiments.renas_table2            (configs/renas_table2.py)
+
+Interrupted runs continue from results/renas_table2.json.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+import jnas
+from configs.renas_table2 import CONFIG, PAIRS, Config
+from experiments import common, ledger
+
+
+def main(config: Config = CONFIG) -> None:
+    """Run all jobs; print, plot and keep the table."""
+    table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
+    archs, accuracy = table.archs, table.column("test_accuracy")
+    order = np.random.default_rng(0).permutation(len(archs))
+    test, pool = order[: config.num_test], order[config.num_test :]
+    book = ledger.Ledger("renas_table2", config)
+    for size in config.sizes:
+        rows = _training_rows(pool, size, config.seeds[size])
+        for label, (name, settings) in config.methods.items():
+            predictor = jnas.predictors.by_name(name, table.space, **settings)
+            data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
+            book.run(f"{label} {size}", lambda p=predictor, d=data, s=len(rows): ledger.train(p, *d, s))
+    rows = _training_rows(pool, config.sizes[0], config.seeds[config.sizes[0]])
+    best = sweep(config, book, archs[rows], accuracy[rows])
+    data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
+    book.run("v4 + continuity 423", lambda: {"chosen": best} | ledger.train(_continuous(best), *data, len(rows)))
+    figures(config, book, archs, accuracy, pool, test)
+    report(config, book)
+
+
+def _training_rows(pool: np.ndarray, size: int, seeds: int) -> np.ndarray:
+    """`[seeds, size]`, a random training set for each seed, none of them with test cells."""
+    return np.stack([np.random.default_rng(1 + seed).permutation(pool)[:size] for seed in range(seeds)])
+
+
+def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
+    training = dataclasses.replace(PAIRS, loss="renas", **setting)
+    return jnas.predictors.lenet(jnas.spaces.nasbench101(), training=training)
+
+
+def sweep(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray) -> dict[str, Any]:
+    """The penalty, margin and λ that rank the last quarter of each training set best, trained on the rest."""
+    cut = archs.shape[1] * 3 // 4
+    train, validation = (archs[:, :cut], accuracy[:, :cut]), (archs[:, cut:], accuracy[:, cut:])
+    settings: list[dict[str, Any]] = [
+        {"phi": phi, "margin": margin, "continuity": weight}
+        for phi, margins in (("logistic", (0.1,)), ("hinge", config.margins))
+        for margin in margins
+        for weight in config.continuity
+    ]
+    taus = []
+    for setting in settings:
+        job = "sweep " + " ".join(f"{name}={value}" for name, value in setting.items())
+        found = book.run(job, lambda s=setting: ledger.train(_continuous(s), train, validation, len(archs)))
+        taus.append(found["kendall_tau"])
+    return settings[int(np.argmax(taus))]
+
+
+def figures(
+    config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray, pool: np.ndarray, test: np.ndarray
+) -> None:
+    """Figure 3 from the first seed of v4, and the cell that it predicts best at each size (figure 4)."""
+    space = jnas.spaces.nasbench101()
+    predictor = jnas.predictors.lenet(space, training=PAIRS)
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    for size in config.sizes:
+        rows = _training_rows(pool, size, 1)[0]
+        state = predictor.fit(key, archs[rows], accuracy[rows])
+        estimator = jnas.predictors.estimator(predictor, state)
+        scores = np.asarray(jnas.population.score(estimator, archs, key, 4096, progress=False))
+        best = int(np.argmax(scores))
+        text = space.to_string(archs[best])
+        book.jobs[f"best cell {size}"] = {
+            "cell": text,
+            "test_accuracy": round(float(accuracy[best]), 5),
+            "true_rank": 1 + int(np.sum(accuracy > accuracy[best])),
+            "distance": _distance(archs[best]),
+            "has_3x3": "conv3x3" in text,
+            "best_of_top_10": round(float(accuracy[np.argsort(-scores)[:10]].max()), 5),
+        }
+        jnas.plots.save(jnas.plots.cell(space, archs[best]), common.RESULTS / f"renas_best_cell_{size}.png")
+        if size == config.sizes[0]:
+            figure = jnas.plots.predicted_ranks(scores[test], accuracy[test], title=f"ReNAS v4, {size} training cells")
+            jnas.plots.save(figure, common.RESULTS / "renas_ranks.png")
+
+
+def _distance(arch: np.ndarray) -> int:
+    """Edges of the shortest path from the input to the output."""
+    matrix, _ = jnas.spaces.nasbench101_to_matrix(arch)
+    reached, steps = matrix[0] > 0, 1
+    while not reached[-1]:
+        reached, steps = (reached @ matrix) > 0, steps + 1
+    return steps
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """The table beside the paper's."""
+    rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
+    for label, paper in config.paper.items():
+        cells = []
+        for size, value in zip(config.sizes, paper, strict=True):
+            job = book.jobs[f"{label} {size}"]
+            cells.append(f"{job['kendall_tau']:.3f} ± {_interval(job['seeds_kendall_tau']):.3f} ({value:.3f})")
+        rows.append([label, *cells])
+    last = book.jobs["v4 + continuity 423"]
+    rows.append(["v4 + continuity", f"{last['kendall_tau']:.3f} ± {_interval(last['seeds_kendall_tau']):.3f}", ""])
+    print(ledger.markdown(rows))
+    for size in config.sizes:
+        print(f"best cell from {size}: {book.jobs[f'best cell {size}']}")
+    print(f"written: {book.write()}")
+
+
+def _interval(values: list[float]) -> float:
+    """Half the 95 % interval of the mean (Student's t)."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return float("nan")
+    return float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    main()

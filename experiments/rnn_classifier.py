@@ -1,0 +1,74 @@
+"""AUC, accuracy and Kendall tau of the recurrent classifier (Alshubaily 2019), alone and as an ensemble.
+
+python -m experiments.rnn_classifier            (configs/rnn_classifier.py)
+
+Interrupted runs continue from results/rnn_classifier.json.
+"""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+import jnas
+from configs.rnn_classifier import CONFIG, Config
+from experiments import common, ledger
+
+THRESHOLD = 0.9
+
+
+def main(config: Config = CONFIG) -> None:
+    """Train with every size, alone and together; print and keep the table."""
+    table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
+    archs, accuracy = table.archs, table.column("test_accuracy")
+    order = np.random.default_rng(0).permutation(len(archs))
+    test, pool = order[: config.num_test], order[config.num_test :]
+    book = ledger.Ledger("rnn_classifier", config)
+    one = jnas.predictors.rnn_classifier(table.space)
+    for size in config.sizes:
+        rows = np.stack([np.random.default_rng(1 + s).permutation(pool)[:size] for s in range(config.seeds)])
+        for members in config.members:
+            predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
+            data = archs[rows], accuracy[rows], archs[test], accuracy[test]
+            book.run(f"{members} x {size}", lambda p=predictor, d=data: measure(p, *d))
+    rows = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
+    for job, found in book.jobs.items():
+        members, size = job.split(" x ")
+        rows.append([size, members, *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau"))])
+    print(ledger.markdown(rows))
+    share = next(iter(book.jobs.values()))["share_above"]
+    print(f"share of test cells above 90 %: {share}\nwritten: {book.write()}")
+
+
+def measure(
+    predictor: jnas.types.Predictor, archs: np.ndarray, targets: np.ndarray, test: np.ndarray, truth: np.ndarray
+) -> dict[str, Any]:
+    """Means over seeds; the accuracy of the decision "logit above 0" (an ensemble's members vote by their mean logit)."""
+    from sklearn.metrics import roc_auc_score
+
+    begin = time.perf_counter()
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(len(archs)))
+    fitted = predictor.fit_many(keys, archs, targets)
+    found: dict[str, list[float]] = {"auc": [], "accuracy": [], "kendall_tau": []}
+    for seed in range(len(archs)):
+        state = jnas.predictors.state(fitted.states, seed)
+        scores = np.asarray(predictor.predict(state, test))
+        if isinstance(state, jnas.predictors.Members):
+            logits = np.asarray(jnas.predictors.member_scores(predictor, state, test))
+            means, deviations = (np.asarray(x)[:, None] for x in (state.means, state.deviations))
+            decided = (logits * deviations + means).mean(axis=0) > 0
+        else:
+            decided = scores > 0
+        found["auc"].append(float(roc_auc_score(truth > THRESHOLD, scores)))
+        found["accuracy"].append(float(np.mean(decided == (truth > THRESHOLD))))
+        found["kendall_tau"].append(float(jnas.metrics.kendall_tau(scores, truth)))
+    result: dict[str, Any] = {name: round(float(np.mean(values)), 4) for name, values in found.items()}
+    result |= {f"std_{name}": round(float(np.std(values, ddof=1)), 4) for name, values in found.items()}
+    share = round(float(np.mean(truth > THRESHOLD)), 4)
+    return result | {"share_above": share, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    main()
