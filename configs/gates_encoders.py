@@ -6,8 +6,8 @@ Cost: about an hour on 2 CPU cores, most of it the two largest sizes; results ar
 Expected: Kendall tau of GATES at least .743, .768, .823, .846 at 190, 381, 1,906 and 3,812 cells.
 
 The split is the paper's: cells in the order of their hashes, the last 42,362 for testing, training sets from the front.
-Labels are not: mean *test* accuracy of three runs (validation accuracy, which the paper uses, is not in the table), so
-that the paper's figures are a guide. Seeds differ in all that is random in a training, not in its cells.
+The labels are not: mean *test* accuracy of three runs (validation accuracy, which the paper uses, is not in the table),
+so that the paper's figures are a guide. Seeds differ in all that is random in a training, not in its cells.
 """
 
 from dataclasses import dataclass, field

@@ -3,8 +3,8 @@
 Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
 Command: python -m experiments.gates_losses
 Cost: about 20 minutes on 2 CPU cores.
-Expected: ranking losses far above regression; on NAS-Bench-201 with 78 cells Kendall tau of GATES at least .73, and N@5 = 1
-    from half of the training pool.
+Expected: ranking losses far above regression; on NAS-Bench-201 Kendall tau of GATES at least .73 from 78 cells, and N@5
+    = 1 from half of the training pool.
 
 Labels: mean test accuracy (NAS-Bench-101: 108 epochs, three runs; NAS-Bench-201: CIFAR-10, 200 epochs). Regressions see
 targets scaled to mean 0 and variance 1 and have a linear output; the paper's sigmoid on raw accuracies saturates.

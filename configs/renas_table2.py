@@ -3,11 +3,12 @@
 Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv 1910.01523).
 Command: python -m experiments.renas_table2
 Cost: about 25 minutes on 2 CPU cores.
-Expected: Kendall tau of v4 at least .65 from 423 cells and .81 from 1 %, v1 < v2 < v3 < v4 from 423; E2EPP at least .53.
+Expected: Kendall tau of v4 at least .65 from 423 cells and .81 from 1 %, v1 < v2 < v3 < v4 from 423, E2EPP at least
+    .53.
 
 Training sets are random, one for each seed and the same for all methods, as the released code draws them; all other
-cells of the table test, of which a random part (`num_test`) is taken. Labels are mean test accuracy. Margin and λ, which
-the paper leaves out, are chosen on a validation split of 423 training cells; the test cells have no part in it.
+cells of the table test, of which a random part (`num_test`) is taken. Labels are mean test accuracy. Margin and λ,
+which the paper leaves out, are chosen on a validation split of 423 training cells; the test cells have no part in it.
 """
 
 from dataclasses import dataclass, field

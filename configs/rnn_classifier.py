@@ -6,7 +6,7 @@ Cost: about 10 minutes on 2 CPU cores.
 Expected: AUC well above .5 from 400 cells, and an ensemble of ten from fewer cells about as good (the report gives no
     figure for the classifier alone).
 
-Labels: mean test accuracy above 90 %, which most cells of NAS-Bench-101 reach; the share is reported beside the accuracy.
+Labels: mean test accuracy above 90 %, which most cells of NAS-Bench-101 reach; their share is reported too.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ python -m experiments.gates_encoders [largest size]            (configs/gates_en
 Interrupted runs continue from results/gates_encoders.json and runs/gates_encoders/.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main(config: Config = CONFIG) -> None:
             job = f"{label} {size}"
             checkpoint = Path("runs") / "gates_encoders" / job.replace(" ", "_") if size > config.large else None
             train = table.archs[:size], accuracy[:size]
-            book.run(job, lambda p=predictor, t=train, s=seeds, c=checkpoint: ledger.train(p, t, test, s, c))
+            book.run(job, functools.partial(ledger.train, predictor, train, test, seeds, checkpoint))
     report(config, book)
 
 

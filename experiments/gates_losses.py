@@ -5,6 +5,7 @@ python -m experiments.gates_losses            (configs/gates_losses.py)
 Interrupted runs continue from results/gates_losses.json.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -16,7 +17,10 @@ from experiments import common, ledger
 from jnas.predictors import Training
 from jnas.types import Predictor, Space
 
-REGRESSION = Training(loss="mse", scaling="standard")
+TRAININGS: dict[str, dict[str, Any]] = {
+    "hinge": {},
+    "regression": {"training": Training(loss="mse", scaling="standard")},
+}
 RATIOS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
 
 
@@ -37,7 +41,7 @@ def losses_of_101(config: Config, book: ledger.Ledger) -> None:
         for label, (name, settings) in config.losses.items():
             predictor = jnas.predictors.by_name(name, space, **settings)
             train = archs[:size], accuracy[:size]
-            book.run(f"loss {label} {size}", lambda p=predictor, t=train: ledger.train(p, t, test, config.seeds))
+            book.run(f"loss {label} {size}", functools.partial(ledger.train, predictor, train, test, config.seeds))
 
 
 def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
@@ -46,7 +50,7 @@ def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
     test = archs[-config.num_test :], accuracy[-config.num_test :]
     train = archs[:381], accuracy[:381]
     for label, predictor in _both_trainings(config, space):
-        book.run(f"ranking {label}", lambda p=predictor: _precision(p, train, test, config.seeds))
+        book.run(f"ranking {label}", functools.partial(_precision, predictor, train, test, config.seeds))
 
 
 def nasbench201(config: Config, book: ledger.Ledger) -> None:
@@ -62,7 +66,7 @@ def nasbench201(config: Config, book: ledger.Ledger) -> None:
             seeds = config.slow_seeds if size > 781 else config.seeds
             train = table.archs[:size], accuracy[:size]
             job = f"nasbench201 {label} {size}"
-            book.run(job, lambda p=predictor, t=train, s=seeds: ledger.train(p, t, test, s))
+            book.run(job, functools.partial(ledger.train, predictor, train, test, seeds))
 
 
 def _nasbench101() -> tuple[Space, np.ndarray, np.ndarray]:
@@ -74,7 +78,7 @@ def _both_trainings(config: Config, space: Space) -> list[tuple[str, Predictor]]
     return [
         (f"{label}, {loss}", jnas.predictors.by_name(name, space, **settings, **changes))
         for label, (name, settings) in config.encoders.items()
-        for loss, changes in (("hinge", {}), ("regression", {"training": REGRESSION}))
+        for loss, changes in TRAININGS.items()
     ]
 
 

@@ -6,6 +6,7 @@ Interrupted runs continue from results/renas_table2.json.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -28,7 +29,7 @@ def main(config: Config = CONFIG) -> None:
         for label, (name, settings) in config.methods.items():
             predictor = jnas.predictors.by_name(name, table.space, **settings)
             data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
-            book.run(f"{label} {size}", lambda p=predictor, d=data, s=len(rows): ledger.train(p, *d, s))
+            book.run(f"{label} {size}", functools.partial(ledger.train, predictor, *data, len(rows)))
     rows = _training_rows(pool, config.sizes[0], config.seeds[config.sizes[0]])
     best = sweep(config, book, archs[rows], accuracy[rows])
     data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
@@ -60,7 +61,7 @@ def sweep(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.n
     taus = []
     for setting in settings:
         job = "sweep " + " ".join(f"{name}={value}" for name, value in setting.items())
-        found = book.run(job, lambda s=setting: ledger.train(_continuous(s), train, validation, len(archs)))
+        found = book.run(job, functools.partial(ledger.train, _continuous(setting), train, validation, len(archs)))
         taus.append(found["kendall_tau"])
     return settings[int(np.argmax(taus))]
 

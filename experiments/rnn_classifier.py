@@ -5,6 +5,7 @@ python -m experiments.rnn_classifier            (configs/rnn_classifier.py)
 Interrupted runs continue from results/rnn_classifier.json.
 """
 
+import functools
 import time
 from typing import Any
 
@@ -31,7 +32,7 @@ def main(config: Config = CONFIG) -> None:
         for members in config.members:
             predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
             data = archs[rows], accuracy[rows], archs[test], accuracy[test]
-            book.run(f"{members} x {size}", lambda p=predictor, d=data: measure(p, *d))
+            book.run(f"{members} x {size}", functools.partial(measure, predictor, *data))
     rows = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
     for job, found in book.jobs.items():
         members, size = job.split(" x ")
@@ -44,7 +45,7 @@ def main(config: Config = CONFIG) -> None:
 def measure(
     predictor: jnas.types.Predictor, archs: np.ndarray, targets: np.ndarray, test: np.ndarray, truth: np.ndarray
 ) -> dict[str, Any]:
-    """Means over seeds; the accuracy of the decision "logit above 0" (an ensemble's members vote by their mean logit)."""
+    """Means over seeds; the accuracy of the decision "logit above 0" (of an ensemble, the mean logit)."""
     from sklearn.metrics import roc_auc_score
 
     begin = time.perf_counter()

@@ -43,7 +43,10 @@ def sample_pairs(
         return exact()
     pairs, number = _by_lot(key, targets, exists, threshold, limit, size)
     mask = lax.iota(jnp.int32, size) < number
-    return lax.cond(number < limit, exact, lambda: (jnp.where(mask[:, None], pairs, 0), mask))
+    few: tuple[jax.Array, jax.Array] = lax.cond(
+        number < limit, exact, lambda: (jnp.where(mask[:, None], pairs, 0), mask)
+    )
+    return few
 
 
 _NUM_LOTS = 4  # draws for each pair wanted

@@ -1,12 +1,12 @@
 """BiFlow: GATES in both directions, told what cells are made of. It is no paper's, but this library's own.
 
 Additions to GATES (Ning et al., ECCV 2020), each measured alone in `experiments/beyond_gates.py`:
-    Attributes: what gates a node is not its operation alone but also its width, depth, distance to the output and number
-        of neighbours.
+    Attributes: what gates a node is not its operation alone but also its width, depth, distance to the output and
+        number of neighbours.
     Both directions: information also flows from the output to the input, with weights of its own.
     Statistics: counts of operations on paths, and parameters and FLOPs of the whole network, join the embedding
         (`encodings.statistics`). They are exact and cost no more than the encoding.
-    Pairs: all pairs of a minibatch are compared, not a sample of them.
+    Training: all pairs of a minibatch are compared, not a sample of them, and the learning rate falls to 0 (cosine).
     Voting: scores of several trainings are averaged.
 
 Where operations are on edges, edges become the nodes of a line graph.
@@ -31,7 +31,7 @@ from jnas.predictors.lenet import Standardise
 from jnas.predictors.training import Training
 from jnas.types import Arch, Graph, Predictor, Space
 
-_TRAINING = Training(max_ratio=None)
+_TRAINING = Training(max_ratio=None, schedule="cosine")
 
 
 class Features(NamedTuple):
@@ -179,7 +179,7 @@ def biflow(
         hidden: layers of the head.
         dropout: of the head.
         num_members: trainings whose scores are averaged; 1 is no ensemble.
-        training: compares all pairs of a minibatch by default.
+        training: by default compares all pairs of a minibatch and lets the learning rate fall to 0.
     """
     num_ops = len(space.edge_operations) + 2 if recipes.operations_on_edges(space) else len(space.node_operations)
     settings = {"layers": layers, "attributes": attributes, "statistics": statistics, "both": both, "hidden": hidden}

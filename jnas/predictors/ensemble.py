@@ -86,7 +86,7 @@ def spread(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
 
 
 def mean_ranks(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[B]` float, the mean over members of each architecture's rank in `archs`, from 0: it depends on the whole set."""
+    """`[B]` float, the mean over members of each architecture's rank among `archs`, from 0."""
     scores = member_scores(predictor, state, archs)
     return jnp.mean(jnp.argsort(jnp.argsort(-scores, axis=1), axis=1), axis=0)
 

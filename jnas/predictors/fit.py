@@ -300,7 +300,8 @@ def _evaluate(
 @functools.partial(jax.jit, static_argnames=("recipe", "vectorise", "num_devices"))
 def start(data: Data, *, recipe: Recipe, vectorise: bool, num_devices: int) -> Progress:
     """`Progress` of `S` trainings before the first epoch."""
-    return _over_seeds(functools.partial(_start, recipe), vectorise, num_devices)(data)
+    progress: Progress = _over_seeds(functools.partial(_start, recipe), vectorise, num_devices)(data)
+    return progress
 
 
 @functools.partial(jax.jit, static_argnames=("recipe", "metrics", "vectorise", "num_devices"), donate_argnums=1)

@@ -296,7 +296,8 @@ def e2epp(
         return Fitted(states, np.zeros((len(forests), 0), np.float32), measured, epochs)
 
     def predict(state: Trees, archs: jax.Array) -> jax.Array:
-        return predict_trees(state, features_of(archs))
+        scores: jax.Array = predict_trees(state, features_of(archs))
+        return scores
 
     settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
     whole = Predictor("e2epp", space, settings, fit, jax.jit(predict), fit_many)

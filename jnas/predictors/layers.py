@@ -42,8 +42,8 @@ class Dense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
         init = uniform(self.fan or x.shape[-1])
-        y = x @ self.param("kernel", init, (x.shape[-1], self.features))
-        return y + self.param("bias", init, (self.features,))[(None,) * (y.ndim - 1)] if self.use_bias else y
+        y: jax.Array = x @ self.param("kernel", init, (x.shape[-1], self.features))
+        return y + along_last(self.param("bias", init, (self.features,)), y.ndim) if self.use_bias else y
 
 
 class Head(nn.Module):
@@ -114,10 +114,8 @@ class Scorer(nn.Module):
 
     def setup(self) -> None:
         """Name the head."""
-        if self.pairing is None:
-            self.head = Head(self.hidden, self.dropout)
-        else:
-            self.head = ComparatorHead(self.pairing, self.hidden, self.dropout)
+        head = Head(self.hidden, self.dropout)
+        self.head: Any = head if self.pairing is None else ComparatorHead(self.pairing, self.hidden, self.dropout)
 
     def __call__(self, features: Any, where: jax.Array, *, train: bool = False) -> Output:
         """Score a batch; a comparator's scores are all 0."""
@@ -135,7 +133,8 @@ class Scorer(nn.Module):
 
     def compare(self, first: jax.Array, second: jax.Array, *, train: bool = False) -> jax.Array:
         """`ComparatorHead` of projected embeddings."""
-        return self.head(first, second, train=train)
+        outputs: jax.Array = self.head(first, second, train=train)
+        return outputs
 
 
 class MaskedBatchNorm(nn.Module):

@@ -72,4 +72,5 @@ class Conv3x3(nn.Module):
         kernel = self.param("kernel", uniform(9 * channels), (9 * channels, self.features))
         padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         taps = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-        return jnp.concatenate(taps, axis=-1) @ kernel
+        result: jax.Array = jnp.concatenate(taps, axis=-1) @ kernel
+        return result

@@ -4,12 +4,16 @@ Peephole: Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Tr
 https://arxiv.org/abs/1712.03351. All runs of a table being equally long, its embedding of the epoch is left out.
 """
 
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from jnas.predictors.layers import EMBEDDING, uniform
+
+_Pair: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 class Recurrence(nn.Module):
@@ -18,16 +22,19 @@ class Recurrence(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, valid: jax.Array | None = None) -> jax.Array:
-        """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps."""
+    def __call__(self, inputs: jax.Array, valid: jax.Array | None = None, table: jax.Array | None = None) -> jax.Array:
+        """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps.
+
+        With a `table` `[V, F]` of embeddings, `inputs` are `[L, B, V]` weights of its rows: the first product is then
+        done once a row.
+        """
         init, size = uniform(self.hidden), 4 * self.hidden
-        projected = inputs @ self.param("input_kernel", init, (inputs.shape[-1], size))
+        kernel = self.param("input_kernel", init, (inputs.shape[-1] if table is None else table.shape[-1], size))
+        projected = inputs @ (kernel if table is None else table @ kernel)
         biases = self.param("input_bias", init, (size,)) + self.param("hidden_bias", init, (size,))
         kernel = self.param("hidden_kernel", init, (self.hidden, size))
 
-        def step(
-            state: tuple[jax.Array, jax.Array], now: tuple[jax.Array, jax.Array]
-        ) -> tuple[tuple[jax.Array, jax.Array], None]:
+        def step(state: _Pair, now: _Pair) -> tuple[_Pair, None]:
             hidden, cell = state
             i, f, g, o = jnp.split(now[0] + hidden @ kernel, 4, axis=-1)
             new_cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
@@ -62,7 +69,7 @@ class TokenLstm(nn.Module):
         offsets = np.array([first[kind] for kind in self.vocabulary], np.int32)
         table = self.param("tokens", EMBEDDING, (sum(kinds), self.embedding))
         numbers = tokens.T + offsets[:, None]
-        return Recurrence(self.hidden)(jax.nn.one_hot(numbers, sum(kinds)) @ table)
+        return Recurrence(self.hidden)(jax.nn.one_hot(numbers, sum(kinds)), table=table)
 
 
 class Peephole(nn.Module):

@@ -1,0 +1,56 @@
+"""Which settings of the graph network and the MLP rank validation cells of NAS-Bench-101 best, from 381 cells.
+
+python -m experiments.gates_validation
+
+The GATES paper does not publish them for this space. Training and validation cells are all from the paper's training
+split; rows printed are kept in results/gates_validation.json.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+import jnas
+from configs.beyond_gates import JUDGED
+from experiments import common, ledger
+
+SIZE, SPLITS = 381, 2
+CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "GCN, 4 layers, no self loops": ("gcn", {"layers": (128,) * 4, "self_loops": False}),
+    "GCN, 4 layers": ("gcn", {"layers": (128,) * 4}),
+    "GCN, 4 layers, normalised": ("gcn", {"layers": (128,) * 4, "normalise": True}),
+    "GCN, 3 layers": ("gcn", {"layers": (128,) * 3}),
+    "GCN, 2 layers": ("gcn", {"layers": (128,) * 2}),
+    "GCN, 2 layers, normalised": ("gcn", {"layers": (128,) * 2, "normalise": True}),
+    "GCN, 1 layer": ("gcn", {"layers": (128,)}),
+    "GCN + global, 2 layers": ("gcn", {"layers": (128,) * 2, "global_node": True}),
+    "GCN + global, 3 layers": ("gcn", {"layers": (128,) * 3, "global_node": True}),
+    "MLP 200": ("mlp", {"hidden": (200,)}),
+    "MLP 200 200 200": ("mlp", {"hidden": (200,) * 3}),
+    "MLP 500 500 500": ("mlp", {"hidden": (500,) * 3}),
+    "GATES": ("gates", {}),
+}
+
+
+def main() -> None:
+    """Train each candidate and keep its Kendall tau on the validation cells."""
+    table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
+    archs, accuracy = table.archs, table.column("test_accuracy")
+    rows = np.stack([np.random.default_rng(split).permutation(JUDGED.start)[:SIZE] for split in range(SPLITS)])
+    judged = archs[list(JUDGED)], accuracy[list(JUDGED)]
+    book = ledger.Ledger("gates_validation", CANDIDATES)
+    table_rows = [["settings", "validation tau"]]
+    for label, (name, settings) in CANDIDATES.items():
+        predictor = jnas.predictors.by_name(name, table.space, **settings)
+        found = book.run(
+            label, functools.partial(ledger.train, predictor, (archs[rows], accuracy[rows]), judged, SPLITS)
+        )
+        table_rows.append([label, f"{found['kendall_tau']:.3f}"])
+    print(ledger.markdown(table_rows))
+    print(f"written: {book.write()}")
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    main()
