@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jnas
@@ -33,11 +34,11 @@ def main(config: Config = CONFIG) -> None:
             predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
             data = archs[rows], accuracy[rows], archs[test], accuracy[test]
             book.run(f"{members} x {size}", functools.partial(measure, predictor, *data))
-    rows = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
+    lines = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
     for job, found in book.jobs.items():
-        members, size = job.split(" x ")
-        rows.append([size, members, *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau"))])
-    print(ledger.markdown(rows))
+        networks, cells = job.split(" x ")
+        lines.append([cells, networks, *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau"))])
+    print(ledger.markdown(lines))
     share = next(iter(book.jobs.values()))["share_above"]
     print(f"share of test cells above 90 %: {share}\nwritten: {book.write()}")
 
@@ -52,11 +53,12 @@ def measure(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(len(archs)))
     fitted = predictor.fit_many(keys, archs, targets)
     found: dict[str, list[float]] = {"auc": [], "accuracy": [], "kendall_tau": []}
+    rows = jnp.asarray(test)
     for seed in range(len(archs)):
         state = jnas.predictors.state(fitted.states, seed)
-        scores = np.asarray(predictor.predict(state, test))
+        scores = np.asarray(predictor.predict(state, rows))
         if isinstance(state, jnas.predictors.Members):
-            logits = np.asarray(jnas.predictors.member_scores(predictor, state, test))
+            logits = np.asarray(jnas.predictors.member_scores(predictor, state, rows))
             means, deviations = (np.asarray(x)[:, None] for x in (state.means, state.deviations))
             decided = (logits * deviations + means).mean(axis=0) > 0
         else:

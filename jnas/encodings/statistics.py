@@ -40,12 +40,12 @@ def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     if space.name != "nasbench101":
         return graph.mask.astype(float)
     # The pruned vector numbers vertices as `Space.graph` does; shares of 840 are whole.
-    return nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float) / 840 * graph.mask
+    return nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float) / 840 * graph.mask.astype(float)
 
 
 def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:
     edges = graph.adjacency.astype(float)
-    ops = jax.nn.one_hot(graph.node_ops, num_ops + 2) * graph.mask[:, None]
+    ops = jax.nn.one_hot(graph.node_ops, num_ops + 2) * graph.mask[:, None].astype(float)
     inner = ops[:, 1:-1]
     costs = jnp.log(1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)]))
     size = jnp.stack([edges.sum(), graph.mask.sum().astype(float), edges[0, -1], edges[:, -1].sum(), edges[0].sum()])

@@ -74,7 +74,7 @@ class BiFlow(nn.Module):
         graph = graphs_tuple(features.graph)
         num_graphs, num_nodes = features.graph.mask.shape
         ops = self._operations(features)
-        mask = features.graph.mask.reshape(num_graphs, num_nodes, 1)
+        mask = features.graph.mask.reshape(num_graphs, num_nodes, 1).astype(jnp.float32)
         found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
         if self.both:
             backward = ops.reshape(num_graphs, num_nodes, -1)[:, ::-1].reshape(ops.shape)
@@ -140,7 +140,7 @@ def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
     columns = [depth / num_nodes, height / num_nodes, edges.sum(0) / num_nodes, edges.sum(1) / num_nodes]
     columns.append(encodings.widths(space, arch, graph))
-    return jnp.stack(columns, axis=-1) * graph.mask[:, None]
+    return jnp.stack(columns, axis=-1) * graph.mask[:, None].astype(float)
 
 
 def _longest_paths(edges: jax.Array) -> jax.Array:
