@@ -10,10 +10,11 @@ import jnas
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_ten_lines_of_python_run(tmp_path, monkeypatch, capsys) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = BLOCKS[0]
     small = block.replace("1000)", "6)").replace("num=128", "num=2")
     assert small.count("6)") == 1
     monkeypatch.chdir(tmp_path)
@@ -21,6 +22,16 @@ def test_ten_lines_of_python_run(tmp_path, monkeypatch, capsys) -> None:
     printed = capsys.readouterr().out.splitlines()
     assert jnas.spaces.nasbench201().from_string(printed[-2]).shape == (6,)
     assert -1 <= float(printed[-1]) <= 1
+
+
+def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> None:
+    small = BLOCKS[1].replace("[:400]", "[:40]").replace("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))")
+    assert small.count("[:40]") == 2
+    monkeypatch.chdir(tmp_path)
+    exec(compile(small, "README.md", "exec"), {})
+    assert float(capsys.readouterr().out) > 0.3
+    assert (tmp_path / "gates.npz").exists()
+    assert len(BLOCKS) == 2
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_0-9]+)", README))))
