@@ -1,4 +1,4 @@
-"""The command line: `jnas search`, `jnas score`, `jnas data`. Parses, calls the library, writes files.
+"""The command line: `jnas search`, `jnas fit`, `jnas score`, `jnas data`. Parses, calls the library, writes files.
 
 Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong usage.
 """
@@ -7,15 +7,16 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import jax
 import numpy as np
 import typer
 
 import jnas
-from jnas import runs
+from jnas import fits, runs
 from jnas.messages import nearest
+from jnas.predictors.training import LossName
 from jnas.types import Estimator, Space
 
 app = typer.Typer(
@@ -26,11 +27,28 @@ app = typer.Typer(
 )
 
 ESTIMATORS = ("naswot",)
+_FIT = fits.Settings()
+_LOSSES = get_args(LossName)
+_OWN = "the predictor's own"
 
-SpaceName = Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.networks.NAMES)}.")]
-EstimatorName = Annotated[str, typer.Option("--estimator", help=f"What judges: {', '.join(ESTIMATORS)}.")]
-Images = Annotated[str, typer.Option("--images", help="digits, cifar10, noise, or an .npz file with x [N, H, W, C].")]
-NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of the mini-batch.")]
+SpaceName = Annotated[
+    str,
+    typer.Option(
+        "--space",
+        help=f"Search space: {', '.join(jnas.spaces.NAMES)}; naswot needs images: {', '.join(jnas.networks.NAMES)}.",
+    ),
+]
+EstimatorName = Annotated[
+    str,
+    typer.Option(
+        "--estimator", help=f"What judges: {', '.join(ESTIMATORS)}, or a predictor.npz that `jnas fit` has saved."
+    ),
+]
+Images = Annotated[
+    str,
+    typer.Option("--images", help="What naswot sees: digits, cifar10, noise, or an .npz file with x \\[N, H, W, C]."),
+]
+NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of naswot's mini-batch.")]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from it.")]
 Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, help="Rows of the compiled program.")]
@@ -55,19 +73,21 @@ def search(
     candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Run folder [default: runs/NAME, named after the settings].")
+        Path | None, typer.Option("--out", help="Run folder.", show_default="runs/NAME, named after the settings")
     ] = None,
     chunk_size: ChunkSize = None,
     resume: Resume = True,
     progress: Progress = True,
 ) -> None:
-    """Find a good network: draw candidates, score them untrained, keep the best (NASWOT, algorithm 1).
+    """Find a good network: draw candidates, score them without training them, keep the best (NASWOT, algorithm 1).
 
     The answer is checked against trained accuracies, and written to a run folder with scores.csv, result.json, plots
     and report.html.
     """
-    name = f"{space}-{estimator}-{Path(images).stem}{num_images}-{candidates}-seed{seed}"
-    folder = out or Path("runs") / name
+    label = _label(estimator)
+    sees = {} if _is_saved(estimator) else {"images": images, "num_images": num_images}
+    batch = f"-{Path(images).stem}{num_images}" if sees else ""
+    folder = out or Path("runs") / f"{space}-{label}{batch}-{candidates}-seed{seed}"
     nouns = jnas.spaces.by_name(space)
     draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
     judge = _estimator(estimator, space, images, num_images, image_key)
@@ -75,17 +95,65 @@ def search(
     query, _ = searcher.ask(draw_key, searcher.init(draw_key))
     started = time.monotonic()
     scores = jnas.population.score(judge, query.archs, score_key, chunk_size, folder / "scores.npz", resume, progress)
-    settings = {
-        "space": space,
-        "estimator": estimator,
-        "images": images,
-        "num_images": num_images,
-        "candidates": candidates,
-        "seed": seed,
-    }
+    settings = {"space": space, "estimator": estimator, **sees, "candidates": candidates, "seed": seed}
     result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started)
     runs.write(folder, result)
     runs.show(result, folder)
+
+
+@app.command()
+def fit(
+    space: Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.spaces.NAMES)}.")] = _FIT.space,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="Trained accuracies, .npz or .csv.", show_default="see jnas data"),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option("--column", help="What to predict.", show_default="test_accuracy, val_accuracy or the first"),
+    ] = None,
+    predictor: Annotated[
+        str, typer.Option("--predictor", help=f"What is trained: {', '.join(jnas.predictors.NAMES)}.")
+    ] = _FIT.predictor,
+    num_train: Annotated[
+        int, typer.Option("--num-train", help="Training architectures, from the front of the table.")
+    ] = _FIT.num_train,
+    num_test: Annotated[
+        int | None,
+        typer.Option(
+            "--num-test", help="Test architectures, from its end.", show_default=f"all left, at most {fits.MAX_TEST:,}"
+        ),
+    ] = None,
+    random_split: Annotated[
+        bool, typer.Option("--random-split", help="Draw both at random, the same for all seeds.")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", help="Trainings, as one program.")] = _FIT.seeds,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Of each training.", show_default=_OWN)] = None,
+    loss: Annotated[str | None, typer.Option("--loss", help=f"{', '.join(_LOSSES)}.", show_default=_OWN)] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", help="Of the loss classification, in the unit of the column.", show_default=_OWN),
+    ] = None,
+    members: Annotated[int, typer.Option("--members", help="Trainings that vote as one ensemble, for each seed.")] = 1,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder.", show_default="runs/fit-NAME, named after the settings")
+    ] = None,
+    resume: Resume = True,
+    progress: Progress = True,
+) -> None:
+    """Train a predictor on a table of trained accuracies, and test how well it ranks what it has not seen.
+
+    The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which `jnas score --estimator`
+    and `jnas search --estimator` take.
+    """
+    path = None if table is None else str(table)
+    data = (space, path, column, predictor, num_train, num_test, random_split)
+    settings = fits.Settings(*data, seeds, epochs, loss, threshold, members, seed)
+    folder = out or Path("runs") / settings.folder_name
+    result = fits.run(settings, folder, resume, progress)
+    fits.write(folder, result)
+    fits.show(result, folder)
 
 
 @app.command()
@@ -119,7 +187,7 @@ def score(
     scores = jnas.population.score(judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress)
     values = np.asarray(scores)
     texts = [nouns.to_string(arch) for arch in archs]
-    runs.write_csv(out, ("architecture", estimator), zip(texts, values, strict=True))
+    runs.write_csv(out, ("architecture", _label(estimator)), zip(texts, values, strict=True))
     best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
     print(f"{len(values)} scores in {out}. Best: {texts[best]} ({values[best]:.6g})")
 
@@ -145,12 +213,27 @@ def _entry(name: str, amount: str, where: str, content: str) -> None:
 
 
 def _estimator(name: str, space: str, images: str, num_images: int, key: jax.Array) -> Estimator:
-    """The estimator of that name on the reference network of the space; ValueError lists the valid names."""
+    """A saved predictor of the space, or the estimator of that name on the reference network of the space.
+
+    ValueError lists the valid names, or says what is wrong with the file; OSError if it cannot be read.
+    """
+    if _is_saved(name):
+        return jnas.predictors.estimator(*jnas.predictors.load(name, jnas.spaces.by_name(space)))
     if name not in ESTIMATORS:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, ESTIMATORS)}")
     network = jnas.networks.by_name(space)
     batch = jnas.images.load(images, num=num_images, key=key)
     return jnas.zeroshot.naswot(network, batch)
+
+
+def _is_saved(estimator: str) -> bool:
+    """Whether this is a file of a predictor, not a name."""
+    return estimator.endswith(".npz")
+
+
+def _label(estimator: str) -> str:
+    """How files and folders call it."""
+    return Path(estimator).stem if _is_saved(estimator) else estimator
 
 
 def _population(

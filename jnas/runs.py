@@ -95,8 +95,7 @@ def write(folder: Path, result: Result) -> None:
     texts = [result.space.to_string(arch) for arch in result.archs]
     header = ("architecture", "score", *(f"val_accuracy_{truth.dataset}" for truth in result.truths))
     write_csv(folder / "scores.csv", header, zip(texts, result.scores, *columns, strict=True))
-    with replacing(folder / "result.json") as file:
-        file.write((json.dumps(_facts(result), indent=2) + "\n").encode())
+    write_json(folder / "result.json", _facts(result))
     figures = _figures(result)
     for name, (_, figure) in figures.items():
         plots.save(figure, folder / f"{name}.png")
@@ -111,6 +110,31 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer.writerows([str(cell) for cell in row] for row in rows)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a JSON file, replaced atomically."""
+    with replacing(path) as file:
+        file.write((json.dumps(facts, indent=2) + "\n").encode())
+
+
+def about_the_run(facts: Mapping[str, Any]) -> report.Section:
+    """The last section of a report: the `settings`, `seconds` and `environment` of a run's facts."""
+    given = [(name, "default" if value is None else str(value)) for name, value in facts["settings"].items()]
+    seconds = "seconds since it was resumed" if facts.get("resumed") else "seconds"
+    rows = [("setting", "value"), *given, (seconds, facts["seconds"]), *facts["environment"].items()]
+    return report.Section("The run", "", rows)
+
+
+def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first row is its header."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0], title=title)
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -141,6 +165,13 @@ def _text(result: Result) -> str:
     return result.space.to_string(result.archs[result.best])
 
 
+def _truth_title(result: Result) -> str:
+    """Heads that table: a trained predictor has seen some of the accuracies, other estimators have not."""
+    is_trained = str(result.settings.get("estimator", "")).endswith(".npz")
+    seen = "the predictor may have been trained on some of them" if is_trained else "the search did not see them"
+    return f"Trained accuracies in % ({seen})"
+
+
 def _truth_rows(result: Result) -> list[tuple[str, ...]]:
     """A table for people: one line for each data set."""
     header = ("data set", "accuracy", "rank", "best drawn", "best", "tau")
@@ -162,7 +193,7 @@ def _truth_rows(result: Result) -> list[tuple[str, ...]]:
 
 def _figures(result: Result) -> dict[str, tuple[str, Any]]:
     """File name → (caption, figure)."""
-    score = f"{result.settings.get('estimator', '')} score".strip()
+    score = f"{Path(result.settings.get('estimator', '')).stem} score".strip()
     figures = {"cell": ("The chosen cell.", plots.cell(result.space, result.archs[result.best]))}
     if not result.truths:
         figures["search"] = ("Best score so far.", plots.best_so_far(result.scores, score_label=score))
@@ -191,39 +222,30 @@ def _axis(truth: Truth) -> str:
 
 
 def _sections(result: Result, figures: Sequence[tuple[str, Any]]) -> list[report.Section]:
-    settings = [("setting", "value"), *((name, str(value)) for name, value in result.settings.items())]
     facts = _facts(result)
-    run = [("seconds", facts["seconds"]), *facts["environment"].items()]
     unranked = facts["num_unranked"]
     conventions = "\n".join(f"{truth.dataset}: {truth.convention}" for truth in result.truths)
     answer = (
         f"{_text(result)}\nThe best of {len(result.scores)} candidates, score {facts['best']['score']:.2f}. "
         f"{unranked} of them cannot be ranked (their input and output are not connected)."
     )
-    checked = report.Section(
-        "Trained accuracies in % (the search did not see them)", conventions, _truth_rows(result), figures[1:]
-    )
+    checked = report.Section(_truth_title(result), conventions, _truth_rows(result), figures[1:])
     return [
         report.Section("The answer", answer, (), figures[:1]),
         checked if result.truths else report.Section("The search", figures=figures[1:]),
-        report.Section("The run", "", [*settings, *run]),
+        about_the_run(facts),
     ]
 
 
 def show(result: Result, folder: Path) -> None:
     """Print the answer and where the files are."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     console.print(f"\nBest of {len(result.scores)} candidates, score {result.scores[result.best]:.2f}:")
     console.print(f"  {_text(result)}\n", highlight=False, markup=False, soft_wrap=True)
     if result.truths:
-        header, *rows = _truth_rows(result)
-        table = Table(*header, title="Trained accuracies in % (the search did not see them)")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        print_table(_truth_title(result), _truth_rows(result))
         for truth in result.truths:
             console.print(f"  {truth.dataset}: {truth.convention}", style="dim", highlight=False, soft_wrap=True)
     console.print(f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True)

@@ -145,6 +145,76 @@ def _num_done(path: Path) -> int:
         return int(file["num_done"])
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], str]:
+    """One small fit: its run folder, its command and what it printed."""
+    folder = tmp_path_factory.mktemp("fit")
+    table = jnas.benchmarks.nasbench201("cifar10")
+    names = {"accuracy": table.column("val_accuracy")[:60]}
+    small = jnas.benchmarks.make_table(
+        SPACE, table.archs[:60], names, conventions={"accuracy": "in %"}, source="sixty cells"
+    )
+    jnas.benchmarks.save(small, folder / "small.npz")
+    command = ["fit", "--space", "nasbench201", "--table", str(folder / "small.npz"), "--predictor", "mlp"]
+    command += ["--num-train", "40", "--seeds", "2", "--epochs", "2", "--no-progress", "--out", str(folder / "run")]
+    return folder / "run", command, invoke(*command)
+
+
+def test_fit_writes_the_run_folder(fitted) -> None:
+    folder, _, printed = fitted
+    names = {path.name for path in folder.iterdir()}
+    files = {"metrics.csv", "result.json", "curves.png", "ranks.png", "predictor.npz", "report.html"}
+    assert names == files | {"checkpoint"}
+    for text in ("mlp", "40", "in %", str(folder / "report.html"), str(folder / "predictor.npz")):
+        assert text in printed.replace("\n", "")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["convention"] == "in %"
+    assert result["settings"]["num_test"] == 20
+    assert result["settings"]["column"] == "accuracy"
+    assert result["settings"]["loss"] == "hinge"
+    taus = [float(row["kendall_tau"]) for row in read_csv(folder / "metrics.csv")]
+    assert result["metrics"]["kendall_tau"]["mean"] == pytest.approx(np.mean(taus), abs=1e-6)
+    assert result["metrics"]["kendall_tau"]["std"] == pytest.approx(np.std(taus, ddof=1), abs=1e-6)
+    assert {"jnas", "jax", "device"} <= set(result["environment"])
+
+
+def test_fit_given_again_has_the_same_result(fitted) -> None:
+    folder, command, printed = fitted
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert invoke(*command) == printed
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    with pytest.raises(ValueError, match="another job"):
+        invoke(*command, "--seed", "1")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_saved_predictor_scores_and_searches(fitted, tmp_path) -> None:
+    saved, out = str(fitted[0] / "predictor.npz"), tmp_path / "all.csv"
+    invoke("score", "--estimator", saved, "--all", "--out", str(out), "--no-progress")
+    rows = read_csv(out)
+    assert len(rows) == 15625
+    predictor, state = jnas.predictors.load(saved)
+    archs = np.stack([np.asarray(SPACE.from_string(row["architecture"])) for row in rows[:7]])
+    expected = predictor.predict(state, archs)
+    np.testing.assert_allclose([float(row["predictor"]) for row in rows[:7]], expected, rtol=1e-5, atol=1e-6)
+    folder = tmp_path / "search"
+    invoke("search", "--estimator", saved, "--candidates", "9", "--out", str(folder), "--no-progress")
+    assert "the predictor may have been trained on some of them" in (folder / "report.html").read_text()
+    settings = json.loads((folder / "result.json").read_text())["settings"]
+    assert settings == {"space": "nasbench201", "estimator": saved, "candidates": 9, "seed": 0}
+
+
+def test_saved_predictor_of_another_space(fitted, tmp_path) -> None:
+    saved = str(fitted[0] / "predictor.npz")
+    for arguments, message in (
+        (["--estimator", saved, "--space", "nasbench101"], "holds a predictor of nasbench201; it cannot judge"),
+        (["--estimator", str(tmp_path / "none.npz")], "none.npz"),
+        (["--space", "nasbench101"], "no image network for the space 'nasbench101'"),
+    ):
+        with pytest.raises((ValueError, OSError), match=message):
+            invoke("score", *arguments, "--num", "3", "--out", str(tmp_path / "x.csv"), *TINY)
+
+
 def test_data_lists_tables_and_images(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     printed = invoke("data", "--folder", str(tmp_path))
@@ -152,7 +222,7 @@ def test_data_lists_tables_and_images(tmp_path, monkeypatch) -> None:
         assert name in printed
 
 
-@pytest.mark.parametrize("command", [[], ["search"], ["score"], ["data"]])
+@pytest.mark.parametrize("command", [[], ["search"], ["fit"], ["score"], ["data"]])
 def test_help(command) -> None:
     assert "--help" in invoke(*command, "--help")
 
@@ -175,6 +245,8 @@ def test_version() -> None:
         (["score"], "exactly one way"),
         (["score", "--all", "--num", "3"], "exactly one way"),
         (["score", "--file", "missing.txt"], "missing.txt"),
+        (["fit", "--space", "nasbench201", "--num-train", "1"], "num_train must be at least 2; got 1"),
+        (["fit", "--predictor", "gate"], "Did you mean 'gates'? Valid names: gates, gcn"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(args, message, tmp_path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jnas
+from tests.test_predictors_gates import relabelled
 
 NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
 SPACES = [NB101, NB201, SIZE]
@@ -214,7 +215,201 @@ def test_useless_vertices_change_nothing(encoding) -> None:
 
 
 def test_renas_errors() -> None:
-    with pytest.raises(ValueError, match="defined for nasbench101; got nasbench201"):
-        jnas.encodings.renas(NB201)
+    with pytest.raises(ValueError, match="defined for nasbench101 and nasbench201; got nats_size"):
+        jnas.encodings.renas(SIZE)
     with pytest.raises(ValueError, match="multiple of 4; got 30"):
         jnas.encodings.renas(NB101, image_size=30)
+
+
+def test_renas_of_operations_on_edges() -> None:
+    archs = NB201.enumerate()[::311]
+    encoded = np.asarray(jax.jit(jnas.encodings.renas(NB201))(archs))
+    assert (encoded.shape, encoded.dtype) == ((len(archs), 7, 4, 4), np.float32)
+    taps = {"nor_conv_3x3": 9, "nor_conv_1x1": 1}
+    for arch, tensor in zip(archs, encoded, strict=True):
+        expected = np.zeros((7, 4, 4))
+        for op, (i, j) in zip(arch, EDGES_201, strict=True):
+            expected[0, i, j] = op
+            for stage, (channels, pixels) in enumerate([(16, 32 * 32), (32, 16 * 16), (64, 8 * 8)]):
+                weights = taps.get(NB201.edge_operations[op], 0) * channels**2
+                expected[1 + 2 * stage, i, j] = weights * pixels
+                expected[2 + 2 * stage, i, j] = weights
+        np.testing.assert_array_equal(tensor, expected)
+    types = np.asarray(jax.jit(jnas.encodings.renas(NB201, type_only=True))(archs))
+    assert types.shape == (len(archs), 1, 4, 4)
+    np.testing.assert_array_equal(types[:, 0], encoded[:, 0])
+
+
+# Cells as graphs with operations on nodes, and what is counted in them
+
+EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the vector
+NO_PATH = [[0] * 6, [3, 0, 0, 0, 0, 0], [0, 0, 4, 0, 2, 3], [1, 2, 3, 0, 0, 0], [3, 3, 0, 0, 0, 0], [0, 3, 0, 0, 2, 0]]
+
+
+def cells_201() -> np.ndarray:
+    """Every kind of disconnected cell, one with all edges, and random ones."""
+    drawn = np.random.default_rng(5).integers(0, 5, (40, 6))
+    return np.concatenate([NO_PATH, [[4, 3, 2, 1, 3, 2]], drawn]).astype(np.int32)
+
+
+def cells_101() -> np.ndarray:
+    texts = "output:0", "conv3x3:0|output:0,1", "conv3x3:0|conv1x1:0|maxpool3x3:0|output:1,2,3"
+    return np.concatenate([[NB101.from_string(text) for text in texts], sampled(NB101, 40, 9)])
+
+
+def line_graph(arch: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Adjacency and operations (input 0, "none" 1, …, output 6) of the line graph of a cell of nasbench201."""
+    adjacency = np.zeros((8, 8), bool)
+    for one, (start, end) in enumerate(EDGES_201):
+        if arch[one] == 0:
+            continue
+        adjacency[0, 1 + one] = start == 0
+        adjacency[1 + one, 7] = end == 3
+        for two, (other_start, _) in enumerate(EDGES_201):
+            adjacency[1 + one, 1 + two] = end == other_start and arch[two] != 0
+    return adjacency, [0, *(1 + op for op in arch.tolist()), 6]
+
+
+def node_graph_101(arch: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Adjacency and operations of the pruned cell, without padding."""
+    matrix, names = jnas.spaces.nasbench101_to_matrix(arch)
+    return matrix.astype(bool), [NODE_OPS.index(name) for name in names]
+
+
+def all_paths(adjacency: np.ndarray) -> list[tuple[int, ...]]:
+    """Every path from the first to the last node."""
+    last, paths, growing = len(adjacency) - 1, [], [(0,)]
+    while growing:
+        path = growing.pop()
+        if path[-1] == last:
+            paths.append(path)
+        growing += [(*path, int(node)) for node in np.flatnonzero(adjacency[path[-1]])]
+    return paths
+
+
+def reference_statistics(space, arch: np.ndarray) -> np.ndarray:
+    on_edges = space is NB201
+    adjacency, ops = line_graph(arch) if on_edges else node_graph_101(arch)
+    num_ops, num = (5 if on_edges else 3), len(ops)
+    channels = [1.0] * num if on_edges else np.array(reference_channels(adjacency, 840, 840)) / 840
+    number, weighted, to_output, from_input = np.zeros((4, num_ops))
+    pairs = np.zeros((num_ops + 1, num_ops + 1))
+    for node in range(1, num - 1):
+        number[ops[node] - 1] += 1
+        weighted[ops[node] - 1] += channels[node]
+        to_output[ops[node] - 1] += adjacency[node, -1]
+        from_input[ops[node] - 1] += adjacency[0, node]
+    edges = list(zip(*np.nonzero(adjacency), strict=True))
+    for i, j in edges:
+        pairs[ops[i], ops[j] - 1] += 1
+    paths = all_paths(adjacency)
+    counts = np.array([[sum(ops[node] == 1 + op for node in path) for op in range(num_ops)] for path in paths])
+    lengths = [len(path) - 1 for path in paths]
+    along = [np.zeros(3 + 3 * num_ops)]
+    if paths:
+        along = [[np.log(1 + len(paths)), max(lengths), min(lengths)], counts.mean(0), counts.max(0), counts.min(0)]
+    size = [len(edges), num, adjacency[0, -1], adjacency[:, -1].sum(), adjacency[0].sum()]
+    costs = [np.log1p(float(cost(jnp.asarray(arch)))) for cost in COSTS[space.name]]
+    return np.concatenate([size, number, weighted, to_output, from_input, *along, pairs.ravel(), costs])
+
+
+COSTS = {space.name: (jax.jit(space.params), jax.jit(space.flops)) for space in (NB101, NB201)}
+STATISTICS = {space.name: jax.jit(jnas.encodings.statistics(space)) for space in SPACES}
+
+
+def test_node_graphs_of_operations_on_nodes_are_the_cells() -> None:
+    archs = cells_101()
+    chex.assert_trees_all_equal(
+        jax.jit(jnas.encodings.node_graphs(NB101))(archs), jax.jit(jax.vmap(NB101.graph))(archs)
+    )
+
+
+def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
+    archs = cells_201()
+    assert (archs == 0).any()
+    batch = jax.jit(jnas.encodings.node_graphs(NB201))(archs)
+    assert (batch.node_ops.dtype, batch.edge_ops.dtype) == (np.int32, np.int32)
+    assert batch.mask.shape == (len(archs), 8)
+    assert batch.mask.all()
+    for row, arch in enumerate(archs):
+        adjacency, ops = line_graph(arch)
+        np.testing.assert_array_equal(batch.adjacency[row], adjacency)
+        np.testing.assert_array_equal(batch.edge_ops[row], adjacency)
+        np.testing.assert_array_equal(batch.node_ops[row], ops)
+
+
+@pytest.mark.parametrize(("space", "num_features"), [(NB101, 47), (NB201, 81)], ids=["nasbench101", "nasbench201"])
+def test_statistics_by_enumeration_of_paths(space, num_features) -> None:
+    archs = cells_101() if space is NB101 else cells_201()
+    encoded = np.asarray(STATISTICS[space.name](archs))
+    assert (encoded.shape, encoded.dtype) == ((len(archs), num_features), np.float32)
+    expected = np.stack([reference_statistics(space, arch) for arch in archs])
+    np.testing.assert_allclose(encoded, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_statistics_of_cells_without_a_path_are_finite() -> None:
+    encoded = np.asarray(STATISTICS["nasbench201"](np.array(NO_PATH, np.int32)))
+    assert np.isfinite(encoded).all()
+    assert not any(all_paths(line_graph(np.array(arch))[0]) for arch in NO_PATH)
+    np.testing.assert_array_equal(encoded[:, 25:43], 0)  # 3 + 3 · 5 numbers of paths
+    np.testing.assert_array_equal(encoded[0, :5], [0, 8, 0, 0, 0])
+
+
+def test_statistics_of_isomorphic_cells() -> None:
+    """They are equal but for costs: of vertices that share a width, the first ones get the remainder."""
+    rng = np.random.default_rng(7)
+    both = ((arch, relabelled(arch, rng)) for arch in np.asarray(sampled(NB101, 60, 10)))
+    pairs = [(arch, other) for arch, other in both if other is not None]
+    assert len(pairs) >= 20
+    one, two = (np.asarray(STATISTICS["nasbench101"](np.stack(archs))) for archs in zip(*pairs, strict=True))
+    np.testing.assert_allclose(one[:, :-2], two[:, :-2], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(one[:, -2:], two[:, -2:], atol=0.05)
+    divides = [128 % max(matrix[1:-1, -1].sum(), 1) == 0 for matrix, _ in (node_graph_101(arch) for arch, _ in pairs)]
+    assert sum(divides) >= 10
+    np.testing.assert_allclose(one[divides], two[divides], rtol=1e-6, atol=1e-6)
+
+
+def test_statistics_of_chains() -> None:
+    encoded = np.asarray(STATISTICS["nats_size"](sampled(SIZE, 3)))
+    num_ops = len(SIZE.node_operations) - 2
+    assert encoded.shape == (3, 10 + 7 * num_ops + (num_ops + 1) ** 2)
+    assert np.isfinite(encoded).all()
+    np.testing.assert_array_equal(encoded[:, :5], [[6, 7, 0, 1, 1]] * 3)
+    lengths = encoded[:, 5 + 4 * num_ops :][:, :3]
+    np.testing.assert_allclose(lengths, [[np.log(2), 6, 6]] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+def test_widths(space) -> None:
+    archs = jnp.asarray(cells_101()) if space is NB101 else sampled(space, 5)
+
+    @jax.jit
+    def widths(archs):
+        graphs = jnas.encodings.node_graphs(space)(archs)
+        return jax.vmap(lambda arch, graph: jnas.encodings.widths(space, arch, graph))(archs, graphs), graphs.mask
+
+    shares, mask = map(np.asarray, widths(archs))
+    assert shares.dtype == np.float32
+    if space is not NB101:
+        np.testing.assert_array_equal(shares, np.ones(mask.shape))
+        return
+    for arch, row, exists in zip(archs, shares, mask, strict=True):
+        expected = np.array(reference_channels(node_graph_101(np.asarray(arch))[0], 840, 840)) / 840
+        np.testing.assert_allclose(row[exists], expected, rtol=1e-6)
+        np.testing.assert_array_equal(row[~exists], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        ("node_graphs", NB201),
+        ("renas", NB201),
+        ("statistics", NB201),
+        pytest.param("statistics", NB101, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_encodings_compiled_and_eager(name, space) -> None:
+    encode = getattr(jnas.encodings, name)(space)
+    archs = sampled(space, 2, 11)
+    chex.assert_trees_all_close(jax.jit(encode)(archs), encode(archs), rtol=1e-6)

@@ -28,7 +28,9 @@ ALLOWED: dict[str, set[str]] = {
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
     "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
-    "cli": LEAVES | {"spaces", "networks", "zeroshot", "benchmarks", "images", "population", "search", "runs"},
+    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "plots", "population", "predictors", "report", "runs"},
+    "cli": LEAVES
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search", "runs", "fits"},
     "__main__": {"cli"},
 }
 

@@ -14,16 +14,17 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
     """Counts of operations, of their pairs along edges, and along the paths from the input to the output.
 
     Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations there are: nodes,
-    edges, logarithm of the number of paths, nodes of the longest and of the shortest path, degrees of input and output,
+    edges, logarithm of the number of paths, edges of the longest and of the shortest path, degrees of input and output,
     whether an edge joins them; for each operation its number, its number weighted by the node's share of the cell's
     width, its mean, most and least on a path, and its numbers next to the output and to the input; its `(O + 1)²` pairs
-    along edges, input and output included; logarithms of the network's parameters and FLOPs.
+    along edges, input and output included; logarithms of the network's parameters and FLOPs. All but these two are
+    equal for isomorphic cells: what is left over of a width of nasbench101 goes to the first vertices that share it.
 
     Args:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101.
+        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101 and 81 for nasbench201.
     """
     graph_of = node_graphs(space)
 

@@ -1,15 +1,17 @@
 """Charts of trained predictors; see the package for what they share."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.plots.style import GREY, POINTS, new_figure, set_note, set_title
+from jnas.plots.style import GREY, INK, POINTS, new_figure, set_note, set_title
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's, the two darkest last.
@@ -27,19 +29,18 @@ def tau_by_size(
 ) -> "Figure":
     """A line for each label through (size, value, standard deviation); dashed, the values of a paper."""
     figure, (axes,) = new_figure(x_label, y_label)
-    for colour, (label, points) in zip(_COLOURS * len(curves), curves.items(), strict=False):
-        x, y, deviation = np.array(points, float).T
-        axes.plot(x, y, "o-", color=colour, label=label, linewidth=1.8, markersize=4.5)
-        axes.fill_between(x, y - deviation, y + deviation, color=colour, alpha=0.15, linewidth=0)
+    for label, (x, y, deviation), style in _styled(curves, 3):
+        axes.plot(x, y, label=label, **style)
+        axes.fill_between(x, y - deviation, y + deviation, color=style["color"], alpha=0.15, linewidth=0)
         if paper and label in paper:
-            axes.plot(*np.array(paper[label], float).T, "--", color=colour, linewidth=1, alpha=0.8)
+            axes.plot(*_columns(label, paper[label], 2), "--", color=style["color"], linewidth=1, alpha=0.8)
     if paper:
         axes.plot([], [], "--", color=GREY, linewidth=1, label="paper")
     axes.set_xscale("log")
     sizes = sorted({point[0] for points in curves.values() for point in points})
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30 if len(sizes) > 6 else 0)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30 if len(sizes) > 5 else 0)
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    _legend(axes)
     set_title(figure, title)
     return figure
 
@@ -47,32 +48,50 @@ def tau_by_size(
 def predicted_ranks(
     scores: ArrayLike, targets: ArrayLike, *, num: int = _MAX_POINTS, seed: int = 0, title: str = ""
 ) -> "Figure":
-    """Predicted against true rank, 1 is best, of `num` random architectures of `[N]` (ReNAS figure 3)."""
+    """Predicted against true rank, 1 is best, of `num` random architectures of `[N]` (ReNAS figure 3).
+
+    τ-b is over all architectures of known target, those that cannot be ranked being last together.
+    """
     scores, targets = np.asarray(scores), np.asarray(targets)
-    if scores.ndim != 1 or scores.shape != targets.shape:
-        raise ValueError(f"scores and targets must be [N]; got {scores.shape} and {targets.shape}")
-    shown = np.random.default_rng(seed).permutation(len(scores))[:num]
+    if scores.ndim != 1 or scores.shape != targets.shape or len(scores) < 2:
+        raise ValueError(f"scores and targets must be [N], N ≥ 2; got {scores.shape} and {targets.shape}")
+    known, rankable = np.isfinite(targets), scores > -np.inf
+    places = np.random.default_rng(seed).permutation(len(scores))
+    usable = places[(known & rankable)[places]]
+    shown = usable[:num]
     predicted, true = (1 + np.asarray(metrics.ranks(values[shown])) for values in (scores, targets))
-    figure, (axes,) = new_figure("true rank", "predicted rank", width=5.2, height=5.0)
+    among = " among those shown" if len(shown) < len(scores) else ""
+    figure, (axes,) = new_figure(f"true rank{among}", f"predicted rank{among}", width=5.2, height=5.0)
     axes.plot([1, len(shown)], [1, len(shown)], color=GREY, linewidth=1)
     axes.scatter(true, predicted, s=12, color=POINTS, alpha=0.5, linewidths=0)
     axes.set_aspect("equal")
-    set_title(figure, title, f"Kendall τ-b = {float(metrics.kendall_tau(scores, targets)):.3f}")
-    set_note(figure, (len(scores) - len(shown), "more not shown"))
+    tau = float(metrics.kendall_tau(scores, targets, where=known))
+    set_title(figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined")
+    lost = (int((~rankable).sum()), "not rankable"), (int((rankable & ~known).sum()), "without target")
+    set_note(figure, *lost, (len(usable) - len(shown), "more not shown"))
     return figure
 
 
 def training_curves(losses: ArrayLike, taus: ArrayLike | None = None, *, title: str = "") -> "Figure":
-    """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b by epoch where it was taken."""
+    """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b `[S, epochs]`.
+
+    Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both lines.
+    """
+    from matplotlib.ticker import MaxNLocator
+
     rows = np.asarray(losses, float)
-    labels = ["training loss"] + ([] if taus is None else ["Kendall τ-b on the test set"])
-    figure, axes = new_figure("epoch", *labels)
-    for panel, values in zip(axes, [rows, *([] if taus is None else [np.asarray(taus, float)])], strict=True):
+    panels = [rows] if taus is None else [rows, np.asarray(taus, float)]
+    shapes = [values.shape for values in panels]
+    if len(set(shapes)) > 1 or rows.ndim != 2 or not rows.size:
+        raise ValueError(f"losses and taus must be [S, epochs], S ≥ 1, of one shape; got {shapes}")
+    figure, axes = new_figure("epoch", *["training loss", "Kendall τ-b on the test set"][: len(panels)])
+    for panel, values in zip(axes, panels, strict=True):
         epochs = np.arange(1, values.shape[1] + 1)
         taken = np.isfinite(values).all(axis=0)
         style = "-" if taken.sum() > 20 else "o-"
         panel.plot(epochs[taken], values[:, taken].T, color=POINTS, alpha=0.25, linewidth=1)
         panel.plot(epochs[taken], values[:, taken].mean(axis=0), style, color=POINTS, linewidth=2, markersize=4)
+    axes[-1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     set_title(figure, title)
     set_note(figure, (len(rows), "seeds, thick: their mean" if len(rows) > 1 else "seed"))
     return figure
@@ -81,10 +100,34 @@ def training_curves(losses: ArrayLike, taus: ArrayLike | None = None, *, title: 
 def precision_by_share(curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = "") -> "Figure":
     """P@K of each label by the share K (GATES figure 3): how many of the predicted best are among the true best."""
     figure, (axes,) = new_figure("K, share of the test architectures", "P@K")
-    for colour, (label, points) in zip(_COLOURS * len(curves), curves.items(), strict=False):
-        axes.plot(*np.array(points, float).T, "o-", color=colour, label=label, linewidth=1.8, markersize=4.5)
+    for label, columns, style in _styled(curves, 2):
+        axes.plot(*columns, label=label, **style)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    _legend(axes)
     set_title(figure, title)
     return figure
+
+
+def _styled(
+    curves: Mapping[str, Sequence[tuple[float, ...]]], width: int
+) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
+    """Label, columns and style of each curve; markers change where colours begin anew."""
+    for place, (label, points) in enumerate(curves.items()):
+        marker = "os^D"[place // len(_COLOURS) % 4]
+        style = {"color": _COLOURS[place % len(_COLOURS)], "marker": marker, "linewidth": 1.8, "markersize": 4.5}
+        yield label, _columns(label, points, width), style
+
+
+def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.ndarray:
+    """`[width, n]` of n points, n ≥ 1."""
+    if {len(point) for point in points} != {width}:
+        raise ValueError(f"{label!r} needs points of {width} numbers each, at least one; got {points}")
+    return np.array(points, float).T
+
+
+def _legend(axes: "Axes") -> None:
+    """Right of the axes, where no curve is."""
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=10, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -66,7 +66,7 @@ def _ensemble(space: Space, member: str, settings: tuple[tuple[str, Any], ...], 
         states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
         members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
         measured, epochs = many.measure(whole, members, evaluation)
-        losses = fitted.losses.reshape(-1, num_members, fitted.losses.shape[-1]).mean(1)
+        losses = fitted.losses.reshape(len(rows), num_members, fitted.losses.shape[-1]).mean(1)
         return Fitted(members, losses, measured, epochs)
 
     whole = Predictor("ensemble", space, about, fit, jax.jit(functools.partial(_predict, one)), fit_many)

@@ -230,7 +230,8 @@ class _Job:
         about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
         if about["fingerprint"] != self._fingerprint:
             raise ValueError(
-                f"{self._manager.directory} holds another job (other settings, keys or data); choose another checkpoint"
+                f"{self._manager.directory} holds another job (other settings, keys or data); "
+                "choose another folder, or remove it"
             )
         like = jax.eval_shape(start)
         kept = self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.StandardRestore(_plain(like))))
