@@ -85,6 +85,6 @@ def test_importing_jnas_leaves_heavy_libraries_alone() -> None:
     import subprocess
     import sys
 
-    code = "import sys, jnas; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'rich') if m in sys.modules])"
+    code = "import sys, jnas; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'orbax') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
