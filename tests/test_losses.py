@@ -12,6 +12,7 @@ import scipy.stats
 from jax.test_util import check_grads
 
 from jnas import losses
+from jnas.losses import sampling
 
 PHIS = {
     "hinge": (losses.hinge(), lambda a: max(0.0, 0.1 - a)),
@@ -503,6 +504,111 @@ def test_sampled_pairs_are_uniform(key: jax.Array) -> None:
     assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-3
     both = sum({(0, 1), (2, 3)} <= set(map(tuple, draw)) for draw in np.asarray(pairs).tolist())
     np.testing.assert_allclose(both / 4000, 5 / 14 * 4 / 13, atol=0.02)
+
+
+# Long lists, of whose pairs few are drawn, by lot and not among all
+
+
+def lists_of(seed: int, length: int, num_tied: int = 0) -> np.ndarray:
+    """Distinct targets in random order, but for the first ones, which are equal."""
+    targets = np.random.default_rng(seed).permutation(length).astype(np.float32) / length
+    targets[:num_tied] = targets[0]
+    return targets
+
+
+def by_lot(key: jax.Array, targets: np.ndarray, limit: int, where: np.ndarray | None = None) -> int:
+    """How many pairs the fast path finds; with fewer than `limit` all pairs are looked at."""
+    exists = np.ones(targets.shape, bool) if where is None else where
+    targets = np.where(exists, targets, 0)
+    assert sampling._NUM_LOTS * limit < len(targets) * (len(targets) - 1) // 2
+    return int(_by_lot(key, targets, exists, 0.0, jnp.int32(limit), limit)[1])
+
+
+_by_lot = jax.jit(sampling._by_lot, static_argnums=5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_of_long_lists_are_as_many_as_published(seed: int) -> None:
+    key = jax.random.key(seed)
+    for num_tied in (0, 80):
+        targets = lists_of(seed, 200, num_tied)
+        assert by_lot(key, targets, 400) == 400
+        assert len(sampled(key, targets, max_ratio=2.0)) == 400
+    where = np.random.default_rng(seed).random(200) < 0.4
+    targets = np.where(where, lists_of(seed, 200), np.nan)
+    used = sampled(key, targets, max_ratio=2.0, where=where)
+    assert len(used) == 2 * where.sum() < 400
+    assert where[np.array(used)].all()
+    everything = {pair for pair in all_tuples(200, 2) if abs(targets[pair[0]] - targets[pair[1]]) > 0.1}
+    wide = sampled(key, targets, max_ratio=2.0, where=where, threshold=0.1)
+    assert len(wide) == 2 * where.sum()
+    assert everything.issuperset(wide)
+
+
+def test_pairs_of_long_lists_are_uniform(key: jax.Array) -> None:
+    where = np.arange(24) % 8 != 5
+    targets = np.where(where, lists_of(5, 24, 4), np.nan)
+    candidates = {(i, j) for i, j in all_tuples(24, 2) if where[i] and where[j] and targets[i] != targets[j]}
+    assert len(candidates) == 21 * 20 // 2 - 6
+    assert by_lot(key, targets, 20, where) == 20
+    draws, valid = jax.jit(jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=20, where=where)))(
+        jax.random.split(key, 4000)
+    )
+    assert np.all(valid)
+    draws = [set(map(tuple, draw)) for draw in np.asarray(draws).tolist()]
+    assert {len(draw) for draw in draws} == {20}
+    counts = Counter(itertools.chain.from_iterable(draws))
+    assert set(counts) == candidates
+    assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-3
+    # Drawn independently of each other: two given pairs as often as without replacement.
+    for pair, other in (((0, 8), (0, 9)), ((0, 8), (10, 23)), ((1, 8), (2, 9))):
+        both = np.mean([{pair, other} <= draw for draw in draws])
+        np.testing.assert_allclose(both, 20 / 204 * 19 / 203, atol=0.005)
+
+
+def test_pairs_of_long_lists_with_many_ties(key: jax.Array) -> None:
+    """Too few of the pairs drawn are none: all are looked at, and as many come as there are or as are wanted."""
+    for num_tied, expected in ((197, 400), (198, 198 * 2 + 1), (199, 199), (200, 0)):
+        targets = lists_of(6, 200, num_tied)
+        assert by_lot(key, targets, 400) < min(expected + 1, 400)
+        candidates = {(i, j) for i, j in all_tuples(200, 2) if targets[i] != targets[j]}
+        used = sampled(key, targets, max_ratio=2.0)
+        assert len(used) == expected == min(len(candidates), 400)
+        assert candidates.issuperset(used)
+    few = np.zeros(200, bool)
+    for num in range(3):
+        few[:num] = True
+        assert len(sampled(key, lists_of(6, 200), max_ratio=2.0, where=few)) == (num == 2)
+
+
+def test_pairs_are_uniform_whichever_way_they_are_drawn(key: jax.Array) -> None:
+    targets, exists = jnp.asarray(lists_of(7, 24, 22)), jnp.ones(24, bool)  # 45 pairs; of 20 lots, 3 or so
+    keys = jax.random.split(key, 4000)
+    found = jax.jit(jax.vmap(lambda key: sampling._by_lot(key, targets, exists, 0.0, jnp.int32(5), 5)))
+    fast = np.asarray(found(keys)[1]) == 5
+    assert 0.1 < fast.mean() < 0.9
+    draws, valid = jax.jit(jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=5)))(keys)
+    assert np.all(valid)
+    for part in (fast, ~fast):
+        counts = Counter(map(tuple, np.asarray(draws)[part].reshape(-1, 2).tolist()))
+        assert len(counts) == 45
+        assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-3
+
+
+def test_pairs_of_long_lists_compiled_eager_and_mapped() -> None:
+    keys = jax.random.split(jax.random.key(8), 4)
+    targets = np.stack([lists_of(8, 200), lists_of(9, 200, 60), lists_of(10, 200, 197), lists_of(11, 200, 199)])
+    where = np.random.default_rng(8).random((4, 200)) < np.array([[1], [0.5], [1], [0.9]])
+    mapped = jax.vmap(lambda key, y, w: sample_pairs(key, y, max_ratio=2.0, where=w))(keys, targets, where)
+    for row in range(4):
+        compiled = sample_pairs(keys[row], targets[row], max_ratio=2.0, where=where[row])
+        eager = losses.sample_pairs(keys[row], targets[row], max_ratio=2.0, where=where[row])
+        for one, two, three in zip(mapped, compiled, eager, strict=True):
+            np.testing.assert_array_equal(one[row], two)
+            np.testing.assert_array_equal(two, three)
+
+
+# What they are for
 
 
 def test_sampled_pairs_train_like_all_pairs_of_them(key: jax.Array) -> None:

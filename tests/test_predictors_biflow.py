@@ -174,7 +174,7 @@ def test_isomorphic_cells_have_one_embedding() -> None:
     one, two = np.split(initialised(module, batch)[1], 2)
     np.testing.assert_allclose(one[:, :-2], two[:, :-2], atol=1e-5, rtol=1e-5)
     equal = (batch.statistics[:30] == batch.statistics[30:])[:, -2:].all(1)
-    assert equal.sum() >= 10
+    assert equal.sum() >= 5
     np.testing.assert_allclose(one[equal], two[equal], atol=1e-5, rtol=1e-5)
     assert np.abs(one - two).max() < 0.1
     distances = np.abs(one[:, None, :10] - one[None, :, :10]).max(-1)
