@@ -1,6 +1,8 @@
 """Tests run stricter than users do: rank promotion raises, warnings are errors (pyproject.toml)."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before JAX starts. Two host devices, so that every test sees a sharded program; hardly any optimisation by the
@@ -24,6 +26,19 @@ def data_folder() -> Path:
     if not os.environ.get("JNAS_DATA") or not folder.is_dir():
         pytest.skip("JNAS_DATA does not name a folder of benchmark tables")
     return folder
+
+
+_MAX_MAPS = 25_000  # memory maps of this process; Linux allows 65,530, and XLA crashes where it gets no more
+_MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs() -> Iterator[None]:
+    """Every compiled program holds memory maps: let go of them before there are too many for one process."""
+    yield
+    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MAX_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
