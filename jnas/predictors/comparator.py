@@ -52,11 +52,8 @@ def ranks_by_comparison(
         probability = is_better(parts.elements[middles], parts.elements)
         large = parts.ends - parts.starts > leaf_size
         # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
-        # What compares as equal (or not at all) stays on its side of the pivot, so that parts shrink even then.
-        undecided = ~(probability > 0.5) & ~(probability < 0.5)
-        better = (probability > 0.5) | (undecided & (places < middles))
-        side = jnp.where(large, jnp.where(places == middles, 1, jnp.where(better, 0, 2)), 0)
-        order = jnp.where(large & (side != 1) & ~undecided, -probability, jnp.where(undecided, -0.5, 0.0))
+        side = jnp.where(large, jnp.where(places == middles, 1, jnp.where(probability > 0.5, 0, 2)), 0)
+        order = jnp.where(large & (side != 1), -probability, 0.0)
         starts, side, _, elements = lax.sort((parts.starts, side, order, parts.elements), num_keys=3, is_stable=True)
         changes = (starts[1:] != starts[:-1]) | (side[1:] != side[:-1])
         return _Parts(elements, *_spans(changes, places))
