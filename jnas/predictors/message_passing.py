@@ -19,7 +19,7 @@ Aggregate: TypeAlias = Callable[[jraph.GraphsTuple, jax.Array, jax.Array], jax.A
 def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
     """An aggregator by `jraph.GraphNetwork`, with any of jraph's reductions over segments.
 
-    Gathers senders and scatters to receivers, whatever they are; on CPUs many times slower than `dense`
+    Gathers senders and scatters to receivers, whatever they are; on two CPU cores about as fast as `dense`
     (`experiments/bench_predictors.py`).
     """
 
