@@ -152,7 +152,8 @@ class MaskedBatchNorm(nn.Module):
         channels = x.shape[-1]
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         variance = self.variable("batch_stats", "var", jnp.ones, channels)
-        scale, bias = (self.param(*it, (channels,)) for it in (("scale", nn.initializers.ones), ("bias", jnp_zeros)))
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
         used_mean, used_variance = mean.value, variance.value
         if train:
             axes = tuple(range(x.ndim - 1))
@@ -166,11 +167,6 @@ class MaskedBatchNorm(nn.Module):
                 variance.value += self.momentum * (unbiased - variance.value)
         factor = scale * jax.lax.rsqrt(used_variance + self.epsilon)
         return x * along_last(factor, x.ndim) + along_last(bias - used_mean * factor, x.ndim)
-
-
-def jnp_zeros(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Initialiser of zeros."""
-    return nn.initializers.zeros(key, shape)
 
 
 def along_last(vector: jax.Array, ndim: int) -> jax.Array:
