@@ -10,12 +10,14 @@ settings were chosen on cells outside the test sets (`JUDGED` below). Labels are
 encoding knows of a cell, no zero-shot score is used.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from jnas.predictors import Training
+from jnas.predictors import Training, biflow
+from jnas.spaces import nasbench101
 
-PLAIN = Training(max_ratio=None)
+_OWN = biflow(nasbench101()).settings["training"]
 
 # Rows of NAS-Bench-101 that settings were judged on: outside the last 42,362 rows, which test.
 JUDGED = range(300_000, 308_000)
@@ -44,11 +46,17 @@ class Config:
     ablations: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: {
             "GATES": ("gates", {}),
-            "GATES, all pairs": ("gates", {"training": PLAIN}),
-            "GATES, all pairs, cosine": ("gates", {"training": Training(max_ratio=None, schedule="cosine")}),
+            "GATES, training of BiFlow": ("gates", {"training": _OWN}),
+            "GATES, training and head of BiFlow": ("gates", {"training": _OWN, "hidden": (200, 200)}),
             "BiFlow": ("biflow", {}),
-            "BiFlow without cosine": ("biflow", {"training": PLAIN}),
-            "BiFlow, sampled pairs": ("biflow", {"training": Training(schedule="cosine")}),
+            "BiFlow, training of GATES": ("biflow", {"training": Training()}),
+            "BiFlow, sampled pairs": ("biflow", {"training": dataclasses.replace(_OWN, max_ratio=4.0)}),
+            "BiFlow, constant learning rate": ("biflow", {"training": dataclasses.replace(_OWN, schedule="constant")}),
+            "BiFlow, minibatches of 512, 200 epochs": (
+                "biflow",
+                {"training": dataclasses.replace(_OWN, batch_size=512, epochs=200)},
+            ),
+            "BiFlow, one hidden layer": ("biflow", {"hidden": (200,)}),
             "BiFlow without attributes": ("biflow", {"attributes": False}),
             "BiFlow without statistics": ("biflow", {"statistics": False}),
             "BiFlow forwards only": ("biflow", {"both": False}),

@@ -6,7 +6,8 @@ Additions to GATES (Ning et al., ECCV 2020), each measured alone in `experiments
     Both directions: information also flows from the output to the input, with weights of its own.
     Statistics: counts of operations on paths, and parameters and FLOPs of the whole network, join the embedding
         (`encodings.statistics`). They are exact and cost no more than the encoding.
-    Training: all pairs of a minibatch are compared, not a sample of them, and the learning rate falls to 0 (cosine).
+    Training: all pairs of a minibatch are compared, not a sample of them; minibatches are small, so that few
+        architectures still make many steps; the learning rate falls to 0 (cosine); the head has one layer more.
     Voting: scores of several trainings are averaged.
 
 Where operations are on edges, edges become the nodes of a line graph.
@@ -31,7 +32,7 @@ from jnas.predictors.lenet import Standardise
 from jnas.predictors.training import Training
 from jnas.types import Arch, Graph, Predictor, Space
 
-_TRAINING = Training(max_ratio=None, schedule="cosine")
+_TRAINING = Training(max_ratio=None, schedule="cosine", batch_size=64, epochs=100)
 
 
 class Features(NamedTuple):
@@ -161,7 +162,7 @@ def biflow(
     attributes: bool = True,
     statistics: bool = True,
     both: bool = True,
-    hidden: tuple[int, ...] = (200,),
+    hidden: tuple[int, ...] = (200, 200),
     dropout: float = 0.1,
     weight: float = 0.3,
     num_members: int = 1,
@@ -179,7 +180,7 @@ def biflow(
         hidden: layers of the head.
         dropout: of the head.
         num_members: trainings whose scores are averaged; 1 is no ensemble.
-        training: by default compares all pairs of a minibatch and lets the learning rate fall to 0.
+        training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that falls to 0.
     """
     num_ops = len(space.edge_operations) + 2 if recipes.operations_on_edges(space) else len(space.node_operations)
     settings = {"layers": layers, "attributes": attributes, "statistics": statistics, "both": both, "hidden": hidden}
