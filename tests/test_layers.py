@@ -28,9 +28,11 @@ ALLOWED: dict[str, set[str]] = {
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
     "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
-    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "plots", "population", "predictors", "report", "runs"},
+    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "predictors"},
+    "fit_reports": LEAVES | {"fits", "plots", "population", "predictors", "report", "runs"},
     "cli": LEAVES
-    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search", "runs", "fits"},
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search"}
+    | {"runs", "fits", "fit_reports"},
     "__main__": {"cli"},
 }
 
