@@ -8,11 +8,12 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
-LEAVES = {"files", "fingerprints", "messages", "types"}
+LEAVES = {"files", "fingerprints", "messages", "progress", "types"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "files": set(),
     "messages": set(),
+    "progress": set(),
     "fingerprints": set(),
     "metrics": set(),
     "losses": LEAVES,

@@ -20,6 +20,7 @@ from jnas import metrics
 from jnas.fingerprints import fingerprint
 from jnas.predictors import fit as training_loop
 from jnas.predictors.fit import Data, Epochs, Metric, Recipe
+from jnas.progress import progress_bar
 from jnas.types import Key, Predictor, Space
 
 _NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
@@ -276,20 +277,7 @@ def _bar(total: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
     if not progress:
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-    numbers = MofNCompleteColumn(), TextColumn("epochs"), *times
-    columns = (TextColumn("training"), BarColumn(), *numbers, TextColumn("{task.fields[last]}"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar("training", unit="epochs", note="{task.fields[last]}") as bar:
         task = bar.add_task("training", total=total, last="")
 
         def report(job: _Job) -> None:
