@@ -57,6 +57,24 @@ class Ledger:
         return common.write_json(self.name, {"config": self.config, "jobs": self.jobs})
 
 
+def random_rows(num: int, num_test: int, num_train: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and to test on, of a table of `num` rows.
+
+    Args:
+        num: rows of the table.
+        num_test: M; the test rows depend on `num` and this alone.
+        num_train: n, for each seed; those of fewer rows or seeds are the first of those of more.
+        seeds: S.
+
+    Returns:
+        `[S, n]`, a random training set for each seed, and `[M]`, test rows that are in none of them.
+    """
+    order = np.random.default_rng(0).permutation(num)
+    test, pool = order[:num_test], order[num_test:]
+    train = [np.random.default_rng(1 + seed).permutation(pool)[:num_train] for seed in range(seeds)]
+    return np.stack(train), test
+
+
 def train(
     predictor: Predictor,
     train_set: tuple[np.ndarray, np.ndarray],
