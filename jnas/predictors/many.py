@@ -63,6 +63,16 @@ def state(states: Any, number: int) -> Any:
     return jax.tree.map(lambda x: x[number], states)
 
 
+def predict_each(predict: Callable[[Any, jax.Array], jax.Array]) -> Callable[[Any, jax.Array], jax.Array]:
+    """The `predict_many` of a predictor whose states share no work: one state after the other."""
+
+    def predict_many(states: Any, archs: jax.Array) -> jax.Array:
+        scores: jax.Array = jax.lax.map(lambda state: predict(state, archs), states)
+        return scores
+
+    return jax.jit(predict_many)
+
+
 def check(space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None) -> tuple[Any, ...]:
     """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]` bool.
 
