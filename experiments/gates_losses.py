@@ -8,7 +8,6 @@ Interrupted runs continue from results/gates_losses.json.
 import functools
 from typing import Any
 
-import jax
 import numpy as np
 
 import jnas
@@ -22,6 +21,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "regression": {"training": Training(loss="mse", scaling="standard")},
 }
 RATIOS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
+PRECISION = {f"precision_at_{ratio}": functools.partial(jnas.metrics.precision_at_top, ratio=ratio) for ratio in RATIOS}
 
 
 def main(config: Config = CONFIG) -> None:
@@ -83,14 +83,10 @@ def _both_trainings(config: Config, space: Space) -> list[tuple[str, Predictor]]
 
 
 def _precision(predictor: Predictor, train: Any, test: Any, seeds: int) -> dict[str, Any]:
-    """What `ledger.train` measures, and P@K of the fitted predictors."""
-    result = ledger.train(predictor, train, test, seeds)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(seeds))
-    fitted = predictor.fit_many(keys, *(np.repeat(x[None], seeds, 0) for x in train))
-    scores = [np.asarray(predictor.predict(jnas.predictors.state(fitted.states, s), test[0])) for s in range(seeds)]
-    at_top = jnas.metrics.precision_at_top
-    precision = [float(np.mean([at_top(score, test[1], ratio) for score in scores])) for ratio in RATIOS]
-    return result | {"precision_at": list(RATIOS), "precision": np.round(precision, 4).tolist()}
+    """What `ledger.train` measures, and P@K, which is also a mean over seeds and the last five epochs."""
+    found = ledger.train(predictor, train, test, seeds, metrics=ledger.METRICS | PRECISION)
+    kept = {name: value for name, value in found.items() if name.removeprefix("seeds_") not in PRECISION}
+    return kept | {"precision_at": list(RATIOS), "precision": [found[name] for name in PRECISION]}
 
 
 def report(config: Config, book: ledger.Ledger) -> None:

@@ -7,7 +7,7 @@ epochs, and its seconds (compilation included).
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import jnas
 from experiments import common
 from jnas.predictors import Evaluation
+from jnas.predictors.fit import Metric
 from jnas.types import Predictor
 
 
@@ -30,7 +31,7 @@ def n_at_10(scores: jax.Array, targets: jax.Array) -> jax.Array:
     return jnas.metrics.best_rank_at_k(scores, targets, 10).astype(float)
 
 
-METRICS = {"kendall_tau": jnas.metrics.kendall_tau, "n_at_5": n_at_5, "n_at_10": n_at_10}
+METRICS: dict[str, Metric] = {"kendall_tau": jnas.metrics.kendall_tau, "n_at_5": n_at_5, "n_at_10": n_at_10}
 
 
 class Ledger:
@@ -56,12 +57,31 @@ class Ledger:
         return common.write_json(self.name, {"config": self.config, "jobs": self.jobs})
 
 
+def random_rows(num: int, num_test: int, num_train: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and to test on, of a table of `num` rows.
+
+    Args:
+        num: rows of the table.
+        num_test: M; the test rows depend on `num` and this alone.
+        num_train: n, for each seed; those of fewer rows or seeds are the first of those of more.
+        seeds: S.
+
+    Returns:
+        `[S, n]`, a random training set for each seed, and `[M]`, test rows that are in none of them.
+    """
+    order = np.random.default_rng(0).permutation(num)
+    test, pool = order[:num_test], order[num_test:]
+    train = [np.random.default_rng(1 + seed).permutation(pool)[:num_train] for seed in range(seeds)]
+    return np.stack(train), test
+
+
 def train(
     predictor: Predictor,
     train_set: tuple[np.ndarray, np.ndarray],
     test_set: tuple[np.ndarray, np.ndarray],
     seeds: int,
     checkpoint: Path | None = None,
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> dict[str, Any]:
     """Train `seeds` times and measure.
 
@@ -71,6 +91,7 @@ def train(
         test_set: archs `[M, D]` and targets `[M]` for all seeds, or `[S, M, D]` and `[S, M]`.
         seeds: S; seed `s` is key `fold_in(key(0), s)`.
         checkpoint: folder to go on from after an interruption.
+        metrics: name → `(scores [M], targets [M]) -> []`, jittable; "kendall_tau" is one of them.
 
     Returns:
         Means, the standard deviation of tau, and each seed's values.
@@ -80,9 +101,9 @@ def train(
     if archs.ndim == 2:
         archs, targets = np.repeat(archs[None], seeds, 0), np.repeat(targets[None], seeds, 0)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(seeds))
-    evaluation = Evaluation(*test_set, metrics=METRICS)
+    evaluation = Evaluation(*test_set, metrics=metrics)
     fitted = predictor.fit_many(keys, archs, targets, evaluation=evaluation, checkpoint=checkpoint)
-    values = {name: fitted.metrics[name].mean(axis=1) for name in METRICS}
+    values = {name: fitted.metrics[name].mean(axis=1) for name in metrics}
     result: dict[str, Any] = {name: round(float(value.mean()), 4) for name, value in values.items()}
     result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}
     result |= {f"seeds_{name}": np.round(value, 4).tolist() for name, value in values.items()}

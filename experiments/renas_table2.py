@@ -21,26 +21,20 @@ def main(config: Config = CONFIG) -> None:
     """Run all jobs; print, plot and keep the table."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
-    order = np.random.default_rng(0).permutation(len(archs))
-    test, pool = order[: config.num_test], order[config.num_test :]
     book = ledger.Ledger("renas_table2", config)
     for size in config.sizes:
-        rows = _training_rows(pool, size, config.seeds[size])
+        rows, test = ledger.random_rows(len(archs), config.num_test, size, config.seeds[size])
         for label, (name, settings) in config.methods.items():
             predictor = jnas.predictors.by_name(name, table.space, **settings)
             data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
             book.run(f"{label} {size}", functools.partial(ledger.train, predictor, *data, len(rows)))
-    rows = _training_rows(pool, config.sizes[0], config.seeds[config.sizes[0]])
+    smallest = config.sizes[0]
+    rows, test = ledger.random_rows(len(archs), config.num_test, smallest, config.seeds[smallest])
     best = sweep(config, book, archs[rows], accuracy[rows])
     data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
     book.run("v4 + continuity 423", lambda: {"chosen": best} | ledger.train(_continuous(best), *data, len(rows)))
-    figures(config, book, archs, accuracy, pool, test)
+    figures(config, book, archs, accuracy)
     report(config, book)
-
-
-def _training_rows(pool: np.ndarray, size: int, seeds: int) -> np.ndarray:
-    """`[seeds, size]`, a random training set for each seed, none of them with test cells."""
-    return np.stack([np.random.default_rng(1 + seed).permutation(pool)[:size] for seed in range(seeds)])
 
 
 def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
@@ -66,16 +60,14 @@ def sweep(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.n
     return settings[int(np.argmax(taus))]
 
 
-def figures(
-    config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray, pool: np.ndarray, test: np.ndarray
-) -> None:
+def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray) -> None:
     """Figure 3 from the first seed of v4, and the cell that it predicts best at each size (figure 4)."""
     space = jnas.spaces.nasbench101()
     predictor = jnas.predictors.lenet(space, training=PAIRS)
     key = jax.random.fold_in(jax.random.key(0), 0)
     for size in config.sizes:
-        rows = _training_rows(pool, size, 1)[0]
-        state = predictor.fit(key, archs[rows], accuracy[rows])
+        rows, test = ledger.random_rows(len(archs), config.num_test, size, 1)
+        state = predictor.fit(key, archs[rows[0]], accuracy[rows[0]])
         estimator = jnas.predictors.estimator(predictor, state)
         scores = np.asarray(jnas.population.score(estimator, archs, key, 4096, progress=False))
         best = int(np.argmax(scores))

@@ -24,12 +24,10 @@ def main(config: Config = CONFIG) -> None:
     """Train with every size, alone and together; print and keep the table."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
-    order = np.random.default_rng(0).permutation(len(archs))
-    test, pool = order[: config.num_test], order[config.num_test :]
     book = ledger.Ledger("rnn_classifier", config)
     one = jnas.predictors.rnn_classifier(table.space)
     for size in config.sizes:
-        rows = np.stack([np.random.default_rng(1 + s).permutation(pool)[:size] for s in range(config.seeds)])
+        rows, test = ledger.random_rows(len(archs), config.num_test, size, config.seeds)
         for members in config.members:
             predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
             data = archs[rows], accuracy[rows], archs[test], accuracy[test]

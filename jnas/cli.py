@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 import jnas
-from jnas import fits, runs
+from jnas import fit_reports, fits, runs
 from jnas.messages import nearest
 from jnas.predictors.training import LossName
 from jnas.types import Estimator, Space
@@ -152,8 +152,8 @@ def fit(
     settings = fits.Settings(*data, seeds, epochs, loss, threshold, members, seed)
     folder = out or Path("runs") / settings.folder_name
     result = fits.run(settings, folder, resume, progress)
-    fits.write(folder, result)
-    fits.show(result, folder)
+    fit_reports.write(folder, result)
+    fit_reports.show(result, folder)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: predictors of several seeds, how well they rank unseen cells, and a folder of files.
+"""A fit: predictors of several seeds trained on a table, and how well they rank unseen cells.
 
 Axes beyond those of `types`: `M` test architectures.
 """
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import benchmarks, metrics, plots, population, predictors, report, runs, spaces
+from jnas import benchmarks, metrics, predictors, spaces
 from jnas.benchmarks import Table
 from jnas.predictors import Evaluation, Fitted
 from jnas.predictors.recipes import as_plain
@@ -27,12 +27,6 @@ _MIN_TEST = 10  # N@10
 _NUM_LAST = 5  # epochs that Kendall's tau is averaged over, as GATES does
 _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
 _COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy"}
-_NAMES = {
-    "kendall_tau": "Kendall τ-b",
-    "n_at_5": "N@5",
-    "n_at_10": "N@10",
-    "best_of_top_10": "best of the top 10",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +117,10 @@ class Fit(NamedTuple):
     seconds: float
     resumed: bool
 
-
-# -- Fitting -----------------------------------------------------------------------------------------------------------
+    @property
+    def tau_epochs(self) -> tuple[int, ...]:
+        """Epochs that Kendall's tau is a mean over."""
+        return self.fitted.epochs[-_NUM_LAST:]
 
 
 def run(settings: Settings, folder: Path, resume: bool = True, progress: bool = False) -> Fit:
@@ -315,124 +311,10 @@ def _scores(predictor: Predictor, fitted: Fitted, archs: np.ndarray) -> np.ndarr
 
 
 def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-    """Name → `[S]`, in the order of `_NAMES`."""
+    """Name → `[S]`."""
     top = np.argsort(-scores, axis=1, kind="stable")[:, :10]
     return {
         "kendall_tau": fitted.metrics["kendall_tau"][:, -_NUM_LAST:].mean(axis=1),
         **{f"n_at_{k}": np.array([int(metrics.best_rank_at_k(row, targets, k)) for row in scores]) for k in (5, 10)},
         "best_of_top_10": targets[top].max(axis=1),
     }
-
-
-# -- Files -------------------------------------------------------------------------------------------------------------
-
-
-def write(folder: Path, result: Fit) -> None:
-    """Write `metrics.csv`, `result.json`, the plots, `predictor.npz` (of seed 0) and `report.html` into `folder`."""
-    header = ("seed", *result.metrics)
-    seeds = range(len(result.scores))
-    runs.write_csv(folder / "metrics.csv", header, zip(seeds, *result.metrics.values(), strict=True))
-    runs.write_json(folder / "result.json", _facts(result))
-    predictors.save(folder / "predictor.npz", result.predictor, predictors.state(result.fitted.states, 0))
-    figures = _figures(result)
-    for name in ("curves", "ranks"):
-        path = folder / f"{name}.png"
-        if name in figures:
-            plots.save(figures[name][1], path)
-        else:
-            path.unlink(missing_ok=True)
-    report.write(folder / "report.html", "jnas fit", _sections(result, figures))
-
-
-def _facts(result: Fit) -> dict[str, Any]:
-    """Everything a reader needs to trust and repeat the run; what is not known is None."""
-    return {
-        "metrics": {name: _moments(values) for name, values in result.metrics.items()},
-        "best_of_test_set": float(result.targets.max()),
-        "tau_epochs": list(result.fitted.epochs[-_NUM_LAST:]),
-        "convention": result.convention,
-        "settings": dataclasses.asdict(result.settings),
-        "predictor": as_plain(dict(result.predictor.settings)),
-        "seconds": result.seconds,
-        "resumed": result.resumed,
-        "environment": population.environment(),
-    }
-
-
-def _moments(values: np.ndarray) -> dict[str, float | None]:
-    """Mean and sample standard deviation over seeds."""
-    deviation = values.std(ddof=1) if len(values) > 1 else np.nan
-    moments = {"mean": float(values.mean()), "std": float(deviation)}
-    return {name: None if math.isnan(x) else x for name, x in moments.items()}
-
-
-def _rows(result: Fit) -> list[tuple[str, ...]]:
-    """A table for people: a line for each seed, and one for all."""
-    formats = {"kendall_tau": ".4f", "n_at_5": ",.0f", "n_at_10": ",.0f", "best_of_top_10": ".5g"}
-    rows: list[tuple[str, ...]] = [("seed", *_NAMES.values())]
-    rows += [
-        (f"{seed}", *(f"{result.metrics[name][seed]:{form}}" for name, form in formats.items()))
-        for seed in range(len(result.scores))
-    ]
-    if len(result.scores) > 1:
-        shown = zip(formats, (".4f", ",.1f", ",.1f", ".5g"), (".4f", ",.1f", ",.1f", ".2g"), strict=True)
-        spreads = [(result.metrics[name], mean, std) for name, mean, std in shown]
-        rows.append(("mean ± std", *(f"{x.mean():{mean}} ± {x.std(ddof=1):{std}}" for x, mean, std in spreads)))
-    return rows
-
-
-def _legend(result: Fit) -> str:
-    """What the numbers of the table are."""
-    last, settings = result.fitted.epochs[-_NUM_LAST:], result.settings
-    when = f" (mean after epochs {last[0]} to {last[-1]})" if len(last) > 1 else ""
-    order = "drawn at random" if settings.random_split else "the first and the last of the table"
-    return (
-        f"{settings.num_train:,} training and {settings.num_test:,} test architectures, {order}.\n"
-        f"Accuracy: {settings.column}, {result.convention}.\n"
-        f"Kendall τ-b: agreement of predicted and true ranking of the test set{when}, 1 is best.\n"
-        "N@K: true rank, from 1, of the best among the K architectures predicted best.\n"
-        f"Best of the top 10: its accuracy for K = 10; the best of the test set has {result.targets.max():.5g}."
-    )
-
-
-def _title(result: Fit) -> str:
-    settings = result.settings
-    ensemble = f", {settings.members} members" if settings.members > 1 else ""
-    return f"{settings.predictor}{ensemble}: {settings.num_train:,} training architectures of {settings.space}"
-
-
-def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
-    """File name → (caption, figure)."""
-    ranks = plots.predicted_ranks(result.scores[0], result.targets, title=f"{_title(result)}, seed 0")
-    figures = {"ranks": ("Ranks of test architectures (1 is best), from seed 0 as it is saved.", ranks)}
-    losses = result.fitted.losses
-    if not losses.size:
-        return figures
-    if result.fitted.epochs == (0,):
-        caption, taus = "Training loss, mean of the members.", None
-    else:
-        caption, taus = "Training loss, and Kendall τ-b on the test set.", np.full(losses.shape, np.nan)
-        taus[:, np.asarray(result.fitted.epochs) - 1] = result.fitted.metrics["kendall_tau"]
-    return figures | {"curves": (caption, plots.training_curves(losses, taus, title=_title(result)))}
-
-
-def _sections(result: Fit, figures: Mapping[str, tuple[str, Any]]) -> list[report.Section]:
-    curves = [figures["curves"]] if "curves" in figures else []
-    saved = "predictor.npz holds the predictor of seed 0."
-    return [
-        report.Section(_title(result), _legend(result), _rows(result), [figures["ranks"]]),
-        report.Section("Training", saved, figures=curves),
-        runs.about_the_run(_facts(result)),
-    ]
-
-
-def show(result: Fit, folder: Path) -> None:
-    """Print how well the predictors rank and where the files are."""
-    from rich.console import Console
-
-    console = Console()
-    console.print()
-    runs.print_table(_title(result), _rows(result))
-    console.print(_legend(result), style="dim", highlight=False, markup=False, soft_wrap=True)
-    lines = f"\nPredictor of seed 0: {folder / 'predictor.npz'}\nReport, plots and files: {folder / 'report.html'}"
-    console.print(lines, highlight=False, markup=False, soft_wrap=True)

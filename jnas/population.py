@@ -27,6 +27,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jnas import fingerprints
 from jnas.files import replacing
+from jnas.progress import progress_bar
 from jnas.types import Estimator, Key
 
 _MAX_CPU_DEVICES = 8  # more would only make the chunks of a small population uneven
@@ -204,28 +205,8 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
     if not progress:
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    text = TextColumn("scoring")
-    columns = (
-        text,
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
     num_unranked = 0
-    with Progress(*columns, console=console) as bar:
+    with progress_bar("scoring") as bar:
         task = bar.add_task("scoring", total=total, completed=done)
 
         def report(job: _Job) -> None:
@@ -235,7 +216,7 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
 
         yield report
     if num_unranked:
-        console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
+        bar.console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
 
 
 def fingerprint(estimator: Estimator, archs: np.ndarray, key: Key) -> str:

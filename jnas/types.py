@@ -191,6 +191,7 @@ class Predictor(NamedTuple):
         predict: `(state, archs [B, D]) -> scores [B]`, pure.
         fit_many: `(keys [S], archs [S, B, D], targets [S, B], **options) -> predictors.Fitted`: `S` trainings as one
             program; see `predictors.fit_many`.
+        predict_many: `(states, archs [B, D]) -> scores [S, B]`, pure; states are those of `fit_many`.
     """
 
     name: str
@@ -199,6 +200,7 @@ class Predictor(NamedTuple):
     fit: Callable[..., Any]
     predict: Callable[[Any, jax.Array], jax.Array]
     fit_many: Callable[..., Any]
+    predict_many: Callable[[Any, jax.Array], jax.Array]
 
 
 class Searcher(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: which rows it takes, what it measures, and what it refuses."""
+"""A fit: which rows it takes, what it measures, when it goes on, and what it refuses."""
 
 import csv
 import dataclasses
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas import fits
+from jnas import fit_reports, fits
 from jnas.fits import Settings
 
 SPACE = jnas.spaces.nasbench201()
@@ -70,28 +70,11 @@ def test_metrics_by_hand(tmp_path) -> None:
     np.testing.assert_allclose(result.fitted.metrics["kendall_tau"][:, -1], last, atol=1e-6)
 
 
-def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
-    for predictor, members in (("e2epp", 1), ("mlp", 2)):
-        folder = tmp_path / predictor
-        (folder / "curves.png").parent.mkdir()
-        (folder / "curves.png").write_bytes(b"of an earlier fit")
-        changes = {"predictor": predictor, "members": members, "epochs": None if predictor == "e2epp" else 1}
-        result = fits.run(dataclasses.replace(SHORT, seeds=1, num_test=20, **changes), folder)
-        fits.write(folder, result)
-        assert (folder / "curves.png").exists() == (predictor == "mlp")
-        assert (folder / "ranks.png").exists()
-        assert result.fitted.epochs == (0,)
-        assert result.scores.shape == (1, 20)
-        saved, state = jnas.predictors.load(folder / "predictor.npz", SPACE)
-        archs = jnas.benchmarks.nasbench201("cifar10").archs[-20:]
-        np.testing.assert_array_equal(saved.predict(state, archs), result.scores[0])
-
-
 def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
     one = dataclasses.replace(SHORT, seeds=1, epochs=1)
     for settings, resume in ((one, True), (dataclasses.replace(one, seed=1), False)):
         result = fits.run(settings, tmp_path, resume=resume)
-        fits.write(tmp_path, result)
+        fit_reports.write(tmp_path, result)
     facts = json.loads((tmp_path / "result.json").read_text())
     assert facts["settings"]["seed"] == 1
     assert facts["metrics"]["kendall_tau"]["std"] is None

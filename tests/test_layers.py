@@ -8,11 +8,12 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
-LEAVES = {"files", "fingerprints", "messages", "types"}
+LEAVES = {"files", "fingerprints", "messages", "progress", "types"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "files": set(),
     "messages": set(),
+    "progress": set(),
     "fingerprints": set(),
     "metrics": set(),
     "losses": LEAVES,
@@ -28,9 +29,11 @@ ALLOWED: dict[str, set[str]] = {
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
     "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
-    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "plots", "population", "predictors", "report", "runs"},
+    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "predictors"},
+    "fit_reports": LEAVES | {"fits", "plots", "population", "predictors", "report", "runs"},
     "cli": LEAVES
-    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search", "runs", "fits"},
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search"}
+    | {"runs", "fits", "fit_reports"},
     "__main__": {"cli"},
 }
 

@@ -102,6 +102,22 @@ def test_values_of_the_paper_are_dashed_in_the_colour_of_their_curve() -> None:
     assert_readable(figure)
 
 
+def test_sizes_that_only_the_paper_has_are_ticks_too() -> None:
+    data = {"a": [(size, 0.5, 0.1) for size in SIZES]}
+    figure = plots.tau_by_size(data, {"a": [(19, 0.3), (38126, 0.4)], "not measured": [(5, 0.1)]})
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.get_xticks(), [*SIZES, 38126])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["19", "190", "381", "3,813", "38,126"]
+    assert 5 < axes.get_xlim()[0] < 19 < 38126 < axes.get_xlim()[1]
+    assert_readable(figure)
+
+
+def test_labels_of_sizes_that_only_the_paper_has_stay_apart() -> None:
+    data = {"a": [(size, 0.5, 0.1) for size in SIZES]}
+    figure = plots.tau_by_size(data, {"a": [(size, 0.3) for size in (19, 20, 78, 80, 3812, 3814)]})
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["19", "78", "190", "381", "3,813"]
+
+
 @pytest.mark.parametrize("draw", [plots.tau_by_size, plots.precision_by_share])
 def test_no_two_curves_look_alike(draw) -> None:
     figure = draw(curves(20, width=3 if draw is plots.tau_by_size else 2, sizes=(1, 2)))

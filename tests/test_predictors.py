@@ -66,6 +66,9 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     assert scores.shape == (7,)
     assert scores.dtype == jnp.float32
     assert np.isfinite(scores).all()
+    both = predictor.predict_many(fitted.states, others)
+    assert both.shape == (2, 7)
+    np.testing.assert_allclose(both[1], scores, rtol=1e-5, atol=1e-6)
     # Seeds together or alone.
     alone = predictor.fit(keys(2)[1], archs, targets)
     # Adam's first steps have the size of the learning rate however small a gradient is: weights may differ by rounding.
@@ -214,6 +217,24 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         predictor.fit_many(keys(2)[::-1], *data[1:], evaluation=evaluation, checkpoint=tmp_path / "job")
 
 
+@pytest.mark.parametrize("num", [1, 2500])  # 2,500: three chunks, the last one padded
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"training": Training(loss="mse", scaling="standard", **SHORT)},
+        {"training": Training(loss="comparator", **SHORT), "pairing": "diff"},
+    ],
+    ids=["regression", "comparator"],
+)
+def test_many_states_predict_as_each_does(settings, num: int) -> None:
+    predictor = P.gates(NB201, layers=(8,), hidden=(8,), **settings)
+    archs, targets = (np.stack(x) for x in zip(*(drawn(NB201, 12, seed) for seed in range(3)), strict=True))
+    states = predictor.fit_many(keys(3), archs, targets).states
+    rows = NB201.enumerate()[:num]
+    each = [predictor.predict(P.state(states, seed), rows) for seed in range(3)]
+    np.testing.assert_allclose(predictor.predict_many(states, rows), each, rtol=1e-5, atol=1e-6)
+
+
 def test_ensembles() -> None:
     one = make("gates", NB201)
     ensemble = P.ensemble(one, 3)
@@ -224,6 +245,8 @@ def test_ensembles() -> None:
     np.testing.assert_allclose(members.mean(axis=1), 0, atol=1e-4)
     np.testing.assert_allclose(members.std(axis=1), 1, rtol=1e-3)
     np.testing.assert_allclose(ensemble.predict(state, archs), members.mean(axis=0), rtol=1e-4, atol=1e-5)
+    states = jax.tree.map(lambda x: x[None], state)
+    np.testing.assert_allclose(ensemble.predict_many(states, archs)[0], members.mean(axis=0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(P.spread(ensemble, state, archs), members.std(axis=0), rtol=1e-3, atol=1e-5)
     order = np.argsort(np.argsort(-np.asarray(members), axis=1), axis=1)
     np.testing.assert_allclose(P.mean_ranks(ensemble, state, archs), order.mean(axis=0), rtol=1e-5)

@@ -1,7 +1,7 @@
 """Charts of trained predictors; see the package for what they share."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's, the two darkest last.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 _MAX_POINTS = 1000
+_ROOM = 0.07  # of the axis, for a label of a tick at 30 degrees
 
 
 def tau_by_size(
@@ -27,7 +28,11 @@ def tau_by_size(
     y_label: str = "Kendall τ-b on the test set",
     title: str = "",
 ) -> "Figure":
-    """A line for each label through (size, value, standard deviation); dashed, the values of a paper."""
+    """A line for each label through (size, value, standard deviation); dashed, the values of a paper.
+
+    Ticks are all sizes of the curves, and those that only the paper has where their labels have room beside these. What
+    the paper has of other labels is not drawn.
+    """
     figure, (axes,) = new_figure(x_label, y_label)
     for label, (x, y, deviation), style in _styled(curves, 3):
         axes.plot(x, y, label=label, **style)
@@ -37,7 +42,8 @@ def tau_by_size(
     if paper:
         axes.plot([], [], "--", color=GREY, linewidth=1, label="paper")
     axes.set_xscale("log")
-    sizes = sorted({point[0] for points in curves.values() for point in points})
+    dashed = [point for label in curves for point in (paper or {}).get(label, ())]
+    sizes = _with_room({point[0] for points in curves.values() for point in points}, {point[0] for point in dashed})
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30 if len(sizes) > 5 else 0)
     axes.minorticks_off()
     _legend(axes)
@@ -125,6 +131,16 @@ def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.
     if {len(point) for point in points} != {width}:
         raise ValueError(f"{label!r} needs points of {width} numbers each, at least one; got {points}")
     return np.array(points, float).T
+
+
+def _with_room(sizes: Set[int], others: Set[int]) -> list[int]:
+    """`sizes`, and those of `others`, smallest first, that lie apart on a log axis through all of them."""
+    shown, every = set(sizes), sizes | others
+    span = math.log(max(every) / min(every)) if every else 0.0
+    for size in sorted(others - sizes):
+        if min(abs(math.log(size / tick)) for tick in shown) >= _ROOM * span:
+            shown.add(size)
+    return sorted(shown)
 
 
 def _legend(axes: "Axes") -> None:

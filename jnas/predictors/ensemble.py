@@ -69,7 +69,8 @@ def _ensemble(space: Space, member: str, settings: tuple[tuple[str, Any], ...], 
         losses = fitted.losses.reshape(len(rows), num_members, fitted.losses.shape[-1]).mean(1)
         return Fitted(members, losses, measured, epochs)
 
-    whole = Predictor("ensemble", space, about, fit, jax.jit(functools.partial(_predict, one)), fit_many)
+    predict = jax.jit(functools.partial(_predict, one))
+    whole = Predictor("ensemble", space, about, fit, predict, fit_many, many.predict_each(predict))
     return whole
 
 
@@ -92,7 +93,7 @@ def mean_ranks(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Ar
 
 
 def _member_scores(one: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    scores: jax.Array = jax.lax.map(lambda member: one.predict(member, archs), state.members)
+    scores = one.predict_many(state.members, archs)
     result: jax.Array = (scores - state.means[:, None]) / state.deviations[:, None]
     return result
 
@@ -108,7 +109,7 @@ def _standardised(one: Predictor, states: Any, archs: jax.Array, exists: jax.Arr
     def moments(states: Any, archs: jax.Array, exists: jax.Array) -> tuple[jax.Array, jax.Array]:
         def of_one(args: tuple[Any, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             members, archs, exists = args
-            scores = jax.lax.map(lambda member: one.predict(member, archs), members)
+            scores = one.predict_many(members, archs)
             where = jnp.broadcast_to(exists[None], scores.shape)
             deviations = jnp.std(scores, axis=1, where=where)
             return jnp.mean(scores, axis=1, where=where), jnp.where(deviations > 0, deviations, 1)

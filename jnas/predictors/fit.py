@@ -90,7 +90,7 @@ class Epochs(NamedTuple):
 def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
     """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
     if recipe.module.pairing is None:
-        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, rows).scores, archs)
+        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs)
         return scores * state.scale + state.shift
     _, reference = _project(recipe, state, state.references)
 
@@ -106,6 +106,22 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
     return share
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
+    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is encoded once for all."""
+    if recipe.module.pairing is not None:
+        shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
+        return shares
+
+    def score(rows: jax.Array) -> jax.Array:
+        features = recipe.encode(rows)
+        scores: jax.Array = lax.map(lambda state: _apply(recipe, state, features).scores, states)
+        return scores.T  # chunks are joined along the first axis
+
+    scores: jax.Array = _by_chunks(score, archs).T
+    return scores * states.scale[:, None] + states.shift[:, None]
+
+
 def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
     """`[B]` int32 ranks, 0 is best: of the scores, or by sorting with a comparator."""
     if recipe.module.pairing is None:
@@ -118,12 +134,13 @@ def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
     return ranks_by_comparison(key, is_better, archs.shape[0])
 
 
-def _apply(recipe: Recipe, state: State, archs: jax.Array) -> Any:
-    return recipe.module.apply(state.variables, recipe.encode(archs), jnp.ones(archs.shape[0], bool))
+def _apply(recipe: Recipe, state: State, features: Any) -> Any:
+    num = jax.tree.leaves(features)[0].shape[0]
+    return recipe.module.apply(state.variables, features, jnp.ones(num, bool))
 
 
 def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.Array]:
-    features = _apply(recipe, state, archs).features
+    features = _apply(recipe, state, recipe.encode(archs)).features
     projected: Any = recipe.module.apply(state.variables, features, method="project")
     return projected[0], projected[1]
 

@@ -300,5 +300,5 @@ def e2epp(
         return scores
 
     settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
-    whole = Predictor("e2epp", space, settings, fit, jax.jit(predict), fit_many)
+    whole = Predictor("e2epp", space, settings, fit, jax.jit(predict), fit_many, many.predict_each(predict))
     return whole

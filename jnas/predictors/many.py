@@ -20,6 +20,7 @@ from jnas import metrics
 from jnas.fingerprints import fingerprint
 from jnas.predictors import fit as training_loop
 from jnas.predictors.fit import Data, Epochs, Metric, Recipe
+from jnas.progress import progress_bar
 from jnas.types import Key, Predictor, Space
 
 _NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
@@ -60,6 +61,16 @@ class Fitted(NamedTuple):
 def state(states: Any, number: int) -> Any:
     """One of the states of `Fitted.states`."""
     return jax.tree.map(lambda x: x[number], states)
+
+
+def predict_each(predict: Callable[[Any, jax.Array], jax.Array]) -> Callable[[Any, jax.Array], jax.Array]:
+    """The `predict_many` of a predictor whose states share no work: one state after the other."""
+
+    def predict_many(states: Any, archs: jax.Array) -> jax.Array:
+        scores: jax.Array = jax.lax.map(lambda state: predict(state, archs), states)
+        return scores
+
+    return jax.jit(predict_many)
 
 
 def check(space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None) -> tuple[Any, ...]:
@@ -276,20 +287,7 @@ def _bar(total: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
     if not progress:
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-    numbers = MofNCompleteColumn(), TextColumn("epochs"), *times
-    columns = (TextColumn("training"), BarColumn(), *numbers, TextColumn("{task.fields[last]}"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar("training", unit="epochs", note="{task.fields[last]}") as bar:
         task = bar.add_task("training", total=total, last="")
 
         def report(job: _Job) -> None:

@@ -46,6 +46,7 @@ def predictor(name: str, space: Space, settings: dict[str, Any], recipe: Recipe)
         fit=fit,
         predict=functools.partial(training_loop.predict, recipe),
         fit_many=functools.partial(many.fit_many, space, recipe),
+        predict_many=functools.partial(training_loop.predict_many, recipe),
     )
 
 
