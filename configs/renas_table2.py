@@ -26,9 +26,8 @@ class Config:
 
     Attributes:
         methods: label → (predictor, settings).
-        sizes: training cells: .1, 1 and 10 % of 423,624.
+        sizes: training cells: .1 and 1 % of 423,624.
         seeds: size → seeds.
-        large: methods that are trained at 10 % too.
         paper: label → the paper's Kendall tau at those sizes.
         num_test: random cells outside all training sets.
         continuity, margins: the values of λ and of the hinge's margin that are tried on the validation split.

@@ -38,7 +38,7 @@ def main(config: Config = CONFIG) -> None:
 def _run(config: Config, book: ledger.Ledger, job: str, space: str, size: int, chosen: tuple[str, Any]) -> None:
     table = getattr(jnas.benchmarks, space)(path=common.data_file(f"{space}.npz"))
     predictor = jnas.predictors.by_name(chosen[0], table.space, **chosen[1])
-    book.run(job, lambda: _train(config, predictor, table, size))
+    book.run(job, predictor, lambda: _train(config, predictor, table, size))
 
 
 def _train(config: Config, predictor: Predictor, table: jnas.benchmarks.Table, size: int) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import functools
 import sys
 from pathlib import Path
 
+import jax
+
 import jnas
 from configs.gates_encoders import CONFIG, Config
 from experiments import common, ledger
@@ -16,7 +18,8 @@ from experiments import common, ledger
 
 def main(config: Config = CONFIG) -> None:
     """Train every encoder at every size; print, plot and keep the table."""
-    largest = int(sys.argv[1]) if len(sys.argv) > 1 else max(config.sizes)
+    own = config.largest_on_cpu if jax.default_backend() == "cpu" else max(config.sizes)
+    largest = int(sys.argv[1]) if len(sys.argv) > 1 else own
     space = jnas.spaces.nasbench101()
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     accuracy = table.column("test_accuracy")
@@ -29,7 +32,7 @@ def main(config: Config = CONFIG) -> None:
             job = f"{label} {size}"
             checkpoint = Path("runs") / "gates_encoders" / job.replace(" ", "_") if size > config.large else None
             train = table.archs[:size], accuracy[:size]
-            book.run(job, functools.partial(ledger.train, predictor, train, test, seeds, checkpoint))
+            book.run(job, predictor, functools.partial(ledger.train, predictor, train, test, seeds, checkpoint))
     report(config, book)
 
 

@@ -41,7 +41,8 @@ def losses_of_101(config: Config, book: ledger.Ledger) -> None:
         for label, (name, settings) in config.losses.items():
             predictor = jnas.predictors.by_name(name, space, **settings)
             train = archs[:size], accuracy[:size]
-            book.run(f"loss {label} {size}", functools.partial(ledger.train, predictor, train, test, config.seeds))
+            job = f"loss {label} {size}"
+            book.run(job, predictor, functools.partial(ledger.train, predictor, train, test, config.seeds))
 
 
 def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
@@ -50,7 +51,7 @@ def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
     test = archs[-config.num_test :], accuracy[-config.num_test :]
     train = archs[:381], accuracy[:381]
     for label, predictor in _both_trainings(config, space):
-        book.run(f"ranking {label}", functools.partial(_precision, predictor, train, test, config.seeds))
+        book.run(f"ranking {label}", predictor, functools.partial(_precision, predictor, train, test, config.seeds))
 
 
 def nasbench201(config: Config, book: ledger.Ledger) -> None:
@@ -66,7 +67,7 @@ def nasbench201(config: Config, book: ledger.Ledger) -> None:
             seeds = config.slow_seeds if size > 781 else config.seeds
             train = table.archs[:size], accuracy[:size]
             job = f"nasbench201 {label} {size}"
-            book.run(job, functools.partial(ledger.train, predictor, train, test, seeds))
+            book.run(job, predictor, functools.partial(ledger.train, predictor, train, test, seeds))
 
 
 def _nasbench101() -> tuple[Space, np.ndarray, np.ndarray]:

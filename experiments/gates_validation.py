@@ -44,7 +44,9 @@ def main() -> None:
     for label, (name, settings) in CANDIDATES.items():
         predictor = jnas.predictors.by_name(name, table.space, **settings)
         found = book.run(
-            label, functools.partial(ledger.train, predictor, (archs[rows], accuracy[rows]), judged, SPLITS)
+            label,
+            predictor,
+            functools.partial(ledger.train, predictor, (archs[rows], accuracy[rows]), judged, SPLITS),
         )
         table_rows.append([label, f"{found['kendall_tau']:.3f}"])
     print(ledger.markdown(table_rows))

@@ -1,8 +1,8 @@
 """Trainings of predictors as named jobs, each run once: results are kept as they come, and a second call goes on.
 
 A job's result is a dict of JSON values; `results/<name>.json` maps job names to them, with the configuration and the
-environment beside. Every training records Kendall's tau-b, N@5 and N@10 on the test cells, averaged over its last five
-epochs, and its seconds (compilation included).
+environment beside. A job whose predictor has other settings now is run again. Every training records Kendall's tau-b,
+N@5 and N@10 on the test cells, averaged over its last five epochs, and its seconds (compilation included).
 """
 
 import json
@@ -18,6 +18,7 @@ import jnas
 from experiments import common
 from jnas.predictors import Evaluation
 from jnas.predictors.fit import Metric
+from jnas.predictors.recipes import as_plain
 from jnas.types import Predictor
 
 
@@ -43,18 +44,26 @@ class Ledger:
         path = common.RESULTS / f"{name}.json"
         self.jobs: dict[str, Any] = json.loads(path.read_text())["jobs"] if path.exists() else {}
 
-    def run(self, job: str, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The result of a job: from the ledger, or of calling the function."""
-        if job not in self.jobs:
-            self.jobs[job] = function()
+    def run(self, job: str, predictor: Predictor, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of a job with this predictor: from the ledger, or of calling the function."""
+        settings = json.loads(json.dumps({"name": predictor.name} | as_plain(dict(predictor.settings))))
+        if job not in self.jobs or not _agree(self.jobs[job].get("predictor", settings), settings):
+            self.jobs[job] = function() | {"predictor": settings}
             self.write()
-            print(job, {k: v for k, v in self.jobs[job].items() if np.ndim(v) == 0}, flush=True)
+            shown = {k: v for k, v in self.jobs[job].items() if np.ndim(v) == 0 and k != "predictor"}
+            print(job, shown, flush=True)
         result: dict[str, Any] = self.jobs[job]
         return result
 
     def write(self) -> Path:
         """Replace the result file."""
         return common.write_json(self.name, {"config": self.config, "jobs": self.jobs})
+
+
+def _agree(kept: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether settings that were kept are unchanged; settings that are newer than the result do not count."""
+    pairs = [(value, now.get(name)) for name, value in kept.items()]
+    return all(_agree(a, b) if isinstance(a, dict) and isinstance(b, dict) else a == b for a, b in pairs)
 
 
 def random_rows(num: int, num_test: int, num_train: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:

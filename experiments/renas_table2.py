@@ -27,12 +27,13 @@ def main(config: Config = CONFIG) -> None:
         for label, (name, settings) in config.methods.items():
             predictor = jnas.predictors.by_name(name, table.space, **settings)
             data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
-            book.run(f"{label} {size}", functools.partial(ledger.train, predictor, *data, len(rows)))
+            book.run(f"{label} {size}", predictor, functools.partial(ledger.train, predictor, *data, len(rows)))
     smallest = config.sizes[0]
     rows, test = ledger.random_rows(len(archs), config.num_test, smallest, config.seeds[smallest])
     best = sweep(config, book, archs[rows], accuracy[rows])
     data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
-    book.run("v4 + continuity 423", lambda: {"chosen": best} | ledger.train(_continuous(best), *data, len(rows)))
+    chosen = _continuous(best)
+    book.run(f"v4 + continuity {smallest}", chosen, lambda: ledger.train(chosen, *data, len(rows)))
     figures(config, book, archs, accuracy)
     report(config, book)
 
@@ -55,7 +56,9 @@ def sweep(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.n
     taus = []
     for setting in settings:
         job = "sweep " + " ".join(f"{name}={value}" for name, value in setting.items())
-        found = book.run(job, functools.partial(ledger.train, _continuous(setting), train, validation, len(archs)))
+        predictor = _continuous(setting)
+        function = functools.partial(ledger.train, predictor, train, validation, len(archs))
+        found = book.run(job, predictor, function)
         taus.append(found["kendall_tau"])
     return settings[int(np.argmax(taus))]
 
@@ -104,7 +107,7 @@ def report(config: Config, book: ledger.Ledger) -> None:
             job = book.jobs[f"{label} {size}"]
             cells.append(f"{job['kendall_tau']:.3f} ± {_interval(job['seeds_kendall_tau']):.3f} ({value:.3f})")
         rows.append([label, *cells])
-    last = book.jobs["v4 + continuity 423"]
+    last = book.jobs[f"v4 + continuity {config.sizes[0]}"]
     rows.append(["v4 + continuity", f"{last['kendall_tau']:.3f} ± {_interval(last['seeds_kendall_tau']):.3f}", ""])
     print(ledger.markdown(rows))
     for size in config.sizes:

@@ -31,7 +31,7 @@ def main(config: Config = CONFIG) -> None:
         for members in config.members:
             predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
             data = archs[rows], accuracy[rows], archs[test], accuracy[test]
-            book.run(f"{members} x {size}", functools.partial(measure, predictor, *data))
+            book.run(f"{members} x {size}", predictor, functools.partial(measure, predictor, *data))
     lines = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
     for job, found in book.jobs.items():
         networks, cells = job.split(" x ")
