@@ -213,8 +213,10 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert_equal(resumed.states, whole.states)
     np.testing.assert_array_equal(resumed.losses, whole.losses)
     np.testing.assert_array_equal(resumed.metrics["kendall_tau"], whole.metrics["kendall_tau"])
-    with pytest.raises(ValueError, match="another job"):
-        predictor.fit_many(keys(2)[::-1], *data[1:], evaluation=evaluation, checkpoint=tmp_path / "job")
+    others = evaluation._replace(metrics={"spearman": jnas.metrics.spearman})
+    for other_keys, measured in ((keys(2)[::-1], evaluation), (keys(2), others)):
+        with pytest.raises(ValueError, match="another job"):
+            predictor.fit_many(other_keys, *data[1:], evaluation=measured, checkpoint=tmp_path / "job")
 
 
 @pytest.mark.parametrize("num", [1, 2500])  # 2,500: three chunks, the last one padded

@@ -169,7 +169,7 @@ def fit_many(
     options: dict[str, Any] = {"vectorise": jax.default_backend() != "cpu" if vectorise is None else vectorise}
     options |= {"num_devices": num_devices}
     run = functools.partial(training_loop.run, recipe=recipe, metrics=tuple(measures.values()), **options)
-    job = _Job(recipe, checkpoint, data, own_test, epochs)
+    job = _Job(recipe, checkpoint, data, own_test, (epochs, tuple(measures)))
     job.begin(functools.partial(training_loop.start, data, recipe=recipe, **options))
     with _bar(recipe.training.epochs, progress) as report:
         for block in _blocks(recipe.training.epochs, epochs)[job.num_blocks :]:
@@ -217,7 +217,7 @@ def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Epochs]:
 class _Job:
     """What the trainings have come to, and the folder it is kept in; the only state of this module."""
 
-    def __init__(self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, epochs: Any) -> None:
+    def __init__(self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, measured: Any) -> None:
         self.recipe, self.num_blocks = recipe, 0
         self.progress: Any = None
         self.losses: list[np.ndarray] = []
@@ -228,7 +228,7 @@ class _Job:
 
             options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
             self._manager = ocp.CheckpointManager(Path(folder).absolute(), options=options)
-            self._fingerprint = fingerprint(recipe, data, test, epochs)
+            self._fingerprint = fingerprint(recipe, data, test, measured)
 
     def begin(self, start: Callable[[], Any]) -> None:
         """Initial weights, or those of the checkpoint; ValueError if it is another job's."""
