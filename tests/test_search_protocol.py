@@ -22,6 +22,7 @@ SPACES: dict[str, Callable[[], Space]] = {
 }
 STRATEGIES: dict[str, Callable[[Space], Searcher]] = {
     "random": functools.partial(jnas.search.random_search, batch_size=2),
+    "random-new": functools.partial(jnas.search.random_search, batch_size=3, with_replacement=False, capacity=20),
     "evolution": functools.partial(
         jnas.search.regularized_evolution, population_size=4, sample_size=2, tournament="without_replacement"
     ),
