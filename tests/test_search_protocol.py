@@ -20,7 +20,7 @@ SPACES: dict[str, Callable[[], Space]] = {
     "nasbench101": jnas.spaces.nasbench101,
     "nasbench201": jnas.spaces.nasbench201,
 }
-STRATEGIES: dict[str, Callable[[Space], Searcher]] = {
+STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "random": functools.partial(jnas.search.random_search, batch_size=2),
     "random-new": functools.partial(jnas.search.random_search, batch_size=3, with_replacement=False, capacity=20),
     "evolution": functools.partial(
@@ -39,7 +39,14 @@ def weighed(key: jax.Array, query: Query) -> Outcome:
     return Outcome(scores, jnp.ones_like(scores))
 
 
+ON_SMALL_CELLS = pytest.mark.parametrize(
+    "case", [("nasbench201", name) for name in STRATEGIES], indirect=True, ids="-".join
+)
+"""For what costs many compilations."""
+
+
 class Case(NamedTuple):
+    name: str
     space: Space
     searcher: Searcher
     batch_size: int
@@ -62,7 +69,7 @@ def case(request) -> Case:
         return jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS)
 
     together = jax.tree.map(np.asarray, jax.jit(jax.vmap(search))(keys()))
-    return Case(space, searcher, batch_size, search, together)
+    return Case(name, space, searcher, batch_size, search, together)
 
 
 def assert_valid(case: Case, archs: jax.Array) -> None:
@@ -97,7 +104,7 @@ def step(case: Case, key: jax.Array, state) -> tuple[Query, object]:
     return query, case.searcher.tell(state, query, weighed(key, query))
 
 
-@pytest.mark.parametrize("case", [("nasbench201", name) for name in STRATEGIES], indirect=True, ids="-".join)
+@ON_SMALL_CELLS
 def test_compiled_is_eager(case) -> None:
     first, second, third = keys()
     state = case.searcher.init(first)
@@ -138,6 +145,19 @@ def test_asks_before_a_tell_differ_and_tells_come_in_any_order(case) -> None:
     query, _ = ask(keys()[2], state)
     assert_valid(case, query.archs)
     assert int(query.ids[0]) == len(ids)
+
+
+@ON_SMALL_CELLS
+def test_only_allowed_architectures(case) -> None:
+    def is_allowed(arch: jax.Array) -> jax.Array:
+        return case.space.params(arch) < 400_000
+
+    searcher = STRATEGIES[case.name](case.space, is_allowed=is_allowed)
+    search = jax.jit(lambda key: jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS))
+    history = search(keys()[0])
+    assert_valid(case, history.archs)
+    assert jax.jit(jax.vmap(is_allowed))(history.archs).all()
+    assert not jax.jit(jax.vmap(is_allowed))(case.together.archs[0]).all()
 
 
 def test_survives_an_objective_that_always_fails(case) -> None:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jnas.search import _selection
+from jnas.search._redraw import Condition
+from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
 
 Dies: TypeAlias = Literal["oldest", "worst"]
@@ -48,6 +50,7 @@ def regularized_evolution(
     dies: Dies = "oldest",
     init: Init | None = None,
     batch_size: int = 1,
+    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Mutate the best of a random sample of the population; the child takes the place of the oldest member.
 
@@ -61,15 +64,16 @@ def regularized_evolution(
         sample_size: members that compete to be the parent.
         tournament: whether a member can be drawn twice into one sample.
         dies: "oldest", or "worst" as in ordinary evolution; of the worst, the oldest, and it may be the child.
-        init: draws the initial population; by default `space.sample`.
+        init: draws the initial population, allowed architectures all; by default `space.sample`.
         batch_size: architectures proposed by one `ask`, each from a tournament of its own.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`.
 
     Raises:
-        ValueError: an option is unknown, a number is less than 1, or the sample or a batch is larger than the
-            population.
+        ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
+            population, or nothing is allowed.
     """
     _selection.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
     _selection.check_choice("tournament", tournament, _selection.Tournament)
@@ -77,6 +81,7 @@ def regularized_evolution(
     for name, size in (("sample_size", sample_size), ("batch_size", batch_size)):
         if size > population_size:
             raise ValueError(f"{name} must be at most the population_size {population_size}; got {size}")
+    space = within(space, is_allowed)
 
     def start(key: Key) -> EvolutionState:
         initial = _sample(space, key, population_size) if init is None else init(key, population_size)
