@@ -20,6 +20,14 @@ SPACES: dict[str, Callable[[], Space]] = {
     "nasbench101": jnas.spaces.nasbench101,
     "nasbench201": jnas.spaces.nasbench201,
 }
+
+
+def last_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
+    """An estimator with ties and failures."""
+    scores = archs[:, -1].astype(jnp.float32)
+    return jnp.where(scores == 1, jnp.nan, scores)
+
+
 STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "random": functools.partial(jnas.search.random_search, batch_size=2),
     "random-new": functools.partial(jnas.search.random_search, batch_size=3, with_replacement=False, capacity=20),
@@ -28,6 +36,7 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
     ),
     "evolution-batch": functools.partial(jnas.search.regularized_evolution, population_size=5, batch_size=4),
     "evolution-worst": functools.partial(jnas.search.regularized_evolution, population_size=4, dies="worst"),
+    "area": lambda space, **options: jnas.search.area(space, Partial(last_choice), population_size=5, **options),
 }
 
 
