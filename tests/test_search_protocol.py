@@ -37,6 +37,9 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "evolution-batch": functools.partial(jnas.search.regularized_evolution, population_size=5, batch_size=4),
     "evolution-worst": functools.partial(jnas.search.regularized_evolution, population_size=4, dies="worst"),
     "area": lambda space, **options: jnas.search.area(space, Partial(last_choice), population_size=5, **options),
+    "genetic": functools.partial(
+        jnas.search.genetic, population_size=8, selection=0.2, crossover=0.4, mutation=0.4, tournament_size=3
+    ),
     "reinforce": jnas.search.reinforce,
     "reinforce-lstm": functools.partial(jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1),
 }

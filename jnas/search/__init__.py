@@ -3,9 +3,20 @@
 from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.constrained import constrained
+from jnas.search.genetic import genetic
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
 from jnas.search.run import objective, run
 
-__all__ = ["area", "constrained", "objective", "policies", "random_search", "regularized_evolution", "reinforce", "run"]
+__all__ = [
+    "area",
+    "constrained",
+    "genetic",
+    "objective",
+    "policies",
+    "random_search",
+    "regularized_evolution",
+    "reinforce",
+    "run",
+]

@@ -30,6 +30,13 @@ def check_at_least_one(**numbers: int) -> None:
             raise ValueError(f"{name} must be at least 1; got {number}")
 
 
+def check_at_most(population_size: int, **numbers: int) -> None:
+    """ValueError that names the first argument above the size of the population."""
+    for name, number in numbers.items():
+        if number > population_size:
+            raise ValueError(f"{name} must be at most the population_size {population_size}; got {number}")
+
+
 def tournament(key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament) -> jax.Array:
     """The best of a random sample of a population; the one drawn first wins ties.
 

@@ -78,14 +78,11 @@ def regularized_evolution(
     _selection.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
     _selection.check_choice("tournament", tournament, _selection.Tournament)
     _selection.check_choice("dies", dies, Dies)
-    for name, size in (("sample_size", sample_size), ("batch_size", batch_size)):
-        if size > population_size:
-            raise ValueError(f"{name} must be at most the population_size {population_size}; got {size}")
+    _selection.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
     space = within(space, is_allowed)
 
     def start(key: Key) -> EvolutionState:
-        initial = _sample(space, key, population_size) if init is None else init(key, population_size)
-        chex.assert_shape(initial, (population_size, len(space.cardinalities)))
+        initial = draw_initial(space, init, key, population_size)
         zero = jnp.zeros((), jnp.int32)
         return EvolutionState(initial, initial, jnp.full(population_size, -jnp.inf), zero, zero)
 
@@ -111,8 +108,11 @@ def regularized_evolution(
     return Searcher(start, ask, tell, min_evaluations=population_size)
 
 
-def _sample(space: Space, key: Key, num: int) -> jax.Array:
-    return jax.vmap(space.sample)(jax.random.split(key, num))
+def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Array:
+    """`[num, D]`, an initial population: of `init`, or else of `space.sample`."""
+    archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
+    chex.assert_shape(archs, (num, len(space.cardinalities)))
+    return archs
 
 
 def _replace_oldest(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:
