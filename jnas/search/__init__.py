@@ -4,6 +4,7 @@ from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
+from jnas.search.local_search import local_search
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
@@ -13,6 +14,7 @@ __all__ = [
     "area",
     "constrained",
     "genetic",
+    "local_search",
     "objective",
     "policies",
     "random_search",
