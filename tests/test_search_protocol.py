@@ -143,6 +143,13 @@ def test_shapes_and_types(case) -> None:
     chex.assert_type(query, jnp.int32)
 
 
+@ON_SMALL_CELLS
+def test_traces_in_64_bits(case) -> None:
+    with jax.enable_x64(True):
+        history = jax.eval_shape(case.search, keys()[0])
+    chex.assert_type([history.archs, history.scores], [jnp.int32, jnp.float32])
+
+
 def test_asks_before_a_tell_differ_and_tells_come_in_any_order(case) -> None:
     ask, tell = jax.jit(case.searcher.ask), jax.jit(case.searcher.tell)
     state, queries = jax.jit(case.searcher.init)(keys()[0]), []

@@ -4,7 +4,6 @@ import collections
 import itertools
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,13 +190,6 @@ def test_evolution_beats_random_search(key) -> None:
 
     evolution, random = jnas.search.regularized_evolution(SPACE), jnas.search.random_search(SPACE)
     assert mean_best(evolution) > mean_best(random) + 1
-
-
-def test_state_has_the_float_width_in_use(key) -> None:
-    searcher = jnas.search.regularized_evolution(SPACE)
-    with jax.enable_x64(True):
-        history = jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=20)
-    chex.assert_type(history.archs, jnp.int32)
 
 
 def test_bad_arguments(key) -> None:

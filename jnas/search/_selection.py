@@ -1,7 +1,7 @@
 """What populations share: scores that failed, and the tournament that picks a parent."""
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,26 +15,6 @@ Tournament: TypeAlias = Literal["with_replacement", "without_replacement"]
 def comparable(scores: jax.Array) -> jax.Array:
     """`[P] -> [P]`: a failed evaluation (NaN) as -inf, the score of what cannot be ranked."""
     return jnp.where(jnp.isnan(scores), -jnp.inf, scores)
-
-
-def check_choice(name: str, choice: str, allowed: object) -> None:
-    """ValueError unless `choice` is one of the values of the `Literal` type `allowed`."""
-    if choice not in get_args(allowed):
-        raise ValueError(f"unknown {name} {choice!r}; valid: {', '.join(map(repr, get_args(allowed)))}")
-
-
-def check_at_least_one(**numbers: int) -> None:
-    """ValueError that names the first argument below 1."""
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1; got {number}")
-
-
-def check_at_most(population_size: int, **numbers: int) -> None:
-    """ValueError that names the first argument above the size of the population."""
-    for name, number in numbers.items():
-        if number > population_size:
-            raise ValueError(f"{name} must be at most the population_size {population_size}; got {number}")
 
 
 def tournament(key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament) -> jax.Array:

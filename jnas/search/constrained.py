@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import Condition, draw_until
-from jnas.search._selection import check_at_least_one
 from jnas.types import Arch, Key, Space
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnas.search import _selection
+from jnas.search import _checks, _selection
 from jnas.search._redraw import Condition
 from jnas.search.constrained import within
 from jnas.search.regularized_evolution import Init, draw_initial
@@ -69,7 +69,7 @@ def genetic(
         ValueError: a number is less than 1, the tournament is larger than the population, the probabilities are
             negative or do not sum to 1, or nothing is allowed.
     """
-    _selection.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
+    _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     if tournament_size > population_size:
         raise ValueError(
             f"tournament_size must be at most the population_size {population_size}; got {tournament_size}"

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._redraw import Condition
-from jnas.search._selection import check_at_least_one, check_choice, comparable
+from jnas.search._selection import comparable
 from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 

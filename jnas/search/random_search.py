@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import Condition, draw_until
-from jnas.search._selection import check_at_least_one
 from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
 

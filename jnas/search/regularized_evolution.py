@@ -13,7 +13,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jnas.search import _selection
+from jnas.search import _checks, _selection
 from jnas.search._redraw import Condition
 from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
@@ -75,10 +75,10 @@ def regularized_evolution(
         ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
             population, or nothing is allowed.
     """
-    _selection.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
-    _selection.check_choice("tournament", tournament, _selection.Tournament)
-    _selection.check_choice("dies", dies, Dies)
-    _selection.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
+    _checks.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
+    _checks.check_choice("tournament", tournament, _selection.Tournament)
+    _checks.check_choice("dies", dies, Dies)
+    _checks.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
     space = within(space, is_allowed)
 
     def start(key: Key) -> EvolutionState:

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from jnas.search import policies
+from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._redraw import Condition, draw_until
-from jnas.search._selection import check_at_least_one, check_choice
 from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Params, Query, Searcher, Space
 
