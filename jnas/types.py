@@ -209,12 +209,14 @@ class Searcher(NamedTuple):
     Attributes:
         init: `key -> state`.
         ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
-        tell: `(state, Query, Outcome) -> state`.
+        tell: `(state, Query, Outcome) -> state`, in any order of the queries.
+        min_evaluations: how many it takes before it searches (its initial population); loops refuse less.
     """
 
     init: Callable[[Key], Any]
     ask: Callable[[Key, Any], tuple[Query, Any]]
     tell: Callable[[Any, Query, Outcome], Any]
+    min_evaluations: int = 1
 
 
 class History(NamedTuple):

@@ -1,6 +1,24 @@
 """Search strategies and the loop that runs them. Imports nothing of jnas but `types`."""
 
+from jnas.search import policies
+from jnas.search.area import area
+from jnas.search.constrained import constrained
+from jnas.search.genetic import genetic
+from jnas.search.local_search import local_search
 from jnas.search.random_search import random_search
+from jnas.search.regularized_evolution import regularized_evolution
+from jnas.search.reinforce import reinforce
 from jnas.search.run import objective, run
 
-__all__ = ["objective", "random_search", "run"]
+__all__ = [
+    "area",
+    "constrained",
+    "genetic",
+    "local_search",
+    "objective",
+    "policies",
+    "random_search",
+    "regularized_evolution",
+    "reinforce",
+    "run",
+]

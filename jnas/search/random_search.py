@@ -4,41 +4,82 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
+from jnas.search._checks import check_at_least_one
+from jnas.search._redraw import Condition, draw_until
+from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
 
 
 class RandomSearchState(NamedTuple):
-    """`num_asked` `[]` int32, evaluations proposed so far."""
+    """What random search remembers.
+
+    Attributes:
+        num_asked: `[]` int32, evaluations proposed so far.
+        seen: `[capacity, 2]` uint32, identities of the last proposals, a ring buffer; `[0, 2]` with replacement.
+    """
 
     num_asked: jax.Array
+    seen: jax.Array
 
 
-def random_search(space: Space, *, batch_size: int = 1) -> Searcher:
-    """Independent draws of `space.sample`, with replacement.
+def random_search(
+    space: Space,
+    *,
+    batch_size: int = 1,
+    with_replacement: bool = True,
+    capacity: int | None = None,
+    max_draws: int = 100,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """Independent draws of `space.sample`.
+
+    Without replacement no proposal is isomorphic (`space.identity`) to one of the last `capacity` proposals, as
+    far as `max_draws` draws can tell: where all of them are known, the last of them is proposed again.
 
     Args:
         space: where to draw from.
         batch_size: architectures proposed by one `ask`.
+        with_replacement: whether isomorphic architectures may be proposed again.
+        capacity: proposals to remember, usually the evaluations of the run; only without replacement.
+        max_draws: draws at most for one proposal without replacement.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`; it learns nothing from what it is told.
 
     Raises:
-        ValueError: `batch_size` is less than 1.
+        ValueError: a number is less than 1, `capacity` is missing or has no use, or nothing is allowed.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+    if with_replacement != (capacity is None):
+        raise ValueError(f"capacity goes with with_replacement=False, and only with it; got {capacity}")
+    memory = 0 if capacity is None else capacity
+    check_at_least_one(batch_size=batch_size, max_draws=max_draws, capacity=1 if capacity is None else capacity)
+    space = within(space, is_allowed)
 
     def init(key: Key) -> RandomSearchState:
         del key
-        return RandomSearchState(jnp.zeros((), jnp.int32))
+        return RandomSearchState(jnp.zeros((), jnp.int32), jnp.zeros((memory, 2), jnp.uint32))
+
+    def draw_new(state: RandomSearchState, key: Key) -> tuple[RandomSearchState, jax.Array]:
+        used = jnp.arange(memory, dtype=jnp.int32) < state.num_asked
+
+        def is_new(arch: jax.Array) -> jax.Array:
+            return ~jnp.any(used & jnp.all(state.seen == space.identity(arch)[None], axis=1))
+
+        arch, _ = draw_until(key, space.sample, is_new, size=len(space.cardinalities), max_draws=max_draws)
+        seen = state.seen.at[state.num_asked % memory].set(space.identity(arch))
+        return RandomSearchState(state.num_asked + 1, seen), arch
 
     def ask(key: Key, state: RandomSearchState) -> tuple[Query, RandomSearchState]:
-        archs = jax.vmap(space.sample)(jax.random.split(key, batch_size))
         ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
-        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
-        return query, RandomSearchState(state.num_asked + batch_size)
+        keys = jax.random.split(key, batch_size)
+        if with_replacement:
+            archs, after = jax.vmap(space.sample)(keys), state._replace(num_asked=state.num_asked + batch_size)
+        else:
+            after, archs = lax.scan(draw_new, state, keys)
+        return Query(ids, archs, jnp.zeros(batch_size, jnp.int32)), after
 
     def tell(state: RandomSearchState, query: Query, outcome: Outcome) -> RandomSearchState:
         del query, outcome

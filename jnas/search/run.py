@@ -50,13 +50,16 @@ def run(
         A `History` of capacity `num_steps`. `best` counts NaN scores as worst.
 
     Raises:
-        ValueError: `num_steps` is not a positive multiple of the batch size.
+        ValueError: `num_steps` is not a positive multiple of the batch size, or too few for the initial
+            population of the searcher.
     """
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
     if num_steps < 1 or num_steps % batch:
         raise ValueError(f"num_steps must be a positive multiple of the batch size {batch}; got {num_steps}")
+    if num_steps < searcher.min_evaluations:
+        raise ValueError(f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}")
     limit = jnp.inf if max_seconds is None else max_seconds
 
     def step(carry: tuple[object, jax.Array], key: Key) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:

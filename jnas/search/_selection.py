@@ -1,0 +1,59 @@
+"""What populations share: scores that failed, and the tournament that picks a parent."""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnas.types import Key
+
+Tournament: TypeAlias = Literal["with_replacement", "without_replacement"]
+
+
+def comparable(scores: jax.Array) -> jax.Array:
+    """`[P] -> [P]`: a failed evaluation (NaN) as -inf, the score of what cannot be ranked."""
+    return jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+
+
+def tournament(key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament) -> jax.Array:
+    """The best of a random sample of a population; the one drawn first wins ties.
+
+    Only members that are present and have a rank (a score above -inf) are drawn. Where there is none, all
+    that are present are, and where nobody is, everybody is.
+
+    Args:
+        key: consumed.
+        scores: `[P]` float, no NaN.
+        present: `[P]` bool.
+        size: how many are drawn, at most `P`. A sample without replacement is as large as those to draw from
+            if they are fewer.
+        kind: whether one member can be drawn twice.
+
+    Returns:
+        `[]` int32, index of the winner.
+    """
+    ranked = present & (scores > -jnp.inf)
+    eligible = jnp.where(jnp.any(ranked), ranked, present | ~jnp.any(present))
+    drawn = _DRAWS[kind](key, eligible, size)
+    # A sample without replacement ends with others than the eligible where these are fewer than `size`.
+    return drawn[jnp.argmax(jnp.where(eligible, scores, -jnp.inf)[drawn])]
+
+
+def _with_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
+    """`[size]` int32, each uniform over the eligible: one word a draw, biased by less than P/2^23."""
+    counts = jnp.cumsum(eligible, dtype=jnp.int32)
+    nth = (jax.random.uniform(key, (size, 1), jnp.float32) * counts[-1].astype(jnp.float32)).astype(jnp.int32)
+    return jnp.sum(counts[None] <= nth, axis=1, dtype=jnp.int32)
+
+
+def _without_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
+    """`[size]` int32, the start of a random order of the population, the eligible first."""
+    return lax.top_k(jnp.where(eligible, jax.random.uniform(key, eligible.shape, jnp.float32), -1.0), size)[1]
+
+
+_DRAWS: dict[str, Callable[[Key, jax.Array, int], jax.Array]] = {
+    "with_replacement": _with_replacement,
+    "without_replacement": _without_replacement,
+}

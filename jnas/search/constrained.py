@@ -1,0 +1,71 @@
+"""A space under a condition: the same moves, drawn again until the condition holds."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnas.search._checks import check_at_least_one
+from jnas.search._redraw import Condition, draw_until
+from jnas.types import Arch, Key, Space
+
+
+def constrained(space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096) -> Space:
+    """`space` with moves that stay among the allowed architectures, such as those under a number of parameters.
+
+    Sampling falls back on an architecture found when the space is made, mutation on the parent, and crossover on
+    the first allowed parent, so that no move leaves the allowed architectures for others. What the space says
+    about an architecture (`is_valid`, `identity`, `enumerate`, …) stays as it was.
+
+    Args:
+        space: whose moves.
+        is_allowed: `[D] -> []` bool; pure, works under `jit` and `vmap`.
+        max_draws: draws at most of one move, before it falls back.
+        num_checked: samples that are drawn to look for an allowed one. Host only.
+
+    Returns:
+        A `Space` whose `sample`, `mutate` and `crossover` are conditioned on `is_allowed`.
+
+    Raises:
+        ValueError: none of the samples is allowed, or a number is less than 1.
+    """
+    check_at_least_one(max_draws=max_draws, num_checked=num_checked)
+    stand_in = _first_allowed(space, is_allowed, num_checked)
+
+    def redraw(key: Key, draw: Callable[[Key], Arch], otherwise: Arch) -> Arch:
+        size = len(space.cardinalities)
+        arch, found = draw_until(key, draw, is_allowed, size=size, max_draws=max_draws)
+        return jnp.where(found, arch, otherwise)
+
+    def sample(key: Key) -> Arch:
+        return redraw(key, space.sample, stand_in)
+
+    def mutate(key: Key, arch: Arch) -> Arch:
+        return redraw(key, lambda key: space.mutate(key, arch), arch)
+
+    def crossover(key: Key, a: Arch, b: Arch) -> Arch:
+        return redraw(key, lambda key: space.crossover(key, a, b), jnp.where(is_allowed(a), a, b))
+
+    return space._replace(sample=sample, mutate=mutate, crossover=crossover)
+
+
+def within(space: Space, is_allowed: Condition | None) -> Space:
+    """`space`, constrained where there is a condition."""
+    return space if is_allowed is None else constrained(space, is_allowed)
+
+
+def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:
+    """`[D]` int32, the first allowed one of `num` samples; ValueError where there is none."""
+
+    def check(key: Key) -> tuple[jax.Array, jax.Array]:
+        archs = jax.vmap(space.sample)(jax.random.split(key, num))
+        allowed = jax.vmap(is_allowed)(archs)
+        return archs[jnp.argmax(allowed)], jnp.any(allowed)
+
+    arch: Arch
+    # A searcher may be made while something else is being traced; the check runs now all the same.
+    with jax.ensure_compile_time_eval():
+        arch, found = jax.jit(check)(jax.random.key(0))
+    if not found:
+        raise ValueError(f"is_allowed holds for 0 of {num:,} samples of {space.name}; nothing to search among")
+    return arch

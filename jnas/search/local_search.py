@@ -1,0 +1,127 @@
+"""Local search: move to the best neighbour until there is no better one, then start again elsewhere.
+
+White, Nolen and Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
+https://arxiv.org/abs/2005.02960, algorithm 1.
+"""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._redraw import Condition
+from jnas.search._selection import comparable
+from jnas.search.constrained import within
+from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
+
+Move: TypeAlias = Literal["best", "first"]
+
+
+class LocalSearchState(NamedTuple):
+    """Where the search stands, and what it has seen of the neighbourhood.
+
+    Attributes:
+        center: `[D]` int32, the architecture whose neighbours are evaluated.
+        center_score: `[]` float, -inf while random architectures are evaluated to start from.
+        best: `[D]` int32, the best evaluated since the last move or restart.
+        best_score: `[]` float, -inf where there is none.
+        num_tried: `[]` int32, evaluations told since the last move or restart.
+        first_id: `[]` int32, id of the first evaluation asked after it.
+        num_asked: `[]` int32, evaluations proposed so far.
+    """
+
+    center: Arch
+    center_score: jax.Array
+    best: Arch
+    best_score: jax.Array
+    num_tried: jax.Array
+    first_id: jax.Array
+    num_asked: jax.Array
+
+
+def local_search(
+    space: Space,
+    *,
+    num_neighbors: int | None = None,
+    num_initial: int = 1,
+    move: Move = "best",
+    batch_size: int = 1,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """Hill climbing with random restarts.
+
+    The paper evaluates every neighbour once. A `Space` has no list of neighbours, so they are draws of
+    `space.mutate`, with replacement: where the best of `num_neighbors` of them is no improvement, the centre counts as
+    a local optimum, though a better neighbour may have been missed. The search then starts again at random, as the
+    paper does while there is budget.
+
+    Args:
+        space: where to search.
+        num_neighbors: neighbours to evaluate before moving or giving up; by default as many as vectors that differ
+            from the centre in one position (24 in NAS-Bench-201, 31 in NAS-Bench-101).
+        num_initial: random architectures to evaluate at a start; the best of them is the first centre.
+        move: "best" evaluates the whole neighbourhood before it moves, as published; "first" moves to the first
+            improvement.
+        batch_size: architectures proposed by one `ask`. Outcomes of what was asked before the last move or restart
+            are only history.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+
+    Returns:
+        A `Searcher`.
+
+    Raises:
+        ValueError: a number is less than 1, the move is unknown, or nothing is allowed.
+    """
+    neighbors = sum(num - 1 for num in space.cardinalities) if num_neighbors is None else num_neighbors
+    check_at_least_one(num_neighbors=neighbors, num_initial=num_initial, batch_size=batch_size)
+    check_choice("move", move, Move)
+    space = within(space, is_allowed)
+
+    def init(key: Key) -> LocalSearchState:
+        arch, worst, zero = space.sample(key), jnp.asarray(-jnp.inf), jnp.zeros((), jnp.int32)
+        return LocalSearchState(arch, worst, arch, worst, zero, zero, zero)
+
+    def propose(key: Key, state: LocalSearchState) -> Arch:
+        sample_key, mutate_key = jax.random.split(key)
+        neighbor = space.mutate(mutate_key, state.center)
+        return jnp.where(state.center_score > -jnp.inf, neighbor, space.sample(sample_key))
+
+    def ask(key: Key, state: LocalSearchState) -> tuple[Query, LocalSearchState]:
+        archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state)
+        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
+        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
+        return query, state._replace(num_asked=state.num_asked + batch_size)
+
+    def tell(state: LocalSearchState, query: Query, outcome: Outcome) -> LocalSearchState:
+        return _moved(_seen(state, query, outcome.scores), neighbors, num_initial, move)
+
+    return Searcher(init, ask, tell)
+
+
+def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSearchState:
+    """Take what was asked since the last move into account."""
+    counts = query.ids >= state.first_id
+    scores = jnp.where(counts, comparable(scores), -jnp.inf).astype(state.best_score.dtype)
+    top = jnp.argmax(scores)
+    return state._replace(
+        best=jnp.where(scores[top] > state.best_score, query.archs[top], state.best),
+        best_score=jnp.maximum(scores[top], state.best_score),
+        num_tried=state.num_tried + jnp.sum(counts, dtype=jnp.int32),
+    )
+
+
+def _moved(state: LocalSearchState, num_neighbors: int, num_initial: int, move: Move) -> LocalSearchState:
+    """Move, start again, or stay for more neighbours."""
+    starting = state.center_score == -jnp.inf
+    improves = state.best_score > state.center_score
+    done = state.num_tried >= jnp.where(starting, num_initial, num_neighbors)
+    if move == "first":
+        done |= improves & ~starting
+    return state._replace(
+        center=jnp.where(done & improves, state.best, state.center),
+        center_score=jnp.where(done, jnp.where(improves, state.best_score, -jnp.inf), state.center_score),
+        best_score=jnp.where(done, -jnp.inf, state.best_score),
+        num_tried=jnp.where(done, 0, state.num_tried),
+        first_id=jnp.where(done, state.num_asked, state.first_id),
+    )

@@ -1,0 +1,135 @@
+"""Regularized (aging) evolution: the oldest member dies, not the worst.
+
+Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
+https://arxiv.org/abs/1802.01548, algorithm 1. The defaults are those of the baseline "REA" of NAS-Bench-201
+(Dong and Yang, ICLR 2020); NAS-Bench-101 (Ying et al., ICML 2019) has 50 members and samples 10 of them without
+replacement.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from jnas.search import _checks, _selection
+from jnas.search._redraw import Condition
+from jnas.search.constrained import within
+from jnas.types import Key, Outcome, Query, Searcher, Space
+
+Dies: TypeAlias = Literal["oldest", "worst"]
+Init: TypeAlias = Callable[[Key, int], jax.Array]
+"""`(key, num) -> archs [num, D]` int32: an initial population of valid architectures."""
+
+
+class EvolutionState(NamedTuple):
+    """A population and what is still to be proposed of its beginning.
+
+    Attributes:
+        initial: `[P, D]` int32, the initial population.
+        archs: `[P, D]` int32, the members; a ring buffer, whose first `num_told` slots are in use.
+        scores: `[P]` float, -inf for a failed evaluation.
+        num_asked: `[]` int32, evaluations proposed so far.
+        num_told: `[]` int32, evaluations whose outcome is known.
+    """
+
+    initial: jax.Array
+    archs: jax.Array
+    scores: jax.Array
+    num_asked: jax.Array
+    num_told: jax.Array
+
+
+def regularized_evolution(
+    space: Space,
+    *,
+    population_size: int = 10,
+    sample_size: int = 3,
+    tournament: _selection.Tournament = "with_replacement",
+    dies: Dies = "oldest",
+    init: Init | None = None,
+    batch_size: int = 1,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """Mutate the best of a random sample of the population; the child takes the place of the oldest member.
+
+    Members age in the order in which their outcomes arrive. An evaluation that failed is a member like any
+    other, the worst one, and becomes a parent only while there is nothing else. While the initial population
+    is out for evaluation, the parents are those already known.
+
+    Args:
+        space: where to search.
+        population_size: members `P`.
+        sample_size: members that compete to be the parent.
+        tournament: whether a member can be drawn twice into one sample.
+        dies: "oldest", or "worst" as in ordinary evolution; of the worst, the oldest, and it may be the child.
+        init: draws the initial population, allowed architectures all; by default `space.sample`.
+        batch_size: architectures proposed by one `ask`, each from a tournament of its own.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+
+    Returns:
+        A `Searcher`.
+
+    Raises:
+        ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
+            population, or nothing is allowed.
+    """
+    _checks.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
+    _checks.check_choice("tournament", tournament, _selection.Tournament)
+    _checks.check_choice("dies", dies, Dies)
+    _checks.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
+    space = within(space, is_allowed)
+
+    def start(key: Key) -> EvolutionState:
+        initial = draw_initial(space, init, key, population_size)
+        zero = jnp.zeros((), jnp.int32)
+        return EvolutionState(initial, initial, jnp.full(population_size, -jnp.inf), zero, zero)
+
+    def parent(key: Key, state: EvolutionState) -> jax.Array:
+        present = jnp.arange(population_size, dtype=jnp.int32) < state.num_told
+        return _selection.tournament(key, state.scores, present, size=sample_size, kind=tournament)
+
+    def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:
+        tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
+        parents = state.archs[jax.vmap(parent, (0, None))(tournament_keys, state)]
+        children = jax.vmap(space.mutate)(mutate_keys, parents)
+        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
+        initial = state.initial[jnp.minimum(ids, population_size - 1)]
+        archs = jnp.where(ids[:, None] < population_size, initial, children)
+        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
+        return query, state._replace(num_asked=state.num_asked + batch_size)
+
+    def tell(state: EvolutionState, query: Query, outcome: Outcome) -> EvolutionState:
+        scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
+        archs, scores = (_replace_oldest if dies == "oldest" else _keep_best)(state, query.archs, scores)
+        return state._replace(archs=archs, scores=scores, num_told=state.num_told + batch_size)
+
+    return Searcher(start, ask, tell, min_evaluations=population_size)
+
+
+def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Array:
+    """`[num, D]`, an initial population: of `init`, or else of `space.sample`."""
+    archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
+    chex.assert_shape(archs, (num, len(space.cardinalities)))
+    return archs
+
+
+def _replace_oldest(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:
+    slots = (state.num_told + jnp.arange(len(scores), dtype=jnp.int32)) % len(state.scores)
+    return (
+        state.archs.at[slots].set(archs, unique_indices=True),
+        state.scores.at[slots].set(scores, unique_indices=True),
+    )
+
+
+def _keep_best(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Let the worst die, one for each newcomer; sorted best first and, among equals, youngest first."""
+    size = len(state.scores)
+    # NaN, which sorts behind the failures, for slots that are not yet in use.
+    members = jnp.where(jnp.arange(size, dtype=jnp.int32) < state.num_told, state.scores, jnp.nan)
+    order = jnp.argsort(-jnp.concatenate([scores[::-1], members]), stable=True)[:size]
+    return (
+        jnp.concatenate([archs[::-1], state.archs])[order],
+        jnp.concatenate([scores[::-1], state.scores])[order],
+    )

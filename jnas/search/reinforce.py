@@ -1,0 +1,146 @@
+"""REINFORCE: a distribution over architectures climbs the gradient of its expected reward.
+
+Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine
+Learning 8, 1992; with a recurrent controller Zoph and Le, "Neural Architecture Search with Reinforcement
+Learning", ICLR 2017, https://arxiv.org/abs/1611.01578; with independent positions the baseline of NAS-Bench-201
+(Dong and Yang, ICLR 2020) and NATS-Bench.
+"""
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jnas.search import policies
+from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._redraw import Condition, draw_until
+from jnas.search.constrained import within
+from jnas.types import Arch, Key, Outcome, Params, Query, Searcher, Space
+
+PolicyName: TypeAlias = Literal["factorised", "lstm"]
+_LEARNING_RATES = {"factorised": 0.01, "lstm": 6e-4}
+
+
+class ReinforceState(NamedTuple):
+    """A policy in training.
+
+    Attributes:
+        params: of the policy.
+        optimiser: state of the optimiser.
+        reward: `[]` float, exponentially weighted sum of the mean rewards of the batches.
+        weight: `[]` float, sum of the weights; the baseline is `reward / weight`.
+        num_asked: `[]` int32, evaluations proposed so far.
+    """
+
+    params: Params
+    optimiser: Any
+    reward: jax.Array
+    weight: jax.Array
+    num_asked: jax.Array
+
+
+def reinforce(
+    space: Space,
+    *,
+    policy: PolicyName | policies.Policy = "factorised",
+    optimiser: optax.GradientTransformation | None = None,
+    momentum: float = 0.9,
+    entropy_weight: float = 0.0,
+    failure_reward: float = 0.0,
+    batch_size: int = 1,
+    max_draws: int = 100,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """Policy gradients with a moving average of the rewards as baseline.
+
+    A batch of architectures `a_k` with rewards `R_k` (their scores) descends, by the optimiser,
+
+        mean_k −(Σ_t log π(a_kt | a_k1 … a_k(t−1))) (R_k − b) − entropy_weight · H(a_k)
+
+    (Zoph and Le, section 3.2), `H` being the sum of the entropies of the positions. The baseline `b` is the
+    average of the batches' mean rewards with the weight of a batch falling by `momentum` a batch, corrected for
+    its start at 0, and includes the batch itself, as in the published script of NAS-Bench-201.
+
+    A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first) or not allowed.
+    They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient is that of the
+    unconditioned policy at the architecture proposed.
+
+    Args:
+        space: where to search.
+        policy: "factorised", "lstm", or one from `policies` with other sizes.
+        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le) and otherwise 0.01
+            (NATS-Bench; the script of NAS-Bench-201 has 0.5).
+        momentum: of the baseline, in [0, 1).
+        entropy_weight: how much the entropy of the policy is worth, in units of the reward.
+        failure_reward: reward of evaluations that failed or cannot be ranked (NaN, ±inf); the default suits
+            accuracies.
+        batch_size: architectures proposed by one `ask`, and averaged in one update.
+        max_draws: draws at most for one proposal.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+
+    Returns:
+        A `Searcher`.
+
+    Raises:
+        ValueError: the policy is unknown, a number is less than 1, the momentum is not in [0, 1), or nothing is
+            allowed.
+    """
+    check_at_least_one(batch_size=batch_size, max_draws=max_draws)
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be in [0, 1); got {momentum}")
+    pi = _policy(policy, space)
+    rate = _LEARNING_RATES["lstm" if policy == "lstm" else "factorised"]
+    descent = optax.adam(rate) if optimiser is None else optimiser
+    space = within(space, is_allowed)
+
+    def may_be_proposed(arch: Arch) -> jax.Array:
+        return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
+
+    def init(key: Key) -> ReinforceState:
+        params = pi.init(key)
+        return ReinforceState(params, descent.init(params), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
+
+    def propose(key: Key, params: Params) -> Arch:
+        policy_key, space_key = jax.random.split(key)
+        size = len(space.cardinalities)
+        arch, found = draw_until(
+            policy_key, lambda key: pi.sample(key, params), may_be_proposed, size=size, max_draws=max_draws
+        )
+        return jnp.where(found, arch, space.sample(space_key))
+
+    def ask(key: Key, state: ReinforceState) -> tuple[Query, ReinforceState]:
+        archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state.params)
+        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
+        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
+        return query, state._replace(num_asked=state.num_asked + batch_size)
+
+    def loss(params: Params, archs: jax.Array, advantages: jax.Array) -> jax.Array:
+        log_probs, entropies = jax.vmap(lambda arch: _log_prob_and_entropy(pi.logits(params, arch), arch))(archs)
+        return jnp.mean(-log_probs * advantages - entropy_weight * entropies)
+
+    def tell(state: ReinforceState, query: Query, outcome: Outcome) -> ReinforceState:
+        scores = outcome.scores.astype(state.reward.dtype)
+        rewards = jnp.where(jnp.isfinite(scores), scores, failure_reward)
+        reward = momentum * state.reward + (1 - momentum) * jnp.mean(rewards)
+        weight = momentum * state.weight + (1 - momentum)
+        gradients = jax.grad(loss)(state.params, query.archs, rewards - reward / weight)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
+            updates, after = descent.update(gradients, state.optimiser, state.params)
+        return ReinforceState(optax.apply_updates(state.params, updates), after, reward, weight, state.num_asked)
+
+    return Searcher(init, ask, tell)
+
+
+def _policy(policy: PolicyName | policies.Policy, space: Space) -> policies.Policy:
+    if isinstance(policy, policies.Policy):
+        return policy
+    check_choice("policy", policy, PolicyName)
+    return {"factorised": policies.factorised, "lstm": policies.lstm}[policy](space.cardinalities)
+
+
+def _log_prob_and_entropy(logits: jax.Array, arch: Arch) -> tuple[jax.Array, jax.Array]:
+    """`[]` and `[]`: of the choices `[D]`, and of the distributions `[D, K]` they were drawn from, summed."""
+    log_probs = jax.nn.log_softmax(logits)
+    chosen = jnp.take_along_axis(log_probs, arch[:, None], axis=1)
+    return jnp.sum(chosen), -jnp.sum(jnp.exp(log_probs) * log_probs)

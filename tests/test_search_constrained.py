@@ -1,0 +1,121 @@
+"""Moves under a condition: allowed always, and otherwise as the space has them."""
+
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnas
+from jnas.types import Space
+
+SPACE = jnas.spaces.nasbench201()
+NUM = 400
+
+
+def few_convolutions(arch: jax.Array) -> jax.Array:
+    """At most one 3x3 convolution."""
+    return jnp.sum(arch == 3) <= 1
+
+
+def small(arch: jax.Array) -> jax.Array:
+    return jnas.spaces.nasbench101().params(arch) < 3_000_000
+
+
+CASES = [(SPACE, few_convolutions), (jnas.spaces.nasbench101(), small)]
+
+
+def keys(seed: int, num: int = NUM) -> jax.Array:
+    return jax.random.split(jax.random.key(seed), num)
+
+
+@pytest.mark.parametrize(("space", "is_allowed"), CASES, ids=["nasbench201", "nasbench101"])
+def test_every_move_is_allowed_and_valid(space, is_allowed) -> None:
+    tight = jnas.search.constrained(space, is_allowed)
+    parents = jax.jit(jax.vmap(tight.sample))(keys(0))
+    others = jax.jit(jax.vmap(tight.sample))(keys(1))
+    mutants = jax.jit(jax.vmap(tight.mutate))(keys(2), parents)
+    children = jax.jit(jax.vmap(tight.crossover))(keys(3), parents, others)
+    for archs in (parents, mutants, children):
+        assert archs.dtype == jnp.int32
+        assert jax.jit(jax.vmap(is_allowed))(archs).all()
+        assert jax.jit(jax.vmap(space.is_valid))(archs).all()
+    assert not jax.jit(jax.vmap(is_allowed))(jax.jit(jax.vmap(space.sample))(keys(0))).all()
+    assert (mutants != parents).any(axis=1).all()
+    assert ((children == parents) | (children == others)).all()
+
+
+def test_samples_follow_the_distribution_of_the_space() -> None:
+    """Rejection keeps the shares of what is left: here uniform over the allowed vectors of nasbench201."""
+    tight = jnas.search.constrained(SPACE, few_convolutions)
+    archs = np.asarray(jax.jit(jax.vmap(tight.sample))(keys(4, 20_000)))
+    none, one = 4**6, 6 * 4**5
+    counts = Counter((archs == 3).sum(axis=1).tolist())
+    assert set(counts) == {0, 1}
+    assert counts[0] / len(archs) == pytest.approx(none / (none + one), abs=0.01)
+    others = archs[(archs == 3).sum(axis=1) == 0]
+    np.testing.assert_allclose(
+        np.bincount(others.ravel(), minlength=5) / others.size, [0.25] * 3 + [0, 0.25], atol=0.01
+    )
+
+
+def test_only_moves_change() -> None:
+    tight = jnas.search.constrained(SPACE, few_convolutions)
+    for name, old, new in zip(Space._fields, SPACE, tight, strict=True):
+        assert (old is new) == (name not in ("sample", "mutate", "crossover")), name
+
+
+def stubborn(space: Space) -> Space:
+    """Its moves after the construction all lead to 3s, which are not allowed."""
+    threes = jnp.full(6, 3, jnp.int32)
+    return space._replace(mutate=lambda key, arch: threes, crossover=lambda key, a, b: threes)
+
+
+def test_falls_back_on_an_allowed_parent(key) -> None:
+    tight = jnas.search.constrained(stubborn(SPACE), few_convolutions, max_draws=3)
+    zeros, ones, threes = (jnp.full(6, choice, jnp.int32) for choice in (0, 1, 3))
+    np.testing.assert_array_equal(tight.mutate(key, ones), ones)
+    np.testing.assert_array_equal(tight.crossover(key, ones, zeros), ones)
+    np.testing.assert_array_equal(tight.crossover(key, threes, zeros), zeros)
+
+
+def test_sampling_falls_back_on_an_allowed_architecture() -> None:
+    """A condition that one of 500 samples meets, and two draws to find it."""
+    tight = jnas.search.constrained(SPACE, lambda arch: jnp.sum(arch) <= 3, max_draws=2)
+    archs = jax.jit(jax.vmap(tight.sample))(keys(5))
+    assert (jnp.sum(archs, axis=1) <= 3).all()
+    assert len(np.unique(archs, axis=0)) < 20
+
+
+def test_number_of_draws(key) -> None:
+    """Every draw uses the next key, and the loop ends with the first that is allowed."""
+    tight = jnas.search.constrained(SPACE, few_convolutions)
+    for seed in range(5):
+        current = jax.random.key(seed)
+        while True:
+            current, draw_key = jax.random.split(current)
+            arch = SPACE.sample(draw_key)
+            if np.sum(np.asarray(arch) == 3) <= 1:
+                break
+        np.testing.assert_array_equal(tight.sample(jax.random.key(seed)), arch)
+
+
+def test_can_be_made_while_tracing(key) -> None:
+    @jax.jit
+    def sample(key: jax.Array) -> jax.Array:
+        return jnas.search.constrained(SPACE, few_convolutions).sample(key)
+
+    assert few_convolutions(sample(key))
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match=r"is_allowed holds for 0 of 4,096 samples of nasbench201"):
+        jnas.search.constrained(SPACE, lambda arch: jnp.asarray(False))
+    with pytest.raises(ValueError, match=r"0 of 100 samples"):
+        jnas.search.constrained(SPACE, lambda arch: jnp.sum(arch) < 0, num_checked=100)
+    for name in ("max_draws", "num_checked"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
+            jnas.search.constrained(SPACE, few_convolutions, **{name: 0})
+    with pytest.raises(ValueError, match="holds for 0 of"):
+        jnas.search.regularized_evolution(SPACE, is_allowed=lambda arch: jnp.asarray(False))
