@@ -29,8 +29,9 @@ PRECISION = {f"precision_at_{ratio}": functools.partial(jnas.metrics.precision_a
 def main(config: Config = CONFIG) -> None:
     """Run all jobs; print, plot and keep the tables."""
     if len(sys.argv) > 1:
-        small = {name: _up_to(getattr(config, name), int(sys.argv[1])) for name in ("sizes", "sizes_201")}
-        config = dataclasses.replace(config, **small)
+        limit = int(sys.argv[1])
+        sizes, sizes_201 = _up_to(config.sizes, limit), _up_to(config.sizes_201, limit)
+        config = dataclasses.replace(config, sizes=sizes, sizes_201=sizes_201)
     book = ledger.Ledger("gates_losses", config)
     losses_of_101(config, book)
     ranking_or_regression(config, book)
