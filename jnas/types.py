@@ -230,6 +230,8 @@ class History(NamedTuple):
         best: `[T]` int32, index of the best evaluation among the first `t + 1`.
         num_evaluations: `[]` int32, slots in use.
         exhausted: `[]` bool, True where the capacity ended the search before the budget in seconds.
+        num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that was asked for.
+        stalled: `[]` bool, True where too many repeats ended the search before its budget.
     """
 
     archs: jax.Array
@@ -239,3 +241,5 @@ class History(NamedTuple):
     best: jax.Array
     num_evaluations: jax.Array
     exhausted: jax.Array
+    num_repeats: jax.Array
+    stalled: jax.Array

@@ -4,6 +4,7 @@ from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
+from jnas.search.history import num_distinct
 from jnas.search.local_search import local_search
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
@@ -15,6 +16,7 @@ __all__ = [
     "constrained",
     "genetic",
     "local_search",
+    "num_distinct",
     "objective",
     "policies",
     "random_search",
