@@ -211,12 +211,14 @@ class Searcher(NamedTuple):
         ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
         tell: `(state, Query, Outcome) -> state`, in any order of the queries.
         min_evaluations: how many it takes before it searches (its initial population); loops refuse less.
+        is_traceable: whether all three work under `jit` and `scan`; otherwise only `search.run_on_host` runs it.
     """
 
     init: Callable[[Key], Any]
     ask: Callable[[Key, Any], tuple[Query, Any]]
     tell: Callable[[Any, Query, Outcome], Any]
     min_evaluations: int = 1
+    is_traceable: bool = True
 
 
 class History(NamedTuple):

@@ -72,9 +72,12 @@ def run(
 
     Raises:
         ValueError: `num_steps` is not a positive multiple of the batch size, or too few for the initial
-            population of the searcher; `overrun` is unknown; `max_repeats` is less than 1, or has no use.
+            population of the searcher; the searcher is not traceable; `overrun` is unknown; `max_repeats` is less
+            than 1, or has no use.
     """
     check_choice("overrun", overrun, Overrun)
+    if not searcher.is_traceable:
+        raise ValueError("this searcher works on the host and cannot be traced; use search.run_on_host")
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
