@@ -10,6 +10,7 @@ from jnas.search.genetic import genetic
 from jnas.search.history import num_distinct
 from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
+from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
@@ -24,6 +25,7 @@ __all__ = [
     "num_distinct",
     "objective",
     "policies",
+    "predictor_guided",
     "random_search",
     "regularized_evolution",
     "reinforce",
