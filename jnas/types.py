@@ -211,12 +211,14 @@ class Searcher(NamedTuple):
         ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
         tell: `(state, Query, Outcome) -> state`, in any order of the queries.
         min_evaluations: how many it takes before it searches (its initial population); loops refuse less.
+        is_traceable: whether all three work under `jit` and `scan`; otherwise only `search.run_on_host` runs it.
     """
 
     init: Callable[[Key], Any]
     ask: Callable[[Key, Any], tuple[Query, Any]]
     tell: Callable[[Any, Query, Outcome], Any]
     min_evaluations: int = 1
+    is_traceable: bool = True
 
 
 class History(NamedTuple):
@@ -230,6 +232,8 @@ class History(NamedTuple):
         best: `[T]` int32, index of the best evaluation among the first `t + 1`.
         num_evaluations: `[]` int32, slots in use.
         exhausted: `[]` bool, True where the capacity ended the search before the budget in seconds.
+        num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that was asked for.
+        stalled: `[]` bool, True where too many repeats ended the search before its budget.
     """
 
     archs: jax.Array
@@ -239,3 +243,5 @@ class History(NamedTuple):
     best: jax.Array
     num_evaluations: jax.Array
     exhausted: jax.Array
+    num_repeats: jax.Array
+    stalled: jax.Array

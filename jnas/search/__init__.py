@@ -1,24 +1,34 @@
-"""Search strategies and the loop that runs them. Imports nothing of jnas but `types`."""
+"""Search strategies and the two loops that run them, `run` and `run_on_host`.
+
+Imports nothing of jnas but `types` and, for what the loop on the host keeps and shows, the modules that import nothing.
+"""
 
 from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
+from jnas.search.history import num_distinct
+from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
+from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
 from jnas.search.run import objective, run
 
 __all__ = [
+    "HostRun",
     "area",
     "constrained",
     "genetic",
     "local_search",
+    "num_distinct",
     "objective",
     "policies",
+    "predictor_guided",
     "random_search",
     "regularized_evolution",
     "reinforce",
     "run",
+    "run_on_host",
 ]

@@ -7,12 +7,19 @@ A budget has two forms: `num_steps` counts evaluations and is the capacity of th
 search when the simulated time is spent.
 """
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
-from jnas.types import Estimator, History, Key, Objective, Outcome, Query, Searcher
+from jnas.search._budget import Budget, Overrun, is_left, is_within
+from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._memory import run_with_memory
+from jnas.search.history import make_history
+from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query, Searcher
 
 
 def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
@@ -32,65 +39,98 @@ def run(
     *,
     num_steps: int,
     max_seconds: float | None = None,
+    overrun: Overrun = "discarded",
+    identity: Callable[[Arch], jax.Array] | None = None,
+    max_repeats: int | None = None,
 ) -> History:
     """Run a search. Pure: works under `jit` and `vmap`.
 
     Each step asks for a batch, evaluates it and tells the outcome. An estimator inside the objective gets the
     same key at every step, so that all architectures of a run meet the same random state (as in NASWOT).
 
+    With `identity`, an architecture that is isomorphic to one evaluated before in this run, for as many epochs, is
+    answered from memory: the searcher is told the same score, at no cost, and the history has no slot for it. Where
+    no proposal is a repeat, the history is that of the run without `identity`.
+
     Args:
         searcher: the strategy.
         objective: what is maximised; must be traceable.
         key: consumed.
         num_steps: evaluations, a multiple of the searcher's batch size; static.
-        max_seconds: simulated budget. Evaluations that would end after it are neither recorded nor told,
-            and the search is over.
+        max_seconds: simulated budget. The search is over with the first evaluation that is not within it.
+        overrun: what becomes of the evaluation that would end after the budget. "discarded": it is neither
+            recorded nor told, as in the scripts of NAS-Bench-201 (Dong and Yang, ICLR 2020). "counted": it is the
+            last one, as in those of NATS-Bench (Dong et al., TPAMI 2021). Both evaluate an initial population to its
+            end whatever it costs, which is not done here.
+        identity: `[D] -> [2]` uint32, equal for isomorphic cells, usually `space.identity`; None evaluates whatever
+            is proposed.
+        max_repeats: answers from memory after which the search is given up (`History.stalled`), at the end of a
+            batch; only with `identity`. By default ten times `num_steps`.
 
     Returns:
         A `History` of capacity `num_steps`. `best` counts NaN scores as worst.
 
     Raises:
         ValueError: `num_steps` is not a positive multiple of the batch size, or too few for the initial
-            population of the searcher.
+            population of the searcher; the searcher is not traceable; `overrun` is unknown; `max_repeats` is less
+            than 1, or has no use.
     """
+    check_choice("overrun", overrun, Overrun)
+    if not searcher.is_traceable:
+        raise ValueError("this searcher works on the host and cannot be traced; use search.run_on_host")
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
-    if num_steps < 1 or num_steps % batch:
-        raise ValueError(f"num_steps must be a positive multiple of the batch size {batch}; got {num_steps}")
+    check_num_steps(searcher, batch, num_steps)
+    budget = Budget(jnp.inf if max_seconds is None else max_seconds, overrun)
+    if identity is not None:
+        repeats = 10 * num_steps if max_repeats is None else max_repeats
+        check_at_least_one(max_repeats=repeats)
+        # A step adds either a whole batch of evaluations or a repeat.
+        keys = jax.random.split(ask_key, num_steps // batch + repeats)
+        memory = functools.partial(run_with_memory, identity=identity, capacity=num_steps, max_repeats=repeats)
+        history = memory(searcher, objective, start, eval_key, keys, budget)
+    elif max_repeats is not None:
+        raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
+    else:
+        keys = jax.random.split(ask_key, num_steps // batch)
+        history = _run(searcher, objective, start, eval_key, keys, budget)
+    return history if max_seconds is not None else history._replace(exhausted=jnp.asarray(False))
+
+
+def check_num_steps(searcher: Searcher, batch_size: int, num_steps: int) -> None:
+    """ValueError unless a searcher with this batch size can do that many evaluations."""
+    if num_steps < 1 or num_steps % batch_size:
+        raise ValueError(f"num_steps must be a positive multiple of the batch size {batch_size}; got {num_steps}")
     if num_steps < searcher.min_evaluations:
         raise ValueError(f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}")
-    limit = jnp.inf if max_seconds is None else max_seconds
+
+
+def _run(
+    searcher: Searcher,
+    objective: Objective,
+    start: object,
+    eval_key: Key,
+    ask_keys: Key,
+    budget: Budget,
+) -> History:
+    """One of the `ask_keys` a step, without memory."""
 
     def step(carry: tuple[object, jax.Array], key: Key) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
         state, spent = carry
         query, asked = searcher.ask(key, state)
         outcome = objective(eval_key, query)
         ends = spent + jnp.cumsum(jnp.nan_to_num(outcome.seconds))
-        within = ends <= limit
+        within = is_within(budget, jnp.concatenate([spent[None], ends[:-1]]), ends)
         told = searcher.tell(asked, query, outcome)
         open_ = jnp.all(within)
         state = jax.tree.map(lambda new, old: jnp.where(open_, new, old), told, state)
         return (state, ends[-1]), (query.archs, outcome.scores, outcome.seconds, query.epochs, within)
 
-    keys = jax.random.split(ask_key, num_steps // batch)
-    _, rows = lax.scan(step, (start, jnp.zeros((), jnp.float32)), keys)
-    history = _history(*(row.reshape(num_steps, *row.shape[2:]) for row in rows))
-    return history if max_seconds is not None else history._replace(exhausted=jnp.asarray(False))
-
-
-def _history(archs: jax.Array, scores: jax.Array, seconds: jax.Array, epochs: jax.Array, within: jax.Array) -> History:
-    """Mask what came after the budget, and find the best so far at every step."""
-    used = jnp.cumprod(within.astype(jnp.int32)) == 1
-    scores = jnp.where(used, scores, jnp.nan)
-    comparable = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
-    improves = jnp.concatenate([jnp.ones(1, bool), comparable[1:] > lax.cummax(comparable)[:-1]])
-    return History(
-        archs=archs,
-        scores=scores,
-        seconds=jnp.where(used, seconds, 0),
-        epochs=epochs,
-        best=lax.cummax(jnp.where(improves, jnp.arange(len(scores), dtype=jnp.int32), 0)),
-        num_evaluations=jnp.sum(used, dtype=jnp.int32),
-        exhausted=jnp.all(used),
+    (_, spent), rows = lax.scan(step, (start, jnp.zeros((), jnp.float32)), ask_keys)
+    return make_history(
+        *(row.reshape(-1, *row.shape[2:]) for row in rows),
+        exhausted=is_left(budget, spent),
+        num_repeats=jnp.zeros((), jnp.int32),
+        stalled=jnp.asarray(False),
     )

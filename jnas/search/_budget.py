@@ -1,0 +1,34 @@
+"""When a budget in seconds is spent."""
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Overrun: TypeAlias = Literal["discarded", "counted"]
+"""What becomes of the evaluation that a budget in seconds ends in; see `run`."""
+
+
+class Budget(NamedTuple):
+    """A budget in seconds.
+
+    Attributes:
+        limit: what may be spent, `[]` float or a number; infinity for no budget.
+        overrun: what becomes of the evaluation that crosses the limit.
+    """
+
+    limit: Any
+    overrun: Overrun
+
+
+def is_within(budget: Budget, begins: Any, ends: Any) -> Any:
+    """Whether evaluations count, bool; a search is over with the first that does not.
+
+    Args:
+        budget: what may be spent.
+        begins: seconds spent before each evaluation, floats or arrays.
+        ends: seconds spent after it.
+    """
+    return ends <= budget.limit if budget.overrun == "discarded" else begins < budget.limit
+
+
+def is_left(budget: Budget, spent: Any) -> Any:
+    """Whether another evaluation might count, as far as can be known before its cost is."""
+    return spent <= budget.limit if budget.overrun == "discarded" else spent < budget.limit

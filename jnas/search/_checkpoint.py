@@ -1,0 +1,137 @@
+"""A search on the host, as far as it has come, in one file of plain arrays."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.files import replacing
+from jnas.fingerprints import is_key
+from jnas.types import Query
+
+_FILE = "search.npz"
+
+
+class Evaluation(NamedTuple):
+    """What one evaluation came to.
+
+    Attributes:
+        arch: `[D]` int32.
+        epochs: that were asked for.
+        score: NaN where it failed.
+        seconds: its cost.
+        failure: why it failed, or an empty text.
+    """
+
+    arch: np.ndarray
+    epochs: int
+    score: float
+    seconds: float
+    failure: str
+
+
+class Pending(NamedTuple):
+    """A query that has not been told yet.
+
+    Attributes:
+        query: what was asked.
+        done: number of the row → its evaluation, of the rows that have come back.
+    """
+
+    query: Query
+    done: dict[int, Evaluation]
+
+
+class Progress(NamedTuple):
+    """Everything that a search goes on from.
+
+    Attributes:
+        state: of the searcher.
+        num_asks: queries asked so far.
+        evaluations: that count, in the order in which they came back.
+        pending: queries that are out.
+        is_over: whether the budget in seconds is spent.
+    """
+
+    state: Any
+    num_asks: int
+    evaluations: tuple[Evaluation, ...]
+    pending: tuple[Pending, ...]
+    is_over: bool
+
+
+def save(folder: Path, fingerprint: str, progress: Progress) -> None:
+    """Replace the file of a search; OSError if it cannot be written."""
+    leaves = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in jax.tree.leaves(progress.state)]
+    arrays: dict[str, Any] = {f"state_{number}": np.asarray(leaf) for number, leaf in enumerate(leaves)}
+    queries = [{name: np.asarray(x).tolist() for name, x in p.query._asdict().items()} for p in progress.pending]
+    about = {
+        "num_asks": progress.num_asks,
+        "is_over": progress.is_over,
+        "evaluations": [_plain(evaluation) for evaluation in progress.evaluations],
+        "pending": [
+            {"query": query, "done": {row: _plain(evaluation) for row, evaluation in p.done.items()}}
+            for query, p in zip(queries, progress.pending, strict=True)
+        ],
+    }
+    with replacing(folder / _FILE) as file:
+        np.savez(file, fingerprint=fingerprint, about=json.dumps(about), **arrays)
+
+
+def load(folder: Path, fingerprint: str, start: Any) -> Progress | None:
+    """The search in a folder, or None where there is none.
+
+    Args:
+        folder: of the search.
+        fingerprint: of the search.
+        start: an initial state of the searcher, for its structure and types.
+
+    Raises:
+        ValueError: the file is another search's, or no such file.
+    """
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found, about = str(file["fingerprint"]), json.loads(str(file["about"]))
+            arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
+    except Exception as error:
+        raise ValueError(f"{path} is not the file of a search; choose another folder") from error
+    if found != fingerprint:
+        raise ValueError(
+            f"{path} is of another search (other strategy, objective, key or budget); "
+            "choose another folder, or overwrite it with resume=False"
+        )
+    leaves = [_like(array, leaf) for array, leaf in zip(arrays, jax.tree.leaves(start), strict=True)]
+    return Progress(
+        state=jax.tree.unflatten(jax.tree.structure(start), leaves),
+        num_asks=about["num_asks"],
+        evaluations=tuple(_evaluation(plain) for plain in about["evaluations"]),
+        pending=tuple(
+            Pending(
+                Query(**{name: jnp.asarray(x, jnp.int32) for name, x in kept["query"].items()}),
+                {int(row): _evaluation(plain) for row, plain in kept["done"].items()},
+            )
+            for kept in about["pending"]
+        ),
+        is_over=about["is_over"],
+    )
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    return evaluation._asdict() | {"arch": evaluation.arch.tolist()}
+
+
+def _evaluation(plain: dict[str, Any]) -> Evaluation:
+    return Evaluation(**plain | {"arch": np.array(plain["arch"], np.int32)})
+
+
+def _like(array: np.ndarray, leaf: Any) -> Any:
+    """An array as a leaf of the state: a key again, or of a type that files do not know."""
+    if is_key(leaf):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+    return array.view(leaf.dtype)

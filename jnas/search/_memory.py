@@ -1,0 +1,140 @@
+"""The loop that answers isomorphic architectures from memory."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnas.search._budget import Budget, is_left, is_within
+from jnas.search.history import make_history
+from jnas.types import Arch, History, Key, Objective, Outcome, Searcher
+
+
+class Memory(NamedTuple):
+    """What a search has evaluated; slots are in use up to `num_evaluations`.
+
+    Attributes:
+        archs: `[T, D]` int32.
+        identities: `[T, 2]` uint32.
+        epochs: `[T]` int32.
+        scores: `[T]` float.
+        seconds: `[T]` float.
+        num_evaluations: `[]` int32.
+        num_repeats: `[]` int32, proposals that were answered from here.
+        spent: `[]` float32, seconds.
+        is_over: `[]` bool, whether an evaluation was proposed that the budget does not allow.
+    """
+
+    archs: jax.Array
+    identities: jax.Array
+    epochs: jax.Array
+    scores: jax.Array
+    seconds: jax.Array
+    num_evaluations: jax.Array
+    num_repeats: jax.Array
+    spent: jax.Array
+    is_over: jax.Array
+
+
+class Proposal(NamedTuple):
+    """One row of a query, with what the objective answers; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
+
+    arch: jax.Array
+    identity: jax.Array
+    epochs: jax.Array
+    score: jax.Array
+    seconds: jax.Array
+
+
+def run_with_memory(
+    searcher: Searcher,
+    objective: Objective,
+    start: Any,
+    eval_key: Key,
+    ask_keys: Key,
+    budget: Budget,
+    *,
+    identity: Callable[[Arch], jax.Array],
+    capacity: int,
+    max_repeats: int,
+) -> History:
+    """The search of `run` from the state `start`, one of the `ask_keys` a step, with memory."""
+
+    def is_open(memory: Memory) -> jax.Array:
+        left: jax.Array = is_left(budget, memory.spent)
+        return left & ~memory.is_over & (memory.num_evaluations < capacity)
+
+    def proceeds(carry: tuple[Any, Memory, jax.Array]) -> jax.Array:
+        return is_open(carry[1]) & (carry[1].num_repeats < max_repeats)
+
+    def step(carry: tuple[Any, Memory, jax.Array]) -> tuple[Any, Memory, jax.Array]:
+        state, memory, num_asked = carry
+        query, state = searcher.ask(ask_keys[num_asked], state)
+        outcome = objective(eval_key, query)
+        proposals = Proposal(query.archs, jax.vmap(identity)(query.archs), query.epochs, *outcome)
+        # One after the other, for two rows of a query may be isomorphic too.
+        memory, answers = lax.scan(lambda memory, row: _answer(memory, row, budget), memory, proposals)
+        return searcher.tell(state, query, answers), memory, num_asked + 1
+
+    def first_step() -> Any:
+        query, _ = searcher.ask(ask_keys[0], start)
+        return query, objective(eval_key, query)
+
+    zero = jnp.zeros((), jnp.int32)
+    memory = _forget(capacity, *jax.eval_shape(first_step))
+    _, memory, _ = lax.while_loop(proceeds, step, (start, memory, zero))
+    used = jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
+    return make_history(
+        memory.archs,
+        memory.scores,
+        memory.seconds,
+        memory.epochs,
+        used,
+        exhausted=is_left(budget, memory.spent),
+        num_repeats=memory.num_repeats,
+        stalled=is_open(memory),
+    )
+
+
+def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
+    """A memory of nothing, for queries and outcomes of these shapes and types."""
+    zero = jnp.zeros((), jnp.int32)
+    return Memory(
+        archs=jnp.zeros((capacity, query.archs.shape[1]), query.archs.dtype),
+        identities=jnp.zeros((capacity, 2), jnp.uint32),
+        epochs=jnp.zeros(capacity, query.epochs.dtype),
+        scores=jnp.zeros(capacity, outcome.scores.dtype),
+        seconds=jnp.zeros(capacity, outcome.seconds.dtype),
+        num_evaluations=zero,
+        num_repeats=zero,
+        spent=jnp.zeros((), jnp.float32),
+        is_over=jnp.asarray(False),
+    )
+
+
+def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outcome]:
+    """Answer one proposal from memory, or take its evaluation into memory as far as the budget goes."""
+    capacity = len(memory.scores)
+    is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (memory.epochs == row.epochs)
+    is_same &= jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
+    is_known = jnp.any(is_same)
+    ends = memory.spent + jnp.nan_to_num(row.seconds).astype(memory.spent.dtype)
+    fits = is_within(budget, memory.spent, ends) & (memory.num_evaluations < capacity)
+    is_over = memory.is_over | ~(is_known | fits)
+    is_new = ~(is_known | is_over)
+    slot = jnp.where(is_new, memory.num_evaluations, capacity)
+    after = Memory(
+        archs=memory.archs.at[slot].set(row.arch, mode="drop"),
+        identities=memory.identities.at[slot].set(row.identity, mode="drop"),
+        epochs=memory.epochs.at[slot].set(row.epochs, mode="drop"),
+        scores=memory.scores.at[slot].set(row.score, mode="drop"),
+        seconds=memory.seconds.at[slot].set(row.seconds, mode="drop"),
+        num_evaluations=memory.num_evaluations + is_new.astype(jnp.int32),
+        num_repeats=memory.num_repeats + (is_known & ~is_over).astype(jnp.int32),
+        spent=jnp.where(is_new, ends, memory.spent),
+        is_over=is_over,
+    )
+    score = jnp.where(is_known, memory.scores[jnp.argmax(is_same)], row.score)
+    return after, Outcome(score, jnp.where(is_known, 0, row.seconds))

@@ -1,0 +1,56 @@
+"""What a search evaluated: its history, and what can be told from it."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnas.types import Arch, History
+
+
+def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax.Array:
+    """How many different cells a search evaluated. Pure: works under `jit` and `vmap`.
+
+    Args:
+        history: of one search.
+        identity: `[D] -> [2]` uint32, equal for isomorphic cells: `space.identity`.
+
+    Returns:
+        `[]` int32, classes of isomorphic architectures among the evaluations.
+    """
+    unused = jnp.arange(len(history.scores), dtype=jnp.int32) >= history.num_evaluations
+    high, low = jax.vmap(identity)(history.archs).T
+    # Sorted, a class is a run of neighbours; slots that are not in use go last.
+    unused, high, low = lax.sort((unused, high, low), num_keys=3)
+    differs = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return jnp.sum(jnp.concatenate([jnp.ones(1, bool), differs]) & ~unused, dtype=jnp.int32)
+
+
+def make_history(
+    archs: jax.Array,
+    scores: jax.Array,
+    seconds: jax.Array,
+    epochs: jax.Array,
+    used: jax.Array,
+    *,
+    exhausted: jax.Array,
+    num_repeats: jax.Array,
+    stalled: jax.Array,
+) -> History:
+    """A `History`: finds the best so far, and masks everything from the first slot on that is not `used` (`[T]`)."""
+    used = jnp.cumprod(used.astype(jnp.int32)) == 1
+    scores = jnp.where(used, scores, jnp.nan)
+    comparable = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+    improves = jnp.concatenate([jnp.ones(1, bool), comparable[1:] > lax.cummax(comparable)[:-1]])
+    return History(
+        archs=archs,
+        scores=scores,
+        seconds=jnp.where(used, seconds, 0),
+        epochs=epochs,
+        best=lax.cummax(jnp.where(improves, jnp.arange(len(scores), dtype=jnp.int32), 0)),
+        num_evaluations=jnp.sum(used, dtype=jnp.int32),
+        exhausted=jnp.all(used) & exhausted,
+        num_repeats=num_repeats,
+        stalled=stalled,
+    )

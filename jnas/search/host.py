@@ -1,0 +1,266 @@
+"""The loop for what cannot be traced: real trainings, on threads of this machine or behind them a cluster.
+
+def train(arch, epochs):
+    ...
+    return accuracy
+
+history, failures = run_on_host(searcher, train, key, num_steps=200, num_workers=4, out="my-search")
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.fingerprints import fingerprint
+from jnas.progress import progress_bar
+from jnas.search import _checkpoint
+from jnas.search._budget import Budget, Overrun, is_left, is_within
+from jnas.search._checkpoint import Evaluation, Pending, Progress
+from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search.history import make_history
+from jnas.search.run import check_num_steps
+from jnas.types import History, Key, Outcome, Query, Searcher
+
+Evaluate: TypeAlias = Callable[[np.ndarray, int], float | tuple[float, float]]
+"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better, 0 epochs means "its own number"."""
+
+
+class HostRun(NamedTuple):
+    """What a search on the host leaves behind.
+
+    Attributes:
+        history: in the order in which the evaluations came back.
+        failures: slot of the history → why the evaluation failed.
+    """
+
+    history: History
+    failures: dict[int, str]
+
+
+def run_on_host(
+    searcher: Searcher,
+    evaluate: Evaluate,
+    key: Key,
+    *,
+    num_steps: int,
+    max_seconds: float | None = None,
+    overrun: Overrun = "discarded",
+    num_workers: int = 1,
+    out: str | Path | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> HostRun:
+    """Run a search on an objective that is a Python function.
+
+    With one worker the history is that of `run` with the same key and objective, to the rounding of sums of seconds.
+    With more of them, evaluations come back in any order, and the searcher is asked again as soon as a worker has
+    nothing to do; it is told a query when all of its rows are back.
+
+    An evaluation fails by an exception or a score that is NaN. It is recorded and told like any other, with score
+    NaN, and the search goes on.
+
+    Args:
+        searcher: the strategy; need not be traceable.
+        evaluate: what is maximised; called on a thread, for each worker one call at a time. Where it answers without
+            seconds, or fails by an exception, the cost is the time that the call took.
+        key: consumed.
+        num_steps: evaluations, a multiple of the searcher's batch size.
+        max_seconds: budget for the sum of the seconds of all evaluations, however many run at a time. The search is
+            over with the first that comes back and is not within it; those still running are waited for, and lost.
+        overrun: what becomes of an evaluation that ends after the budget; see `run`.
+        num_workers: evaluations that run at a time.
+        out: folder that the search is kept in, brought up to date whenever an evaluation comes back. A search that was
+            stopped at any moment goes on from there: what was being evaluated is evaluated again, what was finished
+            is not. With one worker the history is that of an uninterrupted search.
+        resume: True goes on from `out` where it holds a search; False overwrites it.
+        progress: show a bar on standard error.
+
+    Returns:
+        `HostRun`, with a history of capacity `num_steps`.
+
+    Raises:
+        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another search: one with another strategy,
+            key or budget, or another code or closure of `evaluate`.
+        OSError: `out` cannot be written; raised before anything is evaluated.
+    """
+    check_choice("overrun", overrun, Overrun)
+    check_at_least_one(num_workers=num_workers)
+    budget = Budget(math.inf if max_seconds is None else max_seconds, overrun)
+    about = fingerprint(key, searcher, evaluate, num_steps, budget)
+    search = _Search(searcher, key, num_steps, budget, None if out is None else Path(out), about)
+    search.begin(resume)
+    with ThreadPoolExecutor(num_workers) as pool, _reporter(search, progress) as report:
+        try:
+            _loop(search, pool, evaluate, num_workers, report)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return search.result(exhaustible=max_seconds is not None)
+
+
+def _loop(
+    search: "_Search", pool: ThreadPoolExecutor, evaluate: Evaluate, num_workers: int, report: Callable[[], None]
+) -> None:
+    """Keep the workers busy until the budget is spent."""
+    running: dict[Future[Evaluation], tuple[Pending, int]] = {}
+
+    def submit(pending: Pending) -> None:
+        archs, epochs = np.asarray(pending.query.archs), np.asarray(pending.query.epochs)
+        for row in range(len(archs)):
+            if row not in pending.done:
+                future = pool.submit(_evaluate, evaluate, archs[row].copy(), int(epochs[row]))
+                running[future] = (pending, row)
+
+    for pending in search.pending:
+        submit(pending)
+    while not search.is_over:
+        while len(running) < num_workers and search.may_ask:
+            submit(search.ask())
+        if not running:
+            return
+        # The first that were submitted come first: one worker leaves no choice.
+        finished = wait(running, return_when=FIRST_COMPLETED).done
+        for future in [future for future in running if future in finished]:
+            search.add(*running.pop(future), future.result())
+            report()
+
+
+def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
+    """Call the objective, and catch what it raises."""
+    begin = time.monotonic()
+    try:
+        answer = evaluate(arch, epochs)
+        pair = answer if isinstance(answer, tuple) else (answer, time.monotonic() - begin)
+        score, seconds = (float(number) for number in pair)
+    except Exception as error:
+        return Evaluation(arch, epochs, math.nan, time.monotonic() - begin, f"{type(error).__name__}: {error}")
+    return Evaluation(arch, epochs, score, seconds, "the score is NaN" if math.isnan(score) else "")
+
+
+class _Search:
+    """A search and the folder that it is kept in; the only state of this module."""
+
+    def __init__(
+        self, searcher: Searcher, key: Key, num_steps: int, budget: Budget, folder: Path | None, about: str
+    ) -> None:
+        init_key, _, ask_key = jax.random.split(key, 3)  # as in `run`
+        compiled = jax.jit if searcher.is_traceable else (lambda function: function)
+        self._ask, self._tell = compiled(searcher.ask), compiled(searcher.tell)
+        self.state = compiled(searcher.init)(init_key)
+        query = self._first_query(searcher, ask_key)
+        batch, self._num_choices = query.archs.shape
+        check_num_steps(searcher, batch, num_steps)
+        self._keys = jax.random.split(ask_key, num_steps // batch)
+        self.num_steps, self._budget, self._folder, self._fingerprint = num_steps, budget, folder, about
+        self.num_asks, self.is_over = 0, False
+        self.evaluations: list[Evaluation] = []
+        self.pending: list[Pending] = []
+        self._spent = 0.0
+
+    def _first_query(self, searcher: Searcher, key: Key) -> Query:
+        """For its shapes."""
+        ask = functools.partial(jax.eval_shape, self._ask) if searcher.is_traceable else self._ask
+        query: Query = ask(key, self.state)[0]
+        return query
+
+    def begin(self, resume: bool) -> None:
+        """Go on from the folder, and see whether it can be written."""
+        kept = None
+        if self._folder is not None and resume:
+            kept = _checkpoint.load(self._folder, self._fingerprint, self.state)
+        if kept is not None:
+            self.state, self.num_asks, self.is_over = kept.state, kept.num_asks, kept.is_over
+            self.evaluations, self.pending = list(kept.evaluations), list(kept.pending)
+            self._spent = math.fsum(map(_cost, kept.evaluations))
+        self._save()
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether there is anything left to propose."""
+        return self.num_asks < len(self._keys)
+
+    def ask(self) -> Pending:
+        """The next query; the same after a restart, with a searcher that was told the same."""
+        query, self.state = self._ask(self._keys[self.num_asks], self.state)
+        self.num_asks += 1
+        self.pending.append(Pending(query, {}))
+        return self.pending[-1]
+
+    def add(self, pending: Pending, row: int, evaluation: Evaluation) -> None:
+        """Take an evaluation as far as the budget goes, tell its query if that is complete, and save."""
+        ends = self._spent + _cost(evaluation)
+        if self.is_over or not is_within(self._budget, self._spent, ends):
+            self.is_over = True
+        else:
+            self._spent = ends
+            self.evaluations.append(evaluation)
+            pending.done[row] = evaluation
+            self.is_over = not is_left(self._budget, ends)
+            if len(pending.done) == len(pending.query.ids):
+                self._tell_and_forget(pending)
+        if self.is_over:
+            self.pending = []
+        self._save()
+
+    def _tell_and_forget(self, pending: Pending) -> None:
+        rows = [pending.done[row] for row in range(len(pending.done))]
+        scores, seconds = (jnp.asarray([getattr(row, name) for row in rows], float) for name in ("score", "seconds"))
+        self.state = self._tell(self.state, pending.query, Outcome(scores, seconds))
+        self.pending = [other for other in self.pending if other is not pending]
+
+    def _save(self) -> None:
+        if self._folder is not None:
+            kept = Progress(self.state, self.num_asks, tuple(self.evaluations), tuple(self.pending), self.is_over)
+            _checkpoint.save(self._folder, self._fingerprint, kept)
+
+    def result(self, *, exhaustible: bool) -> HostRun:
+        """The history so far, and what failed."""
+        rows, num_unused = self.evaluations, self.num_steps - len(self.evaluations)
+        archs = np.array([row.arch for row in rows], np.int32).reshape(-1, self._num_choices)
+
+        def column(name: str, dtype: Any) -> jax.Array:
+            return jnp.asarray([getattr(row, name) for row in rows] + [0] * num_unused, dtype)
+
+        history = make_history(
+            jnp.asarray(np.pad(archs, ((0, num_unused), (0, 0)))),
+            column("score", float),
+            column("seconds", float),
+            column("epochs", jnp.int32),
+            jnp.arange(self.num_steps, dtype=jnp.int32) < len(rows),
+            exhausted=jnp.asarray(exhaustible and not self.is_over),
+            num_repeats=jnp.zeros((), jnp.int32),
+            stalled=jnp.asarray(False),
+        )
+        return HostRun(history, {slot: row.failure for slot, row in enumerate(rows) if row.failure})
+
+
+def _cost(evaluation: Evaluation) -> float:
+    """Seconds; an unknown cost (NaN) counts as 0, as in `run`."""
+    return 0.0 if math.isnan(evaluation.seconds) else evaluation.seconds
+
+
+@contextmanager
+def _reporter(search: _Search, progress: bool) -> Iterator[Callable[[], None]]:
+    """A function to call after each evaluation: moves a bar that shows the best score and how many failed."""
+    if not progress:
+        yield lambda: None
+        return
+    with progress_bar("searching", unit="evaluations", note="{task.fields[found]}") as bar:
+        task = bar.add_task("searching", total=search.num_steps, completed=len(search.evaluations), found="")
+
+        def report() -> None:
+            scores = [row.score for row in search.evaluations if not row.failure]
+            best = f"best {max(scores):.4g}" if scores else ""
+            failed = len(search.evaluations) - len(scores)
+            found = ", ".join(filter(None, [best, f"{failed} failed" if failed else ""]))
+            bar.update(task, completed=len(search.evaluations), found=found)
+
+        yield report
