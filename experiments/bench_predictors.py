@@ -22,6 +22,7 @@ import jnas
 from experiments import common
 from jnas.predictors import Training, fit, many, message_passing, recipes
 from jnas.predictors.layers import Scorer
+from jnas.predictors.prediction import Recipe
 
 SPACE = jnas.spaces.nasbench101()
 SEEDS = 10
@@ -49,9 +50,9 @@ def main() -> None:
     print(f"written: {common.write_json(name, result)}")
 
 
-def _gates(aggregate: message_passing.Aggregate, **changes: Any) -> fit.Recipe:
+def _gates(aggregate: message_passing.Aggregate, **changes: Any) -> Recipe:
     encoder = gates_module(aggregate)
-    return fit.Recipe(recipes.cached(_graphs, SPACE), Scorer(encoder), Training(**changes))
+    return Recipe(recipes.cached(_graphs, SPACE), Scorer(encoder), Training(**changes))
 
 
 def gates_module(aggregate: message_passing.Aggregate) -> Any:
@@ -65,7 +66,7 @@ def _graphs(space: jnas.types.Space) -> Callable[[jax.Array], jnas.types.Graph]:
     return jax.vmap(space.graph)
 
 
-def _seconds(recipe: fit.Recipe, archs: np.ndarray, targets: np.ndarray, seeds: int) -> float:
+def _seconds(recipe: Recipe, archs: np.ndarray, targets: np.ndarray, seeds: int) -> float:
     """Of one call that is already compiled."""
     keys = jax.random.split(jax.random.key(0), seeds)
     data = keys, np.repeat(archs[None], seeds, 0), np.repeat(targets[None], seeds, 0)
@@ -76,7 +77,7 @@ def _seconds(recipe: fit.Recipe, archs: np.ndarray, targets: np.ndarray, seeds: 
     return time.perf_counter() - begin
 
 
-def _training(name: str, recipe: fit.Recipe, archs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _training(name: str, recipe: Recipe, archs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Seconds of one training, and of compiling it."""
     begin = time.perf_counter()
     many.fit_many(SPACE, recipe, jax.random.split(jax.random.key(0), 1), archs[None], targets[None])
@@ -123,10 +124,10 @@ def _scoring(archs: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> dict[s
     return {"gates_all_423624_cells": round(best, 2), "gates_cells_a_second": round(len(archs) / best)}
 
 
-def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> fit.Recipe:
+def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> Recipe:
     from jnas.predictors.lenet import LeNet
 
-    return fit.Recipe(recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"])
+    return Recipe(recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"])
 
 
 if __name__ == "__main__":

@@ -11,22 +11,8 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas.types import Outcome, Query, Space
-
-SPACE = jnas.spaces.nasbench201()
-
-
-def family() -> Space:
-    """Architectures `[2]`: a random name, and that of the centre, 0 for a random start."""
-
-    def named(key: jax.Array, center: jax.Array) -> jax.Array:
-        return jnp.stack([jax.random.randint(key, (), 1, 2**30, jnp.int32), center])
-
-    return SPACE._replace(
-        cardinalities=(2**30, 2**30),
-        sample=lambda key: named(key, jnp.int32(0)),
-        mutate=lambda key, arch: named(key, arch[0]),
-    )
+from jnas.types import Outcome, Query
+from tests.test_search_regularized_evolution import SPACE, family
 
 
 def graded(key: jax.Array, query: Query) -> Outcome:

@@ -5,7 +5,6 @@ devices or on where blocks end. Every epoch goes through all architectures in a 
 trainings run one after the other on each CPU device (`lax.map`) and side by side (`vmap`) on an accelerator.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -18,44 +17,12 @@ import optax
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnas.predictors.comparator import ranks_by_comparison
-from jnas.predictors.layers import Scorer
+from jnas.predictors.prediction import Recipe, State, predict, rank
 from jnas.predictors.training import Batch, Training, loss_of
 from jnas.types import Key
 
-_CHUNK = 1024  # architectures that a prediction holds in memory at once
 _NUM_REFERENCES = 64  # training architectures that a comparator scores against
 Metric = Callable[[jax.Array, jax.Array], jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What is trained and how: hashable, so that equal recipes share their compiled programs.
-
-    Attributes:
-        encode: `archs [B, D] -> features`, a pytree with leading axis `B`.
-        module: the network.
-        training: the settings.
-    """
-
-    encode: Callable[[jax.Array], Any]
-    module: Scorer
-    training: Training
-
-
-class State(NamedTuple):
-    """A fitted predictor.
-
-    Attributes:
-        variables: of the Flax module.
-        shift, scale: `[]` each, what puts scores of a regression into the unit of the targets.
-        references: `[R, D]` training architectures that a comparator scores against; None for other predictors.
-    """
-
-    variables: Any
-    shift: jax.Array
-    scale: jax.Array
-    references: jax.Array | None = None
 
 
 class Data(NamedTuple):
@@ -81,92 +48,6 @@ class Epochs(NamedTuple):
     numbers: jax.Array
     train: jax.Array
     evaluate: jax.Array
-
-
-# -- Prediction ------------------------------------------------------------------------------------------------------
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
-    """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
-    if recipe.module.pairing is None:
-        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs)
-        return scores * state.scale + state.shift
-    _, reference = _project(recipe, state, state.references)
-
-    def score(rows: jax.Array) -> jax.Array:
-        first, second = _project(recipe, state, rows)
-        reference_first, _ = _project(recipe, state, state.references)
-        better = _probability(
-            recipe, state, (reference_first[None], reference[None]), (first[:, None], second[:, None])
-        )
-        return jnp.mean(better, axis=1)
-
-    share: jax.Array = _by_chunks(score, archs)
-    return share
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
-    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is encoded once for all."""
-    if recipe.module.pairing is not None:
-        shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
-        return shares
-
-    def score(rows: jax.Array) -> jax.Array:
-        features = recipe.encode(rows)
-        scores: jax.Array = lax.map(lambda state: _apply(recipe, state, features).scores, states)
-        return scores.T  # chunks are joined along the first axis
-
-    scores: jax.Array = _by_chunks(score, archs).T
-    return scores * states.scale[:, None] + states.shift[:, None]
-
-
-def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
-    """`[B]` int32 ranks, 0 is best: of the scores, or by sorting with a comparator."""
-    if recipe.module.pairing is None:
-        return jnp.argsort(jnp.argsort(-predict(recipe, state, archs)))
-    first, second = _by_chunks(lambda rows: _project(recipe, state, rows), archs)
-
-    def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
-        return _probability(recipe, state, (first[i], second[i]), (first[j], second[j]))
-
-    return ranks_by_comparison(key, is_better, archs.shape[0])
-
-
-def _apply(recipe: Recipe, state: State, features: Any) -> Any:
-    num = jax.tree.leaves(features)[0].shape[0]
-    return recipe.module.apply(state.variables, features, jnp.ones(num, bool))
-
-
-def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.Array]:
-    features = _apply(recipe, state, recipe.encode(archs)).features
-    projected: Any = recipe.module.apply(state.variables, features, method="project")
-    return projected[0], projected[1]
-
-
-def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]) -> jax.Array:
-    """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the better one."""
-
-    def compare(first: jax.Array, second: jax.Array) -> jax.Array:
-        shape = jnp.broadcast_shapes(first.shape, second.shape)
-        pairs = (jnp.broadcast_to(x, shape).reshape(-1, shape[-1]) for x in (first, second))
-        outputs: Any = recipe.module.apply(state.variables, *pairs, method="compare")
-        result: jax.Array = outputs.reshape(shape[:-1])
-        return result
-
-    return (jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))) / 2
-
-
-def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
-    """`function(archs)` with the memory of one chunk; chunks are of equal size, the last one padded."""
-    num = archs.shape[0]
-    if num <= _CHUNK:
-        return function(archs)
-    num_chunks = -(-num // _CHUNK)
-    size = -(-num // num_chunks)
-    padded = jnp.pad(archs, ((0, size * num_chunks - num), (0, 0)), mode="edge").reshape(num_chunks, size, -1)
-    return jax.tree.map(lambda out: out.reshape(-1, *out.shape[2:])[:num], lax.map(function, padded))
 
 
 # -- One training ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from jax.typing import ArrayLike
 from jnas import metrics
 from jnas.fingerprints import fingerprint
 from jnas.predictors import fit as training_loop
-from jnas.predictors.fit import Data, Epochs, Metric, Recipe
+from jnas.predictors.fit import Data, Epochs, Metric
+from jnas.predictors.prediction import Recipe
 from jnas.progress import progress_bar
 from jnas.types import Key, Predictor, Space
 

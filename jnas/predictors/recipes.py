@@ -15,15 +15,14 @@ import numpy as np
 
 from jnas import encodings
 from jnas.messages import nearest
-from jnas.predictors import fit as training_loop
-from jnas.predictors import many
-from jnas.predictors.fit import Recipe
+from jnas.predictors import many, prediction
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.predictors.gcn import Gcn
 from jnas.predictors.layers import Scorer
 from jnas.predictors.lenet import LeNet
 from jnas.predictors.lstm import Peephole, TokenLstm
 from jnas.predictors.mlp import Flatten
+from jnas.predictors.prediction import Recipe
 from jnas.predictors.training import Training
 from jnas.types import Graph, Key, Predictor, Space
 
@@ -44,9 +43,9 @@ def predictor(name: str, space: Space, settings: dict[str, Any], recipe: Recipe)
         space=space,
         settings=settings,
         fit=fit,
-        predict=functools.partial(training_loop.predict, recipe),
+        predict=functools.partial(prediction.predict, recipe),
         fit_many=functools.partial(many.fit_many, space, recipe),
-        predict_many=functools.partial(training_loop.predict_many, recipe),
+        predict_many=functools.partial(prediction.predict_many, recipe),
     )
 
 

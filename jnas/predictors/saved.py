@@ -16,8 +16,8 @@ from jnas import spaces
 from jnas.files import replacing
 from jnas.predictors import recipes
 from jnas.predictors.ensemble import Members, by_name
-from jnas.predictors.fit import State
 from jnas.predictors.forest import Trees
+from jnas.predictors.prediction import State
 from jnas.types import Estimator, Predictor, Space
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas.search import _checks, _selection
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition
 from jnas.search.constrained import within
 from jnas.search.regularized_evolution import Init, draw_initial
@@ -70,10 +71,7 @@ def genetic(
             negative or do not sum to 1, or nothing is allowed.
     """
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
-    if tournament_size > population_size:
-        raise ValueError(
-            f"tournament_size must be at most the population_size {population_size}; got {tournament_size}"
-        )
+    _checks.check_at_most(population_size, tournament_size=tournament_size)
     chances = (selection, crossover, mutation)
     if min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
         raise ValueError(f"selection, crossover and mutation must be probabilities that sum to 1; got {chances}")
@@ -101,9 +99,7 @@ def genetic(
     def ask(key: Key, state: GeneticState) -> tuple[Query, GeneticState]:
         children = jax.vmap(member, (0, None))(jax.random.split(key, population_size), state)
         archs = jnp.where(state.num_asked == 0, state.archs, children)
-        ids = state.num_asked + jnp.arange(population_size, dtype=jnp.int32)
-        query = Query(ids, archs, jnp.zeros(population_size, jnp.int32))
-        return query, state._replace(num_asked=state.num_asked + population_size)
+        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + population_size)
 
     def tell(state: GeneticState, query: Query, outcome: Outcome) -> GeneticState:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)

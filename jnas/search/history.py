@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jnas.search._selection import comparable
 from jnas.types import Arch, History
 
 
@@ -41,8 +42,8 @@ def make_history(
     """A `History`: finds the best so far, and masks everything from the first slot on that is not `used` (`[T]`)."""
     used = jnp.cumprod(used.astype(jnp.int32)) == 1
     scores = jnp.where(used, scores, jnp.nan)
-    comparable = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
-    improves = jnp.concatenate([jnp.ones(1, bool), comparable[1:] > lax.cummax(comparable)[:-1]])
+    order = comparable(scores)
+    improves = jnp.concatenate([jnp.ones(1, bool), order[1:] > lax.cummax(order)[:-1]])
     return History(
         archs=archs,
         scores=scores,

@@ -1,8 +1,8 @@
 """The loop for what cannot be traced: real trainings, on threads of this machine or behind them a cluster.
 
 def train(arch, epochs):
-    ...
-    return accuracy
+...
+return accuracy
 
 history, failures = run_on_host(searcher, train, key, num_steps=200, num_workers=4, out="my-search")
 """

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition
 from jnas.search._selection import comparable
 from jnas.search.constrained import within
@@ -89,9 +90,7 @@ def local_search(
 
     def ask(key: Key, state: LocalSearchState) -> tuple[Query, LocalSearchState]:
         archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state)
-        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
-        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
-        return query, state._replace(num_asked=state.num_asked + batch_size)
+        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
 
     def tell(state: LocalSearchState, query: Query, outcome: Outcome) -> LocalSearchState:
         return _moved(_seen(state, query, outcome.scores), neighbors, num_initial, move)

@@ -14,6 +14,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jnas.search._checks import check_at_least_one
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition
 from jnas.search._selection import comparable
 from jnas.search.constrained import within
@@ -111,8 +112,7 @@ def predictor_guided(
         is_guided = num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
         after = add_best(best_key, state) if is_guided and num_best else state
         after = add_random(random_key, after, num + batch_size - len(after.scores))
-        ids = jnp.arange(num, num + batch_size, dtype=jnp.int32)
-        return Query(ids, jnp.asarray(after.archs[num:]), jnp.zeros(batch_size, jnp.int32)), after
+        return numbered(jnp.asarray(num, jnp.int32), jnp.asarray(after.archs[num:])), after
 
     def tell(state: GuidedState, query: Query, outcome: Outcome) -> GuidedState:
         scores = state.scores.copy()

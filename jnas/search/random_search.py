@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnas.search._checks import check_at_least_one
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition, draw_until
 from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
@@ -73,13 +74,12 @@ def random_search(
         return RandomSearchState(state.num_asked + 1, seen), arch
 
     def ask(key: Key, state: RandomSearchState) -> tuple[Query, RandomSearchState]:
-        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
         keys = jax.random.split(key, batch_size)
         if with_replacement:
             archs, after = jax.vmap(space.sample)(keys), state._replace(num_asked=state.num_asked + batch_size)
         else:
             after, archs = lax.scan(draw_new, state, keys)
-        return Query(ids, archs, jnp.zeros(batch_size, jnp.int32)), after
+        return numbered(state.num_asked, archs), after
 
     def tell(state: RandomSearchState, query: Query, outcome: Outcome) -> RandomSearchState:
         del query, outcome

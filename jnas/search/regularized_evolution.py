@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas.search import _checks, _selection
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition
 from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
@@ -97,8 +98,7 @@ def regularized_evolution(
         ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
         initial = state.initial[jnp.minimum(ids, population_size - 1)]
         archs = jnp.where(ids[:, None] < population_size, initial, children)
-        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
-        return query, state._replace(num_asked=state.num_asked + batch_size)
+        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
 
     def tell(state: EvolutionState, query: Query, outcome: Outcome) -> EvolutionState:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)

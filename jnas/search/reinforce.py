@@ -14,6 +14,7 @@ import optax
 
 from jnas.search import policies
 from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._query import numbered
 from jnas.search._redraw import Condition, draw_until
 from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Params, Query, Searcher, Space
@@ -111,9 +112,7 @@ def reinforce(
 
     def ask(key: Key, state: ReinforceState) -> tuple[Query, ReinforceState]:
         archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state.params)
-        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
-        query = Query(ids, archs, jnp.zeros(batch_size, jnp.int32))
-        return query, state._replace(num_asked=state.num_asked + batch_size)
+        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
 
     def loss(params: Params, archs: jax.Array, advantages: jax.Array) -> jax.Array:
         log_probs, entropies = jax.vmap(lambda arch: _log_prob_and_entropy(pi.logits(params, arch), arch))(archs)

@@ -1,0 +1,126 @@
+"""A network with its weights as a judge: scores and ranks of populations of any size in the memory of one chunk."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnas.predictors.comparator import ranks_by_comparison
+from jnas.predictors.layers import Scorer
+from jnas.predictors.training import Training
+from jnas.types import Key
+
+_CHUNK = 1024  # architectures that a prediction holds in memory at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is trained and how: hashable, so that equal recipes share their compiled programs.
+
+    Attributes:
+        encode: `archs [B, D] -> features`, a pytree with leading axis `B`.
+        module: the network.
+        training: the settings.
+    """
+
+    encode: Callable[[jax.Array], Any]
+    module: Scorer
+    training: Training
+
+
+class State(NamedTuple):
+    """A fitted predictor.
+
+    Attributes:
+        variables: of the Flax module.
+        shift, scale: `[]` each, what puts scores of a regression into the unit of the targets.
+        references: `[R, D]` training architectures that a comparator scores against; None for other predictors.
+    """
+
+    variables: Any
+    shift: jax.Array
+    scale: jax.Array
+    references: jax.Array | None = None
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
+    """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
+    if recipe.module.pairing is None:
+        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs)
+        return scores * state.scale + state.shift
+    references = tuple(x[None] for x in _project(recipe, state, state.references))
+
+    def score(rows: jax.Array) -> jax.Array:
+        first, second = _project(recipe, state, rows)
+        return jnp.mean(_probability(recipe, state, references, (first[:, None], second[:, None])), axis=1)
+
+    share: jax.Array = _by_chunks(score, archs)
+    return share
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
+    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is encoded once for all."""
+    if recipe.module.pairing is not None:
+        shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
+        return shares
+
+    def score(rows: jax.Array) -> jax.Array:
+        features = recipe.encode(rows)
+        scores: jax.Array = lax.map(lambda state: _apply(recipe, state, features).scores, states)
+        return scores.T  # chunks are joined along the first axis
+
+    scores: jax.Array = _by_chunks(score, archs).T
+    return scores * states.scale[:, None] + states.shift[:, None]
+
+
+def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
+    """`[B]` int32 ranks, 0 is best: of the scores, or by sorting with a comparator."""
+    if recipe.module.pairing is None:
+        return jnp.argsort(jnp.argsort(-predict(recipe, state, archs)))
+    first, second = _by_chunks(lambda rows: _project(recipe, state, rows), archs)
+
+    def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
+        return _probability(recipe, state, (first[i], second[i]), (first[j], second[j]))
+
+    return ranks_by_comparison(key, is_better, archs.shape[0])
+
+
+def _apply(recipe: Recipe, state: State, features: Any) -> Any:
+    num = jax.tree.leaves(features)[0].shape[0]
+    return recipe.module.apply(state.variables, features, jnp.ones(num, bool))
+
+
+def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.Array]:
+    features = _apply(recipe, state, recipe.encode(archs)).features
+    projected: Any = recipe.module.apply(state.variables, features, method="project")
+    return projected[0], projected[1]
+
+
+def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]) -> jax.Array:
+    """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the better one."""
+
+    def compare(first: jax.Array, second: jax.Array) -> jax.Array:
+        shape = jnp.broadcast_shapes(first.shape, second.shape)
+        pairs = (jnp.broadcast_to(x, shape).reshape(-1, shape[-1]) for x in (first, second))
+        outputs: Any = recipe.module.apply(state.variables, *pairs, method="compare")
+        result: jax.Array = outputs.reshape(shape[:-1])
+        return result
+
+    return (jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))) / 2
+
+
+def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
+    """`function(archs)` with the memory of one chunk; chunks are of equal size, the last one padded."""
+    num = archs.shape[0]
+    if num <= _CHUNK:
+        return function(archs)
+    num_chunks = -(-num // _CHUNK)
+    size = -(-num // num_chunks)
+    padded = jnp.pad(archs, ((0, size * num_chunks - num), (0, 0)), mode="edge").reshape(num_chunks, size, -1)
+    return jax.tree.map(lambda out: out.reshape(-1, *out.shape[2:])[:num], lax.map(function, padded))
