@@ -46,11 +46,11 @@ class Ledger:
 
     def run(self, job: str, predictor: Predictor, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a job with this predictor: from the ledger, or of calling the function."""
-        settings = json.loads(json.dumps({"name": predictor.name} | as_plain(dict(predictor.settings))))
-        if job not in self.jobs or not _agree(self.jobs[job].get("predictor", settings), settings):
+        settings = json.dumps({"name": predictor.name} | as_plain(dict(predictor.settings)))
+        if job not in self.jobs or not _agree(*map(json.loads, (self.jobs[job]["predictor"], settings))):
             self.jobs[job] = function() | {"predictor": settings}
             self.write()
-            shown = {k: v for k, v in self.jobs[job].items() if np.ndim(v) == 0 and k != "predictor"}
+            shown = {k: v for k, v in self.jobs[job].items() if isinstance(v, float)}
             print(job, shown, flush=True)
         result: dict[str, Any] = self.jobs[job]
         return result
@@ -112,7 +112,7 @@ def train(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(seeds))
     evaluation = Evaluation(*test_set, metrics=metrics)
     fitted = predictor.fit_many(keys, archs, targets, evaluation=evaluation, checkpoint=checkpoint)
-    values = {name: fitted.metrics[name].mean(axis=1) for name in metrics}
+    values = {name: fitted.metrics[name].mean(axis=1, dtype=np.float64) for name in metrics}
     result: dict[str, Any] = {name: round(float(value.mean()), 4) for name, value in values.items()}
     result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}
     result |= {f"seeds_{name}": np.round(value, 4).tolist() for name, value in values.items()}

@@ -16,24 +16,24 @@ import jnas
 from configs.renas_table2 import CONFIG, PAIRS, Config
 from experiments import common, ledger
 
+CONTINUOUS = "v4 + continuity"
+
 
 def main(config: Config = CONFIG) -> None:
     """Run all jobs; print, plot and keep the table."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
     book = ledger.Ledger("renas_table2", config)
+    rows, _ = ledger.random_rows(len(archs), config.num_test, config.sizes[0], config.seeds[config.sizes[0]])
+    predictors = {
+        label: jnas.predictors.by_name(n, table.space, **given) for label, (n, given) in config.methods.items()
+    }
+    predictors[CONTINUOUS] = _continuous(sweep(config, book, archs[rows], accuracy[rows]))
     for size in config.sizes:
         rows, test = ledger.random_rows(len(archs), config.num_test, size, config.seeds[size])
-        for label, (name, settings) in config.methods.items():
-            predictor = jnas.predictors.by_name(name, table.space, **settings)
-            data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
+        data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
+        for label, predictor in predictors.items():
             book.run(f"{label} {size}", predictor, functools.partial(ledger.train, predictor, *data, len(rows)))
-    smallest = config.sizes[0]
-    rows, test = ledger.random_rows(len(archs), config.num_test, smallest, config.seeds[smallest])
-    best = sweep(config, book, archs[rows], accuracy[rows])
-    data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
-    chosen = _continuous(best)
-    book.run(f"v4 + continuity {smallest}", chosen, lambda: ledger.train(chosen, *data, len(rows)))
     figures(config, book, archs, accuracy)
     report(config, book)
 
@@ -68,7 +68,7 @@ def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np
     space = jnas.spaces.nasbench101()
     predictor = jnas.predictors.lenet(space, training=PAIRS)
     key = jax.random.fold_in(jax.random.key(0), 0)
-    for size in config.sizes:
+    for size in (size for size in config.sizes if f"best cell {size}" not in book.jobs):
         rows, test = ledger.random_rows(len(archs), config.num_test, size, 1)
         state = predictor.fit(key, archs[rows[0]], accuracy[rows[0]])
         estimator = jnas.predictors.estimator(predictor, state)
@@ -101,14 +101,11 @@ def _distance(arch: np.ndarray) -> int:
 def report(config: Config, book: ledger.Ledger) -> None:
     """The table beside the paper's."""
     rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
-    for label, paper in config.paper.items():
-        cells = []
-        for size, value in zip(config.sizes, paper, strict=True):
-            job = book.jobs[f"{label} {size}"]
-            cells.append(f"{job['kendall_tau']:.3f} ± {_interval(job['seeds_kendall_tau']):.3f} ({value:.3f})")
-        rows.append([label, *cells])
-    last = book.jobs[f"v4 + continuity {config.sizes[0]}"]
-    rows.append(["v4 + continuity", f"{last['kendall_tau']:.3f} ± {_interval(last['seeds_kendall_tau']):.3f}", ""])
+    for label in (*config.methods, CONTINUOUS):
+        jobs = [book.jobs[f"{label} {size}"] for size in config.sizes]
+        cells = [f"{job['kendall_tau']:.3f} ± {_interval(job['seeds_kendall_tau']):.3f}" for job in jobs]
+        paper = [f" ({value:.3f})" for value in config.paper.get(label, ())] or [""] * len(cells)
+        rows.append([label, *(cell + value for cell, value in zip(cells, paper, strict=True))])
     print(ledger.markdown(rows))
     for size in config.sizes:
         print(f"best cell from {size}: {book.jobs[f'best cell {size}']}")
