@@ -118,6 +118,13 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
+def moments(values: np.ndarray) -> dict[str, float | None]:
+    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is none."""
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else None
+    return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}
+
+
 def about_the_run(facts: Mapping[str, Any]) -> report.Section:
     """The last section of a report: the `settings`, `seconds` and `environment` of a run's facts."""
     given = [(name, "default" if value is None else str(value)) for name, value in facts["settings"].items()]

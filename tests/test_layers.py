@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
     "benchmarks": LEAVES | {"spaces"},
-    "search": {"types", "files", "fingerprints", "progress"},
+    "search": LEAVES,
     "population": LEAVES,
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
