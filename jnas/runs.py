@@ -14,8 +14,6 @@ from jnas import benchmarks, metrics, plots, population, report
 from jnas.files import replacing
 from jnas.types import Space
 
-DATASETS = ("cifar10", "cifar100", "imagenet16")
-
 
 class Truth(NamedTuple):
     """How the candidates do in one column of a table of trained accuracies.
@@ -71,7 +69,9 @@ def summarise(
     if not np.isfinite(comparable).any():
         raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
     best = int(np.argmax(comparable))
-    truths = tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
+    truths = (
+        tuple(_truth(name, archs, scores, best) for name in benchmarks.DATASETS) if space.name == "nasbench201" else ()
+    )
     return Result(space, archs, scores, best, truths, settings, seconds)
 
 
@@ -138,7 +138,9 @@ def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0], title=title)
+    table = Table(title=title)
+    for place, name in enumerate(rows[0]):
+        table.add_column(name, no_wrap=place == 0)
     for row in rows[1:]:
         table.add_row(*row)
     Console().print(table)

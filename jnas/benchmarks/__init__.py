@@ -6,10 +6,12 @@ your own, `available` lists what there is; `of_space` and `usual_column` choose 
 """
 
 from jnas.benchmarks.files import Source, available, load, nasbench101, nasbench201, save
+from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.table import Table, make_table
 from jnas.benchmarks.usual import of_space, usual_column
 
 __all__ = [
+    "DATASETS",
     "Source",
     "Table",
     "available",
