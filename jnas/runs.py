@@ -140,7 +140,7 @@ def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(title=title)
     for place, name in enumerate(rows[0]):
-        table.add_column(name, no_wrap=place == 0)
+        table.add_column(name, no_wrap=place < 2)
     for row in rows[1:]:
         table.add_row(*row)
     Console().print(table)

@@ -73,7 +73,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
-        for name in ("budget", "seeds", "max_params"):
+        for name in ("budget", "seeds", "max_params", "population_size", "sample_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")

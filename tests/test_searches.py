@@ -129,6 +129,7 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     [
         ({"budget": 9}, "needs at least 10 evaluations; got 9"),
         ({"budget": 0}, "budget must be at least 1; got 0"),
+        ({"population_size": 0}, "population_size must be at least 1; got 0"),
         ({"seeds": 0}, "seeds must be at least 1; got 0"),
         ({"strategy": "genetic"}, "positive multiple of the batch size 64; got 15"),
         ({"sample_size": 11}, "sample_size must be at most the population_size 10; got 11"),
