@@ -3,21 +3,22 @@
 Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong usage.
 """
 
+import dataclasses
 import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import jax
 import numpy as np
 import typer
 
 import jnas
-from jnas import fit_reports, fits, runs
-from jnas.messages import nearest
+from jnas import fit_reports, fits, judges, runs, search_reports, searches
+from jnas.judges import Materials
 from jnas.predictors.training import LossName
-from jnas.types import Estimator, Space
+from jnas.types import Space
 
 app = typer.Typer(
     help="Rank and search neural architectures, whole populations at once.",
@@ -26,10 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ESTIMATORS = ("naswot",)
-_FIT = fits.Settings()
+_FIT, _SEARCH = fits.Settings(), searches.Settings()
+_NUM_CANDIDATES = 100
+_SEARCHES = "Searches by a strategy"
 _LOSSES = get_args(LossName)
-_OWN = "the predictor's own"
+_OWN, _PAPER = "the predictor's own", "the strategy's own"
 
 SpaceName = Annotated[
     str,
@@ -41,7 +43,7 @@ SpaceName = Annotated[
 EstimatorName = Annotated[
     str,
     typer.Option(
-        "--estimator", help=f"What judges: {', '.join(ESTIMATORS)}, or a predictor.npz that `jnas fit` has saved."
+        "--estimator", help=f"What judges: {', '.join(judges.NAMES)}, or a predictor.npz that `jnas fit` has saved."
     ),
 ]
 Images = Annotated[
@@ -49,10 +51,20 @@ Images = Annotated[
     typer.Option("--images", help="What naswot sees: digits, cifar10, noise, or an .npz file with x \\[N, H, W, C]."),
 ]
 NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of naswot's mini-batch.")]
+TableFile = Annotated[
+    Path | None, typer.Option("--table", help="Trained accuracies, .npz or .csv.", show_default="see jnas data")
+]
+_USUAL = "test_accuracy, val_accuracy or the first"
+Column = Annotated[str | None, typer.Option("--column", help="Accuracy of the table that counts.", show_default=_USUAL)]
 Seed = Annotated[int, typer.Option("--seed", help="Everything random follows from it.")]
 Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with an interrupted run, or start anew.")]
 ChunkSize = Annotated[int | None, typer.Option("--chunk-size", min=1, help="Rows of the compiled program.")]
 Progress = Annotated[bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")]
+
+
+def _searches_option(name: str, text: str, default: str | bool = True) -> Any:
+    """An option of searches by a strategy."""
+    return typer.Option(name, help=text, show_default=default, rich_help_panel=_SEARCHES)
 
 
 @app.callback(invoke_without_command=True)
@@ -66,11 +78,14 @@ def _root(
 
 @app.command()
 def search(
-    space: SpaceName = "nasbench201",
-    estimator: EstimatorName = "naswot",
+    space: SpaceName = _SEARCH.space,
+    estimator: EstimatorName = _SEARCH.estimator,
     images: Images = "digits",
     num_images: NumImages = 128,
-    candidates: Annotated[int, typer.Option("--candidates", min=1, help="Architectures to draw and score.")] = 100,
+    candidates: Annotated[
+        int | None,
+        typer.Option("--candidates", min=1, help="Architectures to draw and score.", show_default=f"{_NUM_CANDIDATES}"),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder.", show_default="runs/NAME, named after the settings")
@@ -78,25 +93,99 @@ def search(
     chunk_size: ChunkSize = None,
     resume: Resume = True,
     progress: Progress = True,
+    strategy: Annotated[
+        str, _searches_option("--strategy", f"How to search: {', '.join(jnas.search.NAMES)}.")
+    ] = _SEARCH.strategy,
+    budget: Annotated[
+        int | None, _searches_option("--budget", "Evaluations of each search.", f"{searches.DEFAULT_BUDGET}")
+    ] = None,
+    seeds: Annotated[int, _searches_option("--seeds", "Searches, as one program.")] = _SEARCH.seeds,
+    max_seconds: Annotated[
+        float | None, _searches_option("--max-seconds", "Simulated seconds of each search, by a table.", "no limit")
+    ] = None,
+    max_params: Annotated[
+        int | None, _searches_option("--max-params", "Parameters of the largest architecture allowed.", "no limit")
+    ] = None,
+    max_flops: Annotated[
+        float | None, _searches_option("--max-flops", "Its multiply-accumulate operations.", "no limit")
+    ] = None,
+    distinct: Annotated[bool, _searches_option("--distinct", "Evaluate isomorphic architectures once.")] = False,
+    population_size: Annotated[int | None, _searches_option("--population-size", "Members.", _PAPER)] = None,
+    sample_size: Annotated[
+        int | None, _searches_option("--sample-size", "Members that compete to be a parent.", _PAPER)
+    ] = None,
+    start: Annotated[
+        str | None, _searches_option("--start", "What chooses the first population of area.", "naswot")
+    ] = None,
+    table: TableFile = None,
+    column: Column = None,
+    test_column: Annotated[
+        str | None, _searches_option("--test-column", "A second accuracy, that answers are looked up in.", "none")
+    ] = None,
+    seconds: Annotated[
+        str | None, _searches_option("--seconds", "Costs of the table.", "those that go with the column")
+    ] = None,
 ) -> None:
     """Find a good network: draw candidates, score them without training them, keep the best (NASWOT, algorithm 1).
 
-    The answer is checked against trained accuracies, and written to a run folder with scores.csv, result.json, plots
-    and report.html.
+    With a table or any option of the last group: run searches by a strategy, all seeds as one program.
+
+    Answers are checked against trained accuracies. The run folder has scores.csv, or results.csv and histories.npz of
+    searches, with result.json, plots and report.html.
     """
-    label = _label(estimator)
-    sees = {} if _is_saved(estimator) else {"images": images, "num_images": num_images}
-    batch = f"-{Path(images).stem}{num_images}" if sees else ""
-    folder = out or Path("runs") / f"{space}-{label}{batch}-{candidates}-seed{seed}"
+    plain = searches.Settings(space=space, estimator=estimator, images=images, num_images=num_images, seed=seed)
+    settings = dataclasses.replace(
+        plain,
+        strategy=strategy,
+        budget=budget,
+        seeds=seeds,
+        max_seconds=max_seconds,
+        max_params=max_params,
+        max_flops=max_flops,
+        distinct=distinct,
+        population_size=population_size,
+        sample_size=sample_size,
+        start=start,
+        table=_text(table),
+        column=column,
+        test_column=test_column,
+        seconds=seconds,
+    )
+    if settings == plain and estimator != "table":
+        materials = Materials(images, num_images)
+        return _draw(plain, materials, candidates or _NUM_CANDIDATES, out, chunk_size, resume, progress)
+    for option, value in {"--candidates": candidates, "--chunk-size": chunk_size}.items():
+        if value is not None:
+            raise ValueError(f"{option} does not go with searches by a strategy; their evaluations are the --budget")
+    folder = out or Path("runs") / settings.folder_name
+    result = searches.run(settings, folder, resume, progress)
+    search_reports.write(folder, result)
+    return search_reports.show(result, folder)
+
+
+def _draw(
+    plain: searches.Settings,
+    materials: Materials,
+    num: int,
+    out: Path | None,
+    chunk_size: int | None,
+    resume: bool,
+    progress: bool,
+) -> None:
+    """Draw candidates and score them, all with the same random state."""
+    space, name, seed = plain.space, plain.estimator, plain.seed
+    sees = {} if judges.is_saved(name) else {"images": materials.images, "num_images": materials.num_images}
+    batch = f"-{Path(materials.images).stem}{materials.num_images}" if sees else ""
+    folder = out or Path("runs") / f"{space}-{judges.label(name)}{batch}-{num}-seed{seed}"
     nouns = jnas.spaces.by_name(space)
     draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
-    judge = _estimator(estimator, space, images, num_images, image_key)
-    searcher = jnas.search.random_search(nouns, batch_size=candidates)
+    judge = judges.estimator(name, nouns, materials, image_key)
+    searcher = jnas.search.random_search(nouns, batch_size=num)
     query, _ = searcher.ask(draw_key, searcher.init(draw_key))
     started = time.monotonic()
     scores = jnas.population.score(judge, query.archs, score_key, chunk_size, folder / "scores.npz", resume, progress)
-    settings = {"space": space, "estimator": estimator, **sees, "candidates": candidates, "seed": seed}
-    result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), settings, time.monotonic() - started)
+    facts = {"space": space, "estimator": name, **sees, "candidates": num, "seed": seed}
+    result = runs.summarise(nouns, np.asarray(query.archs), np.asarray(scores), facts, time.monotonic() - started)
     runs.write(folder, result)
     runs.show(result, folder)
 
@@ -104,14 +193,8 @@ def search(
 @app.command()
 def fit(
     space: Annotated[str, typer.Option("--space", help=f"Search space: {', '.join(jnas.spaces.NAMES)}.")] = _FIT.space,
-    table: Annotated[
-        Path | None,
-        typer.Option("--table", help="Trained accuracies, .npz or .csv.", show_default="see jnas data"),
-    ] = None,
-    column: Annotated[
-        str | None,
-        typer.Option("--column", help="What to predict.", show_default="test_accuracy, val_accuracy or the first"),
-    ] = None,
+    table: TableFile = None,
+    column: Annotated[str | None, typer.Option("--column", help="What to predict.", show_default=_USUAL)] = None,
     predictor: Annotated[
         str, typer.Option("--predictor", help=f"What is trained: {', '.join(jnas.predictors.NAMES)}.")
     ] = _FIT.predictor,
@@ -147,8 +230,7 @@ def fit(
     The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which `jnas score --estimator`
     and `jnas search --estimator` take.
     """
-    path = None if table is None else str(table)
-    data = (space, path, column, predictor, num_train, num_test, random_split)
+    data = (space, _text(table), column, predictor, num_train, num_test, random_split)
     settings = fits.Settings(*data, seeds, epochs, loss, threshold, members, seed)
     folder = out or Path("runs") / settings.folder_name
     result = fits.run(settings, folder, resume, progress)
@@ -166,6 +248,8 @@ def score(
     num: Annotated[int | None, typer.Option("--num", min=1, help="Score this many random architectures.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Score every architecture of the space.")] = False,
     file: Annotated[Path | None, typer.Option("--file", help="Text file, one architecture a line.")] = None,
+    table: TableFile = None,
+    column: Column = None,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option("--out", help="CSV file; progress is kept beside it, as .npz.")] = Path(
         "scores.csv"
@@ -183,11 +267,11 @@ def score(
     nouns = jnas.spaces.by_name(space)
     draw_key, image_key, score_key = jax.random.split(jax.random.key(seed), 3)
     archs = _population(nouns, architectures or [], num, all_, file, draw_key)
-    judge = _estimator(estimator, space, images, num_images, image_key)
+    judge = judges.estimator(estimator, nouns, Materials(images, num_images, _text(table), column), image_key)
     scores = jnas.population.score(judge, archs, score_key, chunk_size, out.with_suffix(".npz"), resume, progress)
     values = np.asarray(scores)
     texts = [nouns.to_string(arch) for arch in archs]
-    runs.write_csv(out, ("architecture", _label(estimator)), zip(texts, values, strict=True))
+    runs.write_csv(out, ("architecture", judges.label(estimator)), zip(texts, values, strict=True))
     best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
     print(f"{len(values)} scores in {out}. Best: {texts[best]} ({values[best]:.6g})")
 
@@ -212,28 +296,8 @@ def _entry(name: str, amount: str, where: str, content: str) -> None:
         print(textwrap.fill(content, 100, initial_indent="      ", subsequent_indent="      "))
 
 
-def _estimator(name: str, space: str, images: str, num_images: int, key: jax.Array) -> Estimator:
-    """A saved predictor of the space, or the estimator of that name on the reference network of the space.
-
-    ValueError lists the valid names, or says what is wrong with the file; OSError if it cannot be read.
-    """
-    if _is_saved(name):
-        return jnas.predictors.estimator(*jnas.predictors.load(name, jnas.spaces.by_name(space)))
-    if name not in ESTIMATORS:
-        raise ValueError(f"unknown estimator {name!r}. {nearest(name, ESTIMATORS)}")
-    network = jnas.networks.by_name(space)
-    batch = jnas.images.load(images, num=num_images, key=key)
-    return jnas.zeroshot.naswot(network, batch)
-
-
-def _is_saved(estimator: str) -> bool:
-    """Whether this is a file of a predictor, not a name."""
-    return estimator.endswith(".npz")
-
-
-def _label(estimator: str) -> str:
-    """How files and folders call it."""
-    return Path(estimator).stem if _is_saved(estimator) else estimator
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _population(

@@ -1,7 +1,6 @@
 """What a fit leaves behind: a folder of files with a report, and a few lines on the screen."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def write(folder: Path, result: Fit) -> None:
 def _facts(result: Fit) -> dict[str, Any]:
     """Everything a reader needs to trust and repeat the run; what is not known is None."""
     return {
-        "metrics": {name: _moments(values) for name, values in result.metrics.items()},
+        "metrics": {name: runs.moments(values) for name, values in result.metrics.items()},
         "best_of_test_set": float(result.targets.max()),
         "tau_epochs": list(result.tau_epochs),
         "convention": result.convention,
@@ -50,13 +49,6 @@ def _facts(result: Fit) -> dict[str, Any]:
         "resumed": result.resumed,
         "environment": population.environment(),
     }
-
-
-def _moments(values: np.ndarray) -> dict[str, float | None]:
-    """Mean and sample standard deviation over seeds."""
-    deviation = values.std(ddof=1) if len(values) > 1 else np.nan
-    moments = {"mean": float(values.mean()), "std": float(deviation)}
-    return {name: None if math.isnan(x) else x for name, x in moments.items()}
 
 
 def _rows(result: Fit) -> list[tuple[str, ...]]:

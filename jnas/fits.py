@@ -4,7 +4,6 @@ Axes beyond those of `types`: `M` test architectures.
 """
 
 import dataclasses
-import json
 import math
 import shutil
 import time
@@ -18,15 +17,15 @@ import numpy as np
 
 from jnas import benchmarks, metrics, predictors, spaces
 from jnas.benchmarks import Table
+from jnas.files import earlier_facts
 from jnas.predictors import Evaluation, Fitted
 from jnas.predictors.recipes import as_plain
-from jnas.types import Predictor, Space
+from jnas.types import Predictor
 
 MAX_TEST = 42_362  # test architectures of GATES on NAS-Bench-101
 _MIN_TEST = 10  # N@10
 _NUM_LAST = 5  # epochs that Kendall's tau is averaged over, as GATES does
 _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
-_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,14 +136,14 @@ def run(settings: Settings, folder: Path, resume: bool = True, progress: bool = 
         OSError: the table cannot be read, or the folder not be written.
     """
     predictor = make_predictor(settings)
-    table = load_table(predictor.space, settings.table)
-    column = settings.column or default_column(table)
+    table = benchmarks.of_space(predictor.space, settings.table)
+    column = settings.column or benchmarks.usual_column(table)
     split_key, fit_key = jax.random.split(jax.random.key(settings.seed))
     data = split(table, column, settings.num_train, settings.num_test, split_key if settings.random_split else None)
     _check_threshold(predictor, data.targets)
     training = {name: value for name, value in _training(predictor).items() if name in ("epochs", "loss")}
     full = dataclasses.replace(settings, column=column, num_test=len(data.test_targets), **training)
-    earlier = _earlier(folder, full) if resume else {}
+    earlier = earlier_facts(folder, dataclasses.asdict(full)) if resume else {}
     checkpoint = _checkpoint(folder, resume)
     resumed, started = any(checkpoint.glob("[0-9]*")), time.monotonic()
     fitted = _fit(predictor, data, jax.random.split(fit_key, settings.seeds), checkpoint, progress)
@@ -197,29 +196,6 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
     return predictors.by_name(predictor.name, predictor.space, **options)
 
 
-def load_table(space: Space, path: str | None = None) -> Table:
-    """The table of a file, or without one that of the space.
-
-    Raises:
-        ValueError: no table of this space ships with jnas, or the file is not one.
-        OSError: the file is absent.
-    """
-    if path is not None:
-        return benchmarks.load(path, space)
-    if space.name == "nasbench101":
-        return benchmarks.nasbench101()
-    if space.name == "nasbench201":
-        return benchmarks.nasbench201("cifar10")
-    raise ValueError(f"jnas has no table of trained accuracies of {space.name}; give one with --table")
-
-
-def default_column(table: Table) -> str:
-    """The space's usual accuracy where the table has it, or else its first column."""
-    usual = _COLUMNS.get(table.space.name, "")
-    others = [name for name in table.columns if name != "index"]
-    return usual if usual in table.columns else next(iter(others), "index")
-
-
 def split(
     table: Table, column: str, num_train: int, num_test: int | None = None, key: jax.Array | None = None
 ) -> Split:
@@ -258,22 +234,6 @@ def _check_threshold(predictor: Predictor, targets: np.ndarray) -> None:
             f"all {len(targets)} training architectures are {which} the threshold {training['threshold']:g} of the "
             f"classification (they lie in {targets.min():.4g} … {targets.max():.4g}); choose one with --threshold"
         )
-
-
-def _earlier(folder: Path, settings: Settings) -> dict[str, Any]:
-    """The facts of a fit that this folder holds, or none; ValueError if it is another one."""
-    path = folder / "result.json"
-    if not path.exists():
-        return {}
-    try:
-        facts = json.loads(path.read_text())
-        found = facts["settings"]
-    except (ValueError, TypeError, KeyError):
-        facts, found = {}, {}
-    if found != dataclasses.asdict(settings):
-        raise ValueError(f"{folder} holds another job; choose another --out, or replace it with --no-resume")
-    result: dict[str, Any] = facts
-    return result
 
 
 def _checkpoint(folder: Path, resume: bool) -> Path:

@@ -14,8 +14,6 @@ from jnas import benchmarks, metrics, plots, population, report
 from jnas.files import replacing
 from jnas.types import Space
 
-DATASETS = ("cifar10", "cifar100", "imagenet16")
-
 
 class Truth(NamedTuple):
     """How the candidates do in one column of a table of trained accuracies.
@@ -71,7 +69,9 @@ def summarise(
     if not np.isfinite(comparable).any():
         raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
     best = int(np.argmax(comparable))
-    truths = tuple(_truth(name, archs, scores, best) for name in DATASETS) if space.name == "nasbench201" else ()
+    truths = (
+        tuple(_truth(name, archs, scores, best) for name in benchmarks.DATASETS) if space.name == "nasbench201" else ()
+    )
     return Result(space, archs, scores, best, truths, settings, seconds)
 
 
@@ -118,6 +118,13 @@ def write_json(path: Path, facts: Mapping[str, Any]) -> None:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
+def moments(values: np.ndarray) -> dict[str, float | None]:
+    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is none."""
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else None
+    return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}
+
+
 def about_the_run(facts: Mapping[str, Any]) -> report.Section:
     """The last section of a report: the `settings`, `seconds` and `environment` of a run's facts."""
     given = [(name, "default" if value is None else str(value)) for name, value in facts["settings"].items()]
@@ -131,7 +138,9 @@ def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0], title=title)
+    table = Table(title=title)
+    for place, name in enumerate(rows[0]):
+        table.add_column(name, no_wrap=place < 2)
     for row in rows[1:]:
         table.add_row(*row)
     Console().print(table)

@@ -422,7 +422,7 @@ def test_the_search_objective_of_the_package_costs_its_seconds() -> None:
         (15_625,),
         (15_625,),
     ]
-    assert table._cost_column("val_accuracy") == "seconds"
+    assert table.cost_column("val_accuracy") == "seconds"
 
 
 def test_nasbench201_file_has_every_data_set(data_folder: Path) -> None:
@@ -443,8 +443,8 @@ def test_nasbench201_file_has_every_data_set(data_folder: Path) -> None:
             np.testing.assert_array_equal(table.column(f"val200_seed{s}_{suffix}"), seeds[:, s])
         twelve = table.column(f"seconds200_{suffix}") * 12 / 200
         np.testing.assert_allclose(table.column(f"seconds12_{suffix}"), twelve, rtol=1e-6)
-        assert table._cost_column(f"val12_{suffix}") == f"seconds12_{suffix}"
-        assert table._cost_column(f"val200_seed1_{suffix}") == f"seconds200_{suffix}"
+        assert table.cost_column(f"val12_{suffix}") == f"seconds12_{suffix}"
+        assert table.cost_column(f"val200_seed1_{suffix}") == f"seconds200_{suffix}"
     assert len(table.columns) == 1 + 3 * 9
     assert "not stated" not in table.conventions.values()
     assert "50k" in table.conventions["test200_c10"]

@@ -111,6 +111,16 @@ def test_score_listed_architectures(tmp_path) -> None:
     assert (tmp_path / "file.csv").read_bytes() == out.read_bytes()
 
 
+def test_score_by_a_table(tmp_path) -> None:
+    table = jnas.benchmarks.nasbench201("cifar100")
+    jnas.benchmarks.save(table, tmp_path / "mine.npz")
+    cell, out = SPACE.to_string(table.archs[77]), tmp_path / "listed.csv"
+    arguments = ["--estimator", "table", "--table", str(tmp_path / "mine.npz"), "--column", "latency"]
+    invoke("score", cell, *arguments, "--out", str(out), "--no-progress")
+    (row,) = read_csv(out)
+    assert float(row["table"]) == pytest.approx(table.column("latency")[77])
+
+
 def test_score_random_architectures(tmp_path) -> None:
     out = tmp_path / "random.csv"
     invoke("score", "--num", "5", "--seed", "1", "--out", str(out), *TINY)
@@ -143,6 +153,67 @@ def _num_done(path: Path) -> int:
         return 0
     with np.load(path) as file:
         return int(file["num_done"])
+
+
+@pytest.fixture(scope="module")
+def evolved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], str]:
+    """A few short searches on a table: their run folder, their command and what it printed."""
+    folder = tmp_path_factory.mktemp("evolved") / "run"
+    command = ["search", "--strategy", "regularized_evolution", "--estimator", "table", "--budget", "12"]
+    command += ["--seeds", "3", "--distinct", "--max-params", "900000", "--out", str(folder), "--no-progress"]
+    return folder, command, invoke(*command)
+
+
+def test_searches_write_the_run_folder(evolved) -> None:
+    folder, _, printed = evolved
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"results.csv", "histories.npz", "result.json", "report.html", "cell.png", "curves.png"}
+    assert str(folder / "report.html") in printed.replace("\n", "")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["settings"]["strategy"] == "regularized_evolution"
+    assert {"jnas", "jax", "device"} <= set(result["environment"])
+    assert "200 epochs" in result["truth"][0]["convention"]
+
+
+def test_searches_answer_with_the_best_they_evaluated(evolved) -> None:
+    folder, _, printed = evolved
+    result, rows = json.loads((folder / "result.json").read_text()), read_csv(folder / "results.csv")
+    accuracy = jnas.benchmarks.nasbench201("cifar10").column("val_accuracy")
+    with np.load(folder / "histories.npz") as histories:
+        assert histories["archs"].shape == (3, 12, 6)
+        for place, row in enumerate(rows):
+            at = int(np.argmax(histories["scores"][place]))
+            assert row["architecture"] == SPACE.to_string(histories["archs"][place, at])
+            assert int(row["found_at"]) == at + 1
+            assert float(row["val_accuracy_cifar10"]) == pytest.approx(histories["scores"][place, at])
+            assert int(row["rank_val_accuracy_cifar10"]) == 1 + np.sum(accuracy > float(row["val_accuracy_cifar10"]))
+            assert (row["evaluations"], row["distinct"]) == ("12", "12")
+            assert int(row["params"]) <= 900_000
+    scores = np.array([float(row["score"]) for row in rows])
+    assert result["score"] == pytest.approx({"mean": scores.mean(), "std": scores.std(ddof=1)}, rel=1e-5)
+    best = rows[int(np.argmax(scores))]["architecture"]
+    assert result["best"]["architecture"] == best
+    assert best in printed
+
+
+def test_searches_given_again_have_the_same_result(evolved) -> None:
+    folder, command, printed = evolved
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert invoke(*command) == printed
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    with pytest.raises(ValueError, match="another job"):
+        invoke(*command, "--seed", "1")
+
+
+def test_searches_on_naswot_are_checked_against_accuracies(tmp_path) -> None:
+    command = ["search", "--strategy", "regularized_evolution", "--budget", "4", "--population-size", "3"]
+    invoke(*command, "--seeds", "2", "--out", str(tmp_path), *TINY)
+    assert (tmp_path / "accuracy.png").exists()
+    result, rows = json.loads((tmp_path / "result.json").read_text()), read_csv(tmp_path / "results.csv")
+    for truth in result["truth"]:
+        column = truth["column"].replace(" ", "_")
+        assert truth["accuracy"]["mean"] == pytest.approx(np.mean([float(row[column]) for row in rows]))
+    assert result["settings"]["num_images"] == 2
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +312,12 @@ def test_version() -> None:
         (["search", "--space", "nats_size"], "no image network"),
         (["search", "--estimator", "nasw0t"], "Did you mean 'naswot'? Valid names: naswot"),
         (["search", "--images", "digit"], "digits"),
+        (
+            ["search", "--strategy", "regularised_evolution"],
+            "Did you mean 'regularized_evolution'? Valid names: random",
+        ),
+        (["search", "--estimator", "table", "--max-params", "9"], "holds for 0 of 4,096 samples"),
+        (["search", "--budget", "9", "--candidates", "9"], "--candidates does not go with searches by a strategy"),
         (["score", "|conv~0|"], "unknown operation 'conv'"),
         (["score"], "exactly one way"),
         (["score", "--all", "--num", "3"], "exactly one way"),

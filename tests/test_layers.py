@@ -24,16 +24,21 @@ ALLOWED: dict[str, set[str]] = {
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
     "benchmarks": LEAVES | {"spaces"},
-    "search": {"types", "files", "fingerprints", "progress"},
+    "search": LEAVES,
     "population": LEAVES,
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
+    "judges": LEAVES | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images"},
+    "seeds": LEAVES,
+    "checks": LEAVES | {"benchmarks"},
+    "searches": LEAVES | {"spaces", "benchmarks", "search", "judges", "seeds", "checks"},
     "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
     "fits": LEAVES | {"spaces", "benchmarks", "metrics", "predictors"},
+    "search_reports": LEAVES | {"searches", "judges", "checks", "plots", "population", "report", "runs"},
     "fit_reports": LEAVES | {"fits", "plots", "population", "predictors", "report", "runs"},
     "cli": LEAVES
-    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "population", "search"}
-    | {"runs", "fits", "fit_reports"},
+    | {"spaces", "networks", "predictors", "benchmarks", "images", "population", "search", "judges"}
+    | {"runs", "fits", "fit_reports", "searches", "search_reports"},
     "__main__": {"cli"},
 }
 

@@ -50,3 +50,9 @@ def test_csv_floats_read_back_the_same_and_file_is_replaced_whole(tmp_path) -> N
     with pytest.raises(KeyboardInterrupt):
         runs.write_csv(path, ("a", "b"), broken())  # type: ignore[arg-type]
     assert path.read_text().splitlines() == lines
+
+
+def test_moments_of_what_is_known() -> None:
+    assert runs.moments(np.array([1.0, np.nan, 3.0])) == {"mean": 2.0, "std": pytest.approx(2**0.5)}
+    assert runs.moments(np.array([4])) == {"mean": 4.0, "std": None}
+    assert runs.moments(np.array([np.nan])) == {"mean": None, "std": None}

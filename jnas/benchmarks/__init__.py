@@ -1,11 +1,25 @@
 """Estimators by look-up: tables of measured results, their files, simulated cost.
 
 `nasbench101` and `nasbench201` are the released benchmarks, `load` and `save` read and write tables of
-your own, `available` lists what there is. A `Table` turns a column into an estimator or an objective; every
-column carries its accuracy convention.
+your own, `available` lists what there is; `of_space` and `usual_column` choose where nothing else is said. A
+`Table` turns a column into an estimator or an objective; every column carries its accuracy convention.
 """
 
 from jnas.benchmarks.files import Source, available, load, nasbench101, nasbench201, save
+from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.table import Table, make_table
+from jnas.benchmarks.usual import of_space, usual_column
 
-__all__ = ["Source", "Table", "available", "load", "make_table", "nasbench101", "nasbench201", "save"]
+__all__ = [
+    "DATASETS",
+    "Source",
+    "Table",
+    "available",
+    "load",
+    "make_table",
+    "nasbench101",
+    "nasbench201",
+    "of_space",
+    "save",
+    "usual_column",
+]

@@ -99,10 +99,23 @@ class Table:
         Raises:
             ValueError: there is no such column, or several columns could be the cost.
         """
-        cost = seconds if seconds is not None else self._cost_column(column)
+        cost = seconds if seconds is not None else self.cost_column(column)
         costs = jnp.zeros(len(self.archs), jnp.float32) if cost is None else self._sorted(cost)
         own = jnp.asarray(epochs or 0, jnp.int32)
         return Partial(_answer, *self._identify(), self._codes, self._sorted(column), costs, own)
+
+    def cost_column(self, column: str) -> str | None:
+        """The column that an evaluation of `column` costs, as `objective` chooses it; None where there is none.
+
+        Raises:
+            ValueError: several columns could be the cost.
+        """
+        names = [name for name in self.columns if name.startswith("seconds")]
+        parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
+        wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
+        if len(names) > 1 and wanted not in names:
+            raise ValueError(f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}")
+        return wanted if len(names) > 1 else next(iter(names), None)
 
     def _identify(self) -> tuple[Partial, Partial]:
         """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the function."""
@@ -111,14 +124,6 @@ class Table:
     def _sorted(self, column: str) -> jax.Array:
         """`[A]` float32, a column in the order of the sorted codes."""
         return jnp.asarray(self.column(column)[self._order], jnp.float32)
-
-    def _cost_column(self, column: str) -> str | None:
-        names = [name for name in self.columns if name.startswith("seconds")]
-        parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
-        wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
-        if len(names) > 1 and wanted not in names:
-            raise ValueError(f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}")
-        return wanted if len(names) > 1 else next(iter(names), None)
 
 
 def make_table(

@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.plots.style import ACCENT, GREY, INK, POINTS, Point, new_figure, set_note, set_title
+from jnas.plots.style import ACCENT, GREY, INK, POINTS, Point, begin_late, new_figure, set_note, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def best_so_far(
         panel.step(steps, possible, color=GREY, linestyle="--", label=label, **style)
         panel.step(steps, reached, color=ACCENT, label=f"chosen so far: {reached[-1]:.4g}", **style)
         panel.legend(fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-        _begin_late(panel, reached, possible)
+        begin_late(panel, reached, possible)
     set_title(figure, title)
     set_note(figure, (_num_unrankable(x), "evaluations not rankable"))
     return figure
@@ -170,15 +170,6 @@ def _first_best(scores: np.ndarray) -> np.ndarray:
     rankable = np.where(np.isnan(scores), -np.inf, scores)
     before = np.maximum.accumulate(np.concatenate([[-np.inf], rankable[:-1]]))
     return np.maximum.accumulate(np.where(rankable > before, np.arange(len(scores)), -1))
-
-
-def _begin_late(axes: "Axes", *curves: np.ndarray) -> None:
-    """Let the axis begin at the lowest point after a fiftieth of the steps."""
-    late = np.concatenate([curve[len(curve) // 50 :] for curve in curves])
-    late = late[np.isfinite(late)]
-    if len(set(late)) > 1:
-        low, high = late.min(), late.max()
-        axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
 
 
 def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int) -> None:

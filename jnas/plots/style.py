@@ -6,6 +6,8 @@ import pathlib
 import textwrap
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from jnas.files import replacing
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 ACCENT, POINTS, INK, GREY = "#D55E00", "#0072B2", "#222222", "#6B6B6B"
+# For lines side by side, the two darkest last.
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 
 Point: TypeAlias = tuple[float, float]
 
@@ -67,3 +71,12 @@ def set_note(figure: "Figure", *counts: tuple[int, str]) -> None:
     text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     if text:
         figure.supxlabel(text, fontsize=10, color=GREY, x=0.99, ha="right")
+
+
+def begin_late(axes: "Axes", *curves: np.ndarray) -> None:
+    """Let the axis begin at the lowest point after a fiftieth of the steps."""
+    late = np.concatenate([curve[len(curve) // 50 :] for curve in curves])
+    late = late[np.isfinite(late)]
+    if len(set(late)) > 1:
+        low, high = late.min(), late.max()
+        axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))

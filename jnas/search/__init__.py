@@ -1,6 +1,6 @@
 """Search strategies and the two loops that run them, `run` and `run_on_host`.
 
-Imports nothing of jnas but `types` and, for what the loop on the host keeps and shows, the modules that import nothing.
+Imports nothing of jnas but `types` and the modules that import nothing.
 """
 
 from jnas.search import policies
@@ -10,6 +10,7 @@ from jnas.search.genetic import genetic
 from jnas.search.history import num_distinct
 from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
+from jnas.search.named import NAMES, by_name, defaults
 from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
@@ -17,9 +18,12 @@ from jnas.search.reinforce import reinforce
 from jnas.search.run import objective, run
 
 __all__ = [
+    "NAMES",
     "HostRun",
     "area",
+    "by_name",
     "constrained",
+    "defaults",
     "genetic",
     "local_search",
     "num_distinct",

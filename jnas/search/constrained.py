@@ -67,5 +67,7 @@ def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:
     with jax.ensure_compile_time_eval():
         arch, found = jax.jit(check)(jax.random.key(0))
     if not found:
-        raise ValueError(f"is_allowed holds for 0 of {num:,} samples of {space.name}; nothing to search among")
+        raise ValueError(
+            f"the condition (is_allowed) holds for 0 of {num:,} samples of {space.name}; nothing to search among"
+        )
     return arch

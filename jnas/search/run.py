@@ -101,7 +101,9 @@ def run(
 def check_num_steps(searcher: Searcher, batch_size: int, num_steps: int) -> None:
     """ValueError unless a searcher with this batch size can do that many evaluations."""
     if num_steps < 1 or num_steps % batch_size:
-        raise ValueError(f"num_steps must be a positive multiple of the batch size {batch_size}; got {num_steps}")
+        raise ValueError(
+            f"evaluations (num_steps) must be a positive multiple of the batch size {batch_size}; got {num_steps}"
+        )
     if num_steps < searcher.min_evaluations:
         raise ValueError(f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}")
 

@@ -1,0 +1,77 @@
+"""How good architectures are by tables of trained accuracies.
+
+Axes are those of `types`: what `S` searches have found after each of `T` evaluations.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import benchmarks
+from jnas.benchmarks import Table
+
+Columns: TypeAlias = dict[str, tuple[Table, str]]
+"""Name → a table and one of its columns."""
+
+
+class Check(NamedTuple):
+    """What the searches find, in one column of a table of trained accuracies.
+
+    Attributes:
+        name: of the column, and after a space of the data set where there are several.
+        convention: which accuracy the column holds.
+        accuracy: `[S, T]`, of the best architecture so far; NaN where it is unknown.
+        ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer; NaN likewise.
+        table_rows: architectures of known accuracy.
+        table_best: the highest accuracy of them.
+    """
+
+    name: str
+    convention: str
+    accuracy: np.ndarray
+    ranks: np.ndarray
+    table_rows: int
+    table_best: float
+
+
+def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool) -> Columns:
+    """The columns to look architectures up in.
+
+    Args:
+        table: has the columns `names`; None where nothing is known.
+        names: the columns of interest; None stands for none.
+        is_packaged: whether the table is the usual one of its space. That of NAS-Bench-201 is of one data set, and the
+            validation accuracies of the others follow.
+
+    Raises:
+        ValueError: the table has no such column.
+    """
+    if table is None:
+        return {}
+    given = [name for name in names if name]
+    for name in given:
+        table.column(name)
+    if not is_packaged or table.space.name != "nasbench201":
+        return {name: (table, name) for name in given}
+    first, *others = benchmarks.DATASETS
+    mine: Columns = {f"{name} {first}": (table, name) for name in given}
+    return mine | {f"val_accuracy {other}": (benchmarks.nasbench201(other), "val_accuracy") for other in others}
+
+
+def look_up(name: str, table: Table, column: str, archs: np.ndarray, known: np.ndarray) -> Check:
+    """Look up `archs` `[S, T, D]` where `known` `[S, T]`."""
+    values = table.column(column)
+    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1])))).reshape(known.shape)
+    accuracy = np.where(known & (rows >= 0), values[rows], np.nan)
+    everything = np.sort(values[np.isfinite(values)])
+    num_better = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")
+    return Check(
+        name=name,
+        convention=table.conventions[column],
+        accuracy=accuracy,
+        ranks=np.where(np.isfinite(accuracy[:, -1]), 1 + num_better, np.nan),
+        table_rows=len(everything),
+        table_best=float(everything[-1]),
+    )

@@ -1,0 +1,50 @@
+"""Strategies by name, for command lines: those that run inside a compiled program, with the papers' settings."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jnas.messages import nearest
+from jnas.search.area import area
+from jnas.search.genetic import genetic
+from jnas.search.local_search import local_search
+from jnas.search.random_search import random_search
+from jnas.search.regularized_evolution import regularized_evolution
+from jnas.search.reinforce import reinforce
+from jnas.types import Searcher, Space
+
+_FACTORIES: dict[str, Callable[..., Searcher]] = {
+    "random": random_search,
+    "regularized_evolution": regularized_evolution,
+    "area": area,
+    "local_search": local_search,
+    "reinforce": reinforce,
+    "genetic": genetic,
+}
+NAMES = tuple(_FACTORIES)
+
+
+def by_name(name: str, space: Space, **options: Any) -> Searcher:
+    """The strategy of that name.
+
+    Args:
+        name: one of `NAMES`.
+        space: where to search.
+        options: arguments of the function in `jnas.search`; "area" needs `estimator`.
+
+    Raises:
+        ValueError: an unknown name or option, or an option that is not allowed.
+    """
+    known = (*defaults(name), "estimator") if name == "area" else tuple(defaults(name))
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} has no {option}. {nearest(option, known)}")
+    return _FACTORIES[name](space, **options)
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Option → default of the strategy of that name; ValueError lists the valid names."""
+    if name not in _FACTORIES:
+        raise ValueError(f"unknown strategy {name!r}. {nearest(name, NAMES)}")
+    parameters = inspect.signature(_FACTORIES[name]).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
