@@ -16,6 +16,7 @@ What all of them share:
 from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
 from jnas.plots.predictors import precision_by_share, predicted_ranks, tau_by_size, training_curves
+from jnas.plots.searches import quantile_curves
 from jnas.plots.style import figure_png, save
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "kernel",
     "precision_by_share",
     "predicted_ranks",
+    "quantile_curves",
     "save",
     "score_against_accuracy",
     "tau_by_size",

@@ -8,14 +8,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.plots.style import GREY, INK, POINTS, new_figure, set_note, set_title
+from jnas.plots.style import COLOURS, GREY, INK, POINTS, new_figure, set_note, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's, the two darkest last.
-_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 _MAX_POINTS = 1000
 _ROOM = 0.07  # of the axis, for a label of a tick at 30 degrees
 
@@ -121,8 +119,8 @@ def _styled(
 ) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:
     """Label, columns and style of each curve; markers change where colours begin anew."""
     for place, (label, points) in enumerate(curves.items()):
-        marker = "os^D"[place // len(_COLOURS) % 4]
-        style = {"color": _COLOURS[place % len(_COLOURS)], "marker": marker, "linewidth": 1.8, "markersize": 4.5}
+        marker = "os^D"[place // len(COLOURS) % 4]
+        style = {"color": COLOURS[place % len(COLOURS)], "marker": marker, "linewidth": 1.8, "markersize": 4.5}
         yield label, _columns(label, points, width), style
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 ACCENT, POINTS, INK, GREY = "#D55E00", "#0072B2", "#222222", "#6B6B6B"
+# For curves side by side, the two darkest last.
+COLOURS = (ACCENT, POINTS, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 
 Point: TypeAlias = tuple[float, float]
 
