@@ -192,21 +192,25 @@ def _legend(result: Searches) -> str:
 def _figures(result: Searches) -> dict[str, tuple[str, Any]]:
     """File name → (caption, figure)."""
     settings, checks = result.settings, result.checks
-    limit = checks[0].table_best if settings.estimator == "table" else None
+    lines = {"best of the table": checks[0].table_best} if checks else {}
+    is_on_table = settings.estimator == "table"
     title, judge = _title(result), _judge(result)
     curves = plots.search_curves(
-        {settings.strategy: result.best}, limit=limit, y_label=f"best {judge} so far", title=title
+        {settings.strategy: result.best},
+        lines=lines if is_on_table else {},
+        y_label=f"best {judge} so far",
+        title=title,
     )
     figures = {
         "cell": ("The best answer.", plots.cell(result.space, result.archs[result.chosen])),
         "curves": (f"Best {judge} so far.", curves),
     }
-    if limit is not None or not checks or not np.isfinite(checks[0].accuracy[:, -1]).any():
+    if is_on_table or not checks or not np.isfinite(checks[0].accuracy[:, -1]).any():
         return figures
     name = checks[0].name
     accuracy = plots.search_curves(
         {settings.strategy: checks[0].accuracy},
-        limit=checks[0].table_best,
+        lines=lines,
         y_label=f"{name} of the best {judge} so far",
         title=title,
     )

@@ -38,13 +38,13 @@ def run(
     devices = np.array(jax.local_devices()[:num])
     size = len(devices) * (-(-num // len(devices)) if together else 1)
     # What is wrong with the function is said before a bar is drawn.
-    program = _program(function, devices, together, len(arguments)).lower(keys[np.arange(size) % num], *arguments)
+    lowered = program(function, devices, together, len(arguments)).lower(keys[np.arange(size) % num], *arguments)
     parts = []
     bar = progress_bar(label)
     bar.disable = not progress
     with bar:
         task = bar.add_task(label, total=num)
-        compiled = program.compile()
+        compiled = lowered.compile()
         for first in range(0, num, size):
             # The last part is filled up with a key that was there before.
             rows = np.minimum(np.arange(first, first + size), num - 1)
@@ -53,8 +53,8 @@ def run(
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
 
 
-def _program(function: Callable[..., Any], devices: np.ndarray, together: bool, num_arguments: int) -> Any:
-    """The compiled program, for as many keys as there are rows on each device."""
+def program(function: Callable[..., Any], devices: np.ndarray, together: bool, num_arguments: int) -> Any:
+    """`(keys [S], *arguments) -> results [S, ...]`, jitted: each of the devices has its share of the keys."""
 
     def rows(keys: Key, *arguments: Any) -> Any:
         def one(key: Key) -> Any:

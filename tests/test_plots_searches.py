@@ -16,9 +16,25 @@ def texts(figure: Figure) -> str:
     return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
 
 
+def assert_readable(figure: Figure) -> None:
+    """No text is small or leaves the page, and the legend covers no end of a curve."""
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert all(text.get_fontsize() >= 10 for text in figure.findobj(mpl.text.Text) if text.get_text())
+    legend = axes.get_legend()
+    for text in (axes.xaxis.label, axes.yaxis.label, axes._left_title, legend):
+        extent = text.get_window_extent()
+        assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= extent.y0 < extent.y1 <= figure.bbox.y1
+    ends = [axes.transData.transform(line.get_xydata()[-1]) for line in axes.lines]
+    assert not any(legend.get_window_extent().contains(*end) for end in ends)
+
+
 def test_median_and_bands_of_one_label() -> None:
     rows = curves(40)
-    figure = plots.search_curves({"random": rows}, limit=1.0, y_label="best accuracy so far", title="A space")
+    figure = plots.search_curves(
+        {"random": rows}, lines={"best of the table": 1.0}, y_label="best accuracy so far", title="A space"
+    )
     (axes,) = figure.axes
     line = axes.lines[0]
     np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 61))
@@ -34,12 +50,19 @@ def test_median_and_bands_of_one_label() -> None:
 
 
 def test_several_labels_have_a_band_each() -> None:
-    figure = plots.search_curves({name: curves(9) + k for k, name in enumerate("abc")})
+    seconds = np.linspace(0, 12_000, 60)
+    runs = {name: curves(9) + k for k, name in enumerate("abc")}
+    figure = plots.search_curves(runs, seconds, lines={"the best": 4.0}, x_label="simulated seconds", title="A")
     (axes,) = figure.axes
-    assert len(axes.collections) == len(axes.lines) == 3
-    assert len({line.get_color() for line in axes.lines}) == 3
-    assert "9 searches: median, and the middle 50 %" in texts(figure)
+    *drawn, line = axes.lines
+    assert len(axes.collections) == len(drawn) == 3
+    assert len({line.get_color() for line in drawn}) == 3
+    np.testing.assert_array_equal(drawn[0].get_xdata(), seconds)
+    assert (line.get_ydata()[0], line.get_linestyle(), line.get_label()) == (4.0, "--", "the best\n4")
+    for text in ("9 searches each: median, and the middle 50 %", "simulated seconds", "c\n", "at the end"):
+        assert text in texts(figure)
     assert "90 %" not in texts(figure)
+    assert_readable(figure)
 
 
 def test_what_has_no_answer_is_left_out() -> None:
@@ -65,3 +88,8 @@ def test_one_search_of_one_evaluation() -> None:
 def test_wrong_shapes(values) -> None:
     with pytest.raises(ValueError, match=r"'random' must be \[S, T\], S and T at least 1"):
         plots.search_curves({"random": values})
+
+
+def test_x_must_be_as_long_as_the_curves() -> None:
+    with pytest.raises(ValueError, match=r"x must be \[T\], as long as every curve; got \(3,\)"):
+        plots.search_curves({"random": np.zeros((2, 4))}, np.ones(3))

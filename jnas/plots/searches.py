@@ -17,42 +17,65 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def search_curves(
     curves: Mapping[str, ArrayLike],
+    x: ArrayLike | None = None,
     *,
-    limit: float | None = None,
+    lines: Mapping[str, float] | None = None,
+    x_label: str = "evaluations",
     y_label: str = "best score so far",
     title: str = "",
 ) -> "Figure":
-    """The best so far `[S, T]` of each label by number of evaluations: the median search in the middle half of them.
+    """The best so far `[S, T]` of each label: the median search in the middle half of them.
 
     A single label has a band of the middle nine tenths, too. Searches that end with nothing (not finite) are left out,
-    as are the evaluations before every other search has something. A dashed line is at `limit`, the best of a table.
-    The axis begins at the lowest value after a fiftieth of the evaluations.
+    as is what was before every other search has something. The axis of scores begins at the lowest value after a
+    fiftieth of the way.
+
+    Args:
+        curves: label → `[S, T]`; `S` may differ.
+        x: `[T]`, ascending, the same for all; by default the number of evaluations.
+        lines: label → height of a dashed line, such as the best of a table.
+        x_label: what `x` is, with its unit.
+        y_label: what the curves are, with their unit.
+        title: heads the figure.
     """
-    figure, (axes,) = new_figure("evaluations", y_label)
-    bounds: list[np.ndarray] = []
-    lost = most = 0
-    for colour, (label, values) in zip(itertools.cycle(COLOURS), curves.items(), strict=False):
-        rows = np.asarray(values, float)
-        if rows.ndim != 2 or not rows.size:
-            raise ValueError(f"{label!r} must be [S, T], S and T at least 1; got {rows.shape}")
-        ended = rows[np.isfinite(rows[:, -1])]
-        lost, most = lost + len(rows) - len(ended), max(most, len(ended))
+    runs = {label: _checked(label, values) for label, values in curves.items()}
+    num = max((values.shape[1] for values in runs.values()), default=0)
+    steps = np.arange(1, 1 + num) if x is None else np.asarray(x, float)
+    if x is not None and any(steps.shape != values.shape[1:] for values in runs.values()):
+        raise ValueError(f"x must be [T], as long as every curve; got {steps.shape}")
+    is_single = len(runs) == 1
+    figure, (axes,) = new_figure(x_label, y_label, width=6.4 if is_single else 8.0)
+    heights = dict(lines or {})
+    bounds, lost, most = [np.full(1, height) for height in heights.values()], 0, 0
+    for colour, (label, values) in zip(itertools.cycle(COLOURS), runs.items(), strict=False):
+        ended = values[np.isfinite(values[:, -1])]
+        lost, most = lost + len(values) - len(ended), max(most, len(ended))
         at = np.flatnonzero(np.isfinite(ended).all(axis=0))
         low, lower, middle, upper, high = np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
-        pairs = [(lower, upper), (low, high)][: 2 if len(curves) == 1 else 1]
+        pairs = [(lower, upper), (low, high)][: 2 if is_single else 1]
         for pair in pairs:
-            axes.fill_between(at + 1, *pair, step="post", color=colour, alpha=0.2, linewidth=0)
+            axes.fill_between(steps[at], *pair, step="post", color=colour, alpha=0.2, linewidth=0)
         marker = "o" if len(at) <= 20 else ""  # a step curve of a single evaluation has no length
-        axes.step(at + 1, middle, marker, where="post", color=colour, linewidth=1.8, markersize=4, label=label)
+        end = f"\n{middle[-1]:.4g} at the end" if not is_single and len(middle) else ""
+        axes.step(steps[at], middle, marker, where="post", color=colour, linewidth=1.8, markersize=4, label=label + end)
         bounds += pairs[-1]
-    if limit is not None:
-        axes.axhline(
-            limit, color=GREY, linestyle="--", linewidth=1.2, label=f"best of the table: {limit:.4g}", zorder=1
-        )
-    axes.locator_params(axis="x", integer=True)
-    begin_late(axes, *bounds, *([] if limit is None else [np.full(1, limit)]))
-    axes.legend(frameon=False, fontsize=10, labelcolor=INK, loc="lower right")
+    for label, height in heights.items():
+        text = f"{label}: {height:.4g}" if is_single else f"{label}\n{height:.4g}"
+        axes.axhline(height, color=GREY, linestyle="--", linewidth=1.2, label=text, zorder=1)
+    if x is None:
+        axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    begin_late(axes, *bounds)
+    place = {"loc": "lower right"} if is_single else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)
-    bands = f"searches: median, and the middle 50 %{' and 90 %' if len(curves) == 1 else ''}"
+    bands = f"searches{'' if is_single else ' each'}: median, and the middle 50 %{' and 90 %' if is_single else ''}"
     set_note(figure, (most, bands if most > 1 else "search"), (lost, "without an answer"))
     return figure
+
+
+def _checked(label: str, values: ArrayLike) -> np.ndarray:
+    rows = np.asarray(values, float)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"{label!r} must be [S, T], S and T at least 1; got {rows.shape}")
+    return rows

@@ -1,0 +1,204 @@
+"""What a thousand searches cost as one program, and the same algorithm as a plain Python loop over a dictionary.
+
+python -m experiments.bench_search                          one device
+JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_search    one device a core
+
+Every run has 500 evaluations of the real NAS-Bench-201 table; the 200-epoch validation accuracy on CIFAR-10, which
+comes with the install, is both searched on and reported. Loops in Python are timed in the same process: plain ones
+over a dictionary of tuples, and one with the habits of published scripts. Cost: 5 minutes.
+
+By hand: a tournament, a mutation and a look-up by 14 halvings are some 20 random words of about 50 operations each, so
+1,000 runs x 500 evaluations are 5e8 operations: a third of a second on one core that does not use its vector units.
+"""
+
+import collections
+import copy
+import random
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jnas
+from experiments import common, ledger, searches
+from jnas import seeds
+from jnas.types import History, Key, Objective, Searcher
+
+NUM_EVALUATIONS, NUM_RUNS = 500, (1, 100, 1000)
+COLUMN = "val_accuracy"
+SPACE = jnas.spaces.nasbench201()
+SLOW = "REINFORCE, LSTM"
+
+
+def num_params(key: Key, archs: jax.Array) -> jax.Array:
+    """The cheapest estimator there is: trainable parameters."""
+    del key
+    return jax.vmap(SPACE.params)(archs).astype(float)
+
+
+def strategies() -> dict[str, Searcher]:
+    """All that can be traced, with their defaults."""
+    return {
+        "random search": jnas.search.random_search(SPACE),
+        "regularized evolution": jnas.search.regularized_evolution(SPACE),
+        "AREA, by parameters": jnas.search.area(SPACE, num_params),
+        "local search": jnas.search.local_search(SPACE),
+        "genetic, 50 members": jnas.search.genetic(SPACE, population_size=50),
+        "REINFORCE, factorised": jnas.search.reinforce(SPACE),
+        SLOW: jnas.search.reinforce(SPACE, policy="lstm"),
+    }
+
+
+def main() -> None:
+    """Time all strategies and both loops; print, keep and plot."""
+    jax.config.update("jax_enable_compilation_cache", False)  # or the compilations would be readings of files
+    table = jnas.benchmarks.nasbench201("cifar10")
+    objective, unit = table.objective(COLUMN, seconds="seconds"), common.yardstick()
+    result: dict[str, Any] = {"column": table.conventions[COLUMN], "num_evaluations": NUM_EVALUATIONS}
+    histories, found = {}, {}
+    for label, searcher in strategies().items():
+        sizes = NUM_RUNS[:-1] if label == SLOW else NUM_RUNS
+        histories[label], found[label] = _time(searcher, objective, sizes)
+        print(label, found[label], flush=True)
+    loops = {
+        label: {kind: _time_loop(kind, loop, table) for kind, loop in kinds.items()} for label, kinds in LOOPS.items()
+    }
+    result |= {"strategies": found, "python_loops": loops}
+    result |= {"yardstick_seconds": round(unit, 3), "yardstick_seconds_after": round(common.yardstick(), 3)}
+    report(result)
+    name = f"bench_search_{jax.default_backend()}_{jax.local_device_count()}"
+    print(f"written: {common.write_json(name, result)}")
+    picture(table, {label: histories[label] for label in LOOPS})
+
+
+def _time(searcher: Searcher, objective: Objective, sizes: tuple[int, ...]) -> tuple[History, dict[str, Any]]:
+    """The histories of the most runs, and seconds of compiling and running each number of them."""
+    found: dict[str, Any] = {}
+    for num in sizes:
+        keys = jax.random.split(jax.random.key(0), num)
+        begin = time.perf_counter()
+        devices = np.array(jax.local_devices() if num % jax.local_device_count() == 0 else jax.local_devices()[:1])
+        one = searches.one(searcher, num_steps=NUM_EVALUATIONS)
+        run = seeds.program(one, devices, True, 1).lower(keys, objective).compile()
+        compilation = time.perf_counter() - begin
+        history: History = jax.block_until_ready(run(keys, objective))
+        best = min(common.seconds(lambda run=run, keys=keys: run(keys, objective)))  # type: ignore[misc]
+        found[f"runs_{num}"] = {"seconds": round(best, 4), "compilation_seconds": round(compilation, 2)}
+    found["mean_best"] = round(float(np.mean(searches.best_scores(history)[:, -1])), 3)
+    return history, found
+
+
+def report(result: dict[str, Any]) -> None:
+    """A table of seconds, with yardsticks and with what loops in Python take for one run."""
+    sizes = [f"{num:,} run" + "s" * (num > 1) for num in NUM_RUNS]
+    rows = [[f"{NUM_EVALUATIONS} evaluations a run", "compilation", *sizes, "a run in a loop (times one of 1,000)"]]
+    for label, found in result["strategies"].items():
+        done = [found[f"runs_{num}"] for num in NUM_RUNS if f"runs_{num}" in found]
+        cells = [f"{x['seconds']:.4f} s ({x['seconds'] / result['yardstick_seconds']:.4f})" for x in done]
+        each = done[-1]["seconds"] / NUM_RUNS[-1]
+        loops = [
+            f"{kind} {1000 * x['seconds_a_run']:.2f} ms ({x['seconds_a_run'] / each:.1f})"
+            for kind, x in result["python_loops"].get(label, {}).items()
+        ]
+        cells += [""] * (len(sizes) - len(cells))
+        rows.append([label, f"{done[-1]['compilation_seconds']:.1f} s", *cells, ", ".join(loops)])
+    print(ledger.markdown(rows))
+    yardsticks = result["yardstick_seconds"], result["yardstick_seconds_after"]
+    print(f"in brackets: yardsticks, of {yardsticks[0]} s before and {yardsticks[1]} s after")
+
+
+def picture(table: jnas.benchmarks.Table, histories: dict[str, History]) -> None:
+    """Best so far of the thousand runs of each kind."""
+    figure = jnas.plots.search_curves(
+        {label: searches.best_scores(history) for label, history in histories.items()},
+        lines={f"best of all {len(table.archs):,} cells": float(table.column(COLUMN).max())},
+        y_label="best validation accuracy so far (%)",
+        title="NAS-Bench-201: a thousand searches of each kind, one program",
+    )
+    jnas.plots.save(figure, common.RESULTS / "search_thousand.png")
+
+
+# ------------------------------------------------------------------------------------------------------
+# The same in plain Python.
+
+Cell = tuple[int, ...]
+
+
+def _draw(rng: random.Random) -> Cell:
+    return tuple(rng.randrange(5) for _ in range(6))
+
+
+def _mutant(rng: random.Random, cell: Cell) -> Cell:
+    """Another operation on a random incoming edge of a random node."""
+    node = rng.randrange(1, 4)
+    edge = node * (node - 1) // 2 + rng.randrange(node)
+    return *cell[:edge], (cell[edge] + rng.randrange(1, 5)) % 5, *cell[edge + 1 :]
+
+
+def random_loop(accuracy: dict[Cell, float], rng: random.Random) -> float:
+    """The best of random cells."""
+    return max(accuracy[_draw(rng)] for _ in range(NUM_EVALUATIONS))
+
+
+def evolution_loop(accuracy: dict[Cell, float], rng: random.Random) -> float:
+    """Regularized evolution: 10 members, of which 3 compete to be the parent."""
+    history = [(accuracy[cell], cell) for cell in (_draw(rng) for _ in range(10))]
+    population = collections.deque(history)
+    while len(history) < NUM_EVALUATIONS:
+        child = _mutant(rng, max(rng.choice(population) for _ in range(3))[1])
+        history.append((accuracy[child], child))
+        population.append(history[-1])
+        population.popleft()
+    return max(history)[0]
+
+
+class _Member(NamedTuple):
+    """As in the published scripts: incoming (operation, node) pairs of each node."""
+
+    nodes: list[list[tuple[str, int]]]
+    accuracy: float
+
+
+def published_loop(accuracy: dict[str, float], rng: random.Random) -> float:
+    """The same with the habits of published scripts: cells of lists, deep copies, look-ups by the official string."""
+    operations = SPACE.edge_operations
+
+    def member(nodes: list[list[tuple[str, int]]]) -> _Member:
+        text = "+".join(f"|{'|'.join(f'{op}~{source}' for op, source in node)}|" for node in nodes)
+        return _Member(nodes, accuracy[text])
+
+    history = [member([[(rng.choice(operations), j) for j in range(i)] for i in range(1, 4)]) for _ in range(10)]
+    population = collections.deque(history)
+    while len(history) < NUM_EVALUATIONS:
+        sample = [rng.choice(list(population)) for _ in range(3)]
+        nodes = copy.deepcopy(max(sample, key=lambda member: member.accuracy).nodes)
+        node = rng.choice(nodes)
+        operation, source = node[edge := rng.randrange(len(node))]
+        node[edge] = rng.choice([other for other in operations if other != operation]), source
+        history.append(member(nodes))
+        population.append(history[-1])
+        population.popleft()
+    return max(member.accuracy for member in history)
+
+
+LOOPS: dict[str, dict[str, Any]] = {
+    "random search": {"plain": random_loop},
+    "regularized evolution": {"plain": evolution_loop, "published": published_loop},
+}
+
+
+def _time_loop(kind: str, loop: Any, table: jnas.benchmarks.Table) -> dict[str, float]:
+    """Seconds of one run, the least of three means of 100, and the mean of the best accuracies."""
+    cells: Any = map(SPACE.to_string if kind == "published" else tuple, table.archs.tolist())
+    accuracy = dict(zip(cells, table.column(COLUMN).tolist(), strict=True))
+    rng, best, times = random.Random(0), [], []
+    for _ in range(3):
+        begin = time.perf_counter()
+        best += [loop(accuracy, rng) for _ in range(100)]
+        times.append((time.perf_counter() - begin) / 100)
+    return {"seconds_a_run": round(min(times), 6), "mean_best": round(float(np.mean(best)), 3)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What the experiments with searches share: many runs as one program, spread over the devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+import jnas
+from jnas import seeds
+from jnas.types import History, Key, Objective, Searcher
+
+
+def one(searcher: Searcher, **budget: Any) -> Callable[[Key, Objective], History]:
+    """One run, as `jnas.seeds` has it."""
+
+    def run(key: Key, objective: Objective) -> History:
+        return jnas.search.run(searcher, objective, key, **budget)
+
+    return run
+
+
+def run_many(searcher: Searcher, objective: Objective, key: Key, num_runs: int, **budget: Any) -> History:
+    """`num_runs` searches from one key; RuntimeError where the steps of one ended before its budget in seconds."""
+    history: History = seeds.run(one(searcher, **budget), jax.random.split(key, num_runs), objective)
+    if bool(np.any(history.exhausted)):
+        raise RuntimeError(f"num_steps={budget['num_steps']} are too few for the budget in seconds")
+    return history
+
+
+def answers(history: History) -> np.ndarray:
+    """`[S, D]`, the best architecture of each run."""
+    best = np.asarray(history.best)[:, -1]
+    archs: np.ndarray = np.asarray(history.archs)[np.arange(len(best)), best]
+    return archs
+
+
+def best_scores(history: History) -> np.ndarray:
+    """`[S, T]`, the best score of each run so far."""
+    return np.take_along_axis(np.asarray(history.scores), np.asarray(history.best), axis=1)
