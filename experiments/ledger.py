@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
+from scipy import stats
 
 import jnas
 from experiments import common
@@ -117,6 +119,14 @@ def train(
     result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}
     result |= {f"seeds_{name}": np.round(value, 4).tolist() for name, value in values.items()}
     return result | {"num_train": targets.shape[1], "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def half_interval(values: ArrayLike) -> float:
+    """Half the 95 % interval of the mean (Student's t); NaN for a single value."""
+    known = np.asarray(values, np.float64)
+    if len(known) < 2:
+        return float("nan")
+    return float(stats.t.ppf(0.975, len(known) - 1) * np.std(known, ddof=1) / np.sqrt(len(known)))
 
 
 def markdown(rows: list[list[str]]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 import jnas
 from configs.renas_table2 import CONFIG, PAIRS, Config
-from experiments import common, ledger
+from experiments import cells, common, ledger
 
 CONTINUOUS = "v4 + continuity"
 
@@ -79,8 +79,8 @@ def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np
             "cell": text,
             "test_accuracy": round(float(accuracy[best]), 5),
             "true_rank": 1 + int(np.sum(accuracy > accuracy[best])),
-            "distance": _distance(archs[best]),
-            "has_3x3": "conv3x3" in text,
+            "distance": int(cells.distance(archs[best])),
+            "has_3x3": bool(cells.has_3x3(archs[best])),
             "best_of_top_10": round(float(accuracy[np.argsort(-scores)[:10]].max()), 5),
         }
         jnas.plots.save(jnas.plots.cell(space, archs[best]), common.RESULTS / f"renas_best_cell_{size}.png")
@@ -89,36 +89,18 @@ def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np
             jnas.plots.save(figure, common.RESULTS / "renas_ranks.png")
 
 
-def _distance(arch: np.ndarray) -> int:
-    """Edges of the shortest path from the input to the output."""
-    matrix, _ = jnas.spaces.nasbench101_to_matrix(arch)
-    reached, steps = matrix[0] > 0, 1
-    while not reached[-1]:
-        reached, steps = (reached @ matrix) > 0, steps + 1
-    return steps
-
-
 def report(config: Config, book: ledger.Ledger) -> None:
     """The table beside the paper's."""
     rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
     for label in (*config.methods, CONTINUOUS):
         jobs = [book.jobs[f"{label} {size}"] for size in config.sizes]
-        cells = [f"{job['kendall_tau']:.3f} ± {_interval(job['seeds_kendall_tau']):.3f}" for job in jobs]
-        paper = [f" ({value:.3f})" for value in config.paper.get(label, ())] or [""] * len(cells)
-        rows.append([label, *(cell + value for cell, value in zip(cells, paper, strict=True))])
+        shown = [f"{job['kendall_tau']:.3f} ± {ledger.half_interval(job['seeds_kendall_tau']):.3f}" for job in jobs]
+        paper = [f" ({value:.3f})" for value in config.paper.get(label, ())] or [""] * len(shown)
+        rows.append([label, *(mine + theirs for mine, theirs in zip(shown, paper, strict=True))])
     print(ledger.markdown(rows))
     for size in config.sizes:
         print(f"best cell from {size}: {book.jobs[f'best cell {size}']}")
     print(f"written: {book.write()}")
-
-
-def _interval(values: list[float]) -> float:
-    """Half the 95 % interval of the mean (Student's t)."""
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return float("nan")
-    return float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,161 @@
+"""What evolution finds on NAS-Bench-101 with a trained predictor as fitness (ReNAS tables 3 to 6).
+
+python -m experiments.renas_search            (configs/renas_search.py)
+
+Interrupted runs continue from results/renas_search.json.
+"""
+
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnas
+from configs.renas_search import CONFIG, Config, Row
+from experiments import cells, common, ledger
+from jnas.benchmarks import Table
+from jnas.types import Key, Predictor
+
+COLUMN = "test_accuracy"
+TRAINED = "best of the training cells"
+
+
+def main(config: Config = CONFIG) -> None:
+    """Run all jobs; print, plot and keep the tables."""
+    table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
+    book = ledger.Ledger("renas_search", config)
+    book.jobs["table 5"] = statistics(table)
+    for label, row in config.rows.items():
+        predictor = jnas.predictors.by_name(row.predictor, table.space, **row.settings)
+        book.run(label, predictor, functools.partial(search, config, table, row, predictor))
+    if TRAINED not in book.jobs:
+        rows = _training_rows(config, table, next(iter(config.rows.values())))
+        book.jobs[TRAINED] = _answers(table, table.column(COLUMN)[rows].max(axis=1))
+    report(config, book)
+
+
+def statistics(table: Table) -> dict[str, list[float]]:
+    """Table 5: architectures, best and mean accuracy of cells with and without a 3x3, by distance."""
+    archs, accuracy = jnp.asarray(table.archs), 100 * table.column(COLUMN).astype(np.float64)
+    has_3x3, distance = (np.asarray(jax.jit(jax.vmap(f))(archs)) for f in (cells.has_3x3, cells.distance))
+    found = {}
+    for is_there in (True, False):
+        for edges in range(1, 7):
+            of_kind = accuracy[(has_3x3 == is_there) & (distance == edges)]
+            values = len(of_kind), round(float(of_kind.max()), 2), round(float(of_kind.mean()), 2)
+            found[f"{'with' if is_there else 'without'} 3x3, distance {edges}"] = list(values)
+    return found
+
+
+def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict[str, Any]:
+    """Train and search with every seed; what the best of the most promising cells is worth."""
+    begin = time.perf_counter()
+    rows, accuracy = _training_rows(config, table, row), table.column(COLUMN)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(config.seeds))
+    states = predictor.fit_many(keys, table.archs[rows], accuracy[rows]).states
+    trained = time.perf_counter()
+    evolve = jax.jit(functools.partial(_evolve, config, row, predictor))
+    of_best, tops, curves = [], [], []
+    for seed, key in enumerate(keys):
+        archs, scores, incumbents = evolve(jnas.predictors.state(states, seed), jax.random.fold_in(key, 1))
+        met = np.asarray(table.rows(archs))[np.argsort(-np.asarray(scores), kind="stable")]
+        first = np.sort(np.unique(met, return_index=True)[1])
+        tops.append(accuracy[met[first[: config.num_best]]])
+        of_best.append(tops[-1][0])
+        curves.append(accuracy[np.asarray(table.rows(incumbents))])
+    result = _answers(table, np.max(tops, axis=1))
+    result |= {"best_predicted": _answers(table, np.array(of_best))}
+    result |= {"curve": np.round(100 * np.stack(curves), 3).tolist()}
+    end = time.perf_counter()
+    return result | {"training_seconds": round(trained - begin, 1), "search_seconds": round(end - trained, 1)}
+
+
+def _training_rows(config: Config, table: Table, row: Row) -> np.ndarray:
+    """`[S, n]`, rows of the table to train on."""
+    archs = jnp.asarray(table.archs)
+    pool = np.arange(len(archs))
+    if row.is_promising:
+        pool = np.flatnonzero(jax.jit(jax.vmap(cells.is_promising))(archs))
+    if row.sampling != "random":
+        cost = np.asarray(jax.jit(jax.vmap(getattr(table.space, row.sampling)))(archs[pool]))
+        pool = pool[np.argsort(cost, kind="stable")]
+    rows = []
+    for seed in range(config.seeds):
+        rng = np.random.default_rng(1 + seed)
+        if row.sampling == "random":
+            rows.append(rng.choice(pool, config.num_train, replace=False))
+        else:
+            rows.append(
+                pool[((np.arange(config.num_train) + rng.uniform()) * len(pool) / config.num_train).astype(int)]
+            )
+    return np.stack(rows)
+
+
+def _evolve(config: Config, row: Row, predictor: Predictor, state: Any, key: Key) -> tuple[jax.Array, ...]:
+    """All that was met `[T, D]`, its predictions `[T]`, and the best so far after some of the generations."""
+    is_allowed = cells.is_promising if row.is_promising else None
+    searcher = jnas.search.genetic(predictor.space, population_size=config.population_size, is_allowed=is_allowed)
+    objective = jnas.search.objective(jnas.predictors.estimator(predictor, state))
+    history = jnas.search.run(searcher, objective, key, num_steps=config.population_size * config.num_generations)
+    return history.archs, history.scores, history.archs[history.best[_shown(config) - 1]]
+
+
+def _shown(config: Config) -> np.ndarray:
+    """Numbers of predictions after some of the generations."""
+    return config.population_size * np.unique(np.geomspace(1, config.num_generations, 40).astype(int))
+
+
+def _answers(table: Table, accuracy: np.ndarray) -> dict[str, Any]:
+    """Means over seeds of the answers' accuracies `[S]`, in %, and of their ranks in % of the table."""
+    known = np.sort(table.column(COLUMN))
+    ranks = 100 * (1 + len(known) - np.searchsorted(known, accuracy, side="right")) / len(known)
+    mean, std = 100 * accuracy.mean(dtype=np.float64), 100 * accuracy.std(ddof=1, dtype=np.float64)
+    return {
+        "accuracy": round(float(mean), 3),
+        "std": round(float(std), 3),
+        "rank": round(float(ranks.mean()), 4),
+        "rank_half_interval": round(ledger.half_interval(ranks), 4),
+        "median_rank": round(float(np.median(ranks)), 4),
+        "seeds_accuracy": np.round(100 * accuracy.astype(np.float64), 3).tolist(),
+        "seeds_rank": np.round(ranks, 4).tolist(),
+    }
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """Both tables beside the paper's, and accuracy against predictions made."""
+    header = ["best of ten", "test accuracy (paper)", "mean rank in % ± half 95 % interval (paper)", "median rank"]
+    rows = [header]
+    for label in (*config.rows, TRAINED):
+        job = book.jobs[label]
+        paper = config.rows[label].paper if label in config.rows else ()
+        known = [f" ({paper[0]:.2f} ± {paper[1]:.2f})", f" ({paper[2]:.2f})"] if paper else ["", ""]
+        accuracy = f"{job['accuracy']:.2f} ± {job['std']:.2f}{known[0]}"
+        rank = f"{job['rank']:.3f} ± {job['rank_half_interval']:.3f}{known[1]}"
+        rows.append([label, accuracy, rank, f"{job['median_rank']:.3f}"])
+    print(ledger.markdown(rows) + "\n")
+    rows = [["architectures", "number (paper)", "best (paper)", "mean (paper)"]]
+    for (label, found), paper in zip(book.jobs["table 5"].items(), config.table5.values(), strict=True):
+        rows.append([label, *_counted(found, paper)])
+    print(ledger.markdown(rows))
+    figure = jnas.plots.search_curves(
+        {label: book.jobs[label]["curve"] for label in config.rows if "," not in label},
+        _shown(config),
+        x_label="predictions",
+        y_label="test accuracy of the cell of highest prediction (%)",
+        title=f"NAS-Bench-101: evolution on predictors trained with {config.num_train} cells",
+    )
+    jnas.plots.save(figure, common.RESULTS / "renas_search.png")
+    print(f"written: {book.write()}")
+
+
+def _counted(found: list[float], paper: tuple[int, float, float]) -> list[str]:
+    styles = (",", ".2f", ".2f")
+    return [f"{ours:{style}} ({theirs:{style}})" for ours, theirs, style in zip(found, paper, styles, strict=True)]
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    main()
