@@ -1,4 +1,4 @@
-"""ReNAS, tables 3 to 6: evolution on NAS-Bench-101 with a trained predictor as fitness.
+"""ReNAS, tables 3, 4 and 6: evolution on NAS-Bench-101 with a trained predictor as fitness.
 
 Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv 1910.01523).
 Command: python -m experiments.renas_search
@@ -50,7 +50,6 @@ class Config:
 
     Attributes:
         rows: label → row, of tables 3, 4 and 6.
-        table5: (3x3, distance) → architectures, best and mean accuracy in the paper.
         num_train: training cells, .1 % of 423,624.
         population_size, num_generations: of the genetic algorithm.
         num_best: cells of highest prediction that are looked up.
@@ -69,22 +68,6 @@ class Config:
             "v4, by parameters": V4._replace(sampling="params", paper=(93.84, 0.21, 0.08)),
             "v4, by FLOPs": V4._replace(sampling="flops", paper=(93.76, 0.13, 0.16)),
             "v4, sub-space": V4._replace(is_promising=True, paper=(94.02, 0.14, 0.01)),
-        }
-    )
-    table5: dict[tuple[bool, int], tuple[int, float, float]] = field(
-        default_factory=lambda: {
-            (True, 1): (68552, 94.32, 91.97),
-            (True, 2): (153056, 94.05, 91.02),
-            (True, 3): (110863, 93.68, 89.31),
-            (True, 4): (27227, 92.36, 87.40),
-            (True, 5): (2516, 90.54, 86.51),
-            (True, 6): (211, 88.87, 84.91),
-            (False, 1): (12468, 91.62, 88.40),
-            (False, 2): (26282, 90.81, 86.69),
-            (False, 3): (17735, 90.24, 83.53),
-            (False, 4): (4282, 88.95, 80.20),
-            (False, 5): (400, 88.16, 78.84),
-            (False, 6): (32, 86.71, 74.93),
         }
     )
     num_train: int = 423

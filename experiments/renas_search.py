@@ -1,4 +1,4 @@
-"""What evolution finds on NAS-Bench-101 with a trained predictor as fitness (ReNAS tables 3 to 6).
+"""What evolution finds on NAS-Bench-101 with a trained predictor as fitness (ReNAS tables 3, 4 and 6).
 
 python -m experiments.renas_search            (configs/renas_search.py)
 
@@ -27,7 +27,6 @@ def main(config: Config = CONFIG) -> None:
     """Run all jobs; print, plot and keep the tables."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     book = ledger.Ledger("renas_search", config)
-    book.jobs["table 5"] = statistics(table)
     for label, row in config.rows.items():
         predictor = jnas.predictors.by_name(row.predictor, table.space, **row.settings)
         book.run(label, predictor, functools.partial(search, config, table, row, predictor))
@@ -35,19 +34,6 @@ def main(config: Config = CONFIG) -> None:
         rows = _training_rows(config, table, next(iter(config.rows.values())))
         book.jobs[TRAINED] = _answers(table, table.column(COLUMN)[rows].max(axis=1))
     report(config, book)
-
-
-def statistics(table: Table) -> dict[str, list[float]]:
-    """Table 5: architectures, best and mean accuracy of cells with and without a 3x3, by distance."""
-    archs, accuracy = jnp.asarray(table.archs), 100 * table.column(COLUMN).astype(np.float64)
-    has_3x3, distance = (np.asarray(jax.jit(jax.vmap(f))(archs)) for f in (cells.has_3x3, cells.distance))
-    found = {}
-    for is_there in (True, False):
-        for edges in range(1, 7):
-            of_kind = accuracy[(has_3x3 == is_there) & (distance == edges)]
-            values = len(of_kind), round(float(of_kind.max()), 2), round(float(of_kind.mean()), 2)
-            found[f"{'with' if is_there else 'without'} 3x3, distance {edges}"] = list(values)
-    return found
 
 
 def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict[str, Any]:
@@ -135,10 +121,6 @@ def report(config: Config, book: ledger.Ledger) -> None:
         accuracy = f"{job['accuracy']:.2f} ± {job['std']:.2f}{known[0]}"
         rank = f"{job['rank']:.3f} ± {job['rank_half_interval']:.3f}{known[1]}"
         rows.append([label, accuracy, rank, f"{job['median_rank']:.3f}"])
-    print(ledger.markdown(rows) + "\n")
-    rows = [["architectures", "number (paper)", "best (paper)", "mean (paper)"]]
-    for (label, found), paper in zip(book.jobs["table 5"].items(), config.table5.values(), strict=True):
-        rows.append([label, *_counted(found, paper)])
     print(ledger.markdown(rows))
     figure = jnas.plots.search_curves(
         {label: book.jobs[label]["curve"] for label in config.rows if "," not in label},
@@ -149,11 +131,6 @@ def report(config: Config, book: ledger.Ledger) -> None:
     )
     jnas.plots.save(figure, common.RESULTS / "renas_search.png")
     print(f"written: {book.write()}")
-
-
-def _counted(found: list[float], paper: tuple[int, float, float]) -> list[str]:
-    styles = (",", ".2f", ".2f")
-    return [f"{ours:{style}} ({theirs:{style}})" for ours, theirs, style in zip(found, paper, styles, strict=True)]
 
 
 if __name__ == "__main__":

@@ -12,28 +12,14 @@ import numpy as np
 
 import jnas
 from configs.renas_table5 import PAPER
-from experiments import common
-
-
-def distances(archs: np.ndarray) -> np.ndarray:
-    """`[A]`: edges on the shortest path from input to output of pruned cells `[A, 26]`."""
-    adjacency = np.asarray(jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).adjacency))(archs))
-    reached = np.zeros((len(archs), 7), bool)
-    reached[:, 0] = True
-    result = np.zeros(len(archs), int)
-    for step in range(1, 7):
-        reached = np.einsum("ax,axy->ay", reached, adjacency)
-        result[(result == 0) & reached[:, 6]] = step
-    return result
+from experiments import cells, common
 
 
 def main() -> None:
     """Print the table beside the paper's."""
     start = time.perf_counter()
     archs = jnas.spaces.nasbench101().enumerate()
-    used = np.asarray(jax.jit(jax.vmap(lambda arch: jnas.spaces.nasbench101().graph(arch).mask))(archs))[:, 1:6]
-    has_conv3x3 = np.any((archs[:, 21:] == 0) & used, axis=1)
-    distance = distances(archs)
+    has_conv3x3, distance = (np.asarray(jax.jit(jax.vmap(f))(archs)) for f in (cells.has_3x3, cells.distance))
     print(f"{len(archs):,} cells in {time.perf_counter() - start:.1f} s, distances included")
     accuracy = None
     if (Path(os.environ.get("JNAS_DATA", "")) / "nasbench101.npz").is_file():
