@@ -26,7 +26,7 @@ MAX_TEST = 42_362  # test architectures of GATES on NAS-Bench-101
 _MIN_TEST = 10  # N@10
 _NUM_LAST = 5  # epochs that Kendall's tau is averaged over, as GATES does
 _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
-_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy"}
+_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy", "spikenas_bench": "val100"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +210,8 @@ def load_table(space: Space, path: str | None = None) -> Table:
         return benchmarks.nasbench101()
     if space.name == "nasbench201":
         return benchmarks.nasbench201("cifar10")
+    if space.name == "spikenas_bench":
+        return benchmarks.spikenas_bench()
     raise ValueError(f"jnas has no table of trained accuracies of {space.name}; give one with --table")
 
 
