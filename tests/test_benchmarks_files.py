@@ -425,7 +425,7 @@ def test_unknown_data_set(path: str | None) -> None:
 def test_the_search_objective_of_the_package_costs_its_seconds() -> None:
     table = benchmarks.nasbench201("cifar100")
     assert jax.tree.map(np.shape, jax.tree.leaves(table.objective("val_accuracy")))[1:3] == [
-        (15_625,),
+        (15_625, 1),
         (15_625,),
     ]
     assert table._cost_column("val_accuracy") == "seconds"

@@ -5,6 +5,7 @@ Imports nothing of jnas but `types` and, for what the loop on the host keeps and
 
 from jnas.search import policies
 from jnas.search.area import area
+from jnas.search.bohb import bohb
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
 from jnas.search.history import num_distinct
@@ -19,6 +20,7 @@ from jnas.search.run import objective, run
 __all__ = [
     "HostRun",
     "area",
+    "bohb",
     "constrained",
     "genetic",
     "local_search",
