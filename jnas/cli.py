@@ -283,11 +283,17 @@ def data(
     """List the tables and images that are available here, and where the others come from."""
     print("Tables of trained accuracies")
     for table in jnas.benchmarks.available(folder):
-        _entry(table.name, f"{table.rows:,} rows" if table.rows else "not here", table.where, ", ".join(table.columns))
+        _entry(table.name, f"{table.rows:,} rows" if table.rows else "not here", table.where, _listed(table.columns))
     print("\nImages")
     for source in jnas.images.available(folder):
         number = "any number" if source.num is None else f"{source.num:,} images" if source.num else "not here"
         _entry(source.name, number, source.where, " x ".join(map(str, source.shape)))
+
+
+def _listed(names: tuple[str, ...], most: int = 30) -> str:
+    """The names, or only the first of them and how many more there are."""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _entry(name: str, amount: str, where: str, content: str) -> None:

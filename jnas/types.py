@@ -173,7 +173,10 @@ class Outcome(NamedTuple):
 
 
 class Objective(Protocol):
-    """`(key, Query) -> Outcome`: what a search evaluates; made from an Estimator or a Table."""
+    """`(key, Query) -> Outcome`: what a search evaluates; made from an Estimator or a Table.
+
+    One that answers for some numbers of epochs only has them as its attribute `epochs`, a tuple of ints.
+    """
 
     def __call__(self, key: Key, query: Query, /) -> Outcome:
         """Evaluate a query."""
@@ -212,6 +215,7 @@ class Searcher(NamedTuple):
         tell: `(state, Query, Outcome) -> state`, in any order of the queries.
         min_evaluations: how many it takes before it searches (its initial population); loops refuse less.
         is_traceable: whether all three work under `jit` and `scan`; otherwise only `search.run_on_host` runs it.
+        epochs: the numbers of training epochs that its queries ask for; empty where these leave them to the objective.
     """
 
     init: Callable[[Key], Any]
@@ -219,6 +223,7 @@ class Searcher(NamedTuple):
     tell: Callable[[Any, Query, Outcome], Any]
     min_evaluations: int = 1
     is_traceable: bool = True
+    epochs: tuple[int, ...] = ()
 
 
 class History(NamedTuple):

@@ -20,6 +20,10 @@ CELLS_201 = (
     "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
 )
 CELLS_101 = ("conv3x3:0|maxpool3x3:0,1|output:1,2", "output:0", "conv1x1:0|output:1")
+CELLS_SPIKING = (
+    "|skip~0|+|zero~0|conv3x3_low~1|+|conv3x3_mid~0|zero~1|conv3x3_high~2|",
+    "|conv3x3_high~0|+|zero~0|skip~1|+|skip~0|zero~1|conv3x3_low~2|",
+)
 SIZES = ("8:16:24:32:40", "64:64:64:64:64")
 
 
@@ -40,7 +44,8 @@ def write_npz(folder: Path, **arrays: object) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "texts"), [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES)]
+    ("name", "texts"),
+    [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES), ("spikenas_bench", CELLS_SPIKING)],
 )
 @pytest.mark.parametrize("given", [False, True])
 def test_csv_of_each_space(name: str, texts: tuple[str, ...], given: bool, tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_csv_columns_selects_and_skips_text(tmp_path: Path) -> None:
         ("", "at least one row"),
         (
             "arch,x\nresnet,1\n",
-            "cannot tell the space of 'resnet' in table.csv; give space=, one of nasbench201",
+            "cannot tell the space of 'resnet' in table.csv; give space=, one of spikenas_bench, nasbench201",
         ),
         ("arch,x\n8:8:8,1\n", "cannot tell the space of '8:8:8'"),
         ("arch,x\n|conv~0|,1\n", r"row 0 \(line 2\) of table.csv: unknown operation 'conv'"),
@@ -204,14 +209,15 @@ def test_save_refuses_other_suffixes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "texts"), [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES)]
+    ("name", "texts"),
+    [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES), ("spikenas_bench", CELLS_SPIKING)],
 )
 def test_npz_of_strings_or_of_vectors(name: str, texts: tuple[str, ...], tmp_path: Path) -> None:
     space, x = spaces.by_name(name), np.arange(len(texts))
     archs = np.stack([space.from_string(text) for text in texts])
     convention = json.dumps({"x": "a number"})
     for arrays in (
-        {"archs": archs.astype(np.uint8)},
+        *([] if name == "spikenas_bench" else [{"archs": archs.astype(np.uint8)}]),
         {"architecture": np.array(texts)},
         {"arch_str": np.array(texts, np.bytes_)},
     ):
@@ -342,7 +348,7 @@ def test_nasbench101_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(FileNotFoundError, match=r"elsewhere\.npz"):
         benchmarks.nasbench101(tmp_path / "elsewhere.npz")
     monkeypatch.delenv("JNAS_DATA")
-    with pytest.raises(FileNotFoundError, match=r"no NAS-Bench-101 table\. Put nasbench101\.npz .* JNAS_DATA"):
+    with pytest.raises(FileNotFoundError, match=r"no nasbench101 table\. Put nasbench101\.npz .* JNAS_DATA"):
         benchmarks.nasbench101()
 
 
@@ -419,7 +425,7 @@ def test_unknown_data_set(path: str | None) -> None:
 def test_the_search_objective_of_the_package_costs_its_seconds() -> None:
     table = benchmarks.nasbench201("cifar100")
     assert jax.tree.map(np.shape, jax.tree.leaves(table.objective("val_accuracy")))[1:3] == [
-        (15_625,),
+        (15_625, 1),
         (15_625,),
     ]
     assert table.cost_column("val_accuracy") == "seconds"
@@ -520,6 +526,61 @@ def test_the_package_is_located_and_not_imported(monkeypatch: pytest.MonkeyPatch
 
 
 # ------------------------------------------------------------------------------------------------------
+# SpikeNAS-Bench.
+
+CURVES = {
+    "ops": np.array([[0, 1, 2, 3, 4, 0], [4] * 6, [1, 0, 0, 0, 0, 0]], np.uint8),
+    "val_accuracy": np.array([[10, 20, 30, 40], [11, 21, 31, 41.5], [9, 9, 9, 9]], np.float16),
+    "test_accuracy": np.array([45, 46, 9], np.float32),
+    "seconds": np.array([100, 400, 40], np.float32),
+    "epochs": np.array([4, 8, 4], np.uint8),
+}
+
+
+def test_learning_curves_have_a_column_an_epoch_and_the_cost_of_as_many_epochs(tmp_path: Path) -> None:
+    table = benchmarks.spikenas_bench(write_npz(tmp_path, **CURVES))
+    assert table.space is spaces.spikenas_bench()
+    np.testing.assert_array_equal(table.archs, CURVES["ops"])
+    for epoch in range(4):
+        np.testing.assert_array_equal(table.column(f"val{epoch + 1}"), CURVES["val_accuracy"][:, epoch])
+    np.testing.assert_array_equal(table.column("seconds"), [100, 200, 40])
+    np.testing.assert_array_equal(table.column("epochs"), [4, 8, 4])
+    np.testing.assert_array_equal(table.column("test_accuracy"), [45, 46, 9])
+    np.testing.assert_array_equal(table.column("index"), [0, 1, 2])
+    assert "after epoch 3" in table.conventions["val3"]
+    assert "seconds of 4 epochs" in table.conventions["seconds"]
+    assert all(text != "not stated" for text in table.conventions.values())
+
+
+def test_the_released_learning_curves(data_folder: Path) -> None:
+    if not (data_folder / "spikenas_curves.npz").exists():
+        pytest.skip("no spikenas_curves.npz")
+    table = benchmarks.spikenas_bench()
+    with np.load(data_folder / "spikenas_curves.npz") as arrays:
+        curves, seconds, epochs = arrays["val_accuracy"], arrays["seconds"], arrays["epochs"]
+    rows = np.asarray(table.rows(jnp.asarray(table.archs)))
+    np.testing.assert_array_equal(rows, np.arange(15_625))
+    np.testing.assert_array_equal(table.archs @ 5 ** np.arange(6), np.arange(15_625))  # the published number
+    for epoch in (1, 50, 100):
+        np.testing.assert_array_equal(table.column(f"val{epoch}"), curves[:, epoch - 1].astype(np.float32))
+    np.testing.assert_allclose(table.column("seconds"), seconds * 100 / epochs, rtol=1e-6)
+    assert table.column("seconds")[3279] == pytest.approx((2 * 3600 + 12 * 60 + 38.2) / 2, rel=1e-4)
+    assert table.column("test_accuracy").max() == pytest.approx(89.3)
+
+
+def test_without_the_file_of_learning_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JNAS_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"no spikenas_bench table at .*Put spikenas_curves\.npz"):
+        benchmarks.spikenas_bench()
+
+
+def test_vectors_of_six_choices_are_nasbench201_unless_told_otherwise(tmp_path: Path) -> None:
+    path = write_npz(tmp_path, archs=CURVES["ops"].astype(int), x=np.arange(3))
+    assert benchmarks.load(path).space.name == "nasbench201"
+    assert benchmarks.load(path, "spikenas_bench").space.name == "spikenas_bench"
+
+
+# ------------------------------------------------------------------------------------------------------
 # What there is.
 
 
@@ -527,12 +588,13 @@ def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JNAS_DATA", raising=False)
     sources = {source.name: source for source in benchmarks.available()}
     packaged = [f"nasbench201 {dataset}" for dataset in DATASETS]
-    assert list(sources) == [*packaged, "nasbench101", "nasbench201", "nats_size"]
-    assert [sources[name].rows for name in sources] == [15_625] * 3 + [0] * 3
+    assert list(sources) == [*packaged, "nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
+    assert [sources[name].rows for name in sources] == [15_625] * 3 + [0] * 4
     for dataset in DATASETS:
         table = benchmarks.nasbench201(dataset)
         assert sources[f"nasbench201 {dataset}"].columns == tuple(table.columns)
     assert "Put nats_size.npz" in sources["nats_size"].where
+    assert "Put spikenas_curves.npz" in sources["spikenas_bench"].where
 
 
 def test_available_lists_the_tables_of_a_folder_and_nothing_else(
@@ -543,6 +605,7 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
     benchmarks.save(table, tmp_path / "mine.npz")
     np.savez(tmp_path / "nasbench101.npz", **packed([(2, [(0, 1)], [0, 4])]))
     np.savez(tmp_path / "images.npz", x=np.zeros((2, 3)))
+    np.savez(tmp_path / "spikenas_curves.npz", **CURVES)
     write(tmp_path, f"arch,x,,y\n{SIZES[0]},1,2,3\n{SIZES[1]},1,2,3\n", "nats_size.csv")
     write(tmp_path, "a,b\n1,2\n", "other.csv")
     write(tmp_path, "not an archive", "broken.npz")
@@ -555,9 +618,12 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
         "mine": (3, ("x", "y")),
         "nasbench101": (1, ("test_accuracy",)),
         "nats_size": (2, ("x", "y")),
+        "spikenas_curves": (3, ("index", "val1", "val2", "val3", "val4", "test_accuracy", "epochs", "seconds")),
         "nasbench201": (0, ()),
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")
+    stems = ("nasbench101", "nasbench201", "nats_size", "spikenas_curves")
     assert benchmarks.available(tmp_path / "absent")[3:] == [
-        (name, 0, (), found["nasbench201"].where.replace("nasbench201", name)) for name in spaces.NAMES
+        (name, 0, (), found["nasbench201"].where.replace("nasbench201", stem))
+        for name, stem in zip(spaces.NAMES, stems, strict=True)
     ]

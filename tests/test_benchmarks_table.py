@@ -204,7 +204,10 @@ def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_
     shapes = sorted(leaf.shape for leaf in jax.tree.leaves(table.estimator("accuracy")))
     assert shapes == [(50,), (50, 2)]
     objective = jax.tree.structure(table.objective("accuracy"))
-    assert objective == jax.tree.structure(table.objective("accuracy", seconds="accuracy", epochs=12))
+    assert objective == jax.tree.structure(table.objective("seconds", seconds="accuracy"))
+    curve, other = ({1: "accuracy", 5: last} for last in ("seconds", "accuracy"))
+    structures = [jax.tree.structure(table.objective(one, cost_epochs=5)) for one in (curve, other)]
+    assert structures[0] == structures[1] != objective
 
 
 def test_tables_of_different_spaces_do_not_share_a_program() -> None:
@@ -309,6 +312,72 @@ def test_an_objective_of_known_epochs_refuses_other_epochs(key: jax.Array) -> No
     np.testing.assert_array_equal(outcome.scores, np.array([1, 2, np.nan], np.float32))
     np.testing.assert_array_equal(outcome.seconds, [10, 20, 0])
     np.testing.assert_array_equal(table.objective("accuracy")(key, asked).scores, [1, 2, 3])
+
+
+CURVE = {"val1": [1, 2, 3], "val10": [11, 12, np.nan], "val50": [51, 52, 53], "seconds": [100, 200, np.nan]}
+CURVE_COLUMNS = {50: "val50", 1: "val1", 10: "val10"}
+
+
+def test_a_learning_curve_answers_for_its_epochs_at_their_share_of_the_cost(key: jax.Array) -> None:
+    table = costly(CURVE)
+    objective = table.objective(CURVE_COLUMNS, cost_epochs=100)
+    assert objective.epochs == (1, 10, 50)
+    unknown = np.full((1, 6), 4)
+    archs = np.concatenate([table.archs[[1, 1, 1, 0, 2, 2, 1]], unknown])
+    asked = query(archs, epochs=[1, 10, 50, 0, 10, 50, 11, 1])
+    outcome = objective(key, asked)
+    np.testing.assert_array_equal(outcome.scores, np.array([2, 12, 52, 51, np.nan, 53, np.nan, np.nan], np.float32))
+    np.testing.assert_allclose(outcome.seconds, [2, 20, 100, 50, 0, 0, 0, 0], rtol=1e-6)
+    assert outcome.scores.dtype == outcome.seconds.dtype == jnp.float32
+    jax.tree.map(
+        np.testing.assert_array_equal, jax.jit(lambda made, *args: made(*args))(objective, key, asked), outcome
+    )
+    with jax.enable_x64(True):
+        wide = table.objective(CURVE_COLUMNS, cost_epochs=100)(key, asked)
+    assert wide.scores.dtype == wide.seconds.dtype == jnp.float32
+
+
+def test_full_scores_at_a_partial_cost(key: jax.Array) -> None:
+    """As NAS-Bench-201 ran BOHB."""
+    table = costly({"val200_c10": [91, 92, 93], "val12_c10": [1, 2, 3], "seconds200_c10": [2000, 4000, 6000]})
+    objective = table.objective("val200_c10", cost_epochs=200)
+    assert objective.epochs is None
+    outcome = objective(key, query(table.archs, epochs=[22, 200, 0]))
+    np.testing.assert_array_equal(outcome.scores, [91, 92, 93])
+    np.testing.assert_allclose(outcome.seconds, [220, 4000, 6000], rtol=1e-6)
+
+
+def test_two_fidelities_of_a_released_table(key: jax.Array) -> None:
+    """The default cost is that of the largest number of epochs."""
+    columns = {"val12_c10": [1, 2, 3], "val200_c10": [91, 92, 93]}
+    table = costly({**columns, "seconds12_c10": [7, 7, 7], "seconds200_c10": [2000, 4000, 6000]})
+    objective = table.objective({12: "val12_c10", 200: "val200_c10"}, cost_epochs=200)
+    outcome = objective(key, query(table.archs, epochs=[12, 200, 12]))
+    np.testing.assert_array_equal(outcome.scores, [1, 92, 3])
+    np.testing.assert_allclose(outcome.seconds, [120, 4000, 360], rtol=1e-6)
+
+
+def test_epochs_that_an_objective_says_it_answers_for() -> None:
+    table = costly(CURVE)
+    assert table.objective("val10").epochs is None
+    assert table.objective("val10", epochs=10).epochs == (10,)
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "message"),
+    [
+        ({}, {"cost_epochs": 5}, "at least one number of epochs, from 1 on; got {}"),
+        ({0: "val1"}, {"cost_epochs": 5}, r"from 1 on; got \{0: 'val1'\}"),
+        ({1: "val2"}, {"cost_epochs": 5}, "unknown column 'val2'.*Did you mean"),
+        ({1: "val1"}, {}, "say with cost_epochs="),
+        ({1: "val1"}, {"cost_epochs": 5, "epochs": 1}, "epochs goes with a single column"),
+        ("val1", {"cost_epochs": 0}, "cost_epochs must be at least 1; got 0"),
+        ("val1", {"epochs": 0}, "epochs must be at least 1; got 0"),
+    ],
+)
+def test_fidelities_that_are_refused(column: object, options: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        costly(CURVE).objective(column, **options)
 
 
 # ------------------------------------------------------------------------------------------------------

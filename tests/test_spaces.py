@@ -27,6 +27,7 @@ FACTORIES |= {
     "nasbench201-zero-is-ordinary": functools.partial(spaces.nasbench201, consider_zero=False),
     "nats_size": spaces.nats_size,
     "nats_size-parent": functools.partial(spaces.nats_size, allow_parent=True),
+    "spikenas_bench": spaces.spikenas_bench,
 }
 RETURNS_PARENT = {
     "nasbench101-official-official-parent",
@@ -34,7 +35,7 @@ RETURNS_PARENT = {
     "nats_size-parent",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
-PLAIN = ("nasbench101-official-official-other", "nasbench201", "nats_size")
+PLAIN = ("nasbench101-official-official-other", "nasbench201", "nats_size", "spikenas_bench")
 """One option set of each space, for what options do not change."""
 
 
@@ -84,7 +85,8 @@ def assert_architectures(space: Space, archs: jax.Array) -> None:
 def test_names_and_cardinalities(name, space):
     assert space.name == name.partition("-")[0]
     assert space.name in spaces.NAMES
-    assert len(space.cardinalities) == {"nasbench101": 26, "nasbench201": 6, "nats_size": 5}[space.name]
+    sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6}
+    assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
     for operations in (space.node_operations, space.edge_operations):
         assert len(set(operations)) == len(operations) > 1

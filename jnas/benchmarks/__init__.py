@@ -1,11 +1,12 @@
 """Estimators by look-up: tables of measured results, their files, simulated cost.
 
-`nasbench101` and `nasbench201` are the released benchmarks, `load` and `save` read and write tables of
-your own, `available` lists what there is; `of_space` and `usual_column` choose where nothing else is said. A
-`Table` turns a column into an estimator or an objective; every column carries its accuracy convention.
+`nasbench101`, `nasbench201` and `spikenas_bench` are the released benchmarks, `load` and `save` read and write tables
+of your own, `available` lists what there is; `of_space` and `usual_column` choose where nothing else is said. A
+`Table` turns a column into an estimator or an objective, and the columns of a learning curve into an objective of
+several fidelities; every column carries its accuracy convention.
 """
 
-from jnas.benchmarks.files import Source, available, load, nasbench101, nasbench201, save
+from jnas.benchmarks.files import Source, available, load, nasbench101, nasbench201, save, spikenas_bench
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.table import Table, make_table
 from jnas.benchmarks.usual import of_space, usual_column
@@ -21,5 +22,6 @@ __all__ = [
     "nasbench201",
     "of_space",
     "save",
+    "spikenas_bench",
     "usual_column",
 ]

@@ -5,7 +5,7 @@
       every other named column holds numbers, an empty cell is NaN. Columns without a name are left out.
     * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings; every other array is a column `[A]`
       of numbers. Optional texts: `space` (its name), `source`, `conventions` (a JSON object, column to text).
-    * `.npz` with one of the two layouts of `released`.
+    * `.npz` with one of the layouts of `released`.
 
 Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted from 0.
 """
@@ -13,9 +13,8 @@ Nothing is unpickled, except plain dicts by a reader that refuses everything els
 import csv
 import json
 import os
-import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ import numpy as np
 
 from jnas import spaces
 from jnas.benchmarks import released
+from jnas.benchmarks._guess import space_of_text, space_of_width
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table, make_table
 from jnas.files import replacing
@@ -38,6 +38,7 @@ _RESERVED = (
     "file",
     "allow_pickle",
 )  # the last two: numpy.savez's own
+_STEMS = {name: name for name in spaces.NAMES} | {"spikenas_bench": "spikenas_curves"}  # of files in the data folder
 
 
 def load(path: str | os.PathLike[str], space: Space | str | None = None, columns: Sequence[str] | None = None) -> Table:
@@ -45,7 +46,8 @@ def load(path: str | os.PathLike[str], space: Space | str | None = None, columns
 
     Args:
         path: the file; its suffix says how it is read.
-        space: a space or its name; by default what the file says, or what its architectures look like.
+        space: a space or its name; by default what the file says, or what its architectures look like (vectors of
+            6 choices: nasbench201).
         columns: the columns to keep; all by default.
 
     Raises:
@@ -102,12 +104,24 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
         FileNotFoundError: the file is absent; the message says where to put it.
         ValueError: as for `load`.
     """
-    folder = _data_folder(None)
-    default = folder / "nasbench101.npz" if folder else None
-    file = Path(path) if path is not None else default
-    if file is None or not file.is_file():
-        raise FileNotFoundError(f"no NAS-Bench-101 table{f' at {file}' if file else ''}. {_how_to_get('nasbench101')}")
-    return load(file, "nasbench101")
+    return _load_from_folder("nasbench101", path)
+
+
+def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
+    """All 15,625 spiking cells of SpikeNAS-Bench on CIFAR-10, with their learning curves.
+
+    Args:
+        path: the file; by default `spikenas_curves.npz` in the folder that the variable `JNAS_DATA` names.
+
+    Returns:
+        A table with the columns `val1` … `val100` (validation accuracy in % after so many epochs), `test_accuracy` (%),
+        `seconds` (of 100 epochs), `epochs` (of the whole training) and `index`; see `released.spikenas_bench`.
+
+    Raises:
+        FileNotFoundError: the file is absent; the message says where to put it.
+        ValueError: as for `load`.
+    """
+    return _load_from_folder("spikenas_bench", path)
 
 
 def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None = None) -> Table:
@@ -164,7 +178,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     files = sorted(where.iterdir()) if where and where.is_dir() else []
     sources += [source for file in files if (source := _summary(file))]
     found = {source.name for source in sources}
-    sources += [Source(name, 0, (), _how_to_get(name)) for name in spaces.NAMES if name not in found]
+    sources += [Source(name, 0, (), _how_to_get(name)) for name in spaces.NAMES if not found & {name, _STEMS[name]}]
     return sources
 
 
@@ -178,7 +192,17 @@ def _data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _how_to_get(name: str) -> str:
-    return f"Put {name}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
+    return f"Put {_STEMS[name]}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
+
+
+def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
+    """The table of a space, by default the file of that name in the data folder."""
+    folder = _data_folder(None)
+    default = folder / f"{_STEMS[name]}.npz" if folder else None
+    file = Path(path) if path is not None else default
+    if file is None or not file.is_file():
+        raise FileNotFoundError(f"no {name} table{f' at {file}' if file else ''}. {_how_to_get(name)}")
+    return load(file, name)
 
 
 def _packaged(dataset: str) -> Source:
@@ -241,15 +265,17 @@ def _read_npz(file: Path, space: Space | None, columns: Sequence[str] | None) ->
         return released.nasbench101(arrays, file.name)
     if released.is_nasbench201(arrays):
         return released.nasbench201(arrays, file.name)
+    if released.is_spikenas_bench(arrays):
+        return released.spikenas_bench(arrays, file.name)
     named = [name for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"]
     texts = {name: str(arrays.pop(name)) for name in named}
     found = space or (spaces.by_name(texts["space"]) if "space" in texts else None)
     if "archs" in arrays:
         archs = arrays.pop("archs")
-        found = found or _space_of_width(archs.shape[-1] if archs.ndim else 0, file)
+        found = found or space_of_width(archs.shape[-1] if archs.ndim else 0, file)
     else:
         strings = arrays.pop(_architecture_column(arrays, file)).astype(str).ravel().tolist()
-        found = found or _space_of_text(next(iter(strings), ""), file)
+        found = found or space_of_text(next(iter(strings), ""), file)
         archs = _parse(found, ((f"row {row}", text) for row, text in enumerate(strings)), file)
     conventions, source = json.loads(texts.get("conventions", "{}")), texts.get("source", file.name)
     return Contents(texts.get("space", found.name), archs, arrays, conventions, source)
@@ -260,7 +286,7 @@ def _read_csv(file: Path, space: Space | None, columns: Sequence[str] | None) ->
     key = _architecture_column(header, file)
     at = header.index(key)
     texts = ((f"row {row} (line {line})", cells[at]) for row, (line, cells) in enumerate(rows))
-    found = space or _space_of_text(rows[0][1][at], file)
+    found = space or space_of_text(rows[0][1][at], file)
     archs = _parse(found, texts, file)
     names = _kept((name for name in header if name and name != key), columns, file.name)
     values = {name: _numbers(name, header.index(name), rows, file) for name in names}
@@ -314,21 +340,3 @@ def _parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.nda
         except ValueError as error:
             raise ValueError(f"{place} of {file.name}: {error}") from error
     return np.array(archs, np.int32).reshape(-1, len(space.cardinalities))
-
-
-def _space_of_text(text: str, file: Path) -> Space:
-    """The space whose text form this looks like."""
-    forms = {"nasbench201": r"\|.*", "nats_size": r"\d+(:\d+){4}", "nasbench101": r"(.*\|)?output:.*"}
-    for name, form in forms.items():
-        if re.fullmatch(form, text.strip()):
-            return spaces.by_name(name)
-    hint = f"give space=, one of {', '.join(forms)}"
-    raise ValueError(f"cannot tell the space of {text!r} in {file.name}; {hint}")
-
-
-def _space_of_width(num_choices: int, file: Path) -> Space:
-    """The space with so many choices."""
-    widths: Mapping[int, str] = {len(spaces.by_name(name).cardinalities): name for name in spaces.NAMES}
-    if num_choices not in widths:
-        raise ValueError(f"no space has {num_choices} choices ({file.name}); known: {dict(widths)}")
-    return spaces.by_name(widths[num_choices])

@@ -1,7 +1,8 @@
 """Released benchmark tables, turned into vectors and columns with NumPy alone.
 
 NAS-Bench-101: Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635. NAS-Bench-201: Dong and Yang,
-ICLR 2020, https://arxiv.org/abs/2001.00326. Each reader returns `Contents`; whether the architectures are
+ICLR 2020, https://arxiv.org/abs/2001.00326. SpikeNAS-Bench: Sun et al., IEEE TAI 2025,
+https://doi.org/10.1109/TAI.2025.3534136. Each reader returns `Contents`; whether the architectures are
 valid is checked by `table.make_table`.
 """
 
@@ -151,6 +152,52 @@ def mean_over_seeds(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1, dtype=np.float64)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+# ------------------------------------------------------------------------------------------------------
+# SpikeNAS-Bench with its learning curves.
+
+
+def is_spikenas_bench(arrays: Mapping[str, Any]) -> bool:
+    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]` and so on."""
+    names = {"ops", "val_accuracy", "test_accuracy", "seconds", "epochs"}
+    return names <= set(arrays) and np.ndim(arrays["val_accuracy"]) == 2
+
+
+def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
+    """SpikeNAS-Bench on CIFAR-10, rows in the order of the published number.
+
+    A few cells were trained for 200 epochs, the others for 100. The curves end after 100 epochs in all of them; so
+    do the seconds here, but not the test accuracy.
+
+    Args:
+        arrays: `ops` `[A, 6]`, operations of the edges 0→1, 0→2, 0→3, 1→2, 1→3, 2→3; `val_accuracy` `[A, E]` in %
+            after each of the first `E` epochs; of the whole training `test_accuracy` `[A]` in %, `seconds` `[A]` and
+            `epochs` `[A]`.
+        source: where the numbers come from.
+
+    Returns:
+        Columns `index`, `val1` … `valE` (after so many epochs), `test_accuracy`, `seconds` (of `E` epochs) and
+        `epochs`.
+    """
+    curves, epochs = arrays["val_accuracy"], arrays["epochs"].astype(np.float64)
+    num_epochs = curves.shape[1]
+    columns: dict[str, np.ndarray] = {"index": np.arange(len(curves))}
+    columns |= {f"val{epoch + 1}": curves[:, epoch].astype(np.float32) for epoch in range(num_epochs)}
+    columns |= {"test_accuracy": arrays["test_accuracy"], "epochs": epochs}
+    columns["seconds"] = arrays["seconds"] * (num_epochs / epochs)
+    split = "CIFAR-10, trained on 25k images, validated on the other 25k"
+    conventions = {
+        f"val{epoch}": f"validation accuracy in % after epoch {epoch} of the training, one run ({split})"
+        for epoch in range(1, num_epochs + 1)
+    }
+    conventions |= {
+        "index": "published number of the architecture",
+        "test_accuracy": "CIFAR-10 test accuracy in % after the whole training, one run",
+        "seconds": f"training seconds of {num_epochs} epochs, as {num_epochs}/epochs of those of the whole training",
+        "epochs": "epochs of the whole training",
+    }
+    return Contents("spikenas_bench", arrays["ops"], columns, conventions, source)
 
 
 # ------------------------------------------------------------------------------------------------------

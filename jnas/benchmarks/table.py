@@ -81,28 +81,48 @@ class Table:
         """
         return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
 
-    def objective(self, column: str, *, seconds: str | None = None, epochs: int | None = None) -> Objective:
-        """An objective for a search: scores from one column, simulated cost from another.
+    def objective(
+        self,
+        column: str | Mapping[int, str],
+        *,
+        seconds: str | None = None,
+        epochs: int | None = None,
+        cost_epochs: int | None = None,
+    ) -> Objective:
+        """An objective for a search: scores from one column or a learning curve, simulated cost from another.
+
+            table.objective("val200_c10")                                            # one fidelity
+            table.objective({e: f"val{e}" for e in range(1, 101)}, cost_epochs=100)  # a learning curve
+            table.objective("val200_c10", cost_epochs=200)                           # full scores at a partial cost
+
+        The last is how NAS-Bench-201 ran BOHB: whatever the epochs, the score is that of the whole training.
 
         Args:
-            column: the column of scores.
+            column: the column of scores; or for each number of training epochs its column. A query for another number
+                of epochs then fails, and one for 0 (the objective's own) gets the largest.
             seconds: the column of costs. By default the table's only column whose name starts with
                 "seconds", or of several the one for the epochs and data set of `column` (`seconds12_c10`
-                for `val12_c10`); zero cost where the table has none.
-            epochs: the training epochs that `column` stands for; a query for another number (0 asks for
+                for `val12_c10`), of a learning curve for its last column; zero cost where the table has none.
+            epochs: the training epochs that a single `column` stands for; a query for another number (0 asks for
                 the objective's own) then fails. None answers every query alike.
+            cost_epochs: the training epochs that the costs are of: a query for `e` epochs costs `e / cost_epochs` of
+                them, and one for 0 as much as the largest number of epochs that is known. None charges them whole.
 
         Returns:
             `(key, Query) -> Outcome`, float32. A failure (a miss, the wrong epochs) has score NaN and cost
-            0; an unknown (NaN) cost counts as 0, so that it cannot poison a sum of costs.
+            0; an unknown (NaN) cost counts as 0, so that it cannot poison a sum of costs. Its attribute `epochs`
+            is a tuple of the numbers of epochs that it answers for, or None for every number.
 
         Raises:
-            ValueError: there is no such column, or several columns could be the cost.
+            ValueError: there is no such column, several columns could be the cost, a number of epochs is less than 1,
+                or with a learning curve `epochs` is given or `cost_epochs` is missing.
         """
-        cost = seconds if seconds is not None else self.cost_column(column)
+        curve = _curve(column, epochs, cost_epochs)
+        cost = seconds if seconds is not None else self.cost_column(curve[max(curve)])
         costs = jnp.zeros(len(self.archs), jnp.float32) if cost is None else self._sorted(cost)
-        own = jnp.asarray(epochs or 0, jnp.int32)
-        return Partial(_answer, *self._identify(), self._codes, self._sorted(column), costs, own)
+        scores = jnp.stack([self._sorted(curve[number]) for number in sorted(curve)], axis=1)
+        known = tuple(sorted(curve)) if epochs is not None or not isinstance(column, str) else None
+        return LookUp(*self._identify(), self._codes, scores, costs, known, cost_epochs)
 
     def cost_column(self, column: str) -> str | None:
         """The column that an evaluation of `column` costs, as `objective` chooses it; None where there is none.
@@ -124,6 +144,22 @@ class Table:
     def _sorted(self, column: str) -> jax.Array:
         """`[A]` float32, a column in the order of the sorted codes."""
         return jnp.asarray(self.column(column)[self._order], jnp.float32)
+
+
+def _curve(column: str | Mapping[int, str], epochs: int | None, cost_epochs: int | None) -> Mapping[int, str]:
+    """Number of epochs to column; a single column stands for `epochs`, or for all of them."""
+    for name, number in (("epochs", epochs), ("cost_epochs", cost_epochs)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1; got {number}")
+    if isinstance(column, str):
+        return {epochs or 0: column}
+    if not column or min(column) < 1:
+        raise ValueError(f"a learning curve needs a column for at least one number of epochs, from 1 on; got {column}")
+    if epochs is not None:
+        raise ValueError(f"epochs goes with a single column, for a learning curve says them itself; got {epochs}")
+    if cost_epochs is None:
+        raise ValueError("say with cost_epochs= of how many epochs the seconds are, for a part of them costs less")
+    return dict(column)
 
 
 def make_table(
@@ -243,19 +279,38 @@ def _estimate(
     return jnp.where(position < 0, jnp.nan, values[position])
 
 
-def _answer(
-    code: Partial,
-    is_valid: Partial,
-    codes: jax.Array,
-    values: jax.Array,
-    costs: jax.Array,
-    epochs: jax.Array,
-    key: Key,
-    query: Query,
-) -> Outcome:
-    del key
-    position = _find(code, is_valid, codes, query.archs)
-    alike = (epochs == 0) | (query.epochs == 0) | (query.epochs == epochs)
-    answered = (position >= 0) & alike
-    scores = jnp.where(answered, values[position], jnp.nan)
-    return Outcome(scores, jnp.where(answered, jnp.nan_to_num(costs[position]), 0))
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class LookUp:
+    """The objective of a table: its arrays are leaves of a pytree, so two of them share one compiled program.
+
+    Attributes:
+        code: `space.code`, a pytree without leaves.
+        is_valid: `space.is_valid`, likewise.
+        codes: `[A, 2]` uint32, ascending.
+        scores: `[A, E]` float32, of each number of epochs.
+        costs: `[A]` float32, seconds.
+        epochs: the `E` numbers of epochs, ascending; None for a single column that answers for every number.
+        cost_epochs: the epochs that the costs are of; None charges them whole.
+    """
+
+    code: Partial
+    is_valid: Partial
+    codes: jax.Array
+    scores: jax.Array
+    costs: jax.Array
+    epochs: tuple[int, ...] | None = dataclasses.field(metadata={"static": True})
+    cost_epochs: int | None = dataclasses.field(metadata={"static": True})
+
+    def __call__(self, key: Key, query: Query, /) -> Outcome:
+        """Look a query up; see `Table.objective`."""
+        del key
+        position = _find(self.code, self.is_valid, self.codes, query.archs)
+        full = self.epochs[-1] if self.epochs is not None else self.cost_epochs or 0
+        asked = jnp.where(query.epochs == 0, full, query.epochs)
+        known = jnp.asarray([full] if self.epochs is None else self.epochs, jnp.int32)
+        alike = asked[:, None] == known[None] if self.epochs is not None else jnp.ones((len(asked), 1), bool)
+        answered = (position >= 0) & jnp.any(alike, axis=1)
+        scores = jnp.where(answered, self.scores[position, jnp.argmax(alike, axis=1)], jnp.nan)
+        share = 1 if self.cost_epochs is None else asked.astype(jnp.float32) / self.cost_epochs
+        return Outcome(scores, jnp.where(answered, jnp.nan_to_num(self.costs[position]) * share, 0))

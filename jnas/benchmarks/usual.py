@@ -2,11 +2,11 @@
 
 import os
 
-from jnas.benchmarks.files import load, nasbench101, nasbench201
+from jnas.benchmarks.files import load, nasbench101, nasbench201, spikenas_bench
 from jnas.benchmarks.table import Table
 from jnas.types import Space
 
-_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy"}
+_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy", "spikenas_bench": "val100"}
 
 
 def of_space(space: Space, path: str | os.PathLike[str] | None = None) -> Table:
@@ -22,6 +22,8 @@ def of_space(space: Space, path: str | os.PathLike[str] | None = None) -> Table:
         return nasbench101()
     if space.name == "nasbench201":
         return nasbench201("cifar10")
+    if space.name == "spikenas_bench":
+        return spikenas_bench()
     raise FileNotFoundError(f"jnas has no table of trained accuracies of {space.name}; give one with --table")
 
 

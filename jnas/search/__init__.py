@@ -5,6 +5,7 @@ Imports nothing of jnas but `types` and the modules that import nothing.
 
 from jnas.search import policies
 from jnas.search.area import area
+from jnas.search.bohb import bohb
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
 from jnas.search.history import num_distinct
@@ -21,6 +22,7 @@ __all__ = [
     "NAMES",
     "HostRun",
     "area",
+    "bohb",
     "by_name",
     "constrained",
     "defaults",

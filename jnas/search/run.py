@@ -72,12 +72,13 @@ def run(
 
     Raises:
         ValueError: `num_steps` is not a positive multiple of the batch size, or too few for the initial
-            population of the searcher; the searcher is not traceable; `overrun` is unknown; `max_repeats` is less
-            than 1, or has no use.
+            population of the searcher; the searcher is not traceable, or asks for numbers of epochs that the objective
+            does not answer for; `overrun` is unknown; `max_repeats` is less than 1, or has no use.
     """
     check_choice("overrun", overrun, Overrun)
     if not searcher.is_traceable:
         raise ValueError("this searcher works on the host and cannot be traced; use search.run_on_host")
+    check_epochs(searcher, objective)
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
@@ -106,6 +107,15 @@ def check_num_steps(searcher: Searcher, batch_size: int, num_steps: int) -> None
         )
     if num_steps < searcher.min_evaluations:
         raise ValueError(f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}")
+
+
+def check_epochs(searcher: Searcher, objective: Objective) -> None:
+    """ValueError if a searcher will ask for numbers of epochs that an objective says it has no answers for."""
+    known: tuple[int, ...] | None = getattr(objective, "epochs", None)
+    unknown = [number for number in searcher.epochs if known is not None and number not in known]
+    if unknown:
+        wanted, valid = (", ".join(map(str, numbers)) for numbers in (unknown, known or ()))
+        raise ValueError(f"this searcher asks for {wanted} epochs, which the objective lacks; it has {valid}")
 
 
 def _run(

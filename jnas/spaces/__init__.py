@@ -8,14 +8,20 @@ from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
 from jnas.spaces.nasbench101 import widths as nasbench101_widths
 from jnas.spaces.nasbench201 import nasbench201
 from jnas.spaces.nats_size import nats_size
+from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
 
-NAMES = ("nasbench101", "nasbench201", "nats_size")
+NAMES = ("nasbench101", "nasbench201", "nats_size", "spikenas_bench")
 
 
 def by_name(name: str) -> Space:
     """The space of that name with its default options; ValueError lists the valid names."""
-    factories = {"nasbench101": nasbench101, "nasbench201": nasbench201, "nats_size": nats_size}
+    factories = {
+        "nasbench101": nasbench101,
+        "nasbench201": nasbench201,
+        "nats_size": nats_size,
+        "spikenas_bench": spikenas_bench,
+    }
     if name not in factories:
         raise ValueError(f"unknown space {name!r}. {nearest(name, NAMES)}")
     return factories[name]()
@@ -31,4 +37,5 @@ __all__ = [
     "nasbench101_widths",
     "nasbench201",
     "nats_size",
+    "spikenas_bench",
 ]

@@ -10,6 +10,8 @@ official string), each an index into `OPERATIONS`.
 
 import functools
 import re
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,8 @@ from jnas.types import Arch, Graph, Key, Space
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1X1, CONV3X3, POOL = range(5)
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+Edges: TypeAlias = tuple[tuple[int, int], ...]
+EDGES: Edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
 
 # (channels, cells, pixels of the feature map) of the three stages of the reference network.
@@ -91,23 +94,41 @@ def _num_convolutions(arch: Arch) -> tuple[jax.Array, jax.Array]:
 
 def to_string(arch: Arch | np.ndarray) -> str:
     """The official form `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; ValueError for an invalid vector."""
-    ops = np.asarray(arch)
-    if ops.shape != (6,) or np.any((ops < 0) | (ops >= len(OPERATIONS))):
-        raise ValueError(f"not a NAS-Bench-201 architecture: {ops.tolist()}; needs 6 integers from 0 to 4")
-    words = [f"{OPERATIONS[op]}~{source}" for op, (source, _) in zip(ops, EDGES, strict=True)]
-    return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
+    return cell_to_string(arch, OPERATIONS, EDGES, "NAS-Bench-201")
 
 
 def from_string(text: str) -> Arch:
     """`[6]` int32 from the official form; ValueError names the part that is wrong."""
+    return cell_from_string(text, OPERATIONS, EDGES, "NAS-Bench-201")
+
+
+def cell_to_string(arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str) -> str:
+    """The official form with other names of the operations, of a vector that has the edges in another order.
+
+    Args:
+        arch: `[6]` integers, the operation of each of the `edges`.
+        operations: names of the operations.
+        edges: the 6 pairs of nodes, in the order of the vector.
+        title: of the benchmark, for messages.
+    """
+    ops = np.asarray(arch)
+    if ops.shape != (len(edges),) or np.any((ops < 0) | (ops >= len(operations))):
+        raise ValueError(f"not a {title} architecture: {ops.tolist()}; needs 6 integers from 0 to 4")
+    words = [f"{operations[ops[edges.index(edge)]]}~{edge[0]}" for edge in EDGES]
+    return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
+
+
+def cell_from_string(text: str, operations: Sequence[str], edges: Edges, title: str) -> Arch:
+    """`[6]` int32, the inverse of `cell_to_string`; ValueError names the part that is wrong."""
     words = re.findall(r"([^|+~]+)~(\d+)", text)
     for op, _ in words:
-        if op not in OPERATIONS:
-            raise ValueError(f"unknown operation {op!r} in {text!r}. {nearest(op, OPERATIONS)}")
-    arch = [OPERATIONS.index(op) for op, _ in words]
-    if len(arch) != len(EDGES) or to_string(np.asarray(arch)) != text.strip():
+        if op not in operations:
+            raise ValueError(f"unknown operation {op!r} in {text!r}. {nearest(op, operations)}")
+    numbers = [operations.index(op) for op, _ in words]
+    arch = [numbers[EDGES.index(edge)] for edge in edges] if len(numbers) == len(EDGES) else []
+    if not arch or cell_to_string(np.asarray(arch), operations, edges, title) != text.strip():
         form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
-        raise ValueError(f"not a NAS-Bench-201 architecture: {text!r}; the form is {form}")
+        raise ValueError(f"not a {title} architecture: {text!r}; the form is {form}")
     return _common.as_vector(arch)
 
 
@@ -142,7 +163,8 @@ def _class_codes(consider_zero: bool) -> np.ndarray:
     return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], np.uint32)
 
 
-def _identity(arch: Arch, consider_zero: bool) -> jax.Array:
+def identity(arch: Arch, consider_zero: bool = True) -> jax.Array:
+    """`[2]` uint32, the smallest code of the cells that are equivalent; see `nasbench201`."""
     low = jnp.asarray(_class_codes(consider_zero))[code(arch)[1]]
     return jnp.stack([jnp.zeros_like(low), low])
 
@@ -170,7 +192,7 @@ def nasbench201(*, consider_zero: bool = True) -> Space:
         mutate=mutate,
         crossover=_common.uniform_crossover,
         is_valid=is_valid,
-        identity=functools.partial(_identity, consider_zero=consider_zero),
+        identity=functools.partial(identity, consider_zero=consider_zero),
         code=code,
         graph=graph,
         params=params,

@@ -1,0 +1,244 @@
+"""BOHB: Hyperband's brackets of successive halving, filled by a model of what is good and what is bad.
+
+Falkner, Klein and Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018,
+https://arxiv.org/abs/1807.01774, algorithm 2. The defaults are those of the baseline of NAS-Bench-201 (Dong and Yang,
+ICLR 2020); NATS-Bench has 1 to 12 epochs. Optuna's TPE with its Hyperband pruner would not do: it has neither these
+bandwidths nor a model for each number of epochs, and it runs on the host, trial by trial.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.search._brackets import Schedule, schedule
+from jnas.search._checks import check_at_least_one
+from jnas.search._density import bandwidths, draw_near, log_density
+from jnas.search._redraw import Condition, draw_until
+from jnas.search._selection import comparable
+from jnas.search.constrained import within
+from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
+
+
+class BohbState(NamedTuple):
+    """The last evaluations; a ring buffer, whose slot is the number of the evaluation modulo its capacity `C`.
+
+    Attributes:
+        archs: `[C, D]` int32.
+        levels: `[C]` int32, which number of epochs each was asked for.
+        scores: `[C]` float, -inf for a failed evaluation.
+        is_told: `[C]` bool, whether the score is known.
+        is_promoted: `[C]` bool, whether it goes on with more epochs.
+        num_asked: `[]` int32, evaluations proposed so far.
+    """
+
+    archs: jax.Array
+    levels: jax.Array
+    scores: jax.Array
+    is_told: jax.Array
+    is_promoted: jax.Array
+    num_asked: jax.Array
+
+
+def bohb(
+    space: Space,
+    *,
+    min_epochs: int = 12,
+    max_epochs: int = 200,
+    eta: int = 3,
+    num_samples: int = 4,
+    random_fraction: float = 0.0,
+    top_percent: int = 15,
+    min_points: int | None = None,
+    min_bandwidth: float = 0.3,
+    bandwidth_factor: float = 1.0,
+    capacity: int = 1000,
+    max_draws: int = 100,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """Train many a little, go on with the best of them, and learn from all where to look for more.
+
+    The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`: by default 22, 66
+    and 200. The sizes of the brackets are those of the reference implementation, HpBandSter: by default 9 → 3 → 1,
+    3 → 1 and 3, which is 20 evaluations a cycle. A rung takes the best of the one below, and trains them from the
+    start; an evaluation that is still out counts as worse than all that are told, but for those that failed.
+
+    New architectures are random until some number of epochs has enough evaluations for two densities: of its best
+    `top_percent` (but at least `min_points`) and of the others. The model of the largest such number draws
+    `num_samples` architectures from the density of the good and proposes the one with the largest ratio of the two. A
+    draw that is invalid or not allowed is drawn again, up to `max_draws` draws, after which `space.sample` steps in.
+    Failed evaluations count as the worst.
+
+    Two things differ from HpBandSter. A kernel spreads over all choices of a position, not over those that occur in the
+    data, where it divides by zero if that is one. And bandwidths end where a kernel is uniform, beyond which it would
+    prefer every other value to its own.
+
+    `History.best` compares scores whatever the epochs; full trainings have `history.epochs == max_epochs`.
+
+    Args:
+        space: where to search.
+        min_epochs: the fewest epochs worth a training.
+        max_epochs: epochs of a full training.
+        eta: one of so many goes on, with so many times the epochs.
+        num_samples: draws from the density of the good for one proposal (HpBandSter's default is 64).
+        random_fraction: share of random proposals even with a model, in [0, 1] (HpBandSter: 1/3).
+        top_percent: evaluations that count as good, in %, 1 to 99.
+        min_points: evaluations in each of the two densities at least; by default `D + 1`.
+        min_bandwidth: bandwidth at least, in (0, 1) (HpBandSter: 0.001).
+        bandwidth_factor: what draws widen the bandwidths by. The paper has 3; HpBandSter, whatever it is given, does
+            not widen those of categorical choices, and the published baselines therefore had 1.
+        capacity: last evaluations to remember; those before are in no model any more. At least a bracket.
+        max_draws: draws at most for one of the samples.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+
+    Returns:
+        A `Searcher` with a batch size of 1, that needs the evaluations of the first bracket.
+
+    Raises:
+        ValueError: there are fewer `max_epochs` than `min_epochs`, `eta` is less than 2, another number is out of its
+            range, or nothing is allowed.
+    """
+    plan = schedule(min_epochs, max_epochs, eta)
+    points = len(space.cardinalities) + 1 if min_points is None else min_points
+    check_at_least_one(num_samples=num_samples, min_points=points, max_draws=max_draws)
+    _check_shares(random_fraction, top_percent, min_bandwidth, bandwidth_factor)
+    largest = max(map(sum, plan.brackets))
+    if capacity < largest:
+        raise ValueError(f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}")
+    space = within(space, is_allowed)
+    num_choices = np.array(space.cardinalities, np.int32)
+    levels, epochs = jnp.asarray(plan.levels), jnp.asarray(plan.epochs, jnp.int32)
+
+    def may_be_proposed(arch: Arch) -> jax.Array:
+        return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
+
+    def init(key: Key) -> BohbState:
+        del key
+        empty, no = jnp.zeros(capacity, jnp.int32), jnp.zeros(capacity, bool)
+        archs = jnp.zeros((capacity, len(num_choices)), jnp.int32)
+        return BohbState(archs, empty, jnp.zeros(capacity), no, no, jnp.zeros((), jnp.int32))
+
+    def propose(key: Key, state: BohbState) -> Arch:
+        model_key, random_key, which_key = jax.random.split(key, 3)
+        split = split_data(state, len(epochs), min_points=points, top_percent=top_percent)
+        limits = 1 - 1 / jnp.asarray(num_choices, state.scores.dtype)
+        good, bad = (bandwidths(state.archs, data, limits, least=min_bandwidth) for data in (split.good, split.bad))
+        wide = jnp.minimum(bandwidth_factor * good, limits)
+
+        def draw(key: Key) -> Arch:
+            center_key, near_key = jax.random.split(key)
+            center = split.order[jax.random.randint(center_key, (), 0, split.num_good)]
+            return draw_near(near_key, state.archs[center], wide, jnp.asarray(num_choices))
+
+        def sample(key: Key) -> Arch:
+            draw_key, space_key = jax.random.split(key)
+            arch, found = draw_until(
+                draw_key,
+                draw,
+                lambda arch: may_be_proposed(arch) | ~split.exists,
+                size=len(num_choices),
+                max_draws=max_draws,
+            )
+            return jnp.where(found, arch, space.sample(space_key))
+
+        def ratio(arch: Arch) -> jax.Array:
+            pairs = ((split.good, good), (split.bad, bad))
+            logs = [log_density(arch, state.archs, data, width, jnp.asarray(num_choices)) for data, width in pairs]
+            return logs[0] - logs[1]
+
+        samples = jax.vmap(sample)(jax.random.split(model_key, num_samples))
+        is_random = jax.random.uniform(which_key, dtype=jnp.float32) < random_fraction
+        best = samples[jnp.argmax(jax.vmap(ratio)(samples))]
+        return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
+
+    def ask(key: Key, state: BohbState) -> tuple[Query, BohbState]:
+        number = state.num_asked
+        step, slot = number % len(levels), number % capacity
+        source = _to_promote(state, plan)
+        is_new = jnp.asarray(plan.num_before)[step] == 0
+        arch = jnp.where(is_new, propose(key, state), state.archs[source])
+        promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
+        after = BohbState(
+            archs=state.archs.at[slot].set(arch),
+            levels=state.levels.at[slot].set(levels[step]),
+            scores=state.scores,
+            is_told=state.is_told.at[slot].set(False),
+            is_promoted=promoted.at[slot].set(False),
+            num_asked=number + 1,
+        )
+        return Query(number[None], arch[None], epochs[levels[step]][None]), after
+
+    def tell(state: BohbState, query: Query, outcome: Outcome) -> BohbState:
+        # Another evaluation may have the slot by now.
+        is_kept = query.ids >= state.num_asked - capacity
+        slots = jnp.where(is_kept, query.ids % capacity, capacity)
+        scores = comparable(outcome.scores).astype(state.scores.dtype)
+        return state._replace(
+            scores=state.scores.at[slots].set(scores, mode="drop"),
+            is_told=state.is_told.at[slots].set(True, mode="drop"),
+        )
+
+    return Searcher(init, ask, tell, min_evaluations=sum(plan.brackets[0]), epochs=plan.epochs)
+
+
+def _check_shares(random_fraction: float, top_percent: int, min_bandwidth: float, bandwidth_factor: float) -> None:
+    if not 0 <= random_fraction <= 1:
+        raise ValueError(f"random_fraction must be in [0, 1]; got {random_fraction}")
+    if not 1 <= top_percent <= 99:
+        raise ValueError(f"top_percent must be 1 to 99; got {top_percent}")
+    if not 0 < min_bandwidth < 1:
+        raise ValueError(f"min_bandwidth must be in (0, 1); got {min_bandwidth}")
+    if bandwidth_factor < 1:
+        raise ValueError(f"bandwidth_factor must be at least 1; got {bandwidth_factor}")
+
+
+def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
+    """`[]` int32, slot of the best of the rung below that does not go on yet; of no meaning in the lowest rung."""
+    step = state.num_asked % len(plan.levels)
+    before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
+    places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)
+    slots = (state.num_asked - step + before + places) % len(state.scores)
+    scores, is_told = state.scores[slots], state.is_told[slots]
+    has_rank = is_told & (scores > -jnp.inf)
+    # Known, then out for evaluation, then failed; those asked first win ties.
+    group = jnp.where(has_rank, 3, jnp.where(is_told, 1, 2))
+    group = jnp.where((places < num_before) & ~state.is_promoted[slots], group, 0)
+    return slots[jnp.argmax(jnp.where(group == jnp.max(group), jnp.where(has_rank, scores, 0), -jnp.inf))]
+
+
+class Split(NamedTuple):
+    """What the two densities are made of.
+
+    Attributes:
+        exists: `[]` bool, whether there is enough; otherwise the rest has no meaning.
+        level: `[]` int32, whose evaluations these are.
+        order: `[C]` int32, slots of these evaluations, the best first, and then all others.
+        num_good: `[]` int32, how many of them are good.
+        good: `[C]` bool.
+        bad: `[C]` bool.
+    """
+
+    exists: jax.Array
+    level: jax.Array
+    order: jax.Array
+    num_good: jax.Array
+    good: jax.Array
+    bad: jax.Array
+
+
+def split_data(state: BohbState, num_levels: int, *, min_points: int, top_percent: int) -> Split:
+    """Good and bad evaluations of the highest level that has `min_points` of both."""
+    is_level = state.levels[None] == jnp.arange(num_levels, dtype=jnp.int32)[:, None]
+    nums = jnp.sum(is_level & state.is_told[None], axis=1, dtype=jnp.int32)
+    nums_good = jnp.maximum(min_points, top_percent * nums // 100)
+    has_model = nums - nums_good >= min_points
+    level = jnp.max(jnp.where(has_model, jnp.arange(num_levels, dtype=jnp.int32), 0))
+    num, num_good = nums[level], nums_good[level]
+    num_bad = jnp.maximum(min_points, (100 - top_percent) * num // 100)
+    is_data = is_level[level] & state.is_told
+    order = jnp.lexsort((-state.scores, ~is_data)).astype(jnp.int32)
+    rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(order), dtype=jnp.int32))
+    good = is_data & (rank < num_good)
+    bad = is_data & ~good & (rank < num_good + num_bad)
+    return Split(jnp.any(has_model), level, order, num_good, good, bad)
