@@ -40,6 +40,9 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "genetic": functools.partial(
         jnas.search.genetic, population_size=8, selection=0.2, crossover=0.4, mutation=0.4, tournament_size=3
     ),
+    "nsga2": lambda space, **options: jnas.search.nsga2(
+        space, [space.params, space.flops], population_size=8, **{"mutation": 0.9, **options}
+    ),
     "local": functools.partial(jnas.search.local_search, num_neighbors=4, batch_size=2),
     "reinforce": jnas.search.reinforce,
     "reinforce-lstm": functools.partial(jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1),

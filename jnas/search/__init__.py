@@ -10,6 +10,8 @@ from jnas.search.genetic import genetic
 from jnas.search.history import num_distinct
 from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
+from jnas.search.nsga2 import nsga2
+from jnas.search.pareto import Front, hypervolume, is_on_front, pareto_front
 from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
@@ -17,13 +19,18 @@ from jnas.search.reinforce import reinforce
 from jnas.search.run import objective, run
 
 __all__ = [
+    "Front",
     "HostRun",
     "area",
     "constrained",
     "genetic",
+    "hypervolume",
+    "is_on_front",
     "local_search",
+    "nsga2",
     "num_distinct",
     "objective",
+    "pareto_front",
     "policies",
     "predictor_guided",
     "random_search",
