@@ -43,6 +43,9 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "bohb": functools.partial(
         jnas.search.bohb, min_epochs=1, max_epochs=3, min_points=3, capacity=20, random_fraction=0.2
     ),
+    "nsga2": lambda space, **options: jnas.search.nsga2(
+        space, [space.params, space.flops], population_size=8, **{"mutation": 0.9, **options}
+    ),
     "local": functools.partial(jnas.search.local_search, num_neighbors=4, batch_size=2),
     "reinforce": jnas.search.reinforce,
     "reinforce-lstm": functools.partial(jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1),

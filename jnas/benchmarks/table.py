@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jnas.messages import nearest
-from jnas.types import Estimator, Key, Objective, Outcome, Query, Space
+from jnas.types import Arch, Estimator, Key, Objective, Outcome, Query, Space
 
 NOT_STATED = "not stated"
 
@@ -80,6 +80,16 @@ class Table:
             ValueError: there is no such column.
         """
         return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
+
+    def cost(self, column: str) -> Callable[[Arch], jax.Array]:
+        """One column as a function of one architecture, `[D] -> []` float32: a cost for `search.nsga2`.
+
+        A miss gives NaN.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        return Partial(_value, self.estimator(column))
 
     def objective(
         self,
@@ -277,6 +287,11 @@ def _estimate(
     del key
     position = _find(code, is_valid, codes, archs)
     return jnp.where(position < 0, jnp.nan, values[position])
+
+
+def _value(estimator: Estimator, arch: Arch) -> jax.Array:
+    # The estimator of a table looks at no key.
+    return estimator(jax.random.key(0), arch[None])[0]
 
 
 @jax.tree_util.register_dataclass

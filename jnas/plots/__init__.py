@@ -15,6 +15,7 @@ What all of them share:
 
 from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
+from jnas.plots.fronts import pareto_front
 from jnas.plots.predictors import precision_by_share, predicted_ranks, tau_by_size, training_curves
 from jnas.plots.searches import search_curves
 from jnas.plots.style import figure_png, save
@@ -25,6 +26,7 @@ __all__ = [
     "cell",
     "figure_png",
     "kernel",
+    "pareto_front",
     "precision_by_share",
     "predicted_ranks",
     "save",

@@ -12,6 +12,8 @@ from jnas.search.history import num_distinct
 from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
 from jnas.search.named import NAMES, by_name, defaults
+from jnas.search.nsga2 import nsga2
+from jnas.search.pareto import Front, hypervolume, is_on_front, pareto_front
 from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
@@ -20,6 +22,7 @@ from jnas.search.run import objective, run
 
 __all__ = [
     "NAMES",
+    "Front",
     "HostRun",
     "area",
     "bohb",
@@ -27,9 +30,13 @@ __all__ = [
     "constrained",
     "defaults",
     "genetic",
+    "hypervolume",
+    "is_on_front",
     "local_search",
+    "nsga2",
     "num_distinct",
     "objective",
+    "pareto_front",
     "policies",
     "predictor_guided",
     "random_search",

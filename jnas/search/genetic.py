@@ -51,7 +51,7 @@ def genetic(
 
     One `ask` proposes one generation, survivors included: they are evaluated again (and paid for), which an
     estimator does not mind. Parents are winners of tournaments, with replacement; failed evaluations are no
-    parents while there are others.
+    parents while there are others. For a score and costs, such as parameters or a latency, there is `nsga2`.
 
     Args:
         space: where to search.

@@ -1,0 +1,82 @@
+"""The chart of a score against what it costs; see the package for what figures share."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jnas.plots.charts import _floor, _num_unrankable, _vectors
+from jnas.plots.style import ACCENT, GREY, INK, new_figure, set_note, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def pareto_front(
+    scores: ArrayLike,
+    costs: ArrayLike,
+    *,
+    true_scores: ArrayLike | None = None,
+    true_costs: ArrayLike | None = None,
+    score_label: str = "score",
+    cost_label: str = "cost",
+    title: str = "",
+) -> "Figure":
+    """What a search evaluated, scores and costs `[T]`, in grey, and its front: the best score for at most a cost.
+
+    Scores and costs `[A]` of a whole space, or of its front alone, add the true front, dashed. Points below the
+    axis are triangles at its edge, and a front may come from below it. Evaluations without a finite score and cost
+    are on no axis.
+
+    Raises:
+        ValueError: also where only one of `true_scores` and `true_costs` is given.
+    """
+    if (true_scores is None) != (true_costs is None):
+        raise ValueError("true_scores and true_costs go together; got only one of them")
+    y, x = _vectors(scores=scores, costs=costs)
+    shown = np.isfinite(y) & np.isfinite(x)
+    floor = _floor(y[shown])
+    low = shown & (y < floor)
+    figure, (axes,) = new_figure(cost_label, score_label)
+    size, alpha = (20.0, 0.45) if len(x) <= 500 else (9.0, 0.35)
+    for points, marker in ((shown & ~low, "o"), (low, "v")):
+        style: dict[str, Any] = {"s": size, "color": GREY, "alpha": alpha, "linewidths": 0}
+        axes.scatter(x[points], np.maximum(y[points], floor), marker=marker, **style)
+    right = float(np.max(x[shown], initial=-np.inf))
+    found = _front(y[shown], x[shown])
+    _step(axes, *found, right, color=ACCENT, label=f"front found: {len(found[0])}", linewidth=2.2, marker="o")
+    if true_scores is not None and true_costs is not None:
+        every = _vectors(true_scores=true_scores, true_costs=true_costs)
+        finite = np.isfinite(every[0]) & np.isfinite(every[1])
+        best = _front(every[0][finite], every[1][finite])
+        label = f"true front: {len(best[0])}"
+        # Thin and on top, so that both are seen where they are one.
+        _step(axes, *best, right, color=INK, label=label, linewidth=1.1, linestyle="--", zorder=4)
+    height = axes.dataLim.y1 - floor
+    if np.isfinite(height) and height > 0:
+        axes.set_ylim(floor - 0.09 * height, floor + 1.09 * height)
+    if axes.lines:
+        # Where a score is low and costly, few points are.
+        axes.legend(fontsize=10, framealpha=0.85, edgecolor="none", loc="lower right")
+    set_title(figure, title)
+    unpriced = int((np.isfinite(y) & ~np.isfinite(x)).sum())
+    below = (int(low.sum()), f"below {floor:.4g} (triangles)")
+    set_note(figure, (_num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost"))
+    return figure
+
+
+def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and costs of the points that no other dominates, equal ones once, by ascending cost."""
+    order = np.lexsort([-scores, costs])
+    y, x = scores[order], costs[order]
+    before = np.maximum.accumulate(np.append(-np.inf, y[:-1])) if len(y) else y
+    return y[y > before], x[y > before]
+
+
+def _step(axes: "Axes", scores: np.ndarray, costs: np.ndarray, right: float, **style: Any) -> None:
+    """A staircase through a front, which goes on to the right, as what costs more is no reason to score less."""
+    if len(scores):
+        y, x = np.append(scores, scores[-1]), np.append(costs, max(right, costs[-1]))
+        points = list(range(len(scores)))
+        axes.step(x, y, where="post", markersize=4, markevery=points, **style)
