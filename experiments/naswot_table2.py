@@ -91,7 +91,8 @@ def _search(config: Config, table: Table, row: Search) -> list[History]:
     key = jax.random.split(jax.random.key(config.seed), 3)[0]
     budget = {"num_steps": row.num_steps, "max_seconds": row.max_seconds, "overrun": row.overrun}
     searcher = _searcher(row, table)
-    objectives = [table.objective(column, seconds="seconds12_c10") for column in _searched(config, row)]
+    seconds, part_of = f"seconds{row.cost_epochs or 12}_c10", row.cost_epochs
+    objectives = [table.objective(name, seconds=seconds, cost_epochs=part_of) for name in _searched(config, row)]
     return [searches.run_many(searcher, objective, key, config.num_runs, **budget) for objective in objectives]
 
 
