@@ -40,7 +40,7 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
         cardinalities: `D` ints.
         scale: standard deviation of the initial logits.
     """
-    mask = _mask(cardinalities)
+    mask = choice_mask(cardinalities)
 
     def init(key: Key) -> jax.Array:
         return scale * jax.random.normal(key, mask.shape)
@@ -77,10 +77,10 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
     """A recurrent controller: every choice is a softmax over the state, and the next input.
 
     Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
-    https://arxiv.org/abs/1611.01578. What is fed back and predicted is that of section 3.1. The sizes and the initial
-    weights are those commonly ascribed to its section 4.1, unconfirmed; Alshubaily, "Speeding Up Neural Architecture
-    Search By Using Performance Prediction", 2019, who searches NAS-Bench-101 with such a controller, gives none. That
-    every position has an embedding and a head of its own, and that the first input is 0, are choices.
+    https://arxiv.org/abs/1611.01578: what is fed back and predicted of section 3.1, layers, units and initial weights
+    of section 4.1. Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, who
+    searches NAS-Bench-101 with such a controller, gives no sizes. That every position has an embedding and a head of
+    its own, and that the first input is 0, are choices made here.
 
     Args:
         cardinalities: `D` ints.
@@ -88,7 +88,7 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
         num_layers: layers.
         scale: initial weights and biases are uniform in ±`scale`.
     """
-    mask = _mask(cardinalities)
+    mask = choice_mask(cardinalities)
     size, num_choices = mask.shape
 
     def init(key: Key) -> LstmParams:
@@ -134,7 +134,7 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
     return Policy(init, sample, logits)
 
 
-def _mask(cardinalities: Sequence[int]) -> jax.Array:
+def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
     """`[D, K]` bool: which choices a position has."""
     return jnp.arange(max(cardinalities), dtype=jnp.int32)[None] < jnp.asarray(cardinalities, jnp.int32)[:, None]
 

@@ -73,8 +73,8 @@ def reinforce(
     Args:
         space: where to search.
         policy: "factorised", "lstm", or one from `policies` with other sizes.
-        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (commonly ascribed to Zoph and Le,
-            unconfirmed) and otherwise 0.01 (NATS-Bench; the script of NAS-Bench-201 has 0.5).
+        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le, section 4.1) and otherwise 0.01
+            (NATS-Bench; the script of NAS-Bench-201 has 0.5).
         momentum: of the baseline, in [0, 1).
         entropy_weight: how much the entropy of the policy is worth, in units of the reward.
         failure_reward: reward of evaluations that failed or cannot be ranked (NaN, ±inf); the default suits
