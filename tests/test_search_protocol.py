@@ -47,6 +47,7 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
         space, [space.params, space.flops], population_size=8, **{"mutation": 0.9, **options}
     ),
     "local": functools.partial(jnas.search.local_search, num_neighbors=4, batch_size=2),
+    "reinforced": functools.partial(jnas.search.reinforced_evolution, population_size=5, batch_size=2),
     "reinforce": jnas.search.reinforce,
     "reinforce-lstm": functools.partial(jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1),
 }

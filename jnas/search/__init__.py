@@ -18,6 +18,7 @@ from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
+from jnas.search.reinforced_evolution import reinforced_evolution
 from jnas.search.run import objective, run
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "random_search",
     "regularized_evolution",
     "reinforce",
+    "reinforced_evolution",
     "run",
     "run_on_host",
 ]

@@ -14,7 +14,9 @@ from jax import lax
 from jnas.types import Arch, Key, Params
 
 _IMPOSSIBLE = -1e9
-_Carry: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]
+_UNROLL = 8
+_Carry: TypeAlias = tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]
+_Token: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 class Policy(NamedTuple):
@@ -38,7 +40,7 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
         cardinalities: `D` ints.
         scale: standard deviation of the initial logits.
     """
-    mask = _mask(cardinalities)
+    mask = choice_mask(cardinalities)
 
     def init(key: Key) -> jax.Array:
         return scale * jax.random.normal(key, mask.shape)
@@ -75,7 +77,10 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
     """A recurrent controller: every choice is a softmax over the state, and the next input.
 
     Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
-    https://arxiv.org/abs/1611.01578, section 3.1; sizes and initial weights of section 4.1. The first input is 0.
+    https://arxiv.org/abs/1611.01578: what is fed back and predicted of section 3.1, layers, units and initial weights
+    of section 4.1. Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, who
+    searches NAS-Bench-101 with such a controller, gives no sizes. That every position has an embedding and a head of
+    its own, and that the first input is 0, are choices made here.
 
     Args:
         cardinalities: `D` ints.
@@ -83,7 +88,7 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
         num_layers: layers.
         scale: initial weights and biases are uniform in ±`scale`.
     """
-    mask = _mask(cardinalities)
+    mask = choice_mask(cardinalities)
     size, num_choices = mask.shape
 
     def init(key: Key) -> LstmParams:
@@ -100,43 +105,55 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
             head_bias=weights(size, num_choices),
         )
 
-    def unroll(params: LstmParams, choose: Callable[[jax.Array, jax.Array], jax.Array]) -> tuple[Arch, jax.Array]:
-        """Choices `[D]` and logits `[D, K]`, for `choose: (position [], logits [K]) -> []`."""
+    def sample(key: Key, params: LstmParams) -> Arch:
+        layers = list(zip(params.kernels, params.biases, strict=True))  # outside of the loop, which would copy them
 
-        def step(carry: _Carry, position: jax.Array) -> tuple[_Carry, tuple[jax.Array, jax.Array]]:
-            inputs, hiddens, cells = carry
-            hiddens, cells = _lstm_step(params, inputs, hiddens, cells)
-            logits = hiddens[-1] @ params.head[position] + params.head_bias[position]
-            logits = jnp.where(mask[position], logits, _IMPOSSIBLE)
-            choice = choose(position, logits)
-            return (params.embedding[position, choice], hiddens, cells), (choice, logits)
+        def step(carry: _Carry, token: _Token) -> tuple[_Carry, jax.Array]:
+            (outputs, states), (key, embedding, head, bias, possible) = carry, token
+            after = []
+            for (kernel, gate_bias), state in zip(layers, states, strict=True):
+                after.append(_lstm_cell(jnp.concatenate([outputs, state[0]]) @ kernel + gate_bias, state[1]))
+                outputs = after[-1][0]
+            logits = jnp.where(possible, outputs @ head + bias, _IMPOSSIBLE)
+            choice = jax.random.categorical(key, logits).astype(jnp.int32)
+            return (embedding[choice], after), choice
 
-        zeros = jnp.zeros((num_layers, hidden), params.kernels.dtype)
-        return lax.scan(step, (zeros[0], zeros, zeros), jnp.arange(size, dtype=jnp.int32))[1]
+        zeros = jnp.zeros(hidden, params.kernels.dtype)
+        tokens = (jax.random.split(key, size), params.embedding, params.head, params.head_bias, mask)
+        return lax.scan(step, (zeros, [(zeros, zeros)] * num_layers), tokens)[1]
 
-    def sample(key: Key, params: Params) -> Arch:
-        keys = jax.random.split(key, size)
-        return unroll(params, lambda d, logits: jax.random.categorical(keys[d], logits).astype(jnp.int32))[0]
-
-    def logits(params: Params, arch: Arch) -> jax.Array:
-        return unroll(params, lambda d, _: arch[d])[1]
+    def logits(params: LstmParams, arch: Arch) -> jax.Array:
+        # The choices are known: a layer at a time, so that only its recurrent product goes token by token.
+        zeros = jnp.zeros(hidden, params.kernels.dtype)
+        fed = params.embedding[jnp.arange(size - 1, dtype=jnp.int32), arch[:-1]]
+        outputs = jnp.concatenate([zeros[None], fed])
+        for kernel, bias in zip(params.kernels, params.biases, strict=True):
+            outputs = _lstm_layer(outputs @ kernel[:hidden] + bias[None], kernel[hidden:])
+        return jnp.where(mask, jnp.einsum("dh,dhk->dk", outputs, params.head) + params.head_bias, _IMPOSSIBLE)
 
     return Policy(init, sample, logits)
 
 
-def _mask(cardinalities: Sequence[int]) -> jax.Array:
+def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
     """`[D, K]` bool: which choices a position has."""
     return jnp.arange(max(cardinalities), dtype=jnp.int32)[None] < jnp.asarray(cardinalities, jnp.int32)[:, None]
 
 
-def _lstm_step(
-    params: LstmParams, inputs: jax.Array, hiddens: jax.Array, cells: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """One token through all layers: `[H]`, `[L, H]`, `[L, H]` to new hidden and cell states."""
-    new_hiddens, new_cells = [], []
-    for kernel, bias, hidden, cell in zip(params.kernels, params.biases, hiddens, cells, strict=True):
-        i, f, g, o = jnp.split(jnp.concatenate([inputs, hidden]) @ kernel + bias, 4)
-        new_cells.append(jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g))
-        inputs = jax.nn.sigmoid(o) * jnp.tanh(new_cells[-1])
-        new_hiddens.append(inputs)
-    return jnp.stack(new_hiddens), jnp.stack(new_cells)
+def _lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """From the gates before their nonlinearities `[4H]` and the cell `[H]` to the new hidden state and cell."""
+    i, f, g, o = jnp.split(gates, 4)
+    cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
+
+
+def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Hidden states `[D, H]` of a layer, from what its inputs add to the gates `[D, 4H]` and `kernel` `[H, 4H]`."""
+
+    def step(state: tuple[jax.Array, jax.Array], row: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        state = _lstm_cell(row + state[0] @ kernel, state[1])
+        return state, state[0]
+
+    zeros = jnp.zeros(kernel.shape[0], kernel.dtype)
+    # Unrolled, the sums that make up the gradient of the kernel are one program; longer, and it compiles slowly.
+    hiddens: jax.Array = lax.scan(step, (zeros, zeros), gates, unroll=min(len(gates), _UNROLL))[1]
+    return hiddens

@@ -87,18 +87,10 @@ def regularized_evolution(
         zero = jnp.zeros((), jnp.int32)
         return EvolutionState(initial, initial, jnp.full(population_size, -jnp.inf), zero, zero)
 
-    def parent(key: Key, state: EvolutionState) -> jax.Array:
-        present = jnp.arange(population_size, dtype=jnp.int32) < state.num_told
-        return _selection.tournament(key, state.scores, present, size=sample_size, kind=tournament)
-
     def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:
         tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
-        parents = state.archs[jax.vmap(parent, (0, None))(tournament_keys, state)]
-        children = jax.vmap(space.mutate)(mutate_keys, parents)
-        ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
-        initial = state.initial[jnp.minimum(ids, population_size - 1)]
-        archs = jnp.where(ids[:, None] < population_size, initial, children)
-        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
+        parents = draw_parents(tournament_keys, state, sample_size, tournament)
+        return propose(state, jax.vmap(space.mutate)(mutate_keys, state.archs[parents]))
 
     def tell(state: EvolutionState, query: Query, outcome: Outcome) -> EvolutionState:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
@@ -113,6 +105,21 @@ def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Arr
     archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
     chex.assert_shape(archs, (num, len(space.cardinalities)))
     return archs
+
+
+def draw_parents(keys: Key, state: EvolutionState, size: int, kind: _selection.Tournament) -> jax.Array:
+    """`[B]` int32, members that won a tournament each; keys `[B]`."""
+    present = jnp.arange(len(state.scores), dtype=jnp.int32) < state.num_told
+    return jax.vmap(lambda key: _selection.tournament(key, state.scores, present, size=size, kind=kind))(keys)
+
+
+def propose(state: EvolutionState, children: jax.Array) -> tuple[Query, EvolutionState]:
+    """Ask for children `[B, D]`, or for what is left of the initial population."""
+    batch_size, population_size = len(children), len(state.scores)
+    ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
+    initial = state.initial[jnp.minimum(ids, population_size - 1)]
+    archs = jnp.where(ids[:, None] < population_size, initial, children)
+    return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
 
 
 def _replace_oldest(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:

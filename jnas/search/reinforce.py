@@ -3,7 +3,9 @@
 Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine
 Learning 8, 1992; with a recurrent controller Zoph and Le, "Neural Architecture Search with Reinforcement
 Learning", ICLR 2017, https://arxiv.org/abs/1611.01578; with independent positions the baseline of NAS-Bench-201
-(Dong and Yang, ICLR 2020) and NATS-Bench.
+(Dong and Yang, ICLR 2020) and NATS-Bench. Alshubaily, "Speeding Up Neural Architecture Search By Using Performance
+Prediction", 2019, has the same update, with a moving average of the previous accuracies as baseline; he gives no batch
+size, momentum, learning rate or size of the controller.
 """
 
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -61,7 +63,8 @@ def reinforce(
 
     (Zoph and Le, section 3.2), `H` being the sum of the entropies of the positions. The baseline `b` is the
     average of the batches' mean rewards with the weight of a batch falling by `momentum` a batch, corrected for
-    its start at 0, and includes the batch itself, as in the published script of NAS-Bench-201.
+    its start at 0, and includes the batch itself, as in the published script of NAS-Bench-201 (Alshubaily's is of the
+    previous rewards alone).
 
     A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first) or not allowed.
     They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient is that of the
@@ -70,7 +73,7 @@ def reinforce(
     Args:
         space: where to search.
         policy: "factorised", "lstm", or one from `policies` with other sizes.
-        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le) and otherwise 0.01
+        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le, section 4.1) and otherwise 0.01
             (NATS-Bench; the script of NAS-Bench-201 has 0.5).
         momentum: of the baseline, in [0, 1).
         entropy_weight: how much the entropy of the policy is worth, in units of the reward.

@@ -1,0 +1,202 @@
+"""Aging evolution with reinforced mutation: REINFORCE learns which slight modifications do good.
+
+Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, proposes it in his
+conclusion, after Chen et al., "Reinforced Evolutionary Neural Architecture Search", 2018,
+https://arxiv.org/abs/1808.00193: an evolutionary method in which a mutation controller learns the effects of slight
+modifications and makes the mutations. From his text: the evolution (`regularized_evolution`) and the update rule
+(`reinforce`). He does not say what the controller sees, draws or is rewarded with; these are the most literal choices:
+
+    Controller: a logit for every modification, "at position d, choice i becomes choice k". Given a parent, a softmax
+        over all modifications of one position of it, uniform at first.
+    Reward: the effect of the modification, the score of the child less that of its parent.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jnas.search._checks import check_at_least_one
+from jnas.search._redraw import Condition, draw_until
+from jnas.search._selection import Tournament
+from jnas.search.constrained import within
+from jnas.search.policies import choice_mask
+from jnas.search.regularized_evolution import EvolutionState, Init, draw_parents, propose, regularized_evolution
+from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
+
+
+class Pending(NamedTuple):
+    """The last `W` evaluations asked for, in a ring buffer: number `id` is in slot `id mod W`.
+
+    Attributes:
+        ids: `[W]` int32, -1 where unused.
+        parents: `[W, D]` int32.
+        scores: `[W]` float, of the parents; -inf without a score, and for the initial population.
+    """
+
+    ids: jax.Array
+    parents: jax.Array
+    scores: jax.Array
+
+
+class ReinforcedState(NamedTuple):
+    """A population and a controller in training.
+
+    Attributes:
+        evolution: the population.
+        pending: parents of what was asked for.
+        logits: `[D, K, K]` float, by position, choice of the parent and choice of the child.
+        optimiser: state of the optimiser.
+        reward: `[]` float, exponentially weighted sum of the mean effects of the batches.
+        weight: `[]` float, sum of the weights; the baseline is `reward / weight`.
+    """
+
+    evolution: EvolutionState
+    pending: Pending
+    logits: jax.Array
+    optimiser: Any
+    reward: jax.Array
+    weight: jax.Array
+
+
+def reinforced_evolution(
+    space: Space,
+    *,
+    population_size: int = 10,
+    sample_size: int = 3,
+    tournament: Tournament = "with_replacement",
+    optimiser: optax.GradientTransformation | None = None,
+    momentum: float = 0.9,
+    init: Init | None = None,
+    batch_size: int = 1,
+    max_draws: int = 100,
+    num_pending: int = 64,
+    is_allowed: Condition | None = None,
+) -> Searcher:
+    """`regularized_evolution` whose mutations are drawn by a controller that learns from their effects.
+
+    A batch of modifications `m_j` of parents `a_j` with effects `R_j` descends, by the optimiser,
+
+        mean_j −log π(m_j | a_j) (R_j − b)
+
+    with the baseline `b` of `reinforce`. A child that is not valid or not allowed is drawn again, up to `max_draws`
+    draws, after which `space.mutate` steps in; the gradient is that of the unconditioned controller.
+
+    Nothing is learned from the initial population, from an evaluation that failed or whose parent has no score, from
+    a move of `space.mutate` that changes several positions, and from an outcome that is told when more than
+    `num_pending` evaluations have been asked for since.
+
+    Args:
+        space: where to search.
+        population_size: members `P`.
+        sample_size: members that compete to be the parent.
+        tournament: whether a member can be drawn twice into one sample.
+        optimiser: of the controller; by default Adam with the learning rate 0.01 of the factorised `reinforce`.
+        momentum: of the baseline, in [0, 1).
+        init: draws the initial population, allowed architectures all; by default `space.sample`.
+        batch_size: architectures proposed by one `ask`, and averaged in one update.
+        max_draws: draws at most for one child.
+        num_pending: evaluations whose parents are kept, at least the batch size.
+        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+
+    Returns:
+        A `Searcher`.
+
+    Raises:
+        ValueError: as for `regularized_evolution`; the momentum is not in [0, 1), or fewer parents are kept than a
+            batch has.
+    """
+    check_at_least_one(max_draws=max_draws)
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be in [0, 1); got {momentum}")
+    if num_pending < batch_size:
+        raise ValueError(f"num_pending must be at least the batch_size {batch_size}; got {num_pending}")
+    space = within(space, is_allowed)
+    evolution = regularized_evolution(
+        space,
+        population_size=population_size,
+        sample_size=sample_size,
+        tournament=tournament,
+        init=init,
+        batch_size=batch_size,
+    )
+    descent = optax.adam(0.01) if optimiser is None else optimiser
+    mask = choice_mask(space.cardinalities)
+
+    def start(key: Key) -> ReinforcedState:
+        size, num_choices = mask.shape
+        logits, zero = jnp.zeros((size, num_choices, num_choices)), jnp.zeros(())
+        pending = Pending(
+            ids=jnp.full(num_pending, -1, jnp.int32),
+            parents=jnp.zeros((num_pending, size), jnp.int32),
+            scores=jnp.full(num_pending, -jnp.inf),
+        )
+        return ReinforcedState(evolution.init(key), pending, logits, descent.init(logits), zero, zero)
+
+    def mutate(key: Key, logits: jax.Array, parent: Arch) -> Arch:
+        draw_key, space_key = jax.random.split(key)
+        modifications = _log_probs(logits, mask, parent)
+
+        def draw(key: Key) -> Arch:
+            position, choice = jnp.divmod(jax.random.categorical(key, modifications.ravel()), mask.shape[1])
+            return parent.at[position].set(choice.astype(jnp.int32))
+
+        def may_be_proposed(arch: Arch) -> jax.Array:
+            return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
+
+        child, found = draw_until(draw_key, draw, may_be_proposed, size=len(mask), max_draws=max_draws)
+        return jnp.where(found, child, space.mutate(space_key, parent))
+
+    def ask(key: Key, state: ReinforcedState) -> tuple[Query, ReinforcedState]:
+        tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
+        winners = draw_parents(tournament_keys, state.evolution, sample_size, tournament)
+        parents, scores = state.evolution.archs[winners], state.evolution.scores[winners]
+        query, asked = propose(state.evolution, jax.vmap(mutate, (0, None, 0))(mutate_keys, state.logits, parents))
+        slots, is_child = query.ids % num_pending, query.ids >= population_size
+        pending = Pending(
+            ids=state.pending.ids.at[slots].set(query.ids),
+            parents=state.pending.parents.at[slots].set(parents),
+            scores=state.pending.scores.at[slots].set(jnp.where(is_child, scores, -jnp.inf)),
+        )
+        return query, state._replace(evolution=asked, pending=pending)
+
+    def tell(state: ReinforcedState, query: Query, outcome: Outcome) -> ReinforcedState:
+        state = state._replace(evolution=evolution.tell(state.evolution, query, outcome))
+        slots = query.ids % num_pending
+        parents = state.pending.parents[slots]
+        effects = outcome.scores.astype(state.reward.dtype) - state.pending.scores[slots]
+        known, num_changed = state.pending.ids[slots] == query.ids, jnp.sum(parents != query.archs, axis=1)
+        teaches = known & (num_changed == 1) & jnp.isfinite(effects)
+        effects = jnp.where(teaches, effects, 0)
+        num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
+        reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
+        weight = momentum * state.weight + (1 - momentum)
+        weights = jnp.where(teaches, effects - reward / weight, 0) / num
+        gradients = jax.grad(_loss)(state.logits, mask, parents, query.archs, weights)
+        with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
+            updates, after = descent.update(gradients, state.optimiser, state.logits)
+        logits = optax.apply_updates(state.logits, updates)
+        learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
+        told: ReinforcedState = jax.tree.map(lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state)
+        return told
+
+    return Searcher(start, ask, tell, min_evaluations=population_size)
+
+
+def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
+    """`[D, K]`, of every modification of one position of `parent`; `logits` `[D, K, K]`, `mask` `[D, K]` bool."""
+    size, num_choices = mask.shape
+    of_parent = logits[jnp.arange(size, dtype=jnp.int32), parent]
+    changes = mask & (jnp.arange(num_choices, dtype=jnp.int32)[None] != parent[:, None])
+    return jax.nn.log_softmax(jnp.where(changes, of_parent, -1e9), axis=(0, 1))
+
+
+def _loss(logits: jax.Array, mask: jax.Array, parents: jax.Array, archs: jax.Array, weights: jax.Array) -> jax.Array:
+    """`[]`, minus the log-probabilities of the modifications that made `archs` `[B, D]`, with `weights` `[B]`."""
+
+    def log_prob(parent: Arch, child: Arch) -> jax.Array:
+        position = jnp.argmax(parent != child)
+        return _log_probs(logits, mask, parent)[position, child[position]]
+
+    return -jnp.sum(jax.vmap(log_prob)(parents, archs) * weights)
