@@ -40,13 +40,16 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
         cardinalities: `D` ints.
         scale: standard deviation of the initial logits.
     """
-    mask = choice_mask(cardinalities)
+    mask, last = choice_mask(cardinalities), jnp.asarray(cardinalities, jnp.int32) - 1
 
     def init(key: Key) -> jax.Array:
         return scale * jax.random.normal(key, mask.shape)
 
     def sample(key: Key, params: Params) -> Arch:
-        return jax.random.categorical(key, jnp.where(mask, params, _IMPOSSIBLE)).astype(jnp.int32)
+        # By one uniform number a position: `categorical` draws, and takes logarithms of, one for every choice.
+        up_to = jnp.cumsum(jax.nn.softmax(jnp.where(mask, params, _IMPOSSIBLE)), axis=1)
+        draws = jax.random.uniform(key, (len(mask), 1), params.dtype)
+        return jnp.minimum(jnp.sum(draws >= up_to, axis=1, dtype=jnp.int32), last)
 
     def logits(params: Params, arch: Arch) -> jax.Array:
         del arch
