@@ -70,6 +70,7 @@ class Config:
         guided: label → search.
         others: label → (strategy of `jnas.search`, its settings).
         num_runs: of each of the others.
+        shown: labels in the picture.
     """
 
     benchmarks: dict[str, Benchmark] = field(
@@ -104,6 +105,14 @@ class Config:
         }
     )
     num_runs: int = 500
+    shown: tuple[str, ...] = (
+        "GATES",
+        "GATES, stages of 200",
+        "BiFlow",
+        "RS",
+        "EA, 100 members, samples of 10",
+        "EA, 50 members, samples of 10",
+    )
 
 
 CONFIG = Config()

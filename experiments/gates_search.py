@@ -47,7 +47,7 @@ def main(config: Config = CONFIG) -> None:
         result[name] = summary(table, benchmark, rows, [label for label in config.guided if label in rows])
         report(config, name, benchmark, result[name])
         figure = jnas.plots.search_curves(
-            {label: UNITS[name] * values for label, values in curves.items()},
+            {label: UNITS[name] * values for label, values in curves.items() if label in config.shown},
             lines={"best of all cells": UNITS[name] * float(table.column(benchmark.column).max())},
             x_label="queries",
             y_label=f"best {benchmark.accuracy} so far (%)",

@@ -142,7 +142,8 @@ def ratio(slow: np.ndarray, fast: np.ndarray, num: int = 2000) -> dict[str, floa
     random = np.random.default_rng(0)
 
     def medians(values: np.ndarray) -> np.ndarray:
-        return _lower_median(values[random.integers(len(values), size=(num, len(values)))])
+        drawn: np.ndarray = _lower_median(values[random.integers(len(values), size=(num, len(values)))])
+        return drawn
 
     with np.errstate(invalid="ignore"):
         drawn = np.sort(medians(slow) / medians(fast))  # NaN, two unknown medians, goes last
