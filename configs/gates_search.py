@@ -85,12 +85,12 @@ class Config:
             "GATES, stages of 200": Guided(
                 "gates",
                 {"training": _TRAINING},
-                {"nasbench101": (50, 1000)},
+                {"nasbench101": (20, 1000)},
                 dict(_STAGES),
                 dict(_INNER) | {"batch_size": 1},
             ),
-            "BiFlow": Guided("biflow", {}, {"nasbench101": (50, 200), "nasbench201": (50, 200)}),
-            "GATES, longer": Guided("gates", {"training": _TRAINING}, {"nasbench101": (10, 1000)}),
+            "BiFlow": Guided("biflow", {}, {"nasbench101": (20, 200), "nasbench201": (20, 200)}),
+            "GATES, longer": Guided("gates", {"training": _TRAINING}, {"nasbench101": (5, 1000)}),
         }
     )
     others: dict[str, tuple[str, dict[str, Any]]] = field(
