@@ -48,7 +48,11 @@ class Ledger:
 
     def run(self, job: str, predictor: Predictor, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a job with this predictor: from the ledger, or of calling the function."""
-        settings = json.dumps({"name": predictor.name} | as_plain(dict(predictor.settings)))
+        return self.once(job, {"name": predictor.name} | as_plain(dict(predictor.settings)), function)
+
+    def once(self, job: str, about: dict[str, Any], function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The same for a job that is described by JSON values, kept as its "predictor" whatever it is."""
+        settings = json.dumps(about)
         if job not in self.jobs or not _agree(*map(json.loads, (self.jobs[job]["predictor"], settings))):
             self.jobs[job] = function() | {"predictor": settings}
             self.write()

@@ -65,6 +65,16 @@ def test_several_labels_have_a_band_each() -> None:
     assert_readable(figure)
 
 
+def test_labels_may_differ_in_runs_and_length() -> None:
+    long, short = curves(40), curves(9)[:, :20]
+    figure = plots.search_curves({"long": long, "short": short})
+    (axes,) = figure.axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [60, 20]
+    assert "9 to 40 searches each: median" in texts(figure)
+    # A fiftieth of the longest curve is left out of both.
+    assert axes.get_ylim()[0] > np.quantile(np.concatenate([long[:, 0], short[:, 0]]), 0.25)
+
+
 def test_what_has_no_answer_is_left_out() -> None:
     rows = curves(5)
     rows[0] = np.nan

@@ -31,7 +31,7 @@ def search_curves(
     fiftieth of the way.
 
     Args:
-        curves: label → `[S, T]`; `S` may differ.
+        curves: label → `[S, T]`; `S` may differ, and without `x` so may `T`.
         x: `[T]`, ascending, the same for all; by default the number of evaluations.
         lines: label → height of a dashed line, such as the best of a table.
         x_label: what `x` is, with its unit.
@@ -46,10 +46,11 @@ def search_curves(
     is_single = len(runs) == 1
     figure, (axes,) = new_figure(x_label, y_label, width=6.4 if is_single else 8.0)
     heights = dict(lines or {})
-    bounds, lost, most = [np.full(1, height) for height in heights.values()], 0, 0
+    bounds, lost = [np.full(1, height) for height in heights.values()], 0
+    ends: list[int] = []
     for colour, (label, values) in zip(itertools.cycle(COLOURS), runs.items(), strict=False):
         ended = values[np.isfinite(values[:, -1])]
-        lost, most = lost + len(values) - len(ended), max(most, len(ended))
+        lost, ends = lost + len(values) - len(ended), [*ends, len(ended)]
         at = np.flatnonzero(np.isfinite(ended).all(axis=0))
         low, lower, middle, upper, high = np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
         pairs = [(lower, upper), (low, high)][: 2 if is_single else 1]
@@ -58,7 +59,7 @@ def search_curves(
         marker = "o" if len(at) <= 20 else ""  # a step curve of a single evaluation has no length
         end = f"\n{middle[-1]:.4g} at the end" if not is_single and len(middle) else ""
         axes.step(steps[at], middle, marker, where="post", color=colour, linewidth=1.8, markersize=4, label=label + end)
-        bounds += pairs[-1]
+        bounds += [_placed(bound, at, num) for bound in pairs[-1]]
     for label, height in heights.items():
         text = f"{label}: {height:.4g}" if is_single else f"{label}\n{height:.4g}"
         axes.axhline(height, color=GREY, linestyle="--", linewidth=1.2, label=text, zorder=1)
@@ -69,9 +70,18 @@ def search_curves(
     place = {"loc": "lower right"} if is_single else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)
+    most, fewest = max(ends, default=0), min(filter(None, ends), default=0)
     bands = f"searches{'' if is_single else ' each'}: median, and the middle 50 %{' and 90 %' if is_single else ''}"
-    set_note(figure, (most, bands if most > 1 else "search"), (lost, "without an answer"))
+    bands = f"to {most:,} {bands}" if fewest < most else bands
+    set_note(figure, (fewest, bands if most > 1 else "search"), (lost, "without an answer"))
     return figure
+
+
+def _placed(values: np.ndarray, at: np.ndarray, num: int) -> np.ndarray:
+    """`[num]`, the values `[A]` at places `[A]`, and NaN elsewhere."""
+    placed: np.ndarray = np.full(num, np.nan)
+    placed[at] = values
+    return placed
 
 
 def _checked(label: str, values: ArrayLike) -> np.ndarray:

@@ -1,0 +1,118 @@
+"""GATES: queries of a predictor-guided search until it meets the best cells, beside random search and evolution.
+
+Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
+Command: python -m experiments.gates_search
+Cost: COST
+Expected: EXPECTED
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jnas.predictors import Training
+
+# How many times fewer queries on NAS-Bench-101.
+PAPER = {"RS": 551.0, "EA": 59.25}
+
+# The published code trains for 50 to 100 epochs in minibatches of 128 here, and has an evolution of 20 members and
+# tournaments of 5 inside.
+_TRAINING = Training(epochs=100, batch_size=128)
+_INNER = {"population_size": 20, "sample_size": 5, "batch_size": 20}
+_SEARCH = {"num_initial": 20, "batch_size": 20, "inner_steps": 400, "num_inner": 20}
+
+_STAGES = {"num_initial": 200, "batch_size": 200, "inner_steps": 200, "num_inner": 200}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is searched.
+
+    Attributes:
+        column: the accuracy that is searched on, and that targets are defined by.
+        accuracy: what it is, for pictures.
+        targets: "one of the best so many cells"; the last is 1.
+        num_steps: queries of a search that is not guided.
+        num_shown: queries in the picture.
+    """
+
+    column: str
+    accuracy: str
+    targets: tuple[int, ...]
+    num_steps: int
+    num_shown: int
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A search that is guided by a predictor.
+
+    Attributes:
+        predictor: of `jnas.predictors`.
+        settings: of the predictor.
+        runs: benchmark → number of runs, and queries at most; run `s` has key `fold_in(key(0), s)`.
+        search: settings of `predictor_guided`.
+        inner: settings of the evolution on the predictor.
+    """
+
+    predictor: str
+    settings: dict[str, Any]
+    runs: dict[str, tuple[int, int]]
+    search: dict[str, Any] = field(default_factory=lambda: dict(_SEARCH))
+    inner: dict[str, Any] = field(default_factory=lambda: dict(_INNER))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    Attributes:
+        benchmarks: name of a space → what is searched; the top 0.01 % are 42 cells, and 2.
+        guided: label → search.
+        others: label → (strategy of `jnas.search`, its settings).
+        num_runs: of each of the others.
+        shown: labels in the picture.
+    """
+
+    benchmarks: dict[str, Benchmark] = field(
+        default_factory=lambda: {
+            "nasbench101": Benchmark("test_accuracy", "mean test accuracy", (42, 4, 2, 1), 20000, 1000),
+            "nasbench201": Benchmark("val_accuracy", "mean validation accuracy on CIFAR-10", (16, 2, 1), 20000, 1000),
+        }
+    )
+    guided: dict[str, Guided] = field(
+        default_factory=lambda: {
+            "GATES": Guided("gates", {"training": _TRAINING}, {"nasbench101": (50, 300), "nasbench201": (50, 300)}),
+            "GATES, stages of 200": Guided(
+                "gates",
+                {"training": _TRAINING},
+                {"nasbench101": (20, 1000)},
+                dict(_STAGES),
+                dict(_INNER) | {"batch_size": 1},
+            ),
+            "BiFlow": Guided("biflow", {}, {"nasbench101": (20, 200), "nasbench201": (20, 200)}),
+            "GATES, longer": Guided("gates", {"training": _TRAINING}, {"nasbench101": (5, 1000)}),
+        }
+    )
+    others: dict[str, tuple[str, dict[str, Any]]] = field(
+        default_factory=lambda: {
+            "RS": ("random_search", {}),
+            "EA, 100 members, samples of 10": ("regularized_evolution", {"population_size": 100, "sample_size": 10}),
+            "EA, 50 members, samples of 10": (
+                "regularized_evolution",
+                {"population_size": 50, "sample_size": 10, "tournament": "without_replacement"},
+            ),
+            "EA, 10 members, samples of 3": ("regularized_evolution", {}),
+        }
+    )
+    num_runs: int = 500
+    shown: tuple[str, ...] = (
+        "GATES",
+        "GATES, stages of 200",
+        "BiFlow",
+        "RS",
+        "EA, 100 members, samples of 10",
+        "EA, 50 members, samples of 10",
+    )
+
+
+CONFIG = Config()
