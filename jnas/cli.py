@@ -117,6 +117,12 @@ def search(
     start: Annotated[
         str | None, _searches_option("--start", "What chooses the first population of area.", "naswot")
     ] = None,
+    against: Annotated[
+        str | None,
+        _searches_option("--against", f"What nsga2 weighs scores against: {', '.join(searches.COSTS)}.", "params"),
+    ] = None,
+    min_epochs: Annotated[int | None, _searches_option("--min-epochs", "Shortest training of bohb.", _PAPER)] = None,
+    max_epochs: Annotated[int | None, _searches_option("--max-epochs", "Longest training of bohb.", _PAPER)] = None,
     table: TableFile = None,
     column: Column = None,
     test_column: Annotated[
@@ -146,6 +152,9 @@ def search(
         population_size=population_size,
         sample_size=sample_size,
         start=start,
+        against=against,
+        min_epochs=min_epochs,
+        max_epochs=max_epochs,
         table=_text(table),
         column=column,
         test_column=test_column,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jnas import judges, plots, population, report, runs, searches
@@ -31,8 +32,12 @@ def write(folder: Path, result: Searches) -> None:
     searches.save(folder, result)
     header, *rows = _results(result)
     runs.write_csv(folder / "results.csv", [str(name) for name in header], rows)
+    if result.front is not None:
+        runs.write_csv(folder / "front.csv", *_front(result))
+    else:
+        (folder / "front.csv").unlink(missing_ok=True)
     figures = _figures(result)
-    for name in ("cell", "curves", "accuracy"):
+    for name in ("cell", "curves", "front", "accuracy"):
         path = folder / f"{name}.png"
         if name in figures:
             plots.save(figures[name][1], path)
@@ -126,6 +131,24 @@ def _results(result: Searches) -> list[list[Any]]:
     return [[*always, *answers], *([*told, *(found if any_ else [""] * len(found))] for any_, told, found in rows)]
 
 
+def _front(result: Searches) -> tuple[list[str], list[list[Any]]]:
+    """A header and rows: the front, the cheapest first."""
+    front, settings = result.front, result.settings
+    if front is None or settings.against is None:
+        return [], []
+    cells = zip(front.archs, front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)
+    rows = [[result.space.to_string(arch), score, f"{cost:.0f}"] for arch, score, cost in cells]
+    return ["architecture", _judge(result), settings.against], rows
+
+
+def _costs(result: Searches) -> np.ndarray:
+    """`[S * T]`, in millions."""
+    cost, archs = searches.cost_of(result.settings, result.space), result.histories.archs
+    if cost is None:
+        return np.zeros(0)
+    return np.asarray(jax.jit(jax.vmap(cost))(archs.reshape(-1, archs.shape[-1]))) / 1e6
+
+
 # ------------------------------------------------------------------------------------------------------
 # Texts, tables and figures.
 
@@ -205,6 +228,15 @@ def _figures(result: Searches) -> dict[str, tuple[str, Any]]:
         "cell": ("The best answer.", plots.cell(result.space, result.archs[result.chosen])),
         "curves": (f"Best {judge} so far.", curves),
     }
+    if settings.against:
+        front = plots.pareto_front(
+            np.asarray(result.histories.scores).ravel(),
+            _costs(result),
+            score_label=judge,
+            cost_label=f"{settings.against} (millions)",
+            title=title,
+        )
+        figures |= {"front": (f"All that was evaluated: {judge} against {settings.against}.", front)}
     if is_on_table or not checks or not np.isfinite(checks[0].accuracy[:, -1]).any():
         return figures
     name = checks[0].name
@@ -223,7 +255,7 @@ def _sections(
     header, *rows = _results(result)
     listed = f"The first {_NUM_ROWS} searches; " if len(rows) > _NUM_ROWS else ""
     files = f"{listed}results.csv has one line for each search, histories.npz all that they evaluated."
-    curves = [figures[name] for name in ("curves", "accuracy") if name in figures]
+    curves = [figures[name] for name in ("front", "curves", "accuracy") if name in figures]
     given = {name: value for name, value in facts["settings"].items() if value not in (None, False)}
     return [
         report.Section("The answer", _answer(result), figures=[figures["cell"]]),

@@ -20,9 +20,12 @@ from jnas.benchmarks import Table
 from jnas.checks import Check
 from jnas.files import earlier_facts, replacing
 from jnas.judges import Materials
+from jnas.messages import nearest
+from jnas.search import Front
 from jnas.types import Arch, Estimator, History, Key, Objective, Space
 
 DEFAULT_BUDGET = 100
+COSTS = ("params", "flops")
 _FILE = "histories.npz"
 _NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
 
@@ -42,6 +45,8 @@ class Settings:
         distinct: whether isomorphic architectures are one evaluation.
         population_size, sample_size: of strategies that have them; None for the strategy's own.
         start: judge that chooses the first population of area; None for naswot.
+        against: what nsga2 weighs the score against, one of `COSTS`; None for parameters.
+        min_epochs, max_epochs: of a training that bohb asks for; None for the strategy's own.
         table: file of trained accuracies, to search on or to check answers against; None for the one that ships
             with jnas or that `JNAS_DATA` has.
         column: its accuracy; None for the space's usual one, or else the table's first column.
@@ -63,6 +68,9 @@ class Settings:
     population_size: int | None = None
     sample_size: int | None = None
     start: str | None = None
+    against: str | None = None
+    min_epochs: int | None = None
+    max_epochs: int | None = None
     table: str | None = None
     column: str | None = None
     test_column: str | None = None
@@ -73,7 +81,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
-        for name in ("budget", "seeds", "max_params", "population_size", "sample_size"):
+        for name in ("budget", "seeds", "max_params", "population_size", "sample_size", "min_epochs", "max_epochs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
@@ -86,17 +94,22 @@ class Settings:
                 raise ValueError(f"{name} needs the costs of a table; it goes with --estimator table")
         if self.start is not None and self.strategy != "area":
             raise ValueError(f"start goes with the strategy area; {self.strategy} has no use for it")
+        if self.against is not None and self.strategy != "nsga2":
+            raise ValueError(f"against goes with the strategy nsga2; {self.strategy} has no use for it")
+        if self.against is not None and self.against not in COSTS:
+            raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
 
     @property
     def folder_name(self) -> str:
         """A name that says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
         parts = ["search", self.space, stem if stem != self.space else "", self.strategy, judges.label(self.estimator)]
-        names = (self.column, self.test_column, self.seconds, judges.label(self.start or ""))
+        names = (self.column, self.test_column, self.seconds, self.against, judges.label(self.start or ""))
         parts += [name for name in names if name]
         parts += [f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""]
         options = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
         options |= {"population": self.population_size, "sample": self.sample_size}
+        options |= {"from": self.min_epochs, "to": self.max_epochs}
         parts += [f"{name}{value:g}" for name, value in options.items() if value is not None]
         parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
         return "-".join(part for part in [*parts, f"{self.seeds}seeds", f"seed{self.seed}"] if part)
@@ -120,6 +133,7 @@ class Searches(NamedTuple):
         params, flops: `[S]`, their costs.
         chosen: the search with the best answer.
         checks: one for each column of trained accuracies.
+        front: what all searches together found that is best for its cost; None for a strategy with one objective.
         seconds: wall time, compilation included.
     """
 
@@ -133,6 +147,7 @@ class Searches(NamedTuple):
     flops: np.ndarray
     chosen: int
     checks: tuple[Check, ...]
+    front: Front | None
     seconds: float
 
 
@@ -200,6 +215,9 @@ def _filled(settings: Settings, table: Table | None) -> Settings:
         population_size=settings.population_size or own.get("population_size"),
         sample_size=settings.sample_size or own.get("sample_size"),
         start=settings.start or ("naswot" if settings.strategy == "area" else None),
+        against=settings.against or ("params" if settings.strategy == "nsga2" else None),
+        min_epochs=settings.min_epochs or own.get("min_epochs"),
+        max_epochs=settings.max_epochs or own.get("max_epochs"),
         column=settings.column or (benchmarks.usual_column(table) if table else None),
         images=settings.images if settings.uses_images else None,
         num_images=settings.num_images if settings.uses_images else None,
@@ -231,7 +249,7 @@ def _search(settings: Settings, space: Space, table: Table | None, progress: boo
     materials = Materials(settings.images or "", settings.num_images or 0, settings.table, settings.column)
     judge = functools.partial(judges.estimator, space=space, materials=materials, key=image_key)
     if settings.estimator == "table" and table is not None and settings.column is not None:
-        objective = table.objective(settings.column, seconds=settings.seconds)
+        objective = _look_up(settings, space, table, settings.column)
     else:
         objective = search.objective(judge(settings.estimator))
     history, distinct = seeds.run(
@@ -247,6 +265,26 @@ def _search(settings: Settings, space: Space, table: Table | None, progress: boo
     return jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history), distinct
 
 
+def _look_up(settings: Settings, space: Space, table: Table, column: str) -> Objective:
+    """Scores of the epochs that are asked for, where the table has them all; otherwise those of the whole training.
+
+    Either way what is asked for is what is paid for.
+    """
+    if settings.max_epochs is None:
+        return table.objective(column, seconds=settings.seconds)
+    curve = table.learning_curve(column)
+    options = {"min_epochs": settings.min_epochs, "max_epochs": settings.max_epochs}
+    asked = search.by_name(settings.strategy, space, **{k: v for k, v in options.items() if v is not None}).epochs
+    if set(asked) <= set(curve):
+        return table.objective(curve, seconds=settings.seconds, cost_epochs=max(curve))
+    return table.objective(column, seconds=settings.seconds, cost_epochs=settings.max_epochs)
+
+
+def cost_of(settings: Settings, space: Space) -> Callable[[Arch], jax.Array] | None:
+    """What the score is weighed against, `[D] -> []`; None for a strategy with one objective."""
+    return getattr(space, settings.against) if settings.against else None
+
+
 def _one(
     settings: Settings, space: Space, key: Key, objective: Objective, start: Estimator | None
 ) -> tuple[History, jax.Array]:
@@ -254,6 +292,9 @@ def _one(
     options: dict[str, Any] = {
         "population_size": settings.population_size,
         "sample_size": settings.sample_size,
+        "min_epochs": settings.min_epochs,
+        "max_epochs": settings.max_epochs,
+        "costs": [cost] if (cost := cost_of(settings, space)) else None,
         "estimator": start,
         "is_allowed": _is_allowed(settings, space),
     }
@@ -297,5 +338,14 @@ def _summarise(
         flops=np.asarray(jax.vmap(space.flops)(jnp.asarray(archs))),
         chosen=int(np.nanargmax(best[:, -1])),
         checks=tuple(checks.look_up(name, *where, incumbents, np.isfinite(best)) for name, where in columns.items()),
+        front=_front(settings, space, histories),
         seconds=seconds,
     )
+
+
+def _front(settings: Settings, space: Space, histories: History) -> Front | None:
+    cost = cost_of(settings, space)
+    if cost is None:
+        return None
+    pooled = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories)
+    return search.pareto_front(pooled, [cost], identity=space.identity)

@@ -318,6 +318,16 @@ CURVE = {"val1": [1, 2, 3], "val10": [11, 12, np.nan], "val50": [51, 52, 53], "s
 CURVE_COLUMNS = {50: "val50", 1: "val1", 10: "val10"}
 
 
+def test_learning_curves_by_the_names_of_their_columns() -> None:
+    names = ("val1_c10", "val12_c10", "val12_c100", "val012_c10", "val200_c10", "val200_seed0_c10", "seconds", "loss3")
+    space = spaces.nasbench201()
+    table = benchmarks.make_table(space, space.enumerate()[:2], {name: np.zeros(2) for name in names})
+    expected = {1: "val1_c10", 12: "val12_c10", 200: "val200_c10"}
+    assert table.learning_curve("val200_c10") == table.learning_curve("val12_c10") == expected
+    assert table.learning_curve("loss3") == {3: "loss3"}
+    assert table.learning_curve("seconds") == {}
+
+
 def test_a_learning_curve_answers_for_its_epochs_at_their_share_of_the_cost(key: jax.Array) -> None:
     table = costly(CURVE)
     objective = table.objective(CURVE_COLUMNS, cost_epochs=100)

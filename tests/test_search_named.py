@@ -17,7 +17,8 @@ def first_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
 
 @pytest.mark.parametrize("name", jnas.search.NAMES)
 def test_every_name_is_a_strategy_that_can_be_traced(name, key) -> None:
-    options = {"estimator": Partial(first_choice)} if name == "area" else {}
+    needed = {"area": {"estimator": Partial(first_choice)}, "nsga2": {"costs": [SPACE.params]}}
+    options = needed.get(name, {})
     searcher = jnas.search.by_name(name, SPACE, is_allowed=lambda arch: arch[0] > 1, **options)
     assert searcher.is_traceable
     query, _ = searcher.ask(key, searcher.init(key))

@@ -110,6 +110,43 @@ def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
     assert result.settings.start == "table"
 
 
+def test_bohb_pays_for_the_epochs_it_asks_for(tmp_path) -> None:
+    """With its own epochs for the score of the whole training; within a learning curve, for that of each length."""
+    whole = searches.run(dataclasses.replace(SHORT, strategy="bohb", budget=20), tmp_path / "whole").histories
+    curve = {f"val{epoch}": np.arange(15_625.0) + epoch / 16 for epoch in range(1, 10)}
+    table = jnas.benchmarks.make_table(SPACE, TABLE.archs, {**curve, "seconds": np.full(15_625, 90.0)})
+    jnas.benchmarks.save(table, tmp_path / "curve.npz")
+    short = dataclasses.replace(SHORT, strategy="bohb", budget=13, min_epochs=1, max_epochs=9, column="val9")
+    parts = searches.run(dataclasses.replace(short, table=str(tmp_path / "curve.npz")), tmp_path / "parts").histories
+    assert set(np.unique(whole.epochs)) == {22, 66, 200}
+    assert set(np.unique(parts.epochs)) == {1, 3, 9}
+    for number, histories in ((200, whole), (9, parts)):
+        rows = np.asarray(TABLE.rows(histories.archs.reshape(-1, 6))).reshape(histories.scores.shape)
+        cost = TABLE.column("seconds")[rows] if number == 200 else 90.0
+        np.testing.assert_allclose(histories.seconds, histories.epochs / number * cost, rtol=1e-6)
+        truth = TABLE.column("val_accuracy")[rows] if number == 200 else rows + histories.epochs / 16
+        np.testing.assert_allclose(histories.scores, truth, rtol=1e-6)
+
+
+def test_a_front_of_all_searches_together(tmp_path) -> None:
+    settings = dataclasses.replace(SHORT, strategy="nsga2", against="flops", population_size=8, budget=24)
+    result = searches.run(settings, tmp_path)
+    scores, archs = result.histories.scores.ravel(), result.histories.archs.reshape(-1, 6)
+    costs = np.asarray(jax.vmap(SPACE.flops)(archs))
+    front = result.front
+    assert front is not None
+    for score, cost in zip(scores, costs, strict=True):
+        assert np.any((front.scores >= score) & (front.costs[:, 0] <= cost))
+    for score, cost in zip(front.scores, front.costs[:, 0], strict=True):
+        assert not np.any((scores >= score) & (costs <= cost) & ((scores > score) | (costs < cost)))
+    search_reports.write(tmp_path, result)
+    header, *rows = (tmp_path / "front.csv").read_text().splitlines()
+    assert header == "architecture,val_accuracy,flops"
+    assert [row.split(",")[0] for row in rows] == [SPACE.to_string(arch) for arch in front.archs]
+    assert (tmp_path / "front.png").exists()
+    assert result.settings.against == "flops"
+
+
 def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     space = jnas.spaces.nats_size()
     archs = space.enumerate()[:: 32768 // 20]
@@ -141,6 +178,10 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
         ({"max_seconds": 1.0}, "no evaluation ends within max_seconds"),
         ({"max_seconds": 1.0, "estimator": "naswot"}, "max_seconds needs the costs of a table"),
         ({"start": "naswot"}, "start goes with the strategy area; regularized_evolution has no use for it"),
+        ({"against": "params"}, "against goes with the strategy nsga2; regularized_evolution has no use for it"),
+        ({"strategy": "nsga2", "against": "latency"}, "unknown cost 'latency'. Valid names: params, flops"),
+        ({"max_epochs": 9}, "regularized_evolution has no max_epochs"),
+        ({"strategy": "bohb", "max_epochs": 9}, "min_epochs must be at most the max_epochs 9; got 12"),
         ({"column": "val_acuracy"}, "Did you mean 'val_accuracy'"),
         ({"test_column": "test_accuracy"}, "unknown column 'test_accuracy'"),
         ({"seconds": "hours"}, "unknown column 'hours'"),

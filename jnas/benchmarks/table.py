@@ -147,6 +147,17 @@ class Table:
             raise ValueError(f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}")
         return wanted if len(names) > 1 else next(iter(names), None)
 
+    def learning_curve(self, column: str) -> dict[int, str]:
+        """Number of epochs → column, of all columns that `column` differs from in its number alone; {} without one.
+
+        `val100` of a table with `val1` … `val100` has 100 of them. For `objective`.
+        """
+        parts = re.fullmatch(r"(\D+)(\d+)(.*)", column)
+        if not parts:
+            return {}
+        form = re.compile(rf"{re.escape(parts[1])}([1-9]\d*){re.escape(parts[3])}")
+        return {int(found[1]): name for name in self.columns if (found := form.fullmatch(name))}
+
     def _identify(self) -> tuple[Partial, Partial]:
         """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the function."""
         return Partial(self.space.code), Partial(self.space.is_valid)

@@ -6,11 +6,14 @@ from typing import Any
 
 from jnas.messages import nearest
 from jnas.search.area import area
+from jnas.search.bohb import bohb
 from jnas.search.genetic import genetic
 from jnas.search.local_search import local_search
+from jnas.search.nsga2 import nsga2
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
+from jnas.search.reinforced_evolution import reinforced_evolution
 from jnas.types import Searcher, Space
 
 _FACTORIES: dict[str, Callable[..., Searcher]] = {
@@ -19,8 +22,12 @@ _FACTORIES: dict[str, Callable[..., Searcher]] = {
     "area": area,
     "local_search": local_search,
     "reinforce": reinforce,
+    "reinforced_evolution": reinforced_evolution,
     "genetic": genetic,
+    "nsga2": nsga2,
+    "bohb": bohb,
 }
+_NEEDED = {"area": ("estimator",), "nsga2": ("costs",)}
 NAMES = tuple(_FACTORIES)
 
 
@@ -30,12 +37,12 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
     Args:
         name: one of `NAMES`.
         space: where to search.
-        options: arguments of the function in `jnas.search`; "area" needs `estimator`.
+        options: arguments of the function in `jnas.search`; "area" needs `estimator`, "nsga2" `costs`.
 
     Raises:
         ValueError: an unknown name or option, or an option that is not allowed.
     """
-    known = (*defaults(name), "estimator") if name == "area" else tuple(defaults(name))
+    known = (*defaults(name), *_NEEDED.get(name, ()))
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no {option}. {nearest(option, known)}")
