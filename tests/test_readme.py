@@ -31,7 +31,13 @@ def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> 
     exec(compile(small, "README.md", "exec"), {})
     assert float(capsys.readouterr().out) > 0.3
     assert (tmp_path / "gates.npz").exists()
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
+
+
+def test_a_thousand_searches(capsys) -> None:
+    exec(compile(BLOCKS[2], "README.md", "exec"), {})
+    best = jnas.benchmarks.nasbench201("cifar10").column("val_accuracy").max()
+    assert best - 0.1 < float(capsys.readouterr().out) < best
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_0-9]+)", README))))
