@@ -28,7 +28,7 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        predictors: label → (predictor of `jnas.predictors`, its settings, trainings that vote).
+        predictors: label → (predictor of `jnas.predictors`, its settings).
         searches: label → (strategy of `jnas.search`, its settings, runs on true accuracies).
         on_predictors: labels of the searches that run on predictors.
         num_train: cells that a predictor is trained on.
@@ -38,12 +38,11 @@ class Config:
         queries: at which searches on true accuracies are reported.
     """
 
-    predictors: dict[str, tuple[str, dict[str, Any], int]] = field(
+    predictors: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: {
-            "RNN, above 90 %?": ("rnn_classifier", {}, 1),
-            "ten such RNNs": ("rnn_classifier", {}, 10),
-            "LSTM, ranking": ("lstm", {}, 1),
-            "GATES, ranking": ("gates", {}, 1),
+            "RNN, above 90 %?": ("rnn_classifier", {}),
+            "LSTM, ranking": ("lstm", {}),
+            "GATES, ranking": ("gates", {}),
         }
     )
     searches: dict[str, tuple[str, dict[str, Any], int]] = field(
