@@ -2,13 +2,15 @@
 
 Paper: Alshubaily, "Efficient Neural Architecture Search with Performance Prediction", 2019.
 Command: python -m experiments.alshubaily
-Cost: COST
-Expected: EXPECTED
+Cost: about half an hour on 2 CPU cores.
+Expected: the classifier's favourite no better than the best of the 400 cells it learned from, for "above 90 %" is true
+    of most cells; that of a ranking predictor better.
 
 The report trains a recurrent network on 400 cells to say whether one reaches 90 %, and evolution on its answers gets
 where evolution on true accuracies is after some 1,200 cells: three times fewer. It plots simulated training time, which
-the table does not have; cost is counted here in trained cells. Accuracy is the mean test accuracy of three trainings,
-the only one of the table, for labels, rewards and answers alike (the report: validation accuracy).
+the table does not have; cost is counted here in trained cells, 400 for the predictor and one for each answer that is
+checked. Accuracy is the mean test accuracy of three trainings, the only one of the table, for labels, rewards and
+answers alike (the report: validation accuracy).
 
 Sizes of populations and samples are not given: they are those of NAS-Bench-101's authors. The controller is Zoph and
 Le's, with independent positions beside it. Training sets are uniform over the cells of the table.
