@@ -3,7 +3,7 @@
 Paper: Alshubaily, "Efficient Neural Architecture Search with Performance Prediction", 2019.
 Command: python -m experiments.alshubaily
 Cost: about half an hour on 2 CPU cores.
-Expected: the classifier's favourite no better than the best of the 400 cells it learned from, for "above 90 %" is true
+Expected: the classifier's favourite worse than the best of the 400 cells it learned from, for "above 90 %" is true
     of most cells; that of a ranking predictor better.
 
 The report trains a recurrent network on 400 cells to say whether one reaches 90 %, and evolution on its answers gets

@@ -3,7 +3,7 @@
 Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
 Command: python -m experiments.gates_search
 Cost: about two hours on 2 CPU cores; a guided run of 300 queries takes some 12 seconds of one.
-Expected: on NAS-Bench-101 one of the best 42 cells (0.01 %) after some 50 queries, where evolution needs 230 to 680 and
+Expected: on NAS-Bench-101 one of the best 42 cells (0.01 %) after some 60 queries, where evolution needs 230 to 680 and
     random search 2,130; on NAS-Bench-201 the best cell after some 60, where evolution needs 220 to 430.
 
 Searched on, and what targets are defined by: on NAS-Bench-101 mean test accuracy of three trainings, the only accuracy
