@@ -2,13 +2,15 @@
 
 Paper: Alshubaily, "Efficient Neural Architecture Search with Performance Prediction", 2019.
 Command: python -m experiments.alshubaily
-Cost: COST
-Expected: EXPECTED
+Cost: about half an hour on 2 CPU cores.
+Expected: the classifier's favourite worse than the best of the 400 cells it learned from, for "above 90 %" is true
+    of most cells; that of a ranking predictor better.
 
 The report trains a recurrent network on 400 cells to say whether one reaches 90 %, and evolution on its answers gets
 where evolution on true accuracies is after some 1,200 cells: three times fewer. It plots simulated training time, which
-the table does not have; cost is counted here in trained cells. Accuracy is the mean test accuracy of three trainings,
-the only one of the table, for labels, rewards and answers alike (the report: validation accuracy).
+the table does not have; cost is counted here in trained cells, 400 for the predictor and one for each answer that is
+checked. Accuracy is the mean test accuracy of three trainings, the only one of the table, for labels, rewards and
+answers alike (the report: validation accuracy).
 
 Sizes of populations and samples are not given: they are those of NAS-Bench-101's authors. The controller is Zoph and
 Le's, with independent positions beside it. Training sets are uniform over the cells of the table.
@@ -28,7 +30,7 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        predictors: label → (predictor of `jnas.predictors`, its settings, trainings that vote).
+        predictors: label → (predictor of `jnas.predictors`, its settings).
         searches: label → (strategy of `jnas.search`, its settings, runs on true accuracies).
         on_predictors: labels of the searches that run on predictors.
         num_train: cells that a predictor is trained on.
@@ -38,12 +40,11 @@ class Config:
         queries: at which searches on true accuracies are reported.
     """
 
-    predictors: dict[str, tuple[str, dict[str, Any], int]] = field(
+    predictors: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: {
-            "RNN, above 90 %?": ("rnn_classifier", {}, 1),
-            "ten such RNNs": ("rnn_classifier", {}, 10),
-            "LSTM, ranking": ("lstm", {}, 1),
-            "GATES, ranking": ("gates", {}, 1),
+            "RNN, above 90 %?": ("rnn_classifier", {}),
+            "LSTM, ranking": ("lstm", {}),
+            "GATES, ranking": ("gates", {}),
         }
     )
     searches: dict[str, tuple[str, dict[str, Any], int]] = field(

@@ -7,10 +7,10 @@ Interrupted runs continue from results/alshubaily.json.
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from scipy import stats
@@ -19,31 +19,31 @@ import jnas
 from configs.alshubaily import COLUMN, CONFIG, PAPER, Config
 from experiments import common, ledger, queries, searches
 from jnas.benchmarks import Table
-from jnas.types import Estimator, History, Key, Predictor, Searcher, Space
+from jnas.types import Estimator, History, Key, Predictor, Searcher
 
 TRUTH = jnas.spaces.nasbench101()
 UNIFORM = jnas.spaces.nasbench101(sample="uniform")
+
+Program = Callable[[Key, Any], History]
 
 
 def main(config: Config = CONFIG) -> None:
     """Train, search, print, plot and keep the tables."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     book = ledger.Ledger("alshubaily", config)
-    for label in config.predictors:
-        model = _predictor(config, label, table.space)
-        book.run(label, model, functools.partial(judged, config, table, model))
+    found = {label: _of_predictor(config, book, table, label) for label in config.predictors}
     curves = {label: true_curves(config, table, label) for label in config.searches}
     rows = {label: _at(config, curves[label]) for label in curves}
-    trained = np.array(book.jobs[next(iter(config.predictors))]["best_trained"])
+    trained = next(iter(found.values()))["best_trained"]
     answers = {
-        f"{search} on {label}": _answer(config, np.array(book.jobs[label][search]), trained, curves)
+        f"{search} on {label}": _answer(config, found[label][search], trained, curves)
         for label in config.predictors
         for search in config.on_predictors
     }
     report(config, rows, trained, answers)
     shown = {label: curves[label] for label in ("evolution", "REINFORCE, LSTM", "random")}
     for label in config.predictors:
-        shown[f"evolution on {label}"] = _later(config, np.array(book.jobs[label]["evolution"]))
+        shown[f"evolution on {label}"] = _later(config, found[label]["evolution"])
     figure = jnas.plots.search_curves(
         shown,
         lines={"best of all cells": 100 * float(table.column(COLUMN).max())},
@@ -88,39 +88,43 @@ def _mean(values: np.ndarray) -> dict[str, Any]:
 # -- On predictors ---------------------------------------------------------------------------------------------------
 
 
-def _predictor(config: Config, label: str, space: Space) -> Predictor:
-    name, settings, num_members = config.predictors[label]
-    one: Predictor = getattr(jnas.predictors, name)(space, **settings)
-    return one if num_members == 1 else jnas.predictors.ensemble(one, num_members)
+def _of_predictor(config: Config, book: ledger.Ledger, table: Table, label: str) -> dict[str, np.ndarray]:
+    """What `judged` gives, of all seeds."""
+    name, settings = config.predictors[label]
+    model = getattr(jnas.predictors, name)(table.space, **settings)
+    programs = {search: _search_on(config, model, search) for search in config.on_predictors}
+
+    def run(seed: int) -> dict[str, Any]:
+        return book.run(f"{label} {seed}", model, functools.partial(judged, config, table, model, programs, seed))
+
+    jobs = [run(seed) for seed in range(config.seeds)]
+    return {key: np.array([job[key] for job in jobs]) for key in ("best_trained", *config.on_predictors)}
 
 
-def judged(config: Config, table: Table, model: Predictor) -> dict[str, Any]:
-    """For each seed the best trained cell, and for each search the truth about its best predicted cells, in %."""
-    begin, truth = time.perf_counter(), 100 * table.column(COLUMN).astype(np.float64)
-    rows, _ = ledger.random_rows(len(truth), 0, config.num_train, config.seeds)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(config.seeds))
-    states = model.fit_many(keys, table.archs[rows], table.column(COLUMN)[rows]).states
-    result: dict[str, Any] = {"best_trained": np.round(truth[rows].max(axis=1), 4).tolist()}
-    for label in config.on_predictors:
-        searcher = _searcher(*config.searches[label][:2])
-        history = _searches(config, model, searcher, states, jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys))
-        found = [
-            _top(table, jax.tree.map(lambda x, s=seed: x[s], history), config.num_top) for seed in range(len(keys))
-        ]
-        result[label] = np.round(truth[np.array(found)], 4).tolist()
+def judged(config: Config, table: Table, model: Predictor, programs: dict[str, Program], seed: int) -> dict[str, Any]:
+    """The best trained cell of a training set, and for each search the truth about its best predicted cells, in %."""
+    begin, accuracy = time.perf_counter(), table.column(COLUMN)
+    rows = ledger.random_rows(len(accuracy), 0, config.num_train, seed + 1)[0][seed]
+    key = jax.random.fold_in(jax.random.key(0), seed)
+    state = model.fit(key, table.archs[rows], accuracy[rows])
+    truth = 100 * accuracy.astype(np.float64)
+    result: dict[str, Any] = {"best_trained": round(float(truth[rows].max()), 4)}
+    for label, search in programs.items():
+        found = _top(table, search(jax.random.fold_in(key, 1), state), config.num_top)
+        result[label] = np.round(truth[found], 4).tolist()
     return result | {"seconds": round(time.perf_counter() - begin, 1)}
 
 
-def _searches(config: Config, model: Predictor, searcher: Searcher, states: Any, keys: Key) -> History:
-    """One search on each of `S` fitted predictors."""
+def _search_on(config: Config, model: Predictor, label: str) -> Program:
+    """A search on a fitted predictor, compiled once for all seeds."""
+    searcher = _searcher(*config.searches[label][:2])
 
-    def one(arguments: tuple[Key, Any]) -> History:
-        key, state = arguments
+    @jax.jit
+    def search(key: Key, state: Any) -> History:
         judge = jnas.search.objective(_estimator(model, state))
         return jnas.search.run(searcher, judge, key, num_steps=config.num_steps)
 
-    histories: History = jax.device_get(jax.jit(functools.partial(jax.lax.map, one))((keys, states)))
-    return histories
+    return search
 
 
 def _estimator(model: Predictor, state: Any) -> Estimator:
@@ -135,8 +139,8 @@ def _probability(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
 
 def _top(table: Table, history: History, num: int) -> np.ndarray:
     """`[num]`, rows of the best predicted cells of one search, the first of equals first."""
-    rows = np.asarray(table.rows(jnp.asarray(history.archs)))
-    ranked = rows[np.argsort(-history.scores, kind="stable")]
+    rows = np.asarray(table.rows(history.archs))
+    ranked = rows[np.argsort(-np.asarray(history.scores), kind="stable")]
     _, places = np.unique(ranked, return_index=True)
     return ranked[np.sort(places)[:num]]
 
