@@ -440,7 +440,7 @@ def test_the_released_learning_curves(data_folder, key: jax.Array) -> None:
         ({"min_bandwidth": 0}, r"min_bandwidth must be in \(0, 1\); got 0"),
         ({"bandwidth_factor": 0.5}, "bandwidth_factor must be at least 1; got 0.5"),
         ({"capacity": 12}, "capacity must be at least 13, the evaluations of a bracket; got 12"),
-        ({"is_allowed": lambda arch: arch[0] > 9}, "is_allowed holds for 0 of"),
+        ({"is_allowed": lambda arch: arch[0] > 9}, r"\(is_allowed\) holds for 0 of"),
     ],
 )
 def test_settings_that_are_refused(options: dict, message: str) -> None:
