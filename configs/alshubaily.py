@@ -1,6 +1,6 @@
 """Alshubaily: searches on a predictor trained on 400 cells, beside the same searches on true accuracies.
 
-Paper: Alshubaily, "Efficient Neural Architecture Search with Performance Prediction", 2019.
+Paper: Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019.
 Command: python -m experiments.alshubaily
 Cost: about half an hour on 2 CPU cores.
 Expected: the classifier's favourite worse than the best of the 400 cells it learned from, for "above 90 %" is true

@@ -1,6 +1,6 @@
 """Alshubaily: a recurrent network says whether a cell reaches 90 %, from 400 trained cells and from fewer.
 
-Paper: Alshubaily, "Efficient Neural Architecture Search with Performance Prediction", 2019.
+Paper: Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019.
 Command: python -m experiments.rnn_classifier
 Cost: about 10 minutes on 2 CPU cores.
 Expected: AUC well above .5 from 400 cells, and an ensemble of ten from fewer cells about as good (the report gives no
