@@ -127,6 +127,23 @@ def test_front_of_a_whole_space(key) -> None:
     assert (np.diff(front.costs[:, 0]) >= 0).all()
 
 
+@pytest.mark.parametrize("num", [1, 2, 50, 400])
+def test_front_with_one_cost_is_the_definition(num) -> None:
+    """With ties in both objectives, and failures among them."""
+    rng = np.random.default_rng(num)
+    scores, cost = rng.integers(0, 9, num).astype(float), rng.integers(0, 9, num).astype(float)
+    scores[rng.random(num) < 0.1], cost[rng.random(num) < 0.1] = np.nan, np.inf
+    archs = np.arange(num)[:, None] * [1, 0]
+    history = history_of(archs, scores)
+    counted = np.isfinite(scores) & np.isfinite(cost)
+    every = np.stack([-scores, cost], axis=1)
+    expected = [
+        bool(counted[i]) and not (counted & (every <= row).all(1) & (every < row).any(1)).any()
+        for i, row in enumerate(every)
+    ]
+    np.testing.assert_array_equal(jnas.search.is_on_front(history, [by_table(cost.tolist())]), expected)
+
+
 def test_failures_unused_slots_and_dominated_ones_stay_out() -> None:
     archs = np.arange(8)[:, None] * [1, 0]
     scores = [1.0, 5.0, math.nan, 4.0, -math.inf, 7.0, 99.0, 99.0]

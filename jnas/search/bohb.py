@@ -15,7 +15,7 @@ import numpy as np
 from jnas.search._brackets import Schedule, schedule
 from jnas.search._checks import check_at_least_one
 from jnas.search._density import bandwidths, draw_near, log_density
-from jnas.search._redraw import Condition, draw_until
+from jnas.search._redraw import Condition, acceptable, draw_until
 from jnas.search._selection import comparable
 from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
@@ -107,57 +107,21 @@ def bohb(
     if capacity < largest:
         raise ValueError(f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}")
     space = within(space, is_allowed)
-    num_choices = np.array(space.cardinalities, np.int32)
     levels, epochs = jnp.asarray(plan.levels), jnp.asarray(plan.epochs, jnp.int32)
-
-    def may_be_proposed(arch: Arch) -> jax.Array:
-        return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
+    model = _Model(num_samples, random_fraction, top_percent, points, min_bandwidth, bandwidth_factor, max_draws)
 
     def init(key: Key) -> BohbState:
         del key
         empty, no = jnp.zeros(capacity, jnp.int32), jnp.zeros(capacity, bool)
-        archs = jnp.zeros((capacity, len(num_choices)), jnp.int32)
+        archs = jnp.zeros((capacity, len(space.cardinalities)), jnp.int32)
         return BohbState(archs, empty, jnp.zeros(capacity), no, no, jnp.zeros((), jnp.int32))
-
-    def propose(key: Key, state: BohbState) -> Arch:
-        model_key, random_key, which_key = jax.random.split(key, 3)
-        split = split_data(state, len(epochs), min_points=points, top_percent=top_percent)
-        limits = 1 - 1 / jnp.asarray(num_choices, state.scores.dtype)
-        good, bad = (bandwidths(state.archs, data, limits, least=min_bandwidth) for data in (split.good, split.bad))
-        wide = jnp.minimum(bandwidth_factor * good, limits)
-
-        def draw(key: Key) -> Arch:
-            center_key, near_key = jax.random.split(key)
-            center = split.order[jax.random.randint(center_key, (), 0, split.num_good)]
-            return draw_near(near_key, state.archs[center], wide, jnp.asarray(num_choices))
-
-        def sample(key: Key) -> Arch:
-            draw_key, space_key = jax.random.split(key)
-            arch, found = draw_until(
-                draw_key,
-                draw,
-                lambda arch: may_be_proposed(arch) | ~split.exists,
-                size=len(num_choices),
-                max_draws=max_draws,
-            )
-            return jnp.where(found, arch, space.sample(space_key))
-
-        def ratio(arch: Arch) -> jax.Array:
-            pairs = ((split.good, good), (split.bad, bad))
-            logs = [log_density(arch, state.archs, data, width, jnp.asarray(num_choices)) for data, width in pairs]
-            return logs[0] - logs[1]
-
-        samples = jax.vmap(sample)(jax.random.split(model_key, num_samples))
-        is_random = jax.random.uniform(which_key, dtype=jnp.float32) < random_fraction
-        best = samples[jnp.argmax(jax.vmap(ratio)(samples))]
-        return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
 
     def ask(key: Key, state: BohbState) -> tuple[Query, BohbState]:
         number = state.num_asked
         step, slot = number % len(levels), number % capacity
         source = _to_promote(state, plan)
         is_new = jnp.asarray(plan.num_before)[step] == 0
-        arch = jnp.where(is_new, propose(key, state), state.archs[source])
+        arch = jnp.where(is_new, _propose(key, state, model, len(epochs), space, is_allowed), state.archs[source])
         promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
         after = BohbState(
             archs=state.archs.at[slot].set(arch),
@@ -191,6 +155,57 @@ def _check_shares(random_fraction: float, top_percent: int, min_bandwidth: float
         raise ValueError(f"min_bandwidth must be in (0, 1); got {min_bandwidth}")
     if bandwidth_factor < 1:
         raise ValueError(f"bandwidth_factor must be at least 1; got {bandwidth_factor}")
+
+
+class _Model(NamedTuple):
+    """Where proposals come from; see `bohb`."""
+
+    num_samples: int
+    random_fraction: float
+    top_percent: int
+    min_points: int
+    min_bandwidth: float
+    bandwidth_factor: float
+    max_draws: int
+
+
+def _propose(
+    key: Key, state: BohbState, model: _Model, num_levels: int, space: Space, is_allowed: Condition | None
+) -> Arch:
+    """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no model."""
+    num_choices = np.array(space.cardinalities, np.int32)
+    model_key, random_key, which_key = jax.random.split(key, 3)
+    split = split_data(state, num_levels, min_points=model.min_points, top_percent=model.top_percent)
+    limits = 1 - 1 / jnp.asarray(num_choices, state.scores.dtype)
+    good, bad = (bandwidths(state.archs, data, limits, least=model.min_bandwidth) for data in (split.good, split.bad))
+    wide = jnp.minimum(model.bandwidth_factor * good, limits)
+    may_be_proposed = acceptable(space, is_allowed)
+
+    def draw(key: Key) -> Arch:
+        center_key, near_key = jax.random.split(key)
+        center = split.order[jax.random.randint(center_key, (), 0, split.num_good)]
+        return draw_near(near_key, state.archs[center], wide, jnp.asarray(num_choices))
+
+    def sample(key: Key) -> Arch:
+        draw_key, space_key = jax.random.split(key)
+        arch, found = draw_until(
+            draw_key,
+            draw,
+            lambda arch: may_be_proposed(arch) | ~split.exists,
+            size=len(num_choices),
+            max_draws=model.max_draws,
+        )
+        return jnp.where(found, arch, space.sample(space_key))
+
+    def ratio(arch: Arch) -> jax.Array:
+        pairs = ((split.good, good), (split.bad, bad))
+        logs = [log_density(arch, state.archs, data, width, jnp.asarray(num_choices)) for data, width in pairs]
+        return logs[0] - logs[1]
+
+    samples = jax.vmap(sample)(jax.random.split(model_key, model.num_samples))
+    is_random = jax.random.uniform(which_key, dtype=jnp.float32) < model.random_fraction
+    best = samples[jnp.argmax(jax.vmap(ratio)(samples))]
+    return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
 
 
 def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:

@@ -190,15 +190,27 @@ def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
 
 @jax.jit
 def _is_on_front(scores: jax.Array, costs: jax.Array) -> jax.Array:
-    """`[T]` bool, from scores `[T]` and costs `[T, M]`; a row at a time, for `[T, T]` is large for a whole space."""
+    """`[T]` bool, from scores `[T]` and costs `[T, M]`: O(T log T) with one cost, else O(T²)."""
     values = objectives(scores, costs)
     counted = jnp.all(jnp.isfinite(values), axis=1)
+    if costs.shape[1] == 1:
+        return counted & ~_is_dominated_by_score_or_cost(*jnp.where(counted[:, None], values, jnp.inf).T)
 
     def is_dominated(row: jax.Array) -> jax.Array:
         return jnp.any(counted & jnp.all(values <= row[None], axis=1) & jnp.any(values < row[None], axis=1))
 
-    dominated: jax.Array = lax.map(is_dominated, values)
+    dominated: jax.Array = lax.map(is_dominated, values)  # a row at a time: `[T, T]` is large for a whole space
     return counted & ~dominated
+
+
+def _is_dominated_by_score_or_cost(loss: jax.Array, cost: jax.Array) -> jax.Array:
+    """`[T]` bool, for two objectives `[T]`, both minimised; infinite ones dominate nothing that is finite."""
+    index = jnp.arange(len(loss), dtype=jnp.int32)
+    cost, loss, order = lax.sort((cost, loss, index), num_keys=2)
+    starts = lax.cummax(jnp.where(jnp.concatenate([jnp.ones(1, bool), cost[1:] != cost[:-1]]), index, 0))
+    # The best of all that cost less, and the best of all that cost the same, which comes first of them.
+    cheaper = jnp.where(starts > 0, lax.cummin(loss)[starts - 1], jnp.inf)
+    return jnp.zeros(len(loss), bool).at[order].set((cheaper <= loss) | (loss[starts] < loss))
 
 
 def _dominates(values: jax.Array) -> jax.Array:

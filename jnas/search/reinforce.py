@@ -17,7 +17,7 @@ import optax
 from jnas.search import policies
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition, draw_until
+from jnas.search._redraw import Condition, acceptable, draw_until
 from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Params, Query, Searcher, Space
 
@@ -97,9 +97,7 @@ def reinforce(
     rate = _LEARNING_RATES["lstm" if policy == "lstm" else "factorised"]
     descent = optax.adam(rate) if optimiser is None else optimiser
     space = within(space, is_allowed)
-
-    def may_be_proposed(arch: Arch) -> jax.Array:
-        return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
+    may_be_proposed = acceptable(space, is_allowed)
 
     def init(key: Key) -> ReinforceState:
         params = pi.init(key)

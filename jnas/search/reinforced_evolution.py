@@ -11,6 +11,7 @@ modifications and makes the mutations. From his text: the evolution (`regularize
     Reward: the effect of the modification, the score of the child less that of its parent.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import optax
 
 from jnas.search._checks import check_at_least_one
-from jnas.search._redraw import Condition, draw_until
+from jnas.search._redraw import Condition, acceptable, draw_until
 from jnas.search._selection import Tournament
 from jnas.search.constrained import within
 from jnas.search.policies import choice_mask
@@ -123,6 +124,7 @@ def reinforced_evolution(
     )
     descent = optax.adam(0.01) if optimiser is None else optimiser
     mask = choice_mask(space.cardinalities)
+    mutate = functools.partial(_mutate, space, acceptable(space, is_allowed), max_draws)
 
     def start(key: Key) -> ReinforcedState:
         size, num_choices = mask.shape
@@ -133,20 +135,6 @@ def reinforced_evolution(
             scores=jnp.full(num_pending, -jnp.inf),
         )
         return ReinforcedState(evolution.init(key), pending, logits, descent.init(logits), zero, zero)
-
-    def mutate(key: Key, logits: jax.Array, parent: Arch) -> Arch:
-        draw_key, space_key = jax.random.split(key)
-        modifications = _log_probs(logits, mask, parent)
-
-        def draw(key: Key) -> Arch:
-            position, choice = jnp.divmod(jax.random.categorical(key, modifications.ravel()), mask.shape[1])
-            return parent.at[position].set(choice.astype(jnp.int32))
-
-        def may_be_proposed(arch: Arch) -> jax.Array:
-            return space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
-
-        child, found = draw_until(draw_key, draw, may_be_proposed, size=len(mask), max_draws=max_draws)
-        return jnp.where(found, child, space.mutate(space_key, parent))
 
     def ask(key: Key, state: ReinforcedState) -> tuple[Query, ReinforcedState]:
         tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
@@ -182,6 +170,22 @@ def reinforced_evolution(
         return told
 
     return Searcher(start, ask, tell, min_evaluations=population_size)
+
+
+def _mutate(
+    space: Space, may_be_proposed: Condition, max_draws: int, key: Key, logits: jax.Array, parent: Arch
+) -> Arch:
+    """`[D]` int32, a child by the controller's `logits` `[D, K, K]`."""
+    draw_key, space_key = jax.random.split(key)
+    mask = choice_mask(space.cardinalities)
+    modifications = _log_probs(logits, mask, parent)
+
+    def draw(key: Key) -> Arch:
+        position, choice = jnp.divmod(jax.random.categorical(key, modifications.ravel()), mask.shape[1])
+        return parent.at[position].set(choice.astype(jnp.int32))
+
+    child, found = draw_until(draw_key, draw, may_be_proposed, size=len(mask), max_draws=max_draws)
+    return jnp.where(found, child, space.mutate(space_key, parent))
 
 
 def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
