@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import numpy as np
 from jax.tree_util import Partial
-from scipy import stats
 
 import jnas
 from configs.alshubaily import COLUMN, CONFIG, PAPER, Config
@@ -21,7 +20,7 @@ from experiments import common, ledger, queries, searches
 from jnas.benchmarks import Table
 from jnas.types import Estimator, History, Key, Predictor, Searcher
 
-TRUTH = jnas.spaces.nasbench101()
+SPACE = jnas.spaces.nasbench101()
 UNIFORM = jnas.spaces.nasbench101(sample="uniform")
 
 Program = Callable[[Key, Any], History]
@@ -71,7 +70,7 @@ def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
 
 def _searcher(strategy: str, settings: dict[str, Any]) -> Searcher:
     """Random search draws cells as training sets are drawn, the others as the benchmark's authors do."""
-    space = UNIFORM if strategy == "random_search" else TRUTH
+    space = UNIFORM if strategy == "random_search" else SPACE
     searcher: Searcher = getattr(jnas.search, strategy)(space, **settings)
     return searcher
 
@@ -110,7 +109,8 @@ def judged(config: Config, table: Table, model: Predictor, programs: dict[str, P
     truth = 100 * accuracy.astype(np.float64)
     result: dict[str, Any] = {"best_trained": round(float(truth[rows].max()), 4)}
     for label, search in programs.items():
-        found = _top(table, search(jax.random.fold_in(key, 1), state), config.num_top)
+        history = search(jax.random.fold_in(key, 1), state)
+        found = searches.best_predicted(table, history.archs, history.scores)[: config.num_top]
         result[label] = np.round(truth[found], 4).tolist()
     return result | {"seconds": round(time.perf_counter() - begin, 1)}
 
@@ -137,14 +137,6 @@ def _probability(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
     return jax.nn.sigmoid(estimator(key, archs))
 
 
-def _top(table: Table, history: History, num: int) -> np.ndarray:
-    """`[num]`, rows of the best predicted cells of one search, the first of equals first."""
-    rows = np.asarray(table.rows(history.archs))
-    ranked = rows[np.argsort(-np.asarray(history.scores), kind="stable")]
-    _, places = np.unique(ranked, return_index=True)
-    return ranked[np.sort(places)[:num]]
-
-
 def _later(config: Config, top: np.ndarray) -> np.ndarray:
     """`[S, T]`: the best so far of the predicted cells `[S, K]`, trained after the training set; NaN before."""
     curves = np.full((len(top), config.num_steps), np.nan)
@@ -163,7 +155,7 @@ def _answer(config: Config, top: np.ndarray, trained: np.ndarray, curves: dict[s
     result: dict[str, Any] = {"first": _mean(first), f"best of {top.shape[1]}": _mean(best)}
     for name, values in (("first", first), (f"best of {top.shape[1]}", best)):
         gain = values - trained
-        half = stats.t(len(gain) - 1).ppf(0.975) * gain.std(ddof=1) / np.sqrt(len(gain))
+        half = ledger.half_interval(gain)
         result[name] |= {"over_trained": [round(float(gain.mean() + side * half), 3) for side in (-1, 0, 1)]}
         result[name] |= {label: _needed(rows, float(values.mean())) for label, rows in curves.items()}
         result[name] |= {"cells": config.num_train + (1 if name == "first" else top.shape[1])}

@@ -15,7 +15,7 @@ import numpy as np
 
 import jnas
 from configs.renas_search import CONFIG, Config, Row
-from experiments import cells, common, ledger
+from experiments import cells, common, ledger, searches
 from jnas.benchmarks import Table
 from jnas.types import Key, Predictor
 
@@ -47,9 +47,7 @@ def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict
     of_best, tops, curves = [], [], []
     for seed, key in enumerate(keys):
         archs, scores, incumbents = evolve(jnas.predictors.state(states, seed), jax.random.fold_in(key, 1))
-        met = np.asarray(table.rows(archs))[np.argsort(-np.asarray(scores), kind="stable")]
-        first = np.sort(np.unique(met, return_index=True)[1])
-        tops.append(accuracy[met[first[: config.num_best]]])
+        tops.append(accuracy[searches.best_predicted(table, archs, scores)[: config.num_best]])
         of_best.append(tops[-1][0])
         curves.append(accuracy[np.asarray(table.rows(incumbents))])
     result = _answers(table, np.max(tops, axis=1))

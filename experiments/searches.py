@@ -8,6 +8,7 @@ import numpy as np
 
 import jnas
 from jnas import seeds
+from jnas.benchmarks import Table
 from jnas.types import History, Key, Objective, Searcher
 
 
@@ -26,6 +27,13 @@ def run_many(searcher: Searcher, objective: Objective, key: Key, num_runs: int, 
     if bool(np.any(history.exhausted)):
         raise RuntimeError(f"num_steps={budget['num_steps']} are too few for the budget in seconds")
     return history
+
+
+def best_predicted(table: Table, archs: jax.Array, scores: jax.Array) -> np.ndarray:
+    """Rows of the table that a search met, by its scores: the best first, isomorphic architectures once."""
+    rows = np.asarray(table.rows(archs))[np.argsort(-np.asarray(scores), kind="stable")]
+    first: np.ndarray = rows[np.sort(np.unique(rows, return_index=True)[1])]
+    return first
 
 
 def answers(history: History) -> np.ndarray:

@@ -24,16 +24,19 @@ class Check(NamedTuple):
         convention: which accuracy the column holds.
         accuracy: `[S, T]`, of the best architecture so far; NaN where it is unknown.
         ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer; NaN likewise.
-        table_rows: architectures of known accuracy.
-        table_best: the highest accuracy of them.
+        table: `[A]`, every known accuracy of the table, ascending.
     """
 
     name: str
     convention: str
     accuracy: np.ndarray
     ranks: np.ndarray
-    table_rows: int
-    table_best: float
+    table: np.ndarray
+
+    @property
+    def table_best(self) -> float:
+        """The highest accuracy of the table."""
+        return float(self.table[-1])
 
 
 def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool) -> Columns:
@@ -72,6 +75,5 @@ def look_up(name: str, table: Table, column: str, archs: np.ndarray, known: np.n
         convention=table.conventions[column],
         accuracy=accuracy,
         ranks=np.where(np.isfinite(accuracy[:, -1]), 1 + num_better, np.nan),
-        table_rows=len(everything),
-        table_best=float(everything[-1]),
+        table=everything,
     )

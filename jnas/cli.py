@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 import jnas
-from jnas import fit_reports, fits, judges, runs, search_reports, searches
+from jnas import fit_reports, fits, judges, runs, search_reports, search_settings, searches
 from jnas.judges import Materials
 from jnas.predictors.training import LossName
 from jnas.types import Space
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_FIT, _SEARCH = fits.Settings(), searches.Settings()
+_FIT, _SEARCH = fits.Settings(), search_settings.Settings()
 _NUM_CANDIDATES = 100
 _SEARCHES = "Searches by a strategy"
 _LOSSES = get_args(LossName)
@@ -97,7 +97,7 @@ def search(
         str, _searches_option("--strategy", f"How to search: {', '.join(jnas.search.NAMES)}.")
     ] = _SEARCH.strategy,
     budget: Annotated[
-        int | None, _searches_option("--budget", "Evaluations of each search.", f"{searches.DEFAULT_BUDGET}")
+        int | None, _searches_option("--budget", "Evaluations of each search.", f"{search_settings.DEFAULT_BUDGET}")
     ] = None,
     seeds: Annotated[int, _searches_option("--seeds", "Searches, as one program.")] = _SEARCH.seeds,
     max_seconds: Annotated[
@@ -119,7 +119,9 @@ def search(
     ] = None,
     against: Annotated[
         str | None,
-        _searches_option("--against", f"What nsga2 weighs scores against: {', '.join(searches.COSTS)}.", "params"),
+        _searches_option(
+            "--against", f"What nsga2 weighs scores against: {', '.join(search_settings.COSTS)}.", "params"
+        ),
     ] = None,
     min_epochs: Annotated[int | None, _searches_option("--min-epochs", "Shortest training of bohb.", _PAPER)] = None,
     max_epochs: Annotated[int | None, _searches_option("--max-epochs", "Longest training of bohb.", _PAPER)] = None,
@@ -139,7 +141,7 @@ def search(
     Answers are checked against trained accuracies. The run folder has scores.csv, or results.csv and histories.npz of
     searches, with result.json, plots and report.html.
     """
-    plain = searches.Settings(space=space, estimator=estimator, images=images, num_images=num_images, seed=seed)
+    plain = search_settings.Settings(space=space, estimator=estimator, images=images, num_images=num_images, seed=seed)
     settings = dataclasses.replace(
         plain,
         strategy=strategy,
@@ -173,7 +175,7 @@ def search(
 
 
 def _draw(
-    plain: searches.Settings,
+    plain: search_settings.Settings,
     materials: Materials,
     num: int,
     out: Path | None,

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from jnas import benchmarks, metrics, plots, population, report
+from jnas import benchmarks, checks, metrics, plots, population, report
 from jnas.files import replacing
 from jnas.types import Space
 
@@ -76,15 +75,16 @@ def summarise(
 
 
 def _truth(dataset: str, archs: np.ndarray, scores: np.ndarray, best: int) -> Truth:
-    table = benchmarks.nasbench201(dataset)
-    column = table.column("val_accuracy")
-    accuracy = column[np.asarray(table.rows(jnp.asarray(archs)))]
+    check = checks.look_up(
+        dataset, benchmarks.nasbench201(dataset), "val_accuracy", archs[:, None], np.ones((len(archs), 1), bool)
+    )
+    accuracy = check.accuracy[:, 0]
     return Truth(
         dataset=dataset,
-        convention=table.conventions["val_accuracy"],
+        convention=check.convention,
         accuracy=accuracy,
-        table=column,
-        rank=1 + int(np.sum(column > accuracy[best])),
+        table=check.table,
+        rank=int(check.ranks[best]),
         tau=float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else float("nan"),
     )
 

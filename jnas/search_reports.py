@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jnas import judges, plots, population, report, runs, searches
@@ -32,10 +31,9 @@ def write(folder: Path, result: Searches) -> None:
     searches.save(folder, result)
     header, *rows = _results(result)
     runs.write_csv(folder / "results.csv", [str(name) for name in header], rows)
-    if result.front is not None:
-        runs.write_csv(folder / "front.csv", *_front(result))
-    else:
-        (folder / "front.csv").unlink(missing_ok=True)
+    (folder / "front.csv").unlink(missing_ok=True)
+    if front := _front(result):
+        runs.write_csv(folder / "front.csv", front[0], front[1:])
     figures = _figures(result)
     for name in ("cell", "curves", "front", "accuracy"):
         path = folder / f"{name}.png"
@@ -96,7 +94,7 @@ def _truth(check: Check, chosen: int) -> dict[str, Any]:
         "of_best": None if np.isnan(rank) else {"accuracy": float(accuracy), "rank": int(rank)},
         "accuracy": runs.moments(check.accuracy[:, -1]),
         "rank": runs.moments(check.ranks) | {"median": _median(check.ranks)},
-        "table_rows": check.table_rows,
+        "table_rows": len(check.table),
         "best_of_table": check.table_best,
     }
 
@@ -131,22 +129,14 @@ def _results(result: Searches) -> list[list[Any]]:
     return [[*always, *answers], *([*told, *(found if any_ else [""] * len(found))] for any_, told, found in rows)]
 
 
-def _front(result: Searches) -> tuple[list[str], list[list[Any]]]:
-    """A header and rows: the front, the cheapest first."""
-    front, settings = result.front, result.settings
-    if front is None or settings.against is None:
-        return [], []
+def _front(result: Searches) -> list[list[Any]]:
+    """A header and rows: the front, the cheapest first; nothing for a strategy with one objective."""
+    front = result.front
+    if front is None:
+        return []
     cells = zip(front.archs, front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)
     rows = [[result.space.to_string(arch), score, f"{cost:.0f}"] for arch, score, cost in cells]
-    return ["architecture", _judge(result), settings.against], rows
-
-
-def _costs(result: Searches) -> np.ndarray:
-    """`[S * T]`, in millions."""
-    cost, archs = searches.cost_of(result.settings, result.space), result.histories.archs
-    if cost is None:
-        return np.zeros(0)
-    return np.asarray(jax.jit(jax.vmap(cost))(archs.reshape(-1, archs.shape[-1]))) / 1e6
+    return [["architecture", _judge(result), result.settings.against], *rows]
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -206,7 +196,7 @@ def _legend(result: Searches) -> str:
         f"{_count(result).capitalize()} of {settings.budget:,} evaluations{limit}.",
         f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",
         *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
-        *(f"{check.name}: {check.convention}; {check.table_rows:,} architectures." for check in result.checks),
+        *(f"{check.name}: {check.convention}; {len(check.table):,} architectures." for check in result.checks),
     ]
     rank = "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed or not."
     return "\n".join([*lines, rank] if result.checks else lines)
@@ -228,10 +218,10 @@ def _figures(result: Searches) -> dict[str, tuple[str, Any]]:
         "cell": ("The best answer.", plots.cell(result.space, result.archs[result.chosen])),
         "curves": (f"Best {judge} so far.", curves),
     }
-    if settings.against:
+    if result.against is not None:
         front = plots.pareto_front(
             np.asarray(result.histories.scores).ravel(),
-            _costs(result),
+            result.against.ravel() / 1e6,
             score_label=judge,
             cost_label=f"{settings.against} (millions)",
             title=title,

@@ -20,104 +20,12 @@ from jnas.benchmarks import Table
 from jnas.checks import Check
 from jnas.files import earlier_facts, replacing
 from jnas.judges import Materials
-from jnas.messages import nearest
 from jnas.search import Front
-from jnas.types import Arch, Estimator, History, Key, Objective, Space
+from jnas.search_settings import DEFAULT_BUDGET, Settings
+from jnas.types import Arch, Estimator, History, Key, Objective, Searcher, Space
 
-DEFAULT_BUDGET = 100
-COSTS = ("params", "flops")
 _FILE = "histories.npz"
 _NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What searches are asked for; None stands for a default that depends on the others, or for no limit.
-
-    Attributes:
-        space: name of the search space.
-        strategy: name of the strategy.
-        estimator: what judges: the name of a judge, or the file of a saved predictor.
-        budget: evaluations of each search; None for `DEFAULT_BUDGET`.
-        seeds: searches, which differ in everything random but the images.
-        max_seconds: simulated seconds of each search; needs a table with costs.
-        max_params, max_flops: the largest architecture allowed.
-        distinct: whether isomorphic architectures are one evaluation.
-        population_size, sample_size: of strategies that have them; None for the strategy's own.
-        start: judge that chooses the first population of area; None for naswot.
-        against: what nsga2 weighs the score against, one of `COSTS`; None for parameters.
-        min_epochs, max_epochs: of a training that bohb asks for; None for the strategy's own.
-        table: file of trained accuracies, to search on or to check answers against; None for the one that ships
-            with jnas or that `JNAS_DATA` has.
-        column: its accuracy; None for the space's usual one, or else the table's first column.
-        test_column: a second one, which answers are only looked up in.
-        seconds: its column of costs; None for the one that goes with `column`.
-        images, num_images: what naswot sees.
-        seed: everything random follows from it.
-    """
-
-    space: str = "nasbench201"
-    strategy: str = "random"
-    estimator: str = "naswot"
-    budget: int | None = None
-    seeds: int = 1
-    max_seconds: float | None = None
-    max_params: int | None = None
-    max_flops: float | None = None
-    distinct: bool = False
-    population_size: int | None = None
-    sample_size: int | None = None
-    start: str | None = None
-    against: str | None = None
-    min_epochs: int | None = None
-    max_epochs: int | None = None
-    table: str | None = None
-    column: str | None = None
-    test_column: str | None = None
-    seconds: str | None = None
-    images: str | None = "digits"
-    num_images: int | None = 128
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
-        for name in ("budget", "seeds", "max_params", "population_size", "sample_size", "min_epochs", "max_epochs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
-        for name in ("max_seconds", "max_flops"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0; got {value}")
-        for name in ("max_seconds", "seconds"):
-            if getattr(self, name) is not None and self.estimator != "table":
-                raise ValueError(f"{name} needs the costs of a table; it goes with --estimator table")
-        if self.start is not None and self.strategy != "area":
-            raise ValueError(f"start goes with the strategy area; {self.strategy} has no use for it")
-        if self.against is not None and self.strategy != "nsga2":
-            raise ValueError(f"against goes with the strategy nsga2; {self.strategy} has no use for it")
-        if self.against is not None and self.against not in COSTS:
-            raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
-
-    @property
-    def folder_name(self) -> str:
-        """A name that says what is not left to its default."""
-        stem = Path(self.table).stem if self.table else ""
-        parts = ["search", self.space, stem if stem != self.space else "", self.strategy, judges.label(self.estimator)]
-        names = (self.column, self.test_column, self.seconds, self.against, judges.label(self.start or ""))
-        parts += [name for name in names if name]
-        parts += [f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""]
-        options = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
-        options |= {"population": self.population_size, "sample": self.sample_size}
-        options |= {"from": self.min_epochs, "to": self.max_epochs}
-        parts += [f"{name}{value:g}" for name, value in options.items() if value is not None]
-        parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
-        return "-".join(part for part in [*parts, f"{self.seeds}seeds", f"seed{self.seed}"] if part)
-
-    @property
-    def uses_images(self) -> bool:
-        """Whether naswot judges, or chooses where to start."""
-        return "naswot" in (self.estimator, self.start or ("naswot" if self.strategy == "area" else ""))
 
 
 class Searches(NamedTuple):
@@ -133,7 +41,8 @@ class Searches(NamedTuple):
         params, flops: `[S]`, their costs.
         chosen: the search with the best answer.
         checks: one for each column of trained accuracies.
-        front: what all searches together found that is best for its cost; None for a strategy with one objective.
+        against: `[S, T]`, what the score is weighed against; None for a strategy with one objective, as is `front`.
+        front: what all searches together found that is best for its cost.
         seconds: wall time, compilation included.
     """
 
@@ -147,6 +56,7 @@ class Searches(NamedTuple):
     flops: np.ndarray
     chosen: int
     checks: tuple[Check, ...]
+    against: np.ndarray | None
     front: Front | None
     seconds: float
 
@@ -266,42 +176,30 @@ def _search(settings: Settings, space: Space, table: Table | None, progress: boo
 
 
 def _look_up(settings: Settings, space: Space, table: Table, column: str) -> Objective:
-    """Scores of the epochs that are asked for, where the table has them all; otherwise those of the whole training.
+    """Scores after the epochs asked for, if the table has them all, or else of the whole training.
 
-    Either way what is asked for is what is paid for.
+    What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole training.
     """
     if settings.max_epochs is None:
         return table.objective(column, seconds=settings.seconds)
     curve = table.learning_curve(column)
-    options = {"min_epochs": settings.min_epochs, "max_epochs": settings.max_epochs}
-    asked = search.by_name(settings.strategy, space, **{k: v for k, v in options.items() if v is not None}).epochs
+    asked = _searcher(settings, space, None).epochs
     if set(asked) <= set(curve):
         return table.objective(curve, seconds=settings.seconds, cost_epochs=max(curve))
     return table.objective(column, seconds=settings.seconds, cost_epochs=settings.max_epochs)
 
 
-def cost_of(settings: Settings, space: Space) -> Callable[[Arch], jax.Array] | None:
-    """What the score is weighed against, `[D] -> []`; None for a strategy with one objective."""
-    return getattr(space, settings.against) if settings.against else None
+def _costs(settings: Settings, space: Space) -> list[search.Cost]:
+    """What the score is weighed against; nothing for a strategy with one objective."""
+    return [getattr(space, settings.against)] if settings.against else []
 
 
 def _one(
     settings: Settings, space: Space, key: Key, objective: Objective, start: Estimator | None
 ) -> tuple[History, jax.Array]:
     """One search, and how many classes it evaluated."""
-    options: dict[str, Any] = {
-        "population_size": settings.population_size,
-        "sample_size": settings.sample_size,
-        "min_epochs": settings.min_epochs,
-        "max_epochs": settings.max_epochs,
-        "costs": [cost] if (cost := cost_of(settings, space)) else None,
-        "estimator": start,
-        "is_allowed": _is_allowed(settings, space),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    searcher = search.by_name(settings.strategy, space, **given)
     history = search.run(
-        searcher,
+        _searcher(settings, space, start),
         objective,
         key,
         num_steps=settings.budget or DEFAULT_BUDGET,
@@ -309,6 +207,20 @@ def _one(
         identity=space.identity if settings.distinct else None,
     )
     return history, search.num_distinct(history, space.identity)
+
+
+def _searcher(settings: Settings, space: Space, start: Estimator | None) -> Searcher:
+    options: dict[str, Any] = {
+        "population_size": settings.population_size,
+        "sample_size": settings.sample_size,
+        "min_epochs": settings.min_epochs,
+        "max_epochs": settings.max_epochs,
+        "costs": _costs(settings, space) or None,
+        "estimator": start,
+        "is_allowed": _is_allowed(settings, space),
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    return search.by_name(settings.strategy, space, **given)
 
 
 def _summarise(
@@ -327,6 +239,7 @@ def _summarise(
         why = f"none of the {num:,} evaluations can be ranked" if num else "no evaluation ends within max_seconds"
         raise ValueError(f"{why}, so there is no answer; search with a larger budget or limit")
     archs = incumbents[:, -1]
+    against, front = _weigh(histories, space, _costs(settings, space))
     return Searches(
         settings=settings,
         space=space,
@@ -338,14 +251,16 @@ def _summarise(
         flops=np.asarray(jax.vmap(space.flops)(jnp.asarray(archs))),
         chosen=int(np.nanargmax(best[:, -1])),
         checks=tuple(checks.look_up(name, *where, incumbents, np.isfinite(best)) for name, where in columns.items()),
-        front=_front(settings, space, histories),
+        against=against,
+        front=front,
         seconds=seconds,
     )
 
 
-def _front(settings: Settings, space: Space, histories: History) -> Front | None:
-    cost = cost_of(settings, space)
-    if cost is None:
-        return None
+def _weigh(histories: History, space: Space, costs: list[search.Cost]) -> tuple[np.ndarray | None, Front | None]:
+    """The only cost `[S, T]` of all that was evaluated, and the front of all searches together; None without a cost."""
+    if not costs:
+        return None, None
     pooled = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories)
-    return search.pareto_front(pooled, [cost], identity=space.identity)
+    front = search.pareto_front(pooled, costs, identity=space.identity)
+    return np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs)).reshape(histories.scores.shape), front

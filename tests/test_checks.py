@@ -22,7 +22,7 @@ def test_ranks_by_hand() -> None:
     check = checks.look_up("top", TABLE, "top", SPACE.enumerate()[rows], known)
     np.testing.assert_array_equal(check.accuracy, [[1, 3], [np.nan, 5], [5, np.nan], [1, np.nan]])
     np.testing.assert_array_equal(check.ranks, [2, 1, np.nan, np.nan])
-    assert (check.table_rows, check.table_best, check.convention) == (4, 5.0, "in %")
+    assert (len(check.table), check.table_best, check.convention) == (4, 5.0, "in %")
 
 
 def test_columns_of_the_usual_table_and_of_a_file() -> None:

@@ -31,14 +31,15 @@ ALLOWED: dict[str, set[str]] = {
     "judges": LEAVES | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images"},
     "seeds": LEAVES,
     "checks": LEAVES | {"benchmarks"},
-    "searches": LEAVES | {"spaces", "benchmarks", "search", "judges", "seeds", "checks"},
-    "runs": LEAVES | {"benchmarks", "metrics", "plots", "population", "report"},
+    "search_settings": LEAVES | {"judges"},
+    "searches": LEAVES | {"search_settings", "spaces", "benchmarks", "search", "judges", "seeds", "checks"},
+    "runs": LEAVES | {"benchmarks", "checks", "metrics", "plots", "population", "report"},
     "fits": LEAVES | {"spaces", "benchmarks", "metrics", "predictors"},
     "search_reports": LEAVES | {"searches", "judges", "checks", "plots", "population", "report", "runs"},
     "fit_reports": LEAVES | {"fits", "plots", "population", "predictors", "report", "runs"},
     "cli": LEAVES
     | {"spaces", "networks", "predictors", "benchmarks", "images", "population", "search", "judges"}
-    | {"runs", "fits", "fit_reports", "searches", "search_reports"},
+    | {"runs", "fits", "fit_reports", "search_settings", "searches", "search_reports"},
     "__main__": {"cli"},
 }
 

@@ -9,7 +9,8 @@ import pytest
 
 import jnas
 from jnas import search_reports, searches
-from jnas.searches import Searches, Settings
+from jnas.search_settings import Settings
+from jnas.searches import Searches
 
 SPACE = jnas.spaces.nasbench201()
 TABLE = jnas.benchmarks.nasbench201("cifar10")

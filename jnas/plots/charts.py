@@ -7,7 +7,20 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.plots.style import ACCENT, GREY, INK, POINTS, Point, begin_late, new_figure, set_note, set_title
+from jnas.plots.style import (
+    ACCENT,
+    GREY,
+    INK,
+    POINTS,
+    Point,
+    begin_late,
+    new_figure,
+    num_unrankable,
+    outer_fence,
+    set_note,
+    set_title,
+    vectors,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +41,10 @@ def score_against_accuracy(
     τ-b is over all architectures of known accuracy, those that cannot be ranked being last together. Points
     below the axis are triangles at its edge; the architecture of index `chosen` is a star.
     """
-    x, y = _vectors(scores=scores, accuracy=accuracy)
+    x, y = vectors(scores=scores, accuracy=accuracy)
     tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
     shown = np.isfinite(x) & np.isfinite(y)
-    floor = _floor(y[shown])
+    floor = outer_fence(y[shown])
     low = shown & (y < floor)
     figure, (axes,) = new_figure(score_label, accuracy_label)
     size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
@@ -45,7 +58,7 @@ def score_against_accuracy(
     set_title(figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined")
     unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
     below = (int(low.sum()), f"below {floor:.4g} (triangles)")
-    lost = (_num_unrankable(x), "not rankable")
+    lost = (num_unrankable(x), "not rankable")
     set_note(figure, lost, below, (unknown, "without accuracy"), (infinite, "of score +∞ not shown"))
     return figure
 
@@ -63,7 +76,7 @@ def best_so_far(
     True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best so far. Its
     axis begins at the lowest value after a fiftieth of the evaluations.
     """
-    x, y = _vectors(scores=scores, accuracy=scores if accuracy is None else accuracy)
+    x, y = vectors(scores=scores, accuracy=scores if accuracy is None else accuracy)
     best = _first_best(x)
     labels = [f"best {score_label} so far"] + ([] if accuracy is None else [accuracy_label])
     figure, axes = new_figure("evaluations", *labels)
@@ -85,7 +98,7 @@ def best_so_far(
         panel.legend(fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         begin_late(panel, reached, possible)
     set_title(figure, title)
-    set_note(figure, (_num_unrankable(x), "evaluations not rankable"))
+    set_note(figure, (num_unrankable(x), "evaluations not rankable"))
     return figure
 
 
@@ -102,11 +115,11 @@ def accuracy_histogram(
     Raises:
         ValueError: also where no accuracy, or not the chosen one, is finite.
     """
-    (everything,) = _vectors(all_accuracy=all_accuracy)
+    (everything,) = vectors(all_accuracy=all_accuracy)
     y, chosen = everything[np.isfinite(everything)], float(chosen_accuracy)
     if not len(y) or not math.isfinite(chosen):
         raise ValueError(f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}")
-    low, high = min(_floor(y), chosen), max(float(y.max()), chosen)
+    low, high = min(outer_fence(y), chosen), max(float(y.max()), chosen)
     figure, (axes,) = new_figure(accuracy_label, "architectures")
     counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
     top = 1.2 * float(np.max(counts))
@@ -142,27 +155,6 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
     bar.set_label("share of equal codes", fontsize=11, color=INK)
     set_title(figure, title)
     return figure
-
-
-def _vectors(**arrays: ArrayLike) -> list[np.ndarray]:
-    """The arrays as float64 vectors of one length."""
-    vectors = [np.asarray(values, np.float64) for values in arrays.values()]
-    shapes = [vector.shape for vector in vectors]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
-        raise ValueError(f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}")
-    return vectors
-
-
-def _num_unrankable(scores: np.ndarray) -> int:
-    return int((np.isnan(scores) | np.isneginf(scores)).sum())
-
-
-def _floor(accuracy: np.ndarray) -> float:
-    """Where the axis of finite accuracies begins."""
-    first, third = np.percentile(accuracy, [25, 75]) if len(accuracy) else (0.0, 0.0)
-    # Accuracies that are mostly equal have no spread to measure outliers by.
-    fence = first - 3 * (third - first) if third > first else -np.inf
-    return float(max(fence, np.min(accuracy, initial=np.inf)))
 
 
 def _first_best(scores: np.ndarray) -> np.ndarray:

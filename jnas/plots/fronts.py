@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas.plots.charts import _floor, _num_unrankable, _vectors
-from jnas.plots.style import ACCENT, GREY, INK, new_figure, set_note, set_title
+from jnas.plots.style import ACCENT, GREY, INK, new_figure, num_unrankable, outer_fence, set_note, set_title, vectors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,9 +33,9 @@ def pareto_front(
     """
     if (true_scores is None) != (true_costs is None):
         raise ValueError("true_scores and true_costs go together; got only one of them")
-    y, x = _vectors(scores=scores, costs=costs)
+    y, x = vectors(scores=scores, costs=costs)
     shown = np.isfinite(y) & np.isfinite(x)
-    floor = _floor(y[shown])
+    floor = outer_fence(y[shown])
     low = shown & (y < floor)
     figure, (axes,) = new_figure(cost_label, score_label)
     size, alpha = (20.0, 0.45) if len(x) <= 500 else (9.0, 0.35)
@@ -47,7 +46,7 @@ def pareto_front(
     found = _front(y[shown], x[shown])
     _step(axes, *found, right, color=ACCENT, label=f"front found: {len(found[0])}", linewidth=2.2, marker="o")
     if true_scores is not None and true_costs is not None:
-        every = _vectors(true_scores=true_scores, true_costs=true_costs)
+        every = vectors(true_scores=true_scores, true_costs=true_costs)
         finite = np.isfinite(every[0]) & np.isfinite(every[1])
         best = _front(every[0][finite], every[1][finite])
         label = f"true front: {len(best[0])}"
@@ -62,7 +61,7 @@ def pareto_front(
     set_title(figure, title)
     unpriced = int((np.isfinite(y) & ~np.isfinite(x)).sum())
     below = (int(low.sum()), f"below {floor:.4g} (triangles)")
-    set_note(figure, (_num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost"))
+    set_note(figure, (num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost"))
     return figure
 
 

@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jnas.files import replacing
 
@@ -80,3 +81,25 @@ def begin_late(axes: "Axes", *curves: np.ndarray) -> None:
     if len(set(late)) > 1:
         low, high = late.min(), late.max()
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+
+
+def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
+    """The arrays as float64 vectors of one length."""
+    rows = [np.asarray(values, np.float64) for values in arrays.values()]
+    shapes = [row.shape for row in rows]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
+        raise ValueError(f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}")
+    return rows
+
+
+def num_unrankable(scores: np.ndarray) -> int:
+    """How many scores are NaN or -inf."""
+    return int((np.isnan(scores) | np.isneginf(scores)).sum())
+
+
+def outer_fence(accuracy: np.ndarray) -> float:
+    """Where the axis of finite accuracies begins: at Tukey's outer fence, or at the lowest of them."""
+    first, third = np.percentile(accuracy, [25, 75]) if len(accuracy) else (0.0, 0.0)
+    # Accuracies that are mostly equal have no spread to measure outliers by.
+    fence = first - 3 * (third - first) if third > first else -np.inf
+    return float(max(fence, np.min(accuracy, initial=np.inf)))

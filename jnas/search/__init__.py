@@ -13,7 +13,7 @@ from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
 from jnas.search.named import NAMES, by_name, defaults
 from jnas.search.nsga2 import nsga2
-from jnas.search.pareto import Front, hypervolume, is_on_front, pareto_front
+from jnas.search.pareto import Cost, Front, hypervolume, is_on_front, pareto_front
 from jnas.search.predictor_guided import predictor_guided
 from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
@@ -23,6 +23,7 @@ from jnas.search.run import objective, run
 
 __all__ = [
     "NAMES",
+    "Cost",
     "Front",
     "HostRun",
     "area",

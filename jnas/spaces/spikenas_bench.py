@@ -15,16 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.spaces import _common
-from jnas.spaces.nasbench201 import (
-    CARDINALITIES,
-    Edges,
-    cell_from_string,
-    cell_to_string,
-    code,
-    enumerate_cells,
-    is_valid,
-    sample,
-)
+from jnas.spaces.nasbench201 import CARDINALITIES, Edges, cell_from_string, cell_to_string, nasbench201
 from jnas.spaces.nasbench201 import EDGES as EDGES_201
 from jnas.spaces.nasbench201 import graph as graph_201
 from jnas.spaces.nasbench201 import identity as identity_201
@@ -103,21 +94,14 @@ def spikenas_bench() -> Space:
     Returns:
         A `Space` with `D = 6`. `mutate` always differs from its parent; `identity` has 6,466 classes.
     """
-    return Space(
+    return nasbench201()._replace(
         name="spikenas_bench",
-        cardinalities=CARDINALITIES,
-        node_operations=("input", "sum", "output"),
         edge_operations=OPERATIONS,
-        sample=sample,
         mutate=mutate,
-        crossover=_common.uniform_crossover,
-        is_valid=is_valid,
         identity=identity,
-        code=code,
         graph=graph,
         params=params,
         flops=flops,
         to_string=to_string,
         from_string=from_string,
-        enumerate=enumerate_cells,
     )
