@@ -82,7 +82,8 @@ def geometric(probability: float) -> dict[str, float]:
 
 def without_repetition(num: int, wanted: int) -> dict[str, float]:
     """Mean and median of the draws until one of `wanted` of `num` cells, each cell drawn once."""
-    missed = np.cumsum(np.log1p(-wanted / np.arange(num, wanted, -1)))
+    with np.errstate(divide="ignore"):  # one of the last `wanted` draws is certain
+        missed = np.cumsum(np.log1p(-wanted / np.arange(num, wanted - 1, -1)))
     return {"mean": (num + 1) / (wanted + 1), "median": 1.0 + float(np.argmax(missed <= np.log(0.5)))}
 
 
