@@ -2,6 +2,7 @@
 
 python -m experiments.naswot_table2 scores          NASWOT scores of all 15,625 cells, resumable
 python -m experiments.naswot_table2                 (configs/naswot_table2.py)
+python -m experiments.naswot_table2 size FILE       table 2b, with a table of NATS-Bench's size space
 
 The rows that need scores are left out where results/naswot_scores_nasbench201.npz is absent.
 """
@@ -16,19 +17,19 @@ import numpy as np
 import optax
 
 import jnas
-from configs.naswot_table2 import CONFIG, PAPER, SCORES, Config, Search
+from configs.naswot_table2 import CONFIG, SCORES, SIZE, Config, Search
 from experiments import common, ledger, searches
 from jnas.benchmarks import Table
 from jnas.types import History, Searcher
 
 SCORE_FILE = common.RESULTS / "naswot_scores_nasbench201.npz"
 NAMES = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120"}
-KINDS = {"val200": "validation", "test200": "test"}
+KINDS = {"val": "validation", "test": "test"}
 
 
-def main(config: Config = CONFIG) -> None:
-    """Print, plot and keep the table and the sweep."""
-    table = _with_scores(jnas.benchmarks.nasbench201(path=common.data_file("nasbench201.npz")))
+def main(config: Config = CONFIG, file: str | None = None) -> None:
+    """Print, plot and keep the table and the sweep; without a file, of the one of NAS-Bench-201 in the data folder."""
+    table = _with_scores(jnas.benchmarks.load(file or common.data_file("nasbench201.npz"), config.space))
     missing = [label for label, row in config.rows.items() if _needs_scores(row) and SCORES not in table.columns]
     result: dict[str, Any] = {"config": repr(config), "missing": missing}
     result |= {"reported": {name: table.conventions[name] for name in config.reported}}
@@ -40,12 +41,12 @@ def main(config: Config = CONFIG) -> None:
                 histories = _search(config, table, row)
                 result[part][label] = _summary(config, table, label, row, histories)
                 if part == "rows" and row.max_seconds:
-                    curves[label] = _over_time(config, table, histories[0])
+                    curves[label] = _over_time(config, table, histories[config.reported[0]])
         print(_markdown(config, result[part], part) + "\n")
     if missing:
         print(f"missing, for want of scores: {', '.join(missing)}; the argument scores computes them")
     _picture(config, table, curves)
-    print(f"written: {common.write_json('naswot_table2', result)}")
+    print(f"written: {common.write_json(config.name, result)}")
 
 
 def compute_scores(config: Config = CONFIG) -> None:
@@ -65,9 +66,9 @@ def compute_scores(config: Config = CONFIG) -> None:
 
 def _with_scores(table: Table) -> Table:
     """The table with the scores of its cells as a column, where they are known."""
-    if not SCORE_FILE.exists():
+    scores = jnas.benchmarks.load(SCORE_FILE) if SCORE_FILE.exists() else None
+    if scores is None or scores.space.name != table.space.name:
         return table
-    scores = jnas.benchmarks.load(SCORE_FILE)
     column = scores.column(SCORES)[np.asarray(scores.rows(jnp.asarray(table.archs)))]
     columns, conventions = {**table.columns, SCORES: column}, {**table.conventions, SCORES: scores.conventions[SCORES]}
     return jnas.benchmarks.make_table(table.space, table.archs, columns, conventions=conventions, source=table.source)
@@ -86,36 +87,39 @@ def _searcher(row: Search, table: Table) -> Searcher:
     return searcher
 
 
-def _search(config: Config, table: Table, row: Search) -> list[History]:
-    """All runs of a row, once for each column that is searched on; the keys of every row are the same."""
+def _search(config: Config, table: Table, row: Search) -> dict[str, History]:
+    """Reported column → all runs of the search that it is reported of; the keys of every row are the same."""
     key = jax.random.split(jax.random.key(config.seed), 3)[0]
     budget = {"num_steps": row.num_steps, "max_seconds": row.max_seconds, "overrun": row.overrun}
-    searcher = _searcher(row, table)
-    seconds, part_of = f"seconds{row.cost_epochs or 12}_c10", row.cost_epochs
-    objectives = [table.objective(name, seconds=seconds, cost_epochs=part_of) for name in _searched(config, row)]
-    return [searches.run_many(searcher, objective, key, config.num_runs, **budget) for objective in objectives]
+    searcher, done = _searcher(row, table), {}
+    for column, seconds in dict.fromkeys(_searched(row, name) for name in config.reported):
+        objective = table.objective(column, seconds=seconds, cost_epochs=row.cost_epochs)
+        done[column, seconds] = searches.run_many(searcher, objective, key, config.num_runs, **budget)
+    return {name: done[_searched(row, name)] for name in config.reported}
 
 
-def _searched(config: Config, row: Search) -> tuple[str, ...]:
-    return (row.column,) if row.column else config.reported
+def _searched(row: Search, reported: str) -> tuple[str, str]:
+    """The columns of scores and costs of the search that a column is reported of."""
+    names = {"reported": reported, "dataset": reported.rpartition("_")[2]}
+    return row.column.format(**names), row.seconds.format(**names)
 
 
-def _summary(config: Config, table: Table, label: str, row: Search, histories: list[History]) -> dict[str, Any]:
+def _summary(config: Config, table: Table, label: str, row: Search, histories: dict[str, History]) -> dict[str, Any]:
     """Means and deviations of the reported columns, and how far they are from the paper's."""
-    truth = np.stack([table.column(name) for name in config.reported], axis=1)
-    reached = [truth[np.asarray(table.rows(jnp.asarray(searches.answers(history))))] for history in histories]
-    # Each column of a row that searches on all of them is from the search on it.
-    values = reached[0] if row.column else np.stack([each[:, k] for k, each in enumerate(reached)], axis=1)
+    answers = {name: np.asarray(table.rows(jnp.asarray(searches.answers(runs)))) for name, runs in histories.items()}
+    values = np.stack([table.column(name)[rows] for name, rows in answers.items()], axis=1)
     mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, ddof=1, dtype=np.float64)
-    paper = np.array(PAPER[row.paper or label]).reshape(-1, 2)
+    paper = np.array(config.paper[row.paper or label]).reshape(-1, 2)
     off = (mean - paper[:, 0]) / paper[:, 1]
     return {
         "mean": np.round(mean, 3).tolist(),
         "std": np.round(std, 3).tolist(),
         "paper": row.paper or label,
         "difference": [None if np.isnan(x) else round(float(x), 2) for x in off],
-        "searched": [table.conventions[column] for column in _searched(config, row)],
-        "evaluations": round(float(np.mean(histories[0].num_evaluations)), 1),
+        "searched": [
+            table.conventions[column] for column in dict.fromkeys(_searched(row, name)[0] for name in config.reported)
+        ],
+        "evaluations": round(float(np.mean(histories[config.reported[0]].num_evaluations)), 1),
     }
 
 
@@ -141,18 +145,20 @@ def _picture(config: Config, table: Table, curves: dict[str, np.ndarray]) -> Non
         lines={"best of all cells": float(table.column(config.reported[0]).max())},
         x_label="simulated seconds",
         y_label="validation accuracy of the answer (%)",
-        title="CIFAR-10 on NAS-Bench-201: searches on 12-epoch accuracy",
+        title=config.title,
     )
-    jnas.plots.save(figure, common.RESULTS / "naswot_table2.png")
+    jnas.plots.save(figure, common.RESULTS / f"{config.name}.png")
 
 
 def _markdown(config: Config, found: dict[str, Any], part: str) -> str:
-    names = [f"{NAMES[d]} {KINDS[kind]}" for kind, d in (name.split("_") for name in config.reported)]
+    names = [
+        f"{NAMES[d]} {KINDS[kind.rstrip('0123456789')]}" for kind, d in (name.split("_") for name in config.reported)
+    ]
     rows = [[f"{part}, {config.num_runs} runs (paper: difference in its deviations)", *names, "evaluations"]]
     for label, kept in found.items():
         cells = []
         for k, (mean, std, off) in enumerate(zip(kept["mean"], kept["std"], kept["difference"], strict=True)):
-            paper = PAPER[kept["paper"]][2 * k : 2 * k + 2]
+            paper = config.paper[kept["paper"]][2 * k : 2 * k + 2]
             known = "" if off is None else f" ({paper[0]:.2f} ± {paper[1]:.2f}: {off:+.1f})"
             cells.append(f"{mean:.2f} ± {std:.2f}{known}")
         rows.append([label, *cells, f"{kept['evaluations']:.0f}"])
@@ -161,4 +167,12 @@ def _markdown(config: Config, found: dict[str, Any], part: str) -> str:
 
 if __name__ == "__main__":
     jnas.population.one_device_per_core()
-    compute_scores() if sys.argv[1:] == ["scores"] else main()
+    match sys.argv[1:]:
+        case []:
+            main()
+        case ["scores"]:
+            compute_scores()
+        case ["size", file]:
+            main(SIZE, file)
+        case other:
+            sys.exit(f"unknown arguments {other}; there are: none, scores, or size FILE")
