@@ -149,10 +149,8 @@ class Config:
             "REINFORCE, rate 0.5": REINFORCE._replace(settings={"learning_rate": 0.5}),
             "REINFORCE, on 200 epochs": REINFORCE._replace(column="val200_c10"),
             "BOHB, kernels three times as wide": BOHB._replace(settings={"bandwidth_factor": 3.0}),
-            "BOHB, every query a training of 12 epochs": BOHB._replace(seconds="seconds12_c10", cost_epochs=None),
-            "BOHB, the same, on 12 epochs": BOHB._replace(
-                column="val12_c10", seconds="seconds12_c10", cost_epochs=None
-            ),
+            "BOHB, every query a training of 12 epochs": Search("bohb", {}, "val200_c10", paper="BOHB"),
+            "BOHB, the same, on 12 epochs": Search("bohb", {}, paper="BOHB"),
             "Optimal (N=10), by CIFAR-10 validation": _best_of(10, "val200_c10", "Optimal (N=10)"),
             "Optimal (N=100), by CIFAR-10 validation": _best_of(100, "val200_c10", "Optimal (N=100)"),
         }

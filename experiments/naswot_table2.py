@@ -42,7 +42,8 @@ def main(config: Config = CONFIG, file: str | None = None) -> None:
                 result[part][label] = _summary(config, table, label, row, histories)
                 if part == "rows" and row.max_seconds:
                     curves[label] = _over_time(config, table, histories[config.reported[0]])
-        print(_markdown(config, result[part], part) + "\n")
+        if rows:
+            print(_markdown(config, result[part], part) + "\n")
     if missing:
         print(f"missing, for want of scores: {', '.join(missing)}; the argument scores computes them")
     _picture(config, table, curves)
@@ -151,9 +152,8 @@ def _picture(config: Config, table: Table, curves: dict[str, np.ndarray]) -> Non
 
 
 def _markdown(config: Config, found: dict[str, Any], part: str) -> str:
-    names = [
-        f"{NAMES[d]} {KINDS[kind.rstrip('0123456789')]}" for kind, d in (name.split("_") for name in config.reported)
-    ]
+    parts = (name.split("_") for name in config.reported)
+    names = [f"{NAMES[dataset]} {KINDS[kind.rstrip('0123456789')]}" for kind, dataset in parts]
     rows = [[f"{part}, {config.num_runs} runs (paper: difference in its deviations)", *names, "evaluations"]]
     for label, kept in found.items():
         cells = []
