@@ -96,18 +96,48 @@ class Relu(NamedTuple):
     """One tensor that rectified linear units read, as a network shows it to a zero-shot score.
 
     Attributes:
-        inputs: `[N, ...]` float, the tensor before rectification.
+        inputs: `[N, ..., C]` float, the tensor before rectification; 0 in channels that do not exist.
+        channels: `[C]` bool, the channels that exist in this architecture.
         num_modules: `[]` int32, how many ReLU modules of this architecture read the tensor.
         num_live: `[]` int32, how many of them have a path to the logits.
     """
 
     inputs: jax.Array
+    channels: jax.Array
     num_modules: jax.Array
     num_live: jax.Array
 
 
-OnRelu: TypeAlias = Callable[[Any, Relu], Any]
-"""`(state, Relu) -> state`, a fold over the rectified linear units of a network."""
+class Hooks(NamedTuple):
+    """What a zero-shot score looks at, or changes, in a forward pass; None leaves the network as it is.
+
+    Attributes:
+        on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order of computation.
+        norm: `(x [N, H, W, C], weights, channels [C] bool) -> (y [N, H, W, C], value [])`, in place of every batch
+            normalisation; the values of those that the architecture has are summed.
+        on_block: `(state, x, weights) -> (state, x, weights)`, called with the input and the weights of each
+            cell, each block between stages and the classifier, before these are computed.
+    """
+
+    on_relu: Callable[[Any, Relu], Any] | None = None
+    norm: Callable[[jax.Array, Params, jax.Array], tuple[jax.Array, jax.Array]] | None = None
+    on_block: Callable[[Any, jax.Array, Params], tuple[Any, jax.Array, Params]] | None = None
+
+
+class Pass(NamedTuple):
+    """What one forward pass computes.
+
+    Attributes:
+        logits: `[N, num_classes]`.
+        features: `[N, H, W, C]`, what is averaged over pixels before the classifier.
+        state: what `Hooks.on_relu` and `Hooks.on_block` made of the initial state.
+        norm_sum: `[]` float, sum of the values of `Hooks.norm`; 0 without it.
+    """
+
+    logits: jax.Array
+    features: jax.Array
+    state: Any
+    norm_sum: jax.Array
 
 
 class Network(NamedTuple):
@@ -115,17 +145,20 @@ class Network(NamedTuple):
 
     Attributes:
         space: the space whose architectures it takes.
-        init: `key -> params`, the weights of every operation of every architecture.
+        init: `key -> params`, the weights of every operation of every architecture. Each layer with weights is a
+            dict with `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`, and `bias` where it has one.
         apply: `(params, [D], images [N, H, W, C]) -> logits [N, num_classes]`, batch normalisation
             with the statistics of the batch.
-        fold_relus: `(params, [D], images, on_relu, state) -> (logits, state)`: `apply`, and
-            `state = on_relu(state, relu)` at each tensor that ReLUs read, in the order of computation.
+        forward: `(params, [D], images, hooks, state) -> Pass`: `apply`, with hooks.
+        present: `[D] -> list`, for each array of weights of `networks.kernels(params)` a 0/1 float array that
+            broadcasts to it: the weights that this architecture has.
     """
 
     space: Space
     init: Callable[[Key], Params]
     apply: Callable[[Params, Arch, jax.Array], jax.Array]
-    fold_relus: Callable[[Params, Arch, jax.Array, OnRelu, Any], tuple[jax.Array, Any]]
+    forward: Callable[[Params, Arch, jax.Array, Hooks, Any], Pass]
+    present: Callable[[Arch], list[jax.Array]]
 
 
 class Estimator(Protocol):

@@ -20,7 +20,7 @@ from test_networks_nasbench201 import (
 )
 
 from jnas import networks
-from jnas.types import Relu
+from jnas.types import Pass, Relu
 from jnas.zeroshot import hamming_kernel, log_determinant, naswot
 
 NUM = len(IMAGES)
@@ -70,12 +70,12 @@ def compiled_kernel(relus):
     def kernel_and_buffers(params, arch, images):
         seen = []
 
-        def spy(params, arch, images, on_relu, state):
-            logits, state, buffers = record(NETWORK, params, arch, images, on_relu, state)
+        def spy(params, arch, images, hooks, state):
+            logits, state, buffers = record(NETWORK, params, arch, images, hooks.on_relu, state)
             seen.append(buffers)
-            return logits, state
+            return Pass(logits, logits, state, 0)
 
-        return hamming_kernel(NETWORK._replace(fold_relus=spy), params, arch, images, relus), seen[0]
+        return hamming_kernel(NETWORK._replace(forward=spy), params, arch, images, relus), seen[0]
 
     return kernel_and_buffers
 
@@ -129,13 +129,14 @@ def test_kernel_of_three_images_by_hand():
     first = jnp.asarray([[[1.0], [0.0]], [[2.0], [-1.0]], [[0.0], [3.0]]])  # codes 10, 10, 01
     second = jnp.asarray([[-1.0, -1e-30, 0.5], [1.0, -0.0, 0.5], [0.0, 1e-30, 7.0]])  # codes 001, 101, 011
 
-    def fold_relus(params, arch, images, on_relu, state):
+    def forward(params, arch, images, hooks, state):
         shown = ((first, 1, 1), (second, 2, 1), (-first, 1, 0))  # codes of the last: 00, 01, 00
         for inputs, num_modules, num_live in shown:
-            state = on_relu(state, Relu(inputs, jnp.int32(num_modules), jnp.int32(num_live)))
-        return jnp.zeros((3, 1)), state
+            channels = jnp.ones(inputs.shape[-1], bool)
+            state = hooks.on_relu(state, Relu(inputs, channels, jnp.int32(num_modules), jnp.int32(num_live)))
+        return Pass(jnp.zeros((3, 1)), None, state, 0)
 
-    fake = NETWORK._replace(fold_relus=fold_relus)
+    fake = NETWORK._replace(forward=forward)
     live = hamming_kernel(fake, None, ARCHS[0], jnp.zeros((3, 1, 1, 1)), "live")
     np.testing.assert_array_equal(live, [[5, 4, 2], [4, 5, 1], [2, 1, 5]])
     every = hamming_kernel(fake, None, ARCHS[0], jnp.zeros((3, 1, 1, 1)), "all")

@@ -13,6 +13,7 @@ import pytest
 from test_networks_layers import conv_by_loops, norm_by_loops, pool2x2_by_loops, pool3x3_by_loops
 
 from jnas import networks, spaces
+from jnas.types import Hooks
 
 CELLS = 2
 NETWORK = networks.nasbench201(channels=4, cells=CELLS)
@@ -103,7 +104,7 @@ def reference_cell(tape, start, arch, weights):
 def reference_block(tape, start, weights):
     """Number of the output of a residual block of stride 2."""
     hidden = tape.add(tape.convolve(start, weights["a"], stride=2), (start, True))
-    shortcut = conv_by_loops(pool2x2_by_loops(tape.values[start]), weights["shortcut"])
+    shortcut = conv_by_loops(pool2x2_by_loops(tape.values[start]), weights["shortcut"]["conv"])
     return tape.add(shortcut + tape.convolve(hidden, weights["b"]), (start, False), (hidden, True))
 
 
@@ -143,7 +144,7 @@ def random_params(network, seed):
 
 
 def record(network, params, arch, images, on_relu, state):
-    """`network.fold_relus`, and what it shows to `on_relu` as padded arrays, one row a call."""
+    """`network.forward`, and what it shows to `on_relu` as padded arrays, one row a call."""
     rows = 3 * 3 * CELLS + 5 + 1  # one more than the definition has
     width = images.shape[1] * images.shape[2] * 4
     buffers = (jnp.zeros((rows, len(images), width)), jnp.zeros((rows, 3), jnp.int32))
@@ -156,8 +157,9 @@ def record(network, params, arch, images, on_relu, state):
         return on_relu(state, relu), number + 1, (tensors, counts.at[number].set(row))
 
     start = (state, jnp.int32(0), buffers)
-    logits, (state, _, buffers) = network.fold_relus(params, arch, images, recording, start)
-    return logits, state, buffers
+    seen = network.forward(params, arch, images, Hooks(on_relu=recording), start)
+    state, _, buffers = seen.state
+    return seen.logits, state, buffers
 
 
 def as_readings(buffers):
@@ -319,7 +321,7 @@ def test_init_draws_every_weight_apart_and_by_its_fan_in(key):
     params = jax.jit(NETWORK.init)(key)
     stem, blocks = params["stem"]["conv"], params["blocks"]
     drawn = [stem, *(b["a"]["conv"] for b in blocks), *(b["b"]["conv"] for b in blocks)]
-    drawn += [b["shortcut"] for b in blocks] + [w["conv"] for w in edge_leaves(params).values()]
+    drawn += [b["shortcut"]["conv"] for b in blocks] + [w["conv"] for w in edge_leaves(params).values()]
     for kernel in drawn:
         bound = np.prod(kernel.shape[-4:-1]) ** -0.5
         assert 0.8 * bound < np.abs(kernel).max() <= bound

@@ -2,6 +2,7 @@
 
 from jnas.messages import nearest
 from jnas.networks.nasbench201 import nasbench201
+from jnas.networks.weights import kernels
 from jnas.types import Network
 
 NAMES = ("nasbench201",)
@@ -14,4 +15,4 @@ def by_name(name: str) -> Network:
     return nasbench201()
 
 
-__all__ = ["NAMES", "by_name", "nasbench201"]
+__all__ = ["NAMES", "by_name", "kernels", "nasbench201"]

@@ -10,25 +10,33 @@ stage. Map over architectures with `lax.map`; under `vmap` a switch would comput
 """
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jnas import spaces
-from jnas.networks import layers
+from jnas.networks import layers, weights
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
-from jnas.types import Arch, Key, Network, OnRelu, Params, Relu
+from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _NUM_STAGES, _NUM_NODES = 3, 4
 
 
-def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: int) -> Params:
+class _Flow(NamedTuple):
+    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
+
+    x: jax.Array
+    state: Any
+    norm_sum: jax.Array
+
+
+def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: int, affine: bool) -> Params:
     widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
-        "stages": [_stage_weights(width, cells) for width in widths],
+        "stages": [_stage_weights(width, cells, affine) for width in widths],
         "blocks": [_block_weights(width) for width in widths[:-1]],
         "norm": layers.norm_weights(widths[-1]),
         "dense": layers.dense_weights(widths[-1], num_classes),
@@ -36,39 +44,69 @@ def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: in
     return layers.draw(key, weights)
 
 
-def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = ()) -> Params:
-    return {"conv": layers.conv_weights(size, c_in, c_out, batch), "norm": layers.norm_weights(c_out, batch)}
+def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True) -> Params:
+    kernel = layers.conv_weights(size, c_in, c_out, batch)
+    if affine:
+        return {"conv": kernel, "norm": layers.norm_weights(c_out, batch)}
+    return {"conv": kernel, "bias": layers.Uniform((*batch, c_out), kernel.bound), "norm": {}}
 
 
-def _stage_weights(width: int, cells: int) -> Params:
+def _stage_weights(width: int, cells: int, affine: bool) -> Params:
     """Both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
     batch = (cells, len(EDGES))
-    return {name: _conv_norm(size, width, width, batch) for name, size in (("conv1x1", 1), ("conv3x3", 3))}
+    return {name: _conv_norm(size, width, width, batch, affine) for name, size in (("conv1x1", 1), ("conv3x3", 3))}
 
 
 def _block_weights(width: int) -> Params:
     return {
         "a": _conv_norm(3, width, 2 * width),
         "b": _conv_norm(3, 2 * width, 2 * width),
-        "shortcut": layers.conv_weights(1, width, 2 * width),
+        "shortcut": {"conv": layers.conv_weights(1, width, 2 * width)},
     }
 
 
-def _relu_conv_norm(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
-    return layers.batch_norm(layers.conv(jax.nn.relu(x), weights["conv"], stride), weights["norm"])
+def _present(arch: Arch) -> list[jax.Array]:
+    of_edge = {
+        name: (arch == op).astype(jnp.float32)[None, :, None, None, None, None]
+        for name, op in (("conv1x1", CONV1X1), ("conv3x3", CONV3X3))
+    }
+    always = {"conv": jnp.ones(())}
+    tree = {
+        "stem": always,
+        "stages": [{name: {"conv": value} for name, value in of_edge.items()}] * _NUM_STAGES,
+        "blocks": [{"a": always, "b": always, "shortcut": always}] * (_NUM_STAGES - 1),
+        "dense": {"kernel": jnp.ones(())},
+    }
+    return weights.kernels(tree)
 
 
-def _operation(op: jax.Array, x: jax.Array, weights: Params) -> jax.Array:
-    """Apply operation `op` `[]` int32 of one edge to `x`; the branch order is that of the space."""
-    branches = (
-        jnp.zeros_like,
-        lambda x: x,
-        lambda x: _relu_conv_norm(x, weights["conv1x1"]),
-        lambda x: _relu_conv_norm(x, weights["conv3x3"]),
-        layers.avg_pool3x3,
+def _relu_conv_norm(x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1) -> tuple[jax.Array, jax.Array]:
+    return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
+
+
+def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+    """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is the space's.
+
+    Convolution and norm are two switches, so that what a gradient needs of each is just its input.
+    """
+
+    def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
+        return lambda x, edge: layers.conv_layer(jax.nn.relu(x), edge[name])
+
+    def normalise(name: str) -> Callable[[jax.Array, Params], tuple[jax.Array, jax.Array]]:
+        return lambda x, edge: layers.norm_layer(x, edge[name]["norm"], hooks)
+
+    operations = (
+        lambda x, _: jnp.zeros_like(x),
+        lambda x, _: x,
+        convolve("conv1x1"),
+        convolve("conv3x3"),
+        lambda x, _: layers.avg_pool3x3(x),
     )
-    value: jax.Array = lax.switch(op, branches, x)
-    return value
+    norms = (lambda x, _: (x, jnp.zeros(())), normalise("conv1x1"), normalise("conv3x3"))
+    which = jnp.where(op == CONV1X1, 1, jnp.where(op == CONV3X3, 2, 0))
+    result: tuple[jax.Array, jax.Array] = layers.switch(which, norms, layers.switch(op, operations, x, edge), edge)
+    return result
 
 
 def _reaches_output(arch: Arch) -> list[jax.Array]:
@@ -81,55 +119,77 @@ def _reaches_output(arch: Arch) -> list[jax.Array]:
     return reaches
 
 
-def _cell(
-    x: jax.Array, weights: Params, live: jax.Array, arch: Arch, on_relu: OnRelu, state: Any
-) -> tuple[jax.Array, Any]:
+def _cell(flow: _Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> _Flow:
     """One cell; `live` `[]` bool says whether its output has a path to the logits."""
+    flow, cell = _enter(flow, cell, hooks)
+    state, norm_sum = flow.state, flow.norm_sum
     reaches = _reaches_output(arch)
     is_conv = (arch == CONV1X1) | (arch == CONV3X3)
-    inputs: list[Any] = [x, None, None, None]
+    inputs: list[Any] = [flow.x, None, None, None]
+    edges = layers.unstacked(cell, len(EDGES))
     for node in range(_NUM_NODES):
         outgoing = [(edge, end) for edge, (start, end) in enumerate(EDGES) if start == node]
         if outgoing:
             modules = jnp.stack([is_conv[edge] for edge, _ in outgoing])
             used = modules & jnp.stack([reaches[end] for _, end in outgoing]) & live
             counts = jnp.sum(modules, dtype=jnp.int32), jnp.sum(used, dtype=jnp.int32)
-            state = on_relu(state, Relu(inputs[node], *counts))
+            state = _show(state, inputs[node], *counts, hooks)
         for edge, end in outgoing:
-            value = _operation(arch[edge], inputs[node], jax.tree.map(lambda w, edge=edge: w[edge], weights))
+            value, norm_value = _operation(arch[edge], inputs[node], edges[edge], hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
-    return inputs[-1], state
+            norm_sum += norm_value
+    return _Flow(inputs[-1], state, norm_sum)
 
 
-def _block(x: jax.Array, weights: Params, live: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
+def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
+    if hooks.on_block is None:
+        return flow, block
+    state, x, block = hooks.on_block(flow.state, flow.x, block)
+    return flow._replace(x=x, state=state), block
+
+
+def _show(state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks) -> Any:
+    if hooks.on_relu is None:
+        return state
+    return hooks.on_relu(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live))
+
+
+def _block(flow: _Flow, block: Params, live: jax.Array, hooks: Hooks) -> _Flow:
     """The residual block of stride 2 between stages; its shortcut has no batch norm."""
-    one = jnp.ones((), jnp.int32)
-    state = on_relu(state, Relu(x, one, live.astype(jnp.int32)))
-    hidden = _relu_conv_norm(x, weights["a"], stride=2)
-    state = on_relu(state, Relu(hidden, one, live.astype(jnp.int32)))
-    shortcut = layers.conv(layers.avg_pool2x2(x), weights["shortcut"])
-    return shortcut + _relu_conv_norm(hidden, weights["b"]), state
+    (x, state, norm_sum), block = _enter(flow, block, hooks)
+    counts = jnp.ones((), jnp.int32), live.astype(jnp.int32)
+    state = _show(state, x, *counts, hooks)
+    hidden, first = _relu_conv_norm(x, block["a"], hooks, stride=2)
+    state = _show(state, hidden, *counts, hooks)
+    value, second = _relu_conv_norm(hidden, block["b"], hooks)
+    shortcut = layers.conv_layer(layers.avg_pool2x2(x), block["shortcut"])
+    return _Flow(shortcut + value, state, norm_sum + first + second)
 
 
-def _fold_relus(params: Params, arch: Arch, images: jax.Array, on_relu: OnRelu, state: Any) -> tuple[jax.Array, Any]:
+def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     _check_images(images, params["stem"]["conv"].shape[-2])
     connected = _reaches_output(arch)[0]
-    x = layers.batch_norm(layers.conv(images, params["stem"]["conv"]), params["stem"]["norm"])
-    for stage, weights in enumerate(params["stages"]):
-        cells = weights["conv1x1"]["conv"].shape[0]
-        last = (jnp.arange(cells) == cells - 1) & (stage == _NUM_STAGES - 1)
+    x, norm_sum = layers.norm_layer(layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks)
+    flow = _Flow(x, state, norm_sum)
+    for stage, cells in enumerate(params["stages"]):
+        num = cells["conv1x1"]["conv"].shape[0]
+        last = (jnp.arange(num) == num - 1) & (stage == _NUM_STAGES - 1)
 
-        def step(carry: tuple[jax.Array, Any], cell: tuple[Params, jax.Array]) -> tuple[tuple[jax.Array, Any], None]:
-            return _cell(carry[0], *cell, arch, on_relu, carry[1]), None
+        def step(x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]) -> tuple[jax.Array, Any]:
+            x, *rest = _cell(_Flow(x, *rest), *cell, arch, hooks)
+            return x, tuple(rest)
 
-        (x, state), _ = lax.scan(step, (x, state), (weights, last | connected))
+        x, rest = layers.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
+        flow = _Flow(x, *rest)
         if stage < _NUM_STAGES - 1:
-            x, state = _block(x, params["blocks"][stage], connected, on_relu, state)
-    x = layers.batch_norm(x, params["norm"])
+            flow = _block(flow, params["blocks"][stage], connected, hooks)
+    flow, dense = _enter(flow, params["dense"], hooks)
+    x, value = layers.norm_layer(flow.x, params["norm"], hooks)
     one = jnp.ones((), jnp.int32)
-    state = on_relu(state, Relu(x, one, one))
-    features = jnp.mean(jax.nn.relu(x), axis=(1, 2))
-    return features @ params["dense"]["kernel"] + params["dense"]["bias"][None], state
+    state = _show(flow.state, x, one, one, hooks)
+    features = jax.nn.relu(x)
+    logits = layers.dense_layer(jnp.mean(features, axis=(1, 2)), dense)
+    return Pass(logits, features, state, flow.norm_sum + value)
 
 
 def _check_images(images: jax.Array, channels: int) -> None:
@@ -140,11 +200,13 @@ def _check_images(images: jax.Array, channels: int) -> None:
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
-    return _fold_relus(params, arch, images, lambda state, _: state, ())[0]
+    return _forward(params, arch, images, Hooks(), ()).logits
 
 
 @functools.cache
-def nasbench201(*, channels: int = 16, cells: int = 5, num_classes: int = 10, in_channels: int = 3) -> Network:
+def nasbench201(
+    *, channels: int = 16, cells: int = 5, num_classes: int = 10, in_channels: int = 3, affine: bool = True
+) -> Network:
     """The network of the NAS-Bench-201 space.
 
     Args:
@@ -152,6 +214,9 @@ def nasbench201(*, channels: int = 16, cells: int = 5, num_classes: int = 10, in
         cells: cells a stage.
         num_classes: width of the logits.
         in_channels: channels of the images.
+        affine: True is the benchmark's own network, batch norms with scale and bias after convolutions without
+            bias; False is the one that the zero-cost proxies were published on: in the cells, batch norms have
+            neither, and convolutions have a bias.
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws
@@ -164,5 +229,5 @@ def nasbench201(*, channels: int = 16, cells: int = 5, num_classes: int = 10, in
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    init = functools.partial(_init, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels)
-    return Network(spaces.nasbench201(), init, _apply, _fold_relus)
+    init = functools.partial(_init, **sizes, affine=affine)
+    return Network(spaces.nasbench201(), init, _apply, _forward, _present)

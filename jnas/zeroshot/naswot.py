@@ -7,12 +7,13 @@ untrained network and `d_H` the Hamming distance,
     K_ij = N_A - d_H(c_i, c_j)         (equation 1)
     score = log |det K|                (equation 2)
 
-K is a sum over tensors of ±1 codes, K = (N_A + Σ s sᵀ) / 2, each an int8 product with int32 accumulation:
-exact. Convolutions that leave the same node rectify the same tensor, so one product serves them all. Only the
-determinant is in floating point, in float64.
+d_H is a sum over tensors. On CPUs codes are packed into 32-bit words and differing bits counted; on accelerators
+the codes are ±1 and s sᵀ is an int8 product with int32 accumulation. Both are exact. Convolutions that leave the same
+node rectify the same tensor, so one count serves them all. Only the determinant is in floating point, in float64.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -24,16 +25,20 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jnas.messages import nearest
-from jnas.types import Arch, Estimator, Key, Network, Relu
+from jnas.types import Arch, Estimator, Hooks, Key, Network, Relu
 
 _COUNTED = ("live", "all")
 
 
-class _Kernel(NamedTuple):
-    """Running sums: `agreement` `[N, N]` int32 is Σ s sᵀ, `num_units` `[]` int32 is N_A."""
+class Kernel(NamedTuple):
+    """Running sums: `distance` `[N, N]` int32 is d_H, `num_units` `[]` int32 is N_A."""
 
-    agreement: jax.Array
+    distance: jax.Array
     num_units: jax.Array
+
+    def matrix(self) -> jax.Array:
+        """Equation 1, `[N, N]` int32."""
+        return self.num_units - self.distance
 
 
 def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live") -> jax.Array:
@@ -49,28 +54,56 @@ def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Arr
     Raises:
         ValueError: an unknown `relus`.
     """
-    _check_relus(relus)
+    check_relus(relus)
 
-    def on_relu(kernel: _Kernel, relu: Relu) -> _Kernel:
-        count = relu.num_live if relus == "live" else relu.num_modules
-        result: _Kernel = lax.cond(count > 0, _add_codes, lambda kernel, *_: kernel, kernel, relu.inputs, count)
-        return result
+    def on_relu(kernel: Kernel, relu: Relu) -> Kernel:
+        return add_relu(kernel, relu, relu.num_live if relus == "live" else relu.num_modules)
 
-    num = images.shape[0]
-    start = _Kernel(jnp.zeros((num, num), jnp.int32), jnp.zeros((), jnp.int32))
-    kernel: _Kernel = network.fold_relus(params, arch, images, on_relu, start)[1]
-    return (kernel.num_units + kernel.agreement) // 2
+    start = empty_kernel(images.shape[0])
+    kernel: Kernel = network.forward(params, arch, images, Hooks(on_relu=on_relu), start).state
+    return kernel.matrix()
 
 
-def _check_relus(relus: str) -> None:
+def check_relus(relus: str) -> None:
+    """ValueError for what `relus` cannot be."""
     if relus not in _COUNTED:
         raise ValueError(f"unknown relus {relus!r}. {nearest(relus, _COUNTED)}")
 
 
-def _add_codes(kernel: _Kernel, inputs: jax.Array, count: jax.Array) -> _Kernel:
-    signs = jnp.where(inputs.reshape(inputs.shape[0], -1) > 0, jnp.int8(1), jnp.int8(-1))
-    product = lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
-    return _Kernel(kernel.agreement + count * product, kernel.num_units + count * signs.shape[1])
+def empty_kernel(num: int) -> Kernel:
+    """The sums for `num` images before the first tensor."""
+    return Kernel(jnp.zeros((num, num), jnp.int32), jnp.zeros((), jnp.int32))
+
+
+def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
+    """The sums with a tensor that `count` `[]` int32 counted modules read."""
+    num_pixels = math.prod(relu.inputs.shape[1:-1])
+    num_units = num_pixels * jnp.sum(relu.channels, dtype=jnp.int32)
+
+    def add(kernel: Kernel, inputs: jax.Array) -> Kernel:
+        return Kernel(kernel.distance + count * hamming_distances(inputs), kernel.num_units + count * num_units)
+
+    result: Kernel = lax.cond(count > 0, add, lambda kernel, _: kernel, kernel, lax.stop_gradient(relu.inputs))
+    return result
+
+
+def hamming_distances(inputs: jax.Array) -> jax.Array:
+    """`[N, N]` int32, in how many entries of `[N, ...]` one image is above zero and the other is not."""
+    active = inputs.reshape(inputs.shape[0], -1) > 0
+    if jax.default_backend() != "cpu":
+        signs = jnp.where(active, jnp.int8(1), jnp.int8(-1))
+        product = lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
+        return (active.shape[1] - product) // 2
+    words = packed(active)
+    return lax.map(lambda row: jnp.sum(lax.population_count(row[None] ^ words), axis=1, dtype=jnp.int32), words)
+
+
+def packed(bits: jax.Array) -> jax.Array:
+    """`[..., U]` bool → `[..., ceil(U / 32)]` uint32."""
+    padded = jnp.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 32)])
+    lanes = padded.reshape(*bits.shape[:-1], 32, -1).astype(jnp.uint32)
+    shifts = jnp.arange(32, dtype=jnp.uint32).reshape((1,) * (bits.ndim - 1) + (32, 1))
+    return jnp.sum(lanes << shifts, axis=-2, dtype=jnp.uint32)
 
 
 def log_determinant(kernel: jax.Array) -> jax.Array:
@@ -117,7 +150,7 @@ def naswot(
     Raises:
         ValueError: fewer than two images, a wrong rank, images that are not finite, an unknown option.
     """
-    _check_relus(relus)
+    check_relus(relus)
     if images.ndim != 4 or images.shape[0] < 2:
         raise ValueError(f"images must be [N, H, W, C] with at least two images; got shape {images.shape}")
     if not bool(jnp.all(jnp.isfinite(images))):
