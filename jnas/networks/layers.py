@@ -120,7 +120,7 @@ conv.defvjp(_conv_fwd, _conv_bwd)
 
 
 def conv_layer(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
-    """Convolve with `weights["conv"]`; add `bias`, apply `gain` and `probe` where the dict has them (see `extended`)."""
+    """Convolve with `weights["conv"]`; apply `gain`, `bias` and `probe` where there are any (`weights.with_extras`)."""
     return _extras(conv(x, weights["conv"], stride), weights)
 
 
@@ -246,8 +246,8 @@ def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Ar
     (`grasp` needs a Hessian-vector product).
     """
 
-    def linearised(x: jax.Array, state: Any, block: Any) -> Any:
-        return jax.vjp(lambda x, block: step(x, state, block), x, block, has_aux=True)
+    def linearised(carry: tuple[jax.Array, Any], block: Any) -> Any:
+        return jax.vjp(lambda x, block: step(x, carry[1], block), carry[0], block, has_aux=True)
 
     @jax.custom_vjp
     def run(x: jax.Array, state: Any, xs: Any) -> Any:
@@ -255,7 +255,7 @@ def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Ar
 
     def forward(x: jax.Array, state: Any, xs: Any) -> Any:
         def keep(carry: Any, block: Any) -> Any:
-            value, _, state = linearised(*carry, block)
+            value, _, state = linearised(carry, block)
             return (value, state), carry
 
         last, carries = lax.scan(keep, (x, state), xs)
@@ -264,7 +264,7 @@ def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Ar
     def backward(saved: Any, grads: Any) -> Any:
         def pull_back(grad: jax.Array, saved: Any) -> Any:
             carry, block = saved
-            return linearised(*carry, block)[1](grad)
+            return linearised(carry, block)[1](grad)
 
         grad, grads_of_blocks = lax.scan(pull_back, grads[0], saved, reverse=True)
         return grad, None, grads_of_blocks

@@ -32,7 +32,7 @@ class _Flow(NamedTuple):
     norm_sum: jax.Array
 
 
-def _init(key: Key, channels: int, cells: int, num_classes: int, in_channels: int, affine: bool) -> Params:
+def _init(key: Key, affine: bool, channels: int, cells: int, num_classes: int, in_channels: int) -> Params:
     widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
@@ -78,6 +78,11 @@ def _present(arch: Arch) -> list[jax.Array]:
         "dense": {"kernel": jnp.ones(())},
     }
     return weights.kernels(tree)
+
+
+def _instantiate(params: Params, arch: Arch) -> Params:
+    del arch  # no weight has a shape that depends on it
+    return params
 
 
 def _relu_conv_norm(x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1) -> tuple[jax.Array, jax.Array]:
@@ -176,8 +181,8 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
         last = (jnp.arange(num) == num - 1) & (stage == _NUM_STAGES - 1)
 
         def step(x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]) -> tuple[jax.Array, Any]:
-            x, *rest = _cell(_Flow(x, *rest), *cell, arch, hooks)
-            return x, tuple(rest)
+            flow = _cell(_Flow(x, *rest), *cell, arch, hooks)
+            return flow.x, flow[1:]
 
         x, rest = layers.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
         flow = _Flow(x, *rest)
@@ -229,5 +234,7 @@ def nasbench201(
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    init = functools.partial(_init, **sizes, affine=affine)
-    return Network(spaces.nasbench201(), init, _apply, _forward, _present)
+    init = functools.partial(
+        _init, affine=affine, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels
+    )
+    return Network(spaces.nasbench201(), init, _apply, _forward, _present, _instantiate)

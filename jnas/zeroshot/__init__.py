@@ -1,5 +1,54 @@
 """Estimators without training: scores of untrained networks. Each function returns an `types.Estimator`."""
 
-from jnas.zeroshot.naswot import hamming_kernel, log_determinant, naswot
+from jnas.zeroshot.estimators import (
+    epe_nas,
+    fisher,
+    flops,
+    grad_norm,
+    grasp,
+    jacob_cov,
+    l2_norm,
+    linear_regions,
+    naswot,
+    ntk_condition,
+    params,
+    plain,
+    relu_count,
+    snip,
+    swap,
+    synflow,
+    zen,
+    zico,
+)
+from jnas.zeroshot.hamming import hamming_kernel, log_determinant
+from jnas.zeroshot.suite import NAMES, PROXIES, suite
+from jnas.zeroshot.vote import majority, mean_rank, vote
 
-__all__ = ["hamming_kernel", "log_determinant", "naswot"]
+__all__ = [
+    "NAMES",
+    "PROXIES",
+    "epe_nas",
+    "fisher",
+    "flops",
+    "grad_norm",
+    "grasp",
+    "hamming_kernel",
+    "jacob_cov",
+    "l2_norm",
+    "linear_regions",
+    "log_determinant",
+    "majority",
+    "mean_rank",
+    "naswot",
+    "ntk_condition",
+    "params",
+    "plain",
+    "relu_count",
+    "snip",
+    "suite",
+    "swap",
+    "synflow",
+    "vote",
+    "zen",
+    "zico",
+]

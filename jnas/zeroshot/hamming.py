@@ -12,20 +12,16 @@ the codes are ±1 and s sᵀ is an int8 product with int32 accumulation. Both ar
 node rectify the same tensor, so one count serves them all. Only the determinant is in floating point, in float64.
 """
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.tree_util import Partial
 
 from jnas.messages import nearest
-from jnas.types import Arch, Estimator, Hooks, Key, Network, Relu
+from jnas.types import Arch, Hooks, Network, Relu
 
 _COUNTED = ("live", "all")
 
@@ -95,7 +91,10 @@ def hamming_distances(inputs: jax.Array) -> jax.Array:
         product = lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
         return (active.shape[1] - product) // 2
     words = packed(active)
-    return lax.map(lambda row: jnp.sum(lax.population_count(row[None] ^ words), axis=1, dtype=jnp.int32), words)
+    distances: jax.Array = lax.map(
+        lambda row: jnp.sum(lax.population_count(row[None] ^ words), axis=1, dtype=jnp.int32), words
+    )
+    return distances
 
 
 def packed(bits: jax.Array) -> jax.Array:
@@ -118,65 +117,3 @@ def log_determinant(kernel: jax.Array) -> jax.Array:
         rounding = matrix.shape[0] * float(np.finfo(np.float64).eps) * jnp.max(jnp.abs(matrix))
         score = jnp.where(jnp.min(pivots) > rounding, jnp.sum(jnp.log(pivots)), -jnp.inf)
         return lax.convert_element_type(score, jnp.float32)
-
-
-def naswot(
-    network: Network,
-    images: jax.Array,
-    *,
-    relus: Literal["live", "all"] = "live",
-    shared_init: bool = True,
-) -> Estimator:
-    """The NASWOT score (equation 2 of the paper) as an estimator.
-
-    Args:
-        network: the candidate networks.
-        images: `[N, H, W, C]` float, one mini-batch; the paper uses 128 images.
-        relus: which ReLU modules count. "live": those with a path of operations other than "none" to the
-            logits, the paper's intent. "all": every module of the architecture (the `relu_logdet` and
-            `nwot` variants). The published code counts modules that autograd reaches. In its
-            NAS-Bench-201 networks "none" multiplies by zero, which passes a gradient of zeros on, so
-            there it counts all of them. It also matches class names that contain "ReLU" and so counts
-            each ReLU-Conv-BN operation twice; that doubles most of K and adds about N log 2 to every
-            score, which changes almost no ranks.
-        shared_init: True draws one set of weights from the key for all architectures (common random
-            numbers, as the published search restores its random state); False draws them anew for each
-            architecture, folding its vector into the key.
-
-    Returns:
-        An `Estimator`. Float32 scores; -inf for a singular kernel, for example of a cell whose input and
-        output are not connected.
-
-    Raises:
-        ValueError: fewer than two images, a wrong rank, images that are not finite, an unknown option.
-    """
-    check_relus(relus)
-    if images.ndim != 4 or images.shape[0] < 2:
-        raise ValueError(f"images must be [N, H, W, C] with at least two images; got shape {images.shape}")
-    if not bool(jnp.all(jnp.isfinite(images))):
-        raise ValueError("images contain NaN or infinite values")
-    return Partial(_scorer(network, relus, shared_init), images)
-
-
-@functools.cache
-def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Array, Key, jax.Array], jax.Array]:
-    """The function behind the estimator; one object for each setting, so that programs are compiled once."""
-
-    def scores(images: jax.Array, key: Key, archs: jax.Array) -> jax.Array:
-        chex.assert_shape(archs, (None, len(network.space.cardinalities)))
-        shared = network.init(key) if shared_init else None
-
-        def score(arch: Arch) -> jax.Array:
-            params = shared if shared_init else network.init(_fold_in_arch(key, arch))
-            return log_determinant(hamming_kernel(network, params, arch, images, relus))
-
-        result: jax.Array = lax.map(score, archs)
-        return result
-
-    return scores
-
-
-def _fold_in_arch(key: Key, arch: Arch) -> Key:
-    """A key that depends on the architecture itself, not on its place in the population."""
-    folded: Key = lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
-    return folded

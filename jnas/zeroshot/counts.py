@@ -1,0 +1,63 @@
+"""Scores that count: ReLU codes, linear regions, patterns, ReLUs, parameters, operations."""
+
+import jax
+import jax.numpy as jnp
+
+from jnas.zeroshot.hamming import log_determinant
+from jnas.zeroshot.passes import Candidate, Seen
+
+
+def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Log |det K| over the ReLUs with a path to the logits (Mellor et al., ICML 2021, equation 2)."""
+    del candidate
+    assert seen.live is not None
+    return log_determinant(seen.live.matrix())
+
+
+def relu_logdet(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Log |det K| over all ReLUs."""
+    del candidate
+    assert seen.all is not None
+    return log_determinant(seen.all.matrix())
+
+
+def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Number of distinct codes among the images.
+
+    Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: the images fall into that many linear regions.
+    """
+    del candidate
+    assert seen.live is not None
+    same = seen.live.distance == 0
+    is_first = jnp.argmax(same, axis=1) == jnp.arange(same.shape[0])
+    return jnp.sum(is_first, dtype=jnp.float32)
+
+
+def swap(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Number of distinct patterns over the first 16 images, of all units that ReLUs with a path to the logits read.
+
+    Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: Sample-Wise Activation Patterns for Ultra-fast NAS", ICLR 2024,
+    https://arxiv.org/abs/2403.04161, definition 3.2; its regularisation by the number of parameters is left out.
+    """
+    del candidate
+    assert seen.patterns is not None
+    return jnp.sum(seen.patterns, dtype=jnp.float32)
+
+
+def relu_count(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Number of ReLU modules."""
+    del candidate
+    assert seen.num_relus is not None
+    return seen.num_relus
+
+
+def params(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Trainable parameters of the space's reference network (`Space.params`)."""
+    del seen
+    return candidate.network.space.params(candidate.arch)
+
+
+def flops(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Multiply-accumulates of the space's reference network (`Space.flops`)."""
+    del seen
+    return candidate.network.space.flops(candidate.arch)

@@ -1,0 +1,202 @@
+"""Scores of untrained networks by name, several from the same passes, as estimators over populations."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.tree_util import Partial
+
+from jnas.messages import nearest
+from jnas.types import Arch, Estimator, Key, Network
+from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
+from jnas.zeroshot.passes import Candidate, Seen, observe
+
+
+class Score(NamedTuple):
+    """One score of a network.
+
+    Attributes:
+        compute: `(Candidate, Seen) -> []`.
+        wants: the fields of `Seen` that it looks at.
+        needs_labels: whether the classes of the images matter.
+        min_images: fewest images it is defined for.
+    """
+
+    compute: Callable[[Candidate, Seen], jax.Array]
+    wants: tuple[str, ...] = ()
+    needs_labels: bool = False
+    min_images: int = 1
+
+
+SCORES = {
+    "grad_norm": Score(gradients.grad_norm, ("gradients",), needs_labels=True),
+    "snip": Score(gradients.snip, ("gradients",), needs_labels=True),
+    "grasp": Score(gradients.grasp, ("gradients", "hessian"), needs_labels=True),
+    "fisher": Score(gradients.fisher, ("probes",), needs_labels=True),
+    "plain": Score(gradients.plain, ("gradients",), needs_labels=True),
+    "jacob_cov": Score(jacobian.jacob_cov, ("jacobian",)),
+    "synflow": Score(synflow.synflow),
+    "synflow_bn": Score(synflow.synflow_bn),
+    "naswot": Score(counts.naswot, ("live",), min_images=2),
+    "relu_logdet": Score(counts.relu_logdet, ("all",), min_images=2),
+    "relu_count": Score(counts.relu_count, ("num_relus",)),
+    "params": Score(counts.params),
+    "flops": Score(counts.flops),
+    "zen": Score(zen.zen),
+    "l2_norm": Score(gradients.l2_norm),
+    "epe_nas": Score(jacobian.epe_nas, ("jacobian",), needs_labels=True),
+    "zico": Score(gradients.zico, needs_labels=True, min_images=2),
+    "ntk_condition": Score(jacobian.ntk_condition),
+    "linear_regions": Score(counts.linear_regions, ("live",)),
+    "swap": Score(counts.swap, ("patterns",)),
+}
+NAMES = tuple(SCORES)
+PROXIES = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow")
+"""The seven that were published as zero-cost proxies."""
+
+
+def suite(
+    network: Network,
+    images: jax.Array,
+    labels: jax.Array | None = None,
+    names: Sequence[str] = PROXIES,
+    *,
+    shared_init: bool = True,
+    repeats: int = 1,
+) -> Partial:
+    """Several scores of the same untrained networks; what they have in common is computed once.
+
+    One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode derivative of that
+    pass) and the scores of ReLU codes; another one jacob_cov and epe_nas.
+
+    Args:
+        network: the candidate networks.
+        images: `[N, H, W, C]` float, one batch; or `[repeats, N, H, W, C]`, a batch for each repeat. The proxies were
+            published with 64 images (NAS-Bench-201), NASWOT with 128.
+        labels: `[N]` or `[repeats, N]` integers, for the scores that need them.
+        names: of `NAMES`.
+        shared_init: True draws one set of weights from the key for all architectures; False draws them
+            anew for each architecture, folding its vector into the key.
+        repeats: how many initialisations (and batches, if there are several) each score is averaged over.
+
+    Returns:
+        A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not finite (a cell whose
+        input and output are not connected, a constant Jacobian) are -inf. With `repeats` of two or more each score is
+        the mean, and `name_std` the standard deviation over the repeats.
+
+    Raises:
+        ValueError: an unknown name, a score without the labels or the number of images that it needs, labels that do
+            not fit, a wrong rank, images that are not finite.
+    """
+    wanted = tuple(dict.fromkeys(names))
+    for name in wanted:
+        if name not in SCORES:
+            raise ValueError(f"unknown score {name!r}. {nearest(name, NAMES)}")
+    if not wanted:
+        raise ValueError(f"names must have at least one of {', '.join(NAMES)}")
+    images = _checked_images(images, wanted, repeats)
+    labels = _checked_labels(labels, images, wanted)
+    return Partial(_program(network, wanted, shared_init, repeats), images, labels)
+
+
+def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> jax.Array:
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1; got {repeats}")
+    if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
+        raise ValueError(f"images must be [N, H, W, C] or [{repeats} repeats, N, H, W, C]; got shape {images.shape}")
+    for name in names:
+        least = SCORES[name].min_images
+        if images.shape[-4] < least:
+            raise ValueError(f"images must be at least {least} for {name}; got shape {images.shape}")
+    if not bool(jnp.all(jnp.isfinite(images))):
+        raise ValueError("images contain NaN or infinite values")
+    return images
+
+
+def _checked_labels(labels: jax.Array | None, images: jax.Array, names: Sequence[str]) -> jax.Array | None:
+    """The labels, or None if no score needs any."""
+    needing = [name for name in names if SCORES[name].needs_labels]
+    if not needing:
+        return None
+    if labels is None:
+        raise ValueError(f"{needing[0]} needs labels: integers [N], the classes of the images")
+    labels = jnp.asarray(labels)
+    if labels.shape != images.shape[:-3] or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels must be integers {images.shape[:-3]}; got {labels.dtype} {labels.shape}")
+    return labels.astype(jnp.int32)
+
+
+@functools.cache
+def _program(
+    network: Network, names: tuple[str, ...], shared_init: bool, repeats: int
+) -> Callable[[jax.Array, jax.Array | None, Key, jax.Array], dict[str, jax.Array]]:
+    """The function behind the estimator; one object for each setting, so that programs are compiled once."""
+    wants = frozenset(field for name in names for field in SCORES[name].wants)
+
+    def of_population(images: jax.Array, labels: jax.Array, key: Key, archs: jax.Array) -> dict[str, jax.Array]:
+        shared = network.init(key) if shared_init else None
+
+        def of_one(arch: Arch) -> dict[str, jax.Array]:
+            own_key = key if shared_init else fold_in_arch(key, arch)
+            params = network.instantiate(shared if shared_init else network.init(own_key), arch)
+            candidate = Candidate(network, params, arch, images, labels, own_key)
+            seen = observe(candidate, wants)
+            return {name: _ranked(SCORES[name].compute(candidate, seen)) for name in names}
+
+        result: dict[str, jax.Array] = lax.map(of_one, archs)
+        return result
+
+    def scores(images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array) -> dict[str, jax.Array]:
+        chex.assert_shape(archs, (None, len(network.space.cardinalities)))
+        labels = jnp.zeros(images.shape[:-3], jnp.int32) if labels is None else labels
+        batches, of_batches = images.reshape(-1, *images.shape[-4:]), labels.reshape(-1, labels.shape[-1])
+        if repeats == 1:
+            return of_population(batches[0], of_batches[0], key, archs)
+
+        def once(given: tuple[Key, jax.Array]) -> dict[str, jax.Array]:
+            number = given[1] % len(batches)
+            return of_population(batches[number], of_batches[number], given[0], archs)
+
+        found = lax.map(once, (jax.random.split(key, repeats), jnp.arange(repeats)))
+        means = {name: jnp.mean(values, axis=0) for name, values in found.items()}
+        return means | {f"{name}_std": _deviation(values) for name, values in found.items()}
+
+    return scores
+
+
+def _ranked(score: jax.Array) -> jax.Array:
+    value = score.astype(jnp.float32)
+    return jnp.where(jnp.isfinite(value), value, -jnp.inf)
+
+
+def _deviation(values: jax.Array) -> jax.Array:
+    """`[B]` of `[repeats, B]`; 0 where a score could not be ranked, in any repeat."""
+    finite = jnp.all(jnp.isfinite(values), axis=0)
+    return jnp.std(jnp.where(finite[None], values, 0), axis=0)
+
+
+def fold_in_arch(key: Key, arch: Arch) -> Key:
+    """A key that depends on the architecture itself, not on its place in the population."""
+    folded: Key = lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
+    return folded
+
+
+def single(
+    name: str, network: Network, images: jax.Array, labels: jax.Array | None = None, **settings: Any
+) -> Estimator:
+    """The estimator of one score, `(key, archs) -> scores [B]`, made as `suite` is."""
+    together = suite(network, images, labels, (name,), **settings)
+    estimator: Estimator = Partial(_pick(together.func, name), *together.args)
+    return estimator
+
+
+@functools.cache
+def _pick(program: Callable[..., dict[str, jax.Array]], name: str) -> Callable[..., jax.Array]:
+    def scores(*args: jax.Array) -> jax.Array:
+        return program(*args)[name]
+
+    return scores

@@ -1,0 +1,89 @@
+"""Several scores as one ranking: votes on pairs, means of ranks.
+
+Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip decide each pair by majority), and the
+estimator study, whose experts are relu_logdet, jacob_cov and synflow on NAS-Bench-201.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.tree_util import Partial
+
+from jnas.types import Estimator, Key, Ranker
+
+
+def majority(scores: jax.Array) -> jax.Array:
+    """How many others each architecture beats in a vote of the experts, and half of those that it draws with.
+
+    Which of two a majority prefers is not transitive; the number of won pairs (Copeland's rule) makes it an order that
+    does not depend on a sorting algorithm.
+
+    Args:
+        scores: `[K, B]`, higher is better; -inf loses against all others, NaN counts as -inf.
+
+    Returns:
+        `[B]` float32, 0 to B - 1. Needs `K·B` numbers of memory at a time and `K·B²` comparisons.
+
+    Raises:
+        ValueError: not `[K, B]`.
+    """
+    if scores.ndim != 2 or not scores.shape[0]:
+        raise ValueError(f"scores must be [K, B], one row an expert; got shape {scores.shape}")
+    scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
+
+    def wins(own: jax.Array) -> jax.Array:
+        votes = jnp.sum((own[:, None] > scores).astype(jnp.int32) - (own[:, None] < scores), axis=0)
+        return jnp.sum(votes > 0) + (jnp.sum(votes == 0) - 1) / 2
+
+    result: jax.Array = lax.map(wins, scores.T)
+    return result.astype(jnp.float32)
+
+
+def mean_rank(scores: jax.Array) -> jax.Array:
+    """Minus the mean over experts of an architecture's rank among all, best 0; ties share their mean rank.
+
+    Args:
+        scores: `[K, B]`, higher is better; NaN counts as -inf.
+
+    Returns:
+        `[B]` float32, higher is better.
+
+    Raises:
+        ValueError: not `[K, B]`.
+    """
+    if scores.ndim != 2 or not scores.shape[0]:
+        raise ValueError(f"scores must be [K, B], one row an expert; got shape {scores.shape}")
+
+    def ranks(row: jax.Array) -> jax.Array:
+        row = jnp.where(jnp.isnan(row), -jnp.inf, row)
+        ordered = jnp.sort(row)
+        below, upto = jnp.searchsorted(ordered, row, side="left"), jnp.searchsorted(ordered, row, side="right")
+        return len(row) - 1 - (below + upto - 1) / 2
+
+    return -jnp.mean(jax.vmap(ranks)(scores), axis=0).astype(jnp.float32)
+
+
+def vote(estimators: Sequence[Estimator]) -> Ranker:
+    """The ranking by majority of the signs of all pairs.
+
+    Args:
+        estimators: the experts, for example synflow, jacob_cov and snip of one network.
+
+    Returns:
+        A `Ranker`, `(key, archs [B, D]) -> ranks [B]`, 0 is best. Equal numbers of won pairs are ranked in the order of
+        the population.
+
+    Raises:
+        ValueError: no estimator.
+    """
+    if not estimators:
+        raise ValueError("a vote needs at least one estimator")
+    return Partial(_vote, tuple(estimators))
+
+
+def _vote(estimators: Sequence[Estimator], key: Key, archs: jax.Array) -> jax.Array:
+    wins = majority(jnp.stack([estimator(key, archs) for estimator in estimators]))
+    order = jnp.argsort(-wins, stable=True)
+    return jnp.zeros(len(wins), jnp.int32).at[order].set(jnp.arange(len(wins), dtype=jnp.int32))

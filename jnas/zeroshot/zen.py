@@ -1,0 +1,45 @@
+"""Zen-score.
+
+Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021,
+https://arxiv.org/abs/2102.01063, algorithm 1: weights N(0, 1), images x and x + α z of N(0, 1) noise, α = 0.01, f the
+features before the mean over pixels; log mean ‖f(x) - f(x + αz)‖₁ plus, over batch norms, log of the root of the mean
+variance. The published program uses running variances; here they are those of the batch of x, plus 1e-5.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jnas.networks import layers, weights
+from jnas.types import Hooks, Key, Params
+from jnas.zeroshot.passes import Candidate, Seen
+
+_ALPHA = 0.01
+NUM_IMAGES = 16
+
+
+def zen(candidate: Candidate, seen: Seen) -> jax.Array:
+    """The Zen-score of one draw; images matter by their shape alone, the first 16 of them."""
+    del seen
+    weight_key, image_key, shift_key = jax.random.split(candidate.key, 3)
+    params = _gaussian(candidate, weight_key)
+    shape = candidate.images[:NUM_IMAGES].shape
+    images = jax.random.normal(image_key, shape)
+    shifted = images + _ALPHA * jax.random.normal(shift_key, shape)
+    first = candidate.network.forward(params, candidate.arch, images, Hooks(norm=_norm), ())
+    second = candidate.network.forward(params, candidate.arch, shifted, Hooks(), ())
+    distances = jnp.sum(jnp.abs(first.features - second.features), axis=(1, 2, 3))
+    return jnp.log(jnp.mean(distances)) + first.norm_sum
+
+
+def _norm(x: jax.Array, norm: Params, channels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    variance = jnp.sum(jnp.var(x, axis=(0, 1, 2)) * channels) / jnp.sum(channels)
+    return layers.batch_norm(x, norm), jnp.log(variance + 1e-5) / 2
+
+
+def _gaussian(candidate: Candidate, key: Key) -> Params:
+    kernels = weights.kernels(candidate.params)
+    masks = candidate.network.present(candidate.arch)
+    sizes = [kernel.size for kernel in kernels]
+    flat = jnp.split(jax.random.normal(key, (sum(sizes),)), [sum(sizes[: k + 1]) for k in range(len(sizes) - 1)])
+    drawn = [part.reshape(w.shape) * mask for part, w, mask in zip(flat, kernels, masks, strict=True)]
+    return weights.with_kernels(candidate.params, drawn)
