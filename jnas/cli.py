@@ -37,7 +37,7 @@ SpaceName = Annotated[
     str,
     typer.Option(
         "--space",
-        help=f"Search space: {', '.join(jnas.spaces.NAMES)}; naswot needs images: {', '.join(jnas.networks.NAMES)}.",
+        help=f"Search space: {', '.join(jnas.spaces.NAMES)}; with untrained networks: {', '.join(jnas.networks.NAMES)}.",
     ),
 ]
 EstimatorName = Annotated[
@@ -48,9 +48,13 @@ EstimatorName = Annotated[
 ]
 Images = Annotated[
     str,
-    typer.Option("--images", help="What naswot sees: digits, cifar10, noise, or an .npz file with x \\[N, H, W, C]."),
+    typer.Option(
+        "--images", help="What untrained networks see: digits, cifar10, noise, or an .npz file with x \\[N, H, W, C]."
+    ),
 ]
-NumImages = Annotated[int, typer.Option("--num-images", min=2, help="Images of naswot's mini-batch.")]
+NumImages = Annotated[
+    int, typer.Option("--num-images", min=2, help="Images of the mini-batch that untrained networks see.")
+]
 TableFile = Annotated[
     Path | None, typer.Option("--table", help="Trained accuracies, .npz or .csv.", show_default="see jnas data")
 ]
@@ -185,7 +189,7 @@ def _draw(
 ) -> None:
     """Draw candidates and score them, all with the same random state."""
     space, name, seed = plain.space, plain.estimator, plain.seed
-    sees = {} if judges.is_saved(name) else {"images": materials.images, "num_images": materials.num_images}
+    sees = {"images": materials.images, "num_images": materials.num_images} if judges.sees_images(name) else {}
     batch = f"-{Path(materials.images).stem}{materials.num_images}" if sees else ""
     folder = out or Path("runs") / f"{space}-{judges.label(name)}{batch}-{num}-seed{seed}"
     nouns = jnas.spaces.by_name(space)

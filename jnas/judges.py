@@ -7,7 +7,8 @@ from jnas import benchmarks, images, networks, predictors, zeroshot
 from jnas.messages import nearest
 from jnas.types import Estimator, Key, Space
 
-NAMES = ("naswot", "table")
+_FIRST = ("naswot", "table")
+NAMES = (*_FIRST, *(name for name in zeroshot.NAMES if name not in _FIRST))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Materials:
     """What judges are made from; each takes what it needs.
 
     Attributes:
-        images: what naswot sees: a name, or a file.
+        images: what untrained networks see: a name, or a file.
         num_images: how many of them.
         table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA` has.
         column: its column; None for the space's usual accuracy, or else the table's first column.
@@ -32,13 +33,18 @@ def is_saved(name: str) -> bool:
     return name.endswith(".npz")
 
 
+def sees_images(name: str) -> bool:
+    """Whether this scores untrained networks."""
+    return name in zeroshot.NAMES
+
+
 def label(name: str) -> str:
     """How files and folders call it."""
     return Path(name).stem if is_saved(name) else name
 
 
 def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:
-    """A saved predictor of the space, a column of its table, or naswot on its reference network.
+    """A saved predictor of the space, a column of its table, or a score of its untrained reference network.
 
     Args:
         name: one of `NAMES`, or an `.npz` file that `predictors.save` wrote.
@@ -47,7 +53,8 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
         key: draws the images.
 
     Raises:
-        ValueError: an unknown name, a space without a network, or a file that does not hold what it should.
+        ValueError: an unknown name, a space without a network, images without labels for a score that needs them, or
+            a file that does not hold what it should.
         OSError: a file cannot be read, or there is no table.
     """
     if is_saved(name):
@@ -55,7 +62,9 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
     if name == "table":
         table = benchmarks.of_space(space, materials.table)
         return table.estimator(materials.column or benchmarks.usual_column(table))
-    if name != "naswot":
+    if name not in NAMES:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
-    network = networks.by_name(space.name)
-    return zeroshot.naswot(network, images.load(materials.images, num=materials.num_images, key=key))
+    network, num = networks.by_name(space.name), materials.num_images
+    if zeroshot.needs_labels(name):
+        return zeroshot.single(name, network, *images.load_labelled(materials.images, num=num, key=key))
+    return zeroshot.single(name, network, images.load(materials.images, num=num, key=key))

@@ -32,7 +32,7 @@ class Settings:
         column: its accuracy; None for the space's usual one, or else the table's first column.
         test_column: a second one, which answers are only looked up in.
         seconds: its column of costs; None for the one that goes with `column`.
-        images, num_images: what naswot sees.
+        images, num_images: what untrained networks see.
         seed: everything random follows from it.
     """
 
@@ -95,5 +95,6 @@ class Settings:
 
     @property
     def uses_images(self) -> bool:
-        """Whether naswot judges, or chooses where to start."""
-        return "naswot" in (self.estimator, self.start or ("naswot" if self.strategy == "area" else ""))
+        """Whether untrained networks judge, or choose where to start."""
+        start = self.start or ("naswot" if self.strategy == "area" else None)
+        return any(judges.sees_images(name) for name in (self.estimator, start) if name)

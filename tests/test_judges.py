@@ -35,6 +35,19 @@ def test_images_follow_the_key() -> None:
     assert not np.array_equal(one, two)
 
 
+def test_scores_of_untrained_networks_by_name() -> None:
+    """One without labels, one with; digits have some, noise has none."""
+    for name in ("params", "flops"):
+        expected = getattr(jnas.zeroshot, name)(SPACE)(jax.random.key(0), ARCHS)
+        np.testing.assert_array_equal(judged(name, num_images=2), expected)
+    snip = judges.estimator("snip", SPACE, Materials(num_images=2), jax.random.key(0))
+    assert [leaf.shape for leaf in jax.tree.leaves(snip)] == [(2, 32, 32, 3), (2,)]
+    with pytest.raises(ValueError, match="noise has no labels"):
+        judges.estimator("snip", SPACE, Materials(images="noise", num_images=2), jax.random.key(0))
+    assert judges.sees_images("snip")
+    assert not judges.sees_images("table")
+
+
 def test_labels() -> None:
     assert (judges.is_saved("a/gates.npz"), judges.label("a/gates.npz")) == (True, "gates")
     assert (judges.is_saved("naswot"), judges.label("naswot")) == (False, "naswot")
@@ -49,5 +62,5 @@ def test_unknown_names() -> None:
             judged(name)
     with pytest.raises(ValueError, match="Did you mean 'val_accuracy'"):
         judged("table", column="val_acuracy")
-    with pytest.raises(ValueError, match="no image network for the space 'nats_size'"):
-        judges.estimator("naswot", jnas.spaces.nats_size(), Materials(), jax.random.key(0))
+    with pytest.raises(ValueError, match="no image network for the space 'spikenas_bench'"):
+        judges.estimator("naswot", jnas.spaces.spikenas_bench(), Materials(), jax.random.key(0))

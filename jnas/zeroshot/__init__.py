@@ -21,7 +21,7 @@ from jnas.zeroshot.estimators import (
     zico,
 )
 from jnas.zeroshot.hamming import hamming_kernel, log_determinant
-from jnas.zeroshot.suite import NAMES, PROXIES, suite
+from jnas.zeroshot.suite import NAMES, PROXIES, needs_labels, single, suite
 from jnas.zeroshot.vote import majority, mean_rank, vote
 
 __all__ = [
@@ -40,10 +40,12 @@ __all__ = [
     "majority",
     "mean_rank",
     "naswot",
+    "needs_labels",
     "ntk_condition",
     "params",
     "plain",
     "relu_count",
+    "single",
     "snip",
     "suite",
     "swap",

@@ -185,10 +185,15 @@ def fold_in_arch(key: Key, arch: Arch) -> Key:
     return folded
 
 
+def needs_labels(name: str) -> bool:
+    """Whether a score of that name in `NAMES` looks at the classes of the images."""
+    return SCORES[name].needs_labels
+
+
 def single(
     name: str, network: Network, images: jax.Array, labels: jax.Array | None = None, **settings: Any
 ) -> Estimator:
-    """The estimator of one score, `(key, archs) -> scores [B]`, made as `suite` is."""
+    """The estimator of the score of that name, `(key, archs [B, D]) -> scores [B]`; see `suite`."""
     together = suite(network, images, labels, (name,), **settings)
     estimator: Estimator = Partial(_pick(together.func, name), *together.args)
     return estimator
