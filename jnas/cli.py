@@ -37,7 +37,7 @@ SpaceName = Annotated[
     str,
     typer.Option(
         "--space",
-        help=f"Search space: {', '.join(jnas.spaces.NAMES)}; with untrained networks: {', '.join(jnas.networks.NAMES)}.",
+        help=f"Search space: {', '.join(jnas.spaces.NAMES)}; untrained networks: {', '.join(jnas.networks.NAMES)}.",
     ),
 ]
 EstimatorName = Annotated[

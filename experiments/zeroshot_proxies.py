@@ -1,0 +1,166 @@
+"""Every zero-shot score against trained accuracies: correlations, precision at the top, biases, votes.
+
+python -m experiments.zeroshot_proxies scores       scores the cells (runs/zeroshot-*.npz goes on after a kill)
+python -m experiments.zeroshot_proxies              the tables and the picture (configs/zeroshot_proxies.py)
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnas
+from configs.zeroshot_proxies import CONFIG, Config
+from experiments import common, ledger
+from jnas.benchmarks import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TOP, BEST = 0.05, 0.01  # shares of P@top, P@bottom and BR, WR
+BIAS = 0.1  # share of the cells that count as the top when biases are looked at
+
+
+def score(config: Config = CONFIG) -> None:
+    """Score the cells and keep the scores."""
+    arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
+    table = _table(config)
+    rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
+    network = jnas.networks.nasbench201(affine=config.affine)
+    batch = jnas.images.load_labelled("cifar10", num=config.num_images, key=image_key)
+    suite = jnas.zeroshot.suite(network, *batch, config.names)
+    archs = table.archs[rows]
+    scores = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz")
+    np.savez_compressed(_file(config), archs=archs.astype(np.int8), **{k: np.asarray(v) for k, v in scores.items()})
+    print(f"written: {_file(config)}")
+
+
+def _file(config: Config) -> Path:
+    return common.RESULTS / f"zeroshot_scores_{config.space}.npz"
+
+
+def _table(config: Config) -> Table:
+    path = common.data_file(f"{config.space}.npz")
+    table: Table = getattr(jnas.benchmarks, config.space)(path=path)
+    return table
+
+
+def main(config: Config = CONFIG) -> None:
+    """Print, plot and keep the tables."""
+    table, file = _table(config), np.load(_file(config))
+    rows = np.asarray(table.rows(jnp.asarray(file["archs"], jnp.int32)))
+    scores = {name: file[name].astype(np.float64) for name in config.names}
+    for experts in config.votes:
+        stacked = jnp.asarray(np.stack([scores[name] for name in experts]))
+        scores["vote: " + ", ".join(experts)] = np.asarray(jnas.zeroshot.majority(stacked), np.float64)
+    scores["mean rank of all"] = np.asarray(jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values())))))
+    accuracies = {name: table.column(name)[rows].astype(np.float64) for name in config.columns}
+    found = {name: _row(config, values, accuracies, config.published.get(name)) for name, values in scores.items()}
+    biases = _biases(file["archs"], scores, accuracies[config.columns[0]])
+    partial = _partials(scores, accuracies[config.columns[0]])
+    report(config, found, biases, partial)
+    jnas.plots.save(_picture(config, found), common.RESULTS / f"zeroshot_proxies_{config.space}.png")
+    conventions = {name: table.conventions[name] for name in config.columns}
+    result = {"config": repr(config), "conventions": conventions, "rows": found, "biases": biases, "partial": partial}
+    print(f"written: {common.write_json(f'zeroshot_proxies_{config.space}', result)}")
+
+
+def _row(
+    config: Config, scores: np.ndarray, accuracies: dict[str, np.ndarray], published: tuple[float, ...] | None
+) -> dict[str, Any]:
+    """All criteria with the first column, tau and Spearman with every one; cells without a score are the worst."""
+    metrics, first = jnas.metrics, accuracies[config.columns[0]]
+    ranked = np.isfinite(scores)
+    row: dict[str, Any] = {
+        "kendall_tau": [float(metrics.kendall_tau(scores, accuracy)) for accuracy in accuracies.values()],
+        "spearman": [float(metrics.spearman(scores, accuracy)) for accuracy in accuracies.values()],
+        "spearman_ranked": [float(metrics.spearman(scores, a, where=ranked)) for a in accuracies.values()],
+        "pearson": float(metrics.pearson(scores, first, where=ranked)),
+        "precision_at_top": float(metrics.precision_at_top(scores, first, TOP)),
+        "precision_at_bottom": float(metrics.precision_at_bottom(scores, first, TOP)),
+        "best_rank": float(metrics.best_rank_at(scores, first, BEST)),
+        "worst_rank": float(metrics.worst_rank_at(scores, first, BEST)),
+        "unranked": int(np.sum(~ranked)),
+    }
+    row = {name: np.round(value, 4).tolist() if name != "unranked" else value for name, value in row.items()}
+    return row | {"published_spearman": list(published) if published else None}
+
+
+def _biases(archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, Any]:
+    """Of the top tenth by each score, and by accuracy: mean parameters, and operations an edge of each kind."""
+    space = jnas.spaces.nasbench201()
+    params = np.asarray(jax.vmap(space.params)(jnp.asarray(archs, jnp.int32)), np.float64)
+    num = int(BIAS * len(archs))
+    found: dict[str, Any] = {}
+    for name, values in {"accuracy": accuracy, **scores}.items():
+        top = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[:num]
+        shares = [round(float(np.mean(archs[top] == op)), 3) for op in range(len(space.edge_operations))]
+        found[name] = {"params": round(float(params[top].mean()))} | dict(
+            zip(space.edge_operations, shares, strict=True)
+        )
+    return found
+
+
+def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, float]:
+    """Spearman of each count of the network with accuracy, the others' ranks held fixed by linear regression."""
+    names = [name for name in ("relu_count", "params", "flops") if name in scores]
+    ranks = {name: np.asarray(jnas.metrics.average_ranks(scores[name]), np.float64) for name in names}
+    target = np.asarray(jnas.metrics.average_ranks(accuracy), np.float64)
+    found: dict[str, float] = {}
+    for name in names:
+        others = np.stack([np.ones(len(target)), *(ranks[other] for other in names if other != name)], axis=1)
+        residuals = [x - others @ np.linalg.lstsq(others, x, rcond=None)[0] for x in (ranks[name], target)]
+        found[name] = round(float(np.corrcoef(*residuals)[0, 1]), 4)
+    return found
+
+
+def report(config: Config, found: dict[str, Any], biases: dict[str, Any], partial: dict[str, float]) -> None:
+    """Print the tables in Markdown."""
+    short = [name.rpartition("_")[2] for name in config.columns]
+    rows = [["score", *(f"tau {c}" for c in short), *(f"Spearman {c} (published)" for c in short)]]
+    rows[0] += ["Pearson", "P@top 5 %", "P@bottom 5 %", "BR@1 %", "WR@1 %", "unranked"]
+    for name, row in found.items():
+        known = row["published_spearman"] or [None] * len(short)
+        spearman = [f"{x:.3f}" + (f" ({y:.3f})" if y else "") for x, y in zip(row["spearman"], known, strict=True)]
+        criteria = ("pearson", "precision_at_top", "precision_at_bottom", "best_rank", "worst_rank")
+        values = [f"{row[key]:.3f}" for key in criteria]
+        rows.append([name, *(f"{x:.3f}" for x in row["kendall_tau"]), *spearman, *values, str(row["unranked"])])
+    print(ledger.markdown(rows), "\n")
+    kinds = list(next(iter(biases.values())))
+    table = [[name, *(str(row[kind]) for kind in kinds)] for name, row in biases.items()]
+    print(ledger.markdown([[f"top {BIAS:.0%} by", *kinds], *table]), "\n")
+    print("partial Spearman with accuracy, the other two held fixed:", partial)
+
+
+def _picture(config: Config, found: dict[str, Any]) -> "Figure":
+    """A bar for each score and column, best first."""
+    from jnas.plots import style
+
+    order = sorted(found, key=lambda name: -found[name]["kendall_tau"][0])
+    figure, (axes,) = style.new_figure("Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order))
+    labels = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120"}
+    for k, column in enumerate(config.columns):
+        values = [found[name]["kendall_tau"][k] for name in order]
+        places = np.arange(len(order)) + 0.26 * (k - 1)
+        axes.barh(places, values, 0.24, color=style.COLOURS[k], label=labels[column.rpartition("_")[2]])
+    axes.set_yticks(np.arange(len(order)), order)
+    axes.invert_yaxis()
+    axes.legend(frameon=False, fontsize=10)
+    style.set_title(
+        figure, f"{config.num_archs:,} random cells of NAS-Bench-201, untrained, {config.num_images} images"
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    match sys.argv[1:]:
+        case []:
+            main()
+        case ["scores"]:
+            score()
+        case other:
+            sys.exit(f"unknown arguments {other}; there are: none, or scores")
