@@ -1,8 +1,8 @@
 """How much the NASWOT score depends on the images, the initial weights and the size of the batch.
 
-Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 5 (ten NAS-Bench-201 cells, one from
-    each band of five percentiles of CIFAR-10 accuracy from the 50th on, 20 repeats each) and figure 1 (kernels of good and
-    bad cells).
+Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 5 (ten NAS-Bench-201 cells, one
+    from each band of five percentiles of CIFAR-10 accuracy from the 50th on, 20 repeats each) and figure 1 (kernels
+    of good and bad cells).
 Command: python -m experiments.naswot_ablations
 Cost: 1,400 scores, about 6 minutes on 2 CPU cores.
 Expected: scores of a cell vary far less between images, noise or initialisations than between cells, and their order

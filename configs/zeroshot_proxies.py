@@ -1,8 +1,8 @@
 """Zero-shot scores against trained accuracies: the rows of the estimator study, and the published zero-cost proxies.
 
 Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (|Spearman| over all cells, from the
-    notebook that accompanies it); Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures", NeurIPS
-    2021 (Kendall tau .61 of jacob_cov, .57 of synflow and .61 of parameters on NAS-Bench-201).
+    notebook that accompanies it); Ning et al., "Evaluating Efficient Performance Estimators of Neural
+    Architectures", NeurIPS 2021 (Kendall tau .61 of jacob_cov, .57 of synflow, .61 of parameters on NAS-Bench-201).
 Command: python -m experiments.zeroshot_proxies scores, then python -m experiments.zeroshot_proxies
 Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, all scores: 20 to 30 minutes on 2 CPU cores.
 Expected: |Spearman| of each published proxy within .05 of the published value. Differences that remain: 1,000 random
