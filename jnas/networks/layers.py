@@ -227,15 +227,19 @@ def avg_pool2x2(x: jax.Array) -> jax.Array:
 
 
 def max_pool3x3(x: jax.Array) -> jax.Array:
-    """3x3, stride 1, the largest of the pixels inside; equal ones share the gradient.
+    """3x3, stride 1, the largest of the pixels inside; of equal ones, one gets the gradient.
 
-    Shifted maxima of rows, then of columns: the gradient of a reduction over windows is slow on CPUs, and cannot
-    itself be differentiated forwards.
+    Shifted maxima of rows, then of columns: the gradient of a reduction over windows is ten times as slow on CPUs.
     """
     _, height, width, _ = x.shape
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
-    rows = jnp.maximum(jnp.maximum(padded[:, :height], padded[:, 2:]), padded[:, 1 : height + 1])
-    return jnp.maximum(jnp.maximum(rows[:, :, :width], rows[:, :, 2:]), rows[:, :, 1 : width + 1])
+    rows = _larger(padded[:, 1 : height + 1], _larger(padded[:, :height], padded[:, 2:]))
+    return _larger(rows[:, :, 1 : width + 1], _larger(rows[:, :, :width], rows[:, :, 2:]))
+
+
+def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
+    """The maximum; where equal, all of the gradient goes to `x`, which takes half the time of sharing it."""
+    return jnp.where(y > x, y, x)
 
 
 def max_pool2x2(x: jax.Array) -> jax.Array:

@@ -167,7 +167,8 @@ def _scorer(network: Network, relus: str, shared_init: bool) -> Callable[[jax.Ar
         shared = network.init(key) if shared_init else None
 
         def score(arch: Arch) -> jax.Array:
-            params = shared if shared_init else network.init(_fold_in_arch(key, arch))
+            drawn = shared if shared_init else network.init(_fold_in_arch(key, arch))
+            params = network.instantiate(drawn, arch)
             return log_determinant(hamming_kernel(network, params, arch, images, relus))
 
         result: jax.Array = lax.map(score, archs)
