@@ -152,8 +152,9 @@ class Network(NamedTuple):
         forward: `(params, [D], images, hooks, state) -> Pass`: `apply`, with hooks.
         present: `[D] -> list`, for each array of weights of `networks.kernels(params)` a 0/1 float array that
             broadcasts to it: the weights that this architecture has.
-        instantiate: `(params, [D]) -> params`: the weights that this architecture has out of those of all, as it would
-            have been initialised; identity where nothing depends on the architecture.
+        instantiate: `(params, [D]) -> params`, the weights that this architecture has out of those of all, as it would
+            have been initialised; identity where nothing depends on the architecture. The other functions take
+            either.
     """
 
     space: Space

@@ -280,7 +280,7 @@ def test_saved_predictor_of_another_space(fitted, tmp_path) -> None:
     for arguments, message in (
         (["--estimator", saved, "--space", "nasbench101"], "holds a predictor of nasbench201; it cannot judge"),
         (["--estimator", str(tmp_path / "none.npz")], "none.npz"),
-        (["--space", "nasbench101"], "no image network for the space 'nasbench101'"),
+        (["--space", "nats_size"], "no image network for the space 'nats_size'"),
     ):
         with pytest.raises((ValueError, OSError), match=message):
             invoke("score", *arguments, "--num", "3", "--out", str(tmp_path / "x.csv"), *TINY)

@@ -1,5 +1,6 @@
 """Layers against loops over pixels in float64, and values worked out by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -131,6 +132,64 @@ def assert_uniform(draws, bound):
     assert abs(draws.mean()) < 5 * bound / np.sqrt(3 * draws.size)
     # The fourth moment of U(±b) is b⁴/5, so the mean square has the variance (1/5 - 1/9) b⁴ / n.
     assert abs((draws**2).mean() - bound**2 / 3) < 5 * bound**2 * np.sqrt(4 / 45 / draws.size)
+
+
+def max_pool3x3_by_loops(x):
+    """Largest of the neighbours that exist."""
+    x, out = np.asarray(x, np.float64), np.zeros(x.shape)
+    for row in range(x.shape[1]):
+        for column in range(x.shape[2]):
+            window = x[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+            out[:, row, column] = window.max(axis=(1, 2))
+    return out
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_max_pool_of_three_takes_the_pixels_inside(size):
+    x = normal(2, *size, 3) - 5  # all below 0, so that padding with zeros would show
+    np.testing.assert_allclose(layers.max_pool3x3(x), max_pool3x3_by_loops(x), rtol=1e-6)
+
+
+def test_max_pool_of_two():
+    x = normal(2, 4, 6, 3) - 5
+    blocks = [x[:, i::2, j::2] for i in range(2) for j in range(2)]
+    np.testing.assert_array_equal(layers.max_pool2x2(x), np.max(blocks, axis=0))
+
+
+@pytest.mark.parametrize("pool", [layers.max_pool3x3, layers.max_pool2x2])
+def test_gradient_of_a_max_pool_goes_to_the_largest(pool):
+    """And where all are equal no part of it is lost."""
+    x, weights = normal(2, 4, 6, 3), normal(*pool(jnp.zeros((2, 4, 6, 3))).shape, seed=1)
+
+    def loss(x):
+        return jnp.sum(pool(x) * weights)
+
+    gradient, rng = jax.grad(loss)(x), np.random.default_rng(2)
+    for index in zip(*(rng.integers(0, n, 20) for n in x.shape), strict=True):
+        step = np.zeros_like(x)
+        step[index] = 1e-3
+        np.testing.assert_allclose(gradient[index], (loss(x + step) - loss(x - step)) / 2e-3, atol=2e-2)
+    np.testing.assert_allclose(jnp.sum(jax.grad(loss)(jnp.zeros_like(x))), weights.sum(), rtol=1e-4)
+
+
+def assert_normal(draws, deviation):
+    """The first two moments of N(0, deviation²) to five standard errors."""
+    draws = np.asarray(draws, np.float64).ravel()
+    assert abs(draws.mean()) < 5 * deviation / np.sqrt(draws.size)
+    assert abs((draws**2).mean() - deviation**2) < 5 * deviation**2 * np.sqrt(2 / draws.size)
+
+
+def test_normal_weights_and_uniform_ones_of_a_tree_are_drawn_apart(key):
+    tree = {"a": layers.Normal((40, 50), 0.5), "b": layers.Normal((2_000,), 2.0), "c": layers.Uniform((2_000,), 3.0)}
+    drawn = layers.draw(key, {**tree, "d": jnp.ones(3)})
+    assert drawn["a"].shape == (40, 50)
+    assert_normal(drawn["a"], 0.5)
+    assert_normal(drawn["b"], 2.0)
+    assert_uniform(drawn["c"], 3.0)
+    pairs = np.corrcoef([np.ravel(drawn[name]) for name in "abc"])
+    assert np.abs(pairs - np.eye(3)).max() < 0.12
+    np.testing.assert_array_equal(drawn["d"], np.ones(3))
+    np.testing.assert_array_equal(drawn["c"], layers.draw(key, tree["c"]))  # whatever else is drawn
 
 
 @pytest.mark.parametrize(("size", "c_in"), [(1, 8), (3, 3), (3, 16)])

@@ -1,0 +1,212 @@
+"""The NAS-Bench-101 image network with the architecture as an input.
+
+Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635, section 2 and appendix: a stem (3x3 convolution), stacks of
+identical cells with a 2x2 max-pool and twice the channels before each but the first, mean over pixels, dense layer.
+A convolution is followed by batch norm and ReLU. An edge from the input of a cell is a 1x1 convolution to the width
+of its target; one between interior vertices passes the first channels on. Vertices sum what comes in; the output
+concatenates, and then adds the projection of the input.
+
+One program serves the whole space: all vertices have as many channels as the stack, those beyond a vertex's own width
+are 0, and `layers.switch` skips what a cell does not have. Map over architectures with `lax.map`.
+"""
+
+import functools
+from typing import Any, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+
+from jnas import spaces
+from jnas.messages import nearest
+from jnas.networks import _nasbench101_weights as weights
+from jnas.networks import layers
+from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init
+from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
+from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
+
+_MIN_CHANNELS = 4  # as many vertices as a cell of 9 edges can concatenate: each has at least one channel
+
+
+class _Flow(NamedTuple):
+    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
+
+    x: jax.Array
+    state: Any
+    norm_sum: jax.Array
+
+
+def _rectify(flow: _Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks) -> _Flow:
+    """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the tensor."""
+    state = flow.state
+    if hooks.on_relu is not None:
+        count = exists.astype(jnp.int32)
+        state = hooks.on_relu(state, Relu(flow.x, channels & exists, count, count))
+    x = jnp.where(exists, jax.nn.relu(flow.x), flow.x)
+    return _Flow(x, state, flow.norm_sum + norm_value)
+
+
+def _norm(x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+    y, value = layers.norm_layer(x, layer["norm"], hooks, channels)
+    return jnp.where(channels[None, None, None], y, 0), value
+
+
+def _as_it_is(x: jax.Array, _: Params) -> tuple[jax.Array, jax.Array]:
+    return x, jnp.zeros(())
+
+
+def _zeros(x: jax.Array, _: Params) -> jax.Array:
+    return jnp.zeros_like(x)
+
+
+def _project(flow: _Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> _Flow:
+    """The projection of a cell's input to a vertex, or zeros where there is no such edge."""
+    exists, channels = cell.edges[0, vertex], cell.channels[vertex]
+    which = exists.astype(jnp.int32)
+    x = layers.switch(which, (_zeros, layers.conv_layer), flow.x, layer)
+    norms = (_as_it_is, lambda x, layer: _norm(x, layer, channels, hooks))
+    x, value = layers.switch(which, norms, x, layer)
+    return _rectify(flow._replace(x=x), exists, channels, value, hooks)
+
+
+def _operate(flow: _Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> _Flow:
+    """The operation of an interior vertex, or zeros where it is not there.
+
+    Convolution and norm are two switches, so that what a gradient needs of each is just its input.
+    """
+    channels, op = cell.channels[vertex], cell.ops[vertex - 1]
+    op = jnp.where(cell.widths[vertex] > 0, op, MAXPOOL3X3 + 1)
+    operations = (
+        lambda x, w: layers.conv_layer(x, w["conv3x3"]),
+        lambda x, w: layers.conv_layer(x, w["conv1x1"]),
+        lambda x, _: layers.max_pool3x3(x),
+        _zeros,
+    )
+    norms = (
+        lambda x, w: _norm(x, w["conv3x3"], channels, hooks),
+        lambda x, w: _norm(x, w["conv1x1"], channels, hooks),
+        _as_it_is,
+    )
+    x = layers.switch(op, operations, flow.x, vertex_weights)
+    x, value = layers.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights)
+    return _rectify(flow._replace(x=x), (op == CONV3X3) | (op == CONV1X1), channels, value, hooks)
+
+
+def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> jax.Array:
+    """`output` with the channels of `x` after those of the vertices before, if the vertex feeds the output."""
+    feeds = cell.edges[1:OUTPUT, OUTPUT]
+    offset = jnp.sum(jnp.where(feeds, cell.widths[1:OUTPUT], 0)[: vertex - 1])
+    branches = (lambda output, _: output, lambda output, x: output + jnp.roll(x, offset, axis=-1))
+    result: jax.Array = layers.switch(feeds[vertex - 1].astype(jnp.int32), branches, output, x)
+    return result
+
+
+def _cell(flow: _Flow, params: Params, cell: Cell, hooks: Hooks) -> _Flow:
+    flow, params = _enter(flow, params, hooks)
+    start, output = flow.x, jnp.zeros_like(flow.x)
+    projections = layers.unstacked(params["projection"], NUM_VERTICES + 1)
+    own = layers.unstacked({name: params[name] for name in ("conv1x1", "conv3x3")}, NUM_VERTICES)
+    values: list[jax.Array] = []
+    for vertex in range(1, OUTPUT):
+        flow = _project(flow._replace(x=start), projections[vertex - 1], cell, vertex, hooks)
+        total = flow.x
+        for source, value in enumerate(values, start=1):
+            passed = cell.channels[vertex] & cell.edges[source, vertex]
+            total += jnp.where(passed[None, None, None], value, 0)
+        flow = _operate(flow._replace(x=total), own[vertex - 1], cell, vertex, hooks)
+        values.append(flow.x)
+        output = _concatenated(output, flow.x, cell, vertex)
+    flow = _project(flow._replace(x=start), projections[-1], cell, OUTPUT, hooks)
+    return flow._replace(x=output + flow.x)
+
+
+def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
+    if hooks.on_block is None:
+        return flow, block
+    state, x, block = hooks.on_block(flow.state, flow.x, block)
+    return flow._replace(x=x, state=state), block
+
+
+def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> _Flow:
+    x, value = layers.norm_layer(layers.conv_layer(images, params), params["norm"], hooks)
+    return _rectify(_Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks)
+
+
+def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
+    _check_images(images, params["stem"]["conv"].shape[-2], 2 ** (len(params["stacks"]) - 1))
+    flow = _stem(params["stem"], images, hooks, state)
+    for stack, stacked in enumerate(params["stacks"]):
+        if stack > 0:
+            # The first cell is as wide as the others: it reads zeros in the channels that are yet to come.
+            x = layers.max_pool2x2(flow.x)
+            flow = flow._replace(x=jnp.pad(x, ((0, 0),) * 3 + ((0, x.shape[-1]),)))
+        cell = weights.cell_of(arch, flow.x.shape[-1])
+
+        def step(x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell) -> tuple[jax.Array, Any]:
+            after = _cell(_Flow(x, *rest), block, cell, hooks)
+            return after.x, (after.state, after.norm_sum)
+
+        x, rest = layers.scan(step, flow.x, (flow.state, flow.norm_sum), stacked)
+        flow = _Flow(x, *rest)
+    flow, dense = _enter(flow, params["dense"], hooks)
+    return Pass(layers.dense_layer(jnp.mean(flow.x, axis=(1, 2)), dense), flow.x, flow.state, flow.norm_sum)
+
+
+def _check_images(images: jax.Array, channels: int, multiple: int) -> None:
+    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
+    if len(shape) != 4 or shape[1] % multiple or shape[2] % multiple or shape[3] != channels or not is_float:
+        needed = f"float [N, H, W, {channels}] with H and W multiples of {multiple}"
+        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
+
+
+def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
+    return _forward(params, arch, images, Hooks(), ()).logits
+
+
+@functools.cache
+def nasbench101(
+    *,
+    channels: int = 16,
+    stacks: int = 3,
+    cells: int = 3,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    init: Init = "published",
+) -> Network:
+    """The network of the NAS-Bench-101 space. The benchmark's own has 128 channels; scores are published with 16.
+
+    Args:
+        channels: width of the stem and the first stack; each later stack is twice as wide as the one before.
+        stacks: number of stacks.
+        cells: cells a stack.
+        num_classes: width of the logits.
+        in_channels: channels of the images.
+        init: "published" is that of the published scores: convolutions from N(0, 2 / (k² C_out)), the dense layer
+            from N(0, 0.01²) with a bias of 0; "torch" is PyTorch's default, U(±1/√fan_in).
+
+    Returns:
+        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`. `init` draws
+        kernels as wide as their stack; `instantiate` makes those of one architecture of them, which has narrower
+        ones. Logits of the two differ by no more than what the epsilon of batch norms makes of the scale.
+
+    Raises:
+        ValueError: a size is less than 1 (channels: less than 4), or `init` is unknown.
+    """
+    counts = {"stacks": stacks, "cells": cells, "num_classes": num_classes, "in_channels": in_channels}
+    for name, value in {"channels": channels, **counts}.items():
+        least = _MIN_CHANNELS if name == "channels" else 1
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}; got {value}")
+    if init not in get_args(Init):
+        raise ValueError(f"unknown init {init!r}. {nearest(init, get_args(Init))}")
+    of_one = functools.partial(weights.present, channels=channels, stacks=stacks, repeats=cells)
+    instantiate = functools.partial(weights.instantiate, present=of_one, init=init)
+    draw = functools.partial(
+        weights.draw,
+        channels=channels,
+        stacks=stacks,
+        repeats=cells,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        init=init,
+    )
+    return Network(spaces.nasbench101(), draw, _apply, _forward, of_one, instantiate)
