@@ -74,7 +74,7 @@ def _jvp(branches: Sequence[Callable[..., Any]], primals: tuple[jax.Array, Any],
         def along(leaves: list[jax.Array], tangents: list[jax.Array]) -> Any:
             def moved(parts: list[jax.Array]) -> Any:
                 changed = dict(zip(moving, parts, strict=True))
-                return branch(*tree.unflatten([changed.get(k, leaf) for k, leaf in enumerate(leaves)]))
+                return branch(*jax.tree.unflatten(tree, [changed.get(k, leaf) for k, leaf in enumerate(leaves)]))
 
             return jax.jvp(moved, ([leaves[k] for k in moving],), (tangents,))
 

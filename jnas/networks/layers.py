@@ -103,9 +103,7 @@ def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax
         return result
 
     @weight_grad.def_vmap
-    def of_population(
-        axis_size: int, is_batched: list[bool], x: jax.Array, grad: jax.Array
-    ) -> tuple[jax.Array, bool]:
+    def of_population(axis_size: int, is_batched: list[bool], x: jax.Array, grad: jax.Array) -> tuple[jax.Array, bool]:
         del axis_size
         axes = tuple(0 if batched else None for batched in is_batched)
         return jax.vmap(functools.partial(_weight_grad_by_taps, size=size, stride=stride), axes)(x, grad), True
@@ -258,9 +256,8 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
     """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch that was taken.
 
     That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not taken; in a
-    network that is most of the time. Under `vmap` each branch is computed for those that take it (`grouped.switch`), and
-    so is its gradient. Branches must not close over arrays that are
-    mapped or differentiated.
+    network that is most of the time. Under `vmap` each branch, and its gradient, is computed for those that take it
+    (`grouped.switch`). Branches must not close over arrays that are mapped or differentiated.
     """
 
     @jax.custom_vjp

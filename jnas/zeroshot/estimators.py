@@ -1,8 +1,8 @@
 """Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where it is not finite.
 
-All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and `plan` of `suite`, which also says what is
-wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is better.
-Several scores of one population are cheaper from `suite`.
+All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and `plan` of `suite`, which also says
+what is wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is
+better. Several scores of one population are cheaper from `suite`.
 """
 
 import functools
@@ -42,7 +42,7 @@ def grasp(network: Network, images: jax.Array, labels: jax.Array, **settings: Un
 
 
 def fisher(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Squared products of activations and their gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
+    """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
     return single("fisher", network, images, labels, **settings)
 
 

@@ -11,7 +11,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jnas.messages import nearest
-from jnas.types import Arch, Estimator, Key, Network
+from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
 from jnas.zeroshot.passes import Candidate, Seen, observe
 
@@ -69,7 +69,7 @@ def suite(
     shared_init: bool = True,
     repeats: int = 1,
     plan: Literal["switch", "grouped"] | None = None,
-) -> Partial:
+) -> Suite:
     """Several scores of the same untrained networks; what they have in common is computed once.
 
     One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode derivative of that
@@ -96,8 +96,8 @@ def suite(
         the mean, and `name_std` the standard deviation over the repeats.
 
     Raises:
-        ValueError: an unknown name or plan, a score without the labels or the number of images that it needs, labels that do
-            not fit, a wrong rank, images that are not finite.
+        ValueError: an unknown name or plan, a score without the labels or the number of images that it needs, labels
+            that do not fit, a wrong rank, images that are not finite.
     """
     wanted = tuple(dict.fromkeys(names))
     for name in wanted:
@@ -201,6 +201,7 @@ def single(
 ) -> Estimator:
     """The estimator of one score, `(key, archs) -> scores [B]`, made as `suite` is."""
     together = suite(network, images, labels, (name,), **settings)
+    assert isinstance(together, Partial)
     estimator: Estimator = Partial(_pick(together.func, name), *together.args)
     return estimator
 
