@@ -123,7 +123,8 @@ def _parts() -> dict[str, float]:
 
 def _packed_distances(x: jax.Array) -> jax.Array:
     words = hamming.packed(x.reshape(len(x), -1) > 0)
-    return jax.lax.map(lambda row: jnp.sum(jax.lax.population_count(row[None] ^ words), axis=1), words)
+    differing: jax.Array = jax.lax.map(lambda row: jnp.sum(jax.lax.population_count(row[None] ^ words), axis=1), words)
+    return differing
 
 
 def _product(x: jax.Array, dtype: jnp.dtype, result: jnp.dtype) -> jax.Array:
