@@ -2,12 +2,12 @@
 
 Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk split over
 all local devices. Scores do not depend on the chunk size or the number of devices, because an estimator judges each
-row on its own: bit for bit if it maps over rows (all estimators on networks do), to rounding if it is vectorised
-over them.
+row on its own: bit for bit if it maps over rows (estimators on networks do with the plan "switch", the default on
+CPUs), to rounding if it is vectorised over them (the plan "grouped").
 
-The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]`, `num_done` (rows
-scored so far, always a prefix), `fingerprint` (of estimator, architectures and key) and `about` (JSON: versions,
-device, counts).
+The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]` (or, of several
+scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a prefix), `fingerprint` (of estimator,
+architectures and key) and `about` (JSON: versions, device, counts).
 """
 
 import functools
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +28,14 @@ from jax.sharding import Mesh, PartitionSpec
 from jnas import fingerprints
 from jnas.files import replacing
 from jnas.progress import progress_bar
-from jnas.types import Estimator, Key
+from jnas.types import Estimator, Key, Suite
 
 _MAX_CPU_DEVICES = 8  # more would only make the chunks of a small population uneven
+_SINGLE, _OF_SUITE = "scores", "scores/"  # members of the result file
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
 
 
+@overload
 def score(
     estimator: Estimator,
     archs: jax.Array | np.ndarray,
@@ -42,22 +44,45 @@ def score(
     out: str | Path | None = None,
     resume: bool = True,
     progress: bool = True,
-) -> jax.Array:
+) -> jax.Array: ...
+
+
+@overload
+def score(
+    estimator: Suite,
+    archs: jax.Array | np.ndarray,
+    key: Key,
+    chunk_size: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> dict[str, jax.Array]: ...
+
+
+def score(
+    estimator: Estimator | Suite,
+    archs: jax.Array | np.ndarray,
+    key: Key,
+    chunk_size: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> jax.Array | dict[str, jax.Array]:
     """Score a population of any size.
 
     Args:
-        estimator: `(key, archs [B, D]) -> scores [B]`.
+        estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as `zeroshot.suite` gives.
         archs: `[B, D]` integers.
         key: the one key of the job, given to every chunk.
         chunk_size: rows of the compiled program, rounded up to a multiple of the number of local devices;
             the last chunk is padded. The default is 20 for up to 5,120 rows, and makes 256 chunks of
-            more, up to 4,096 rows each.
+            more, up to 4,096 rows each. A vectorised estimator needs memory for all rows of a chunk at once.
         out: result file, `.npz`. Written whenever a chunk is done and writing costs little.
         resume: True continues from `out` where it exists; False overwrites it.
         progress: show a bar with the remaining time on standard error, and how many scores are not finite.
 
     Returns:
-        `[B]` float scores, in the order of `archs`.
+        `[B]` float scores, in the order of `archs`; by name where the estimator gives several.
 
     Raises:
         ValueError: wrong shapes, or `out` belongs to another job.
@@ -75,10 +100,18 @@ def score(
             chunk = rows[start : start + size]
             padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), axis=0)])
             scores = _program()(estimator, key, jnp.asarray(padded, jnp.int32))
-            job.add(np.asarray(scores)[: len(chunk)])
+            job.add({name: np.asarray(values)[: len(chunk)] for name, values in _by_member(scores).items()})
             report(job)
     job.save()
-    return jnp.asarray(job.scores)
+    result = {name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()}
+    return result[_SINGLE] if _SINGLE in job.scores else result
+
+
+def _by_member(scores: jax.Array | dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Scores by the name of their member of the result file."""
+    if isinstance(scores, dict):
+        return {f"{_OF_SUITE}{name}": values for name, values in scores.items()}
+    return {_SINGLE: scores}
 
 
 def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
@@ -91,7 +124,7 @@ def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
 
 
 @functools.cache
-def _program() -> Callable[[Estimator, Key, jax.Array], jax.Array]:
+def _program() -> Callable[[Estimator | Suite, Key, jax.Array], jax.Array | dict[str, jax.Array]]:
     """The compiled program: each local device scores its own rows of the chunk `[chunk, D]`."""
     mesh = Mesh(np.array(jax.local_devices()), ("rows",))
     by_row = PartitionSpec("rows")
@@ -107,26 +140,31 @@ def _program() -> Callable[[Estimator, Key, jax.Array], jax.Array]:
 
 
 class _Job:
-    """Scores so far and the file they are kept in; the only state of this module."""
+    """Scores so far and the file they are kept in; the only state of this module.
+
+    Its `scores`, by their member of the file, are none before the first rows are done.
+    """
 
     def __init__(self, archs: np.ndarray, fingerprint: str, out: Path | None) -> None:
         self.archs, self.fingerprint, self.out = archs, fingerprint, out
-        self.scores = np.zeros(len(archs), np.float32)
+        self.scores: dict[str, np.ndarray] = {}
         self.num_done = 0
         self._saved_at, self._save_seconds = -np.inf, 0.0
 
-    def add(self, scores: np.ndarray) -> None:
+    def add(self, scores: dict[str, np.ndarray]) -> None:
         """Append the scores of the next rows, and save if that is cheap by now."""
-        self.scores = self.scores.astype(scores.dtype, copy=False)
-        self.scores[self.num_done : self.num_done + len(scores)] = scores
-        self.num_done += len(scores)
+        for name, values in scores.items():
+            rows = self.scores.setdefault(name, np.zeros(len(self.archs), values.dtype))
+            rows[self.num_done : self.num_done + len(values)] = values
+        self.num_done += len(next(iter(scores.values())))
         if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
             self.save()
 
     @property
     def num_unranked(self) -> int:
-        """How many scores so far are not finite."""
-        return int(np.sum(~np.isfinite(self.scores[: self.num_done])))
+        """How many architectures so far have a score that is not finite."""
+        finite = [np.isfinite(scores[: self.num_done]) for scores in self.scores.values()]
+        return int(np.sum(~np.all(finite, axis=0))) if finite else 0
 
     def save(self) -> None:
         """Replace the result file."""
@@ -138,10 +176,10 @@ class _Job:
             np.savez(
                 file,
                 archs=self.archs.astype(narrow),
-                scores=self.scores,
                 num_done=self.num_done,
                 fingerprint=self.fingerprint,
                 about=json.dumps(environment() | {"num_unranked": self.num_unranked}),
+                **self.scores,  # type: ignore[arg-type]
             )
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
@@ -151,7 +189,8 @@ class _Job:
         assert self.out is not None
         try:
             with np.load(self.out, allow_pickle=False) as file:
-                found, done, scores = str(file["fingerprint"]), int(file["num_done"]), file["scores"]
+                found, done = str(file["fingerprint"]), int(file["num_done"])
+                scores = {name: file[name] for name in file.files if name == _SINGLE or name.startswith(_OF_SUITE)}
         except Exception as error:
             raise ValueError(f"{self.out} is not a jnas result file; choose another `out`") from error
         if found != self.fingerprint:
@@ -159,10 +198,10 @@ class _Job:
                 f"{self.out} holds the scores of another job (other architectures, key or estimator); "
                 "choose another `out`, or overwrite it with resume=False"
             )
-        self.scores, self.num_done = scores, done
+        self.scores, self.num_done = scores if done else {}, done
 
 
-def _open_job(estimator: Estimator, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
+def _open_job(estimator: Estimator | Suite, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
     if out is None:
         return _Job(archs, "", None)
     path = Path(out)
@@ -179,7 +218,7 @@ def one_device_per_core() -> None:
     """Let each CPU core be a device of its own, unless the user has said how many there are; call it before JAX starts.
 
     Scoring then runs one network a core; one device that splits every operation over the cores is slower
-    (`experiments/bench_naswot.py`). Without effect where JAX finds an accelerator.
+    (`experiments/bench_zeroshot.py`). Without effect where JAX finds an accelerator.
     """
     chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not chosen:
@@ -219,7 +258,7 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
         bar.console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
 
 
-def fingerprint(estimator: Estimator, archs: np.ndarray, key: Key) -> str:
+def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:
     """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
     closes over), the architectures and the key. Equal in another process.
     """

@@ -176,6 +176,13 @@ class Estimator(Protocol):
         """Score a population."""
 
 
+class Suite(Protocol):
+    """`(key, archs [B, D]) -> {name: scores [B]}`: several estimators that share their computation."""
+
+    def __call__(self, key: Key, archs: jax.Array, /) -> dict[str, jax.Array]:
+        """Score a population."""
+
+
 class Ranker(Protocol):
     """`(key, archs [B, D]) -> ranks [B]` int32, 0 is best: judges a set as a whole."""
 

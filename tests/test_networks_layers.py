@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from jnas.networks import layers
 
@@ -64,6 +65,27 @@ def normal(*shape, seed=0):
 def test_conv_is_a_padded_cross_correlation(kernel_size, stride, size):
     x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
     np.testing.assert_allclose(layers.conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 6), (5, 7)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size, stride, size):
+    """With shared weights; against XLA's own gradients."""
+    x, kernel = normal(3, 2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
+    pad = (kernel_size // 2,) * 2
+
+    def own(x, kernel):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=layout)
+
+    def gradients(conv):
+        return jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel))), (0, 1))
+
+    found = jax.vmap(gradients(lambda x, kernel: layers.conv(x, kernel, stride)), (0, None))(x, kernel)
+    for member in range(3):
+        for got, expected in zip(found, gradients(own)(x[member], kernel), strict=True):
+            np.testing.assert_allclose(got[member], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():

@@ -169,6 +169,64 @@ def test_fingerprint_looks_into_closures_and_is_equal_in_another_process(archs, 
     assert other.stdout.strip() == prints[0]
 
 
+def weigh_twice(weights: jax.Array, key: jax.Array, archs: jax.Array) -> dict[str, jax.Array]:
+    """Two scores of different types; the second is not finite where the first choice is 0."""
+    first = weigh(weights, key, archs)
+    return {"weight": first, "choice": jnp.where(archs[:, 0] == 0, -jnp.inf, archs[:, 0].astype(jnp.bfloat16))}
+
+
+@pytest.fixture
+def suite() -> Partial:
+    return Partial(weigh_twice, jnp.arange(1.0, 4.0))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 50, None])
+def test_several_scores_come_by_name(suite, archs, key, chunk_size) -> None:
+    found = population.score(suite, archs, key, chunk_size, progress=False)
+    expected = suite(key, archs)
+    assert set(found) == {"weight", "choice"}
+    for name, values in found.items():
+        assert values.dtype == expected[name].dtype
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_several_scores_resume(suite, archs, key, tmp_path, monkeypatch) -> None:
+    suite = Partial(lambda *args: {k: v.astype(jnp.float32) for k, v in weigh_twice(*args).items()}, *suite.args)
+    expected, out = population.score(suite, archs, key, progress=False), tmp_path / "scores.npz"
+    monkeypatch.setattr(population, "_SAVE_SHARE", np.inf)
+    for num_chunks, num_done in ((0, 0), (2, 16)):
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, num_chunks)
+            with pytest.raises(KilledError):
+                population.score(suite, archs, key, 8, out, progress=False)
+        with np.load(out) as file:
+            assert file["num_done"] == num_done
+    for num_chunks in (5, 0):  # 34 rows are left; then none, and all comes from the file
+        with monkeypatch.context() as patch:
+            calls = interrupt_after(patch, num_chunks)
+            found = population.score(suite, archs, key, 8, out, progress=False)
+        assert len(calls) == num_chunks
+        assert set(found) == set(expected)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
+    with np.load(out) as file:
+        assert {name for name in file.files if "scores" in name} == {"scores/weight", "scores/choice"}
+        np.testing.assert_array_equal(file["scores/choice"], expected["choice"])
+        assert json.loads(str(file["about"]))["num_unranked"] == np.sum(archs[:, 0] == 0)
+
+
+def test_a_file_of_one_score_has_the_members_it_always_had(estimator, archs, key, tmp_path, monkeypatch) -> None:
+    """Also one that was begun before the scores of a job without finished rows were left out."""
+    out = tmp_path / "scores.npz"
+    score(estimator, archs, key, 8, out)
+    with np.load(out) as file:
+        members = dict(file)
+    assert set(members) == {"archs", "scores", "num_done", "fingerprint", "about"}
+    expected = members["scores"].copy()
+    np.savez(out, **(members | {"scores": np.zeros(50, np.float32), "num_done": 0}))
+    np.testing.assert_array_equal(score(estimator, archs, key, 8, out), expected)
+
+
 def test_counts_and_reports_what_cannot_be_ranked(archs, key, tmp_path, capsys) -> None:
     def some(key: jax.Array, archs: jax.Array) -> jax.Array:
         return jnp.where(archs[:, 0] == 0, -jnp.inf, 1.0)

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 
+from jnas.networks import grouped
 from jnas.types import Hooks, Key, Params
 
 
@@ -91,11 +93,48 @@ def _conv_fwd(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, 
 def _conv_bwd(stride: int, saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     if jax.default_backend() != "cpu":
-        grads: tuple[jax.Array, jax.Array] = jax.vjp(lambda x, kernel: _conv(x, kernel, stride), x, kernel)[1](grad)
-        return grads
-    grad = _spread(grad, x.shape, stride)
-    flipped = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-    return _conv(grad, flipped, 1), _weight_grad(x, grad, kernel.shape[0])
+        (of_x,) = jax.vjp(lambda x: _conv(x, kernel, stride), x)[1](grad)
+    else:
+        of_x = _conv(_spread(grad, x.shape, stride), jnp.swapaxes(kernel[::-1, ::-1], 2, 3), 1)
+    return of_x, _weight_grad(kernel.shape[0], stride)(x, grad)
+
+
+@functools.cache
+def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """`(x [N, H, W, C], grad [N, H/stride, W/stride, C']) -> [k, k, C, C']`.
+
+    A population's are batched matrix products: XLA would make one grouped convolution of them, with windows as large
+    as the images.
+    """
+
+    @custom_vmap
+    def weight_grad(x: jax.Array, grad: jax.Array) -> jax.Array:
+        if jax.default_backend() == "cpu":
+            return _weight_grad_on_cpu(x, _spread(grad, x.shape, stride), size)
+        kernel = jnp.zeros((size, size, x.shape[-1], grad.shape[-1]), x.dtype)
+        result: jax.Array = jax.vjp(lambda kernel: _conv(x, kernel, stride), kernel)[1](grad)[0]
+        return result
+
+    @weight_grad.def_vmap
+    def of_population(axis_size: int, is_batched: list[bool], x: jax.Array, grad: jax.Array) -> tuple[jax.Array, bool]:
+        del axis_size
+        axes = tuple(0 if batched else None for batched in is_batched)
+        return jax.vmap(functools.partial(_weight_grad_by_taps, size=size, stride=stride), axes)(x, grad), True
+
+    return weight_grad
+
+
+def _weight_grad_by_taps(x: jax.Array, grad: jax.Array, size: int, stride: int) -> jax.Array:
+    """One matrix product for each element of the window."""
+    _, height, width, channels = x.shape
+    pad = size // 2
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    taps = [
+        jnp.einsum("nhwc,nhwd->cd", padded[:, i : i + height : stride, j : j + width : stride], grad)
+        for i in range(size)
+        for j in range(size)
+    ]
+    return jnp.stack(taps).reshape(size, size, channels, -1)
 
 
 def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
@@ -106,7 +145,7 @@ def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
     return full.at[:, ::stride, ::stride].set(grad)
 
 
-def _weight_grad(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
+def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
     """`[k, k, C, C']`, the sum over images and pixels of shifted inputs times gradients."""
     _, height, width, channels = x.shape
     pad = size // 2
@@ -252,22 +291,23 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
     """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch that was taken.
 
     That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not taken; in a
-    network that is most of the time. Branches must not close over arrays that are differentiated.
+    network that is most of the time. Under `vmap` each branch, and its gradient, is computed for those that take it
+    (`grouped.switch`). Branches must not close over arrays that are mapped or differentiated.
     """
 
     @jax.custom_vjp
     def run(index: jax.Array, operands: Any) -> Any:
-        return lax.switch(index, branches, *operands)
+        return grouped.switch(index, branches, *operands)
 
     def backward(saved: tuple[jax.Array, Any], grad: Any) -> tuple[None, Any]:
         index, operands = saved
         pulls = [lambda operands, grad, b=branch: jax.vjp(b, *operands)[1](grad) for branch in branches]
-        return None, lax.switch(index, pulls, operands, grad)
+        return None, grouped.switch(index, pulls, operands, grad)
 
     def forward(index: jax.Array, operands: Any) -> Any:
         # Through `vjp`, so that what has a gradient of its own is resolved and can be differentiated forwards.
         values = [lambda *operands, b=branch: jax.vjp(b, *operands)[0] for branch in branches]
-        return lax.switch(index, values, *operands), (index, operands)
+        return grouped.switch(index, values, *operands), (index, operands)
 
     run.defvjp(forward, backward)
     return run(index, operands)

@@ -1,8 +1,8 @@
 """Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where it is not finite.
 
-All take `images` `[N, H, W, C]` float, and the settings `shared_init` and `repeats` of `suite`, which also says what is
-wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is better.
-Several scores of one population are cheaper from `suite`.
+All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and `plan` of `suite`, which also says
+what is wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is
+better. Several scores of one population are cheaper from `suite`.
 """
 
 import functools
@@ -23,6 +23,7 @@ class Settings(TypedDict, total=False):
 
     shared_init: bool
     repeats: int
+    plan: Literal["switch", "grouped"] | None
 
 
 def grad_norm(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import chex
 import jax
@@ -11,7 +11,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jnas.messages import nearest
-from jnas.types import Arch, Estimator, Key, Network
+from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
 from jnas.zeroshot.passes import Candidate, Seen, observe
 
@@ -55,6 +55,7 @@ SCORES = {
     "swap": Score(counts.swap, ("patterns",)),
 }
 NAMES = tuple(SCORES)
+PLANS = ("switch", "grouped")
 PROXIES = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow")
 """The seven that were published as zero-cost proxies."""
 
@@ -67,7 +68,8 @@ def suite(
     *,
     shared_init: bool = True,
     repeats: int = 1,
-) -> Partial:
+    plan: Literal["switch", "grouped"] | None = None,
+) -> Suite:
     """Several scores of the same untrained networks; what they have in common is computed once.
 
     One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode derivative of that
@@ -82,6 +84,11 @@ def suite(
         shared_init: True draws one set of weights from the key for all architectures; False draws them
             anew for each architecture, folding its vector into the key.
         repeats: how many initialisations (and batches, if there are several) each score is averaged over.
+        plan: how a population is computed; both give the same scores up to rounding. "switch": one architecture after
+            the other, each a program of conditionals; scores are the same bits whatever else is in the population.
+            "grouped": all at once; on each edge those with the same operation share its convolution
+            (`networks.grouped`). Needs B times the memory of one network, so the chunk size of `population.score` sets
+            it. None: "grouped" on an accelerator, "switch" on CPUs.
 
     Returns:
         A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not finite (a cell whose
@@ -89,8 +96,8 @@ def suite(
         the mean, and `name_std` the standard deviation over the repeats.
 
     Raises:
-        ValueError: an unknown name, a score without the labels or the number of images that it needs, labels that do
-            not fit, a wrong rank, images that are not finite.
+        ValueError: an unknown name or plan, a score without the labels or the number of images that it needs, labels
+            that do not fit, a wrong rank, images that are not finite.
     """
     wanted = tuple(dict.fromkeys(names))
     for name in wanted:
@@ -98,9 +105,13 @@ def suite(
             raise ValueError(f"unknown score {name!r}. {nearest(name, NAMES)}")
     if not wanted:
         raise ValueError(f"names must have at least one of {', '.join(NAMES)}")
+    if plan is None:
+        plan = "switch" if jax.default_backend() == "cpu" else "grouped"
+    if plan not in PLANS:
+        raise ValueError(f"unknown plan {plan!r}. {nearest(plan, PLANS)}")
     images = _checked_images(images, wanted, repeats)
     labels = _checked_labels(labels, images, wanted)
-    return Partial(_program(network, wanted, shared_init, repeats), images, labels)
+    return Partial(_program(network, wanted, shared_init, repeats, plan), images, labels)
 
 
 def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> jax.Array:
@@ -132,7 +143,7 @@ def _checked_labels(labels: jax.Array | None, images: jax.Array, names: Sequence
 
 @functools.cache
 def _program(
-    network: Network, names: tuple[str, ...], shared_init: bool, repeats: int
+    network: Network, names: tuple[str, ...], shared_init: bool, repeats: int, plan: str
 ) -> Callable[[jax.Array, jax.Array | None, Key, jax.Array], dict[str, jax.Array]]:
     """The function behind the estimator; one object for each setting, so that programs are compiled once."""
     wants = frozenset(field for name in names for field in SCORES[name].wants)
@@ -147,7 +158,7 @@ def _program(
             seen = observe(candidate, wants)
             return {name: _ranked(SCORES[name].compute(candidate, seen)) for name in names}
 
-        result: dict[str, jax.Array] = lax.map(of_one, archs)
+        result: dict[str, jax.Array] = jax.vmap(of_one)(archs) if plan == "grouped" else lax.map(of_one, archs)
         return result
 
     def scores(images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array) -> dict[str, jax.Array]:
@@ -195,6 +206,7 @@ def single(
 ) -> Estimator:
     """The estimator of the score of that name, `(key, archs [B, D]) -> scores [B]`; see `suite`."""
     together = suite(network, images, labels, (name,), **settings)
+    assert isinstance(together, Partial)
     estimator: Estimator = Partial(_pick(together.func, name), *together.args)
     return estimator
 

@@ -32,7 +32,7 @@ def zen(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _norm(x: jax.Array, norm: Params, channels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    variance = jnp.sum(jnp.var(x, axis=(0, 1, 2)) * channels) / jnp.sum(channels)
+    variance = jnp.mean(jnp.var(x, axis=(0, 1, 2)), where=channels)
     return layers.batch_norm(x, norm), jnp.log(variance + 1e-5) / 2
 
 

@@ -1,0 +1,167 @@
+"""What zero-shot scores cost, in units of one 4096x4096x4096 float32 matrix product of the same run.
+
+python -m experiments.bench_zeroshot                          one device
+JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_zeroshot    one device a core, as the command line does
+
+Images of 32x32x3, NAS-Bench-201 networks of 16 channels and 5 cells, random architectures. By hand: the convolutions of
+a mean architecture forward are 128 images x 2 x 53 MMAC = 13.6 GFLOP, three times as many for 64 images forward and
+backward; its Hamming products (int8, one for each node that convolutions leave) about 7 GOP, the yardstick 137 GFLOP.
+"""
+
+import argparse
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnas
+from experiments import common
+from jnas.networks import layers
+from jnas.zeroshot import PROXIES, hamming, suite
+
+
+class Case(NamedTuple):
+    """What is measured: the scores, the images of a batch, and how often as long as a forward pass it computes."""
+
+    names: tuple[str, ...]
+    num_images: int
+    num_forwards: int
+
+
+CASES = {
+    "naswot": Case(("naswot",), 128, 1),
+    "first_order": Case(("grad_norm", "snip", "plain", "fisher"), 64, 3),
+    "grasp": Case(("grasp",), 64, 6),
+    "synflow": Case(("synflow",), 64, 0),  # of one image
+    "jacob_cov": Case(("jacob_cov",), 64, 2),
+    "seven_together": Case(PROXIES, 64, 8),
+}
+
+
+def main() -> None:
+    """Each case, the parts and the error of the determinant; print them and write them to a file."""
+    options = _options()
+    result: dict[str, Any] = {"plan": options.plan, "num_archs": options.archs, "channels": options.channels}
+    network = jnas.networks.nasbench201(channels=options.channels)
+    archs = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), options.archs))
+    macs = float(jnp.mean(jax.vmap(network.space.flops)(archs))) * (options.channels / 16) ** 2
+    for name in options.cases:
+        result[name] = _measure(network, CASES[name], archs, macs, options.plan)
+        print(f"{name:24} {result[name]}", flush=True)
+    parts = _parts() | {"log_determinant_error": _determinant_error(network, archs[:8])}
+    for name, value in parts.items():
+        print(f"{name:24} {value}")
+    name = f"bench_zeroshot_{jax.default_backend()}_{jax.local_device_count()}"
+    print(f"written: {common.write_json(name, result | parts)}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What zero-shot scores cost.")
+    default = "switch" if jax.default_backend() == "cpu" else "grouped"
+    parser.add_argument("--plan", choices=("switch", "grouped"), default=default)
+    parser.add_argument("--archs", type=int, default=6 if default == "switch" else 256, help="architectures a case")
+    parser.add_argument("--channels", type=int, default=16, help="of the first stage")
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
+    return parser.parse_args()
+
+
+def _measure(network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, plan: Any) -> dict[str, float]:
+    """Costs of one case; the population is one chunk and is scored four times, after the program was compiled."""
+    images = jax.random.normal(jax.random.key(0), (case.num_images, 32, 32, 3))
+    scores = suite(network, images, jnp.arange(case.num_images) % 10, case.names, plan=plan)
+
+    def score() -> float:
+        start = time.perf_counter()
+        jnas.population.score(scores, archs, jax.random.key(3), len(archs), progress=False)
+        return time.perf_counter() - start
+
+    first = score()
+    seconds, ratios = [], []
+    for _ in range(3):
+        unit = common.yardstick()
+        seconds.append(score() / len(archs))
+        ratios.append(seconds[-1] / unit)
+    middle = float(np.median(seconds))
+    result = {
+        "compile_seconds": round(first - middle * len(archs), 2),
+        "seconds_per_arch": round(middle, 5),
+        "ratio_to_matmul_4096": round(float(np.median(ratios)), 3),
+        "gflop_of_convolutions": round(2e-9 * macs * case.num_images * case.num_forwards, 1),
+    }
+    if jax.default_backend() != "cpu":
+        result["tflop_per_second"] = round(result["gflop_of_convolutions"] / middle / 1e3, 2)
+    return result
+
+
+def _parts() -> dict[str, float]:
+    """Milliseconds of the choices behind the scores.
+
+    Codes of 128 images x 16,384 units, one pool, and the weight gradients of two 3x3 convolutions within a scan.
+    """
+    x = jax.random.normal(jax.random.key(0), (128, 32, 32, 16))
+    functions: dict[str, Callable[[jax.Array], jax.Array]] = {
+        "hamming_packed": _packed_distances,
+        "hamming_int8": functools.partial(_product, dtype=jnp.dtype("int8"), result=jnp.dtype("int32")),
+        "hamming_float32": functools.partial(_product, dtype=jnp.dtype("float32"), result=jnp.dtype("float32")),
+        "pool_shifted_sums": layers.avg_pool3x3,
+        "pool_reduce_window": _window_pool,
+        "weight_gradient_xla": functools.partial(_weight_gradient, _xla_conv),
+        "weight_gradient_jnas": functools.partial(_weight_gradient, layers.conv),
+    }
+    result = {}
+    for name, function in functions.items():
+        compiled = jax.jit(function)
+        repeats = 1 if name == "weight_gradient_xla" else 5
+        common.seconds(functools.partial(compiled, x), 1)
+        result[f"{name}_ms"] = round(1e3 * min(common.seconds(functools.partial(compiled, x), repeats)), 2)
+    return result
+
+
+def _packed_distances(x: jax.Array) -> jax.Array:
+    words = hamming.packed(x.reshape(len(x), -1) > 0)
+    differing: jax.Array = jax.lax.map(lambda row: jnp.sum(jax.lax.population_count(row[None] ^ words), axis=1), words)
+    return differing
+
+
+def _product(x: jax.Array, dtype: jnp.dtype, result: jnp.dtype) -> jax.Array:
+    signs = jnp.where(x.reshape(len(x), -1) > 0, 1, -1).astype(dtype)
+    return jax.lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=result)
+
+
+def _window_pool(x: jax.Array) -> jax.Array:
+    total: jax.Array = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+    return total
+
+
+def _xla_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _weight_gradient(conv: Callable[[jax.Array, jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """`[2, 3, 3, 16, 16]`: of Σ conv(x, w)² for two kernels, one after the other, for half of the images."""
+    kernels = jax.random.normal(jax.random.key(1), (2, 3, 3, x.shape[-1], x.shape[-1]))
+    images = x[: len(x) // 2]
+    result: jax.Array = jax.lax.map(jax.grad(lambda kernel: jnp.sum(conv(images, kernel) ** 2)), kernels)
+    return result
+
+
+def _determinant_error(network: jnas.types.Network, archs: jax.Array) -> float:
+    """Largest difference from NumPy's float64 log-determinant of the same integer kernels."""
+    images = jax.random.normal(jax.random.key(0), (128, 32, 32, 3))
+    params = network.init(jax.random.key(3))
+    kernels = jax.jit(
+        lambda archs: jax.lax.map(lambda a: jnas.zeroshot.hamming_kernel(network, params, a, images), archs)
+    )
+    matrices = kernels(archs)
+    scores = np.asarray(jax.vmap(jnas.zeroshot.log_determinant)(matrices), np.float64)
+    exact = np.linalg.slogdet(np.asarray(matrices, np.float64))[1]
+    ranked = np.isfinite(scores)
+    return float(np.max(np.abs(scores[ranked] - exact[ranked]), initial=0))
+
+
+if __name__ == "__main__":
+    main()
