@@ -34,7 +34,8 @@ def score(config: Config = CONFIG) -> None:
     suite = jnas.zeroshot.suite(network, *batch, config.names)
     archs = table.archs[rows]
     scores = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz")
-    np.savez_compressed(_file(config), archs=archs.astype(np.int8), **{k: np.asarray(v) for k, v in scores.items()})
+    arrays = {name: np.asarray(values) for name, values in scores.items()}
+    np.savez_compressed(_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
     print(f"written: {_file(config)}")
 
 
