@@ -2,6 +2,8 @@
 
 python -m experiments.zeroshot_proxies scores       scores the cells (runs/zeroshot-*.npz goes on after a kill)
 python -m experiments.zeroshot_proxies              the tables and the picture (configs/zeroshot_proxies.py)
+
+Both take the name of the space, nasbench201 unless it is given.
 """
 
 import sys
@@ -13,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.zeroshot_proxies import CONFIG, Config
+from configs.zeroshot_proxies import CONFIGS, Config
 from experiments import common, ledger
 from jnas.benchmarks import Table
+from jnas.types import Network, Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,19 +27,24 @@ TOP, BEST = 0.05, 0.01  # shares of P@top, P@bottom and BR, WR
 BIAS = 0.1  # share of the cells that count as the top when biases are looked at
 
 
-def score(config: Config = CONFIG) -> None:
+def score(config: Config) -> None:
     """Score the cells and keep the scores."""
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
     table = _table(config)
     rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
-    network = jnas.networks.nasbench201(affine=config.affine)
     batch = jnas.images.load_labelled("cifar10", num=config.num_images, key=image_key)
-    suite = jnas.zeroshot.suite(network, *batch, config.names)
+    suite = jnas.zeroshot.suite(_network(config), *batch, config.names)
     archs = table.archs[rows]
     scores = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz")
     arrays = {name: np.asarray(values) for name, values in scores.items()}
     np.savez_compressed(_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
     print(f"written: {_file(config)}")
+
+
+def _network(config: Config) -> Network:
+    if config.space == "nasbench201":
+        return jnas.networks.nasbench201(affine=config.affine)
+    return jnas.networks.by_name(config.space)
 
 
 def _file(config: Config) -> Path:
@@ -49,7 +57,7 @@ def _table(config: Config) -> Table:
     return table
 
 
-def main(config: Config = CONFIG) -> None:
+def main(config: Config) -> None:
     """Print, plot and keep the tables."""
     table, file = _table(config), np.load(_file(config))
     rows = np.asarray(table.rows(jnp.asarray(file["archs"], jnp.int32)))
@@ -60,7 +68,7 @@ def main(config: Config = CONFIG) -> None:
     scores["mean rank of all"] = np.asarray(jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values())))))
     accuracies = {name: table.column(name)[rows].astype(np.float64) for name in config.columns}
     found = {name: _row(config, values, accuracies, config.published.get(name)) for name, values in scores.items()}
-    biases = _biases(file["archs"], scores, accuracies[config.columns[0]])
+    biases = _biases(config, file["archs"].astype(np.int32), scores, accuracies[config.columns[0]])
     partial = _partials(scores, accuracies[config.columns[0]])
     report(config, found, biases, partial)
     jnas.plots.save(_picture(config, found), common.RESULTS / f"zeroshot_proxies_{config.space}.png")
@@ -90,19 +98,27 @@ def _row(
     return row | {"published_spearman": list(published) if published else None}
 
 
-def _biases(archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, Any]:
-    """Of the top tenth by each score, and by accuracy: mean parameters, and operations an edge of each kind."""
-    space = jnas.spaces.nasbench201()
-    params = np.asarray(jax.vmap(space.params)(jnp.asarray(archs, jnp.int32)), np.float64)
+def _biases(config: Config, archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, Any]:
+    """Of the top tenth by each score, and by accuracy: mean parameters, and the share of each operation."""
+    space = jnas.spaces.by_name(config.space)
+    params = np.asarray(jax.vmap(space.params)(jnp.asarray(archs)), np.float64)
+    names, counts = _operations(space, archs)
     num = int(BIAS * len(archs))
     found: dict[str, Any] = {}
     for name, values in {"accuracy": accuracy, **scores}.items():
         top = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[:num]
-        shares = [round(float(np.mean(archs[top] == op)), 3) for op in range(len(space.edge_operations))]
-        found[name] = {"params": round(float(params[top].mean()))} | dict(
-            zip(space.edge_operations, shares, strict=True)
-        )
+        shares = np.round(counts[top].sum(axis=0) / counts[top].sum(), 3).tolist()
+        found[name] = {"params": round(float(params[top].mean()))} | dict(zip(names, shares, strict=True))
     return found
+
+
+def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The operations that are chosen from, and how many of each a cell has, `[B, O]`: on edges or on nodes."""
+    if space.name == "nasbench201":
+        return space.edge_operations, np.stack([np.sum(archs == op, axis=1) for op in range(5)], axis=1)
+    ops = np.asarray(jax.vmap(space.graph)(jnp.asarray(archs)).node_ops)
+    numbers = range(1, len(space.node_operations) - 1)
+    return space.node_operations[1:-1], np.stack([np.sum(ops[:, 1:-1] == op, axis=1) for op in numbers], axis=1)
 
 
 def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, float]:
@@ -142,7 +158,7 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
 
     order = sorted(found, key=lambda name: -found[name]["kendall_tau"][0])
     figure, (axes,) = style.new_figure("Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order))
-    labels = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120"}
+    labels = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120", "accuracy": "CIFAR-10"}
     for k, column in enumerate(config.columns):
         values = [found[name]["kendall_tau"][k] for name in order]
         places = np.arange(len(order)) + 0.26 * (k - 1)
@@ -158,10 +174,12 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
 
 if __name__ == "__main__":
     jnas.population.one_device_per_core()
-    match sys.argv[1:]:
+    arguments = [argument for argument in sys.argv[1:] if argument not in CONFIGS]
+    chosen = CONFIGS[next((name for name in sys.argv[1:] if name in CONFIGS), "nasbench201")]
+    match arguments:
         case []:
-            main()
+            main(chosen)
         case ["scores"]:
-            score()
+            score(chosen)
         case other:
-            sys.exit(f"unknown arguments {other}; there are: none, or scores")
+            sys.exit(f"unknown arguments {other}; there are: scores, {', '.join(CONFIGS)}")
