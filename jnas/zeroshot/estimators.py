@@ -41,7 +41,7 @@ def grasp(network: Network, images: jax.Array, labels: jax.Array, **settings: Un
 
 
 def fisher(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Squared products of activations and their gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
+    """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
     return single("fisher", network, images, labels, **settings)
 
 

@@ -32,7 +32,8 @@ def zen(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _norm(x: jax.Array, norm: Params, channels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    variance = jnp.sum(jnp.var(x, axis=(0, 1, 2)) * channels) / jnp.sum(channels)
+    exists = channels.astype(x.dtype)
+    variance = jnp.sum(jnp.var(x, axis=(0, 1, 2)) * exists) / jnp.sum(exists)
     return layers.batch_norm(x, norm), jnp.log(variance + 1e-5) / 2
 
 
