@@ -59,10 +59,13 @@ def instantiate(params, arch):
 
 
 class Run:
-    """A forward pass: tensors in the order of computation, layers, ReLU modules and what batch norms read."""
+    """A forward pass: tensors in the order of computation, layers, ReLU modules and what batch norms read.
 
-    def __init__(self, net, images, batch_norm=True):
-        self.net, self.has_norm = net, batch_norm
+    `masks` are those of another pass: which units its ReLUs let through, whatever the sign here.
+    """
+
+    def __init__(self, net, images, batch_norm=True, masks=None):
+        self.net, self.has_norm, self.masks = net, batch_norm, masks
         self.nodes, self.layers, self.relus, self.norms = [], [], [], []
         self.images = self.add(np.asarray(images, np.float64))
         self.features, self.logits = self._network()
@@ -102,7 +105,8 @@ class Run:
         return self.add(np.zeros(shape) + sum(t.value for t in terms), tuple(terms), lambda g: [g] * len(terms))
 
     def relu(self, x):
-        self.relus.append(self.add(np.maximum(x.value, 0), (x,), lambda g: [g * (x.value > 0)]))
+        mask = x.value > 0 if self.masks is None else self.masks[len(self.relus)]
+        self.relus.append(self.add(x.value * mask, (x,), lambda g: [g * mask]))
         return self.relus[-1]
 
     def conv(self, x, weight, stride):
@@ -213,9 +217,9 @@ class Run:
         return features, self.layer(self.mean(features), ("dense",))
 
 
-def loss_gradients(net, images, labels):
+def loss_gradients(net, images, labels, masks=None):
     """The pass after the reverse pass of the mean cross-entropy."""
-    run = Run(net, images)
+    run = Run(net, images, masks=masks)
     run.backward(run.cross_entropy(labels), 1.0)
     return run
 
