@@ -59,7 +59,8 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
 
     Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS), ICLR 2021,
     https://arxiv.org/abs/2102.11535. The kernel is G Gᵀ with G_i the gradient of the sum of image i's logits with
-    respect to the weights; batch norm sees the 16 images. It is summed in float32 and decomposed in float64.
+    respect to the weights; batch norm sees the 16 images. It is summed in float32 and decomposed in float64. NaN for a
+    kernel that is singular up to that rounding, whose smallest eigenvalue may as well be negative.
     """
     del seen
     images = candidate.images[:NUM_NTK_IMAGES]
@@ -77,4 +78,6 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
         kernel += rows @ rows.T
     with jax.enable_x64(True):
         eigenvalues = jnp.linalg.eigvalsh(lax.convert_element_type(kernel, jnp.float64))
-        return lax.convert_element_type(-eigenvalues[-1] / eigenvalues[0], jnp.float32)
+        rounding = len(images) * float(jnp.finfo(jnp.float32).eps) * eigenvalues[-1]
+        condition = jnp.where(eigenvalues[0] > rounding, eigenvalues[-1] / eigenvalues[0], jnp.nan)
+        return lax.convert_element_type(-condition, jnp.float32)

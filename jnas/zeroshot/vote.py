@@ -34,8 +34,8 @@ def majority(scores: jax.Array) -> jax.Array:
     scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
 
     def wins(own: jax.Array) -> jax.Array:
-        votes = jnp.sum((own[:, None] > scores).astype(jnp.int32) - (own[:, None] < scores), axis=0)
-        return jnp.sum(votes > 0) + (jnp.sum(votes == 0) - 1) / 2
+        votes = jnp.sum(own[:, None] > scores, axis=0) - jnp.sum(own[:, None] < scores, axis=0)
+        return jnp.sum(votes > 0, dtype=jnp.float32) + (jnp.sum(votes == 0, dtype=jnp.float32) - 1) / 2
 
     result: jax.Array = lax.map(wins, scores.T)
     return result.astype(jnp.float32)
