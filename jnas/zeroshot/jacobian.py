@@ -5,6 +5,7 @@ Correlations and eigenvalues are in float64.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jnas.networks import weights
@@ -78,6 +79,6 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
         kernel += rows @ rows.T
     with jax.enable_x64(True):
         eigenvalues = jnp.linalg.eigvalsh(lax.convert_element_type(kernel, jnp.float64))
-        rounding = len(images) * float(jnp.finfo(jnp.float32).eps) * eigenvalues[-1]
+        rounding = len(images) * float(np.finfo(np.float32).eps) * eigenvalues[-1]
         condition = jnp.where(eigenvalues[0] > rounding, eigenvalues[-1] / eigenvalues[0], jnp.nan)
         return lax.convert_element_type(-condition, jnp.float32)
