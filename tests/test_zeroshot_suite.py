@@ -77,12 +77,11 @@ def test_each_score_is_float32_and_never_nan(case):
 
 
 def test_row_depends_on_the_key_and_its_architecture_only(case):
-    """Not on its place nor its neighbours: shuffled, and half of them repeated."""
+    """Not on its place nor its neighbours: shuffled, some left out and others repeated."""
     order = np.random.default_rng(0).permutation(len(case.archs))
-    half = order[: len(order) // 2]
-    for rows in (order, np.resize(half, len(order))):
-        got = of_names(estimator_of(case), KEY, case.archs[rows])
-        assert_same(got, {name: values[rows] for name, values in scores_of(case).items()})
+    rows = np.resize(order[: 2 * len(order) // 3], len(order))
+    got = of_names(estimator_of(case), KEY, case.archs[rows])
+    assert_same(got, {name: values[rows] for name, values in scores_of(case).items()})
 
 
 def test_one_program_serves_populations_keys_and_batches(case):
@@ -94,15 +93,13 @@ def test_one_program_serves_populations_keys_and_batches(case):
         assert np.any(other[name][::-1] != scores_of(case)[name]), name
 
 
-@pytest.mark.parametrize("batch", ["constant images", "one class", "twins"])
+@pytest.mark.parametrize("batch", ["constant images", "twins of one class"])
 def test_odd_batches_are_scored_or_come_last(case, batch):
     images, labels = case.images, case.labels
     if batch == "constant images":
         images = np.ones_like(images)
-    elif batch == "twins":
-        images = np.concatenate([images[:1], images[:-1]])
     else:
-        labels = np.zeros_like(labels)
+        images, labels = np.concatenate([images[:1], images[:-1]]), np.zeros_like(labels)
     scores = of_names(estimator_of(case, images=images, labels=labels), KEY, case.archs)
     for name, values in scores.items():
         assert np.all(np.isfinite(values) | np.isneginf(values)), name
@@ -110,8 +107,7 @@ def test_odd_batches_are_scored_or_come_last(case, batch):
     if batch == "constant images":
         assert np.all(scores["linear_regions"] == 1)
         assert np.all(scores["swap"] <= 2)
-    if batch != "one class":
-        assert np.all(scores["naswot"] == -np.inf)
+    assert np.all(scores["naswot"] == -np.inf)
 
 
 def test_disconnected_cells_come_last(case):
