@@ -1,32 +1,35 @@
-"""Kendall tau of NASWOT scores with trained accuracies on NAS-Bench-201 (NASWOT figure 3 a-c).
+"""Kendall tau of NASWOT scores with trained accuracies (NASWOT figure 3).
 
-python -m experiments.naswot_correlation            (configs/naswot_nasbench201.py)
+python -m experiments.naswot_correlation                    (configs/naswot_correlation.py)
+python -m experiments.naswot_correlation nasbench101
 
 Interrupted runs continue from runs/naswot-*.npz.
 """
 
+import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 
 import jnas
-from configs.naswot_nasbench201 import CONFIG, Config
+from configs.naswot_correlation import CONFIGS, Config
 from experiments import common
 
 
-def main(config: Config = CONFIG) -> None:
+def main(config: Config) -> None:
     """Score the same architectures in every way; print, plot and keep the correlations."""
-    space = jnas.spaces.nasbench201()
-    table = jnas.benchmarks.nasbench201(path=common.data_file("nasbench201.npz"))
+    space, network = jnas.spaces.by_name(config.space), jnas.networks.by_name(config.space)
+    path = common.data_file(f"{config.space}.npz")
+    table = getattr(jnas.benchmarks, config.space)(path=path)
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
     archs = jax.vmap(space.sample)(jax.random.split(arch_key, config.num_archs))
     rows = np.asarray(table.rows(archs))
     results = []
     for images, relus in config.jobs:
         batch = jnas.images.load(images, num=config.num_images, key=image_key)
-        naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(), batch, relus=relus)
-        out = Path("runs") / f"naswot-{images}-{relus}-{config.seed}.npz"
+        naswot = jnas.zeroshot.naswot(network, batch, relus=relus)
+        out = Path("runs") / f"naswot-{config.space}-{images}-{relus}-{config.seed}.npz"
         scores = np.asarray(jnas.population.score(naswot, archs, score_key, out=out))
         results.append(
             {"images": images, "relus": relus, "num_unranked": int(np.sum(~np.isfinite(scores)))}
@@ -34,12 +37,17 @@ def main(config: Config = CONFIG) -> None:
         )
         figure = jnas.plots.score_against_accuracy(
             scores,
-            table.column("test200_c10")[rows],
+            _percent(table.column(config.columns[0][0])[rows]),
             score_label=f"NASWOT score of the untrained network ({images} images)",
             accuracy_label="CIFAR-10 test accuracy (%)",
         )
-        jnas.plots.save(figure, common.RESULTS / f"naswot_nasbench201_{images}_{relus}.png")
-    print(f"written: {common.write_json('naswot_nasbench201', {'config': repr(config), 'results': results})}")
+        jnas.plots.save(figure, common.RESULTS / f"naswot_{config.space}_{images}_{relus}.png")
+    print(f"written: {common.write_json(f'naswot_{config.space}', {'config': repr(config), 'results': results})}")
+
+
+def _percent(accuracy: np.ndarray) -> np.ndarray:
+    """Accuracies in %; those of NAS-Bench-101 are fractions."""
+    return accuracy * (100 if accuracy.max() <= 1 else 1)
 
 
 def _compare(
@@ -54,4 +62,5 @@ def _compare(
 
 
 if __name__ == "__main__":
-    main()
+    jnas.population.one_device_per_core()
+    main(CONFIGS[sys.argv[1] if sys.argv[1:] else "nasbench201"])
