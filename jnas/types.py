@@ -152,6 +152,8 @@ class Network(NamedTuple):
         forward: `(params, [D], images, hooks, state) -> Pass`: `apply`, with hooks.
         present: `[D] -> list`, for each array of weights of `networks.kernels(params)` a 0/1 float array that
             broadcasts to it: the weights that this architecture has.
+        instantiate: `(params, [D]) -> params`: the weights that this architecture has out of those of all, as it would
+            have been initialised; identity where nothing depends on the architecture.
     """
 
     space: Space
@@ -159,6 +161,7 @@ class Network(NamedTuple):
     apply: Callable[[Params, Arch, jax.Array], jax.Array]
     forward: Callable[[Params, Arch, jax.Array, Hooks, Any], Pass]
     present: Callable[[Arch], list[jax.Array]]
+    instantiate: Callable[[Params, Arch], Params]
 
 
 class Estimator(Protocol):

@@ -309,7 +309,7 @@ def test_version() -> None:
             ["search", "--space", "nasbench-201"],
             "Did you mean 'nasbench201'? Valid names: nasbench101, nasbench201",
         ),
-        (["search", "--space", "nats_size"], "no image network"),
+        (["search", "--space", "spikenas_bench"], "no image network"),
         (["search", "--estimator", "nasw0t"], "Did you mean 'naswot'? Valid names: naswot"),
         (["search", "--images", "digit"], "digits"),
         (

@@ -2,17 +2,19 @@
 
 from jnas.messages import nearest
 from jnas.networks.nasbench201 import nasbench201
+from jnas.networks.nats_size import nats_size
 from jnas.networks.weights import kernels
 from jnas.types import Network
 
-NAMES = ("nasbench201",)
+_FACTORIES = {"nasbench201": nasbench201, "nats_size": nats_size}
+NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str) -> Network:
     """The reference network of the space of that name; ValueError lists the spaces that have one."""
     if name not in NAMES:
         raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")
-    return nasbench201()
+    return _FACTORIES[name]()
 
 
-__all__ = ["NAMES", "by_name", "kernels", "nasbench201"]
+__all__ = ["NAMES", "by_name", "kernels", "nasbench201", "nats_size"]

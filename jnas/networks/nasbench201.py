@@ -80,6 +80,11 @@ def _present(arch: Arch) -> list[jax.Array]:
     return weights.kernels(tree)
 
 
+def _instantiate(params: Params, arch: Arch) -> Params:
+    del arch  # no weight has a shape that depends on it
+    return params
+
+
 def _relu_conv_norm(x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1) -> tuple[jax.Array, jax.Array]:
     return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
 
@@ -230,4 +235,4 @@ def nasbench201(
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     init = functools.partial(_init, **sizes, affine=affine)
-    return Network(spaces.nasbench201(), init, _apply, _forward, _present)
+    return Network(spaces.nasbench201(), init, _apply, _forward, _present, _instantiate)
