@@ -65,7 +65,7 @@ def _block_weights() -> Params:
 def _masks(arch: Arch) -> list[jax.Array]:
     """For each of the 5 widths the channels that exist, `[64]` 0/1 float32."""
     widths = 8 * (arch.astype(jnp.int32) + 1)
-    return list((jnp.arange(_CHANNELS)[None] < widths[:, None]).astype(jnp.float32))
+    return list((jnp.arange(_CHANNELS, dtype=jnp.int32)[None] < widths[:, None]).astype(jnp.float32))
 
 
 def _widens(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
