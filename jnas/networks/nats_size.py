@@ -9,7 +9,7 @@ first cell, then every block and cell, have a width of their own. The cell is al
     node 3 = skip(node 0) + conv(node 1) + conv(node 2)
 
 where `conv` is ReLU, 3x3 convolution, batch norm; edges that leave node 0 change the width, and a skip that does so is
-ReLU, 1x1 convolution, batch norm.
+1x1 convolution, batch norm (in the published code no ReLU comes before it).
 
 One program serves the whole space: all arrays have 64 channels, of which those that a layer does not have are 0.
 """
@@ -137,7 +137,7 @@ def _skip(x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: 
         return x, jnp.zeros(())
     branches = (
         lambda x, *_: (x, jnp.zeros(())),
-        lambda x, layer, mask: _relu_conv_norm(x, layer, mask, hooks),
+        lambda x, layer, mask: _norm(layers.conv_layer(x, layer), layer["norm"], mask, hooks),
     )
     result: tuple[jax.Array, jax.Array] = layers.switch(_widens(c_in, c_out), branches, x, cell["skip"], c_out)
     return result
@@ -147,7 +147,7 @@ def _cell(flow: _Flow, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: H
     """One cell; `c_in` and `c_out` `[64]` are the masks of its input and of its other nodes."""
     (x, state, norm_sum), cell = _enter(flow, cell, hooks)
     to1, to2, from1to2, from1to3, from2to3 = cell["convs"]
-    state = _show(state, x, c_in, 2 + _widens(c_in, c_out), hooks)
+    state = _show(state, x, c_in, 2, hooks)
     node1, *values = _relu_conv_norm(x, to1, c_out, hooks)
     node2, value = _relu_conv_norm(x, to2, c_out, hooks)
     node3, skip_value = _skip(x, cell, c_in, c_out, hooks)
@@ -179,7 +179,7 @@ def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
     return flow._replace(x=x, state=state), block
 
 
-def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int | jax.Array, hooks: Hooks) -> Any:
+def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int, hooks: Hooks) -> Any:
     """All ReLU modules have a path to the logits."""
     if hooks.on_relu is None:
         return state
