@@ -280,7 +280,7 @@ def test_saved_predictor_of_another_space(fitted, tmp_path) -> None:
     for arguments, message in (
         (["--estimator", saved, "--space", "nasbench101"], "holds a predictor of nasbench201; it cannot judge"),
         (["--estimator", str(tmp_path / "none.npz")], "none.npz"),
-        (["--space", "nats_size"], "no image network for the space 'nats_size'"),
+        (["--space", "spikenas_bench"], "no image network for the space 'spikenas_bench'"),
     ):
         with pytest.raises((ValueError, OSError), match=message):
             invoke("score", *arguments, "--num", "3", "--out", str(tmp_path / "x.csv"), *TINY)
@@ -309,7 +309,7 @@ def test_version() -> None:
             ["search", "--space", "nasbench-201"],
             "Did you mean 'nasbench201'? Valid names: nasbench101, nasbench201",
         ),
-        (["search", "--space", "nats_size"], "no image network"),
+        (["search", "--space", "spikenas_bench"], "no image network"),
         (["search", "--estimator", "nasw0t"], "Did you mean 'naswot'? Valid names: naswot"),
         (["search", "--images", "digit"], "digits"),
         (

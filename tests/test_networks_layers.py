@@ -1,5 +1,7 @@
 """Layers against loops over pixels in float64, and values worked out by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -239,3 +241,164 @@ def test_norm_starts_as_the_identity():
     norm = layers.norm_weights(3, (2, 6))
     np.testing.assert_array_equal(norm["scale"], np.ones((2, 6, 3)))
     np.testing.assert_array_equal(norm["bias"], np.zeros((2, 6, 3)))
+
+
+def lax_conv(x, kernel, stride):
+    """What `layers.conv` computes, with the gradients that JAX derives."""
+    pad = (kernel.shape[0] // 2,) * 2
+    return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+@pytest.mark.parametrize("size", [(10, 12), (4, 4), (5, 7), (9, 9), (2, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_gradients_of_conv_are_those_that_jax_derives(kernel_size, stride, size):
+    """Above 64 pixels and below, even sizes and odd ones."""
+    x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
+    value, pull = jax.vjp(lambda x, kernel: lax_conv(x, kernel, stride), x, kernel)
+    got_value, got_pull = jax.vjp(lambda x, kernel: layers.conv(x, kernel, stride), x, kernel)
+    np.testing.assert_allclose(got_value, value, rtol=1e-4, atol=1e-4)
+    grad = normal(*value.shape, seed=2)
+    for got, want in zip(got_pull(grad), pull(grad), strict=True):
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_gradient_of_pool_of_three_is_its_transpose(size):
+    """The pool is linear: <grad, pool(x)> is <gradient, x>, for pools by loops of one pixel each."""
+    grad = normal(1, *size, 1, seed=1)
+    got = jax.vjp(layers.avg_pool3x3, normal(1, *size, 1))[1](grad)[0]
+    pixels = np.eye(size[0] * size[1]).reshape(-1, *size, 1)  # as images
+    want = (pool3x3_by_loops(pixels) * grad).sum(axis=(1, 2, 3)).reshape(1, *size, 1)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_gain_comes_before_bias():
+    x, conv, dense = normal(2, 4, 5, 3), {"conv": normal(3, 3, 3, 4)}, {"kernel": normal(6, 4)}
+    extras, rows = {"gain": np.float32(3), "bias": normal(4, seed=1)}, normal(2, 6)
+    want = 3 * conv_by_loops(x, conv["conv"]) + extras["bias"]
+    np.testing.assert_allclose(layers.conv_layer(x, {**conv, **extras}), want, rtol=1e-4, atol=1e-4)
+    want = 3 * rows @ dense["kernel"] + extras["bias"]
+    np.testing.assert_allclose(layers.dense_layer(rows, {**dense, **extras}), want, rtol=1e-4, atol=1e-4)
+
+
+def test_conv_layer_has_the_stride_that_it_is_asked_for():
+    x, conv = normal(2, 4, 6, 3), {"conv": normal(3, 3, 3, 4)}
+    np.testing.assert_allclose(layers.conv_layer(x, conv, 2), conv_by_loops(x, conv["conv"], 2), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (3, 2)], ids=["conv", "dense"])
+def test_gradient_of_a_probe_sums_outputs_times_gradients_over_pixels(shape):
+    """With bias and gain in the output; the other gradients stay as they are without a probe."""
+    x, mix = normal(*shape), normal(*shape[:-1], 4, seed=3)
+    name, layer = ("conv", layers.conv_layer) if len(shape) == 4 else ("kernel", layers.dense_layer)
+    kernel = normal(3, 3, 2, 4, seed=1) if name == "conv" else normal(2, 4, seed=1)
+    weights = {name: kernel, "gain": np.float32(2), "bias": normal(4, seed=2)}
+    probed = {**weights, "probe": np.zeros((3, 4), np.float32)}
+
+    def loss(weights, x):
+        return jnp.sum(mix * jnp.sin(layer(x, weights)))
+
+    y = np.asarray(layer(x, weights), np.float64)
+    np.testing.assert_array_equal(layer(x, probed), layer(x, weights))
+    gradient, of_x = jax.grad(loss, (0, 1))(probed, x)
+    want = (y * mix * np.cos(y)).reshape(3, -1, 4).sum(axis=1)
+    np.testing.assert_allclose(gradient.pop("probe"), want, rtol=1e-3, atol=1e-4)
+    others = jax.grad(loss, (0, 1))(weights, x)
+    for got, without in zip(jax.tree.leaves((gradient, of_x)), jax.tree.leaves(others), strict=True):
+        np.testing.assert_allclose(got, without, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_without_scale_and_bias():
+    x = 3 + 2 * normal(2, 3, 4, 5)
+    identity = {"scale": np.ones(5), "bias": np.zeros(5)}
+    np.testing.assert_allclose(layers.batch_norm(x, {}), norm_by_loops(x, identity), rtol=1e-4, atol=1e-4)
+
+
+BRANCHES = (
+    lambda x, weights: jnp.zeros_like(x),
+    lambda x, weights: jnp.sin(x),
+    lambda x, weights: layers.conv_layer(jnp.tanh(x), weights),
+    lambda x, weights: layers.avg_pool3x3(x * x) + weights["bias"][None, None, None],
+)
+
+
+def switched(switch, x, weights, index):
+    return jnp.sum(jnp.cos(switch(index, BRANCHES, x, weights)))
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_switch_is_lax_switch_with_its_gradients(index):
+    x, weights = normal(2, 3, 4, 2), {"conv": normal(3, 3, 2, 2), "bias": normal(2)}
+    ours, theirs = (
+        jax.jit(jax.value_and_grad(functools.partial(switched, switch), (0, 1)))(x, weights, index)
+        for switch in (layers.switch, lax.switch)
+    )
+    np.testing.assert_array_equal(layers.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights))
+    for got, want in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def step(x, state, block):
+    """One block of a chain: an operation by number, and the sum of what came in."""
+    weights, index = block
+    return jnp.tanh(x + layers.switch(index, BRANCHES, x, weights)), state + jnp.sum(x)
+
+
+def by_loop(step, x, state, xs):
+    """`layers.scan` without a scan."""
+    for number in range(len(xs[1])):
+        x, state = step(x, state, jax.tree.map(lambda leaf, number=number: leaf[number], xs))
+    return x, state
+
+
+def plain_step(x, state, block):
+    """`step` with no custom gradient in it."""
+    weights, index = block
+    conv = lax_conv(jnp.tanh(x), weights["conv"], 1) + weights["bias"][None, None, None]
+    size = x.shape[1:3]
+    inside = lax.reduce_window(jnp.ones((1, *size, 1)), 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+    pool = lax.reduce_window(x * x, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME") / inside
+    branches = (jnp.zeros_like(x), jnp.sin(x), conv, pool + weights["bias"][None, None, None])
+    return jnp.tanh(x + branches[int(index)]), state + jnp.sum(x)
+
+
+def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
+    """Value, state, gradient, and Hessian-vector product, through all branches of a switch."""
+    weights = {"conv": normal(4, 3, 3, 2, 2) / 3, "bias": normal(4, 2)}
+    x, mix, indices = normal(2, 3, 4, 2), normal(2, 3, 4, 2, seed=1), np.array([2, 1, 3, 0], np.int32)
+    direction = (normal(2, 3, 4, 2, seed=2), jax.tree.map(lambda leaf: normal(*leaf.shape, seed=3), weights))
+
+    def derivatives(scan, step):
+        def loss(x, weights):
+            last, state = scan(step, x, jnp.zeros(()), (weights, indices))
+            return jnp.sum(mix * last), state
+
+        gradient = jax.grad(loss, (0, 1), has_aux=True)
+        (grads, state), (products, _) = jax.jvp(gradient, (x, weights), direction)
+        return loss(x, weights), grads, state, products
+
+    ours, loop = (jax.jit(functools.partial(derivatives, scan, step))() for scan in (layers.scan, by_loop))
+    plain = jax.jit(functools.partial(derivatives, by_loop, plain_step))()
+    assert all(np.abs(leaf).max() > 1e-2 for leaf in jax.tree.leaves(plain[3]))
+    for got, looped, want in zip(*map(jax.tree.leaves, (ours, loop, plain)), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(looped, want, rtol=1e-3, atol=1e-3)
+
+
+def test_unstacked_trees_and_their_gradient():
+    tree = {"a": normal(3, 2, 4), "b": {"c": normal(3, 5)}}
+    parts = layers.unstacked(tree, 3)
+    for number in range(3):
+        same = jax.tree.map(lambda part, leaf, n=number: np.array_equal(part, leaf[n]), parts[number], tree)
+        assert jax.tree.structure(same) == jax.tree.structure(tree)
+        assert all(jax.tree.leaves(same))
+    factors = (2.0, 0.0, -1.0)
+
+    def loss(tree):
+        return sum(f * jnp.sum(p["a"]) for f, p in zip(factors, layers.unstacked(tree, 3), strict=True))
+
+    gradient = jax.grad(loss)(tree)
+    np.testing.assert_array_equal(gradient["a"], np.broadcast_to(np.reshape(factors, (3, 1, 1)), (3, 2, 4)))
+    assert not np.any(gradient["b"]["c"])

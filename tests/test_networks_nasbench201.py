@@ -13,6 +13,7 @@ import pytest
 from test_networks_layers import conv_by_loops, norm_by_loops, pool2x2_by_loops, pool3x3_by_loops
 
 from jnas import networks, spaces
+from jnas.networks import layers
 from jnas.types import Hooks
 
 CELLS = 2
@@ -62,7 +63,9 @@ class Tape:
         return np.where(self.values[source] > 0, self.values[source], 0)
 
     def convolve(self, source, weights, stride=1):
-        return norm_by_loops(conv_by_loops(self.relu(source), weights["conv"], stride), weights["norm"])
+        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has them."""
+        out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
+        return norm_by_loops(out, weights["norm"] or {"scale": np.ones(out.shape[-1]), "bias": np.zeros(out.shape[-1])})
 
     def operate(self, operation, source, weights):
         if operation == "skip":
@@ -373,6 +376,128 @@ def test_one_program_serves_all_architectures():
     for arch in ARCHS[:5]:
         counted(params, arch, TINY_IMAGES)
     assert len(traces) == 1
+
+
+def convolutions_read_the_image(arch):
+    """Where one reads zeros, its output is its bias, and a norm divides rounding errors by the root of epsilon."""
+    reached = {0}
+    for target in (1, 2, 3):
+        edges = [(source, arch[target * (target - 1) // 2 + source]) for source in range(target)]
+        if any(operation in (2, 3) and source not in reached for source, operation in edges):
+            return False
+        if any(operation != 0 and source in reached for source, operation in edges):
+            reached.add(target)
+    return 3 in reached
+
+
+def test_network_without_affine_norms_has_biases_in_its_cells(key):
+    """The bias of a convolution that a batch norm follows changes nothing, but it is there."""
+    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
+    params = random_params(network, 4)
+    assert all(leaf["norm"] == {} and "bias" in leaf for leaf in edge_leaves(params).values())
+    assert all(block[name]["norm"] and "bias" not in block[name] for block in params["blocks"] for name in "ab")
+    assert params["stem"]["norm"]
+    assert "bias" not in params["stem"]
+    drawn = network.init(key)["stages"][1]["conv3x3"]
+    assert drawn["bias"].shape == (1, 6, 4)
+    assert 0.5 * 36**-0.5 < np.abs(drawn["bias"]).max() <= 36**-0.5
+    apply_without = jax.jit(network.apply)
+    for arch in filter(convolutions_read_the_image, ARCHS[::2]):
+        logits = apply_without(params, arch, TINY_IMAGES)
+        np.testing.assert_allclose(logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch))
+
+
+def test_biases_of_convolutions_are_added_before_the_norm():
+    """Logits cannot tell, because the norm takes the mean away: a hook in place of the norm can."""
+    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
+    params, arch = random_params(network, 4), np.array(NAMED["all 3x3"], np.int32)
+    seen = []
+
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.sum(jnp.mean(x, axis=(0, 1, 2)))
+
+    forward = jax.jit(lambda params: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ()))
+    for shift in (0.0, 5.0):
+        moved = jax.tree.map(np.array, params)
+        for weights in edge_leaves(moved).values():
+            weights["bias"] += np.float32(shift)
+        seen.append(forward(moved).norm_sum)
+    # Six edges of the three stages' 2, 4 and 8 channels have a mean that is 5 larger.
+    np.testing.assert_allclose(seen[1] - seen[0], 5 * 6 * (2 + 4 + 8), rtol=1e-4)
+
+
+def test_present_weights_are_those_of_the_chosen_operations():
+    """With the norms of the same layers, the number of parameters."""
+    kernels = networks.kernels(params_of_network())
+    norms = 2 * (4 + (8 + 8) + (16 + 16) + 16)  # stem, blocks, last
+    for arch in ARCHS:
+        masks = NETWORK.present(jnp.asarray(arch))
+        for mask, kernel in zip(masks, kernels, strict=True):
+            assert set(np.unique(mask)) <= {0, 1}
+            assert np.broadcast_shapes(mask.shape, kernel.shape) == kernel.shape
+        num = sum(np.broadcast_to(m, k.shape).sum() for m, k in zip(masks, kernels, strict=True))
+        num_convs = int(np.sum((arch == 2) | (arch == 3)))
+        of_cells = 2 * CELLS * num_convs * (4 + 8 + 16)
+        assert num + of_cells + norms + 10 == count_weights(params_of_network(), arch), arch
+
+
+def test_weights_do_not_depend_on_the_architecture():
+    params = random_params(TINY, 3)
+    instance = TINY.instantiate(params, jnp.asarray(ARCHS[0]))
+    assert jax.tree.structure(instance) == jax.tree.structure(params)
+    assert all(map(np.array_equal, jax.tree.leaves(instance), jax.tree.leaves(params)))
+
+
+def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
+    """Here each counts its channels; those of operations that were not chosen are not in the sum."""
+
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.sum(channels.astype(jnp.float32))
+
+    forward = jax.jit(lambda params, arch: NETWORK.forward(params, arch, IMAGES, Hooks(norm=norm), ()))
+    for arch in ARCHS:
+        seen = forward(params_of_network(), arch)
+        num_convs = int(np.sum((arch == 2) | (arch == 3)))
+        channels = 4 + 2 * 8 + 2 * 16 + 16 + CELLS * num_convs * (4 + 8 + 16)
+        assert float(seen.norm_sum) == channels, arch
+        np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
+        assert seen.features.shape == (6, 2, 2, 16)
+        dense = params_of_network()["dense"]
+        logits = seen.features.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"][None]
+        np.testing.assert_allclose(logits, seen.logits, atol=1e-4)
+
+
+def test_norm_hook_decides_what_comes_out():
+    """A network without norms is positively homogeneous up to the classifier."""
+    hooks, arch = Hooks(norm=lambda x, norm, channels: (x, jnp.zeros(()))), jnp.asarray(NAMED["all 3x3"], jnp.int32)
+    params = random_params(TINY, 3)
+    forward = jax.jit(lambda images: TINY.forward(params, arch, images, hooks, ()))
+    one, two = forward(TINY_IMAGES), forward(2 * TINY_IMAGES)
+    np.testing.assert_allclose(two.features, 2 * one.features, rtol=1e-3, atol=1e-4)
+    assert np.abs(one.features).max() > 1e-2
+    assert float(one.norm_sum) == 0
+
+
+def test_block_hook_is_called_with_each_block_and_may_change_it():
+    """Called 3 x 2 cells, 2 blocks and the classifier times; it may replace input and weights."""
+
+    def count(state, x, block):
+        num, total = state
+        return (num + 1, total + jnp.sum(jnp.abs(x))), x, block
+
+    def silence(state, x, block):
+        return state + 1, jnp.zeros_like(x), {**block, "kernel": 0 * block["kernel"]} if "kernel" in block else block
+
+    arch = jnp.asarray(NAMED["chain"], jnp.int32)
+    forward = jax.jit(NETWORK.forward, static_argnums=3)
+    seen = forward(params_of_network(), arch, IMAGES, Hooks(on_block=count), (0, jnp.zeros(())))
+    assert int(seen.state[0]) == 3 * CELLS + 2 + 1
+    assert float(seen.state[1]) > 0
+    np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
+    silent = forward(params_of_network(), arch, IMAGES, Hooks(on_block=silence), 0)
+    assert int(silent.state) == 3 * CELLS + 2 + 1
+    bias = np.asarray(params_of_network()["dense"]["bias"])
+    np.testing.assert_allclose(silent.logits, np.broadcast_to(bias, (6, 10)), atol=1e-6)
 
 
 def test_network_is_made_once_for_each_setting():

@@ -3,10 +3,11 @@
 from jnas.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
+from jnas.networks.nats_size import nats_size
 from jnas.networks.weights import kernels
 from jnas.types import Network
 
-_FACTORIES = {"nasbench101": nasbench101, "nasbench201": nasbench201}
+_FACTORIES = {"nasbench101": nasbench101, "nasbench201": nasbench201, "nats_size": nats_size}
 NAMES = tuple(_FACTORIES)
 
 
@@ -17,4 +18,4 @@ def by_name(name: str) -> Network:
     return _FACTORIES[name]()
 
 
-__all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201"]
+__all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201", "nats_size"]
