@@ -62,10 +62,11 @@ def main(config: Config) -> None:
     table, file = _table(config), np.load(_file(config))
     rows = np.asarray(table.rows(jnp.asarray(file["archs"], jnp.int32)))
     scores = {name: file[name].astype(np.float64) for name in config.names}
+    mean_rank = jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values()))))
     for experts in config.votes:
         stacked = jnp.asarray(np.stack([scores[name] for name in experts]))
         scores["vote: " + ", ".join(experts)] = np.asarray(jnas.zeroshot.majority(stacked), np.float64)
-    scores["mean rank of all"] = np.asarray(jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values())))))
+    scores["mean rank of all"] = np.asarray(mean_rank, np.float64)
     accuracies = {name: table.column(name)[rows].astype(np.float64) for name in config.columns}
     found = {name: _row(config, values, accuracies, config.published.get(name)) for name, values in scores.items()}
     biases = _biases(config, file["archs"].astype(np.int32), scores, accuracies[config.columns[0]])
@@ -122,13 +123,17 @@ def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.nd
 
 
 def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, float]:
-    """Spearman of each count of the network with accuracy, the others' ranks held fixed by linear regression."""
+    """Spearman of each count of the network with accuracy, the others' ranks held fixed by linear regression.
+
+    On NAS-Bench-201 parameters and operations have the same order, and then do not hold each other fixed.
+    """
     names = [name for name in ("relu_count", "params", "flops") if name in scores]
     ranks = {name: np.asarray(jnas.metrics.average_ranks(scores[name]), np.float64) for name in names}
     target = np.asarray(jnas.metrics.average_ranks(accuracy), np.float64)
     found: dict[str, float] = {}
     for name in names:
-        others = np.stack([np.ones(len(target)), *(ranks[other] for other in names if other != name)], axis=1)
+        fixed = [ranks[other] for other in names if not np.array_equal(ranks[other], ranks[name])]
+        others = np.stack([np.ones(len(target)), *fixed], axis=1)
         residuals = [x - others @ np.linalg.lstsq(others, x, rcond=None)[0] for x in (ranks[name], target)]
         found[name] = round(float(np.corrcoef(*residuals)[0, 1]), 4)
     return found
@@ -149,7 +154,7 @@ def report(config: Config, found: dict[str, Any], biases: dict[str, Any], partia
     kinds = list(next(iter(biases.values())))
     table = [[name, *(str(row[kind]) for kind in kinds)] for name, row in biases.items()]
     print(ledger.markdown([[f"top {BIAS:.0%} by", *kinds], *table]), "\n")
-    print("partial Spearman with accuracy, the other two held fixed:", partial)
+    print("partial Spearman with accuracy, the others held fixed:", partial)
 
 
 def _picture(config: Config, found: dict[str, Any]) -> "Figure":
