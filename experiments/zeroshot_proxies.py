@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TOP, BEST = 0.05, 0.01  # shares of P@top, P@bottom and BR, WR
 BIAS = 0.1  # share of the cells that count as the top when biases are looked at
+NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201"}
 
 
 def score(config: Config) -> None:
