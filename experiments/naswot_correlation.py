@@ -19,7 +19,9 @@ from experiments import common
 
 def main(config: Config) -> None:
     """Score the same architectures in every way; print, plot and keep the correlations."""
-    space, network = jnas.spaces.by_name(config.space), jnas.networks.by_name(config.space)
+    # The published sampler of NAS-Bench-101 prefers small cells, and would draw some of them many times.
+    space = jnas.spaces.nasbench101(sample="uniform") if config.space == "nasbench101" else jnas.spaces.nasbench201()
+    network = jnas.networks.by_name(config.space)
     path = common.data_file(f"{config.space}.npz")
     table = getattr(jnas.benchmarks, config.space)(path=path)
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
