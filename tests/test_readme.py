@@ -31,13 +31,23 @@ def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> 
     exec(compile(small, "README.md", "exec"), {})
     assert float(capsys.readouterr().out) > 0.3
     assert (tmp_path / "gates.npz").exists()
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_a_thousand_searches(capsys) -> None:
     exec(compile(BLOCKS[2], "README.md", "exec"), {})
     best = jnas.benchmarks.nasbench201("cifar10").column("val_accuracy").max()
     assert best - 0.1 < float(capsys.readouterr().out) < best
+
+
+@pytest.mark.slow
+def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> None:
+    small = BLOCKS[3].replace("num=64", "num=4").replace(" 100))", " 5))")
+    assert small.count("num=4)") == small.count(" 5))") == 1
+    monkeypatch.chdir(tmp_path)
+    exec(compile(small, "README.md", "exec"), {})
+    assert jnas.spaces.nasbench201().from_string(capsys.readouterr().out.splitlines()[-1]).shape == (6,)
+    assert (tmp_path / "suite.npz").exists()
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_0-9]+)", README))))
