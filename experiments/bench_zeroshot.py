@@ -21,6 +21,7 @@ import numpy as np
 import jnas
 from experiments import common
 from jnas.networks import layers
+from jnas.networks.convolution import conv
 from jnas.zeroshot import PROXIES, hamming, suite
 
 
@@ -110,7 +111,7 @@ def _parts() -> dict[str, float]:
         "pool_shifted_sums": layers.avg_pool3x3,
         "pool_reduce_window": _window_pool,
         "weight_gradient_xla": functools.partial(_weight_gradient, _xla_conv),
-        "weight_gradient_jnas": functools.partial(_weight_gradient, layers.conv),
+        "weight_gradient_jnas": functools.partial(_weight_gradient, conv),
     }
     result = {}
     for name, function in functions.items():

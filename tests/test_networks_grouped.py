@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnas.networks import grouped, layers
+from jnas.networks import control, grouped
 
 BRANCHES = (
     lambda x, w: (jnp.zeros_like(x), jnp.zeros(())),
@@ -31,7 +31,7 @@ def weights(*batch):
 
 
 def loss(index, x, w):
-    value, extra = layers.switch(index, BRANCHES, x, w)
+    value, extra = control.switch(index, BRANCHES, x, w)
     return jnp.sum(jnp.cos(value)) + extra**2
 
 
@@ -64,7 +64,7 @@ def test_equals_a_loop_in_values_and_gradients(choices, shared):
     index, num = jnp.asarray(choices, jnp.int32), len(choices)
     x, w = normal(num, 2, 3), weights() if shared else weights(num)
     axes = (0, 0, None if shared else 0)
-    values = jax.jit(jax.vmap(lambda i, x, w: layers.switch(i, BRANCHES, x, w), axes))(index, x, w)
+    values = jax.jit(jax.vmap(lambda i, x, w: control.switch(i, BRANCHES, x, w), axes))(index, x, w)
     gradients = jax.jit(jax.vmap(jax.grad(loss, (1, 2)), axes))(index, x, w)
 
     def own(number):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jnas.networks import layers
+from jnas.networks import control, layers
+from jnas.networks.convolution import conv
 
 SIZES = [(4, 4), (8, 6), (5, 7), (1, 3), (2, 2), (1, 1)]
 
@@ -66,7 +67,7 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_conv_is_a_padded_cross_correlation(kernel_size, stride, size):
     x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    np.testing.assert_allclose(layers.conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 6), (5, 7)])
@@ -84,7 +85,7 @@ def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size
     def gradients(conv):
         return jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel))), (0, 1))
 
-    found = jax.vmap(gradients(lambda x, kernel: layers.conv(x, kernel, stride)), (0, None))(x, kernel)
+    found = jax.vmap(gradients(lambda x, kernel: conv(x, kernel, stride)), (0, None))(x, kernel)
     for member in range(3):
         for got, expected in zip(found, gradients(own)(x[member], kernel), strict=True):
             np.testing.assert_allclose(got[member], expected, rtol=1e-4, atol=1e-4)
@@ -95,12 +96,12 @@ def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():
     x = np.arange(4, dtype=np.float32).reshape(1, 1, 4, 1)
     kernel = np.zeros((3, 3, 1, 1), np.float32)
     kernel[1, :, 0, 0] = [100, 10, 1]
-    np.testing.assert_array_equal(layers.conv(x, kernel, 2).ravel(), [1, 123])
+    np.testing.assert_array_equal(conv(x, kernel, 2).ravel(), [1, 123])
 
 
 def test_one_pixel_sees_only_the_middle_of_the_kernel():
     kernel = normal(3, 3, 2, 2)
-    out = layers.conv(jnp.ones((1, 1, 1, 2)), kernel)
+    out = conv(jnp.ones((1, 1, 1, 2)), kernel)
     np.testing.assert_allclose(out[0, 0, 0], kernel[1, 1].sum(axis=0), rtol=1e-6)
 
 
@@ -244,7 +245,7 @@ def test_norm_starts_as_the_identity():
 
 
 def lax_conv(x, kernel, stride):
-    """What `layers.conv` computes, with the gradients that JAX derives."""
+    """What `conv` computes, with the gradients that JAX derives."""
     pad = (kernel.shape[0] // 2,) * 2
     return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
@@ -256,7 +257,7 @@ def test_gradients_of_conv_are_those_that_jax_derives(kernel_size, stride, size)
     """Above 64 pixels and below, even sizes and odd ones."""
     x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
     value, pull = jax.vjp(lambda x, kernel: lax_conv(x, kernel, stride), x, kernel)
-    got_value, got_pull = jax.vjp(lambda x, kernel: layers.conv(x, kernel, stride), x, kernel)
+    got_value, got_pull = jax.vjp(lambda x, kernel: conv(x, kernel, stride), x, kernel)
     np.testing.assert_allclose(got_value, value, rtol=1e-4, atol=1e-4)
     grad = normal(*value.shape, seed=2)
     for got, want in zip(got_pull(grad), pull(grad), strict=True):
@@ -333,9 +334,9 @@ def test_switch_is_lax_switch_with_its_gradients(index):
     x, weights = normal(2, 3, 4, 2), {"conv": normal(3, 3, 2, 2), "bias": normal(2)}
     ours, theirs = (
         jax.jit(jax.value_and_grad(functools.partial(switched, switch), (0, 1)))(x, weights, index)
-        for switch in (layers.switch, lax.switch)
+        for switch in (control.switch, lax.switch)
     )
-    np.testing.assert_array_equal(layers.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights))
+    np.testing.assert_array_equal(control.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights))
     for got, want in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
@@ -343,11 +344,11 @@ def test_switch_is_lax_switch_with_its_gradients(index):
 def step(x, state, block):
     """One block of a chain: an operation by number, and the sum of what came in."""
     weights, index = block
-    return jnp.tanh(x + layers.switch(index, BRANCHES, x, weights)), state + jnp.sum(x)
+    return jnp.tanh(x + control.switch(index, BRANCHES, x, weights)), state + jnp.sum(x)
 
 
 def by_loop(step, x, state, xs):
-    """`layers.scan` without a scan."""
+    """`control.scan` without a scan."""
     for number in range(len(xs[1])):
         x, state = step(x, state, jax.tree.map(lambda leaf, number=number: leaf[number], xs))
     return x, state
@@ -379,7 +380,7 @@ def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
         (grads, state), (products, _) = jax.jvp(gradient, (x, weights), direction)
         return loss(x, weights), grads, state, products
 
-    ours, loop = (jax.jit(functools.partial(derivatives, scan, step))() for scan in (layers.scan, by_loop))
+    ours, loop = (jax.jit(functools.partial(derivatives, scan, step))() for scan in (control.scan, by_loop))
     plain = jax.jit(functools.partial(derivatives, by_loop, plain_step))()
     assert all(np.abs(leaf).max() > 1e-2 for leaf in jax.tree.leaves(plain[3]))
     for got, looped, want in zip(*map(jax.tree.leaves, (ours, loop, plain)), strict=True):
@@ -389,7 +390,7 @@ def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
 
 def test_unstacked_trees_and_their_gradient():
     tree = {"a": normal(3, 2, 4), "b": {"c": normal(3, 5)}}
-    parts = layers.unstacked(tree, 3)
+    parts = control.unstacked(tree, 3)
     for number in range(3):
         same = jax.tree.map(lambda part, leaf, n=number: np.array_equal(part, leaf[n]), parts[number], tree)
         assert jax.tree.structure(same) == jax.tree.structure(tree)
@@ -397,7 +398,7 @@ def test_unstacked_trees_and_their_gradient():
     factors = (2.0, 0.0, -1.0)
 
     def loss(tree):
-        return sum(f * jnp.sum(p["a"]) for f, p in zip(factors, layers.unstacked(tree, 3), strict=True))
+        return sum(f * jnp.sum(p["a"]) for f, p in zip(factors, control.unstacked(tree, 3), strict=True))
 
     gradient = jax.grad(loss)(tree)
     np.testing.assert_array_equal(gradient["a"], np.broadcast_to(np.reshape(factors, (3, 1, 1)), (3, 2, 4)))

@@ -36,7 +36,7 @@ class _Blocks(NamedTuple):
 def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """`lax.switch(index, branches, *operands)` with the rule above for `vmap`, and for `vmap` of `jvp`.
 
-    It has no gradient of its own (`layers.switch` has), and branches must not close over arrays that are mapped or
+    It has no gradient of its own (`control.switch` has), and branches must not close over arrays that are mapped or
     differentiated. Within two `vmap`s the outer one computes all branches.
     """
 

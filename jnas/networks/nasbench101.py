@@ -7,11 +7,11 @@ of its target; one between interior vertices passes the first channels on. Verti
 concatenates, and then adds the projection of the input.
 
 One program serves the whole space: all vertices have as many channels as the stack, those beyond a vertex's own width
-are 0, and `layers.switch` skips what a cell does not have. Map over architectures with `lax.map`.
+are 0, and `control.switch` skips what a cell does not have. Map over architectures with `lax.map`.
 """
 
 import functools
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,30 +19,23 @@ import jax.numpy as jnp
 from jnas import spaces
 from jnas.messages import nearest
 from jnas.networks import _nasbench101_weights as weights
-from jnas.networks import layers
+from jnas.networks import control, layers
 from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init
+from jnas.networks.flow import Flow, check_images, enter
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
 
 _MIN_CHANNELS = 4  # as many vertices as a cell of 9 edges can concatenate: each has at least one channel
 
 
-class _Flow(NamedTuple):
-    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
-
-    x: jax.Array
-    state: Any
-    norm_sum: jax.Array
-
-
-def _rectify(flow: _Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks) -> _Flow:
+def _rectify(flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks) -> Flow:
     """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the tensor."""
     state = flow.state
     if hooks.on_relu is not None:
         count = exists.astype(jnp.int32)
         state = hooks.on_relu(state, Relu(flow.x, channels & exists, count, count))
     x = jnp.where(exists, jax.nn.relu(flow.x), flow.x)
-    return _Flow(x, state, flow.norm_sum + norm_value)
+    return Flow(x, state, flow.norm_sum + norm_value)
 
 
 def _norm(x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
@@ -58,17 +51,17 @@ def _zeros(x: jax.Array, _: Params) -> jax.Array:
     return jnp.zeros_like(x)
 
 
-def _project(flow: _Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> _Flow:
+def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
     """The projection of a cell's input to a vertex, or zeros where there is no such edge."""
     exists, channels = cell.edges[0, vertex], cell.channels[vertex]
     which = exists.astype(jnp.int32)
-    x = layers.switch(which, (_zeros, layers.conv_layer), flow.x, layer)
+    x = control.switch(which, (_zeros, layers.conv_layer), flow.x, layer)
     norms = (_as_it_is, lambda x, layer: _norm(x, layer, channels, hooks))
-    x, value = layers.switch(which, norms, x, layer)
+    x, value = control.switch(which, norms, x, layer)
     return _rectify(flow._replace(x=x), exists, channels, value, hooks)
 
 
-def _operate(flow: _Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> _Flow:
+def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
     """The operation of an interior vertex, or zeros where it is not there.
 
     Convolution and norm are two switches, so that what a gradient needs of each is just its input.
@@ -86,8 +79,8 @@ def _operate(flow: _Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks
         lambda x, w: _norm(x, w["conv1x1"], channels, hooks),
         _as_it_is,
     )
-    x = layers.switch(op, operations, flow.x, vertex_weights)
-    x, value = layers.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights)
+    x = control.switch(op, operations, flow.x, vertex_weights)
+    x, value = control.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights)
     return _rectify(flow._replace(x=x), (op == CONV3X3) | (op == CONV1X1), channels, value, hooks)
 
 
@@ -96,15 +89,15 @@ def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> j
     feeds = cell.edges[1:OUTPUT, OUTPUT]
     offset = jnp.sum(jnp.where(feeds, cell.widths[1:OUTPUT], 0)[: vertex - 1])
     branches = (lambda output, _: output, lambda output, x: output + jnp.roll(x, offset, axis=-1))
-    result: jax.Array = layers.switch(feeds[vertex - 1].astype(jnp.int32), branches, output, x)
+    result: jax.Array = control.switch(feeds[vertex - 1].astype(jnp.int32), branches, output, x)
     return result
 
 
-def _cell(flow: _Flow, params: Params, cell: Cell, hooks: Hooks) -> _Flow:
-    flow, params = _enter(flow, params, hooks)
+def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
+    flow, params = enter(flow, params, hooks)
     start, output = flow.x, jnp.zeros_like(flow.x)
-    projections = layers.unstacked(params["projection"], NUM_VERTICES + 1)
-    own = layers.unstacked({name: params[name] for name in ("conv1x1", "conv3x3")}, NUM_VERTICES)
+    projections = control.unstacked(params["projection"], NUM_VERTICES + 1)
+    own = control.unstacked({name: params[name] for name in ("conv1x1", "conv3x3")}, NUM_VERTICES)
     values: list[jax.Array] = []
     for vertex in range(1, OUTPUT):
         flow = _project(flow._replace(x=start), projections[vertex - 1], cell, vertex, hooks)
@@ -119,20 +112,13 @@ def _cell(flow: _Flow, params: Params, cell: Cell, hooks: Hooks) -> _Flow:
     return flow._replace(x=output + flow.x)
 
 
-def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
-    if hooks.on_block is None:
-        return flow, block
-    state, x, block = hooks.on_block(flow.state, flow.x, block)
-    return flow._replace(x=x, state=state), block
-
-
-def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> _Flow:
+def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
     x, value = layers.norm_layer(layers.conv_layer(images, params), params["norm"], hooks)
-    return _rectify(_Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks)
+    return _rectify(Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks)
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-    _check_images(images, params["stem"]["conv"].shape[-2], 2 ** (len(params["stacks"]) - 1))
+    check_images(images, params["stem"]["conv"].shape[-2], 2 ** (len(params["stacks"]) - 1))
     flow = _stem(params["stem"], images, hooks, state)
     for stack, stacked in enumerate(params["stacks"]):
         if stack > 0:
@@ -142,20 +128,13 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
         cell = weights.cell_of(arch, flow.x.shape[-1])
 
         def step(x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell) -> tuple[jax.Array, Any]:
-            after = _cell(_Flow(x, *rest), block, cell, hooks)
+            after = _cell(Flow(x, *rest), block, cell, hooks)
             return after.x, (after.state, after.norm_sum)
 
-        x, rest = layers.scan(step, flow.x, (flow.state, flow.norm_sum), stacked)
-        flow = _Flow(x, *rest)
-    flow, dense = _enter(flow, params["dense"], hooks)
+        x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), stacked)
+        flow = Flow(x, *rest)
+    flow, dense = enter(flow, params["dense"], hooks)
     return Pass(layers.dense_layer(jnp.mean(flow.x, axis=(1, 2)), dense), flow.x, flow.state, flow.norm_sum)
-
-
-def _check_images(images: jax.Array, channels: int, multiple: int) -> None:
-    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
-    if len(shape) != 4 or shape[1] % multiple or shape[2] % multiple or shape[3] != channels or not is_float:
-        needed = f"float [N, H, W, {channels}] with H and W multiples of {multiple}"
-        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:

@@ -11,25 +11,18 @@ stage. Map over architectures with `lax.map`; under `vmap` a switch would comput
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnas import spaces
-from jnas.networks import layers, weights
+from jnas.networks import control, layers, weights
+from jnas.networks.flow import Flow, check_images, enter
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _NUM_STAGES, _NUM_NODES = 3, 4
-
-
-class _Flow(NamedTuple):
-    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
-
-    x: jax.Array
-    state: Any
-    norm_sum: jax.Array
 
 
 def _init(key: Key, affine: bool, channels: int, cells: int, num_classes: int, in_channels: int) -> Params:
@@ -110,7 +103,7 @@ def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple
     )
     norms = (lambda x, _: (x, jnp.zeros(())), normalise("conv1x1"), normalise("conv3x3"))
     which = jnp.where(op == CONV1X1, 1, jnp.where(op == CONV3X3, 2, 0))
-    result: tuple[jax.Array, jax.Array] = layers.switch(which, norms, layers.switch(op, operations, x, edge), edge)
+    result: tuple[jax.Array, jax.Array] = control.switch(which, norms, control.switch(op, operations, x, edge), edge)
     return result
 
 
@@ -124,14 +117,14 @@ def _reaches_output(arch: Arch) -> list[jax.Array]:
     return reaches
 
 
-def _cell(flow: _Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> _Flow:
+def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> Flow:
     """One cell; `live` `[]` bool says whether its output has a path to the logits."""
-    flow, cell = _enter(flow, cell, hooks)
+    flow, cell = enter(flow, cell, hooks)
     state, norm_sum = flow.state, flow.norm_sum
     reaches = _reaches_output(arch)
     is_conv = (arch == CONV1X1) | (arch == CONV3X3)
     inputs: list[Any] = [flow.x, None, None, None]
-    edges = layers.unstacked(cell, len(EDGES))
+    edges = control.unstacked(cell, len(EDGES))
     for node in range(_NUM_NODES):
         outgoing = [(edge, end) for edge, (start, end) in enumerate(EDGES) if start == node]
         if outgoing:
@@ -143,14 +136,7 @@ def _cell(flow: _Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) 
             value, norm_value = _operation(arch[edge], inputs[node], edges[edge], hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
             norm_sum += norm_value
-    return _Flow(inputs[-1], state, norm_sum)
-
-
-def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
-    if hooks.on_block is None:
-        return flow, block
-    state, x, block = hooks.on_block(flow.state, flow.x, block)
-    return flow._replace(x=x, state=state), block
+    return Flow(inputs[-1], state, norm_sum)
 
 
 def _show(state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks) -> Any:
@@ -159,49 +145,42 @@ def _show(state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.A
     return hooks.on_relu(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live))
 
 
-def _block(flow: _Flow, block: Params, live: jax.Array, hooks: Hooks) -> _Flow:
+def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
     """The residual block of stride 2 between stages; its shortcut has no batch norm."""
-    (x, state, norm_sum), block = _enter(flow, block, hooks)
+    (x, state, norm_sum), block = enter(flow, block, hooks)
     counts = jnp.ones((), jnp.int32), live.astype(jnp.int32)
     state = _show(state, x, *counts, hooks)
     hidden, first = _relu_conv_norm(x, block["a"], hooks, stride=2)
     state = _show(state, hidden, *counts, hooks)
     value, second = _relu_conv_norm(hidden, block["b"], hooks)
     shortcut = layers.conv_layer(layers.avg_pool2x2(x), block["shortcut"])
-    return _Flow(shortcut + value, state, norm_sum + first + second)
+    return Flow(shortcut + value, state, norm_sum + first + second)
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-    _check_images(images, params["stem"]["conv"].shape[-2])
+    check_images(images, params["stem"]["conv"].shape[-2], 4)
     connected = _reaches_output(arch)[0]
     x, norm_sum = layers.norm_layer(layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks)
-    flow = _Flow(x, state, norm_sum)
+    flow = Flow(x, state, norm_sum)
     for stage, cells in enumerate(params["stages"]):
         num = cells["conv1x1"]["conv"].shape[0]
         last = (jnp.arange(num) == num - 1) & (stage == _NUM_STAGES - 1)
 
         def step(x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]) -> tuple[jax.Array, Any]:
-            flow = _cell(_Flow(x, *rest), *cell, arch, hooks)
+            flow = _cell(Flow(x, *rest), *cell, arch, hooks)
             return flow.x, flow[1:]
 
-        x, rest = layers.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
-        flow = _Flow(x, *rest)
+        x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
+        flow = Flow(x, *rest)
         if stage < _NUM_STAGES - 1:
             flow = _block(flow, params["blocks"][stage], connected, hooks)
-    flow, dense = _enter(flow, params["dense"], hooks)
+    flow, dense = enter(flow, params["dense"], hooks)
     x, value = layers.norm_layer(flow.x, params["norm"], hooks)
     one = jnp.ones((), jnp.int32)
     state = _show(flow.state, x, one, one, hooks)
     features = jax.nn.relu(x)
     logits = layers.dense_layer(jnp.mean(features, axis=(1, 2)), dense)
     return Pass(logits, features, state, flow.norm_sum + value)
-
-
-def _check_images(images: jax.Array, channels: int) -> None:
-    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
-    if len(shape) != 4 or shape[1] % 4 or shape[2] % 4 or shape[3] != channels or not is_float:
-        needed = f"float [N, H, W, {channels}] with H and W multiples of 4"
-        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:

@@ -15,26 +15,19 @@ One program serves the whole space: all arrays have 64 channels, of which those 
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnas import spaces
-from jnas.networks import layers, weights
+from jnas.networks import control, layers, weights
+from jnas.networks.flow import Flow, check_images, enter
 from jnas.spaces.nats_size import WIDTHS
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _CHANNELS = WIDTHS[-1]
 _NUM_CONVS = 5  # of a cell: 0→1, 0→2, 1→2, 1→3, 2→3
-
-
-class _Flow(NamedTuple):
-    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
-
-    x: jax.Array
-    state: Any
-    norm_sum: jax.Array
 
 
 def _init(key: Key, num_classes: int, in_channels: int) -> Params:
@@ -139,13 +132,13 @@ def _skip(x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: 
         lambda x, *_: (x, jnp.zeros(())),
         lambda x, layer, mask: _norm(layers.conv_layer(x, layer), layer["norm"], mask, hooks),
     )
-    result: tuple[jax.Array, jax.Array] = layers.switch(_widens(c_in, c_out), branches, x, cell["skip"], c_out)
+    result: tuple[jax.Array, jax.Array] = control.switch(_widens(c_in, c_out), branches, x, cell["skip"], c_out)
     return result
 
 
-def _cell(flow: _Flow, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks) -> _Flow:
+def _cell(flow: Flow, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks) -> Flow:
     """One cell; `c_in` and `c_out` `[64]` are the masks of its input and of its other nodes."""
-    (x, state, norm_sum), cell = _enter(flow, cell, hooks)
+    (x, state, norm_sum), cell = enter(flow, cell, hooks)
     to1, to2, from1to2, from1to3, from2to3 = cell["convs"]
     state = _show(state, x, c_in, 2, hooks)
     node1, *values = _relu_conv_norm(x, to1, c_out, hooks)
@@ -158,25 +151,18 @@ def _cell(flow: _Flow, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: H
     node2, node3, values = node2 + more, node3 + last, [*values, value, last_value]
     state = _show(state, node2, c_out, 1, hooks)
     last, last_value = _relu_conv_norm(node2, from2to3, c_out, hooks)
-    return _Flow(node3 + last, state, sum([*values, last_value], norm_sum))
+    return Flow(node3 + last, state, sum([*values, last_value], norm_sum))
 
 
-def _block(flow: _Flow, block: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks) -> _Flow:
+def _block(flow: Flow, block: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks) -> Flow:
     """The residual block of stride 2; its shortcut has no batch norm."""
-    (x, state, norm_sum), block = _enter(flow, block, hooks)
+    (x, state, norm_sum), block = enter(flow, block, hooks)
     state = _show(state, x, c_in, 1, hooks)
     hidden, first = _relu_conv_norm(x, block["a"], c_out, hooks, stride=2)
     state = _show(state, hidden, c_out, 1, hooks)
     value, second = _relu_conv_norm(hidden, block["b"], c_out, hooks)
     shortcut = _masked(layers.conv_layer(layers.avg_pool2x2(x), block["shortcut"]), c_out)
-    return _Flow(shortcut + value, state, norm_sum + first + second)
-
-
-def _enter(flow: _Flow, block: Params, hooks: Hooks) -> tuple[_Flow, Params]:
-    if hooks.on_block is None:
-        return flow, block
-    state, x, block = hooks.on_block(flow.state, flow.x, block)
-    return flow._replace(x=x, state=state), block
+    return Flow(shortcut + value, state, norm_sum + first + second)
 
 
 def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int, hooks: Hooks) -> Any:
@@ -188,26 +174,19 @@ def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int, hooks: Hooks
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-    _check_images(images, params["stem"]["conv"].shape[-2])
+    check_images(images, params["stem"]["conv"].shape[-2], 4)
     c1, c2, c3, c4, c5 = _masks(arch)
     stem, (first, second, third), blocks = params["stem"], params["cells"], params["blocks"]
     x, norm_sum = _norm(layers.conv_layer(images, stem), stem["norm"], c1, hooks)
-    flow = _cell(_Flow(x, state, norm_sum), first, c1, c1, hooks)
+    flow = _cell(Flow(x, state, norm_sum), first, c1, c1, hooks)
     flow = _cell(_block(flow, blocks[0], c1, c2, hooks), second, c2, c3, hooks)
     flow = _cell(_block(flow, blocks[1], c3, c4, hooks), third, c4, c5, hooks)
-    flow, dense = _enter(flow, params["dense"], hooks)
+    flow, dense = enter(flow, params["dense"], hooks)
     x, value = _norm(flow.x, params["norm"], c5, hooks)
     state = _show(flow.state, x, c5, 1, hooks)
     features = jax.nn.relu(x)
     logits = layers.dense_layer(jnp.mean(features, axis=(1, 2)), dense)
     return Pass(logits, features, state, flow.norm_sum + value)
-
-
-def _check_images(images: jax.Array, channels: int) -> None:
-    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
-    if len(shape) != 4 or shape[1] % 4 or shape[2] % 4 or shape[3] != channels or not is_float:
-        needed = f"float [N, H, W, {channels}] with H and W multiples of 4"
-        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:

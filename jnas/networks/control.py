@@ -1,0 +1,77 @@
+"""Switches and loops over blocks whose gradients keep and compute no more than they must."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax import lax
+
+from jnas.networks import grouped
+from jnas.types import Params
+
+
+def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch that was taken.
+
+    That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not taken; in a
+    network that is most of the time. Under `vmap` each branch, and its gradient, is computed for those that take it
+    (`grouped.switch`). Branches must not close over arrays that are mapped or differentiated.
+    """
+
+    @jax.custom_vjp
+    def run(index: jax.Array, operands: Any) -> Any:
+        return grouped.switch(index, branches, *operands)
+
+    def backward(saved: tuple[jax.Array, Any], grad: Any) -> tuple[None, Any]:
+        index, operands = saved
+        pulls = [lambda operands, grad, b=branch: jax.vjp(b, *operands)[1](grad) for branch in branches]
+        return None, grouped.switch(index, pulls, operands, grad)
+
+    def forward(index: jax.Array, operands: Any) -> Any:
+        # Through `vjp`, so that what has a gradient of its own is resolved and can be differentiated forwards.
+        values = [lambda *operands, b=branch: jax.vjp(b, *operands)[0] for branch in branches]
+        return grouped.switch(index, values, *operands), (index, operands)
+
+    run.defvjp(forward, backward)
+    return run(index, operands)
+
+
+def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any) -> Any:
+    """`(x, state)` after `step(x, state, block) -> (x, state)` for each block that `xs` stacks.
+
+    The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the steps and computes
+    each step once more; and all of it is resolved within a step, so that it can itself be differentiated forwards
+    (`grasp` needs a Hessian-vector product).
+    """
+
+    def linearised(carry: tuple[jax.Array, Any], block: Any) -> Any:
+        return jax.vjp(lambda x, block: step(x, carry[1], block), carry[0], block, has_aux=True)
+
+    @jax.custom_vjp
+    def run(x: jax.Array, state: Any, xs: Any) -> Any:
+        return lax.scan(lambda carry, block: (step(*carry, block), None), (x, state), xs)[0]
+
+    def forward(x: jax.Array, state: Any, xs: Any) -> Any:
+        def keep(carry: Any, block: Any) -> Any:
+            value, _, state = linearised(carry, block)
+            return (value, state), carry
+
+        last, carries = lax.scan(keep, (x, state), xs)
+        return last, (carries, xs)
+
+    def backward(saved: Any, grads: Any) -> Any:
+        def pull_back(grad: jax.Array, saved: Any) -> Any:
+            carry, block = saved
+            return linearised(carry, block)[1](grad)
+
+        grad, grads_of_blocks = lax.scan(pull_back, grads[0], saved, reverse=True)
+        return grad, None, grads_of_blocks
+
+    run.defvjp(forward, backward)
+    return run(x, state, xs)
+
+
+def unstacked(tree: Params, num: int) -> list[Params]:
+    """The `num` trees that are stacked along the first axis of every leaf; the gradient is one concatenation."""
+    split = jax.tree.map(lambda leaf: [part[0] for part in lax.split(leaf, (1,) * num)], tree)
+    return [jax.tree.map(lambda parts, k=k: parts[k], split, is_leaf=lambda x: isinstance(x, list)) for k in range(num)]

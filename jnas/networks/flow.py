@@ -1,0 +1,32 @@
+"""What goes through a network, past its hooks."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jnas.types import Hooks, Params
+
+
+class Flow(NamedTuple):
+    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
+
+    x: jax.Array
+    state: Any
+    norm_sum: jax.Array
+
+
+def enter(flow: Flow, block: Params, hooks: Hooks) -> tuple[Flow, Params]:
+    """Flow and weights of a block as `Hooks.on_block` leaves them."""
+    if hooks.on_block is None:
+        return flow, block
+    state, x, block = hooks.on_block(flow.state, flow.x, block)
+    return flow._replace(x=x, state=state), block
+
+
+def check_images(images: jax.Array, channels: int, multiple: int) -> None:
+    """ValueError unless images are float `[N, H, W, channels]`, H and W divisible by `multiple`."""
+    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
+    if len(shape) != 4 or shape[1] % multiple or shape[2] % multiple or shape[3] != channels or not is_float:
+        needed = f"float [N, H, W, {channels}] with H and W multiples of {multiple}"
+        raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")
