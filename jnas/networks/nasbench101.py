@@ -38,12 +38,15 @@ def _rectify(flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax
     return Flow(x, state, flow.norm_sum + norm_value)
 
 
-def _norm(x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+def _norm(x: jax.Array, layer: Params, mask: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+    """`mask` `[C]` is 1.0 for channels that exist: an operand of a switch, and those have to be float."""
+    channels = mask > 0
     y, value = layers.norm_layer(x, layer["norm"], hooks, channels)
     return jnp.where(channels[None, None, None], y, 0), value
 
 
-def _as_it_is(x: jax.Array, _: Params) -> tuple[jax.Array, jax.Array]:
+def _as_it_is(x: jax.Array, _: Params, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    del mask
     return x, jnp.zeros(())
 
 
@@ -56,8 +59,8 @@ def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -
     exists, channels = cell.edges[0, vertex], cell.channels[vertex]
     which = exists.astype(jnp.int32)
     x = control.switch(which, (_zeros, layers.conv_layer), flow.x, layer)
-    norms = (_as_it_is, lambda x, layer: _norm(x, layer, channels, hooks))
-    x, value = control.switch(which, norms, x, layer)
+    norms = (_as_it_is, lambda x, layer, mask: _norm(x, layer, mask, hooks))
+    x, value = control.switch(which, norms, x, layer, channels.astype(x.dtype))
     return _rectify(flow._replace(x=x), exists, channels, value, hooks)
 
 
@@ -75,12 +78,12 @@ def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks:
         _zeros,
     )
     norms = (
-        lambda x, w: _norm(x, w["conv3x3"], channels, hooks),
-        lambda x, w: _norm(x, w["conv1x1"], channels, hooks),
+        lambda x, w, mask: _norm(x, w["conv3x3"], mask, hooks),
+        lambda x, w, mask: _norm(x, w["conv1x1"], mask, hooks),
         _as_it_is,
     )
     x = control.switch(op, operations, flow.x, vertex_weights)
-    x, value = control.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights)
+    x, value = control.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights, channels.astype(x.dtype))
     return _rectify(flow._replace(x=x), (op == CONV3X3) | (op == CONV1X1), channels, value, hooks)
 
 
@@ -88,8 +91,12 @@ def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> j
     """`output` with the channels of `x` after those of the vertices before, if the vertex feeds the output."""
     feeds = cell.edges[1:OUTPUT, OUTPUT]
     offset = jnp.sum(jnp.where(feeds, cell.widths[1:OUTPUT], 0)[: vertex - 1])
-    branches = (lambda output, _: output, lambda output, x: output + jnp.roll(x, offset, axis=-1))
-    result: jax.Array = control.switch(feeds[vertex - 1].astype(jnp.int32), branches, output, x)
+    branches = (
+        lambda output, _x, _offset: output,
+        lambda output, x, offset: output + jnp.roll(x, offset.astype(jnp.int32), axis=-1),
+    )
+    which = feeds[vertex - 1].astype(jnp.int32)
+    result: jax.Array = control.switch(which, branches, output, x, offset.astype(x.dtype))
     return result
 
 
