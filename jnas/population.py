@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -35,39 +35,18 @@ _SINGLE, _OF_SUITE = "scores", "scores/"  # members of the result file
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
 
 
-@overload
+Scores = TypeVar("Scores", jax.Array, dict[str, jax.Array])
+
+
 def score(
-    estimator: Estimator,
+    estimator: Callable[[Key, jax.Array], Scores],
     archs: jax.Array | np.ndarray,
     key: Key,
     chunk_size: int | None = None,
     out: str | Path | None = None,
     resume: bool = True,
     progress: bool = True,
-) -> jax.Array: ...
-
-
-@overload
-def score(
-    estimator: Suite,
-    archs: jax.Array | np.ndarray,
-    key: Key,
-    chunk_size: int | None = None,
-    out: str | Path | None = None,
-    resume: bool = True,
-    progress: bool = True,
-) -> dict[str, jax.Array]: ...
-
-
-def score(
-    estimator: Estimator | Suite,
-    archs: jax.Array | np.ndarray,
-    key: Key,
-    chunk_size: int | None = None,
-    out: str | Path | None = None,
-    resume: bool = True,
-    progress: bool = True,
-) -> jax.Array | dict[str, jax.Array]:
+) -> Scores:
     """Score a population of any size.
 
     Args:
@@ -104,7 +83,7 @@ def score(
             report(job)
     job.save()
     result = {name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()}
-    return result[_SINGLE] if _SINGLE in job.scores else result
+    return cast(Scores, result[_SINGLE] if _SINGLE in job.scores else result)
 
 
 def _by_member(scores: jax.Array | dict[str, jax.Array]) -> dict[str, jax.Array]:

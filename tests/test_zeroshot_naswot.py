@@ -376,7 +376,7 @@ def test_numpy_images_score_alike(key):
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (6, 8, 8), (2, 6, 8, 8, 3), (1, 8, 8, 3), (0, 8, 8, 3)])
 def test_images_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"images must be .*; got shape"):
+    with pytest.raises(ValueError, match=r"images must be .*; got shape|naswot needs at least 2 images; got"):
         naswot(NETWORK, jnp.zeros(shape))
 
 

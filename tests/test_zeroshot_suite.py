@@ -287,7 +287,7 @@ def test_images_that_are_not_finite(value):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if SCORES[name].min_images == 2])
 def test_too_few_images(name):
-    with pytest.raises(ValueError, match=f"at least 2 for {name}"):
+    with pytest.raises(ValueError, match=f"{name} needs at least 2 images; got"):
         estimator_of(CASE, (name,), images=CASE.images[:1], labels=CASE.labels[:1])
 
 

@@ -15,7 +15,12 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
     That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not taken; in a
     network that is most of the time. Under `vmap` each branch, and its gradient, is computed for those that take it
-    (`grouped.switch`). Branches must not close over arrays that are mapped or differentiated.
+    (`grouped.switch`).
+
+    Args:
+        index: `[]` int32, clamped to the branches that there are.
+        branches: functions of the operands; they must not close over traced arrays.
+        operands: pytrees of float arrays (a mask is 0.0 and 1.0), because each has a gradient.
     """
 
     @jax.custom_vjp

@@ -5,8 +5,8 @@ joined by two residual blocks of stride 2 that double the width, then batch norm
 dense layer. A convolution operation is ReLU, convolution, batch norm; the pool has no batch norm; a node sums
 what comes in.
 
-One program serves the whole space: `lax.switch` on each edge's operation, `lax.scan` over the cells of a
-stage. Map over architectures with `lax.map`; under `vmap` a switch would compute all five branches.
+One program serves the whole space: a switch on each edge's operation, a loop over the cells of a stage. Under `lax.map`
+the switch is a conditional; under `vmap` it groups architectures by operation (`networks.control`, `grouped`).
 """
 
 import functools

@@ -118,11 +118,11 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1; got {repeats}")
     if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
-        raise ValueError(f"images must be [N, H, W, C] or [{repeats} repeats, N, H, W, C]; got shape {images.shape}")
+        raise ValueError(f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; got shape {images.shape}")
     for name in names:
         least = SCORES[name].min_images
         if images.shape[-4] < least:
-            raise ValueError(f"images must be at least {least} for {name}; got shape {images.shape}")
+            raise ValueError(f"{name} needs at least {least} images; got images of shape {images.shape}")
     if not bool(jnp.all(jnp.isfinite(images))):
         raise ValueError("images contain NaN or infinite values")
     return images
