@@ -47,7 +47,9 @@ def assert_agree(found, expected):
             np.testing.assert_array_equal(found[name], values, err_msg=name)
             continue
         scale = np.max(np.abs(values), where=ranked, initial=0)
-        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5 * scale, err_msg=name)
+        # Weights whose two gradients nearly agree lose digits: see test_zeroshot_scores.
+        rtol = 5e-3 if name == "zico" else 1e-4
+        np.testing.assert_allclose(found[name], values, rtol=rtol, atol=1e-5 * scale, err_msg=name)
 
 
 @pytest.mark.slow
