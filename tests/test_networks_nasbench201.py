@@ -38,6 +38,14 @@ NAMED = {
 }
 ARCHS = np.array([*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32)  # [23, 6]
 
+BAD_IMAGES = {
+    "rank": np.zeros((2, 8, 8), np.float32),
+    "size": np.zeros((2, 6, 8, 3), np.float32),
+    "channels": np.zeros((2, 8, 8, 1), np.float32),
+    "dtype": np.zeros((2, 8, 8, 3), np.uint8),
+}
+"""What networks that take `[N, H, W, 3]`, H and W multiples of 4, refuse."""
+
 
 class Reading(NamedTuple):
     """A tensor that ReLU modules read, and how many do."""
@@ -520,16 +528,7 @@ def test_by_name():
         networks.by_name("nasbench_201")
 
 
-@pytest.mark.parametrize(
-    "images",
-    [
-        np.zeros((2, 8, 8), np.float32),
-        np.zeros((2, 6, 8, 3), np.float32),
-        np.zeros((2, 8, 8, 1), np.float32),
-        np.zeros((2, 8, 8, 3), np.uint8),
-    ],
-    ids=["rank", "size", "channels", "dtype"],
-)
+@pytest.mark.parametrize("images", BAD_IMAGES.values(), ids=BAD_IMAGES)
 def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(NETWORK.init, key)
     arch = jax.ShapeDtypeStruct((6,), jnp.int32)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_networks_layers import conv_by_loops, norm_by_loops
-from test_networks_nasbench201 import Tape, random_params, reference_block
+from test_networks_nasbench201 import BAD_IMAGES, Tape, random_params, reference_block
 
 from jnas import networks, spaces
 from jnas.networks import layers, weights
@@ -281,16 +281,7 @@ def test_sizes_below_one_are_refused(name, value):
         networks.nats_size(**{name: value})
 
 
-@pytest.mark.parametrize(
-    "images",
-    [
-        np.zeros((2, 8, 8), np.float32),
-        np.zeros((2, 6, 8, 3), np.float32),
-        np.zeros((2, 8, 8, 1), np.float32),
-        np.zeros((2, 8, 8, 3), np.uint8),
-    ],
-    ids=["rank", "size", "channels", "dtype"],
-)
+@pytest.mark.parametrize("images", BAD_IMAGES.values(), ids=BAD_IMAGES)
 def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(NETWORK.init, key)
     arch = jax.ShapeDtypeStruct((5,), jnp.int32)

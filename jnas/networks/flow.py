@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnas.types import Hooks, Params
+from jnas.types import Hooks, Params, Relu
 
 
 class Flow(NamedTuple):
@@ -22,6 +22,11 @@ def enter(flow: Flow, block: Params, hooks: Hooks) -> tuple[Flow, Params]:
         return flow, block
     state, x, block = hooks.on_block(flow.state, flow.x, block)
     return flow._replace(x=x, state=state), block
+
+
+def show(state: Any, relu: Relu, hooks: Hooks) -> Any:
+    """The state after `Hooks.on_relu` has seen a tensor."""
+    return state if hooks.on_relu is None else hooks.on_relu(state, relu)
 
 
 def check_images(images: jax.Array, channels: int, multiple: int) -> None:

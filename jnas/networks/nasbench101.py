@@ -21,7 +21,7 @@ from jnas.messages import nearest
 from jnas.networks import _nasbench101_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init
-from jnas.networks.flow import Flow, check_images, enter
+from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
 
@@ -30,10 +30,8 @@ _MIN_CHANNELS = 4  # as many vertices as a cell of 9 edges can concatenate: each
 
 def _rectify(flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks) -> Flow:
     """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the tensor."""
-    state = flow.state
-    if hooks.on_relu is not None:
-        count = exists.astype(jnp.int32)
-        state = hooks.on_relu(state, Relu(flow.x, channels & exists, count, count))
+    count = exists.astype(jnp.int32)
+    state = show(flow.state, Relu(flow.x, channels & exists, count, count), hooks)
     x = jnp.where(exists, jax.nn.relu(flow.x), flow.x)
     return Flow(x, state, flow.norm_sum + norm_value)
 

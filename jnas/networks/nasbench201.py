@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
-from jnas.networks.flow import Flow, check_images, enter
+from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
@@ -140,9 +140,7 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
 
 
 def _show(state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks) -> Any:
-    if hooks.on_relu is None:
-        return state
-    return hooks.on_relu(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live))
+    return show(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live), hooks)
 
 
 def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
-from jnas.networks.flow import Flow, check_images, enter
+from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces.nats_size import WIDTHS
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
@@ -167,10 +167,8 @@ def _block(flow: Flow, block: Params, c_in: jax.Array, c_out: jax.Array, hooks: 
 
 def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int, hooks: Hooks) -> Any:
     """All ReLU modules have a path to the logits."""
-    if hooks.on_relu is None:
-        return state
     num_modules = jnp.asarray(num, jnp.int32)
-    return hooks.on_relu(state, Relu(inputs, mask > 0, num_modules, num_modules))
+    return show(state, Relu(inputs, mask > 0, num_modules, num_modules), hooks)
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
