@@ -47,9 +47,10 @@ def assert_agree(found, expected):
             np.testing.assert_array_equal(found[name], values, err_msg=name)
             continue
         scale = np.max(np.abs(values), where=ranked, initial=0)
-        # Weights whose two gradients nearly agree lose digits: see test_zeroshot_scores.
-        rtol = 5e-3 if name == "zico" else 1e-4
+        # Of zico single weights, whose two gradients nearly agree, can lose all their digits and weigh the most.
+        rtol = 2e-2 if name == "zico" else 1e-4
         np.testing.assert_allclose(found[name], values, rtol=rtol, atol=1e-5 * scale, err_msg=name)
+        assert np.median(np.abs(found[name][ranked] - values[ranked])) <= 1e-4 * scale, name
 
 
 @pytest.mark.slow
