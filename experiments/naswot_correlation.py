@@ -33,6 +33,8 @@ def main(config: Config) -> None:
         naswot = jnas.zeroshot.naswot(network, batch, relus=relus)
         out = Path("runs") / f"naswot-{config.space}-{images}-{relus}-{config.seed}.npz"
         scores = np.asarray(jnas.population.score(naswot, archs, score_key, out=out))
+        kept = common.RESULTS / f"naswot_sample_{config.space}_{images}_{relus}.npz"
+        np.savez_compressed(kept, archs=np.asarray(archs, np.int8), scores=scores)
         results.append(
             {"images": images, "relus": relus, "num_unranked": int(np.sum(~np.isfinite(scores)))}
             | {column: _compare(scores, table, rows, column, paper) for column, paper in config.columns}
