@@ -5,7 +5,7 @@ Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (
     Architectures", NeurIPS 2021 (Kendall tau .61 of jacob_cov, .57 of synflow, .61 of parameters on NAS-Bench-201).
 Command: python -m experiments.zeroshot_proxies scores, then python -m experiments.zeroshot_proxies
     Of NAS-Bench-101 with the argument nasbench101 besides.
-Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 16 scores: 20 to 30 minutes on 2 CPU cores.
+Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 20 scores: 40 to 60 minutes on 2 CPU cores.
 Expected: |Spearman| of each published proxy within .05 of the published value. Differences that remain: 1,000 random
     cells here, all 15,625 there; one set of initial weights for all cells here, one for each there.
 """
@@ -42,7 +42,7 @@ class Config:
 
 _NAMES = (
     *("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow", "naswot", "relu_logdet", "relu_count"),
-    *("epe_nas", "l2_norm", "params", "flops", "linear_regions", "swap"),
+    *("epe_nas", "l2_norm", "params", "flops", "linear_regions", "swap", "zen", "synflow_bn", "ntk_condition", "zico"),
 )
 
 NASBENCH201 = Config(
