@@ -64,7 +64,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What zero-shot scores cost.")
     default = "switch" if jax.default_backend() == "cpu" else "grouped"
     parser.add_argument("--plan", choices=("switch", "grouped"), default=default)
-    parser.add_argument("--archs", type=int, default=6 if default == "switch" else 256, help="architectures a case")
+    parser.add_argument("--archs", type=int, default=20 if default == "switch" else 256, help="architectures a case")
     parser.add_argument("--channels", type=int, default=16, help="of the first stage")
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
     return parser.parse_args()
