@@ -91,9 +91,6 @@ def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
         return lambda x, edge: layers.conv_layer(jax.nn.relu(x), edge[name])
 
-    def normalise(name: str) -> Callable[[jax.Array, Params], tuple[jax.Array, jax.Array]]:
-        return lambda x, edge: layers.norm_layer(x, edge[name]["norm"], hooks)
-
     operations = (
         lambda x, _: jnp.zeros_like(x),
         lambda x, _: x,
@@ -101,9 +98,10 @@ def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple
         convolve("conv3x3"),
         lambda x, _: layers.avg_pool3x3(x),
     )
-    norms = (lambda x, _: (x, jnp.zeros(())), normalise("conv1x1"), normalise("conv3x3"))
-    which = jnp.where(op == CONV1X1, 1, jnp.where(op == CONV3X3, 2, 0))
-    result: tuple[jax.Array, jax.Array] = control.switch(which, norms, control.switch(op, operations, x, edge), edge)
+    norms = (lambda x, _: (x, jnp.zeros(())), lambda x, norm: layers.norm_layer(x, norm, hooks))
+    norm = jax.tree.map(functools.partial(jnp.where, op == CONV1X1), edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
+    is_conv = ((op == CONV1X1) | (op == CONV3X3)).astype(jnp.int32)
+    result: tuple[jax.Array, jax.Array] = control.switch(is_conv, norms, control.switch(op, operations, x, edge), norm)
     return result
 
 
