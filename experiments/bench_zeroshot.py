@@ -40,6 +40,12 @@ CASES = {
     "synflow": Case(("synflow",), 64, 0),  # of one image
     "jacob_cov": Case(("jacob_cov",), 64, 2),
     "seven_together": Case(PROXIES, 64, 8),
+    "swap": Case(("swap",), 64, 1),
+    "zico": Case(("zico",), 64, 3),
+    "ntk_condition": Case(("ntk_condition",), 16, 2 + 2 * 16),  # one reverse pass an image
+    "zen": Case(("zen",), 16, 2),
+    "synflow_bn": Case(("synflow_bn",), 64, 0),
+    "l2_norm": Case(("l2_norm",), 64, 0),
 }
 
 

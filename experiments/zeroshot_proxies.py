@@ -159,22 +159,23 @@ def report(config: Config, found: dict[str, Any], biases: dict[str, Any], partia
 
 
 def _picture(config: Config, found: dict[str, Any]) -> "Figure":
-    """A bar for each score and column, best first."""
+    """A bar for each score and column, best first; none for a score that is the same for all cells."""
     from jnas.plots import style
 
-    order = sorted(found, key=lambda name: -found[name]["kendall_tau"][0])
+    ranked = [name for name in found if np.isfinite(found[name]["kendall_tau"][0])]  # the others are constant
+    order = sorted(ranked, key=lambda name: -found[name]["kendall_tau"][0])
     figure, (axes,) = style.new_figure("Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order))
     labels = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120", "accuracy": "CIFAR-10"}
+    num = len(config.columns)
     for k, column in enumerate(config.columns):
         values = [found[name]["kendall_tau"][k] for name in order]
-        places = np.arange(len(order)) + 0.26 * (k - 1)
-        axes.barh(places, values, 0.24, color=style.COLOURS[k], label=labels[column.rpartition("_")[2]])
+        places = np.arange(len(order)) + 0.78 / num * (k - (num - 1) / 2)
+        axes.barh(places, values, 0.72 / num, color=style.COLOURS[k], label=labels[column.rpartition("_")[2]])
     axes.set_yticks(np.arange(len(order)), order)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=10)
-    style.set_title(
-        figure, f"{config.num_archs:,} random cells of NAS-Bench-201, untrained, {config.num_images} images"
-    )
+    title = f"{config.num_archs:,} random cells of {NAMES[config.space]}, untrained, {config.num_images} images"
+    style.set_title(figure, title)
     return figure
 
 

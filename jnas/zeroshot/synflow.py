@@ -53,7 +53,11 @@ def _rescale(log_scale: jax.Array, x: jax.Array, block: Params) -> tuple[jax.Arr
 
 
 def synflow_bn(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log Σ |w ⊙ ∂R/∂w| with batch norm over the one image."""
+    """Log Σ |w ⊙ ∂R/∂w| with batch norm over the one image; -inf if nothing flows.
+
+    The image is constant but for the padding at its border. Where max-pools smooth that out, as in many NAS-Bench-101
+    cells, batch norm makes it 0.
+    """
     del seen
     params = jax.tree.map(jnp.abs, candidate.params)
     kernels = weights.kernels(params)
