@@ -11,6 +11,7 @@ Expected: |Spearman| of each published proxy within .05 of the published value. 
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Config:
         space: whose network is scored; the nasbench101 network has 16 channels, as published.
         num_archs: distinct cells, drawn at random from the table.
         num_images: size of the mini-batch.
-        affine: of the nasbench201 network; False is the convention of the published proxies.
+        network: arguments of the network; `affine=False` is the convention of the published proxies.
         names: of `zeroshot.NAMES`.
         seed: everything random follows from it.
         columns: columns of the table to compare with.
@@ -34,7 +35,7 @@ class Config:
     num_images: int
     names: tuple[str, ...]
     columns: tuple[str, ...]
-    affine: bool = True
+    network: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     published: dict[str, tuple[float, ...]] = field(default_factory=dict)
     votes: tuple[tuple[str, ...], ...] = (("synflow", "jacob_cov", "snip"), ("relu_logdet", "jacob_cov", "synflow"))
@@ -47,7 +48,7 @@ _NAMES = (
 
 NASBENCH201 = Config(
     space="nasbench201",
-    affine=False,
+    network={"affine": False},
     num_archs=1000,
     num_images=64,
     names=_NAMES,

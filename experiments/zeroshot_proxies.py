@@ -31,28 +31,30 @@ NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201"}
 def score(config: Config) -> None:
     """Score the cells and keep the scores."""
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
-    table = _table(config)
+    table = read_table(config)
     rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
     batch = jnas.images.load_labelled("cifar10", num=config.num_images, key=image_key)
-    suite = jnas.zeroshot.suite(_network(config), *batch, config.names)
+    suite = jnas.zeroshot.suite(network(config), *batch, config.names)
     archs = table.archs[rows]
     scores = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz")
     arrays = {name: np.asarray(values) for name, values in scores.items()}
-    np.savez_compressed(_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
-    print(f"written: {_file(config)}")
+    np.savez_compressed(score_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
+    print(f"written: {score_file(config)}")
 
 
-def _network(config: Config) -> Network:
-    if config.space == "nasbench201":
-        return jnas.networks.nasbench201(affine=config.affine)
-    return jnas.networks.by_name(config.space)
+def network(config: Config, **changes: Any) -> Network:
+    """The network that is scored, with other arguments if any are given."""
+    made: Network = getattr(jnas.networks, config.space)(**config.network | changes)
+    return made
 
 
-def _file(config: Config) -> Path:
+def score_file(config: Config) -> Path:
+    """The scores that were kept."""
     return common.RESULTS / f"zeroshot_scores_{config.space}.npz"
 
 
-def _table(config: Config) -> Table:
+def read_table(config: Config) -> Table:
+    """The trained accuracies."""
     path = common.data_file(f"{config.space}.npz")
     table: Table = getattr(jnas.benchmarks, config.space)(path=path)
     return table
@@ -60,7 +62,7 @@ def _table(config: Config) -> Table:
 
 def main(config: Config) -> None:
     """Print, plot and keep the tables."""
-    table, file = _table(config), np.load(_file(config))
+    table, file = read_table(config), np.load(score_file(config))
     rows = np.asarray(table.rows(jnp.asarray(file["archs"], jnp.int32)))
     scores = {name: file[name].astype(np.float64) for name in config.names}
     mean_rank = jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values()))))

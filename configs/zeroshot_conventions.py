@@ -1,0 +1,52 @@
+"""What the conventions of the published zero-cost proxies change: width, batch, images and classes, initial weights.
+
+Paper: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021: its NAS-Bench-101 scores are of networks
+    of 128 channels with 256 images, its ImageNet16-120 scores of images of 16x16 pixels and 120 classes; every network
+    has initial weights of its own.
+Command: python -m experiments.zeroshot_conventions, or with the names of some of the variants
+Cost: about 50 minutes on 2 CPU cores.
+Expected: each step towards the published convention brings the correlations nearer to the published ones.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to score the first cells of the sample of `zeroshot_proxies`.
+
+    Attributes:
+        space: whose sample.
+        num_archs: cells, the first of the sample.
+        names: of `zeroshot.NAMES`.
+        num_images: size of the mini-batch.
+        image_size: height and width of the images.
+        num_labels: None takes the images' own classes; a number draws as many at random, as of a data set with so many
+            classes.
+        shared_init: whether all cells have the same initial weights.
+        network: arguments of the network beside those of the sample.
+    """
+
+    space: str
+    num_archs: int
+    names: tuple[str, ...]
+    num_images: int = 64
+    image_size: int = 32
+    num_labels: int | None = None
+    shared_init: bool = True
+    network: dict[str, Any] = field(default_factory=dict)
+
+
+_LOSS = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov")
+
+VARIANTS = {
+    "nasbench101_own_weights": Variant("nasbench101", 150, (*_LOSS, "synflow"), shared_init=False),
+    "nasbench101_256_images": Variant("nasbench101", 150, _LOSS, num_images=256),
+    "nasbench101_64_channels": Variant("nasbench101", 80, _LOSS, network={"channels": 64}),
+    "nasbench101_128_channels": Variant("nasbench101", 500, ("synflow",), network={"channels": 128}),
+    "nasbench201_imagenet16": Variant(
+        "nasbench201", 1000, (*_LOSS, "synflow"), image_size=16, num_labels=120, network={"num_classes": 120}
+    ),
+    "nasbench201_own_weights": Variant("nasbench201", 1000, ("grad_norm", "snip", "fisher"), shared_init=False),
+}

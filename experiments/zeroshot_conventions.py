@@ -1,0 +1,82 @@
+"""What the conventions of the published zero-cost proxies change, on the same cells.
+
+python -m experiments.zeroshot_conventions [variant ...]    scores what is not there yet (runs/ goes on after a kill)
+
+Goes with `zeroshot_proxies`, whose cells, images and key it takes.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnas
+from configs import zeroshot_proxies
+from configs.zeroshot_conventions import VARIANTS, Variant
+from experiments import common, ledger
+from experiments.zeroshot_proxies import network, read_table, score_file
+
+NAME = "zeroshot_conventions"
+
+
+def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarray]:
+    """`{name: [B]}` of the cells."""
+    config = zeroshot_proxies.CONFIGS[variant.space]
+    _, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
+    images, labels = jnas.images.load_labelled("cifar10", variant.image_size, variant.num_images, image_key)
+    if variant.num_labels is not None:
+        labels = jax.random.randint(jax.random.fold_in(image_key, 1), labels.shape, 0, variant.num_labels)
+    suite = jnas.zeroshot.suite(
+        network(config, **variant.network), images, labels, variant.names, shared_init=variant.shared_init
+    )
+    found = jnas.population.score(suite, archs, score_key, 20, out=Path("runs") / f"{NAME}-{name}.npz")
+    return {key: np.asarray(values, np.float64) for key, values in found.items()}
+
+
+def compare(name: str, variant: Variant) -> dict[str, Any]:
+    """Spearman of each score with each column, of the variant and of the sample's own scores of the same cells."""
+    config = zeroshot_proxies.CONFIGS[variant.space]
+    table, file = read_table(config), np.load(score_file(config))
+    archs = file["archs"][: variant.num_archs].astype(np.int32)
+    rows = np.asarray(table.rows(jnp.asarray(archs)))
+    accuracies = [table.column(column)[rows].astype(np.float64) for column in config.columns]
+
+    def spearman(values: np.ndarray) -> list[float]:
+        return [round(float(jnas.metrics.spearman(values, accuracy)), 4) for accuracy in accuracies]
+
+    return {
+        key: {
+            "spearman": spearman(values),
+            "of_the_sample": spearman(file[key][: variant.num_archs].astype(np.float64)),
+            "published": list(config.published.get(key, ())),
+        }
+        for key, values in scores(name, variant, archs).items()
+    }
+
+
+def main(names: list[str]) -> None:
+    """Score, print and keep the variants of these names; those kept before stay."""
+    path = common.RESULTS / f"{NAME}.json"
+    kept: dict[str, Any] = json.loads(path.read_text())["variants"] if path.is_file() else {}
+    for name in names:
+        kept[name] = compare(name, VARIANTS[name])
+        rows = [["score", "as here", "the sample's own", "published, absolute"]]
+        rows += [
+            [key, *(", ".join(f"{x:.3f}" for x in values) for values in row.values())]
+            for key, row in kept[name].items()
+        ]
+        print(f"{name}: {VARIANTS[name]}\n\n{ledger.markdown(rows)}\n", flush=True)
+        common.write_json(NAME, {"config": {key: repr(VARIANTS[key]) for key in kept}, "variants": kept})
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    jnas.population.one_device_per_core()
+    unknown = [name for name in sys.argv[1:] if name not in VARIANTS]
+    if unknown:
+        sys.exit(f"unknown variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}")
+    main(sys.argv[1:] or list(VARIANTS))
