@@ -36,10 +36,10 @@ def _rectify(flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax
     return Flow(x, state, flow.norm_sum + norm_value)
 
 
-def _norm(x: jax.Array, layer: Params, mask: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+def _norm(x: jax.Array, norm: Params, mask: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
     """`mask` `[C]` is 1.0 for channels that exist: an operand of a switch, and those have to be float."""
     channels = mask > 0
-    y, value = layers.norm_layer(x, layer["norm"], hooks, channels)
+    y, value = layers.norm_layer(x, norm, hooks, channels)
     return jnp.where(channels[None, None, None], y, 0), value
 
 
@@ -52,37 +52,60 @@ def _zeros(x: jax.Array, _: Params) -> jax.Array:
     return jnp.zeros_like(x)
 
 
-def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
-    """The projection of a cell's input to a vertex, or zeros where there is no such edge."""
-    exists, channels = cell.edges[0, vertex], cell.channels[vertex]
+# Convolution and norm are two switches, so that what a gradient needs of each is just its input. Within `jit`, the
+# vertices of a stack are traced once.
+
+
+@functools.partial(jax.jit, static_argnames="hooks")
+def _projection(
+    exists: jax.Array, x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks
+) -> tuple[jax.Array, jax.Array]:
+    """Projection and norm of the input of a cell, before the ReLU, and its norm value; zeros if it does not exist."""
     which = exists.astype(jnp.int32)
-    x = control.switch(which, (_zeros, layers.conv_layer), flow.x, layer)
-    norms = (_as_it_is, lambda x, layer, mask: _norm(x, layer, mask, hooks))
-    x, value = control.switch(which, norms, x, layer, channels.astype(x.dtype))
-    return _rectify(flow._replace(x=x), exists, channels, value, hooks)
+    x = control.switch(which, (_zeros, layers.conv_layer), x, layer)
+    norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
+    result: tuple[jax.Array, jax.Array] = control.switch(which, norms, x, layer["norm"], channels.astype(x.dtype))
+    return result
 
 
-def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
-    """The operation of an interior vertex, or zeros where it is not there.
-
-    Convolution and norm are two switches, so that what a gradient needs of each is just its input.
-    """
-    channels, op = cell.channels[vertex], cell.ops[vertex - 1]
-    op = jnp.where(cell.widths[vertex] > 0, op, MAXPOOL3X3 + 1)
+@functools.partial(jax.jit, static_argnames="hooks")
+def _operation(
+    op: jax.Array, x: jax.Array, vertex: Params, channels: jax.Array, hooks: Hooks
+) -> tuple[jax.Array, jax.Array]:
+    """The same of the operation `op` `[]` int32 of an interior vertex; one beyond the last is no operation."""
     operations = (
         lambda x, w: layers.conv_layer(x, w["conv3x3"]),
         lambda x, w: layers.conv_layer(x, w["conv1x1"]),
         lambda x, _: layers.max_pool3x3(x),
         _zeros,
     )
-    norms = (
-        lambda x, w, mask: _norm(x, w["conv3x3"], mask, hooks),
-        lambda x, w, mask: _norm(x, w["conv1x1"], mask, hooks),
-        _as_it_is,
+    norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
+    norm = jax.tree.map(
+        functools.partial(jnp.where, op == CONV1X1), vertex["conv1x1"]["norm"], vertex["conv3x3"]["norm"]
     )
-    x = control.switch(op, operations, flow.x, vertex_weights)
-    x, value = control.switch(jnp.minimum(op, MAXPOOL3X3), norms, x, vertex_weights, channels.astype(x.dtype))
-    return _rectify(flow._replace(x=x), (op == CONV3X3) | (op == CONV1X1), channels, value, hooks)
+    which, mask = _is_conv(op).astype(jnp.int32), channels.astype(x.dtype)
+    x = control.switch(op, operations, x, vertex)
+    result: tuple[jax.Array, jax.Array] = control.switch(which, norms, x, norm, mask)
+    return result
+
+
+def _is_conv(op: jax.Array) -> jax.Array:
+    return (op == CONV3X3) | (op == CONV1X1)
+
+
+def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
+    """The projection of a cell's input to a vertex, or zeros where there is no such edge."""
+    exists, channels = cell.edges[0, vertex], cell.channels[vertex]
+    x, value = _projection(exists, flow.x, layer, channels, hooks)
+    return _rectify(flow._replace(x=x), exists, channels, value, hooks)
+
+
+def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
+    """The operation of an interior vertex, or zeros where it is not there."""
+    channels, op = cell.channels[vertex], cell.ops[vertex - 1]
+    op = jnp.where(cell.widths[vertex] > 0, op, MAXPOOL3X3 + 1)
+    x, value = _operation(op, flow.x, vertex_weights, channels, hooks)
+    return _rectify(flow._replace(x=x), _is_conv(op), channels, value, hooks)
 
 
 def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> jax.Array:

@@ -82,10 +82,12 @@ def _relu_conv_norm(x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1) 
     return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
 
 
+@functools.partial(jax.jit, static_argnames="hooks")
 def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
     """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is the space's.
 
-    Convolution and norm are two switches, so that what a gradient needs of each is just its input.
+    Convolution and norm are two switches, so that what a gradient needs of each is just its input. Within `jit`, the
+    edges of a stage are traced once.
     """
 
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:

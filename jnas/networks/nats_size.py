@@ -118,6 +118,7 @@ def _masked(x: jax.Array, mask: jax.Array) -> jax.Array:
     return x * mask.astype(x.dtype)[None, None, None]
 
 
+@functools.partial(jax.jit, static_argnames=("hooks", "stride"))
 def _relu_conv_norm(
     x: jax.Array, layer: Params, mask: jax.Array, hooks: Hooks, stride: int = 1
 ) -> tuple[jax.Array, jax.Array]:
