@@ -5,7 +5,9 @@ Paper: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021: i
     has initial weights of its own.
 Command: python -m experiments.zeroshot_conventions, or with the names of some of the variants
 Cost: about 50 minutes on 2 CPU cores.
-Expected: each step towards the published convention brings the correlations nearer to the published ones.
+Expected: on NAS-Bench-101 wider networks bring SNIP, grad_norm and Fisher nearer to the published correlations, and
+    larger batches GraSP; initial weights of their own change little. On NAS-Bench-201 images and classes as those of
+    ImageNet16-120 bring GraSP there.
 """
 
 from dataclasses import dataclass, field

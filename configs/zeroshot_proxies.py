@@ -5,9 +5,11 @@ Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (
     Architectures", NeurIPS 2021 (Kendall tau .61 of jacob_cov, .57 of synflow, .61 of parameters on NAS-Bench-201).
 Command: python -m experiments.zeroshot_proxies scores, then python -m experiments.zeroshot_proxies
     Of NAS-Bench-101 with the argument nasbench101 besides.
-Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 20 scores: 40 to 60 minutes on 2 CPU cores.
-Expected: |Spearman| of each published proxy within .05 of the published value. Differences that remain: 1,000 random
-    cells here, all 15,625 there; one set of initial weights for all cells here, one for each there.
+Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 20 scores: 40 to 60 minutes on 2 CPU cores; 500 of
+    NAS-Bench-101 about 20.
+Expected: |Spearman| of each published proxy on NAS-Bench-201 within .05 of the published value, on CIFAR-10. The other
+    columns were published with images and classes of their own; configs/zeroshot_conventions.py says what that changes,
+    and why NAS-Bench-101 differs.
 """
 
 from dataclasses import dataclass, field
