@@ -72,7 +72,10 @@ def _projection(
 def _operation(
     op: jax.Array, x: jax.Array, vertex: Params, channels: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """The same of the operation `op` `[]` int32 of an interior vertex; one beyond the last is no operation."""
+    """Operation `op` `[]` int32 and norm of an interior vertex, before the ReLU, and its norm value.
+
+    An `op` beyond the last gives zeros.
+    """
     operations = (
         lambda x, w: layers.conv_layer(x, w["conv3x3"]),
         lambda x, w: layers.conv_layer(x, w["conv1x1"]),
