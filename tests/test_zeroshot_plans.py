@@ -123,6 +123,15 @@ def test_convolutions_of_gradients_are_ordinary_ones(key):
     assert len(convolutions(("grad_norm",), key)) > 3 * 6 * 4
 
 
+def test_program_of_a_gpu_can_be_lowered(monkeypatch, key):
+    """There is a rule for every primitive, as there is not for all that CPUs compute."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    images = jax.random.normal(key, (6, 12, 12, 3))  # a shape of its own: what is traced here is for GPUs
+    estimator = suite(NETWORK, images, LABELS, (*FEW, "jacob_cov", "ntk_condition", "swap"))
+    traced = jax.jit(estimator.func).trace(*estimator.args, key, ARCHS)
+    assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
 def test_plan_of_a_cpu_is_the_switch_and_unknown_plans_are_refused(monkeypatch):
     def made(**settings):
         return suite(NETWORK, IMAGES, LABELS, FEW, **settings).func
