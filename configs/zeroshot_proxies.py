@@ -21,7 +21,7 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        space: whose network is scored; the nasbench101 network has 16 channels, as published.
+        space: whose network is scored; the nasbench101 network has 16 channels, as for NASWOT (the proxies: 128).
         num_archs: distinct cells, drawn at random from the table.
         num_images: size of the mini-batch.
         network: arguments of the network; `affine=False` is the convention of the published proxies.

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jnas
 from configs import zeroshot_proxies
 from configs.zeroshot_conventions import VARIANTS, Variant
 from experiments import common, ledger
-from experiments.zeroshot_proxies import network, read_table, score_file
+from experiments.zeroshot_proxies import drawn, network, read_table, score_file
+from jnas.messages import nearest
 
 NAME = "zeroshot_conventions"
 
@@ -33,20 +33,20 @@ def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarr
     suite = jnas.zeroshot.suite(
         network(config, **variant.network), images, labels, variant.names, shared_init=variant.shared_init
     )
-    found = jnas.population.score(suite, archs, score_key, 20, out=Path("runs") / f"{NAME}-{name}.npz")
+    found = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"{NAME}-{name}.npz")
     return {key: np.asarray(values, np.float64) for key, values in found.items()}
 
 
 def compare(name: str, variant: Variant) -> dict[str, Any]:
-    """Spearman of each score with each column, of the variant and of the sample's own scores of the same cells."""
+    """Spearman of each score with each column: of the variant, and of the sample's own scores of those cells it has."""
     config = zeroshot_proxies.CONFIGS[variant.space]
     table, file = read_table(config), np.load(score_file(config))
-    archs = file["archs"][: variant.num_archs].astype(np.int32)
-    rows = np.asarray(table.rows(jnp.asarray(archs)))
+    rows = drawn(config, table, variant.num_archs)
+    archs = table.archs[rows]
     accuracies = [table.column(column)[rows].astype(np.float64) for column in config.columns]
 
     def spearman(values: np.ndarray) -> list[float]:
-        return [round(float(jnas.metrics.spearman(values, accuracy)), 4) for accuracy in accuracies]
+        return [round(float(jnas.metrics.spearman(values, accuracy[: len(values)])), 4) for accuracy in accuracies]
 
     return {
         key: {
@@ -78,5 +78,5 @@ if __name__ == "__main__":
     jnas.population.one_device_per_core()
     unknown = [name for name in sys.argv[1:] if name not in VARIANTS]
     if unknown:
-        sys.exit(f"unknown variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}")
+        sys.exit(f"unknown variant {unknown[0]!r}. {nearest(unknown[0], tuple(VARIANTS))}")
     main(sys.argv[1:] or list(VARIANTS))

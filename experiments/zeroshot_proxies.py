@@ -30,9 +30,9 @@ NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201"}
 
 def score(config: Config) -> None:
     """Score the cells and keep the scores."""
-    arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
+    _, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
     table = read_table(config)
-    rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
+    rows = drawn(config, table, config.num_archs)
     batch = jnas.images.load_labelled("cifar10", num=config.num_images, key=image_key)
     suite = jnas.zeroshot.suite(network(config), *batch, config.names)
     archs = table.archs[rows]
@@ -40,6 +40,12 @@ def score(config: Config) -> None:
     arrays = {name: np.asarray(values) for name, values in scores.items()}
     np.savez_compressed(score_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
     print(f"written: {score_file(config)}")
+
+
+def drawn(config: Config, table: Table, num: int) -> np.ndarray:
+    """`[num]`, the rows of the table that are scored: the first of a random order of all."""
+    arch_key, _, _ = jax.random.split(jax.random.key(config.seed), 3)
+    return np.asarray(jax.random.permutation(arch_key, len(table.archs)))[:num]
 
 
 def network(config: Config, **changes: Any) -> Network:

@@ -1,9 +1,11 @@
 """Switches and loops over blocks whose gradients keep and compute no more than they must."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jnas.networks import grouped
@@ -39,6 +41,14 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
     run.defvjp(forward, backward)
     return run(index, operands)
+
+
+def select(condition: jax.Array, one: Params, other: Params) -> Params:
+    """The tree `one` where the condition `[]` bool holds, else `other`; for small arrays of two branches of a switch.
+
+    A branch that differs from another by its weights alone need not be compiled twice.
+    """
+    return jax.tree.map(functools.partial(jnp.where, condition), one, other)
 
 
 def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any) -> Any:

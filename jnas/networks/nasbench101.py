@@ -83,9 +83,7 @@ def _operation(
         _zeros,
     )
     norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
-    norm = jax.tree.map(
-        functools.partial(jnp.where, op == CONV1X1), vertex["conv1x1"]["norm"], vertex["conv3x3"]["norm"]
-    )
+    norm = control.select(op == CONV1X1, vertex["conv1x1"]["norm"], vertex["conv3x3"]["norm"])
     which, mask = _is_conv(op).astype(jnp.int32), channels.astype(x.dtype)
     x = control.switch(op, operations, x, vertex)
     result: tuple[jax.Array, jax.Array] = control.switch(which, norms, x, norm, mask)
@@ -182,7 +180,9 @@ def nasbench101(
     in_channels: int = 3,
     init: Init = "published",
 ) -> Network:
-    """The network of the NAS-Bench-101 space. The benchmark's own has 128 channels; scores are published with 16.
+    """The network of the NAS-Bench-101 space.
+
+    The benchmark's own has 128 channels. NASWOT was published with 16, the zero-cost proxies with 128.
 
     Args:
         channels: width of the stem and the first stack; each later stack is twice as wide as the one before.
@@ -190,8 +190,8 @@ def nasbench101(
         cells: cells a stack.
         num_classes: width of the logits.
         in_channels: channels of the images.
-        init: "published" is that of the published scores: convolutions from N(0, 2 / (k² C_out)), the dense layer
-            from N(0, 0.01²) with a bias of 0; "torch" is PyTorch's default, U(±1/√fan_in).
+        init: "published" is that of the published zero-cost proxies: convolutions from N(0, 2 / (k² C_out)), the
+            dense layer from N(0, 0.01²) with a bias of 0; "torch" is PyTorch's default, U(±1/√fan_in).
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`. `init` draws

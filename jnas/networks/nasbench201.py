@@ -101,7 +101,7 @@ def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple
         lambda x, _: layers.avg_pool3x3(x),
     )
     norms = (lambda x, _: (x, jnp.zeros(())), lambda x, norm: layers.norm_layer(x, norm, hooks))
-    norm = jax.tree.map(functools.partial(jnp.where, op == CONV1X1), edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
+    norm = control.select(op == CONV1X1, edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
     is_conv = ((op == CONV1X1) | (op == CONV3X3)).astype(jnp.int32)
     result: tuple[jax.Array, jax.Array] = control.switch(is_conv, norms, control.switch(op, operations, x, edge), norm)
     return result

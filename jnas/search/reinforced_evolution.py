@@ -125,6 +125,7 @@ def reinforced_evolution(
     descent = optax.adam(0.01) if optimiser is None else optimiser
     mask = choice_mask(space.cardinalities)
     mutate = functools.partial(_mutate, space, acceptable(space, is_allowed), max_draws)
+    learn = functools.partial(_learn, descent, momentum, mask)
 
     def start(key: Key) -> ReinforcedState:
         size, num_choices = mask.shape
@@ -155,21 +156,34 @@ def reinforced_evolution(
         parents = state.pending.parents[slots]
         effects = outcome.scores.astype(state.reward.dtype) - state.pending.scores[slots]
         known, num_changed = state.pending.ids[slots] == query.ids, jnp.sum(parents != query.archs, axis=1)
-        teaches = known & (num_changed == 1) & jnp.isfinite(effects)
-        effects = jnp.where(teaches, effects, 0)
-        num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
-        reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
-        weight = momentum * state.weight + (1 - momentum)
-        weights = jnp.where(teaches, effects - reward / weight, 0) / num
-        gradients = jax.grad(_loss)(state.logits, mask, parents, query.archs, weights)
-        with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
-            updates, after = descent.update(gradients, state.optimiser, state.logits)
-        logits = optax.apply_updates(state.logits, updates)
-        learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
-        told: ReinforcedState = jax.tree.map(lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state)
-        return told
+        return learn(state, parents, query.archs, effects, known & (num_changed == 1) & jnp.isfinite(effects))
 
     return Searcher(start, ask, tell, min_evaluations=population_size)
+
+
+def _learn(
+    descent: optax.GradientTransformation,
+    momentum: float,
+    mask: jax.Array,
+    state: ReinforcedState,
+    parents: jax.Array,
+    archs: jax.Array,
+    effects: jax.Array,
+    teaches: jax.Array,
+) -> ReinforcedState:
+    """One update from those of the modifications `parents` to `archs` `[B, D]` that teach `[B]` bool, if any does."""
+    effects = jnp.where(teaches, effects, 0)
+    num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
+    reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
+    weight = momentum * state.weight + (1 - momentum)
+    weights = jnp.where(teaches, effects - reward / weight, 0) / num
+    gradients = jax.grad(_loss)(state.logits, mask, parents, archs, weights)
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
+        updates, after = descent.update(gradients, state.optimiser, state.logits)
+    logits = optax.apply_updates(state.logits, updates)
+    learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
+    told: ReinforcedState = jax.tree.map(lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state)
+    return told
 
 
 def _mutate(
