@@ -22,7 +22,7 @@ import numpy as np
 
 import jnas
 from experiments import common, ledger, searches
-from jnas import seeds
+from jnas.engine import seeds
 from jnas.types import History, Key, Objective, Searcher
 
 NUM_EVALUATIONS, NUM_RUNS = 500, (1, 100, 1000)

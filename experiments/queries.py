@@ -12,8 +12,8 @@ import numpy as np
 from scipy import stats
 
 import jnas
-from jnas import seeds
 from jnas.benchmarks import Table
+from jnas.engine import seeds
 from jnas.types import Key, Objective, Searcher
 
 _TOGETHER = 50  # runs whose histories a program holds at a time

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 
 import jnas
-from jnas import seeds
 from jnas.benchmarks import Table
+from jnas.engine import seeds
 from jnas.types import History, Key, Objective, Searcher
 
 
 def one(searcher: Searcher, **budget: Any) -> Callable[[Key, Objective], History]:
-    """One run, as `jnas.seeds` has it."""
+    """One run, as `jnas.engine.seeds` has it."""
 
     def run(key: Key, objective: Objective) -> History:
         return jnas.search.run(searcher, objective, key, **budget)

@@ -18,7 +18,7 @@ from configs import zeroshot_proxies
 from configs.zeroshot_conventions import VARIANTS, Variant
 from experiments import common, ledger
 from experiments.zeroshot_proxies import drawn, network, read_table, score_file
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 
 NAME = "zeroshot_conventions"
 

@@ -1,5 +1,5 @@
 """`python -m jnas`."""
 
-from jnas.cli import main
+from jnas.commands.cli import main
 
 main()

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.types import Key
 
 NAMES = ("digits", "cifar10", "noise")

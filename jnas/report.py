@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jnas import plots
-from jnas.files import replacing
+from jnas.engine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

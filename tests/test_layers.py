@@ -8,13 +8,10 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
-LEAVES = {"files", "fingerprints", "messages", "progress", "types"}
+LEAVES = {"engine", "types"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
-    "files": set(),
-    "messages": set(),
-    "progress": set(),
-    "fingerprints": set(),
+    "engine": {"types"},
     "metrics": set(),
     "losses": LEAVES,
     "images": LEAVES,
@@ -28,19 +25,9 @@ ALLOWED: dict[str, set[str]] = {
     "population": LEAVES,
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
-    "judges": LEAVES | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images"},
-    "seeds": LEAVES,
-    "checks": LEAVES | {"benchmarks"},
-    "search_settings": LEAVES | {"judges"},
-    "searches": LEAVES | {"search_settings", "spaces", "benchmarks", "search", "judges", "seeds", "checks"},
-    "runs": LEAVES | {"benchmarks", "checks", "metrics", "plots", "population", "report"},
-    "fits": LEAVES | {"spaces", "benchmarks", "metrics", "predictors"},
-    "search_reports": LEAVES | {"searches", "judges", "checks", "plots", "population", "report", "runs"},
-    "fit_reports": LEAVES | {"fits", "plots", "population", "predictors", "report", "runs"},
-    "cli": LEAVES
-    | {"spaces", "networks", "predictors", "benchmarks", "images", "population", "search", "judges"}
-    | {"runs", "fits", "fit_reports", "search_settings", "searches", "search_reports"},
-    "__main__": {"cli"},
+    "commands": LEAVES
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "metrics", "search", "plots", "report"},
+    "__main__": {"commands"},
 }
 
 

@@ -70,6 +70,6 @@ def test_commands_are_those_of_the_package() -> None:
 
 
 def jnas_commands() -> list:
-    from jnas import cli
+    from jnas.commands import cli
 
     return cli.app.registered_commands

@@ -25,8 +25,8 @@ from jnas.benchmarks import released
 from jnas.benchmarks._guess import space_of_text, space_of_width
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table, make_table
-from jnas.files import replacing
-from jnas.messages import nearest
+from jnas.engine.files import replacing
+from jnas.engine.messages import nearest
 from jnas.types import Space
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 _ALIASES = {"cifar10-valid": "cifar10", "imagenet": "imagenet16", "imagenet16-120": "imagenet16"}

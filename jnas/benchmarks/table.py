@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Objective, Outcome, Query, Space
 
 NOT_STATED = "not stated"

@@ -1,6 +1,6 @@
 """Candidate image networks; the architecture is an input: `apply(params, arch, images)`."""
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas import spaces
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.networks import _nasbench101_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init

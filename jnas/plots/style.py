@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas.files import replacing
+from jnas.engine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

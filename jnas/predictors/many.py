@@ -17,11 +17,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.fingerprints import fingerprint
+from jnas.engine.fingerprints import fingerprint
+from jnas.engine.progress import progress_bar
 from jnas.predictors import fit as training_loop
 from jnas.predictors.fit import Data, Epochs, Metric
 from jnas.predictors.prediction import Recipe
-from jnas.progress import progress_bar
 from jnas.types import Key, Predictor, Space
 
 _NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jnas import encodings
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.predictors import many, prediction
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.predictors.gcn import Gcn

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.tree_util import Partial
 
 from jnas import spaces
-from jnas.files import replacing
+from jnas.engine.files import replacing
 from jnas.predictors import recipes
 from jnas.predictors.ensemble import Members, by_name
 from jnas.predictors.forest import Trees

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jnas import losses
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.predictors.layers import Output
 from jnas.types import Key
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.files import replacing
-from jnas.fingerprints import is_key
+from jnas.engine.files import replacing
+from jnas.engine.fingerprints import is_key
 from jnas.types import Query
 
 _FILE = "search.npz"

@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.fingerprints import fingerprint
-from jnas.progress import progress_bar
+from jnas.engine.fingerprints import fingerprint
+from jnas.engine.progress import progress_bar
 from jnas.search import _checkpoint
 from jnas.search._budget import Budget, Overrun, is_left, is_within
 from jnas.search._checkpoint import Evaluation, Pending, Progress

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.search.area import area
 from jnas.search.bohb import bohb
 from jnas.search.genetic import genetic

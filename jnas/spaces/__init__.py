@@ -1,6 +1,6 @@
 """What can be built: vectors, moves, identity, costs and strings. Each function returns a `types.Space`."""
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.spaces import _common
 from jnas.spaces import _nasbench101_cells as cells
 from jnas.spaces import _nasbench101_costs as costs

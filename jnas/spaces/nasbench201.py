@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 

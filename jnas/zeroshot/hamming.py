@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.types import Arch, Hooks, Network, Relu
 
 _COUNTED = ("live", "all")

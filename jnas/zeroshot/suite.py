@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
-from jnas.messages import nearest
+from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
 from jnas.zeroshot.passes import Candidate, Seen, observe

@@ -1,0 +1,70 @@
+"""What judges architectures, by the names that the command line has for it."""
+
+import dataclasses
+from pathlib import Path
+
+from jnas import benchmarks, images, networks, predictors, zeroshot
+from jnas.engine.messages import nearest
+from jnas.types import Estimator, Key, Space
+
+_FIRST = ("naswot", "table")
+NAMES = (*_FIRST, *(name for name in zeroshot.NAMES if name not in _FIRST))
+
+
+@dataclasses.dataclass(frozen=True)
+class Materials:
+    """What judges are made from; each takes what it needs.
+
+    Attributes:
+        images: what untrained networks see: a name, or a file.
+        num_images: how many of them.
+        table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA` has.
+        column: its column; None for the space's usual accuracy, or else the table's first column.
+    """
+
+    images: str = "digits"
+    num_images: int = 128
+    table: str | None = None
+    column: str | None = None
+
+
+def is_saved(name: str) -> bool:
+    """Whether this is a file of a predictor, not a name."""
+    return name.endswith(".npz")
+
+
+def sees_images(name: str) -> bool:
+    """Whether this scores untrained networks."""
+    return name in zeroshot.NAMES
+
+
+def label(name: str) -> str:
+    """How files and folders call it."""
+    return Path(name).stem if is_saved(name) else name
+
+
+def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:
+    """A saved predictor of the space, a column of its table, or a score of its untrained reference network.
+
+    Args:
+        name: one of `NAMES`, or an `.npz` file that `predictors.save` wrote.
+        space: whose architectures are judged.
+        materials: what it is made from.
+        key: draws the images.
+
+    Raises:
+        ValueError: an unknown name, a space without a network, images without labels for a score that needs them, or
+            a file that does not hold what it should.
+        OSError: a file cannot be read, or there is no table.
+    """
+    if is_saved(name):
+        return predictors.estimator(*predictors.load(name, space))
+    if name == "table":
+        table = benchmarks.of_space(space, materials.table)
+        return table.estimator(materials.column or benchmarks.usual_column(table))
+    if name not in NAMES:
+        raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
+    network, num = networks.by_name(space.name), materials.num_images
+    if zeroshot.needs_labels(name):
+        return zeroshot.single(name, network, *images.load_labelled(materials.images, num=num, key=key))
+    return zeroshot.single(name, network, images.load(materials.images, num=num, key=key))

@@ -1,0 +1,218 @@
+"""The driver of long scoring jobs: chunks, devices, progress, resume, one result file.
+
+Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk split over
+all local devices. Scores do not depend on the chunk size or the number of devices, because an estimator judges each
+row on its own: bit for bit if it maps over rows (estimators on networks do with the plan "switch", the default on
+CPUs), to rounding if it is vectorised over them (the plan "grouped").
+
+The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]` (or, of several
+scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a prefix), `fingerprint` (of estimator,
+architectures and key) and `about` (JSON: versions, device, counts).
+"""
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from jnas.engine import fingerprints
+from jnas.engine.environment import environment
+from jnas.engine.files import replacing
+from jnas.engine.progress import progress_bar
+from jnas.types import Estimator, Key, Suite
+
+_SINGLE, _OF_SUITE = "scores", "scores/"  # members of the result file
+_SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
+
+
+Scores = TypeVar("Scores", jax.Array, dict[str, jax.Array])
+
+
+def score(
+    estimator: Callable[[Key, jax.Array], Scores],
+    archs: jax.Array | np.ndarray,
+    key: Key,
+    chunk_size: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    progress: bool = True,
+) -> Scores:
+    """Score a population of any size.
+
+    Args:
+        estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as `zeroshot.suite` gives.
+        archs: `[B, D]` integers.
+        key: the one key of the job, given to every chunk.
+        chunk_size: rows of the compiled program, rounded up to a multiple of the number of local devices;
+            the last chunk is padded. The default is 20 for up to 5,120 rows, and makes 256 chunks of
+            more, up to 4,096 rows each. A vectorised estimator needs memory for all rows of a chunk at once.
+        out: result file, `.npz`. Written whenever a chunk is done and writing costs little.
+        resume: True continues from `out` where it exists; False overwrites it.
+        progress: show a bar with the remaining time on standard error, and how many scores are not finite.
+
+    Returns:
+        `[B]` float scores, in the order of `archs`; by name where the estimator gives several.
+
+    Raises:
+        ValueError: wrong shapes, or `out` belongs to another job.
+        OSError: `out` cannot be written; raised before anything is scored.
+    """
+    rows = np.asarray(archs)
+    if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}")
+    if not fingerprints.is_key(key) or key.shape:
+        raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
+    size = _chunk_size(len(rows), chunk_size)
+    job = _open_job(estimator, rows, key, out, resume)
+    with _reporter(len(rows), job.num_done, progress) as report:
+        for start in range(job.num_done, len(rows), size):
+            chunk = rows[start : start + size]
+            padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), axis=0)])
+            scores = _program()(estimator, key, jnp.asarray(padded, jnp.int32))
+            job.add({name: np.asarray(values)[: len(chunk)] for name, values in _by_member(scores).items()})
+            report(job)
+    job.save()
+    result = {name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()}
+    return cast(Scores, result[_SINGLE] if _SINGLE in job.scores else result)
+
+
+def _by_member(scores: jax.Array | dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Scores by the name of their member of the result file."""
+    if isinstance(scores, dict):
+        return {f"{_OF_SUITE}{name}": values for name, values in scores.items()}
+    return {_SINGLE: scores}
+
+
+def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
+    if chunk_size is None:
+        chunk_size = min(max(-(-num_rows // 256), 20), 4096)
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
+    devices = jax.local_device_count()
+    return -(-chunk_size // devices) * devices
+
+
+@functools.cache
+def _program() -> Callable[[Estimator | Suite, Key, jax.Array], jax.Array | dict[str, jax.Array]]:
+    """The compiled program: each local device scores its own rows of the chunk `[chunk, D]`."""
+    mesh = Mesh(np.array(jax.local_devices()), ("rows",))
+    by_row = PartitionSpec("rows")
+    return jax.jit(
+        jax.shard_map(
+            lambda estimator, key, archs: estimator(key, archs),
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec(), by_row),
+            out_specs=by_row,
+            check_vma=False,
+        )
+    )
+
+
+class _Job:
+    """Scores so far and the file they are kept in; the only state of this module.
+
+    Its `scores`, by their member of the file, are none before the first rows are done.
+    """
+
+    def __init__(self, archs: np.ndarray, fingerprint: str, out: Path | None) -> None:
+        self.archs, self.fingerprint, self.out = archs, fingerprint, out
+        self.scores: dict[str, np.ndarray] = {}
+        self.num_done = 0
+        self._saved_at, self._save_seconds = -np.inf, 0.0
+
+    def add(self, scores: dict[str, np.ndarray]) -> None:
+        """Append the scores of the next rows, and save if that is cheap by now."""
+        for name, values in scores.items():
+            rows = self.scores.setdefault(name, np.zeros(len(self.archs), values.dtype))
+            rows[self.num_done : self.num_done + len(values)] = values
+        self.num_done += len(next(iter(scores.values())))
+        if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
+            self.save()
+
+    @property
+    def num_unranked(self) -> int:
+        """How many architectures so far have a score that is not finite."""
+        finite = [np.isfinite(scores[: self.num_done]) for scores in self.scores.values()]
+        return int(np.sum(~np.all(finite, axis=0))) if finite else 0
+
+    def save(self) -> None:
+        """Replace the result file."""
+        if self.out is None:
+            return
+        start = time.monotonic()
+        narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
+        with replacing(self.out) as file:
+            np.savez(
+                file,
+                archs=self.archs.astype(narrow),
+                num_done=self.num_done,
+                fingerprint=self.fingerprint,
+                about=json.dumps(environment() | {"num_unranked": self.num_unranked}),
+                **self.scores,  # type: ignore[arg-type]
+            )
+        self._saved_at = time.monotonic()
+        self._save_seconds = self._saved_at - start
+
+    def load(self) -> None:
+        """Take over the finished prefix of an earlier run; ValueError if the file is another job's."""
+        assert self.out is not None
+        try:
+            with np.load(self.out, allow_pickle=False) as file:
+                found, done = str(file["fingerprint"]), int(file["num_done"])
+                scores = {name: file[name] for name in file.files if name == _SINGLE or name.startswith(_OF_SUITE)}
+        except Exception as error:
+            raise ValueError(f"{self.out} is not a jnas result file; choose another `out`") from error
+        if found != self.fingerprint:
+            raise ValueError(
+                f"{self.out} holds the scores of another job (other architectures, key or estimator); "
+                "choose another `out`, or overwrite it with resume=False"
+            )
+        self.scores, self.num_done = scores if done else {}, done
+
+
+def _open_job(estimator: Estimator | Suite, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
+    if out is None:
+        return _Job(archs, "", None)
+    path = Path(out)
+    if path.suffix != ".npz":
+        raise ValueError(f"the result file must end in .npz; got {path}")
+    job = _Job(archs, fingerprint(estimator, archs, key), path)
+    if resume and path.exists():
+        job.load()
+    job.save()
+    return job
+
+
+@contextmanager
+def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
+    """A function to call after each chunk: moves the bar, and says at the end what cannot be ranked."""
+    if not progress:
+        yield lambda _: None
+        return
+    num_unranked = 0
+    with progress_bar("scoring") as bar:
+        task = bar.add_task("scoring", total=total, completed=done)
+
+        def report(job: _Job) -> None:
+            nonlocal num_unranked
+            num_unranked = job.num_unranked
+            bar.update(task, completed=job.num_done)
+
+        yield report
+    if num_unranked:
+        bar.console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
+
+
+def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:
+    """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
+    closes over), the architectures and the key. Equal in another process.
+    """
+    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator)

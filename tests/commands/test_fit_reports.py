@@ -1,0 +1,28 @@
+"""What a fit leaves behind, in the cases the command line does not reach."""
+
+import numpy as np
+
+import jnas
+from jnas.commands import fit_reports, fits
+from jnas.commands.fits import Settings
+
+SPACE = jnas.spaces.nasbench201()
+
+
+def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
+    short = {"num_train": 30, "num_test": 20, "seeds": 1}
+    for predictor, members in (("e2epp", 1), ("mlp", 2)):
+        folder = tmp_path / predictor
+        (folder / "curves.png").parent.mkdir()
+        (folder / "curves.png").write_bytes(b"of an earlier fit")
+        epochs = None if predictor == "e2epp" else 1
+        settings = Settings("nasbench201", predictor=predictor, members=members, epochs=epochs, **short)
+        result = fits.run(settings, folder)
+        fit_reports.write(folder, result)
+        assert (folder / "curves.png").exists() == (predictor == "mlp")
+        assert (folder / "ranks.png").exists()
+        assert result.fitted.epochs == (0,)
+        assert result.scores.shape == (1, 20)
+        saved, state = jnas.predictors.load(folder / "predictor.npz", SPACE)
+        archs = jnas.benchmarks.nasbench201("cifar10").archs[-20:]
+        np.testing.assert_array_equal(saved.predict(state, archs), result.scores[0])

@@ -1,0 +1,66 @@
+"""What judges, by name."""
+
+import jax
+import numpy as np
+import pytest
+
+import jnas
+from jnas.commands import judges
+from jnas.commands.judges import Materials
+
+SPACE = jnas.spaces.nasbench201()
+ARCHS = SPACE.enumerate()[100:103]
+
+
+def judged(name: str, **materials: object) -> np.ndarray:
+    judge = judges.estimator(name, SPACE, Materials(**materials), jax.random.key(1))  # type: ignore[arg-type]
+    return np.asarray(judge(jax.random.key(0), ARCHS))
+
+
+def test_a_table(tmp_path) -> None:
+    packaged = jnas.benchmarks.nasbench201("cifar10")
+    usual = packaged.estimator("val_accuracy")(jax.random.key(0), ARCHS)
+    np.testing.assert_array_equal(judged("table"), usual)
+    columns = {"top": np.arange(3.0), "other": np.ones(3)}
+    jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, ARCHS, columns), tmp_path / "mine.npz")
+    np.testing.assert_array_equal(judged("table", table=str(tmp_path / "mine.npz")), [0, 1, 2])
+    np.testing.assert_array_equal(judged("table", table=str(tmp_path / "mine.npz"), column="other"), [1, 1, 1])
+
+
+def test_images_follow_the_key() -> None:
+    one, two = (
+        judges.estimator("naswot", SPACE, Materials(num_images=2), jax.random.key(seed)).args[0] for seed in (1, 2)
+    )
+    assert one.shape == two.shape == (2, 32, 32, 3)
+    assert not np.array_equal(one, two)
+
+
+def test_scores_of_untrained_networks_by_name() -> None:
+    """One without labels, one with; digits have some, noise has none."""
+    for name in ("params", "flops"):
+        expected = getattr(jnas.zeroshot, name)(SPACE)(jax.random.key(0), ARCHS)
+        np.testing.assert_array_equal(judged(name, num_images=2), expected)
+    snip = judges.estimator("snip", SPACE, Materials(num_images=2), jax.random.key(0))
+    assert [leaf.shape for leaf in jax.tree.leaves(snip)] == [(2, 32, 32, 3), (2,)]
+    with pytest.raises(ValueError, match="noise has no labels"):
+        judges.estimator("snip", SPACE, Materials(images="noise", num_images=2), jax.random.key(0))
+    assert judges.sees_images("snip")
+    assert not judges.sees_images("table")
+
+
+def test_labels() -> None:
+    assert (judges.is_saved("a/gates.npz"), judges.label("a/gates.npz")) == (True, "gates")
+    assert (judges.is_saved("naswot"), judges.label("naswot")) == (False, "naswot")
+
+
+def test_unknown_names() -> None:
+    for name, message in (
+        ("tabel", r"unknown estimator 'tabel'. Did you mean 'table'\? Valid names: naswot, table"),
+        ("absent.npz", "absent.npz"),
+    ):
+        with pytest.raises((ValueError, OSError), match=message):
+            judged(name)
+    with pytest.raises(ValueError, match="Did you mean 'val_accuracy'"):
+        judged("table", column="val_acuracy")
+    with pytest.raises(ValueError, match="no image network for the space 'spikenas_bench'"):
+        judges.estimator("naswot", jnas.spaces.spikenas_bench(), Materials(), jax.random.key(0))

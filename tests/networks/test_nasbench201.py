@@ -1,0 +1,536 @@
+"""The network against a float64 NumPy one that is written from the definition of the space.
+
+Other tests import `reference`, `NETWORK` and what belongs to them from here.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnas import networks, spaces
+from jnas.networks import layers
+from jnas.types import Hooks
+from tests.networks.test_layers import conv_by_loops, norm_by_loops, pool2x2_by_loops, pool3x3_by_loops
+
+CELLS = 2
+NETWORK = networks.nasbench201(channels=4, cells=CELLS)
+IMAGES = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
+TINY = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1)
+TINY_IMAGES = jax.random.normal(jax.random.key(2), (3, 4, 8, 1))  # not square
+
+OPERATIONS = ("none", "skip", "conv1x1", "conv3x3", "pool")
+NAMED = {
+    "all none": (0, 0, 0, 0, 0, 0),
+    "all skip": (1, 1, 1, 1, 1, 1),
+    "all 1x1": (2, 2, 2, 2, 2, 2),
+    "all 3x3": (3, 3, 3, 3, 3, 3),
+    "all pool": (4, 4, 4, 4, 4, 4),
+    "one skip": (0, 0, 0, 1, 0, 0),
+    "chain": (3, 0, 2, 0, 0, 3),
+    "dead end after node 0": (3, 0, 0, 1, 0, 0),
+    "dead end in node 2": (3, 2, 3, 1, 3, 0),
+    "never leaves the input": (0, 0, 3, 0, 2, 3),
+    "never reaches the output": (3, 2, 3, 0, 0, 0),
+}
+ARCHS = np.array([*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32)  # [23, 6]
+
+BAD_IMAGES = {
+    "rank": np.zeros((2, 8, 8), np.float32),
+    "size": np.zeros((2, 6, 8, 3), np.float32),
+    "channels": np.zeros((2, 8, 8, 1), np.float32),
+    "dtype": np.zeros((2, 8, 8, 3), np.uint8),
+}
+"""What networks that take `[N, H, W, 3]`, H and W multiples of 4, refuse."""
+
+
+class Reading(NamedTuple):
+    """A tensor that ReLU modules read, and how many do."""
+
+    inputs: np.ndarray
+    num_modules: int
+    num_live: int
+
+
+class Tape:
+    """Tensors in the order of computation, and which is computed from which."""
+
+    def __init__(self):
+        self.values, self.arrows = [], []
+
+    def add(self, value, *sources):
+        """Number of a new tensor; `sources` are pairs (tensor, through a ReLU)."""
+        self.values.append(value)
+        self.arrows.extend((source, len(self.values) - 1, relu) for source, relu in sources)
+        return len(self.values) - 1
+
+    def relu(self, source):
+        return np.where(self.values[source] > 0, self.values[source], 0)
+
+    def convolve(self, source, weights, stride=1):
+        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has them."""
+        out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
+        return norm_by_loops(out, weights["norm"] or {"scale": np.ones(out.shape[-1]), "bias": np.zeros(out.shape[-1])})
+
+    def operate(self, operation, source, weights):
+        if operation == "skip":
+            return self.values[source]
+        if operation == "pool":
+            return pool3x3_by_loops(self.values[source])
+        return self.convolve(source, weights[operation])
+
+    def readings(self):
+        """Tensors that ReLUs read; a module is live if the last tensor is computed from what it feeds."""
+        reaches = {len(self.values) - 1}
+        for source, target, _ in reversed(self.arrows):
+            if target in reaches:
+                reaches.add(source)
+        modules = [[] for _ in self.values]
+        for source, target, relu in self.arrows:
+            if relu:
+                modules[source].append(target in reaches)
+        pairs = zip(self.values, modules, strict=True)
+        return [Reading(value, len(live), sum(live)) for value, live in pairs if live]
+
+
+def reference_cell(tape, start, arch, weights):
+    """Number of the output of a cell; `weights` are stacked over edges."""
+    nodes = [start]
+    for target in (1, 2, 3):
+        total, sources = np.zeros(tape.values[start].shape), []
+        for source in range(target):
+            edge = target * (target - 1) // 2 + source  # the order of the published string
+            operation = OPERATIONS[arch[edge]]
+            if operation != "none":
+                of_edge = jax.tree.map(lambda w, edge=edge: w[edge], weights)
+                total = total + tape.operate(operation, nodes[source], of_edge)
+                sources.append((nodes[source], operation.startswith("conv")))
+        nodes.append(tape.add(total, *sources))
+    return nodes[3]
+
+
+def reference_block(tape, start, weights):
+    """Number of the output of a residual block of stride 2."""
+    hidden = tape.add(tape.convolve(start, weights["a"], stride=2), (start, True))
+    shortcut = conv_by_loops(pool2x2_by_loops(tape.values[start]), weights["shortcut"]["conv"])
+    return tape.add(shortcut + tape.convolve(hidden, weights["b"]), (start, False), (hidden, True))
+
+
+def reference(params, arch, images):
+    """Logits and the readings, in the order of computation, with `params` in float64."""
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    tape, stem, dense = Tape(), params["stem"], params["dense"]
+    current = tape.add(norm_by_loops(conv_by_loops(images, stem["conv"]), stem["norm"]))
+    for stage, weights in enumerate(params["stages"]):
+        if stage > 0:
+            current = reference_block(tape, current, params["blocks"][stage - 1])
+        for number in range(len(weights["conv3x3"]["conv"])):
+            of_cell = jax.tree.map(lambda w, number=number: w[number], weights)
+            current = reference_cell(tape, current, arch, of_cell)
+    last = tape.add(norm_by_loops(tape.values[current], params["norm"]), (current, False))
+    logits = tape.relu(last).mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"]
+    tape.add(logits, (last, True))
+    return logits, tape.readings()
+
+
+def random_params(network, seed):
+    """Weights of usual size everywhere, batch-norm scales and biases too (`init` leaves those 1 and 0)."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name == "scale":
+            value = rng.uniform(0.5, 1.5, leaf.shape)
+        elif name == "bias":
+            value = rng.normal(0, 0.3, leaf.shape)
+        else:
+            fan_in = np.prod(leaf.shape[-4:-1]) if leaf.ndim >= 4 else leaf.shape[0]
+            value = rng.normal(0, fan_in**-0.5, leaf.shape)
+        return jnp.asarray(value, jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, jax.eval_shape(network.init, jax.random.key(0)))
+
+
+def record(network, params, arch, images, on_relu, state):
+    """`network.forward`, and what it shows to `on_relu` as padded arrays, one row a call."""
+    rows = 3 * 3 * CELLS + 5 + 1  # one more than the definition has
+    width = images.shape[1] * images.shape[2] * 4
+    buffers = (jnp.zeros((rows, len(images), width)), jnp.zeros((rows, 3), jnp.int32))
+
+    def recording(carry, relu):
+        state, number, (tensors, counts) = carry
+        flat = relu.inputs.reshape(len(images), -1)
+        row = jnp.stack([jnp.int32(flat.shape[1]), relu.num_modules, relu.num_live])
+        tensors = tensors.at[number].set(jnp.pad(flat, ((0, 0), (0, width - flat.shape[1]))))
+        return on_relu(state, relu), number + 1, (tensors, counts.at[number].set(row))
+
+    start = (state, jnp.int32(0), buffers)
+    seen = network.forward(params, arch, images, Hooks(on_relu=recording), start)
+    state, _, buffers = seen.state
+    return seen.logits, state, buffers
+
+
+def as_readings(buffers):
+    """Readings with a module, from what `record` recorded."""
+    rows = zip(*map(np.asarray, buffers), strict=True)
+    return [
+        Reading(tensor[:, :width], int(num_modules), int(num_live))
+        for tensor, (width, num_modules, num_live) in rows
+        if num_modules > 0
+    ]
+
+
+@functools.cache
+def params_of_network():
+    return random_params(NETWORK, 0)
+
+
+@functools.cache
+def references():
+    """Logits and readings of `ARCHS` in float64."""
+    return [reference(params_of_network(), arch, IMAGES) for arch in ARCHS]
+
+
+apply = jax.jit(NETWORK.apply)
+apply_tiny = jax.jit(TINY.apply)
+
+
+@jax.jit
+def fold(params, arch, images):
+    return record(NETWORK, params, arch, images, lambda count, _: count + 1, jnp.int32(0))
+
+
+def test_logits_agree_with_the_definition():
+    for arch, (expected, _) in zip(ARCHS, references(), strict=True):
+        logits = apply(params_of_network(), arch, IMAGES)
+        np.testing.assert_allclose(logits, expected, atol=2e-4, err_msg=str(arch))
+
+
+def test_architectures_have_different_logits():
+    """Otherwise the test above could pass with the architecture ignored."""
+    logits = np.array([expected for expected, _ in references()]).reshape(len(ARCHS), -1)
+    distances = np.abs(logits[:, None] - logits[None]).max(axis=-1) + np.eye(len(ARCHS))
+    same = {tuple(sorted((int(i), int(j)))) for i, j in np.argwhere(distances < 1e-3)}
+    names = list(NAMED)
+    disconnected = [names.index(n) for n in ("all none", "never reaches the output")]
+    skips = [names.index(n) for n in ("one skip", "dead end after node 0")]
+    assert tuple(disconnected) in same
+    assert tuple(skips) in same
+    assert len(same) <= 6
+
+
+def test_disconnected_cells_have_finite_logits_that_ignore_the_image():
+    """Zeros come in and the batch norm's bias goes out, then the block and the classifier."""
+    for name in ("all none", "never reaches the output"):
+        logits = np.asarray(apply(params_of_network(), np.array(NAMED[name], np.int32), IMAGES))
+        assert np.all(np.isfinite(logits))
+        np.testing.assert_array_equal(logits, np.broadcast_to(logits[:1], logits.shape))
+
+
+def test_fold_shows_the_tensors_that_relus_read_and_counts_the_modules():
+    for arch, (expected_logits, expected) in zip(ARCHS, references(), strict=True):
+        logits, calls, buffers = fold(params_of_network(), arch, IMAGES)
+        readings = as_readings(buffers)
+        np.testing.assert_allclose(logits, expected_logits, atol=2e-4)
+        assert int(calls) < len(buffers[0])  # the buffer was large enough
+        assert [r[1:] for r in readings] == [r[1:] for r in expected], arch
+        for got, want in zip(readings, expected, strict=True):
+            scale = max(1.0, np.abs(want.inputs).max())
+            np.testing.assert_allclose(got.inputs / scale, want.inputs.reshape(6, -1) / scale, atol=1e-4)
+
+
+def test_reference_counts_by_hand():
+    """What the test above relies on: modules and live ones of each cell shape, worked out by hand."""
+    counts = {
+        name: [(r.num_modules, r.num_live) for r in readings]
+        for name, (_, readings) in zip(NAMED, references(), strict=False)
+    }
+    skeleton = [(1, 1)] * 4 + [(1, 1)]
+    assert counts["one skip"] == counts["all pool"] == counts["all skip"] == skeleton
+    assert counts["all none"] == [(1, 0)] * 4 + [(1, 1)]
+    cells = [(3, 3), (2, 2), (1, 1)] * CELLS
+    assert counts["all 3x3"] == [*cells, (1, 1), (1, 1), *cells, (1, 1), (1, 1), *cells, (1, 1)]
+    dead_end = [(2, 1), (2, 1)] * CELLS  # 0→1 and 1→3 live; 0→2 and 1→2 dead
+    assert counts["dead end in node 2"][: 2 * CELLS] == dead_end
+    assert counts["never leaves the input"][: 2 * CELLS] == [(2, 0), (1, 0)] * CELLS
+    assert counts["never leaves the input"][-2 * CELLS - 1 :] == [(2, 0), (1, 0), (2, 2), (1, 1), (1, 1)]
+
+
+def test_apply_is_the_fold_without_looking():
+    arch = ARCHS[-1]
+    np.testing.assert_allclose(
+        apply(params_of_network(), arch, IMAGES), fold(params_of_network(), arch, IMAGES)[0], atol=1e-5
+    )
+
+
+def edge_leaves(params):
+    """Of each stage and operation, the weights `[cells, 6, ...]` of all its edges."""
+    return {(s, op): stage[op] for s, stage in enumerate(params["stages"]) for op in ("conv1x1", "conv3x3")}
+
+
+def test_weights_of_operations_that_were_not_chosen_change_nothing():
+    """They may be NaN: bit for bit the same logits."""
+    for arch in ARCHS:
+        params = jax.tree.map(np.array, params_of_network())
+        for (_, operation), weights in edge_leaves(params).items():
+            for leaf in jax.tree.leaves(weights):
+                leaf[:, arch != OPERATIONS.index(operation)] = np.nan
+        np.testing.assert_array_equal(
+            apply(params, arch, IMAGES), apply(params_of_network(), arch, IMAGES), err_msg=str(arch)
+        )
+
+
+def test_weights_of_dead_branches_change_nothing():
+    """0→2 and 1→2 lead to a node that nothing leaves."""
+    arch = np.array(NAMED["dead end in node 2"], np.int32)
+    params = jax.tree.map(np.array, params_of_network())
+    for weights in edge_leaves(params).values():
+        for leaf in jax.tree.leaves(weights):
+            leaf[:, [1, 2]] = np.nan
+    np.testing.assert_array_equal(apply(params, arch, IMAGES), apply(params_of_network(), arch, IMAGES))
+
+
+@pytest.mark.parametrize("name", ["all 1x1", "all 3x3", "chain"])
+def test_weights_of_each_chosen_operation_change_the_logits(name):
+    """Every stage, cell and edge reads its own weights."""
+    arch = np.array(NAMED[name], np.int32)
+    base = np.asarray(apply(params_of_network(), arch, IMAGES))
+    outcomes = []
+    for stage, operation in edge_leaves(params_of_network()):
+        for cell in range(CELLS):
+            for edge in np.flatnonzero(arch == OPERATIONS.index(operation)):
+                params = jax.tree.map(np.array, params_of_network())
+                params["stages"][stage][operation]["conv"][cell, edge] *= -1
+                outcomes.append(np.asarray(apply(params, arch, IMAGES)).ravel())
+                assert np.abs(outcomes[-1] - base.ravel()).max() > 1e-3, (stage, cell, edge)
+    assert len(outcomes) == 3 * CELLS * np.sum(arch > 0)
+    assert len(np.unique(np.round(outcomes, 4), axis=0)) == len(outcomes)
+
+
+def count_weights(params, arch):
+    """Weights of the skeleton and of the operations that `arch` chose."""
+    total = sum(leaf.size for leaf in jax.tree.leaves({**params, "stages": []}))
+    for (_, operation), weights in edge_leaves(params).items():
+        chosen = int(np.sum(np.asarray(arch) == OPERATIONS.index(operation)))
+        total += sum(leaf.size // leaf.shape[1] * chosen for leaf in jax.tree.leaves(weights))
+    return total
+
+
+def test_default_network_has_the_published_numbers_of_parameters(key):
+    params = jax.eval_shape(networks.nasbench201().init, key)
+    assert count_weights(params, NAMED["all 3x3"]) == 1_531_546
+    assert count_weights(params, NAMED["all 1x1"]) == 241_306
+    assert count_weights(params, NAMED["all pool"]) == 73_306
+    for arch in np.random.default_rng(1).integers(0, 5, (40, 6)).astype(np.int32):
+        assert count_weights(params, arch) == int(spaces.nasbench201().params(arch))
+
+
+def test_init_draws_every_weight_apart_and_by_its_fan_in(key):
+    params = jax.jit(NETWORK.init)(key)
+    stem, blocks = params["stem"]["conv"], params["blocks"]
+    drawn = [stem, *(b["a"]["conv"] for b in blocks), *(b["b"]["conv"] for b in blocks)]
+    drawn += [b["shortcut"]["conv"] for b in blocks] + [w["conv"] for w in edge_leaves(params).values()]
+    for kernel in drawn:
+        bound = np.prod(kernel.shape[-4:-1]) ** -0.5
+        assert 0.8 * bound < np.abs(kernel).max() <= bound
+    values = np.concatenate([np.ravel(kernel) for kernel in drawn])
+    assert len(np.unique(values)) > 0.99 * len(values)  # float32 draws collide now and then
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if path[-1].key == "scale":
+            assert np.all(np.asarray(leaf) == 1)
+        if path[-1].key == "bias" and path[0].key != "dense":
+            assert np.all(np.asarray(leaf) == 0)
+
+
+def test_init_is_a_function_of_the_key(key):
+    init = jax.jit(NETWORK.init)
+    first, again, other = init(key), init(key), init(jax.random.key(7))
+    assert all(map(np.array_equal, jax.tree.leaves(first), jax.tree.leaves(again)))
+    assert not np.any(np.asarray(first["stem"]["conv"]) == np.asarray(other["stem"]["conv"]))
+
+
+def test_other_sizes_of_images_and_logits():
+    params = random_params(TINY, 3)
+    for arch in ARCHS[::3]:
+        logits = apply_tiny(params, arch, TINY_IMAGES)
+        assert logits.shape == (3, 7)
+        np.testing.assert_allclose(logits, reference(params, arch, TINY_IMAGES)[0], atol=2e-4)
+
+
+def test_jit_changes_nothing():
+    params, arch = random_params(TINY, 3), jnp.asarray(NAMED["dead end in node 2"], jnp.int32)
+    np.testing.assert_allclose(apply_tiny(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5)
+
+
+def test_vmap_over_architectures_is_a_loop():
+    params = random_params(TINY, 3)
+    together = jax.jit(jax.vmap(TINY.apply, (None, 0, None)))(params, ARCHS, TINY_IMAGES)
+    for arch, logits in zip(ARCHS, together, strict=True):
+        np.testing.assert_allclose(logits, apply_tiny(params, arch, TINY_IMAGES), atol=1e-4)
+
+
+def test_one_program_serves_all_architectures():
+    traces = []
+
+    @jax.jit
+    def counted(params, arch, images):
+        traces.append(None)
+        return TINY.apply(params, arch, images)
+
+    params = random_params(TINY, 3)
+    for arch in ARCHS[:5]:
+        counted(params, arch, TINY_IMAGES)
+    assert len(traces) == 1
+
+
+def convolutions_read_the_image(arch):
+    """Where one reads zeros, its output is its bias, and a norm divides rounding errors by the root of epsilon."""
+    reached = {0}
+    for target in (1, 2, 3):
+        edges = [(source, arch[target * (target - 1) // 2 + source]) for source in range(target)]
+        if any(operation in (2, 3) and source not in reached for source, operation in edges):
+            return False
+        if any(operation != 0 and source in reached for source, operation in edges):
+            reached.add(target)
+    return 3 in reached
+
+
+def test_network_without_affine_norms_has_biases_in_its_cells(key):
+    """The bias of a convolution that a batch norm follows changes nothing, but it is there."""
+    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
+    params = random_params(network, 4)
+    assert all(leaf["norm"] == {} and "bias" in leaf for leaf in edge_leaves(params).values())
+    assert all(block[name]["norm"] and "bias" not in block[name] for block in params["blocks"] for name in "ab")
+    assert params["stem"]["norm"]
+    assert "bias" not in params["stem"]
+    drawn = network.init(key)["stages"][1]["conv3x3"]
+    assert drawn["bias"].shape == (1, 6, 4)
+    assert 0.5 * 36**-0.5 < np.abs(drawn["bias"]).max() <= 36**-0.5
+    apply_without = jax.jit(network.apply)
+    for arch in filter(convolutions_read_the_image, ARCHS[::2]):
+        logits = apply_without(params, arch, TINY_IMAGES)
+        np.testing.assert_allclose(logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch))
+
+
+def test_biases_of_convolutions_are_added_before_the_norm():
+    """Logits cannot tell, because the norm takes the mean away: a hook in place of the norm can."""
+    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
+    params, arch = random_params(network, 4), np.array(NAMED["all 3x3"], np.int32)
+    seen = []
+
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.sum(jnp.mean(x, axis=(0, 1, 2)))
+
+    forward = jax.jit(lambda params: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ()))
+    for shift in (0.0, 5.0):
+        moved = jax.tree.map(np.array, params)
+        for weights in edge_leaves(moved).values():
+            weights["bias"] += np.float32(shift)
+        seen.append(forward(moved).norm_sum)
+    # Six edges of the three stages' 2, 4 and 8 channels have a mean that is 5 larger.
+    np.testing.assert_allclose(seen[1] - seen[0], 5 * 6 * (2 + 4 + 8), rtol=1e-4)
+
+
+def test_present_weights_are_those_of_the_chosen_operations():
+    """With the norms of the same layers, the number of parameters."""
+    kernels = networks.kernels(params_of_network())
+    norms = 2 * (4 + (8 + 8) + (16 + 16) + 16)  # stem, blocks, last
+    for arch in ARCHS:
+        masks = NETWORK.present(jnp.asarray(arch))
+        for mask, kernel in zip(masks, kernels, strict=True):
+            assert set(np.unique(mask)) <= {0, 1}
+            assert np.broadcast_shapes(mask.shape, kernel.shape) == kernel.shape
+        num = sum(np.broadcast_to(m, k.shape).sum() for m, k in zip(masks, kernels, strict=True))
+        num_convs = int(np.sum((arch == 2) | (arch == 3)))
+        of_cells = 2 * CELLS * num_convs * (4 + 8 + 16)
+        assert num + of_cells + norms + 10 == count_weights(params_of_network(), arch), arch
+
+
+def test_weights_do_not_depend_on_the_architecture():
+    params = random_params(TINY, 3)
+    instance = TINY.instantiate(params, jnp.asarray(ARCHS[0]))
+    assert jax.tree.structure(instance) == jax.tree.structure(params)
+    assert all(map(np.array_equal, jax.tree.leaves(instance), jax.tree.leaves(params)))
+
+
+def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
+    """Here each counts its channels; those of operations that were not chosen are not in the sum."""
+
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.sum(channels.astype(jnp.float32))
+
+    forward = jax.jit(lambda params, arch: NETWORK.forward(params, arch, IMAGES, Hooks(norm=norm), ()))
+    for arch in ARCHS:
+        seen = forward(params_of_network(), arch)
+        num_convs = int(np.sum((arch == 2) | (arch == 3)))
+        channels = 4 + 2 * 8 + 2 * 16 + 16 + CELLS * num_convs * (4 + 8 + 16)
+        assert float(seen.norm_sum) == channels, arch
+        np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
+        assert seen.features.shape == (6, 2, 2, 16)
+        dense = params_of_network()["dense"]
+        logits = seen.features.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"][None]
+        np.testing.assert_allclose(logits, seen.logits, atol=1e-4)
+
+
+def test_norm_hook_decides_what_comes_out():
+    """A network without norms is positively homogeneous up to the classifier."""
+    hooks, arch = Hooks(norm=lambda x, norm, channels: (x, jnp.zeros(()))), jnp.asarray(NAMED["all 3x3"], jnp.int32)
+    params = random_params(TINY, 3)
+    forward = jax.jit(lambda images: TINY.forward(params, arch, images, hooks, ()))
+    one, two = forward(TINY_IMAGES), forward(2 * TINY_IMAGES)
+    np.testing.assert_allclose(two.features, 2 * one.features, rtol=1e-3, atol=1e-4)
+    assert np.abs(one.features).max() > 1e-2
+    assert float(one.norm_sum) == 0
+
+
+def test_block_hook_is_called_with_each_block_and_may_change_it():
+    """Called 3 x 2 cells, 2 blocks and the classifier times; it may replace input and weights."""
+
+    def count(state, x, block):
+        num, total = state
+        return (num + 1, total + jnp.sum(jnp.abs(x))), x, block
+
+    def silence(state, x, block):
+        return state + 1, jnp.zeros_like(x), {**block, "kernel": 0 * block["kernel"]} if "kernel" in block else block
+
+    arch = jnp.asarray(NAMED["chain"], jnp.int32)
+    forward = jax.jit(NETWORK.forward, static_argnums=3)
+    seen = forward(params_of_network(), arch, IMAGES, Hooks(on_block=count), (0, jnp.zeros(())))
+    assert int(seen.state[0]) == 3 * CELLS + 2 + 1
+    assert float(seen.state[1]) > 0
+    np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
+    silent = forward(params_of_network(), arch, IMAGES, Hooks(on_block=silence), 0)
+    assert int(silent.state) == 3 * CELLS + 2 + 1
+    bias = np.asarray(params_of_network()["dense"]["bias"])
+    np.testing.assert_allclose(silent.logits, np.broadcast_to(bias, (6, 10)), atol=1e-6)
+
+
+def test_network_is_made_once_for_each_setting():
+    """Equal objects are what lets two estimators share a compiled program."""
+    assert networks.nasbench201(channels=4, cells=CELLS) is NETWORK
+    assert networks.nasbench201() is not NETWORK
+    assert NETWORK.space is spaces.nasbench201()
+
+
+@pytest.mark.parametrize("name", ["channels", "cells", "num_classes", "in_channels"])
+@pytest.mark.parametrize("value", [0, -3])
+def test_sizes_below_one_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1; got {value}"):
+        networks.nasbench201(**{name: value})
+
+
+def test_by_name():
+    assert networks.by_name("nasbench201") is networks.nasbench201()
+    with pytest.raises(ValueError, match=r"'nasbench_201'.*'nasbench201'"):
+        networks.by_name("nasbench_201")
+
+
+@pytest.mark.parametrize("images", BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_images_that_do_not_fit(images, key):
+    params = jax.eval_shape(NETWORK.init, key)
+    arch = jax.ShapeDtypeStruct((6,), jnp.int32)
+    with pytest.raises(ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"):
+        jax.eval_shape(NETWORK.apply, params, arch, images)

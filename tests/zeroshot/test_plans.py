@@ -1,0 +1,144 @@
+"""Two plans of one function: architectures one after the other, or all at once by operation."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from jnas import networks, population
+from jnas.zeroshot import NAMES, grad_norm, naswot, suite
+from tests.networks.test_nasbench201 import NAMED
+
+NETWORK = networks.nasbench201(channels=4, cells=1)
+IMAGES = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
+LABELS = jnp.asarray([0, 1, 2, 0, 1, 2])
+DISCONNECTED = [NAMED[name] for name in ("all none", "never leaves the input", "never reaches the output")]
+ARCHS = np.array([*np.random.default_rng(0).integers(0, 5, (10, 6)), *DISCONNECTED], np.int32)  # [13, 6]
+EXACT = {"relu_count", "params", "flops", "linear_regions", "swap"}
+FEW = ("naswot", "grad_norm", "grasp")
+TRACES = []
+
+
+@functools.cache
+def program(names, shared_init, plan):
+    """`(images, labels, key, archs)`; the estimator's own arrays are arguments."""
+    estimator = suite(NETWORK, IMAGES, LABELS, names, shared_init=shared_init, plan=plan)
+
+    @jax.jit
+    def run(args, key, archs):
+        TRACES.append(archs.shape)
+        return estimator.func(*args, key, archs)
+
+    return functools.partial(run, estimator.args)
+
+
+def scores(names, shared_init, plan, archs=ARCHS):
+    return {name: np.asarray(v) for name, v in program(names, shared_init, plan)(jax.random.key(0), archs).items()}
+
+
+def assert_agree(found, expected):
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        ranked = np.isfinite(values)
+        if name in EXACT:
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
+            continue
+        scale = np.max(np.abs(values), where=ranked, initial=0)
+        # Of zico single weights, whose two gradients nearly agree, can lose all their digits and weigh the most.
+        rtol = 2e-2 if name == "zico" else 1e-4
+        np.testing.assert_allclose(found[name], values, rtol=rtol, atol=1e-5 * scale, err_msg=name)
+        assert np.median(np.abs(found[name][ranked] - values[ranked])) <= 1e-4 * scale, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared_init", [True, False])
+def test_all_scores_agree(shared_init):
+    found = scores(NAMES, shared_init, "grouped")
+    assert_agree(found, scores(NAMES, shared_init, "switch"))
+    assert all(np.sum(np.isfinite(values)) >= 8 for values in found.values())
+    assert np.isneginf(found["naswot"][-3:]).all()
+
+
+def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
+    found = scores(FEW, True, "grouped")
+    assert_agree(found, scores(FEW, True, "switch"))
+    before = len(TRACES)
+    others = np.random.default_rng(1).integers(0, 5, ARCHS.shape, dtype=np.int32)
+    others[:6] = ARCHS[3]  # blocks of other sizes
+    repeated = scores(FEW, True, "grouped", others)
+    assert_agree({k: v[:6] for k, v in repeated.items()}, {k: np.repeat(v[3:4], 6) for k, v in found.items()})
+    one_branch = scores(FEW, True, "grouped", np.full(ARCHS.shape, 3, np.int32))
+    assert_agree(one_branch, {name: np.repeat(values[:1], 13) for name, values in one_branch.items()})
+    assert len(TRACES) == before
+
+
+def test_a_population_of_one():
+    assert_agree(
+        scores(("naswot",), False, "grouped", ARCHS[2:3]),
+        {name: values[2:3] for name, values in scores(("naswot",), False, "switch").items()},
+    )
+
+
+def test_the_driver_takes_either_plan(key):
+    found = [
+        np.asarray(population.score(naswot(NETWORK, IMAGES, plan=plan), ARCHS, key, 8, progress=False))
+        for plan in ("switch", "grouped")
+    ]
+    assert_agree({"naswot": found[1]}, {"naswot": found[0]})
+
+
+def equations(jaxpr, above=()):
+    """All equations of a program, each with the names of those around it."""
+    for equation in jaxpr.eqns:
+        yield equation, above
+        inner = jax.tree.leaves(equation.params, is_leaf=lambda leaf: isinstance(leaf, Jaxpr | ClosedJaxpr))
+        for part in inner:
+            if isinstance(part, Jaxpr | ClosedJaxpr):
+                part = part.jaxpr if isinstance(part, ClosedJaxpr) else part
+                yield from equations(part, (*above, equation.primitive.name))
+
+
+def convolutions(names, key):
+    """Of a grouped program, whether each is within a conditional."""
+    estimator = suite(NETWORK, IMAGES, LABELS, names, plan="grouped")
+    within = []
+    for equation, above in equations(jax.make_jaxpr(lambda archs: estimator(key, archs))(ARCHS).jaxpr):
+        if equation.primitive.name == "conv_general_dilated":
+            assert equation.params["feature_group_count"] == equation.params["batch_group_count"] == 1
+            within.append("cond" in above)
+    return within
+
+
+def test_convolutions_of_edges_are_ordinary_ones_within_a_real_conditional(key):
+    """Both of all edges, once a stage; without are those of the stem and of two blocks."""
+    within = convolutions(("naswot",), key)
+    assert within.count(True) == 3 * 6 * 2
+    assert within.count(False) == 1 + 2 * 3
+
+
+def test_convolutions_of_gradients_are_ordinary_ones(key):
+    assert len(convolutions(("grad_norm",), key)) > 3 * 6 * 4
+
+
+def test_program_of_a_gpu_can_be_lowered(monkeypatch, key):
+    """There is a rule for every primitive, as there is not for all that CPUs compute."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    images = jax.random.normal(key, (6, 12, 12, 3))  # a shape of its own: what is traced here is for GPUs
+    estimator = suite(NETWORK, images, LABELS, (*FEW, "jacob_cov", "ntk_condition", "swap"))
+    traced = jax.jit(estimator.func).trace(*estimator.args, key, ARCHS)
+    assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
+
+
+def test_plan_of_a_cpu_is_the_switch_and_unknown_plans_are_refused(monkeypatch):
+    def made(**settings):
+        return suite(NETWORK, IMAGES, LABELS, FEW, **settings).func
+
+    assert made() is made(plan="switch")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert made() is made(plan="grouped") is not made(plan="switch")
+    for make in (suite, grad_norm):
+        with pytest.raises(ValueError, match=r"unknown plan 'group'\. Did you mean 'grouped'\? Valid names: switch"):
+            make(NETWORK, IMAGES, LABELS, plan="group")
