@@ -50,7 +50,11 @@ class Config:
     searches: dict[str, tuple[str, dict[str, Any], int]] = field(
         default_factory=lambda: {
             "evolution": ("regularized_evolution", {"population_size": 50, "sample_size": 10}, 500),
-            "reinforced evolution": ("reinforced_evolution", {"population_size": 50, "sample_size": 10}, 500),
+            "reinforced evolution": (
+                "reinforced_evolution",
+                {"population_size": 50, "sample_size": 10},
+                500,
+            ),
             "REINFORCE, LSTM": ("reinforce", {"policy": "lstm"}, 50),
             "REINFORCE, independent": ("reinforce", {"policy": "factorised"}, 500),
             "random": ("random_search", {}, 500),

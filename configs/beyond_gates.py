@@ -37,21 +37,36 @@ class Config:
     """
 
     sizes: dict[str, tuple[int, ...]] = field(
-        default_factory=lambda: {"nasbench101": (190, 381, 1906, 3812), "nasbench201": (78, 390, 781)}
+        default_factory=lambda: {
+            "nasbench101": (190, 381, 1906, 3812),
+            "nasbench201": (78, 390, 781),
+        }
     )
     splits: int = 5
     predictors: dict[str, tuple[str, dict[str, Any]]] = field(
-        default_factory=lambda: {"GATES": ("gates", {}), "BiFlow x 4": ("biflow", {"num_members": 4})}
+        default_factory=lambda: {
+            "GATES": ("gates", {}),
+            "BiFlow x 4": ("biflow", {"num_members": 4}),
+        }
     )
     ablations: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: {
             "GATES": ("gates", {}),
             "GATES, training of BiFlow": ("gates", {"training": _OWN}),
-            "GATES, training and head of BiFlow": ("gates", {"training": _OWN, "hidden": (200, 200)}),
+            "GATES, training and head of BiFlow": (
+                "gates",
+                {"training": _OWN, "hidden": (200, 200)},
+            ),
             "BiFlow": ("biflow", {}),
             "BiFlow, training of GATES": ("biflow", {"training": Training()}),
-            "BiFlow, sampled pairs": ("biflow", {"training": dataclasses.replace(_OWN, max_ratio=4.0)}),
-            "BiFlow, constant learning rate": ("biflow", {"training": dataclasses.replace(_OWN, schedule="constant")}),
+            "BiFlow, sampled pairs": (
+                "biflow",
+                {"training": dataclasses.replace(_OWN, max_ratio=4.0)},
+            ),
+            "BiFlow, constant learning rate": (
+                "biflow",
+                {"training": dataclasses.replace(_OWN, schedule="constant")},
+            ),
             "BiFlow, minibatches of 512, 200 epochs": (
                 "biflow",
                 {"training": dataclasses.replace(_OWN, batch_size=512, epochs=200)},
@@ -63,7 +78,9 @@ class Config:
         }
     )
     ablation_size: int = 381
-    num_test: dict[str, int] = field(default_factory=lambda: {"nasbench101": 42362, "nasbench201": 7812})
+    num_test: dict[str, int] = field(
+        default_factory=lambda: {"nasbench101": 42362, "nasbench201": 7812}
+    )
 
 
 CONFIG = Config()

@@ -53,7 +53,12 @@ class Config:
         }
     )
     encoders: dict[str, tuple[str, dict[str, Any]]] = field(
-        default_factory=lambda: {"MLP": ("mlp", {}), "LSTM": ("lstm", {}), "GCN": ("gcn", {}), "GATES": ("gates", {})}
+        default_factory=lambda: {
+            "MLP": ("mlp", {}),
+            "LSTM": ("lstm", {}),
+            "GCN": ("gcn", {}),
+            "GATES": ("gates", {}),
+        }
     )
     sizes_201: tuple[int, ...] = (78, 390, 781, 3906, 7813)
     seeds: int = 5

@@ -86,19 +86,30 @@ class Config:
 
     benchmarks: dict[str, Benchmark] = field(
         default_factory=lambda: {
-            "nasbench101": Benchmark("test_accuracy", "mean test accuracy", (42, 4, 2, 1), 5000, 1000),
-            "nasbench201": Benchmark("val_accuracy", "mean validation accuracy on CIFAR-10", (16, 2, 1), 5000, 1000),
+            "nasbench101": Benchmark(
+                "test_accuracy", "mean test accuracy", (42, 4, 2, 1), 5000, 1000
+            ),
+            "nasbench201": Benchmark(
+                "val_accuracy", "mean validation accuracy on CIFAR-10", (16, 2, 1), 5000, 1000
+            ),
         }
     )
     guided: dict[str, Guided] = field(
         default_factory=lambda: {
-            "GATES": Guided("gates", {"training": _TRAINING}, {"nasbench101": (50, 300), "nasbench201": (50, 300)}),
+            "GATES": Guided(
+                "gates",
+                {"training": _TRAINING},
+                {"nasbench101": (50, 300), "nasbench201": (50, 300)},
+            ),
         }
     )
     others: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=lambda: {
             "RS": ("random_search", {}),
-            "EA, 100 members, samples of 10": ("regularized_evolution", {"population_size": 100, "sample_size": 10}),
+            "EA, 100 members, samples of 10": (
+                "regularized_evolution",
+                {"population_size": 100, "sample_size": 10},
+            ),
             "EA, 50 members, samples of 10": (
                 "regularized_evolution",
                 {"population_size": 50, "sample_size": 10, "tournament": "without_replacement"},

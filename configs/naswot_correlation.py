@@ -29,7 +29,11 @@ class Config:
     space: str = "nasbench201"
     num_archs: int = 1000
     num_images: int = 128
-    jobs: tuple[tuple[str, Literal["live", "all"]], ...] = (("cifar10", "live"), ("cifar10", "all"), ("digits", "live"))
+    jobs: tuple[tuple[str, Literal["live", "all"]], ...] = (
+        ("cifar10", "live"),
+        ("cifar10", "all"),
+        ("digits", "live"),
+    )
     seed: int = 0
     columns: tuple[tuple[str, float], ...] = (
         ("test200_c10", 0.574),
@@ -39,5 +43,7 @@ class Config:
 
 
 NASBENCH201 = Config()
-NASBENCH101 = Config(space="nasbench101", jobs=(("cifar10", "live"),), columns=(("test_accuracy", 0.285),))
+NASBENCH101 = Config(
+    space="nasbench101", jobs=(("cifar10", "live"),), columns=(("test_accuracy", 0.285),)
+)
 CONFIGS = {config.space: config for config in (NASBENCH201, NASBENCH101)}

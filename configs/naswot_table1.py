@@ -24,7 +24,12 @@ from typing import Any
 COLUMN = "test_accuracy"
 
 # Mean and standard deviation, %.
-PAPER = {"Random": (90.38, 5.51), "NASWOT": (91.77, 0.05), "REA": (93.87, 0.22), "AREA": (93.91, 0.29)}
+PAPER = {
+    "Random": (90.38, 5.51),
+    "NASWOT": (91.77, 0.05),
+    "REA": (93.87, 0.22),
+    "AREA": (93.91, 0.29),
+}
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,63 @@ PAPER: dict[str, tuple[float, ...]] = {
     "BOHB": (90.82, 0.53, 93.61, 0.52, 70.74, 1.29, 70.85, 1.28, 44.26, 1.36, 44.42, 1.49),
     "AREA": (91.20, 0.27, NONE, NONE, 71.95, 0.99, NONE, NONE, 45.70, 1.05, NONE, NONE),
     "NASWOT (N=10)": (89.14, 1.14, 92.44, 1.13, 68.50, 2.03, 68.62, 2.04, 41.09, 3.97, 41.31, 4.11),
-    "NASWOT (N=100)": (89.55, 0.89, 92.81, 0.99, 69.35, 1.70, 69.48, 1.70, 42.81, 3.05, 43.10, 3.16),
-    "NASWOT (N=1000)": (89.69, 0.73, 92.96, 0.81, 69.86, 1.21, 69.98, 1.22, 43.95, 2.05, 44.44, 2.10),
+    "NASWOT (N=100)": (
+        89.55,
+        0.89,
+        92.81,
+        0.99,
+        69.35,
+        1.70,
+        69.48,
+        1.70,
+        42.81,
+        3.05,
+        43.10,
+        3.16,
+    ),
+    "NASWOT (N=1000)": (
+        89.69,
+        0.73,
+        92.96,
+        0.81,
+        69.86,
+        1.21,
+        69.98,
+        1.22,
+        43.95,
+        2.05,
+        44.44,
+        2.10,
+    ),
     "Random": (83.20, 13.28, 86.61, 13.46, 60.70, 12.55, 60.83, 12.58, 33.34, 9.39, 33.13, 9.66),
-    "Optimal (N=10)": (89.92, 0.75, 93.06, 0.59, 69.61, 1.21, 69.76, 1.25, 43.11, 1.85, 43.30, 1.87),
-    "Optimal (N=100)": (91.05, 0.28, 93.84, 0.23, 71.45, 0.79, 71.56, 0.78, 45.37, 0.61, 45.67, 0.64),
+    "Optimal (N=10)": (
+        89.92,
+        0.75,
+        93.06,
+        0.59,
+        69.61,
+        1.21,
+        69.76,
+        1.25,
+        43.11,
+        1.85,
+        43.30,
+        1.87,
+    ),
+    "Optimal (N=100)": (
+        91.05,
+        0.28,
+        93.84,
+        0.23,
+        71.45,
+        0.79,
+        71.56,
+        0.78,
+        45.37,
+        0.61,
+        45.67,
+        0.64,
+    ),
 }
 
 
@@ -139,7 +191,9 @@ class Config:
             "REA, last evaluation counted": REA._replace(overrun="counted"),
             "REA, on 200 epochs": REA._replace(column="val200_c10"),
             "REA, on 200 epochs of one seed": REA._replace(column="val200_seed0_c10"),
-            "REA, sample without replacement": REA._replace(settings={"tournament": "without_replacement"}),
+            "REA, sample without replacement": REA._replace(
+                settings={"tournament": "without_replacement"}
+            ),
             "RS, with a validation pass": RS._replace(max_seconds=12_000 / (1 + 1 / 36)),
             "RS, last evaluation counted": RS._replace(overrun="counted"),
             "RS, on 200 epochs": RS._replace(column="val200_c10"),
@@ -149,10 +203,14 @@ class Config:
             "REINFORCE, rate 0.5": REINFORCE._replace(settings={"learning_rate": 0.5}),
             "REINFORCE, on 200 epochs": REINFORCE._replace(column="val200_c10"),
             "BOHB, kernels three times as wide": BOHB._replace(settings={"bandwidth_factor": 3.0}),
-            "BOHB, every query a training of 12 epochs": Search("bohb", {}, "val200_c10", paper="BOHB"),
+            "BOHB, every query a training of 12 epochs": Search(
+                "bohb", {}, "val200_c10", paper="BOHB"
+            ),
             "BOHB, the same, on 12 epochs": Search("bohb", {}, paper="BOHB"),
             "Optimal (N=10), by CIFAR-10 validation": _best_of(10, "val200_c10", "Optimal (N=10)"),
-            "Optimal (N=100), by CIFAR-10 validation": _best_of(100, "val200_c10", "Optimal (N=100)"),
+            "Optimal (N=100), by CIFAR-10 validation": _best_of(
+                100, "val200_c10", "Optimal (N=100)"
+            ),
         }
     )
     num_runs: int = 500
@@ -162,7 +220,11 @@ class Config:
 
 CONFIG = Config()
 
-_EACH: dict[str, Any] = {"column": "val12_{dataset}", "seconds": "seconds12_{dataset}", "overrun": "counted"}
+_EACH: dict[str, Any] = {
+    "column": "val12_{dataset}",
+    "seconds": "seconds12_{dataset}",
+    "overrun": "counted",
+}
 SIZE = Config(
     name="naswot_table2b",
     space="nats_size",

@@ -21,7 +21,9 @@ from configs.renas_table2 import PAIRS, REGRESSION
 from jnas.predictors import Training
 
 # Chosen on validation cells by `experiments.renas_table2`.
-TRIPLETS = Training(loss="renas", max_ratio=None, batch_size=1024, phi="hinge", margin=1.0, continuity=10.0)
+TRIPLETS = Training(
+    loss="renas", max_ratio=None, batch_size=1024, phi="hinge", margin=1.0, continuity=10.0
+)
 
 
 class Row(NamedTuple):
@@ -60,9 +62,13 @@ class Config:
         default_factory=lambda: {
             "Peephole": Row("peephole", {}, paper=(92.63, 0.31, 12.32)),
             "E2EPP": Row("e2epp", {}, paper=(93.47, 0.44, 1.23)),
-            "v1 type + MSE": Row("lenet", {"type_only": True, "training": REGRESSION}, paper=(92.36, 0.27, 16.93)),
+            "v1 type + MSE": Row(
+                "lenet", {"type_only": True, "training": REGRESSION}, paper=(92.36, 0.27, 16.93)
+            ),
             "v2 tensor + MSE": Row("lenet", {"training": REGRESSION}, paper=(93.03, 0.21, 6.09)),
-            "v3 type + pairs": Row("lenet", {"type_only": True, "training": PAIRS}, paper=(93.43, 0.26, 1.50)),
+            "v3 type + pairs": Row(
+                "lenet", {"type_only": True, "training": PAIRS}, paper=(93.43, 0.26, 1.50)
+            ),
             "v4 tensor + pairs": V4,
             "v4 + continuity": Row("lenet", {"training": TRIPLETS}, paper=(93.95, 0.11, 0.02)),
             "v4, by parameters": V4._replace(sampling="params", paper=(93.84, 0.21, 0.08)),

@@ -48,9 +48,15 @@ VARIANTS = {
     "nasbench101_own_weights": Variant("nasbench101", 150, (*_LOSS, "synflow"), shared_init=False),
     "nasbench101_256_images": Variant("nasbench101", 150, _LOSS, num_images=256),
     "nasbench101_64_channels": Variant("nasbench101", 80, _LOSS, network={"channels": 64}),
-    "nasbench101_128_channels": Variant("nasbench101", 500, ("synflow",), network={"channels": 128}),
+    "nasbench101_128_channels": Variant(
+        "nasbench101", 500, ("synflow",), network={"channels": 128}
+    ),
     "nasbench101_5000_cells": Variant("nasbench101", 5000, ("synflow", "params", "relu_count")),
     "nasbench201_imagenet16": Variant("nasbench201", 1000, (*_LOSS, "synflow"), **_IMAGENET16),
-    "nasbench201_imagenet16_4000_cells": Variant("nasbench201", 4000, ("grad_norm", "snip", "fisher"), **_IMAGENET16),
-    "nasbench201_own_weights": Variant("nasbench201", 1000, ("grad_norm", "snip", "fisher"), shared_init=False),
+    "nasbench201_imagenet16_4000_cells": Variant(
+        "nasbench201", 4000, ("grad_norm", "snip", "fisher"), **_IMAGENET16
+    ),
+    "nasbench201_own_weights": Variant(
+        "nasbench201", 1000, ("grad_norm", "snip", "fisher"), shared_init=False
+    ),
 }

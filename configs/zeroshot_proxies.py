@@ -40,12 +40,37 @@ class Config:
     network: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     published: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    votes: tuple[tuple[str, ...], ...] = (("synflow", "jacob_cov", "snip"), ("relu_logdet", "jacob_cov", "synflow"))
+    votes: tuple[tuple[str, ...], ...] = (
+        ("synflow", "jacob_cov", "snip"),
+        ("relu_logdet", "jacob_cov", "synflow"),
+    )
 
 
 _NAMES = (
-    *("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow", "naswot", "relu_logdet", "relu_count"),
-    *("epe_nas", "l2_norm", "params", "flops", "linear_regions", "swap", "zen", "synflow_bn", "ntk_condition", "zico"),
+    *(
+        "grad_norm",
+        "snip",
+        "grasp",
+        "fisher",
+        "plain",
+        "jacob_cov",
+        "synflow",
+        "naswot",
+        "relu_logdet",
+        "relu_count",
+    ),
+    *(
+        "epe_nas",
+        "l2_norm",
+        "params",
+        "flops",
+        "linear_regions",
+        "swap",
+        "zen",
+        "synflow_bn",
+        "ntk_condition",
+        "zico",
+    ),
 )
 
 NASBENCH201 = Config(

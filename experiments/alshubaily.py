@@ -64,7 +64,9 @@ def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
     strategy, settings, num_runs = config.searches[label]
     searcher = _searcher(strategy, settings)
     objective = table.objective(COLUMN)
-    history = searches.run_many(searcher, objective, jax.random.key(0), num_runs, num_steps=config.num_steps)
+    history = searches.run_many(
+        searcher, objective, jax.random.key(0), num_runs, num_steps=config.num_steps
+    )
     return 100 * searches.best_scores(history).astype(np.float64)
 
 
@@ -87,20 +89,30 @@ def _mean(values: np.ndarray) -> dict[str, Any]:
 # -- On predictors ---------------------------------------------------------------------------------------------------
 
 
-def _of_predictor(config: Config, book: ledger.Ledger, table: Table, label: str) -> dict[str, np.ndarray]:
+def _of_predictor(
+    config: Config, book: ledger.Ledger, table: Table, label: str
+) -> dict[str, np.ndarray]:
     """What `judged` gives, of all seeds."""
     name, settings = config.predictors[label]
     model = getattr(jnas.predictors, name)(table.space, **settings)
     programs = {search: _search_on(config, model, search) for search in config.on_predictors}
 
     def run(seed: int) -> dict[str, Any]:
-        return book.run(f"{label} {seed}", model, functools.partial(judged, config, table, model, programs, seed))
+        return book.run(
+            f"{label} {seed}",
+            model,
+            functools.partial(judged, config, table, model, programs, seed),
+        )
 
     jobs = [run(seed) for seed in range(config.seeds)]
-    return {key: np.array([job[key] for job in jobs]) for key in ("best_trained", *config.on_predictors)}
+    return {
+        key: np.array([job[key] for job in jobs]) for key in ("best_trained", *config.on_predictors)
+    }
 
 
-def judged(config: Config, table: Table, model: Predictor, programs: dict[str, Program], seed: int) -> dict[str, Any]:
+def judged(
+    config: Config, table: Table, model: Predictor, programs: dict[str, Program], seed: int
+) -> dict[str, Any]:
     """The best trained cell of a training set, and for each search the truth about its best predicted cells, in %."""
     begin, accuracy = time.perf_counter(), table.column(COLUMN)
     rows = ledger.random_rows(len(accuracy), 0, config.num_train, seed + 1)[0][seed]
@@ -149,15 +161,21 @@ def _later(config: Config, top: np.ndarray) -> np.ndarray:
 # -- What is reported ------------------------------------------------------------------------------------------------
 
 
-def _answer(config: Config, top: np.ndarray, trained: np.ndarray, curves: dict[str, np.ndarray]) -> dict[str, Any]:
+def _answer(
+    config: Config, top: np.ndarray, trained: np.ndarray, curves: dict[str, np.ndarray]
+) -> dict[str, Any]:
     """Of the predicted cells `[S, K]` of one predictor and search: how good, and what others need to be as good."""
     first, best = top[:, 0], top.max(axis=1)
     result: dict[str, Any] = {"first": _mean(first), f"best of {top.shape[1]}": _mean(best)}
     for name, values in (("first", first), (f"best of {top.shape[1]}", best)):
         gain = values - trained
         half = ledger.half_interval(gain)
-        result[name] |= {"over_trained": [round(float(gain.mean() + side * half), 3) for side in (-1, 0, 1)]}
-        result[name] |= {label: _needed(rows, float(values.mean())) for label, rows in curves.items()}
+        result[name] |= {
+            "over_trained": [round(float(gain.mean() + side * half), 3) for side in (-1, 0, 1)]
+        }
+        result[name] |= {
+            label: _needed(rows, float(values.mean())) for label, rows in curves.items()
+        }
         result[name] |= {"cells": config.num_train + (1 if name == "first" else top.shape[1])}
     return result
 
@@ -167,24 +185,33 @@ def _needed(curves: np.ndarray, accuracy: float) -> float | None:
     return queries.finite(queries.first(curves.mean(axis=0) >= accuracy))
 
 
-def report(config: Config, rows: dict[str, Any], trained: np.ndarray, answers: dict[str, Any]) -> None:
+def report(
+    config: Config, rows: dict[str, Any], trained: np.ndarray, answers: dict[str, Any]
+) -> None:
     """Searches by number of cells, then answers of predictors and what others need for the same."""
     lines = [["on true accuracies: best so far (%)", *(f"{num:,}" for num in config.queries)]]
     for label, row in rows.items():
         lines.append([label, *(f"{found['mean']:.2f} ± {found['std']:.2f}" for found in row)])
     print(ledger.markdown(lines) + "\n")
     mean, std = float(trained.mean()), float(trained.std(ddof=1))
-    print(f"the best of the {config.num_train} cells that predictors learn from: {mean:.2f} ± {std:.2f}\n")
+    print(
+        f"the best of the {config.num_train} cells that predictors learn from: {mean:.2f} ± {std:.2f}\n"
+    )
     lines = [["on predictors", "answer", "true accuracy (%)", "over the best trained (95 %)"]]
     lines[0] += [f"cells that {label} needs for it" for label in config.searches]
     for label, names in answers.items():
         for name, found in names.items():
             low, gain, high = found["over_trained"]
-            cells = [f"{found['mean']:.2f} ± {found['std']:.2f}", f"{gain:+.2f} ({low:+.2f} to {high:+.2f})"]
+            cells = [
+                f"{found['mean']:.2f} ± {found['std']:.2f}",
+                f"{gain:+.2f} ({low:+.2f} to {high:+.2f})",
+            ]
             for search in config.searches:
                 needed = found[search]
                 times = "" if needed is None else f" ({needed / found['cells']:.1f}x)"
-                cells.append(f"> {config.num_steps:,}" if needed is None else f"{needed:,.0f}{times}")
+                cells.append(
+                    f"> {config.num_steps:,}" if needed is None else f"{needed:,.0f}{times}"
+                )
             lines.append([label, name, *cells])
     print(ledger.markdown(lines))
     claims = ", ".join(f"{PAPER[label]:,} with {label}" for label in config.on_predictors)

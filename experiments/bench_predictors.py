@@ -37,7 +37,9 @@ def main() -> None:
     result: dict[str, Any] = {"yardstick_seconds": round(unit, 3)}
     recipe = _gates(message_passing.dense)
     result |= _training("gates", recipe, rows[:381], targets[:381])
-    result |= {"gates_10_seeds_each": round(_seconds(recipe, rows[:381], targets[:381], SEEDS) / SEEDS, 2)}
+    result |= {
+        "gates_10_seeds_each": round(_seconds(recipe, rows[:381], targets[:381], SEEDS) / SEEDS, 2)
+    }
     result |= _aggregations(rows[:381], targets[:381])
     result |= {"gates_eager_loop": round(_eager(rows[:381], targets[:381]), 1)}
     lenet = _recipe(jnas.encodings.renas, jnas.predictors.lenet(SPACE))
@@ -45,7 +47,10 @@ def main() -> None:
     result |= _scoring(archs, rows[:381], targets[:381])
     result |= {"yardstick_seconds_after": round(common.yardstick(), 3)}
     for name, value in result.items():
-        print(f"{name:34} {value:10}" + ("" if "cells_a" in name else f" {value / unit:8.2f} yardsticks"))
+        print(
+            f"{name:34} {value:10}"
+            + ("" if "cells_a" in name else f" {value / unit:8.2f} yardsticks")
+        )
     name = f"bench_predictors_{jax.default_backend()}_{jax.local_device_count()}"
     print(f"written: {common.write_json(name, result)}")
 
@@ -77,7 +82,9 @@ def _seconds(recipe: Recipe, archs: np.ndarray, targets: np.ndarray, seeds: int)
     return time.perf_counter() - begin
 
 
-def _training(name: str, recipe: Recipe, archs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _training(
+    name: str, recipe: Recipe, archs: np.ndarray, targets: np.ndarray
+) -> dict[str, float]:
     """Seconds of one training, and of compiling it."""
     begin = time.perf_counter()
     many.fit_many(SPACE, recipe, jax.random.split(jax.random.key(0), 1), archs[None], targets[None])
@@ -99,7 +106,10 @@ def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
     """Seconds of 200 epochs of the same training as an eager loop over minibatches, from three of them."""
     recipe = _gates(message_passing.dense)
     data = fit.Data(
-        jax.random.key(0), jnp.asarray(archs), jnp.asarray(targets, jnp.float32), jnp.ones(len(archs), bool)
+        jax.random.key(0),
+        jnp.asarray(archs),
+        jnp.asarray(targets, jnp.float32),
+        jnp.ones(len(archs), bool),
     )
     progress = fit._start(recipe, data)
     features = recipe.encode(data.archs)
@@ -108,7 +118,9 @@ def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
         for epoch in range(4):
             begin = time.perf_counter()
             key = jax.random.key(epoch)
-            progress, _ = fit._update(recipe, key, features, data.targets, data.where, rate, progress)
+            progress, _ = fit._update(
+                recipe, key, features, data.targets, data.where, rate, progress
+            )
             jax.block_until_ready(progress.state)
             times.append(time.perf_counter() - begin)
     return 200 * float(np.median(times[1:]))
@@ -117,17 +129,26 @@ def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
 def _scoring(archs: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """All cells of the space through a fitted GATES, encoding included."""
     predictor = jnas.predictors.gates(SPACE, training=dataclasses.replace(Training(), epochs=2))
-    estimator = jnas.predictors.estimator(predictor, predictor.fit(jax.random.key(0), rows, targets))
-    score = functools.partial(jnas.population.score, estimator, archs, jax.random.key(0), progress=False)
+    estimator = jnas.predictors.estimator(
+        predictor, predictor.fit(jax.random.key(0), rows, targets)
+    )
+    score = functools.partial(
+        jnas.population.score, estimator, archs, jax.random.key(0), progress=False
+    )
     score()
     best = min(common.seconds(score, 2))
-    return {"gates_all_423624_cells": round(best, 2), "gates_cells_a_second": round(len(archs) / best)}
+    return {
+        "gates_all_423624_cells": round(best, 2),
+        "gates_cells_a_second": round(len(archs) / best),
+    }
 
 
 def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> Recipe:
     from jnas.predictors.lenet import LeNet
 
-    return Recipe(recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"])
+    return Recipe(
+        recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"]
+    )
 
 
 if __name__ == "__main__":

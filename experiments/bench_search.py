@@ -55,39 +55,55 @@ def strategies() -> dict[str, Searcher]:
 
 def main() -> None:
     """Time all strategies and both loops; print, keep and plot."""
-    jax.config.update("jax_enable_compilation_cache", False)  # or the compilations would be readings of files
+    jax.config.update(
+        "jax_enable_compilation_cache", False
+    )  # or the compilations would be readings of files
     table = jnas.benchmarks.nasbench201("cifar10")
     objective, unit = table.objective(COLUMN, seconds="seconds"), common.yardstick()
-    result: dict[str, Any] = {"column": table.conventions[COLUMN], "num_evaluations": NUM_EVALUATIONS}
+    result: dict[str, Any] = {
+        "column": table.conventions[COLUMN],
+        "num_evaluations": NUM_EVALUATIONS,
+    }
     histories, found = {}, {}
     for label, searcher in strategies().items():
         sizes = NUM_RUNS[:-1] if label in SLOW else NUM_RUNS
         histories[label], found[label] = _time(searcher, objective, sizes)
         print(label, found[label], flush=True)
     loops = {
-        label: {kind: _time_loop(kind, loop, table) for kind, loop in kinds.items()} for label, kinds in LOOPS.items()
+        label: {kind: _time_loop(kind, loop, table) for kind, loop in kinds.items()}
+        for label, kinds in LOOPS.items()
     }
     result |= {"strategies": found, "python_loops": loops}
-    result |= {"yardstick_seconds": round(unit, 3), "yardstick_seconds_after": round(common.yardstick(), 3)}
+    result |= {
+        "yardstick_seconds": round(unit, 3),
+        "yardstick_seconds_after": round(common.yardstick(), 3),
+    }
     report(result)
     name = f"bench_search_{jax.default_backend()}_{jax.local_device_count()}"
     print(f"written: {common.write_json(name, result)}")
     picture(table, {label: histories[label] for label in LOOPS})
 
 
-def _time(searcher: Searcher, objective: Objective, sizes: tuple[int, ...]) -> tuple[History, dict[str, Any]]:
+def _time(
+    searcher: Searcher, objective: Objective, sizes: tuple[int, ...]
+) -> tuple[History, dict[str, Any]]:
     """The histories of the most runs, and seconds of compiling and running each number of them."""
     found: dict[str, Any] = {}
     for num in sizes:
         keys = jax.random.split(jax.random.key(0), num)
         begin = time.perf_counter()
-        devices = np.array(jax.local_devices() if num % jax.local_device_count() == 0 else jax.local_devices()[:1])
+        devices = np.array(
+            jax.local_devices() if num % jax.local_device_count() == 0 else jax.local_devices()[:1]
+        )
         one = searches.one(searcher, num_steps=NUM_EVALUATIONS)
         run = seeds.program(one, devices, True, 1).lower(keys, objective).compile()
         compilation = time.perf_counter() - begin
         history: History = jax.block_until_ready(run(keys, objective))
         best = min(common.seconds(lambda run=run, keys=keys: run(keys, objective)))  # type: ignore[misc]
-        found[f"runs_{num}"] = {"seconds": round(best, 4), "compilation_seconds": round(compilation, 2)}
+        found[f"runs_{num}"] = {
+            "seconds": round(best, 4),
+            "compilation_seconds": round(compilation, 2),
+        }
     found["mean_best"] = round(float(np.mean(searches.best_scores(history)[:, -1])), 3)
     return history, found
 
@@ -95,10 +111,19 @@ def _time(searcher: Searcher, objective: Objective, sizes: tuple[int, ...]) -> t
 def report(result: dict[str, Any]) -> None:
     """A table of seconds, with yardsticks and with what loops in Python take for one run."""
     sizes = [f"{num:,} run" + "s" * (num > 1) for num in NUM_RUNS]
-    rows = [[f"{NUM_EVALUATIONS} evaluations a run", "compilation", *sizes, "a run in a loop (times one of 1,000)"]]
+    rows = [
+        [
+            f"{NUM_EVALUATIONS} evaluations a run",
+            "compilation",
+            *sizes,
+            "a run in a loop (times one of 1,000)",
+        ]
+    ]
     for label, found in result["strategies"].items():
         done = [found[f"runs_{num}"] for num in NUM_RUNS if f"runs_{num}" in found]
-        cells = [f"{x['seconds']:.4f} s ({x['seconds'] / result['yardstick_seconds']:.4f})" for x in done]
+        cells = [
+            f"{x['seconds']:.4f} s ({x['seconds'] / result['yardstick_seconds']:.4f})" for x in done
+        ]
         each = done[-1]["seconds"] / NUM_RUNS[-1]
         loops = [
             f"{kind} {1000 * x['seconds_a_run']:.2f} ms ({x['seconds_a_run'] / each:.1f})"
@@ -171,7 +196,10 @@ def published_loop(accuracy: dict[str, float], rng: random.Random) -> float:
         text = "+".join(f"|{'|'.join(f'{op}~{source}' for op, source in node)}|" for node in nodes)
         return _Member(nodes, accuracy[text])
 
-    history = [member([[(rng.choice(operations), j) for j in range(i)] for i in range(1, 4)]) for _ in range(10)]
+    history = [
+        member([[(rng.choice(operations), j) for j in range(i)] for i in range(1, 4)])
+        for _ in range(10)
+    ]
     population = collections.deque(history)
     while len(history) < NUM_EVALUATIONS:
         sample = [rng.choice(list(population)) for _ in range(3)]

@@ -33,7 +33,9 @@ def main() -> None:
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
     keys = jax.random.split(jax.random.key(0), NUM)
-    sample, mutate, crossover = (jax.jit(jax.vmap(move)) for move in (space.sample, space.mutate, space.crossover))
+    sample, mutate, crossover = (
+        jax.jit(jax.vmap(move)) for move in (space.sample, space.mutate, space.crossover)
+    )
     parents = jax.block_until_ready(sample(keys))
     moves: dict[str, Callable[[], Any]] = {
         "sample": lambda: sample(keys),

@@ -52,7 +52,11 @@ CASES = {
 def main() -> None:
     """Each case, the parts and the error of the determinant; print them and write them to a file."""
     options = _options()
-    result: dict[str, Any] = {"plan": options.plan, "num_archs": options.archs, "channels": options.channels}
+    result: dict[str, Any] = {
+        "plan": options.plan,
+        "num_archs": options.archs,
+        "channels": options.channels,
+    }
     network = jnas.networks.nasbench201(channels=options.channels)
     archs = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), options.archs))
     macs = float(jnp.mean(jax.vmap(network.space.flops)(archs))) * (options.channels / 16) ** 2
@@ -70,13 +74,17 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What zero-shot scores cost.")
     default = "switch" if jax.default_backend() == "cpu" else "grouped"
     parser.add_argument("--plan", choices=("switch", "grouped"), default=default)
-    parser.add_argument("--archs", type=int, default=20 if default == "switch" else 256, help="architectures a case")
+    parser.add_argument(
+        "--archs", type=int, default=20 if default == "switch" else 256, help="architectures a case"
+    )
     parser.add_argument("--channels", type=int, default=16, help="of the first stage")
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
     return parser.parse_args()
 
 
-def _measure(network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, plan: Any) -> dict[str, float]:
+def _measure(
+    network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, plan: Any
+) -> dict[str, float]:
     """Costs of one case; the population is one chunk and is scored four times, after the program was compiled."""
     images = jax.random.normal(jax.random.key(0), (case.num_images, 32, 32, 3))
     scores = suite(network, images, jnp.arange(case.num_images) % 10, case.names, plan=plan)
@@ -112,8 +120,12 @@ def _parts() -> dict[str, float]:
     x = jax.random.normal(jax.random.key(0), (128, 32, 32, 16))
     functions: dict[str, Callable[[jax.Array], jax.Array]] = {
         "hamming_packed": _packed_distances,
-        "hamming_int8": functools.partial(_product, dtype=jnp.dtype("int8"), result=jnp.dtype("int32")),
-        "hamming_float32": functools.partial(_product, dtype=jnp.dtype("float32"), result=jnp.dtype("float32")),
+        "hamming_int8": functools.partial(
+            _product, dtype=jnp.dtype("int8"), result=jnp.dtype("int32")
+        ),
+        "hamming_float32": functools.partial(
+            _product, dtype=jnp.dtype("float32"), result=jnp.dtype("float32")
+        ),
         "pool_shifted_sums": layers.avg_pool3x3,
         "pool_reduce_window": _window_pool,
         "weight_gradient_xla": functools.partial(_weight_gradient, _xla_conv),
@@ -124,35 +136,47 @@ def _parts() -> dict[str, float]:
         compiled = jax.jit(function)
         repeats = 1 if name == "weight_gradient_xla" else 5
         common.seconds(functools.partial(compiled, x), 1)
-        result[f"{name}_ms"] = round(1e3 * min(common.seconds(functools.partial(compiled, x), repeats)), 2)
+        result[f"{name}_ms"] = round(
+            1e3 * min(common.seconds(functools.partial(compiled, x), repeats)), 2
+        )
     return result
 
 
 def _packed_distances(x: jax.Array) -> jax.Array:
     words = hamming.packed(x.reshape(len(x), -1) > 0)
-    differing: jax.Array = jax.lax.map(lambda row: jnp.sum(jax.lax.population_count(row[None] ^ words), axis=1), words)
+    differing: jax.Array = jax.lax.map(
+        lambda row: jnp.sum(jax.lax.population_count(row[None] ^ words), axis=1), words
+    )
     return differing
 
 
 def _product(x: jax.Array, dtype: jnp.dtype, result: jnp.dtype) -> jax.Array:
     signs = jnp.where(x.reshape(len(x), -1) > 0, 1, -1).astype(dtype)
-    return jax.lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=result)
+    return jax.lax.dot_general(
+        signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=result
+    )
 
 
 def _window_pool(x: jax.Array) -> jax.Array:
-    total: jax.Array = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+    total: jax.Array = jax.lax.reduce_window(
+        x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"
+    )
     return total
 
 
 def _xla_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def _weight_gradient(conv: Callable[[jax.Array, jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     """`[2, 3, 3, 16, 16]`: of Σ conv(x, w)² for two kernels, one after the other, for half of the images."""
     kernels = jax.random.normal(jax.random.key(1), (2, 3, 3, x.shape[-1], x.shape[-1]))
     images = x[: len(x) // 2]
-    result: jax.Array = jax.lax.map(jax.grad(lambda kernel: jnp.sum(conv(images, kernel) ** 2)), kernels)
+    result: jax.Array = jax.lax.map(
+        jax.grad(lambda kernel: jnp.sum(conv(images, kernel) ** 2)), kernels
+    )
     return result
 
 
@@ -161,7 +185,9 @@ def _determinant_error(network: jnas.types.Network, archs: jax.Array) -> float:
     images = jax.random.normal(jax.random.key(0), (128, 32, 32, 3))
     params = network.init(jax.random.key(3))
     kernels = jax.jit(
-        lambda archs: jax.lax.map(lambda a: jnas.zeroshot.hamming_kernel(network, params, a, images), archs)
+        lambda archs: jax.lax.map(
+            lambda a: jnas.zeroshot.hamming_kernel(network, params, a, images), archs
+        )
     )
     matrices = kernels(archs)
     scores = np.asarray(jax.vmap(jnas.zeroshot.log_determinant)(matrices), np.float64)

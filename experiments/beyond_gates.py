@@ -36,17 +36,23 @@ def main(config: Config = CONFIG) -> None:
     report(config, book)
 
 
-def _run(config: Config, book: ledger.Ledger, job: str, space: str, size: int, chosen: tuple[str, Any]) -> None:
+def _run(
+    config: Config, book: ledger.Ledger, job: str, space: str, size: int, chosen: tuple[str, Any]
+) -> None:
     table = getattr(jnas.benchmarks, space)(path=common.data_file(f"{space}.npz"))
     predictor = jnas.predictors.by_name(chosen[0], table.space, **chosen[1])
     book.run(job, predictor, lambda: _train(config, predictor, table, size))
 
 
-def _train(config: Config, predictor: Predictor, table: jnas.benchmarks.Table, size: int) -> dict[str, Any]:
+def _train(
+    config: Config, predictor: Predictor, table: jnas.benchmarks.Table, size: int
+) -> dict[str, Any]:
     """Kendall tau on the test cells, at the end of the training, for each split."""
     accuracy, num_test = table.column(COLUMNS[table.space.name]), config.num_test[table.space.name]
     pool = len(accuracy) - num_test
-    rows = np.stack([np.random.default_rng(split).permutation(pool)[:size] for split in range(config.splits)])
+    rows = np.stack(
+        [np.random.default_rng(split).permutation(pool)[:size] for split in range(config.splits)]
+    )
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(config.splits))
     begin = time.perf_counter()
     fitted = predictor.fit_many(keys, table.archs[rows], accuracy[rows])
@@ -70,15 +76,25 @@ def paired(one: list[float], two: list[float]) -> tuple[float, float, float]:
 
     differences = np.array(two) - np.array(one)
     half = t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
-    return float(differences.mean()), float(differences.mean() - half), float(differences.mean() + half)
+    return (
+        float(differences.mean()),
+        float(differences.mean() - half),
+        float(differences.mean() + half),
+    )
 
 
 def report(config: Config, book: ledger.Ledger) -> None:
     """Tables of Kendall tau, of paired differences, and of the ablation; a figure for each space."""
     baseline, *others = config.predictors
-    rows = [["space", "cells", baseline, *(x for label in others for x in (label, "difference (95 %)"))]]
+    rows = [
+        ["space", "cells", baseline, *(x for label in others for x in (label, "difference (95 %)"))]
+    ]
     for space, sizes in config.sizes.items():
-        done = [size for size in sizes if all(f"{space} {label} {size}" in book.jobs for label in config.predictors)]
+        done = [
+            size
+            for size in sizes
+            if all(f"{space} {label} {size}" in book.jobs for label in config.predictors)
+        ]
         for size in done:
             jobs = [book.jobs[f"{space} {label} {size}"] for label in config.predictors]
             row = [space, f"{size:,}", f"{jobs[0]['kendall_tau']:.4f}"]
@@ -87,11 +103,16 @@ def report(config: Config, book: ledger.Ledger) -> None:
                 row += [f"{job['kendall_tau']:.4f}", f"{mean:+.4f} ({low:+.4f} … {high:+.4f})"]
             rows.append(row)
         curves = {
-            label: [(size, *(book.jobs[f"{space} {label} {size}"][x] for x in ("kendall_tau", "std"))) for size in done]
+            label: [
+                (size, *(book.jobs[f"{space} {label} {size}"][x] for x in ("kendall_tau", "std")))
+                for size in done
+            ]
             for label in config.predictors
         }
         if len(done) > 1:
-            figure = jnas.plots.tau_by_size(curves, title=f"{NAMES[space]}, {config.splits} training sets of each size")
+            figure = jnas.plots.tau_by_size(
+                curves, title=f"{NAMES[space]}, {config.splits} training sets of each size"
+            )
             jnas.plots.save(figure, common.RESULTS / f"beyond_gates_{space}.png")
     print(ledger.markdown(rows) + "\n")
     first = book.jobs[f"ablation {next(iter(config.ablations))}"]["splits_kendall_tau"]

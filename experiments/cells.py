@@ -7,7 +7,9 @@ import jnas
 from jnas.types import Arch
 
 SPACE = jnas.spaces.nasbench101()
-_CONV3X3 = next(index for index, name in enumerate(SPACE.node_operations) if name.startswith("conv3x3"))
+_CONV3X3 = next(
+    index for index, name in enumerate(SPACE.node_operations) if name.startswith("conv3x3")
+)
 
 
 def distance(arch: Arch) -> jax.Array:

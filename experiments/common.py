@@ -20,7 +20,9 @@ def data_file(name: str) -> Path:
     """A file of the folder that `$JNAS_DATA` names; FileNotFoundError says what to do where it is absent."""
     path = Path(os.environ.get("JNAS_DATA", "")) / name
     if not path.is_file():
-        raise FileNotFoundError(f"this experiment needs {name} in the folder that the variable JNAS_DATA names")
+        raise FileNotFoundError(
+            f"this experiment needs {name} in the folder that the variable JNAS_DATA names"
+        )
     return path
 
 

@@ -30,9 +30,17 @@ def main(config: Config = CONFIG) -> None:
             seeds = config.seeds if size <= config.large else config.large_seeds.get(label, 1)
             predictor = jnas.predictors.by_name(name, space, **settings)
             job = f"{label} {size}"
-            checkpoint = Path("runs") / "gates_encoders" / job.replace(" ", "_") if size > config.large else None
+            checkpoint = (
+                Path("runs") / "gates_encoders" / job.replace(" ", "_")
+                if size > config.large
+                else None
+            )
             train = table.archs[:size], accuracy[:size]
-            book.run(job, predictor, functools.partial(ledger.train, predictor, train, test, seeds, checkpoint))
+            book.run(
+                job,
+                predictor,
+                functools.partial(ledger.train, predictor, train, test, seeds, checkpoint),
+            )
     report(config, book)
 
 
@@ -43,13 +51,25 @@ def report(config: Config, book: ledger.Ledger) -> None:
     for label, paper in config.paper.items():
         found = [book.jobs.get(f"{label} {size}") for size in config.sizes]
         pairs = zip(found, paper, strict=True)
-        rows.append([label, *(f"{job['kendall_tau']:.3f} ({p:.3f})" if job else f"– ({p:.3f})" for job, p in pairs)])
+        rows.append(
+            [
+                label,
+                *(
+                    f"{job['kendall_tau']:.3f} ({p:.3f})" if job else f"– ({p:.3f})"
+                    for job, p in pairs
+                ),
+            ]
+        )
         done = [(size, job) for size, job in zip(config.sizes, found, strict=True) if job]
         if done:
             curves[label] = [(size, job["kendall_tau"], job["std"] or 0.0) for size, job in done]
     print(ledger.markdown(rows))
-    paper_curves = {label: list(zip(config.sizes, taus, strict=True)) for label, taus in config.paper.items()}
-    figure = jnas.plots.tau_by_size(curves, paper_curves, title="Encoders on NAS-Bench-101, hinge loss")
+    paper_curves = {
+        label: list(zip(config.sizes, taus, strict=True)) for label, taus in config.paper.items()
+    }
+    figure = jnas.plots.tau_by_size(
+        curves, paper_curves, title="Encoders on NAS-Bench-101, hinge loss"
+    )
     jnas.plots.save(figure, common.RESULTS / "gates_encoders.png")
     print(f"written: {book.write()}")
 

@@ -23,7 +23,10 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "regression": {"training": Training(loss="mse", scaling="standard")},
 }
 RATIOS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
-PRECISION = {f"precision_at_{ratio}": functools.partial(jnas.metrics.precision_at_top, ratio=ratio) for ratio in RATIOS}
+PRECISION = {
+    f"precision_at_{ratio}": functools.partial(jnas.metrics.precision_at_top, ratio=ratio)
+    for ratio in RATIOS
+}
 
 
 def main(config: Config = CONFIG) -> None:
@@ -52,7 +55,11 @@ def losses_of_101(config: Config, book: ledger.Ledger) -> None:
             predictor = jnas.predictors.by_name(name, space, **settings)
             train = archs[:size], accuracy[:size]
             job = f"loss {label} {size}"
-            book.run(job, predictor, functools.partial(ledger.train, predictor, train, test, config.seeds))
+            book.run(
+                job,
+                predictor,
+                functools.partial(ledger.train, predictor, train, test, config.seeds),
+            )
 
 
 def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
@@ -61,7 +68,11 @@ def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
     test = archs[-config.num_test :], accuracy[-config.num_test :]
     train = archs[:381], accuracy[:381]
     for label, predictor in _both_trainings(config, space):
-        book.run(f"ranking {label}", predictor, functools.partial(_precision, predictor, train, test, config.seeds))
+        book.run(
+            f"ranking {label}",
+            predictor,
+            functools.partial(_precision, predictor, train, test, config.seeds),
+        )
 
 
 def nasbench201(config: Config, book: ledger.Ledger) -> None:
@@ -96,7 +107,9 @@ def _both_trainings(config: Config, space: Space) -> list[tuple[str, Predictor]]
 def _precision(predictor: Predictor, train: Any, test: Any, seeds: int) -> dict[str, Any]:
     """What `ledger.train` measures, and P@K, which is also a mean over seeds and the last five epochs."""
     found = ledger.train(predictor, train, test, seeds, metrics=ledger.METRICS | PRECISION)
-    kept = {name: value for name, value in found.items() if name.removeprefix("seeds_") not in PRECISION}
+    kept = {
+        name: value for name, value in found.items() if name.removeprefix("seeds_") not in PRECISION
+    }
     return kept | {"precision_at": list(RATIOS), "precision": [found[name] for name in PRECISION]}
 
 
@@ -105,19 +118,35 @@ def report(config: Config, book: ledger.Ledger) -> None:
     rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
     for label, paper in config.paper.items():
         found = [book.jobs[f"loss {label} {size}"]["kendall_tau"] for size in config.sizes]
-        rows.append([label, *(f"{tau:.3f} ({p:.3f})" for tau, p in zip(found, paper, strict=False))])
+        rows.append(
+            [label, *(f"{tau:.3f} ({p:.3f})" for tau, p in zip(found, paper, strict=False))]
+        )
     print(ledger.markdown(rows) + "\n")
     rows = [["381 cells of NAS-Bench-101", "tau", "N@5", "N@10", "P@1 %"]]
     for job, found in book.jobs.items():
         if job.startswith("ranking "):
-            values = f"{found['kendall_tau']:.3f}", f"{found['n_at_5']:.0f}", f"{found['n_at_10']:.0f}"
+            values = (
+                f"{found['kendall_tau']:.3f}",
+                f"{found['n_at_5']:.0f}",
+                f"{found['n_at_10']:.0f}",
+            )
             rows.append([job.removeprefix("ranking "), *values, f"{found['precision'][2]:.3f}"])
     print(ledger.markdown(rows) + "\n")
     rows = [["NAS-Bench-201", "cells", "tau", "N@5", "N@10"]]
     for job, found in book.jobs.items():
         if job.startswith("nasbench201 "):
-            values = f"{found['kendall_tau']:.3f}", f"{found['n_at_5']:.1f}", f"{found['n_at_10']:.1f}"
-            rows.append([job.removeprefix("nasbench201 ").rpartition(" ")[0], f"{found['num_train']:,}", *values])
+            values = (
+                f"{found['kendall_tau']:.3f}",
+                f"{found['n_at_5']:.1f}",
+                f"{found['n_at_10']:.1f}",
+            )
+            rows.append(
+                [
+                    job.removeprefix("nasbench201 ").rpartition(" ")[0],
+                    f"{found['num_train']:,}",
+                    *values,
+                ]
+            )
     print(ledger.markdown(rows))
     _figures(config, book)
     print(f"written: {book.write()}")
@@ -125,17 +154,26 @@ def report(config: Config, book: ledger.Ledger) -> None:
 
 def _figures(config: Config, book: ledger.Ledger) -> None:
     curves = {
-        job.removeprefix("ranking "): list(zip(found["precision_at"], found["precision"], strict=True))
+        job.removeprefix("ranking "): list(
+            zip(found["precision_at"], found["precision"], strict=True)
+        )
         for job, found in book.jobs.items()
         if job.startswith("ranking ")
     }
     figure = jnas.plots.precision_by_share(curves, title="381 training cells of NAS-Bench-101")
     jnas.plots.save(figure, common.RESULTS / "gates_precision.png")
-    jobs = {label: [book.jobs[f"loss {label} {size}"] for size in config.sizes] for label in config.losses}
-    taus = {
-        label: [(job["num_train"], job["kendall_tau"], job["std"]) for job in found] for label, found in jobs.items()
+    jobs = {
+        label: [book.jobs[f"loss {label} {size}"] for size in config.sizes]
+        for label in config.losses
     }
-    paper = {label: list(zip(config.sizes, values, strict=False)) for label, values in config.paper.items()}
+    taus = {
+        label: [(job["num_train"], job["kendall_tau"], job["std"]) for job in found]
+        for label, found in jobs.items()
+    }
+    paper = {
+        label: list(zip(config.sizes, values, strict=False))
+        for label, values in config.paper.items()
+    }
     figure = jnas.plots.tau_by_size(taus, paper, title="Losses on NAS-Bench-101")
     jnas.plots.save(figure, common.RESULTS / "gates_losses.png")
 

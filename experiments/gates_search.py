@@ -35,19 +35,34 @@ def main(config: Config = CONFIG) -> None:
         rows, curves = {}, {}
         for label, settings in config.guided.items():
             if name in settings.runs:
-                runs = [guided(book, name, table, label, benchmark, settings, s) for s in range(settings.runs[name][0])]
+                runs = [
+                    guided(book, name, table, label, benchmark, settings, s)
+                    for s in range(settings.runs[name][0])
+                ]
                 rows[label] = {"queries": np.array([run["queries"] for run in runs], float)}
-                curves[label] = np.stack([_curve(run["improvements"], settings.runs[name][1]) for run in runs])
+                curves[label] = np.stack(
+                    [_curve(run["improvements"], settings.runs[name][1]) for run in runs]
+                )
         least = queries.thresholds(table, benchmark.column, benchmark.targets)
-        options = {"num_steps": benchmark.num_steps, "num_runs": config.num_runs, "num_shown": benchmark.num_shown}
+        options = {
+            "num_steps": benchmark.num_steps,
+            "num_runs": config.num_runs,
+            "num_shown": benchmark.num_shown,
+        }
         for label, (strategy, others) in config.others.items():
             searcher = getattr(jnas.search, strategy)(table.space, **others)
             found = queries.count(searcher, table, benchmark.column, least, **options)
             rows[label], curves[label] = {"queries": found[0], "distinct": found[1]}, found[2]
-        result[name] = summary(table, benchmark, rows, [label for label in config.guided if label in rows])
+        result[name] = summary(
+            table, benchmark, rows, [label for label in config.guided if label in rows]
+        )
         report(config, name, benchmark, result[name])
         figure = jnas.plots.search_curves(
-            {label: UNITS[name] * values for label, values in curves.items() if label in config.shown},
+            {
+                label: UNITS[name] * values
+                for label, values in curves.items()
+                if label in config.shown
+            },
             lines={"best of all cells": UNITS[name] * float(table.column(benchmark.column).max())},
             x_label="queries",
             y_label=f"best {benchmark.accuracy} so far (%)",
@@ -69,22 +84,40 @@ def load(name: str) -> Table:
 
 
 def guided(
-    book: ledger.Ledger, name: str, table: Table, label: str, benchmark: Benchmark, settings: Guided, run: int
+    book: ledger.Ledger,
+    name: str,
+    table: Table,
+    label: str,
+    benchmark: Benchmark,
+    settings: Guided,
+    run: int,
 ) -> dict[str, Any]:
     """One run, kept in the ledger: `queries` until each target (inf), and where the best so far improved."""
     about = {"name": settings.predictor} | as_plain(settings.settings)
-    about |= {"search": settings.search, "inner": settings.inner, "max_queries": settings.runs[name][1]}
+    about |= {
+        "search": settings.search,
+        "inner": settings.inner,
+        "max_queries": settings.runs[name][1],
+    }
     about |= {"column": benchmark.column}
     key = jax.random.fold_in(jax.random.key(0), run)
-    function = functools.partial(_guided, table, benchmark.column, settings, settings.runs[name][1], key)
+    function = functools.partial(
+        _guided, table, benchmark.column, settings, settings.runs[name][1], key
+    )
     found = book.once(f"{name} {label} {run}", about, function)
     curve = _curve(found["improvements"], found["num_queries"])
     least = queries.thresholds(table, benchmark.column, benchmark.targets)
     return found | {"queries": queries.first(curve >= least[:, None])}
 
 
-def _guided(table: Table, column: str, settings: Guided, max_queries: int, key: Key) -> dict[str, Any]:
-    begin, most, look_up = time.perf_counter(), np.float32(table.column(column).max()), _look_up(table, column)
+def _guided(
+    table: Table, column: str, settings: Guided, max_queries: int, key: Key
+) -> dict[str, Any]:
+    begin, most, look_up = (
+        time.perf_counter(),
+        np.float32(table.column(column).max()),
+        _look_up(table, column),
+    )
 
     def evaluate(arch: np.ndarray, epochs: int) -> tuple[float, float]:
         """The score. Only the best of all cells has a cost: it is over the budget, and so ends the search."""
@@ -93,12 +126,17 @@ def _guided(table: Table, column: str, settings: Guided, max_queries: int, key: 
         return float(score), float(score >= most)
 
     budget: Any = {"num_steps": max_queries, "max_seconds": 0.5, "overrun": "counted"}
-    run = jnas.search.run_on_host(_searcher(table, *_frozen(settings)), evaluate, key, **budget, progress=False)
+    run = jnas.search.run_on_host(
+        _searcher(table, *_frozen(settings)), evaluate, key, **budget, progress=False
+    )
     scores = np.asarray(run.history.scores)[: int(run.history.num_evaluations)]
     best = np.maximum.accumulate(scores)
     improved = np.flatnonzero(np.diff(best, prepend=np.float32(-np.inf)))
     # Nine digits give a float32 back.
-    found = {"num_queries": len(scores), "improvements": " ".join(f"{1 + i}:{best[i]:.9g}" for i in improved)}
+    found = {
+        "num_queries": len(scores),
+        "improvements": " ".join(f"{1 + i}:{best[i]:.9g}" for i in improved),
+    }
     return found | {"seconds": round(time.perf_counter() - begin, 1)}
 
 
@@ -131,7 +169,9 @@ def _curve(improvements: str, num: int) -> np.ndarray:
 # -- What is reported ------------------------------------------------------------------------------------------------
 
 
-def summary(table: Table, benchmark: Benchmark, rows: dict[str, Any], guided: list[str]) -> dict[str, Any]:
+def summary(
+    table: Table, benchmark: Benchmark, rows: dict[str, Any], guided: list[str]
+) -> dict[str, Any]:
     """For each target medians with intervals, random search exactly, and how many times fewer queries."""
     order = np.argsort(-table.column(benchmark.column).astype(np.float64), kind="stable")
     result: dict[str, Any] = {"column": table.conventions[benchmark.column]}
@@ -144,9 +184,16 @@ def summary(table: Table, benchmark: Benchmark, rows: dict[str, Any], guided: li
             if "distinct" in row:
                 searched[label]["distinct"] = queries.summary(row["distinct"][:, at])["median"]
         slower = {label: np.array([value["median"]]) for label, value in exact.items()}
-        slower |= {label: row["queries"][:, at] for label, row in rows.items() if label not in ("RS", *guided)}
+        slower |= {
+            label: row["queries"][:, at]
+            for label, row in rows.items()
+            if label not in ("RS", *guided)
+        }
         ratios = {
-            label: {other: queries.ratio(values, rows[label]["queries"][:, at]) for other, values in slower.items()}
+            label: {
+                other: queries.ratio(values, rows[label]["queries"][:, at])
+                for other, values in slower.items()
+            }
             for label in guided
         }
         result[f"best {target}"] = {"exact": exact, "searches": searched, "ratios": ratios}
@@ -159,19 +206,32 @@ def report(config: Config, name: str, benchmark: Benchmark, result: dict[str, An
     names = [f"one of the {target}" for target in targets[:-1]] + ["the best"]
     rows = [[f"{NAMES[name]}: queries, median (95 %)", "runs", *names]]
     for label, found in result[targets[0]]["searches"].items():
-        cells = [_cell(config, name, benchmark, label, result[target]["searches"][label]) for target in targets]
+        cells = [
+            _cell(config, name, benchmark, label, result[target]["searches"][label])
+            for target in targets
+        ]
         rows.append([label, f"{found['runs']}", *cells])
-    rows += [[label, "", *(f"{result[t]['exact'][label]['median']:,.0f}" for t in targets)] for label in RANDOM]
+    rows += [
+        [label, "", *(f"{result[t]['exact'][label]['median']:,.0f}" for t in targets)]
+        for label in RANDOM
+    ]
     print(ledger.markdown(rows) + "\n")
     rows = [["how many times fewer queries (95 %)", *names]]
     for label in result[targets[0]]["ratios"]:
         for other in result[targets[0]]["ratios"][label]:
-            rows.append([f"{label} than {other}", *(_ratio(result[t]["ratios"][label][other]) for t in targets)])
+            rows.append(
+                [
+                    f"{label} than {other}",
+                    *(_ratio(result[t]["ratios"][label][other]) for t in targets),
+                ]
+            )
     print(ledger.markdown(rows))
     print(f"the paper, NAS-Bench-101: {PAPER['RS']} than RS, {PAPER['EA']} than EA\n", flush=True)
 
 
-def _cell(config: Config, name: str, benchmark: Benchmark, label: str, found: dict[str, Any]) -> str:
+def _cell(
+    config: Config, name: str, benchmark: Benchmark, label: str, found: dict[str, Any]
+) -> str:
     """Median, interval, and the median of distinct cells; where most runs did not reach it, how many did."""
     if found["median"] is None:
         most = config.guided[label].runs[name][1] if label in config.guided else benchmark.num_steps

@@ -37,7 +37,9 @@ def main() -> None:
     """Train each candidate and keep its Kendall tau on the validation cells."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
-    rows = np.stack([np.random.default_rng(split).permutation(JUDGED.start)[:SIZE] for split in range(SPLITS)])
+    rows = np.stack(
+        [np.random.default_rng(split).permutation(JUDGED.start)[:SIZE] for split in range(SPLITS)]
+    )
     judged = archs[list(JUDGED)], accuracy[list(JUDGED)]
     book = ledger.Ledger("gates_validation", CANDIDATES)
     table_rows = [["settings", "validation tau"]]
@@ -46,7 +48,9 @@ def main() -> None:
         found = book.run(
             label,
             predictor,
-            functools.partial(ledger.train, predictor, (archs[rows], accuracy[rows]), judged, SPLITS),
+            functools.partial(
+                ledger.train, predictor, (archs[rows], accuracy[rows]), judged, SPLITS
+            ),
         )
         table_rows.append([label, f"{found['kendall_tau']:.3f}"])
     print(ledger.markdown(table_rows))

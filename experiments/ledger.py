@@ -34,7 +34,11 @@ def n_at_10(scores: jax.Array, targets: jax.Array) -> jax.Array:
     return jnas.metrics.best_rank_at_k(scores, targets, 10).astype(float)
 
 
-METRICS: dict[str, Metric] = {"kendall_tau": jnas.metrics.kendall_tau, "n_at_5": n_at_5, "n_at_10": n_at_10}
+METRICS: dict[str, Metric] = {
+    "kendall_tau": jnas.metrics.kendall_tau,
+    "n_at_5": n_at_5,
+    "n_at_10": n_at_10,
+}
 
 
 class Ledger:
@@ -46,14 +50,22 @@ class Ledger:
         path = common.RESULTS / f"{name}.json"
         self.jobs: dict[str, Any] = json.loads(path.read_text())["jobs"] if path.exists() else {}
 
-    def run(self, job: str, predictor: Predictor, function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def run(
+        self, job: str, predictor: Predictor, function: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         """The result of a job with this predictor: from the ledger, or of calling the function."""
-        return self.once(job, {"name": predictor.name} | as_plain(dict(predictor.settings)), function)
+        return self.once(
+            job, {"name": predictor.name} | as_plain(dict(predictor.settings)), function
+        )
 
-    def once(self, job: str, about: dict[str, Any], function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def once(
+        self, job: str, about: dict[str, Any], function: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         """The same for a job that is described by JSON values, kept as its "predictor" whatever it is."""
         settings = json.dumps(about)
-        if job not in self.jobs or not _agree(*map(json.loads, (self.jobs[job]["predictor"], settings))):
+        if job not in self.jobs or not _agree(
+            *map(json.loads, (self.jobs[job]["predictor"], settings))
+        ):
             self.jobs[job] = function() | {"predictor": settings}
             self.write()
             shown = {k: v for k, v in self.jobs[job].items() if isinstance(v, float)}
@@ -69,10 +81,14 @@ class Ledger:
 def _agree(kept: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether settings that were kept are unchanged; settings that are newer than the result do not count."""
     pairs = [(value, now.get(name)) for name, value in kept.items()]
-    return all(_agree(a, b) if isinstance(a, dict) and isinstance(b, dict) else a == b for a, b in pairs)
+    return all(
+        _agree(a, b) if isinstance(a, dict) and isinstance(b, dict) else a == b for a, b in pairs
+    )
 
 
-def random_rows(num: int, num_test: int, num_train: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+def random_rows(
+    num: int, num_test: int, num_train: int, seeds: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and to test on, of a table of `num` rows.
 
     Args:
@@ -122,7 +138,10 @@ def train(
     result: dict[str, Any] = {name: round(float(value.mean()), 4) for name, value in values.items()}
     result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}
     result |= {f"seeds_{name}": np.round(value, 4).tolist() for name, value in values.items()}
-    return result | {"num_train": targets.shape[1], "seconds": round(time.perf_counter() - begin, 1)}
+    return result | {
+        "num_train": targets.shape[1],
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
 
 
 def half_interval(values: ArrayLike) -> float:

@@ -30,12 +30,20 @@ def main(config: Config = CONFIG) -> None:
     scores = _ablations(config, table.archs[rows], key)
     result = {name: _spread(values) for name, values in scores.items()}
     for name, row in result.items():
-        print(f"{name:16} deviation within cells {row['within']:.3f}, between cells {row['between']:.3f}", end=", ")
+        print(
+            f"{name:16} deviation within cells {row['within']:.3f}, between cells {row['between']:.3f}",
+            end=", ",
+        )
         print(f"Kendall tau between repeats {row['agreement']:.3f}")
     jnas.plots.save(_picture(scores, accuracy[rows]), common.RESULTS / "naswot_ablations.png")
-    jnas.plots.save(_kernels(config, table, accuracy, kernel_key), common.RESULTS / "naswot_kernels.png")
+    jnas.plots.save(
+        _kernels(config, table, accuracy, kernel_key), common.RESULTS / "naswot_kernels.png"
+    )
     kept = {name: np.round(values, 3).tolist() for name, values in scores.items()}
-    cells = {"accuracy": accuracy[rows].tolist(), "cells": [table.space.to_string(arch) for arch in table.archs[rows]]}
+    cells = {
+        "accuracy": accuracy[rows].tolist(),
+        "cells": [table.space.to_string(arch) for arch in table.archs[rows]],
+    }
     content = {"config": repr(config), **cells, "spread": result, "scores": kept}
     print(f"written: {common.write_json('naswot_ablations', content)}")
 
@@ -45,7 +53,9 @@ def _one_of_each_band(accuracy: np.ndarray, bands: int, key: Key) -> np.ndarray:
     better = np.argsort(accuracy, kind="stable")[len(accuracy) // 2 :]
     parts = np.array_split(better, bands)
     places = np.asarray(jax.random.uniform(key, (bands,)))
-    return np.array([part[int(place * len(part))] for part, place in zip(parts, places, strict=True)])
+    return np.array(
+        [part[int(place * len(part))] for part, place in zip(parts, places, strict=True)]
+    )
 
 
 def _ablations(config: Config, archs: np.ndarray, key: Key) -> dict[str, np.ndarray]:
@@ -92,7 +102,11 @@ def _picture(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> "Figure":
     for panel, name in zip(axes, names, strict=False):
         for repeat in scores[name]:
             panel.plot(accuracy, repeat, ".", color=style.POINTS, alpha=0.5)
-        panel.set_title(f"20 draws of {name}" if name != "images" else "20 batches of images", fontsize=11, loc="left")
+        panel.set_title(
+            f"20 draws of {name}" if name != "images" else "20 batches of images",
+            fontsize=11,
+            loc="left",
+        )
     for k, (name, values) in enumerate((n, v) for n, v in scores.items() if n not in names):
         shifted = accuracy + 0.06 * (k - 1.5)
         for number, repeat in enumerate(values / values.min()):
@@ -103,7 +117,9 @@ def _picture(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> "Figure":
     return figure
 
 
-def _kernels(config: Config, table: jnas.benchmarks.Table, accuracy: np.ndarray, key: Key) -> "Figure":
+def _kernels(
+    config: Config, table: jnas.benchmarks.Table, accuracy: np.ndarray, key: Key
+) -> "Figure":
     """Hamming kernels of cells from the worst connected one to the best, in agreement of codes."""
     from matplotlib.figure import Figure
 
@@ -124,7 +140,9 @@ def _kernels(config: Config, table: jnas.benchmarks.Table, accuracy: np.ndarray,
         axes.set_xticks([])
         axes.set_yticks([])
     figure.colorbar(drawn, ax=panels, label="share of ReLU units with the same code", shrink=0.8)
-    figure.suptitle("Hamming kernels of untrained networks, by the accuracy they reach", fontsize=12)
+    figure.suptitle(
+        "Hamming kernels of untrained networks, by the accuracy they reach", fontsize=12
+    )
     return figure
 
 

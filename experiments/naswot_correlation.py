@@ -20,7 +20,11 @@ from experiments import common
 def main(config: Config) -> None:
     """Score the same architectures in every way; print, plot and keep the correlations."""
     # The published sampler of NAS-Bench-101 prefers small cells, and would draw some of them many times.
-    space = jnas.spaces.nasbench101(sample="uniform") if config.space == "nasbench101" else jnas.spaces.nasbench201()
+    space = (
+        jnas.spaces.nasbench101(sample="uniform")
+        if config.space == "nasbench101"
+        else jnas.spaces.nasbench201()
+    )
     network = jnas.networks.by_name(config.space)
     path = common.data_file(f"{config.space}.npz")
     table = getattr(jnas.benchmarks, config.space)(path=path)
@@ -37,7 +41,10 @@ def main(config: Config) -> None:
         np.savez_compressed(kept, archs=np.asarray(archs, np.int8), scores=scores)
         results.append(
             {"images": images, "relus": relus, "num_unranked": int(np.sum(~np.isfinite(scores)))}
-            | {column: _compare(scores, table, rows, column, paper) for column, paper in config.columns}
+            | {
+                column: _compare(scores, table, rows, column, paper)
+                for column, paper in config.columns
+            }
         )
         figure = jnas.plots.score_against_accuracy(
             scores,
@@ -46,7 +53,9 @@ def main(config: Config) -> None:
             accuracy_label="CIFAR-10 test accuracy (%)",
         )
         jnas.plots.save(figure, common.RESULTS / f"naswot_{config.space}_{images}_{relus}.png")
-    print(f"written: {common.write_json(f'naswot_{config.space}', {'config': repr(config), 'results': results})}")
+    print(
+        f"written: {common.write_json(f'naswot_{config.space}', {'config': repr(config), 'results': results})}"
+    )
 
 
 def _percent(accuracy: np.ndarray) -> np.ndarray:
@@ -61,7 +70,9 @@ def _compare(
     accuracy, ranked = table.column(column)[rows], np.isfinite(scores)
     tau = float(jnas.metrics.kendall_tau(scores, accuracy))
     without = float(jnas.metrics.kendall_tau(scores, accuracy, where=ranked))
-    print(f"{column:13} tau {tau:.3f}, without unranked {without:.3f}, paper {paper:.3f}  {table.conventions[column]}")
+    print(
+        f"{column:13} tau {tau:.3f}, without unranked {without:.3f}, paper {paper:.3f}  {table.conventions[column]}"
+    )
     return {"kendall_tau": round(tau, 4), "without_unranked": round(without, 4), "paper": paper}
 
 

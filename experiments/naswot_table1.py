@@ -29,7 +29,11 @@ def main(config: Config = CONFIG) -> None:
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     accuracy = 100 * table.column(COLUMN).astype(np.float64)
     random = {"mean": round(float(accuracy.mean()), 3), "std": round(float(accuracy.std()), 3)}
-    result: dict[str, Any] = {"config": repr(config), "column": table.conventions[COLUMN], "Random": random}
+    result: dict[str, Any] = {
+        "config": repr(config),
+        "column": table.conventions[COLUMN],
+        "Random": random,
+    }
     result["NASWOT"] = _naswot(config, table)
     rows, curves = {}, {}
     for label, (strategy, settings, paper) in config.rows.items():
@@ -41,7 +45,10 @@ def main(config: Config = CONFIG) -> None:
             num_steps=max(config.queries),
         )
         curves[label] = 100 * searches.best_scores(history).astype(np.float64)
-        rows[label] = [_summary(config, history, curves[label][:, num - 1], num, paper) for num in config.queries]
+        rows[label] = [
+            _summary(config, history, curves[label][:, num - 1], num, paper)
+            for num in config.queries
+        ]
     result["rows"] = rows
     report(config, result)
     figure = jnas.plots.search_curves(
@@ -72,13 +79,17 @@ def _searcher(strategy: str, settings: dict[str, Any]) -> Searcher:
     return searcher
 
 
-def _summary(config: Config, history: History, best: np.ndarray, num: int, paper: str) -> dict[str, Any]:
+def _summary(
+    config: Config, history: History, best: np.ndarray, num: int, paper: str
+) -> dict[str, Any]:
     """What is kept of the first `num` queries of each run, whose best accuracies are `best` `[S]`."""
 
     @jax.jit
     @jax.vmap
     def distinct(run: History) -> jax.Array:
-        return jnas.search.num_distinct(run._replace(num_evaluations=jnp.asarray(num)), SPACE.identity)
+        return jnas.search.num_distinct(
+            run._replace(num_evaluations=jnp.asarray(num)), SPACE.identity
+        )
 
     mean, std = float(best.mean()), float(best.std(ddof=1))
     found = {"queries": num, "mean": round(mean, 3), "std": round(std, 3)}
@@ -90,19 +101,31 @@ def _summary(config: Config, history: History, best: np.ndarray, num: int, paper
 
 def report(config: Config, result: dict[str, Any]) -> None:
     """Two tables: accuracies, and distinct cells."""
-    rows = [[f"mean test accuracy, {config.num_runs} runs", *(f"{num:,}" for num in config.queries)]]
+    rows = [
+        [f"mean test accuracy, {config.num_runs} runs", *(f"{num:,}" for num in config.queries)]
+    ]
     for label, row in result["rows"].items():
         paper = PAPER.get(config.rows[label][2], (0, 0))
-        differences = [f" ({paper[0]} ± {paper[1]}: {x['difference']:+.1f})" if "difference" in x else "" for x in row]
-        cells = [f"{x['mean']:.2f} ± {x['std']:.2f}{off}" for x, off in zip(row, differences, strict=True)]
+        differences = [
+            f" ({paper[0]} ± {paper[1]}: {x['difference']:+.1f})" if "difference" in x else ""
+            for x in row
+        ]
+        cells = [
+            f"{x['mean']:.2f} ± {x['std']:.2f}{off}"
+            for x, off in zip(row, differences, strict=True)
+        ]
         rows.append([label, *cells])
     print(ledger.markdown(rows) + "\n")
     rows = [["distinct cells", *rows[0][1:]]]
-    rows += [[label, *(f"{x['distinct']:.0f}" for x in row)] for label, row in result["rows"].items()]
+    rows += [
+        [label, *(f"{x['distinct']:.0f}" for x in row)] for label, row in result["rows"].items()
+    ]
     print(ledger.markdown(rows) + "\n")
     for label in ("Random", "NASWOT"):
         found, paper = result[label], PAPER[label]
-        print(f"{label}, no training: {found['mean']:.2f} ± {found['std']:.2f} ({paper[0]} ± {paper[1]})")
+        print(
+            f"{label}, no training: {found['mean']:.2f} ± {found['std']:.2f} ({paper[0]} ± {paper[1]})"
+        )
 
 
 if __name__ == "__main__":

@@ -29,8 +29,14 @@ KINDS = {"val": "validation", "test": "test"}
 
 def main(config: Config = CONFIG, file: str | None = None) -> None:
     """Print, plot and keep the table and the sweep; without a file, of the one of NAS-Bench-201 in the data folder."""
-    table = _with_scores(jnas.benchmarks.load(file or common.data_file("nasbench201.npz"), config.space))
-    missing = [label for label, row in config.rows.items() if _needs_scores(row) and SCORES not in table.columns]
+    table = _with_scores(
+        jnas.benchmarks.load(file or common.data_file("nasbench201.npz"), config.space)
+    )
+    missing = [
+        label
+        for label, row in config.rows.items()
+        if _needs_scores(row) and SCORES not in table.columns
+    ]
     result: dict[str, Any] = {"config": repr(config), "missing": missing}
     result |= {"reported": {name: table.conventions[name] for name in config.reported}}
     curves: dict[str, np.ndarray] = {}
@@ -45,7 +51,9 @@ def main(config: Config = CONFIG, file: str | None = None) -> None:
         if rows:
             print(_markdown(config, result[part], part) + "\n")
     if missing:
-        print(f"missing, for want of scores: {', '.join(missing)}; the argument scores computes them")
+        print(
+            f"missing, for want of scores: {', '.join(missing)}; the argument scores computes them"
+        )
     _picture(config, table, curves)
     print(f"written: {common.write_json(config.name, result)}")
 
@@ -57,10 +65,14 @@ def compute_scores(config: Config = CONFIG) -> None:
     _, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
     images = jnas.images.load("cifar10", num=config.num_images, key=image_key)
     naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(), images)
-    scores = jnas.population.score(naswot, archs, score_key, out=Path("runs") / "naswot-nasbench201.npz")
+    scores = jnas.population.score(
+        naswot, archs, score_key, out=Path("runs") / "naswot-nasbench201.npz"
+    )
     text = f"NASWOT score, {config.num_images} CIFAR-10 images, shared weights, live ReLUs"
     columns = {SCORES: np.asarray(scores)}
-    table = jnas.benchmarks.make_table(space, archs, columns, conventions={SCORES: text}, source="jnas")
+    table = jnas.benchmarks.make_table(
+        space, archs, columns, conventions={SCORES: text}, source="jnas"
+    )
     jnas.benchmarks.save(table, SCORE_FILE)
     print(f"written: {SCORE_FILE}")
 
@@ -71,8 +83,13 @@ def _with_scores(table: Table) -> Table:
     if scores is None or scores.space.name != table.space.name:
         return table
     column = scores.column(SCORES)[np.asarray(scores.rows(jnp.asarray(table.archs)))]
-    columns, conventions = {**table.columns, SCORES: column}, {**table.conventions, SCORES: scores.conventions[SCORES]}
-    return jnas.benchmarks.make_table(table.space, table.archs, columns, conventions=conventions, source=table.source)
+    columns, conventions = (
+        {**table.columns, SCORES: column},
+        {**table.conventions, SCORES: scores.conventions[SCORES]},
+    )
+    return jnas.benchmarks.make_table(
+        table.space, table.archs, columns, conventions=conventions, source=table.source
+    )
 
 
 def _needs_scores(row: Search) -> bool:
@@ -83,7 +100,9 @@ def _searcher(row: Search, table: Table) -> Searcher:
     given = dict(row.settings)
     if "learning_rate" in given:
         given["optimiser"] = optax.adam(given.pop("learning_rate"))
-    positional = (table.space, table.estimator(SCORES)) if row.strategy == "area" else (table.space,)
+    positional = (
+        (table.space, table.estimator(SCORES)) if row.strategy == "area" else (table.space,)
+    )
     searcher: Searcher = getattr(jnas.search, row.strategy)(*positional, **given)
     return searcher
 
@@ -95,7 +114,9 @@ def _search(config: Config, table: Table, row: Search) -> dict[str, History]:
     searcher, done = _searcher(row, table), {}
     for column, seconds in dict.fromkeys(_searched(row, name) for name in config.reported):
         objective = table.objective(column, seconds=seconds, cost_epochs=row.cost_epochs)
-        done[column, seconds] = searches.run_many(searcher, objective, key, config.num_runs, **budget)
+        done[column, seconds] = searches.run_many(
+            searcher, objective, key, config.num_runs, **budget
+        )
     return {name: done[_searched(row, name)] for name in config.reported}
 
 
@@ -105,9 +126,14 @@ def _searched(row: Search, reported: str) -> tuple[str, str]:
     return row.column.format(**names), row.seconds.format(**names)
 
 
-def _summary(config: Config, table: Table, label: str, row: Search, histories: dict[str, History]) -> dict[str, Any]:
+def _summary(
+    config: Config, table: Table, label: str, row: Search, histories: dict[str, History]
+) -> dict[str, Any]:
     """Means and deviations of the reported columns, and how far they are from the paper's."""
-    answers = {name: np.asarray(table.rows(jnp.asarray(searches.answers(runs)))) for name, runs in histories.items()}
+    answers = {
+        name: np.asarray(table.rows(jnp.asarray(searches.answers(runs))))
+        for name, runs in histories.items()
+    }
     values = np.stack([table.column(name)[rows] for name, rows in answers.items()], axis=1)
     mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, ddof=1, dtype=np.float64)
     paper = np.array(config.paper[row.paper or label]).reshape(-1, 2)
@@ -118,7 +144,8 @@ def _summary(config: Config, table: Table, label: str, row: Search, histories: d
         "paper": row.paper or label,
         "difference": [None if np.isnan(x) else round(float(x), 2) for x in off],
         "searched": [
-            table.conventions[column] for column in dict.fromkeys(_searched(row, name)[0] for name in config.reported)
+            table.conventions[column]
+            for column in dict.fromkeys(_searched(row, name)[0] for name in config.reported)
         ],
         "evaluations": round(float(np.mean(histories[config.reported[0]].num_evaluations)), 1),
     }
@@ -133,8 +160,12 @@ def _over_time(config: Config, table: Table, history: History) -> np.ndarray:
     """`[S, T]`, the first reported accuracy of each run's answer so far; NaN before there is one."""
     rows = jax.jit(jax.vmap(table.rows))(history.archs)
     accuracy, rising = table.column(config.reported[0])[np.asarray(rows)], []
-    for of_run, best, seconds in zip(accuracy, np.asarray(history.best), np.asarray(history.seconds), strict=True):
-        last = np.searchsorted(np.cumsum(seconds, dtype=np.float64), _times(config), side="right") - 1
+    for of_run, best, seconds in zip(
+        accuracy, np.asarray(history.best), np.asarray(history.seconds), strict=True
+    ):
+        last = (
+            np.searchsorted(np.cumsum(seconds, dtype=np.float64), _times(config), side="right") - 1
+        )
         rising.append(np.where(last < 0, np.nan, of_run[best[last]]))
     return np.stack(rising)
 
@@ -154,10 +185,18 @@ def _picture(config: Config, table: Table, curves: dict[str, np.ndarray]) -> Non
 def _markdown(config: Config, found: dict[str, Any], part: str) -> str:
     parts = (name.split("_") for name in config.reported)
     names = [f"{NAMES[dataset]} {KINDS[kind.rstrip('0123456789')]}" for kind, dataset in parts]
-    rows = [[f"{part}, {config.num_runs} runs (paper: difference in its deviations)", *names, "evaluations"]]
+    rows = [
+        [
+            f"{part}, {config.num_runs} runs (paper: difference in its deviations)",
+            *names,
+            "evaluations",
+        ]
+    ]
     for label, kept in found.items():
         cells = []
-        for k, (mean, std, off) in enumerate(zip(kept["mean"], kept["std"], kept["difference"], strict=True)):
+        for k, (mean, std, off) in enumerate(
+            zip(kept["mean"], kept["std"], kept["difference"], strict=True)
+        ):
             paper = config.paper[kept["paper"]][2 * k : 2 * k + 2]
             known = "" if off is None else f" ({paper[0]:.2f} ± {paper[1]:.2f}: {off:+.1f})"
             cells.append(f"{mean:.2f} ± {std:.2f}{known}")

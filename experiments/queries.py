@@ -33,7 +33,14 @@ def first(reached: np.ndarray) -> np.ndarray:
 
 
 def count(
-    searcher: Searcher, table: Table, column: str, least: np.ndarray, *, num_runs: int, num_steps: int, num_shown: int
+    searcher: Searcher,
+    table: Table,
+    column: str,
+    least: np.ndarray,
+    *,
+    num_runs: int,
+    num_steps: int,
+    num_shown: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run searches that can be traced, as one program.
 
@@ -51,11 +58,15 @@ def count(
         so far `[S, T]` of the first queries.
     """
 
-    def one(key: Key, objective: Objective, least: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def one(
+        key: Key, objective: Objective, least: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         history = jnas.search.run(searcher, objective, key, num_steps=num_steps)
         best = history.scores[history.best]
         reached = best[None] >= least[:, None]
-        queries = jnp.where(jnp.any(reached, axis=1), jnp.argmax(reached, axis=1) + 1, num_steps + 1)
+        queries = jnp.where(
+            jnp.any(reached, axis=1), jnp.argmax(reached, axis=1) + 1, num_steps + 1
+        )
 
         def distinct(num: jax.Array) -> jax.Array:
             used = history._replace(num_evaluations=jnp.minimum(num, num_steps))
@@ -69,7 +80,9 @@ def count(
     keys = jax.random.split(jax.random.key(0), -(-num_runs // _TOGETHER))
     parts = seeds.run(several, keys, table.objective(column), jnp.asarray(least), together=False)
     queries, distinct, curves = (part.reshape(-1, part.shape[-1])[:num_runs] for part in parts)
-    return *(np.where(queries > num_steps, np.inf, number) for number in (queries, distinct)), curves
+    return *(
+        np.where(queries > num_steps, np.inf, number) for number in (queries, distinct)
+    ), curves
 
 
 # -- Random search, exactly ------------------------------------------------------------------------------------------
@@ -84,7 +97,10 @@ def without_repetition(num: int, wanted: int) -> dict[str, float]:
     """Mean and median of the draws until one of `wanted` of `num` cells, each cell drawn once."""
     with np.errstate(divide="ignore"):  # one of the last `wanted` draws is certain
         missed = np.cumsum(np.log1p(-wanted / np.arange(num, wanted - 1, -1)))
-    return {"mean": (num + 1) / (wanted + 1), "median": 1.0 + float(np.argmax(missed <= np.log(0.5)))}
+    return {
+        "mean": (num + 1) / (wanted + 1),
+        "median": 1.0 + float(np.argmax(missed <= np.log(0.5))),
+    }
 
 
 def hit_probability(table: Table, rows: np.ndarray) -> float:
@@ -107,14 +123,18 @@ def hit_probability(table: Table, rows: np.ndarray) -> float:
 
     wanted = numbers(table.archs[rows])[1]
     shapes = numbers(without_ops(table.archs[rows][:, :num_edges]))[1]
-    operations = np.stack(np.unravel_index(np.arange(3**num_ops), (3,) * num_ops), axis=1).astype(np.int32)
+    operations = np.stack(np.unravel_index(np.arange(3**num_ops), (3,) * num_ops), axis=1).astype(
+        np.int32
+    )
     num_valid, ways = 0, 0
     for part in np.split(np.arange(1 << num_edges), 16):
         edges = (part[:, None] >> np.arange(num_edges) & 1).astype(np.int32)
         valid, found = numbers(without_ops(edges))
         num_valid += int(valid.sum())
         for row in edges[valid & np.isin(found, shapes)]:
-            every = np.concatenate([np.repeat(row[None], len(operations), axis=0), operations], axis=1)
+            every = np.concatenate(
+                [np.repeat(row[None], len(operations), axis=0), operations], axis=1
+            )
             ways += int(np.isin(numbers(every)[1], wanted).sum())
     return ways / (num_valid * len(operations))
 
@@ -143,14 +163,18 @@ def ratio(slow: np.ndarray, fast: np.ndarray, num: int = 2000) -> dict[str, floa
     random = np.random.default_rng(0)
 
     def medians(values: np.ndarray) -> np.ndarray:
-        drawn: np.ndarray = _lower_median(values[random.integers(len(values), size=(num, len(values)))])
+        drawn: np.ndarray = _lower_median(
+            values[random.integers(len(values), size=(num, len(values)))]
+        )
         return drawn
 
     with np.errstate(invalid="ignore"):
         drawn = np.sort(medians(slow) / medians(fast))  # NaN, two unknown medians, goes last
         numbers = {"ratio": _lower_median(slow) / _lower_median(fast)}
     numbers |= {"low": drawn[int(0.025 * num)], "high": drawn[int(0.975 * num)]}
-    return {name: finite(np.round(value, 2)) if value > 0 else None for name, value in numbers.items()}
+    return {
+        name: finite(np.round(value, 2)) if value > 0 else None for name, value in numbers.items()
+    }
 
 
 def _lower_median(values: np.ndarray) -> Any:

@@ -46,7 +46,9 @@ def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict
     evolve = jax.jit(functools.partial(_evolve, config, row, predictor))
     of_best, tops, curves = [], [], []
     for seed, key in enumerate(keys):
-        archs, scores, incumbents = evolve(jnas.predictors.state(states, seed), jax.random.fold_in(key, 1))
+        archs, scores, incumbents = evolve(
+            jnas.predictors.state(states, seed), jax.random.fold_in(key, 1)
+        )
         tops.append(accuracy[searches.best_predicted(table, archs, scores)[: config.num_best]])
         of_best.append(tops[-1][0])
         curves.append(accuracy[np.asarray(table.rows(incumbents))])
@@ -54,7 +56,10 @@ def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict
     result |= {"best_predicted": _answers(table, np.array(of_best))}
     result |= {"curve": np.round(100 * np.stack(curves), 3).tolist()}
     end = time.perf_counter()
-    return result | {"training_seconds": round(trained - begin, 1), "search_seconds": round(end - trained, 1)}
+    return result | {
+        "training_seconds": round(trained - begin, 1),
+        "search_seconds": round(end - trained, 1),
+    }
 
 
 def _training_rows(config: Config, table: Table, row: Row) -> np.ndarray:
@@ -73,23 +78,35 @@ def _training_rows(config: Config, table: Table, row: Row) -> np.ndarray:
             rows.append(rng.choice(pool, config.num_train, replace=False))
         else:
             rows.append(
-                pool[((np.arange(config.num_train) + rng.uniform()) * len(pool) / config.num_train).astype(int)]
+                pool[
+                    (
+                        (np.arange(config.num_train) + rng.uniform()) * len(pool) / config.num_train
+                    ).astype(int)
+                ]
             )
     return np.stack(rows)
 
 
-def _evolve(config: Config, row: Row, predictor: Predictor, state: Any, key: Key) -> tuple[jax.Array, ...]:
+def _evolve(
+    config: Config, row: Row, predictor: Predictor, state: Any, key: Key
+) -> tuple[jax.Array, ...]:
     """All that was met `[T, D]`, its predictions `[T]`, and the best so far after some of the generations."""
     is_allowed = cells.is_promising if row.is_promising else None
-    searcher = jnas.search.genetic(predictor.space, population_size=config.population_size, is_allowed=is_allowed)
+    searcher = jnas.search.genetic(
+        predictor.space, population_size=config.population_size, is_allowed=is_allowed
+    )
     objective = jnas.search.objective(jnas.predictors.estimator(predictor, state))
-    history = jnas.search.run(searcher, objective, key, num_steps=config.population_size * config.num_generations)
+    history = jnas.search.run(
+        searcher, objective, key, num_steps=config.population_size * config.num_generations
+    )
     return history.archs, history.scores, history.archs[history.best[_shown(config) - 1]]
 
 
 def _shown(config: Config) -> np.ndarray:
     """Numbers of predictions after some of the generations."""
-    return config.population_size * np.unique(np.geomspace(1, config.num_generations, 40).astype(int))
+    return config.population_size * np.unique(
+        np.geomspace(1, config.num_generations, 40).astype(int)
+    )
 
 
 def _answers(table: Table, accuracy: np.ndarray) -> dict[str, Any]:
@@ -110,7 +127,12 @@ def _answers(table: Table, accuracy: np.ndarray) -> dict[str, Any]:
 
 def report(config: Config, book: ledger.Ledger) -> None:
     """Both tables beside the paper's, and accuracy against predictions made."""
-    header = ["best of ten", "test accuracy (paper)", "mean rank in % ± half 95 % interval (paper)", "median rank"]
+    header = [
+        "best of ten",
+        "test accuracy (paper)",
+        "mean rank in % ± half 95 % interval (paper)",
+        "median rank",
+    ]
     rows = [header]
     for label in (*config.rows, TRAINED):
         job = book.jobs[label]

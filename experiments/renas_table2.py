@@ -24,16 +24,23 @@ def main(config: Config = CONFIG) -> None:
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
     book = ledger.Ledger("renas_table2", config)
-    rows, _ = ledger.random_rows(len(archs), config.num_test, config.sizes[0], config.seeds[config.sizes[0]])
+    rows, _ = ledger.random_rows(
+        len(archs), config.num_test, config.sizes[0], config.seeds[config.sizes[0]]
+    )
     predictors = {
-        label: jnas.predictors.by_name(n, table.space, **given) for label, (n, given) in config.methods.items()
+        label: jnas.predictors.by_name(n, table.space, **given)
+        for label, (n, given) in config.methods.items()
     }
     predictors[CONTINUOUS] = _continuous(sweep(config, book, archs[rows], accuracy[rows]))
     for size in config.sizes:
         rows, test = ledger.random_rows(len(archs), config.num_test, size, config.seeds[size])
         data = (archs[rows], accuracy[rows]), (archs[test], accuracy[test])
         for label, predictor in predictors.items():
-            book.run(f"{label} {size}", predictor, functools.partial(ledger.train, predictor, *data, len(rows)))
+            book.run(
+                f"{label} {size}",
+                predictor,
+                functools.partial(ledger.train, predictor, *data, len(rows)),
+            )
     figures(config, book, archs, accuracy)
     report(config, book)
 
@@ -43,7 +50,9 @@ def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
     return jnas.predictors.lenet(jnas.spaces.nasbench101(), training=training)
 
 
-def sweep(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray) -> dict[str, Any]:
+def sweep(
+    config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray
+) -> dict[str, Any]:
     """The penalty, margin and λ that rank the last quarter of each training set best, trained on the rest."""
     cut = archs.shape[1] * 3 // 4
     train, validation = (archs[:, :cut], accuracy[:, :cut]), (archs[:, cut:], accuracy[:, cut:])
@@ -83,9 +92,13 @@ def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np
             "has_3x3": bool(cells.has_3x3(archs[best])),
             "best_of_top_10": round(float(accuracy[np.argsort(-scores)[:10]].max()), 5),
         }
-        jnas.plots.save(jnas.plots.cell(space, archs[best]), common.RESULTS / f"renas_best_cell_{size}.png")
+        jnas.plots.save(
+            jnas.plots.cell(space, archs[best]), common.RESULTS / f"renas_best_cell_{size}.png"
+        )
         if size == config.sizes[0]:
-            figure = jnas.plots.predicted_ranks(scores[test], accuracy[test], title=f"ReNAS v4, {size} training cells")
+            figure = jnas.plots.predicted_ranks(
+                scores[test], accuracy[test], title=f"ReNAS v4, {size} training cells"
+            )
             jnas.plots.save(figure, common.RESULTS / "renas_ranks.png")
 
 
@@ -94,7 +107,10 @@ def report(config: Config, book: ledger.Ledger) -> None:
     rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
     for label in (*config.methods, CONTINUOUS):
         jobs = [book.jobs[f"{label} {size}"] for size in config.sizes]
-        shown = [f"{job['kendall_tau']:.3f} ± {ledger.half_interval(job['seeds_kendall_tau']):.3f}" for job in jobs]
+        shown = [
+            f"{job['kendall_tau']:.3f} ± {ledger.half_interval(job['seeds_kendall_tau']):.3f}"
+            for job in jobs
+        ]
         paper = [f" ({value:.3f})" for value in config.paper.get(label, ())] or [""] * len(shown)
         rows.append([label, *(mine + theirs for mine, theirs in zip(shown, paper, strict=True))])
     print(ledger.markdown(rows))

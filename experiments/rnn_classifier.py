@@ -35,14 +35,24 @@ def main(config: Config = CONFIG) -> None:
     lines = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
     for job, found in book.jobs.items():
         networks, cells = job.split(" x ")
-        lines.append([cells, networks, *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau"))])
+        lines.append(
+            [
+                cells,
+                networks,
+                *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau")),
+            ]
+        )
     print(ledger.markdown(lines))
     share = next(iter(book.jobs.values()))["share_above"]
     print(f"share of test cells above 90 %: {share}\nwritten: {book.write()}")
 
 
 def measure(
-    predictor: jnas.types.Predictor, archs: np.ndarray, targets: np.ndarray, test: np.ndarray, truth: np.ndarray
+    predictor: jnas.types.Predictor,
+    archs: np.ndarray,
+    targets: np.ndarray,
+    test: np.ndarray,
+    truth: np.ndarray,
 ) -> dict[str, Any]:
     """Means over seeds; the accuracy of the decision "logit above 0" (of an ensemble, the mean logit)."""
     from sklearn.metrics import roc_auc_score
@@ -64,8 +74,12 @@ def measure(
         found["auc"].append(float(roc_auc_score(truth > THRESHOLD, scores)))
         found["accuracy"].append(float(np.mean(decided == (truth > THRESHOLD))))
         found["kendall_tau"].append(float(jnas.metrics.kendall_tau(scores, truth)))
-    result: dict[str, Any] = {name: round(float(np.mean(values)), 4) for name, values in found.items()}
-    result |= {f"std_{name}": round(float(np.std(values, ddof=1)), 4) for name, values in found.items()}
+    result: dict[str, Any] = {
+        name: round(float(np.mean(values)), 4) for name, values in found.items()
+    }
+    result |= {
+        f"std_{name}": round(float(np.std(values, ddof=1)), 4) for name, values in found.items()
+    }
     share = round(float(np.mean(truth > THRESHOLD)), 4)
     return result | {"share_above": share, "seconds": round(time.perf_counter() - begin, 1)}
 

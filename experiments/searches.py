@@ -21,9 +21,13 @@ def one(searcher: Searcher, **budget: Any) -> Callable[[Key, Objective], History
     return run
 
 
-def run_many(searcher: Searcher, objective: Objective, key: Key, num_runs: int, **budget: Any) -> History:
+def run_many(
+    searcher: Searcher, objective: Objective, key: Key, num_runs: int, **budget: Any
+) -> History:
     """`num_runs` searches from one key; RuntimeError where the steps of one ended before its budget in seconds."""
-    history: History = seeds.run(one(searcher, **budget), jax.random.split(key, num_runs), objective)
+    history: History = seeds.run(
+        one(searcher, **budget), jax.random.split(key, num_runs), objective
+    )
     if bool(np.any(history.exhausted)):
         raise RuntimeError(f"num_steps={budget['num_steps']} are too few for the budget in seconds")
     return history

@@ -27,11 +27,19 @@ def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarr
     """`{name: [B]}` of the cells."""
     config = zeroshot_proxies.CONFIGS[variant.space]
     _, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
-    images, labels = jnas.images.load_labelled("cifar10", variant.image_size, variant.num_images, image_key)
+    images, labels = jnas.images.load_labelled(
+        "cifar10", variant.image_size, variant.num_images, image_key
+    )
     if variant.num_labels is not None:
-        labels = jax.random.randint(jax.random.fold_in(image_key, 1), labels.shape, 0, variant.num_labels)
+        labels = jax.random.randint(
+            jax.random.fold_in(image_key, 1), labels.shape, 0, variant.num_labels
+        )
     suite = jnas.zeroshot.suite(
-        network(config, **variant.network), images, labels, variant.names, shared_init=variant.shared_init
+        network(config, **variant.network),
+        images,
+        labels,
+        variant.names,
+        shared_init=variant.shared_init,
     )
     found = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"{NAME}-{name}.npz")
     return {key: np.asarray(values, np.float64) for key, values in found.items()}
@@ -46,7 +54,10 @@ def compare(name: str, variant: Variant) -> dict[str, Any]:
     accuracies = [table.column(column)[rows].astype(np.float64) for column in config.columns]
 
     def spearman(values: np.ndarray) -> list[float]:
-        return [round(float(jnas.metrics.spearman(values, accuracy[: len(values)])), 4) for accuracy in accuracies]
+        return [
+            round(float(jnas.metrics.spearman(values, accuracy[: len(values)])), 4)
+            for accuracy in accuracies
+        ]
 
     return {
         key: {
@@ -70,7 +81,9 @@ def main(names: list[str]) -> None:
             for key, row in kept[name].items()
         ]
         print(f"{name}: {VARIANTS[name]}\n\n{ledger.markdown(rows)}\n", flush=True)
-        common.write_json(NAME, {"config": {key: repr(VARIANTS[key]) for key in kept}, "variants": kept})
+        common.write_json(
+            NAME, {"config": {key: repr(VARIANTS[key]) for key in kept}, "variants": kept}
+        )
     print(f"written: {path}")
 
 

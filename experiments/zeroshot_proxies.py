@@ -36,7 +36,9 @@ def score(config: Config) -> None:
     batch = jnas.images.load_labelled("cifar10", num=config.num_images, key=image_key)
     suite = jnas.zeroshot.suite(network(config), *batch, config.names)
     archs = table.archs[rows]
-    scores = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz")
+    scores = jnas.population.score(
+        suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz"
+    )
     arrays = {name: np.asarray(values) for name, values in scores.items()}
     np.savez_compressed(score_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
     print(f"written: {score_file(config)}")
@@ -74,29 +76,49 @@ def main(config: Config) -> None:
     mean_rank = jnas.zeroshot.mean_rank(jnp.asarray(np.stack(list(scores.values()))))
     for experts in config.votes:
         stacked = jnp.asarray(np.stack([scores[name] for name in experts]))
-        scores["vote: " + ", ".join(experts)] = np.asarray(jnas.zeroshot.majority(stacked), np.float64)
+        scores["vote: " + ", ".join(experts)] = np.asarray(
+            jnas.zeroshot.majority(stacked), np.float64
+        )
     scores["mean rank of all"] = np.asarray(mean_rank, np.float64)
     accuracies = {name: table.column(name)[rows].astype(np.float64) for name in config.columns}
-    found = {name: _row(config, values, accuracies, config.published.get(name)) for name, values in scores.items()}
+    found = {
+        name: _row(config, values, accuracies, config.published.get(name))
+        for name, values in scores.items()
+    }
     biases = _biases(config, file["archs"].astype(np.int32), scores, accuracies[config.columns[0]])
     partial = _partials(scores, accuracies[config.columns[0]])
     report(config, found, biases, partial)
-    jnas.plots.save(_picture(config, found), common.RESULTS / f"zeroshot_proxies_{config.space}.png")
+    jnas.plots.save(
+        _picture(config, found), common.RESULTS / f"zeroshot_proxies_{config.space}.png"
+    )
     conventions = {name: table.conventions[name] for name in config.columns}
-    result = {"config": repr(config), "conventions": conventions, "rows": found, "biases": biases, "partial": partial}
+    result = {
+        "config": repr(config),
+        "conventions": conventions,
+        "rows": found,
+        "biases": biases,
+        "partial": partial,
+    }
     print(f"written: {common.write_json(f'zeroshot_proxies_{config.space}', result)}")
 
 
 def _row(
-    config: Config, scores: np.ndarray, accuracies: dict[str, np.ndarray], published: tuple[float, ...] | None
+    config: Config,
+    scores: np.ndarray,
+    accuracies: dict[str, np.ndarray],
+    published: tuple[float, ...] | None,
 ) -> dict[str, Any]:
     """All criteria with the first column, tau and Spearman with every one; cells without a score are the worst."""
     metrics, first = jnas.metrics, accuracies[config.columns[0]]
     ranked = np.isfinite(scores)
     row: dict[str, Any] = {
-        "kendall_tau": [float(metrics.kendall_tau(scores, accuracy)) for accuracy in accuracies.values()],
+        "kendall_tau": [
+            float(metrics.kendall_tau(scores, accuracy)) for accuracy in accuracies.values()
+        ],
         "spearman": [float(metrics.spearman(scores, accuracy)) for accuracy in accuracies.values()],
-        "spearman_ranked": [float(metrics.spearman(scores, a, where=ranked)) for a in accuracies.values()],
+        "spearman_ranked": [
+            float(metrics.spearman(scores, a, where=ranked)) for a in accuracies.values()
+        ],
         "pearson": float(metrics.pearson(scores, first, where=ranked)),
         "precision_at_top": float(metrics.precision_at_top(scores, first, TOP)),
         "precision_at_bottom": float(metrics.precision_at_bottom(scores, first, TOP)),
@@ -104,11 +126,16 @@ def _row(
         "worst_rank": float(metrics.worst_rank_at(scores, first, BEST)),
         "unranked": int(np.sum(~ranked)),
     }
-    row = {name: np.round(value, 4).tolist() if name != "unranked" else value for name, value in row.items()}
+    row = {
+        name: np.round(value, 4).tolist() if name != "unranked" else value
+        for name, value in row.items()
+    }
     return row | {"published_spearman": list(published) if published else None}
 
 
-def _biases(config: Config, archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, Any]:
+def _biases(
+    config: Config, archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray
+) -> dict[str, Any]:
     """Of the top tenth by each score, and by accuracy: mean parameters, and the share of each operation."""
     space = jnas.spaces.by_name(config.space)
     params = np.asarray(jax.vmap(space.params)(jnp.asarray(archs)), np.float64)
@@ -118,17 +145,23 @@ def _biases(config: Config, archs: np.ndarray, scores: dict[str, np.ndarray], ac
     for name, values in {"accuracy": accuracy, **scores}.items():
         top = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[:num]
         shares = np.round(counts[top].sum(axis=0) / counts[top].sum(), 3).tolist()
-        found[name] = {"params": round(float(params[top].mean()))} | dict(zip(names, shares, strict=True))
+        found[name] = {"params": round(float(params[top].mean()))} | dict(
+            zip(names, shares, strict=True)
+        )
     return found
 
 
 def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """The operations that are chosen from, and how many of each a cell has, `[B, O]`: on edges or on nodes."""
     if space.name == "nasbench201":
-        return space.edge_operations, np.stack([np.sum(archs == op, axis=1) for op in range(5)], axis=1)
+        return space.edge_operations, np.stack(
+            [np.sum(archs == op, axis=1) for op in range(5)], axis=1
+        )
     ops = np.asarray(jax.vmap(space.graph)(jnp.asarray(archs)).node_ops)
     numbers = range(1, len(space.node_operations) - 1)
-    return space.node_operations[1:-1], np.stack([np.sum(ops[:, 1:-1] == op, axis=1) for op in numbers], axis=1)
+    return space.node_operations[1:-1], np.stack(
+        [np.sum(ops[:, 1:-1] == op, axis=1) for op in numbers], axis=1
+    )
 
 
 def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, float]:
@@ -137,28 +170,45 @@ def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, 
     On NAS-Bench-201 parameters and operations have the same order, and then do not hold each other fixed.
     """
     names = [name for name in ("relu_count", "params", "flops") if name in scores]
-    ranks = {name: np.asarray(jnas.metrics.average_ranks(scores[name]), np.float64) for name in names}
+    ranks = {
+        name: np.asarray(jnas.metrics.average_ranks(scores[name]), np.float64) for name in names
+    }
     target = np.asarray(jnas.metrics.average_ranks(accuracy), np.float64)
     found: dict[str, float] = {}
     for name in names:
         fixed = [ranks[other] for other in names if not np.array_equal(ranks[other], ranks[name])]
         others = np.stack([np.ones(len(target)), *fixed], axis=1)
-        residuals = [x - others @ np.linalg.lstsq(others, x, rcond=None)[0] for x in (ranks[name], target)]
+        residuals = [
+            x - others @ np.linalg.lstsq(others, x, rcond=None)[0] for x in (ranks[name], target)
+        ]
         found[name] = round(float(np.corrcoef(*residuals)[0, 1]), 4)
     return found
 
 
-def report(config: Config, found: dict[str, Any], biases: dict[str, Any], partial: dict[str, float]) -> None:
+def report(
+    config: Config, found: dict[str, Any], biases: dict[str, Any], partial: dict[str, float]
+) -> None:
     """Print the tables in Markdown."""
     short = [name.rpartition("_")[2] for name in config.columns]
     rows = [["score", *(f"tau {c}" for c in short), *(f"Spearman {c} (published)" for c in short)]]
     rows[0] += ["Pearson", "P@top 5 %", "P@bottom 5 %", "BR@1 %", "WR@1 %", "unranked"]
     for name, row in found.items():
         known = row["published_spearman"] or [None] * len(short)
-        spearman = [f"{x:.3f}" + (f" ({y:.3f})" if y else "") for x, y in zip(row["spearman"], known, strict=True)]
+        spearman = [
+            f"{x:.3f}" + (f" ({y:.3f})" if y else "")
+            for x, y in zip(row["spearman"], known, strict=True)
+        ]
         criteria = ("pearson", "precision_at_top", "precision_at_bottom", "best_rank", "worst_rank")
         values = [f"{row[key]:.3f}" for key in criteria]
-        rows.append([name, *(f"{x:.3f}" for x in row["kendall_tau"]), *spearman, *values, str(row["unranked"])])
+        rows.append(
+            [
+                name,
+                *(f"{x:.3f}" for x in row["kendall_tau"]),
+                *spearman,
+                *values,
+                str(row["unranked"]),
+            ]
+        )
     print(ledger.markdown(rows), "\n")
     kinds = list(next(iter(biases.values())))
     table = [[name, *(str(row[kind]) for kind in kinds)] for name, row in biases.items()]
@@ -170,15 +220,30 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
     """A bar for each score and column, best first; none for a score that is the same for all cells."""
     from jnas.plots import style
 
-    ranked = [name for name in found if np.isfinite(found[name]["kendall_tau"][0])]  # the others are constant
+    ranked = [
+        name for name in found if np.isfinite(found[name]["kendall_tau"][0])
+    ]  # the others are constant
     order = sorted(ranked, key=lambda name: -found[name]["kendall_tau"][0])
-    figure, (axes,) = style.new_figure("Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order))
-    labels = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120", "accuracy": "CIFAR-10"}
+    figure, (axes,) = style.new_figure(
+        "Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order)
+    )
+    labels = {
+        "c10": "CIFAR-10",
+        "c100": "CIFAR-100",
+        "in16": "ImageNet16-120",
+        "accuracy": "CIFAR-10",
+    }
     num = len(config.columns)
     for k, column in enumerate(config.columns):
         values = [found[name]["kendall_tau"][k] for name in order]
         places = np.arange(len(order)) + 0.78 / num * (k - (num - 1) / 2)
-        axes.barh(places, values, 0.72 / num, color=style.COLOURS[k], label=labels[column.rpartition("_")[2]])
+        axes.barh(
+            places,
+            values,
+            0.72 / num,
+            color=style.COLOURS[k],
+            label=labels[column.rpartition("_")[2]],
+        )
     axes.set_yticks(np.arange(len(order)), order)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=10)

@@ -176,7 +176,10 @@ def _check_request(size: int, num: int, key: Key | None, method: str) -> None:
         raise ValueError(f"size and num must be at least 1, got size={size} and num={num}")
     if method not in _RESIZE_METHODS:
         raise ValueError(f"unknown resize method {method!r}. {nearest(method, _RESIZE_METHODS)}")
-    if not (key is None or (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key))):
+    if not (
+        key is None
+        or (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key))
+    ):
         raise ValueError(f"key must be a key of jax.random.key, got {key!r}")
 
 
@@ -193,7 +196,9 @@ def _labels(pixels: _Pixels) -> np.ndarray:
     if pixels.y is None:
         raise ValueError(f"{pixels.where} has no labels: an integer array y [N] is needed")
     if pixels.y.shape != (len(pixels.x),) or pixels.y.dtype.kind not in "iu":
-        raise ValueError(f"{pixels.where}: y is {_describe(pixels.y)}, not integers [{len(pixels.x)}]")
+        raise ValueError(
+            f"{pixels.where}: y is {_describe(pixels.y)}, not integers [{len(pixels.x)}]"
+        )
     return pixels.y
 
 
@@ -207,7 +212,9 @@ def _override(pixels: _Pixels, mean: ArrayLike | None, std: ArrayLike | None) ->
 def _statistic(name: str, value: ArrayLike, pixels: _Pixels, *, above: float) -> np.ndarray:
     array, channels = np.asarray(value, np.float64), pixels.x.shape[-1]
     if array.shape not in ((), (channels,)) or not np.all(np.isfinite(array) & (array > above)):
-        raise ValueError(f"{name}= must be 1 or {channels} finite numbers above {above}, got {value!r}")
+        raise ValueError(
+            f"{name}= must be 1 or {channels} finite numbers above {above}, got {value!r}"
+        )
     return array
 
 
@@ -249,8 +256,12 @@ def _read(name_or_path: str | Path, folder: str | Path | None) -> _Pixels:
     if path.is_file():
         return _read_npz(path) if path.suffix == ".npz" else _read_batches(path, [path])
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
-        raise FileNotFoundError(f"{path} does not exist; a .npz file or one of {', '.join(NAMES)} is needed")
-    raise ValueError(f"no file and no images are called {name_or_path!r}. {nearest(name_or_path, NAMES)}")
+        raise FileNotFoundError(
+            f"{path} does not exist; a .npz file or one of {', '.join(NAMES)} is needed"
+        )
+    raise ValueError(
+        f"no file and no images are called {name_or_path!r}. {nearest(name_or_path, NAMES)}"
+    )
 
 
 def _read_digits() -> _Pixels:
@@ -272,7 +283,9 @@ def _read_cifar10(folder: str | Path | None) -> _Pixels:
         raise FileNotFoundError(f"cifar10 not found: {advice} (looked in {root.resolve()})")
     pixels = _read_npz(files[0])
     if pixels.x.shape[1:] != (32, 32, 3) or pixels.x.dtype != np.uint8:
-        raise ValueError(f"{files[0]}: x is {_describe(pixels.x)}, CIFAR-10 is uint8 [N, 32, 32, 3]")
+        raise ValueError(
+            f"{files[0]}: x is {_describe(pixels.x)}, CIFAR-10 is uint8 [N, 32, 32, 3]"
+        )
     return pixels._replace(mean=CIFAR10_MEAN, std=CIFAR10_STD)
 
 
@@ -280,7 +293,9 @@ def _read_npz(path: Path) -> _Pixels:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if "x" not in arrays:
-                raise ValueError(f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}")
+                raise ValueError(
+                    f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
+                )
             x, y = arrays["x"], arrays.get("y")
         _check_images(x)
     except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
@@ -290,7 +305,9 @@ def _read_npz(path: Path) -> _Pixels:
 
 def _check_images(x: np.ndarray) -> None:
     if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
-        raise ValueError(f"x is {_describe(x)}, it must be [N, H, W, C] with C 1 or 3, and not empty")
+        raise ValueError(
+            f"x is {_describe(x)}, it must be [N, H, W, C] with C 1 or 3, and not empty"
+        )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise ValueError(f"x is {_describe(x)}, it must be uint8 (0 to 255) or float")
     if not np.isfinite(x).all():
@@ -328,7 +345,9 @@ class _BatchUnpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         if (module_name, global_name) not in _ALLOWED_GLOBALS:
-            raise pickle.UnpicklingError(f"the global {module_name}.{global_name} is not allowed here")
+            raise pickle.UnpicklingError(
+                f"the global {module_name}.{global_name} is not allowed here"
+            )
         if global_name == "dtype":
             return _bytes_dtype
         # The old name of the core is deprecated, and may be gone from a later NumPy.

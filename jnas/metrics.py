@@ -36,7 +36,9 @@ _MAX_LENGTH = 2**22
 _Three: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]
 
 
-def kendall_tau(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
+def kendall_tau(
+    scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None
+) -> jax.Array:
     """Kendall's tau-b (KD, KTau), corrected for ties: `[]` float in −1 … 1 (Kendall 1945).
 
     τ_b = (C − D) / √((C + D + T_s)(C + D + T_t)) over C concordant and D discordant pairs, T_s pairs tied
@@ -47,7 +49,9 @@ def kendall_tau(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | Non
     return jnp.clip(difference / a * jnp.sqrt(a / b), -1.0, 1.0)
 
 
-def kendall_tau_a(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
+def kendall_tau_a(
+    scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None
+) -> jax.Array:
     """Kendall's tau-a, (C − D) / (N (N − 1) / 2): `[]` float in −1 … 1 (Kendall 1938).
 
     Ties count for nothing, so it is 0 and not NaN for constant scores or targets.
@@ -162,7 +166,9 @@ def _check_pairs(scores: ArrayLike, targets: ArrayLike, where: ArrayLike | None)
     _check_numbers("targets", targets)
     shape = jnp.shape(scores)
     if shape != jnp.shape(targets):
-        raise ValueError(f"scores and targets must be equally long, got {shape} and {jnp.shape(targets)}.")
+        raise ValueError(
+            f"scores and targets must be equally long, got {shape} and {jnp.shape(targets)}."
+        )
     if shape[0] < 2:
         raise ValueError(f"a ranking needs at least 2 architectures, got {shape[0]}.")
     if where is None:
@@ -215,7 +221,9 @@ def _floats(name: str, values: ArrayLike) -> jax.Array:
 
 def _would_narrow(values: ArrayLike) -> bool:
     """True for 64-bit NumPy arrays while JAX is in its 32-bit mode."""
-    return isinstance(values, np.ndarray) and values.dtype != jax.dtypes.canonicalize_dtype(values.dtype)
+    return isinstance(values, np.ndarray) and values.dtype != jax.dtypes.canonicalize_dtype(
+        values.dtype
+    )
 
 
 @jax.jit
@@ -278,7 +286,10 @@ def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tup
     # C − D = untied in scores + untied in targets − all + tied in both − 2 D.
     places = _places(scores)
     # From here on, a value is the number of values below it; padding ties with itself, above all others.
-    score, target = (jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0]) for values in (scores, targets))
+    score, target = (
+        jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0])
+        for values in (scores, targets)
+    )
     score, target = lax.sort((score, target), num_keys=2)
     tied_in_both = places - _run_starts((score[1:] != score[:-1]) | (target[1:] != target[:-1]))
     used = places < jnp.sum(valid, dtype=jnp.int32)
@@ -311,7 +322,9 @@ def _inversions(values: jax.Array) -> jax.Array:
         inversions += jnp.where(is_one == 1, 0, ones_before)
         return permutation.at[moved].set(permutation, unique_indices=True), inversions
 
-    inversions: jax.Array = lax.fori_loop(0, num_levels, split, (permutation, jnp.zeros_like(places)))[1]
+    inversions: jax.Array = lax.fori_loop(
+        0, num_levels, split, (permutation, jnp.zeros_like(places))
+    )[1]
     return inversions
 
 

@@ -37,7 +37,9 @@ figcaption { color: var(--grey); font-size: .9rem; }
 """
 
 # What a column of numbers may hold: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, and – for one that is missing
-_NUMBER = re.compile(r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE
+)
 
 
 class Section(NamedTuple):
@@ -103,7 +105,9 @@ def _table(section: Section) -> str:
     for i, row in enumerate(section.rows):
         if len(row) != len(section.rows[0]):
             expected = f"{len(section.rows[0])} cells like the header"
-            raise ValueError(f"row {i} of section {section.title!r} needs {expected}, got {len(row)}")
+            raise ValueError(
+                f"row {i} of section {section.title!r} needs {expected}, got {len(row)}"
+            )
     header, *rows = [[_text(value) for value in row] for row in section.rows]
     kinds = [_kind([row[column] for row in rows]) for column in range(len(header))]
     lines = [_row("th", header, kinds), *(_row("td", row, kinds) for row in rows)]
@@ -112,7 +116,11 @@ def _table(section: Section) -> str:
 
 def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
     pairs = zip(cells, kinds, strict=True)
-    return "<tr>" + "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in pairs) + "</tr>"
+    return (
+        "<tr>"
+        + "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in pairs)
+        + "</tr>"
+    )
 
 
 def _kind(cells: Sequence[str]) -> str:

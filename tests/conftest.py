@@ -10,7 +10,9 @@ from pathlib import Path
 FAST_COMPILATION = "--xla_backend_optimization_level=0"
 _FLAGS = ("--xla_force_host_platform_device_count=2", FAST_COMPILATION)
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS])
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax")
+)
 
 import jax
 import pytest

@@ -36,7 +36,12 @@ def save(path: Path, **arrays) -> Path:
 def save_batch(path: Path, x: np.ndarray, labels, protocol: int = 4) -> Path:
     """The official layout: a row is 1,024 red, then 1,024 green, then 1,024 blue values, row by row."""
     data = np.stack([np.concatenate([image[..., c].ravel() for c in range(3)]) for image in x])
-    content = {b"batch_label": b"fake", b"labels": list(labels), b"data": data, b"filenames": [b"a.png"]}
+    content = {
+        b"batch_label": b"fake",
+        b"labels": list(labels),
+        b"data": data,
+        b"filenames": [b"a.png"],
+    }
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(pickle.dumps(content, protocol=protocol))
     return path
@@ -81,7 +86,9 @@ def test_digits_keep_exact_pixels_at_native_size():
 
     raw = load_digits().images
     expected = (raw[:5] - raw.mean()) / raw.std()
-    np.testing.assert_allclose(images.load("digits", size=8, num=5)[..., 1], expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        images.load("digits", size=8, num=5)[..., 1], expected, rtol=1e-6, atol=1e-7
+    )
 
 
 def test_digits_are_on_the_unit_scale_before_normalisation():
@@ -146,7 +153,9 @@ def test_subset_is_without_replacement_and_keeps_labels_with_images(tmp_path, ke
 def test_subsets_reach_every_image(tmp_path):
     x = np.arange(6, dtype=np.float32)[:, None, None, None].repeat(3, axis=-1)
     file = save(tmp_path / "six.npz", x=x, y=np.arange(6))
-    firsts = {int(images.load_labelled(file, 1, 2, jax.random.key(seed))[1][0]) for seed in range(60)}
+    firsts = {
+        int(images.load_labelled(file, 1, 2, jax.random.key(seed))[1][0]) for seed in range(60)
+    }
     assert firsts == set(range(6))
 
 
@@ -304,7 +313,9 @@ def test_a_damaged_archive(tmp_path, pixels):
 
 @pytest.mark.parametrize("y", [None, np.arange(9), np.zeros((10, 1), int), np.zeros(10)])
 def test_labels_are_needed_only_where_asked_for(tmp_path, pixels, y):
-    file = save(tmp_path / "a.npz", x=pixels) if y is None else save(tmp_path / "a.npz", x=pixels, y=y)
+    file = (
+        save(tmp_path / "a.npz", x=pixels) if y is None else save(tmp_path / "a.npz", x=pixels, y=y)
+    )
     assert images.load(file, 6, 10).shape == (10, 6, 6, 3)
     with pytest.raises(ValueError, match="has no labels" if y is None else r"not integers \[10\]"):
         images.load_labelled(file, 6, 10)
@@ -334,7 +345,9 @@ def test_one_red_pixel(tmp_path):
 def test_every_old_pickle_protocol(tmp_path, rng, protocol):
     x = rng.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     file = save_batch(tmp_path / "data_batch_1", x, [1, 2], protocol)
-    np.testing.assert_allclose(images.load(file, num=2), (x / 255 - MEAN) / STD, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        images.load(file, num=2), (x / 255 - MEAN) / STD, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_batch_as_python_2_wrote_it(tmp_path):
@@ -381,7 +394,12 @@ def test_cifar_archive_uses_the_published_constants_by_name_only(tmp_path, rng):
 
 
 @pytest.mark.parametrize(
-    "x", [np.zeros((5, 28, 28, 3), np.uint8), np.zeros((5, 32, 32, 1), np.uint8), np.zeros((5, 32, 32, 3))]
+    "x",
+    [
+        np.zeros((5, 28, 28, 3), np.uint8),
+        np.zeros((5, 32, 32, 1), np.uint8),
+        np.zeros((5, 32, 32, 3)),
+    ],
 )
 def test_a_cifar_archive_of_something_else(tmp_path, x):
     save(tmp_path / "cifar10.npz", x=x)
@@ -436,7 +454,13 @@ def test_a_malicious_pickle_is_refused(tmp_path, protocol):
 
 @pytest.mark.parametrize(
     "name",
-    [b"builtins\neval", b"__builtin__\neval", b"os\nsystem", b"numpy\nload", b"numpy.core\nmultiarray"],
+    [
+        b"builtins\neval",
+        b"__builtin__\neval",
+        b"os\nsystem",
+        b"numpy\nload",
+        b"numpy.core\nmultiarray",
+    ],
 )
 def test_other_globals_are_refused(tmp_path, name):
     file = tmp_path / "data_batch_1"
@@ -489,9 +513,13 @@ def test_refused_requests(load):
         load("digits", size=0)
     with pytest.raises(ValueError, match="num=0"):
         load("digits", num=0)
-    with pytest.raises(ValueError, match=r"'digit'. Did you mean 'digits'. .*digits, cifar10, noise"):
+    with pytest.raises(
+        ValueError, match=r"'digit'. Did you mean 'digits'. .*digits, cifar10, noise"
+    ):
         load("digit")
-    with pytest.raises(ValueError, match=r"no file .* 'zzz'. Valid names: digits, cifar10, noise.$"):
+    with pytest.raises(
+        ValueError, match=r"no file .* 'zzz'. Valid names: digits, cifar10, noise.$"
+    ):
         load("zzz")
     with pytest.raises(ValueError, match=r"'bilinaer'. Did you mean 'bilinear'"):
         load("digits", method="bilinaer")

@@ -26,7 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
     "commands": LEAVES
-    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "metrics", "search", "plots", "report"},
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "metrics", "search"}
+    | {"plots", "population", "report"},
     "__main__": {"commands"},
 }
 

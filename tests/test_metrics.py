@@ -36,7 +36,9 @@ SCORES = np.array([0.9, 0.7, 0.3, 0.5, -np.inf, 1.0, 0.6, 0.8], np.float32)
 TRUE_RANKS = (3, 2, 4, 0, 6, 1, 5, 7)
 
 
-def make_pair(seed: int, length: int, *, ties: bool, unrankable: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def make_pair(
+    seed: int, length: int, *, ties: bool, unrankable: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Noisy scores of plausible accuracies in float32, so that SciPy sees the very same numbers."""
     rng = np.random.default_rng(seed)
     targets = rng.normal(0.93, 0.02, length)
@@ -83,7 +85,9 @@ def tau_b_by_definition(scores: np.ndarray, targets: np.ndarray) -> float:
     tied_scores = np.sum((pair_signs(scores) == 0) & (pair_signs(targets) != 0))
     tied_targets = np.sum((pair_signs(scores) != 0) & (pair_signs(targets) == 0))
     untied = int(concordant + discordant)
-    return float((concordant - discordant) / math.sqrt((untied + tied_scores) * (untied + tied_targets)))
+    return float(
+        (concordant - discordant) / math.sqrt((untied + tied_scores) * (untied + tied_targets))
+    )
 
 
 # Against SciPy, definitions and cases worked out by hand.
@@ -125,9 +129,13 @@ def test_tau_by_hand():
     # Pairs 12, 13, 14 and 24 are concordant, 34 is discordant, 23 is tied in the scores alone.
     scores, targets = np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 1.0, 3.0, 2.0])
     concordant, discordant, pairs = 4, 1, 6
-    np.testing.assert_allclose(metrics.kendall_tau_a(scores, targets), (concordant - discordant) / pairs, rtol=1e-6)
     np.testing.assert_allclose(
-        metrics.kendall_tau(scores, targets), (concordant - discordant) / math.sqrt(5 * 6), rtol=1e-6
+        metrics.kendall_tau_a(scores, targets), (concordant - discordant) / pairs, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        metrics.kendall_tau(scores, targets),
+        (concordant - discordant) / math.sqrt(5 * 6),
+        rtol=1e-6,
     )
 
 
@@ -135,7 +143,11 @@ def test_tau_by_hand():
 def test_a_whole_benchmark_is_counted_exactly(ties):
     # 9e10 pairs: far beyond 32 bits, and beyond what float32 can add up.
     scores, targets = make_pair(0, 424_000, ties=ties)
-    for metric, tolerance in ((metrics.kendall_tau, 1e-6), (metrics.spearman, 1e-6), (metrics.pearson, 1e-5)):
+    for metric, tolerance in (
+        (metrics.kendall_tau, 1e-6),
+        (metrics.spearman, 1e-6),
+        (metrics.pearson, 1e-5),
+    ):
         expected = reference(metric, scores, targets)
         np.testing.assert_allclose(metric(scores, targets), expected, rtol=0, atol=tolerance)
 
@@ -220,7 +232,9 @@ def test_the_hand_laid_table_is_consistent():
 @pytest.mark.parametrize("ratio", [0.01, 0.05, 0.29, 0.5, 1.0])
 def test_metrics_at_a_ratio_by_definition(ratio):
     scores, targets = make_pair(3, 100, ties=True, unrankable=True)
-    predicted, true = (np.argsort(np.argsort(-values, kind="stable")) for values in (scores, targets))
+    predicted, true = (
+        np.argsort(np.argsort(-values, kind="stable")) for values in (scores, targets)
+    )
     k = int(100 * ratio)  # 0.29 · 100 is 28.999… in floats, and 28 in the publications too
     top, bottom = set(np.flatnonzero(predicted < k)), set(np.flatnonzero(predicted >= 100 - k))
     chosen = true[sorted(top)]
@@ -246,7 +260,9 @@ def test_ranks_by_hand(dtype):
 def test_ranks_put_what_cannot_be_ranked_last():
     values = np.array([np.nan, 1.0, -np.inf, np.inf, -0.0, 0.0, np.nan], np.float32)
     np.testing.assert_array_equal(metrics.ranks(values), [4, 1, 5, 0, 2, 3, 6])
-    np.testing.assert_array_equal(metrics.average_ranks(values), [5.0, 1.0, 5.0, 0.0, 2.5, 2.5, 5.0])
+    np.testing.assert_array_equal(
+        metrics.average_ranks(values), [5.0, 1.0, 5.0, 0.0, 2.5, 2.5, 5.0]
+    )
     np.testing.assert_array_equal(metrics.ranks(values.astype(np.float64)), [4, 1, 5, 0, 2, 3, 6])
 
 
@@ -262,7 +278,9 @@ def test_average_ranks_are_scipys():
 def test_strictly_monotone_maps_of_the_scores_change_nothing(metric):
     scores, targets = make_distinct_pair(0, 50)
     if metric is metrics.pearson:
-        np.testing.assert_allclose(metric(3.0 * scores - 7.0, targets), metric(scores, targets), atol=1e-6)
+        np.testing.assert_allclose(
+            metric(3.0 * scores - 7.0, targets), metric(scores, targets), atol=1e-6
+        )
         return
     for mapped in (np.exp(scores / 10), scores**3 - 4.0, scores / 100, np.log1p(scores)):
         assert float(metric(mapped.astype(np.float32), targets)) == float(metric(scores, targets))
@@ -284,7 +302,9 @@ def test_the_order_of_architectures_changes_nothing(metric):
     scores, targets = make_distinct_pair(1, 64)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(64)
-        np.testing.assert_allclose(metric(scores[order], targets[order]), metric(scores, targets), atol=1e-6)
+        np.testing.assert_allclose(
+            metric(scores[order], targets[order]), metric(scores, targets), atol=1e-6
+        )
 
 
 @every_correlation
@@ -311,21 +331,27 @@ def test_where_is_the_same_as_leaving_out(metric, ties):
     garbage = np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 5.0], 70).astype(np.float32)
     scores, targets = np.where(where, scores, garbage), np.where(where, targets, garbage[::-1])
     np.testing.assert_allclose(metric(scores, targets, where=where), expected, atol=1e-6)
-    np.testing.assert_allclose(metric(scores, targets, where=jnp.asarray(where)), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        metric(scores, targets, where=jnp.asarray(where)), expected, atol=1e-6
+    )
 
 
 @every_correlation
 def test_padding_does_not_tie_with_the_best(metric):
     scores, targets = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])
     padded = (np.append(values, [4.0] * 5) for values in (scores, targets))
-    np.testing.assert_allclose(metric(*padded, where=np.arange(9) < 4), metric(scores, targets), rtol=1e-6)
+    np.testing.assert_allclose(
+        metric(*padded, where=np.arange(9) < 4), metric(scores, targets), rtol=1e-6
+    )
 
 
 def test_where_restricts_to_the_predicted_top():
     scores, targets = make_distinct_pair(4, 60)
     top = np.argsort(-scores)[:15]
     found = metrics.kendall_tau(scores, targets, where=metrics.ranks(scores) < 15)
-    np.testing.assert_allclose(found, reference(metrics.kendall_tau, scores[top], targets[top]), atol=1e-6)
+    np.testing.assert_allclose(
+        found, reference(metrics.kendall_tau, scores[top], targets[top]), atol=1e-6
+    )
 
 
 # Undefined and extreme inputs.

@@ -25,7 +25,11 @@ def test_ten_lines_of_python_run(tmp_path, monkeypatch, capsys) -> None:
 
 
 def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> None:
-    small = BLOCKS[1].replace("[:400]", "[:40]").replace("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))")
+    small = (
+        BLOCKS[1]
+        .replace("[:400]", "[:40]")
+        .replace("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))")
+    )
     assert small.count("[:40]") == 2
     monkeypatch.chdir(tmp_path)
     exec(compile(small, "README.md", "exec"), {})
@@ -46,21 +50,33 @@ def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> 
     assert small.count("num=4)") == small.count(" 5))") == 1
     monkeypatch.chdir(tmp_path)
     exec(compile(small, "README.md", "exec"), {})
-    assert jnas.spaces.nasbench201().from_string(capsys.readouterr().out.splitlines()[-1]).shape == (6,)
+    assert jnas.spaces.nasbench201().from_string(
+        capsys.readouterr().out.splitlines()[-1]
+    ).shape == (6,)
     assert (tmp_path / "suite.npz").exists()
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_0-9]+)", README))))
 def test_every_name_exists(name: str) -> None:
     package, attribute = name.split(".")
-    assert hasattr(getattr(jnas, package), attribute) if hasattr(jnas, package) else (ROOT / name).exists()
+    assert (
+        hasattr(getattr(jnas, package), attribute)
+        if hasattr(jnas, package)
+        else (ROOT / name).exists()
+    )
 
 
 def test_every_dependency_is_explained() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    requirements = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["test"]
+    requirements = (
+        project["project"]["dependencies"] + project["project"]["optional-dependencies"]["test"]
+    )
     names = {re.split(r"[<>=\[]", requirement)[0] for requirement in requirements}
-    table = {name for row in re.findall(r"^\| ([^|]+) \|", README, re.MULTILINE) for name in row.split(", ")}
+    table = {
+        name
+        for row in re.findall(r"^\| ([^|]+) \|", README, re.MULTILINE)
+        for name in row.split(", ")
+    }
     assert names <= table
 
 

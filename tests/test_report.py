@@ -62,26 +62,54 @@ def page(path: Path, *sections: Section, title: str = "A report") -> Page:
 
 
 def test_a_page_has_its_parts_in_order(tmp_path: Path) -> None:
-    first = Section("One", "First paragraph,\nsecond line.\n\n\nNext paragraph.", [["a"], [1]], [("Fig", figure())])
+    first = Section(
+        "One",
+        "First paragraph,\nsecond line.\n\n\nNext paragraph.",
+        [["a"], [1]],
+        [("Fig", figure())],
+    )
     result = page(tmp_path / "a.html", first, Section("Two"))
     assert result.texts["h1"] == result.texts["title"] == ["A report"]
     assert result.texts["h2"] == ["One", "Two"]
     assert result.texts["p"] == ["First paragraph,\nsecond line.", "Next paragraph."]
     assert result.texts["figcaption"] == ["Fig"]
     body = result.tags[result.tags.index("body") + 1 :]
-    one = ["section", "h2", "p", "p", "div", "table", "tr", "th", "tr", "td", "figure", "img", "figcaption"]
+    one = [
+        "section",
+        "h2",
+        "p",
+        "p",
+        "div",
+        "table",
+        "tr",
+        "th",
+        "tr",
+        "td",
+        "figure",
+        "img",
+        "figcaption",
+    ]
     assert body == ["h1", *one, "section", "h2"]
 
 
 def test_every_figure_is_there_once_and_whole(tmp_path: Path) -> None:
     # Drawing a figure again may move it by a pixel, so the expected bytes come from figures made anew.
-    figures, copies = ([figure(3), figure(30), plots.accuracy_histogram(np.arange(9), 3.0)] for _ in range(2))
-    sections = [Section("a", figures=[("x", figures[0]), ("y", figures[1])]), Section("b", figures=[("z", figures[2])])]
+    figures, copies = (
+        [figure(3), figure(30), plots.accuracy_histogram(np.arange(9), 3.0)] for _ in range(2)
+    )
+    sections = [
+        Section("a", figures=[("x", figures[0]), ("y", figures[1])]),
+        Section("b", figures=[("z", figures[2])]),
+    ]
     result = page(tmp_path / "a.html", *sections)
     assert result.source.count("data:image/png;base64,") == 3
-    assert [image["alt"] for image in result.images] == result.texts["figcaption"] == ["x", "y", "z"]
+    assert (
+        [image["alt"] for image in result.images] == result.texts["figcaption"] == ["x", "y", "z"]
+    )
     for image, drawn in zip(result.images, copies, strict=True):
-        data = base64.b64decode((image["src"] or "").removeprefix("data:image/png;base64,"), validate=True)
+        data = base64.b64decode(
+            (image["src"] or "").removeprefix("data:image/png;base64,"), validate=True
+        )
         assert data == plots.figure_png(drawn)
         assert int(image["width"] or 0) == round(100 * drawn.get_figwidth())
         assert imread(io.BytesIO(data)).shape[1] == pytest.approx(150 * drawn.get_figwidth(), abs=1)
@@ -100,7 +128,9 @@ def test_nothing_is_read_as_html(tmp_path: Path) -> None:
 
 
 def test_a_page_needs_nothing_from_outside(tmp_path: Path) -> None:
-    source = page(tmp_path / "a.html", Section("s", "text", [["h"], ["c"]], [("f", figure())])).source
+    source = page(
+        tmp_path / "a.html", Section("s", "text", [["h"], ["c"]], [("f", figure())])
+    ).source
     without_data = re.sub(r"data:image/png;base64,[\w+/=]+", "", source)
     for word in ("http", "//", "<script", "<link", "@import", "url(", "src=x"):
         assert word not in without_data
@@ -132,12 +162,19 @@ def test_a_page_needs_nothing_from_outside(tmp_path: Path) -> None:
 )
 def test_numbers_are_aligned_to_the_right(tmp_path: Path, value: object, text: str) -> None:
     result = page(tmp_path / "a.html", Section("s", rows=[["name", "value"], ["x", value]]))
-    expected = [("th", "", "name"), ("th", "number", "value"), ("td", "", "x"), ("td", "number", text)]
+    expected = [
+        ("th", "", "name"),
+        ("th", "number", "value"),
+        ("td", "", "x"),
+        ("td", "number", text),
+    ]
     assert result.cells == expected
     assert re.search(r"\.number \{[^}]*text-align: right", result.source)
 
 
-@pytest.mark.parametrize("value", ["conv 3x3", True, "1:2", "8:16:24", "2.5.2026 x", "1 of 2", None, "", "3e", (1, 2)])
+@pytest.mark.parametrize(
+    "value", ["conv 3x3", True, "1:2", "8:16:24", "2.5.2026 x", "1 of 2", None, "", "3e", (1, 2)]
+)
 def test_texts_are_aligned_to_the_left(tmp_path: Path, value: object) -> None:
     result = page(tmp_path / "a.html", Section("s", rows=[["value"], [value]]))
     assert result.cells == [("th", "", "value"), ("td", "", "" if value is None else str(value))]
@@ -150,12 +187,17 @@ def test_a_column_is_aligned_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_header_alone_and_no_sections_are_pages(tmp_path: Path) -> None:
-    assert page(tmp_path / "a.html", Section("s", rows=[["h", "i"]])).cells == [("th", "", "h"), ("th", "", "i")]
+    assert page(tmp_path / "a.html", Section("s", rows=[["h", "i"]])).cells == [
+        ("th", "", "h"),
+        ("th", "", "i"),
+    ]
     assert page(tmp_path / "b.html").texts["h1"] == ["A report"]
 
 
 def test_a_ragged_table_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"row 2 of section 'costs' needs 2 cells like the header, got 1"):
+    with pytest.raises(
+        ValueError, match=r"row 2 of section 'costs' needs 2 cells like the header, got 1"
+    ):
         report.write(tmp_path / "a.html", "t", [Section("costs", rows=[["a", "b"], [1, 2], [3]])])
     assert not list(tmp_path.iterdir())
 

@@ -6,7 +6,15 @@ of your own, `available` lists what there is; `of_space` and `usual_column` choo
 several fidelities; every column carries its accuracy convention.
 """
 
-from jnas.benchmarks.files import Source, available, load, nasbench101, nasbench201, save, spikenas_bench
+from jnas.benchmarks.files import (
+    Source,
+    available,
+    load,
+    nasbench101,
+    nasbench201,
+    save,
+    spikenas_bench,
+)
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.table import Table, make_table
 from jnas.benchmarks.usual import of_space, usual_column

@@ -25,7 +25,9 @@ def space_of_text(text: str, file: Path) -> Space:
 
 def space_of_width(num_choices: int, file: Path) -> Space:
     """The space with so many choices, the first of `spaces.NAMES` where there are several."""
-    widths: Mapping[int, str] = {len(spaces.by_name(name).cardinalities): name for name in reversed(spaces.NAMES)}
+    widths: Mapping[int, str] = {
+        len(spaces.by_name(name).cardinalities): name for name in reversed(spaces.NAMES)
+    }
     if num_choices not in widths:
         raise ValueError(f"no space has {num_choices} choices ({file.name}); known: {dict(widths)}")
     return spaces.by_name(widths[num_choices])

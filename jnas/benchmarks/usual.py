@@ -6,7 +6,11 @@ from jnas.benchmarks.files import load, nasbench101, nasbench201, spikenas_bench
 from jnas.benchmarks.table import Table
 from jnas.types import Space
 
-_COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "val_accuracy", "spikenas_bench": "val100"}
+_COLUMNS = {
+    "nasbench101": "test_accuracy",
+    "nasbench201": "val_accuracy",
+    "spikenas_bench": "val100",
+}
 
 
 def of_space(space: Space, path: str | os.PathLike[str] | None = None) -> Table:
@@ -24,7 +28,9 @@ def of_space(space: Space, path: str | os.PathLike[str] | None = None) -> Table:
         return nasbench201("cifar10")
     if space.name == "spikenas_bench":
         return spikenas_bench()
-    raise FileNotFoundError(f"jnas has no table of trained accuracies of {space.name}; give one with --table")
+    raise FileNotFoundError(
+        f"jnas has no table of trained accuracies of {space.name}; give one with --table"
+    )
 
 
 def usual_column(table: Table) -> str:

@@ -60,13 +60,17 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
         return {name: (table, name) for name in given}
     first, *others = benchmarks.DATASETS
     mine: Columns = {f"{name} {first}": (table, name) for name in given}
-    return mine | {f"val_accuracy {other}": (benchmarks.nasbench201(other), "val_accuracy") for other in others}
+    return mine | {
+        f"val_accuracy {other}": (benchmarks.nasbench201(other), "val_accuracy") for other in others
+    }
 
 
 def look_up(name: str, table: Table, column: str, archs: np.ndarray, known: np.ndarray) -> Check:
     """Look up `archs` `[S, T, D]` where `known` `[S, T]`."""
     values = table.column(column)
-    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1])))).reshape(known.shape)
+    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1])))).reshape(
+        known.shape
+    )
     accuracy = np.where(known & (rows >= 0), values[rows], np.nan)
     everything = np.sort(values[np.isfinite(values)])
     num_better = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")

@@ -25,9 +25,13 @@ def write(folder: Path, result: Fit) -> None:
     """Write `metrics.csv`, `result.json`, the plots, `predictor.npz` (of seed 0) and `report.html` into `folder`."""
     header = ("seed", *result.metrics)
     seeds = range(len(result.scores))
-    runs.write_csv(folder / "metrics.csv", header, zip(seeds, *result.metrics.values(), strict=True))
+    runs.write_csv(
+        folder / "metrics.csv", header, zip(seeds, *result.metrics.values(), strict=True)
+    )
     runs.write_json(folder / "result.json", _facts(result))
-    predictors.save(folder / "predictor.npz", result.predictor, predictors.state(result.fitted.states, 0))
+    predictors.save(
+        folder / "predictor.npz", result.predictor, predictors.state(result.fitted.states, 0)
+    )
     figures = _figures(result)
     for name in ("curves", "ranks"):
         path = folder / f"{name}.png"
@@ -62,9 +66,16 @@ def _rows(result: Fit) -> list[tuple[str, ...]]:
         for seed in range(len(result.scores))
     ]
     if len(result.scores) > 1:
-        shown = zip(formats, (".4f", ",.1f", ",.1f", ".5g"), (".4f", ",.1f", ",.1f", ".2g"), strict=True)
+        shown = zip(
+            formats, (".4f", ",.1f", ",.1f", ".5g"), (".4f", ",.1f", ",.1f", ".2g"), strict=True
+        )
         spreads = [(result.metrics[name], mean, std) for name, mean, std in shown]
-        rows.append(("mean ± std", *(f"{x.mean():{mean}} ± {x.std(ddof=1):{std}}" for x, mean, std in spreads)))
+        rows.append(
+            (
+                "mean ± std",
+                *(f"{x.mean():{mean}} ± {x.std(ddof=1):{std}}" for x, mean, std in spreads),
+            )
+        )
     return rows
 
 
@@ -90,17 +101,26 @@ def _title(result: Fit) -> str:
 
 def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
     """File name → (caption, figure)."""
-    ranks = plots.predicted_ranks(result.scores[0], result.targets, title=f"{_title(result)}, seed 0")
-    figures = {"ranks": ("Ranks of test architectures (1 is best), from seed 0 as it is saved.", ranks)}
+    ranks = plots.predicted_ranks(
+        result.scores[0], result.targets, title=f"{_title(result)}, seed 0"
+    )
+    figures = {
+        "ranks": ("Ranks of test architectures (1 is best), from seed 0 as it is saved.", ranks)
+    }
     losses = result.fitted.losses
     if not losses.size:
         return figures
     if result.fitted.epochs == (0,):
         caption, taus = "Training loss, mean of the members.", None
     else:
-        caption, taus = "Training loss, and Kendall τ-b on the test set.", np.full(losses.shape, np.nan)
+        caption, taus = (
+            "Training loss, and Kendall τ-b on the test set.",
+            np.full(losses.shape, np.nan),
+        )
         taus[:, np.asarray(result.fitted.epochs) - 1] = result.fitted.metrics["kendall_tau"]
-    return figures | {"curves": (caption, plots.training_curves(losses, taus, title=_title(result)))}
+    return figures | {
+        "curves": (caption, plots.training_curves(losses, taus, title=_title(result)))
+    }
 
 
 def _sections(result: Fit, figures: Mapping[str, tuple[str, Any]]) -> list[report.Section]:

@@ -73,11 +73,23 @@ class Settings:
     def folder_name(self) -> str:
         """A name that says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
-        parts = ["fit", self.space, stem if stem != self.space else "", self.column, self.predictor, self.loss]
+        parts = [
+            "fit",
+            self.space,
+            stem if stem != self.space else "",
+            self.column,
+            self.predictor,
+            self.loss,
+        ]
         options = {"threshold": self.threshold, "epochs": self.epochs, "test": self.num_test}
         options |= {"members": self.members if self.members > 1 else None}
         parts += [f"{name}{value:g}" for name, value in options.items() if value is not None]
-        parts += ["random" if self.random_split else "", f"{self.num_train}", f"{self.seeds}seeds", f"seed{self.seed}"]
+        parts += [
+            "random" if self.random_split else "",
+            f"{self.num_train}",
+            f"{self.seeds}seeds",
+            f"seed{self.seed}",
+        ]
         return "-".join(part for part in parts if part)
 
 
@@ -139,9 +151,17 @@ def run(settings: Settings, folder: Path, resume: bool = True, progress: bool = 
     table = benchmarks.of_space(predictor.space, settings.table)
     column = settings.column or benchmarks.usual_column(table)
     split_key, fit_key = jax.random.split(jax.random.key(settings.seed))
-    data = split(table, column, settings.num_train, settings.num_test, split_key if settings.random_split else None)
+    data = split(
+        table,
+        column,
+        settings.num_train,
+        settings.num_test,
+        split_key if settings.random_split else None,
+    )
     _check_threshold(predictor, data.targets)
-    training = {name: value for name, value in _training(predictor).items() if name in ("epochs", "loss")}
+    training = {
+        name: value for name, value in _training(predictor).items() if name in ("epochs", "loss")
+    }
     full = dataclasses.replace(settings, column=column, num_test=len(data.test_targets), **training)
     earlier = earlier_facts(folder, dataclasses.asdict(full)) if resume else {}
     checkpoint = _checkpoint(folder, resume)
@@ -181,7 +201,9 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
     """The same predictor with another training."""
     options = dict(predictor.settings)
     if "training" not in options:
-        raise ValueError(f"{predictor.name} is not trained in epochs; it has no {' and no '.join(changes)}")
+        raise ValueError(
+            f"{predictor.name} is not trained in epochs; it has no {' and no '.join(changes)}"
+        )
     training = options["training"]
     if "loss" in changes:
         plain = dataclasses.replace(training, scaling="none")
@@ -197,7 +219,11 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
 
 
 def split(
-    table: Table, column: str, num_train: int, num_test: int | None = None, key: jax.Array | None = None
+    table: Table,
+    column: str,
+    num_train: int,
+    num_test: int | None = None,
+    key: jax.Array | None = None,
 ) -> Split:
     """Training rows from the front of a table and test rows from its end, or both drawn with a key.
 
@@ -212,7 +238,9 @@ def split(
     wanted = num_test if num_test is not None else min(max(left, _MIN_TEST), MAX_TEST)
     if wanted > left:
         asked = f"{num_train:,} training and {'at least ' if num_test is None else ''}{wanted:,} test architectures"
-        raise ValueError(f"{table.source} has {len(rows):,} rows with a {column}, too few for {asked}")
+        raise ValueError(
+            f"{table.source} has {len(rows):,} rows with a {column}, too few for {asked}"
+        )
     order = rows if key is None else rows[np.asarray(jax.random.permutation(key, len(rows)))]
     train, test = order[:num_train], order[-wanted:]
     return Split(table.archs[train], accuracy[train], table.archs[test], accuracy[test])
@@ -246,7 +274,9 @@ def _checkpoint(folder: Path, resume: bool) -> Path:
     return path
 
 
-def _fit(predictor: Predictor, data: Split, keys: jax.Array, checkpoint: Path, progress: bool) -> Fitted:
+def _fit(
+    predictor: Predictor, data: Split, keys: jax.Array, checkpoint: Path, progress: bool
+) -> Fitted:
     training = predictor.settings.get("training")
     epochs = None
     if training is not None:
@@ -267,7 +297,12 @@ def _fit(predictor: Predictor, data: Split, keys: jax.Array, checkpoint: Path, p
 def _scores(predictor: Predictor, fitted: Fitted, archs: np.ndarray) -> np.ndarray:
     """`[S, M]`."""
     rows, num = jnp.asarray(archs), jax.tree.leaves(fitted.states)[0].shape[0]
-    return np.stack([np.asarray(predictor.predict(predictors.state(fitted.states, s), rows)) for s in range(num)])
+    return np.stack(
+        [
+            np.asarray(predictor.predict(predictors.state(fitted.states, s), rows))
+            for s in range(num)
+        ]
+    )
 
 
 def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
@@ -275,6 +310,9 @@ def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[st
     top = np.argsort(-scores, axis=1, kind="stable")[:, :10]
     return {
         "kendall_tau": fitted.metrics["kendall_tau"][:, -_NUM_LAST:].mean(axis=1),
-        **{f"n_at_{k}": np.array([int(metrics.best_rank_at_k(row, targets, k)) for row in scores]) for k in (5, 10)},
+        **{
+            f"n_at_{k}": np.array([int(metrics.best_rank_at_k(row, targets, k)) for row in scores])
+            for k in (5, 10)
+        },
         "best_of_top_10": targets[top].max(axis=1),
     }

@@ -71,14 +71,20 @@ def summarise(
         raise ValueError(f"none of the {len(scores)} candidates can be ranked; draw more of them")
     best = int(np.argmax(comparable))
     truths = (
-        tuple(_truth(name, archs, scores, best) for name in benchmarks.DATASETS) if space.name == "nasbench201" else ()
+        tuple(_truth(name, archs, scores, best) for name in benchmarks.DATASETS)
+        if space.name == "nasbench201"
+        else ()
     )
     return Result(space, archs, scores, best, truths, settings, seconds)
 
 
 def _truth(dataset: str, archs: np.ndarray, scores: np.ndarray, best: int) -> Truth:
     check = checks.look_up(
-        dataset, benchmarks.nasbench201(dataset), "val_accuracy", archs[:, None], np.ones((len(archs), 1), bool)
+        dataset,
+        benchmarks.nasbench201(dataset),
+        "val_accuracy",
+        archs[:, None],
+        np.ones((len(archs), 1), bool),
     )
     accuracy = check.accuracy[:, 0]
     return Truth(
@@ -95,7 +101,11 @@ def write(folder: Path, result: Result) -> None:
     """Write `scores.csv`, `result.json`, the plots and `report.html` into `folder`."""
     columns = [truth.accuracy for truth in result.truths]
     texts = [result.space.to_string(arch) for arch in result.archs]
-    header = ("architecture", "score", *(f"val_accuracy_{truth.dataset}" for truth in result.truths))
+    header = (
+        "architecture",
+        "score",
+        *(f"val_accuracy_{truth.dataset}" for truth in result.truths),
+    )
     write_csv(folder / "scores.csv", header, zip(texts, result.scores, *columns, strict=True))
     write_json(folder / "result.json", _facts(result))
     figures = _figures(result)
@@ -129,9 +139,17 @@ def moments(values: np.ndarray) -> dict[str, float | None]:
 
 def about_the_run(facts: Mapping[str, Any]) -> report.Section:
     """The last section of a report: the `settings`, `seconds` and `environment` of a run's facts."""
-    given = [(name, "default" if value is None else str(value)) for name, value in facts["settings"].items()]
+    given = [
+        (name, "default" if value is None else str(value))
+        for name, value in facts["settings"].items()
+    ]
     seconds = "seconds since it was resumed" if facts.get("resumed") else "seconds"
-    rows = [("setting", "value"), *given, (seconds, facts["seconds"]), *facts["environment"].items()]
+    rows = [
+        ("setting", "value"),
+        *given,
+        (seconds, facts["seconds"]),
+        *facts["environment"].items(),
+    ]
     return report.Section("The run", "", rows)
 
 
@@ -179,7 +197,11 @@ def _text(result: Result) -> str:
 def _truth_title(result: Result) -> str:
     """Heads that table: a trained predictor has seen some of the accuracies, other estimators have not."""
     is_trained = str(result.settings.get("estimator", "")).endswith(".npz")
-    seen = "the predictor may have been trained on some of them" if is_trained else "the search did not see them"
+    seen = (
+        "the predictor may have been trained on some of them"
+        if is_trained
+        else "the search did not see them"
+    )
     return f"Trained accuracies in % ({seen})"
 
 
@@ -207,12 +229,17 @@ def _figures(result: Result) -> dict[str, tuple[str, Any]]:
     score = f"{Path(result.settings.get('estimator', '')).stem} score".strip()
     figures = {"cell": ("The chosen cell.", plots.cell(result.space, result.archs[result.best]))}
     if not result.truths:
-        figures["search"] = ("Best score so far.", plots.best_so_far(result.scores, score_label=score))
+        figures["search"] = (
+            "Best score so far.",
+            plots.best_so_far(result.scores, score_label=score),
+        )
         return figures
     first = result.truths[0]
     figures["search"] = (
         f"Best score so far, and the {first.dataset} accuracy of the candidate that has it.",
-        plots.best_so_far(result.scores, first.accuracy, score_label=score, accuracy_label=_axis(first)),
+        plots.best_so_far(
+            result.scores, first.accuracy, score_label=score, accuracy_label=_axis(first)
+        ),
     )
     for truth in result.truths:
         scatter = plots.score_against_accuracy(
@@ -222,8 +249,13 @@ def _figures(result: Result) -> dict[str, tuple[str, Any]]:
             score_label=score,
             accuracy_label=_axis(truth),
         )
-        figures[f"scores_{truth.dataset}"] = (f"Scores and {truth.dataset} accuracy of the candidates.", scatter)
-    histogram = plots.accuracy_histogram(first.table, float(first.accuracy[result.best]), accuracy_label=_axis(first))
+        figures[f"scores_{truth.dataset}"] = (
+            f"Scores and {truth.dataset} accuracy of the candidates.",
+            scatter,
+        )
+    histogram = plots.accuracy_histogram(
+        first.table, float(first.accuracy[result.best]), accuracy_label=_axis(first)
+    )
     caption = f"All {first.dataset} accuracies of the space, and the chosen one."
     return figures | {f"rank_{first.dataset}": (caption, histogram)}
 
@@ -253,10 +285,19 @@ def show(result: Result, folder: Path) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(f"\nBest of {len(result.scores)} candidates, score {result.scores[result.best]:.2f}:")
+    console.print(
+        f"\nBest of {len(result.scores)} candidates, score {result.scores[result.best]:.2f}:"
+    )
     console.print(f"  {_text(result)}\n", highlight=False, markup=False, soft_wrap=True)
     if result.truths:
         print_table(_truth_title(result), _truth_rows(result))
         for truth in result.truths:
-            console.print(f"  {truth.dataset}: {truth.convention}", style="dim", highlight=False, soft_wrap=True)
-    console.print(f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+            console.print(
+                f"  {truth.dataset}: {truth.convention}",
+                style="dim",
+                highlight=False,
+                soft_wrap=True,
+            )
+    console.print(
+        f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True
+    )

@@ -56,7 +56,9 @@ def show(result: Searches, folder: Path) -> None:
     console.print(f"\n{_answer(result)}\n", highlight=False, markup=False, soft_wrap=True)
     runs.print_table(_title(result), _rows(result))
     console.print(_legend(result), style="dim", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\nReport, plots and files: {folder / 'report.html'}", highlight=False, soft_wrap=True
+    )
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -78,7 +80,9 @@ def _facts(result: Searches) -> dict[str, Any]:
         "truth": [_truth(check, chosen) for check in result.checks],
         "evaluations": runs.moments(np.asarray(histories.num_evaluations)),
         "distinct": runs.moments(result.distinct),
-        "simulated_seconds": runs.moments(np.asarray(histories.seconds).sum(axis=1, dtype=np.float64)),
+        "simulated_seconds": runs.moments(
+            np.asarray(histories.seconds).sum(axis=1, dtype=np.float64)
+        ),
         "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
         "num_out_of_evaluations": int(np.sum(histories.exhausted)),
         "num_stalled": int(np.sum(histories.stalled)),
@@ -127,8 +131,16 @@ def _results(result: Searches) -> list[list[Any]]:
         ranks = [int(rank) if any_ else "" for rank, any_ in zip(check.ranks, known, strict=True)]
         answers |= {name: check.accuracy[:, -1], f"rank_{name}": ranks}
     has_answer = np.isfinite(result.best[:, -1])
-    rows = zip(has_answer, zip(*always.values(), strict=True), zip(*answers.values(), strict=True), strict=True)
-    return [[*always, *answers], *([*told, *(found if any_ else [""] * len(found))] for any_, told, found in rows)]
+    rows = zip(
+        has_answer,
+        zip(*always.values(), strict=True),
+        zip(*answers.values(), strict=True),
+        strict=True,
+    )
+    return [
+        [*always, *answers],
+        *([*told, *(found if any_ else [""] * len(found))] for any_, told, found in rows),
+    ]
 
 
 def _front(result: Searches) -> list[list[Any]]:
@@ -148,7 +160,11 @@ def _front(result: Searches) -> list[list[Any]]:
 def _judge(result: Searches) -> str:
     """What is maximised."""
     settings = result.settings
-    return settings.column or "" if settings.estimator == "table" else f"{judges.label(settings.estimator)} score"
+    return (
+        settings.column or ""
+        if settings.estimator == "table"
+        else f"{judges.label(settings.estimator)} score"
+    )
 
 
 def _count(result: Searches) -> str:
@@ -172,12 +188,24 @@ def _best(result: Searches) -> float:
 
 def _rows(result: Searches) -> list[tuple[str, ...]]:
     """A table for people: the answers by score and by every column of trained accuracies."""
-    rows: list[tuple[str, ...]] = [("answers by", "mean ± std", "best", "rank", "median rank", "best of all")]
+    rows: list[tuple[str, ...]] = [
+        ("answers by", "mean ± std", "best", "rank", "median rank", "best of all")
+    ]
     if result.settings.estimator != "table":
-        rows.append((_judge(result), _spread(result.best[:, -1]), f"{_best(result):.5g}", "", "", ""))
+        rows.append(
+            (_judge(result), _spread(result.best[:, -1]), f"{_best(result):.5g}", "", "", "")
+        )
     for check in result.checks:
-        accuracy, rank, median = check.accuracy[:, -1], check.ranks[result.chosen], _median(check.ranks)
-        mine = ("unknown", "") if np.isnan(rank) else (f"{accuracy[result.chosen]:.5g}", f"{rank:,.0f}")
+        accuracy, rank, median = (
+            check.accuracy[:, -1],
+            check.ranks[result.chosen],
+            _median(check.ranks),
+        )
+        mine = (
+            ("unknown", "")
+            if np.isnan(rank)
+            else (f"{accuracy[result.chosen]:.5g}", f"{rank:,.0f}")
+        )
         among = "" if median is None else f"{median:,.10g}"
         rows.append((check.name, _spread(accuracy), *mine, among, f"{check.table_best:.5g}"))
     return rows
@@ -185,20 +213,29 @@ def _rows(result: Searches) -> list[tuple[str, ...]]:
 
 def _spread(values: np.ndarray) -> str:
     mean, std = runs.moments(values).values()
-    return "unknown" if mean is None else f"{mean:.5g}" if std is None else f"{mean:.5g} ± {std:.2g}"
+    return (
+        "unknown" if mean is None else f"{mean:.5g}" if std is None else f"{mean:.5g} ± {std:.2g}"
+    )
 
 
 def _legend(result: Searches) -> str:
     """What was done, and what the numbers of the table are."""
     facts, settings = _facts(result), result.settings
-    limit = "" if settings.max_seconds is None else f" or {settings.max_seconds:,g} simulated seconds"
+    limit = (
+        "" if settings.max_seconds is None else f" or {settings.max_seconds:,g} simulated seconds"
+    )
     means = {what: facts[name]["mean"] for name, what in _MEANS.items()}
-    spent = ", ".join(f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean)
+    spent = ", ".join(
+        f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean
+    )
     lines = [
         f"{_count(result).capitalize()} of {settings.budget:,} evaluations{limit}.",
         f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",
         *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
-        *(f"{check.name}: {check.convention}; {len(check.table):,} architectures." for check in result.checks),
+        *(
+            f"{check.name}: {check.convention}; {len(check.table):,} architectures."
+            for check in result.checks
+        ),
     ]
     rank = "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed or not."
     return "\n".join([*lines, rank] if result.checks else lines)
@@ -228,7 +265,9 @@ def _figures(result: Searches) -> dict[str, tuple[str, Any]]:
             cost_label=f"{settings.against} (millions)",
             title=title,
         )
-        figures |= {"front": (f"All that was evaluated: {judge} against {settings.against}.", front)}
+        figures |= {
+            "front": (f"All that was evaluated: {judge} against {settings.against}.", front)
+        }
     if is_on_table or not checks or not np.isfinite(checks[0].accuracy[:, -1]).any():
         return figures
     name = checks[0].name
@@ -238,7 +277,9 @@ def _figures(result: Searches) -> dict[str, tuple[str, Any]]:
         y_label=f"{name} of the best {judge} so far",
         title=title,
     )
-    return figures | {"accuracy": (f"The {name} of the architecture with the best {judge} so far.", accuracy)}
+    return figures | {
+        "accuracy": (f"The {name} of the architecture with the best {judge} so far.", accuracy)
+    }
 
 
 def _sections(
@@ -246,7 +287,9 @@ def _sections(
 ) -> list[report.Section]:
     header, *rows = _results(result)
     listed = f"The first {_NUM_ROWS} searches; " if len(rows) > _NUM_ROWS else ""
-    files = f"{listed}results.csv has one line for each search, histories.npz all that they evaluated."
+    files = (
+        f"{listed}results.csv has one line for each search, histories.npz all that they evaluated."
+    )
     curves = [figures[name] for name in ("front", "curves", "accuracy") if name in figures]
     given = {name: value for name, value in facts["settings"].items() if value not in (None, False)}
     return [

@@ -61,7 +61,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
-        for name in ("budget", "seeds", "max_params", "population_size", "sample_size", "min_epochs", "max_epochs"):
+        for name in (
+            "budget",
+            "seeds",
+            "max_params",
+            "population_size",
+            "sample_size",
+            "min_epochs",
+            "max_epochs",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value}")
@@ -71,10 +79,14 @@ class Settings:
                 raise ValueError(f"{name} must be above 0; got {value}")
         for name in ("max_seconds", "seconds"):
             if getattr(self, name) is not None and self.estimator != "table":
-                raise ValueError(f"{name} needs the costs of a table; it goes with --estimator table")
+                raise ValueError(
+                    f"{name} needs the costs of a table; it goes with --estimator table"
+                )
         for name, strategy in (("start", "area"), ("against", "nsga2")):
             if getattr(self, name) is not None and self.strategy != strategy:
-                raise ValueError(f"{name} goes with the strategy {strategy}; {self.strategy} has no use for it")
+                raise ValueError(
+                    f"{name} goes with the strategy {strategy}; {self.strategy} has no use for it"
+                )
         if self.against is not None and self.against not in COSTS:
             raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
 
@@ -82,8 +94,20 @@ class Settings:
     def folder_name(self) -> str:
         """A name that says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
-        parts = ["search", self.space, stem if stem != self.space else "", self.strategy, judges.label(self.estimator)]
-        names = (self.column, self.test_column, self.seconds, self.against, judges.label(self.start or ""))
+        parts = [
+            "search",
+            self.space,
+            stem if stem != self.space else "",
+            self.strategy,
+            judges.label(self.estimator),
+        ]
+        names = (
+            self.column,
+            self.test_column,
+            self.seconds,
+            self.against,
+            judges.label(self.start or ""),
+        )
         parts += [name for name in names if name]
         parts += [f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""]
         options = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}

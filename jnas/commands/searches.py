@@ -101,7 +101,9 @@ def _load(folder: Path) -> tuple[History, np.ndarray]:
         with np.load(folder / _FILE, allow_pickle=False) as file:
             return History(**{name: file[name] for name in History._fields}), file["distinct"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder / _FILE} cannot be read; search again with --no-resume") from error
+        raise ValueError(
+            f"{folder / _FILE} cannot be read; search again with --no-resume"
+        ) from error
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -113,7 +115,12 @@ def _table(settings: Settings, space: Space) -> Table | None:
     try:
         return benchmarks.of_space(space, settings.table)
     except FileNotFoundError:
-        if settings.estimator == "table" or settings.table or settings.column or settings.test_column:
+        if (
+            settings.estimator == "table"
+            or settings.table
+            or settings.column
+            or settings.test_column
+        ):
             raise
         return None
 
@@ -138,7 +145,9 @@ def _filled(settings: Settings, table: Table | None) -> Settings:
         return full
     cost = full.seconds or table.cost_column(full.column)
     if full.max_seconds is not None and cost is None:
-        raise ValueError(f"{table.source} has no column of seconds for max_seconds; name it with --seconds")
+        raise ValueError(
+            f"{table.source} has no column of seconds for max_seconds; name it with --seconds"
+        )
     return dataclasses.replace(full, seconds=cost)
 
 
@@ -155,10 +164,14 @@ def _is_allowed(settings: Settings, space: Space) -> Callable[[Arch], jax.Array]
 # What is computed.
 
 
-def _search(settings: Settings, space: Space, table: Table | None, progress: bool) -> tuple[History, np.ndarray]:
+def _search(
+    settings: Settings, space: Space, table: Table | None, progress: bool
+) -> tuple[History, np.ndarray]:
     """Histories `[S, T, ...]`, and `[S]` classes that were evaluated."""
     image_key, search_key = jax.random.split(jax.random.key(settings.seed))
-    materials = Materials(settings.images or "", settings.num_images or 0, settings.table, settings.column)
+    materials = Materials(
+        settings.images or "", settings.num_images or 0, settings.table, settings.column
+    )
     judge = functools.partial(judges.estimator, space=space, materials=materials, key=image_key)
     if settings.estimator == "table" and table is not None and settings.column is not None:
         objective = _look_up(settings, space, table, settings.column)
@@ -174,7 +187,9 @@ def _search(settings: Settings, space: Space, table: Table | None, progress: boo
         label="searching",
     )
     longest = max(int(history.num_evaluations.max()), 1)
-    return jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history), distinct
+    return jax.tree.map(
+        lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history
+    ), distinct
 
 
 def _look_up(settings: Settings, space: Space, table: Table, column: str) -> Objective:
@@ -238,7 +253,11 @@ def _summarise(
     best = np.where(np.isfinite(scores), scores, np.nan)
     if not np.isfinite(best[:, -1]).any():
         num = int(histories.num_evaluations.sum())
-        why = f"none of the {num:,} evaluations can be ranked" if num else "no evaluation ends within max_seconds"
+        why = (
+            f"none of the {num:,} evaluations can be ranked"
+            if num
+            else "no evaluation ends within max_seconds"
+        )
         raise ValueError(f"{why}, so there is no answer; search with a larger budget or limit")
     archs = incumbents[:, -1]
     against, front = _weigh(histories, space, _costs(settings, space))
@@ -252,17 +271,26 @@ def _summarise(
         params=np.asarray(jax.vmap(space.params)(jnp.asarray(archs))),
         flops=np.asarray(jax.vmap(space.flops)(jnp.asarray(archs))),
         chosen=int(np.nanargmax(best[:, -1])),
-        checks=tuple(checks.look_up(name, *where, incumbents, np.isfinite(best)) for name, where in columns.items()),
+        checks=tuple(
+            checks.look_up(name, *where, incumbents, np.isfinite(best))
+            for name, where in columns.items()
+        ),
         against=against,
         front=front,
         seconds=seconds,
     )
 
 
-def _weigh(histories: History, space: Space, costs: list[search.Cost]) -> tuple[np.ndarray | None, Front | None]:
+def _weigh(
+    histories: History, space: Space, costs: list[search.Cost]
+) -> tuple[np.ndarray | None, Front | None]:
     """The only cost `[S, T]` of all that was evaluated, and the front of all searches together; None without a cost."""
     if not costs:
         return None, None
-    pooled = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories)
+    pooled = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories
+    )
     front = search.pareto_front(pooled, costs, identity=space.identity)
-    return np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs)).reshape(histories.scores.shape), front
+    return np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs)).reshape(
+        histories.scores.shape
+    ), front

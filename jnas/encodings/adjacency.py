@@ -31,7 +31,9 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
         interior = len(space.node_operations) - 2
         if interior == 1:
             return edges.ravel()
-        nodes = jnp.where(graph.mask[1:-1, None], jax.nn.one_hot(graph.node_ops[1:-1] - 1, interior), 0)
+        nodes = jnp.where(
+            graph.mask[1:-1, None], jax.nn.one_hot(graph.node_ops[1:-1] - 1, interior), 0
+        )
         return jnp.concatenate([edges.ravel(), nodes.ravel()])
 
     return jax.vmap(encode)

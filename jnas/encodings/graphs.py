@@ -66,7 +66,9 @@ def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
     Returns:
         `archs [B, D] -> Graph` with a leading axis `B`; 7 nodes for nasbench101, 8 for nasbench201.
     """
-    return jax.vmap(space.graph if len(space.edge_operations) == 2 else functools.partial(_line_graph, space))
+    return jax.vmap(
+        space.graph if len(space.edge_operations) == 2 else functools.partial(_line_graph, space)
+    )
 
 
 def _line_graph(space: Space, arch: Arch) -> Graph:
@@ -74,7 +76,9 @@ def _line_graph(space: Space, arch: Arch) -> Graph:
     num_nodes = graph.mask.shape[0]
     pairs = [(i, j) for j in range(1, num_nodes) for i in range(j)]
     ends = [(0, 0), *pairs, (num_nodes - 1, num_nodes - 1)]
-    follows = np.array([[a < b and one[1] == two[0] for b, two in enumerate(ends)] for a, one in enumerate(ends)])
+    follows = np.array(
+        [[a < b and one[1] == two[0] for b, two in enumerate(ends)] for a, one in enumerate(ends)]
+    )
     always = jnp.ones((), bool)
     flows = jnp.stack([always, *(graph.adjacency[pair] for pair in pairs), always])
     adjacency = jnp.asarray(follows) & flows[:, None] & flows[None]

@@ -37,7 +37,9 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
     if num_ratios < 1:
         raise ValueError(f"num_ratios must be at least 1; got {num_ratios}")
     on_edges = len(space.edge_operations) > 2
-    kernels = jnp.asarray([_kernel(name) for name in (space.edge_operations if on_edges else space.node_operations)])
+    kernels = jnp.asarray(
+        [_kernel(name) for name in (space.edge_operations if on_edges else space.node_operations)]
+    )
 
     def encode_edges(arch: Arch) -> jax.Array:
         ops = space.graph(arch).edge_ops

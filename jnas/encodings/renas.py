@@ -27,7 +27,9 @@ _CELLS = (
 )
 
 
-def renas(space: Space, *, type_only: bool = False, image_size: int = 28) -> Callable[[jax.Array], jax.Array]:
+def renas(
+    space: Space, *, type_only: bool = False, image_size: int = 28
+) -> Callable[[jax.Array], jax.Array]:
     """The `[19, 7, 7]` tensor of ReNAS, or its type matrix alone (predictors v1 and v3).
 
     Channels are [types, FLOPs of cell 1, parameters of cell 1, FLOPs of cell 2, ...]. A convolution of `c` channels
@@ -52,7 +54,9 @@ def renas(space: Space, *, type_only: bool = False, image_size: int = 28) -> Cal
     if space.name == "nasbench201":
         return jax.vmap(functools.partial(_encode_edges, space, type_only))
     if space.name != "nasbench101":
-        raise ValueError(f"the ReNAS tensor is defined for nasbench101 and nasbench201; got {space.name}")
+        raise ValueError(
+            f"the ReNAS tensor is defined for nasbench101 and nasbench201; got {space.name}"
+        )
     if image_size < 4 or image_size % 4:
         raise ValueError(f"image_size must be a multiple of 4; got {image_size}")
 

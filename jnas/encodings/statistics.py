@@ -30,7 +30,11 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     def encode(archs: jax.Array) -> jax.Array:
         graphs = graph_of(archs)
-        num_ops = len(space.edge_operations) if len(space.edge_operations) > 2 else len(space.node_operations) - 2
+        num_ops = (
+            len(space.edge_operations)
+            if len(space.edge_operations) > 2
+            else len(space.node_operations) - 2
+        )
         return jax.vmap(lambda arch, graph: _statistics(space, num_ops, arch, graph))(archs, graphs)
 
     return encode
@@ -41,15 +45,29 @@ def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     if space.name != "nasbench101":
         return graph.mask.astype(float)
     # The pruned vector numbers vertices as `Space.graph` does; shares of 840 are whole.
-    return nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float) / 840 * graph.mask.astype(float)
+    return (
+        nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float)
+        / 840
+        * graph.mask.astype(float)
+    )
 
 
 def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:
     edges = graph.adjacency.astype(float)
     ops = jax.nn.one_hot(graph.node_ops, num_ops + 2) * graph.mask[:, None].astype(float)
     inner = ops[:, 1:-1]
-    costs = jnp.log(1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)]))
-    size = jnp.stack([edges.sum(), graph.mask.sum().astype(float), edges[0, -1], edges[:, -1].sum(), edges[0].sum()])
+    costs = jnp.log(
+        1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)])
+    )
+    size = jnp.stack(
+        [
+            edges.sum(),
+            graph.mask.sum().astype(float),
+            edges[0, -1],
+            edges[:, -1].sum(),
+            edges[0].sum(),
+        ]
+    )
     per_op = [
         inner.sum(0),
         (inner * widths(space, arch, graph)[:, None]).sum(0),
@@ -63,7 +81,9 @@ def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Arr
 def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
     """`[3 + 3 O]` from adjacency `[N, N]` and one-hot operations `[N, O]`: sums over all paths, node by node."""
     far = edges.shape[0] + 2.0
-    ones = jnp.concatenate([jnp.ones((edges.shape[0], 1)), inner], axis=1)  # the first column counts nodes
+    ones = jnp.concatenate(
+        [jnp.ones((edges.shape[0], 1)), inner], axis=1
+    )  # the first column counts nodes
     number, total = [jnp.ones(())], [jnp.zeros(ones.shape[1])]
     most, least = [jnp.zeros(ones.shape[1])], [jnp.zeros(ones.shape[1])]
     for node in range(1, edges.shape[0]):
@@ -71,8 +91,16 @@ def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
         number.append(before @ jnp.stack(number))
         total.append(before @ jnp.stack(total) + ones[node] * number[-1])
         reached = before[:, None] > 0
-        most.append(jnp.maximum(jnp.max(jnp.where(reached, jnp.stack(most), -far), axis=0) + ones[node], -far))
-        least.append(jnp.minimum(jnp.min(jnp.where(reached, jnp.stack(least), far), axis=0) + ones[node], far))
+        most.append(
+            jnp.maximum(
+                jnp.max(jnp.where(reached, jnp.stack(most), -far), axis=0) + ones[node], -far
+            )
+        )
+        least.append(
+            jnp.minimum(
+                jnp.min(jnp.where(reached, jnp.stack(least), far), axis=0) + ones[node], far
+            )
+        )
     connected = number[-1] > 0
     mean = total[-1][1:] / jnp.maximum(number[-1], 1)
     lengths = jnp.stack([jnp.log(1 + number[-1]), most[-1][0], least[-1][0]])

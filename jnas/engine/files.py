@@ -42,5 +42,7 @@ def earlier_facts(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         facts, found = {}, {}
     if found != settings:
-        raise ValueError(f"{folder} holds another job; choose another --out, or replace it with --no-resume")
+        raise ValueError(
+            f"{folder} holds another job; choose another --out, or replace it with --no-resume"
+        )
     return facts

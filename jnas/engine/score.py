@@ -67,7 +67,9 @@ def score(
     """
     rows = np.asarray(archs)
     if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
-        raise ValueError(f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}")
+        raise ValueError(
+            f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}"
+        )
     if not fingerprints.is_key(key) or key.shape:
         raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
     size = _chunk_size(len(rows), chunk_size)
@@ -77,10 +79,17 @@ def score(
             chunk = rows[start : start + size]
             padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), axis=0)])
             scores = _program()(estimator, key, jnp.asarray(padded, jnp.int32))
-            job.add({name: np.asarray(values)[: len(chunk)] for name, values in _by_member(scores).items()})
+            job.add(
+                {
+                    name: np.asarray(values)[: len(chunk)]
+                    for name, values in _by_member(scores).items()
+                }
+            )
             report(job)
     job.save()
-    result = {name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()}
+    result = {
+        name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()
+    }
     return cast(Scores, result[_SINGLE] if _SINGLE in job.scores else result)
 
 
@@ -167,9 +176,15 @@ class _Job:
         try:
             with np.load(self.out, allow_pickle=False) as file:
                 found, done = str(file["fingerprint"]), int(file["num_done"])
-                scores = {name: file[name] for name in file.files if name == _SINGLE or name.startswith(_OF_SUITE)}
+                scores = {
+                    name: file[name]
+                    for name in file.files
+                    if name == _SINGLE or name.startswith(_OF_SUITE)
+                }
         except Exception as error:
-            raise ValueError(f"{self.out} is not a jnas result file; choose another `out`") from error
+            raise ValueError(
+                f"{self.out} is not a jnas result file; choose another `out`"
+            ) from error
         if found != self.fingerprint:
             raise ValueError(
                 f"{self.out} holds the scores of another job (other architectures, key or estimator); "
@@ -178,7 +193,9 @@ class _Job:
         self.scores, self.num_done = scores if done else {}, done
 
 
-def _open_job(estimator: Estimator | Suite, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool) -> _Job:
+def _open_job(
+    estimator: Estimator | Suite, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool
+) -> _Job:
     if out is None:
         return _Job(archs, "", None)
     path = Path(out)
@@ -208,7 +225,9 @@ def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job]
 
         yield report
     if num_unranked:
-        bar.console.print(f"{num_unranked} of {total} architectures cannot be ranked (score not finite).")
+        bar.console.print(
+            f"{num_unranked} of {total} architectures cannot be ranked (score not finite)."
+        )
 
 
 def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:

@@ -38,7 +38,9 @@ def run(
     devices = np.array(jax.local_devices()[:num])
     size = len(devices) * (-(-num // len(devices)) if together else 1)
     # What is wrong with the function is said before a bar is drawn.
-    lowered = program(function, devices, together, len(arguments)).lower(keys[np.arange(size) % num], *arguments)
+    lowered = program(function, devices, together, len(arguments)).lower(
+        keys[np.arange(size) % num], *arguments
+    )
     parts = []
     bar = progress_bar(label)
     bar.disable = not progress
@@ -53,7 +55,9 @@ def run(
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
 
 
-def program(function: Callable[..., Any], devices: np.ndarray, together: bool, num_arguments: int) -> Any:
+def program(
+    function: Callable[..., Any], devices: np.ndarray, together: bool, num_arguments: int
+) -> Any:
     """`(keys [S], *arguments) -> results [S, ...]`, jitted: each of the devices has its share of the keys."""
 
     def rows(keys: Key, *arguments: Any) -> Any:
@@ -65,4 +69,6 @@ def program(function: Callable[..., Any], devices: np.ndarray, together: bool, n
     by_row = PartitionSpec("seeds")
     specs = (by_row, *[PartitionSpec()] * num_arguments)
     mesh = Mesh(devices, ("seeds",))
-    return jax.jit(jax.shard_map(rows, mesh=mesh, in_specs=specs, out_specs=by_row, check_vma=False))
+    return jax.jit(
+        jax.shard_map(rows, mesh=mesh, in_specs=specs, out_specs=by_row, check_vma=False)
+    )

@@ -46,7 +46,11 @@ _HINGE = hinge(margin=0.1)
 
 
 def mean_squared_error(
-    scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None, reduce_fn: ReduceFn | None = jnp.mean
+    scores: ArrayLike,
+    targets: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
     """ReNAS equation 1: the mean of (z_i − y_i)²; terms `[..., N]`."""
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
@@ -54,12 +58,18 @@ def mean_squared_error(
 
 
 def mean_absolute_error(
-    scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None, reduce_fn: ReduceFn | None = jnp.mean
+    scores: ArrayLike,
+    targets: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
     """ReNAS equation 2: the mean of |z_i − y_i|, with slope 0 at 0; terms `[..., N]`."""
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     difference = scores - targets
-    return shared.reduced(difference * jnp.sign(difference), valid, reduce_fn)  # the slope of JAX's |x| at 0 is 1
+    return shared.reduced(
+        difference * jnp.sign(difference), valid, reduce_fn
+    )  # the slope of JAX's |x| at 0 is 1
 
 
 def binary_classification(
@@ -102,7 +112,9 @@ def pairwise(
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     s_i, s_j = shared.members(scores, pairs, 2)
     y_i, y_j = shared.members(targets, pairs, 2)
-    a, used = shared.signed(s_i - s_j, y_i - y_j, shared.all_valid(valid, pairs, pair_mask, 2), threshold)
+    a, used = shared.signed(
+        s_i - s_j, y_i - y_j, shared.all_valid(valid, pairs, pair_mask, 2), threshold
+    )
     return shared.reduced(phi(a), used, reduce_fn)
 
 
@@ -128,7 +140,9 @@ def comparator(
     targets, exists = shared.as_lists(where, targets=targets)
     y_i, y_j = shared.members(targets, pairs, 2)
     if outputs.shape != y_i.shape:
-        raise ValueError(f"outputs must be [..., M] = {y_i.shape} for these targets and pairs, got {outputs.shape}.")
+        raise ValueError(
+            f"outputs must be [..., M] = {y_i.shape} for these targets and pairs, got {outputs.shape}."
+        )
     valid = shared.all_valid(exists, pairs, pair_mask, 2)
     forward, used = shared.signed(outputs, y_j - y_i, valid, threshold)
     backward, _ = shared.signed(swapped, y_i - y_j, valid, threshold)
@@ -158,7 +172,9 @@ def list_mle(
     used = padding == 0
     rest = lax.cumlogsumexp(jnp.where(used, scores, -jnp.inf), axis=scores.ndim - 1, reverse=True)
     places = slice(0, list_length)
-    return shared.reduced((jnp.where(used, rest, 0.0) - scores)[..., places], used[..., places], reduce_fn)
+    return shared.reduced(
+        (jnp.where(used, rest, 0.0) - scores)[..., places], used[..., places], reduce_fn
+    )
 
 
 def triplet_continuity(
@@ -182,12 +198,16 @@ def triplet_continuity(
     targets, valid = shared.as_lists(where, targets=targets)
     features = shared.as_floats("features", features)
     if features.shape[:-1] != targets.shape:
-        raise ValueError(f"features must be [..., N, F] for targets {targets.shape}, got {features.shape}.")
+        raise ValueError(
+            f"features must be [..., N, F] for targets {targets.shape}, got {features.shape}."
+        )
     f_i, f_j, f_k = shared.members(jnp.where(valid[..., None], features, 0.0), triplets, 3, axis=-2)
     y_i, y_j, y_k = shared.members(targets, triplets, 3)
     differences = jnp.abs(y_i - y_j) - jnp.abs(y_i - y_k)
     valid = shared.all_valid(valid, triplets, triplet_mask, 3)
-    a, used = shared.signed(shared.distance(f_i, f_j) - shared.distance(f_i, f_k), differences, valid, threshold)
+    a, used = shared.signed(
+        shared.distance(f_i, f_j) - shared.distance(f_i, f_k), differences, valid, threshold
+    )
     return shared.reduced(phi(a), used, reduce_fn)
 
 
@@ -209,5 +229,7 @@ def renas(
     in the paper is `weight` with `reduce_fn=jnp.sum`; between means the scale is another.
     """
     ranking = pairwise(scores, targets, phi=phi, where=where, reduce_fn=reduce_fn)
-    continuity = triplet_continuity(features, targets, triplets, phi=continuity_phi, where=where, reduce_fn=reduce_fn)
+    continuity = triplet_continuity(
+        features, targets, triplets, phi=continuity_phi, where=where, reduce_fn=reduce_fn
+    )
     return ranking + weight * continuity

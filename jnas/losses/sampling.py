@@ -35,7 +35,9 @@ def sample_pairs(
     # The number of pairs for each possible n, truncated in Python floats as the published code does.
     limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
     if targets.ndim != 1 or length < 2 or limits[-1] < 1:
-        raise ValueError(f"pairs need targets [N], N ≥ 2, and at least one pair; got {targets.shape} and {limits[-1]}.")
+        raise ValueError(
+            f"pairs need targets [N], N ≥ 2, and at least one pair; got {targets.shape} and {limits[-1]}."
+        )
     size = min(length * (length - 1) // 2, limits[-1])
     limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]
     exact = functools.partial(_among_all, key, targets, exists, threshold, limit, size)
@@ -53,7 +55,12 @@ _NUM_LOTS = 4  # draws for each pair wanted
 
 
 def _by_lot(
-    key: jax.Array, targets: jax.Array, exists: jax.Array, threshold: ArrayLike, limit: jax.Array, size: int
+    key: jax.Array,
+    targets: jax.Array,
+    exists: jax.Array,
+    threshold: ArrayLike,
+    limit: jax.Array,
+    size: int,
 ) -> tuple[jax.Array, jax.Array]:
     """The first `limit` different, untied pairs of a random sequence, `[size, 2]`, and how many there were.
 
@@ -76,18 +83,29 @@ def _by_lot(
 
 
 def _among_all(
-    key: jax.Array, targets: jax.Array, exists: jax.Array, threshold: ArrayLike, limit: jax.Array, size: int
+    key: jax.Array,
+    targets: jax.Array,
+    exists: jax.Array,
+    threshold: ArrayLike,
+    limit: jax.Array,
+    size: int,
 ) -> tuple[jax.Array, jax.Array]:
     """`[size, 2]` and `[size]`: the `limit` untied pairs with the highest lots, or all of them."""
     length = targets.shape[0]
     y_i, y_j = shared.members(targets, None, 2)
-    candidates = (shared.all_valid(exists, None, None, 2) & shared.differ(y_i - y_j, threshold)).ravel()
+    candidates = (
+        shared.all_valid(exists, None, None, 2) & shared.differ(y_i - y_j, threshold)
+    ).ravel()
     num_drawn = jnp.minimum(limit, jnp.sum(candidates, dtype=jnp.int32))
-    lots = jnp.where(candidates, (jax.random.bits(key, candidates.shape, jnp.uint32) >> 1).astype(jnp.int32), -1)
+    lots = jnp.where(
+        candidates, (jax.random.bits(key, candidates.shape, jnp.uint32) >> 1).astype(jnp.int32), -1
+    )
     num_up_to = jnp.cumsum(lots >= _nth_largest(lots, num_drawn), dtype=jnp.int32)
     number = lax.iota(jnp.int32, size)
     places, valid = jnp.searchsorted(num_up_to, number + 1).astype(jnp.int32), number < num_drawn
-    return jnp.where(valid[:, None], jnp.stack([places // length, places % length], axis=-1), 0), valid
+    return jnp.where(
+        valid[:, None], jnp.stack([places // length, places % length], axis=-1), 0
+    ), valid
 
 
 def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
@@ -104,10 +122,15 @@ def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
 def sample_triplets(key: jax.Array, num_items: int, num_triplets: int) -> jax.Array:
     """`[num_triplets, 3]` int32, each drawn uniformly, with replacement, from all i < j < k < num_items."""
     if num_items < 3 or num_triplets < 1:
-        raise ValueError(f"triplets need num_items ≥ 3 and num_triplets ≥ 1, got {num_items} and {num_triplets}.")
+        raise ValueError(
+            f"triplets need num_items ≥ 3 and num_triplets ≥ 1, got {num_items} and {num_triplets}."
+        )
     keys = jax.random.split(key, 3)
     sizes = range(num_items, num_items - 3, -1)
-    i, j, k = (jax.random.randint(key, (num_triplets,), 0, n, jnp.int32) for key, n in zip(keys, sizes, strict=True))
+    i, j, k = (
+        jax.random.randint(key, (num_triplets,), 0, n, jnp.int32)
+        for key, n in zip(keys, sizes, strict=True)
+    )
     # Each draw numbers only what the draws before it left over.
     j = jnp.where(j >= i, j + 1, j)
     for taken in (jnp.minimum(i, j), jnp.maximum(i, j)):

@@ -41,33 +41,53 @@ def as_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
     return array
 
 
-def members(values: jax.Array, indices: ArrayLike | None, size: int, *, axis: int = -1) -> list[jax.Array]:
+def members(
+    values: jax.Array, indices: ArrayLike | None, size: int, *, axis: int = -1
+) -> list[jax.Array]:
     """First, second, … members of each tuple along `axis`; without indices that axis N becomes N × … × N.
 
     Views that broadcast serve all tuples: a gather, and the scatter of its gradient, would cost much more.
     """
     if indices is None:
         after = range(axis - size + 1, axis + 1)
-        return [jnp.expand_dims(values, [other for other in after if other != own]) for own in after]
+        return [
+            jnp.expand_dims(values, [other for other in after if other != own]) for own in after
+        ]
     array = jnp.asarray(indices)
-    if array.ndim != 2 or array.shape[1] != size or not array.size or not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(f"expected indices [M, {size}] of integers, M ≥ 1, got {array.dtype} {array.shape}.")
+    if (
+        array.ndim != 2
+        or array.shape[1] != size
+        or not array.size
+        or not jnp.issubdtype(array.dtype, jnp.integer)
+    ):
+        raise ValueError(
+            f"expected indices [M, {size}] of integers, M ≥ 1, got {array.dtype} {array.shape}."
+        )
     fill = True if values.dtype == bool else jnp.nan
-    return [jnp.take(values, array[:, own], axis=axis, mode="fill", fill_value=fill) for own in range(size)]
+    return [
+        jnp.take(values, array[:, own], axis=axis, mode="fill", fill_value=fill)
+        for own in range(size)
+    ]
 
 
-def all_valid(valid: jax.Array, indices: ArrayLike | None, mask: ArrayLike | None, size: int) -> jax.Array:
+def all_valid(
+    valid: jax.Array, indices: ArrayLike | None, mask: ArrayLike | None, size: int
+) -> jax.Array:
     """Which tuples have only valid members, are not masked and, where all are meant, are ascending."""
     result = functools.reduce(operator.and_, members(valid, indices, size))
     if indices is not None:
         mask = (
-            jnp.ones(result.shape[-1], bool) if mask is None else as_mask("a mask of indices", mask, result.shape[-1:])
+            jnp.ones(result.shape[-1], bool)
+            if mask is None
+            else as_mask("a mask of indices", mask, result.shape[-1:])
         )
         return result & jnp.broadcast_to(mask, result.shape)
     if mask is not None:
         raise ValueError("a mask of indices needs the pairs or triplets that it masks.")
     places = members(lax.broadcasted_iota(jnp.int32, valid.shape, valid.ndim - 1), None, size)
-    return functools.reduce(operator.and_, (low < high for low, high in itertools.pairwise(places)), result)
+    return functools.reduce(
+        operator.and_, (low < high for low, high in itertools.pairwise(places)), result
+    )
 
 
 def differ(differences: jax.Array, threshold: ArrayLike) -> jax.Array:
@@ -80,7 +100,9 @@ def signed(
 ) -> tuple[jax.Array, jax.Array]:
     """The differences, positive where they agree with the targets, and which of them count; the others are 0."""
     used = valid & differ(target_differences, threshold)
-    return jnp.where(used, differences, 0.0) * jnp.where(used, jnp.sign(target_differences), 0.0), used
+    return jnp.where(used, differences, 0.0) * jnp.where(
+        used, jnp.sign(target_differences), 0.0
+    ), used
 
 
 def distance(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -39,7 +39,9 @@ def cell_of(arch: Arch, width: int) -> Cell:
     """What `[26]` is, pruned, in a stack of that many channels."""
     mask = cells.pruned(cells.pack(arch))
     sources, targets = zip(*cells.EDGES, strict=True)
-    edges = jnp.zeros((cells.NUM_VERTICES,) * 2, bool).at[sources, targets].set(cells.unpack(mask) == 1)
+    edges = (
+        jnp.zeros((cells.NUM_VERTICES,) * 2, bool).at[sources, targets].set(cells.unpack(mask) == 1)
+    )
     widths = jnp.stack(vertex_channels(mask, width, width))
     channels = jnp.arange(width)[None, :] < widths[:, None]
     return Cell(edges, arch[cells.NUM_EDGE_BITS :], widths, channels)
@@ -50,7 +52,15 @@ def stack_widths(channels: int, stacks: int) -> list[int]:
     return [channels * 2**stack for stack in range(stacks)]
 
 
-def draw(key: Key, channels: int, stacks: int, repeats: int, num_classes: int, in_channels: int, init: Init) -> Params:
+def draw(
+    key: Key,
+    channels: int,
+    stacks: int,
+    repeats: int,
+    num_classes: int,
+    in_channels: int,
+    init: Init,
+) -> Params:
     """Weights for all architectures; of the cells of a stack, they are stacked `[repeats, vertices, ...]`."""
     widths = stack_widths(channels, stacks)
     tree = {
@@ -100,14 +110,20 @@ def _stack_present(cell: Cell, *, is_first: bool, repeats: int) -> Params:
     first = jnp.arange(width) < (width if is_first else width // 2)
     inputs = jnp.stack([first] + [jnp.ones(width, bool)] * (repeats - 1))  # [repeats, C]
     outputs = cell.channels[1:] & cell.edges[0, 1:, None]
-    tree = {"projection": {"conv": inputs[:, None, None, None, :, None] & outputs[None, :, None, None, None, :]}}
+    tree = {
+        "projection": {
+            "conv": inputs[:, None, None, None, :, None] & outputs[None, :, None, None, None, :]
+        }
+    }
     for name, op in (("conv1x1", CONV1X1), ("conv3x3", CONV3X3)):
         own = cell.channels[1:OUTPUT] & (cell.ops == op)[:, None]
         tree[name] = {"conv": (own[:, :, None] & own[:, None, :])[None, :, None, None]}
     return tree
 
 
-def instantiate(params: Params, arch: Arch, present: Callable[[Arch], list[jax.Array]], init: Init) -> Params:
+def instantiate(
+    params: Params, arch: Arch, present: Callable[[Arch], list[jax.Array]], init: Init
+) -> Params:
     """The weights of `arch`, scaled as if each kernel had been drawn with its own width; 0 elsewhere.
 
     The variance is inverse to the channels out of a layer ("published") or into it ("torch").

@@ -31,7 +31,9 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
     def backward(saved: tuple[jax.Array, Any], grad: Any) -> tuple[None, Any]:
         index, operands = saved
-        pulls = [lambda operands, grad, b=branch: jax.vjp(b, *operands)[1](grad) for branch in branches]
+        pulls = [
+            lambda operands, grad, b=branch: jax.vjp(b, *operands)[1](grad) for branch in branches
+        ]
         return None, grouped.switch(index, pulls, operands, grad)
 
     def forward(index: jax.Array, operands: Any) -> Any:
@@ -51,7 +53,9 @@ def select(condition: jax.Array, one: Params, other: Params) -> Params:
     return jax.tree.map(functools.partial(jnp.where, condition), one, other)
 
 
-def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any) -> Any:
+def scan(
+    step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any
+) -> Any:
     """`(x, state)` after `step(x, state, block) -> (x, state)` for each block that `xs` stacks.
 
     The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the steps and computes
@@ -89,4 +93,7 @@ def scan(step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Ar
 def unstacked(tree: Params, num: int) -> list[Params]:
     """The `num` trees that are stacked along the first axis of every leaf; the gradient is one concatenation."""
     split = jax.tree.map(lambda leaf: [part[0] for part in lax.split(leaf, (1,) * num)], tree)
-    return [jax.tree.map(lambda parts, k=k: parts[k], split, is_leaf=lambda x: isinstance(x, list)) for k in range(num)]
+    return [
+        jax.tree.map(lambda parts, k=k: parts[k], split, is_leaf=lambda x: isinstance(x, list))
+        for k in range(num)
+    ]

@@ -21,14 +21,20 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
 def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     pad = (kernel.shape[0] // 2,) * 2
-    return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), (pad, pad), dimension_numbers=_LAYOUT
+    )
 
 
-def _conv_fwd(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _conv_fwd(
+    x: jax.Array, kernel: jax.Array, stride: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return _conv(x, kernel, stride), (x, kernel)
 
 
-def _conv_bwd(stride: int, saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _conv_bwd(
+    stride: int, saved: tuple[jax.Array, jax.Array], grad: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     if jax.default_backend() != "cpu":
         (of_x,) = jax.vjp(lambda x: _conv(x, kernel, stride), x)[1](grad)
@@ -54,10 +60,14 @@ def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax
         return result
 
     @weight_grad.def_vmap
-    def of_population(axis_size: int, is_batched: list[bool], x: jax.Array, grad: jax.Array) -> tuple[jax.Array, bool]:
+    def of_population(
+        axis_size: int, is_batched: list[bool], x: jax.Array, grad: jax.Array
+    ) -> tuple[jax.Array, bool]:
         del axis_size
         axes = tuple(0 if batched else None for batched in is_batched)
-        return jax.vmap(functools.partial(_weight_grad_by_taps, size=size, stride=stride), axes)(x, grad), True
+        return jax.vmap(functools.partial(_weight_grad_by_taps, size=size, stride=stride), axes)(
+            x, grad
+        ), True
 
     return weight_grad
 
@@ -68,7 +78,9 @@ def _weight_grad_by_taps(x: jax.Array, grad: jax.Array, size: int, stride: int) 
     pad = size // 2
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     taps = [
-        jnp.einsum("nhwc,nhwd->cd", padded[:, i : i + height : stride, j : j + width : stride], grad)
+        jnp.einsum(
+            "nhwc,nhwd->cd", padded[:, i : i + height : stride, j : j + width : stride], grad
+        )
         for i in range(size)
         for j in range(size)
     ]
@@ -92,13 +104,17 @@ def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
     if height * width > _FEW_PIXELS:
         # The same sum as a forward convolution: channels are its images, images its channels.
         images, kernel = x.transpose(3, 1, 2, 0), grad.transpose(1, 2, 0, 3)
-        taps = lax.conv_general_dilated(images, kernel, (1, 1), ((pad, pad),) * 2, dimension_numbers=_LAYOUT)
+        taps = lax.conv_general_dilated(
+            images, kernel, (1, 1), ((pad, pad),) * 2, dimension_numbers=_LAYOUT
+        )
         return taps.transpose(1, 2, 0, 3)
     padded = jnp.pad(grad, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     columns = [padded[:, :, size - 1 - j : size - 1 - j + width] for j in range(size)]
     shifted = jnp.concatenate(columns, axis=-1)
     rows = [
-        jnp.einsum("nhwc,nhwd->cd", x, shifted[:, size - 1 - i : size - 1 - i + height]).reshape(channels, size, -1)
+        jnp.einsum("nhwc,nhwd->cd", x, shifted[:, size - 1 - i : size - 1 - i + height]).reshape(
+            channels, size, -1
+        )
         for i in range(size)
     ]
     return jnp.stack(rows).transpose(0, 2, 1, 3)

@@ -32,6 +32,12 @@ def show(state: Any, relu: Relu, hooks: Hooks) -> Any:
 def check_images(images: jax.Array, channels: int, multiple: int) -> None:
     """ValueError unless images are float `[N, H, W, channels]`, H and W divisible by `multiple`."""
     shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
-    if len(shape) != 4 or shape[1] % multiple or shape[2] % multiple or shape[3] != channels or not is_float:
+    if (
+        len(shape) != 4
+        or shape[1] % multiple
+        or shape[2] % multiple
+        or shape[3] != channels
+        or not is_float
+    ):
         needed = f"float [N, H, W, {channels}] with H and W multiples of {multiple}"
         raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")

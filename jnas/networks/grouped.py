@@ -45,7 +45,9 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
         return lax.switch(index, branches, *operands)
 
     @run.def_vmap
-    def rule(axis_size: int, is_batched: Sequence[Any], index: jax.Array, operands: Any) -> tuple[Any, Any]:
+    def rule(
+        axis_size: int, is_batched: Sequence[Any], index: jax.Array, operands: Any
+    ) -> tuple[Any, Any]:
         axes = jax.tree.map(lambda batched: 0 if batched else None, tuple(is_batched[1]))
         if is_batched[0]:
             result = _by_blocks(index, branches, axes, operands)
@@ -59,11 +61,15 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
     def with_tangents(index: jax.Array, operands: Any) -> Any:
         return run(index, operands)
 
-    with_tangents.defjvp(lambda primals, tangents: _jvp(branches, primals, tangents[1]), symbolic_zeros=True)
+    with_tangents.defjvp(
+        lambda primals, tangents: _jvp(branches, primals, tangents[1]), symbolic_zeros=True
+    )
     return with_tangents(index, operands)
 
 
-def _jvp(branches: Sequence[Callable[..., Any]], primals: tuple[jax.Array, Any], tangents: Any) -> tuple[Any, Any]:
+def _jvp(
+    branches: Sequence[Callable[..., Any]], primals: tuple[jax.Array, Any], tangents: Any
+) -> tuple[Any, Any]:
     """Value and tangent: a switch whose branches move those operands only that do."""
     index, operands = primals
     leaves, tree = jax.tree.flatten(operands)
@@ -74,17 +80,25 @@ def _jvp(branches: Sequence[Callable[..., Any]], primals: tuple[jax.Array, Any],
         def along(leaves: list[jax.Array], tangents: list[jax.Array]) -> Any:
             def moved(parts: list[jax.Array]) -> Any:
                 changed = dict(zip(moving, parts, strict=True))
-                return branch(*jax.tree.unflatten(tree, [changed.get(k, leaf) for k, leaf in enumerate(leaves)]))
+                return branch(
+                    *jax.tree.unflatten(
+                        tree, [changed.get(k, leaf) for k, leaf in enumerate(leaves)]
+                    )
+                )
 
             return jax.jvp(moved, ([leaves[k] for k in moving],), (tangents,))
 
         return along
 
-    value, tangent = switch(index, [of(branch) for branch in branches], leaves, [found[k] for k in moving])
+    value, tangent = switch(
+        index, [of(branch) for branch in branches], leaves, [found[k] for k in moving]
+    )
     return value, tangent
 
 
-def _by_blocks(index: jax.Array, branches: Sequence[Callable[..., Any]], axes: Any, operands: Any) -> Any:
+def _by_blocks(
+    index: jax.Array, branches: Sequence[Callable[..., Any]], axes: Any, operands: Any
+) -> Any:
     """The values of all rows, `[B, ...]`; `axes` has 0 for operands that have rows and None for others."""
     blocks = _blocks(jnp.clip(index, 0, len(branches) - 1), len(branches))
     size = blocks.rows.shape[1]
@@ -93,7 +107,10 @@ def _by_blocks(index: jax.Array, branches: Sequence[Callable[..., Any]], axes: A
     def compute(block: tuple[jax.Array, jax.Array]) -> Any:
         branch, rows = block
         of_block = jax.tree.map(
-            lambda axis, leaf: leaf if axis is None else leaf[rows], axes, operands, is_leaf=lambda axis: axis is None
+            lambda axis, leaf: leaf if axis is None else leaf[rows],
+            axes,
+            operands,
+            is_leaf=lambda axis: axis is None,
         )
         shapes = jax.eval_shape(mapped[0], *of_block)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -114,7 +131,9 @@ def _blocks(index: jax.Array, num_branches: int) -> _Blocks:
     first = jnp.concatenate([jnp.zeros(1, jnp.int32), ends[:-1]])
     place = jnp.sum(is_taken * jnp.cumsum(is_taken, axis=0), axis=1) - 1
     slots = first[index] * size + place
-    rows = jnp.zeros(num_blocks * size, jnp.int32).at[slots].set(jnp.arange(num_rows, dtype=jnp.int32))
+    rows = (
+        jnp.zeros(num_blocks * size, jnp.int32).at[slots].set(jnp.arange(num_rows, dtype=jnp.int32))
+    )
     branch = jnp.full(num_blocks, num_branches, jnp.int32).at[slots // size].set(index)
     return _Blocks(branch, rows.reshape(num_blocks, size), slots)
 

@@ -36,9 +36,15 @@ def draw(key: Key, tree: Params) -> Params:
 
     Each draw is compiled on its own, so one for all layers compiles several times as fast.
     """
-    leaves, structure = jax.tree.flatten(tree, is_leaf=lambda leaf: isinstance(leaf, Uniform | Normal))
-    leaves = _drawn(leaves, Uniform, lambda num: jax.random.uniform(key, (num,), minval=-1.0, maxval=1.0))
-    leaves = _drawn(leaves, Normal, lambda num: jax.random.normal(jax.random.fold_in(key, 1), (num,)))
+    leaves, structure = jax.tree.flatten(
+        tree, is_leaf=lambda leaf: isinstance(leaf, Uniform | Normal)
+    )
+    leaves = _drawn(
+        leaves, Uniform, lambda num: jax.random.uniform(key, (num,), minval=-1.0, maxval=1.0)
+    )
+    leaves = _drawn(
+        leaves, Normal, lambda num: jax.random.normal(jax.random.fold_in(key, 1), (num,))
+    )
     return jax.tree.unflatten(structure, leaves)
 
 
@@ -147,7 +153,8 @@ def _num_inside(x: jax.Array) -> jax.Array:
 
 
 avg_pool3x3.defvjp(
-    lambda x: (_sum3x3(x) * (1 / _num_inside(x)), None), lambda _, grad: (_sum3x3(grad * (1 / _num_inside(grad))),)
+    lambda x: (_sum3x3(x) * (1 / _num_inside(x)), None),
+    lambda _, grad: (_sum3x3(grad * (1 / _num_inside(grad))),),
 )
 
 

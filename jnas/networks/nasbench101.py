@@ -25,10 +25,14 @@ from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
 
-_MIN_CHANNELS = 4  # as many vertices as a cell of 9 edges can concatenate: each has at least one channel
+_MIN_CHANNELS = (
+    4  # as many vertices as a cell of 9 edges can concatenate: each has at least one channel
+)
 
 
-def _rectify(flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks) -> Flow:
+def _rectify(
+    flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks
+) -> Flow:
     """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the tensor."""
     count = exists.astype(jnp.int32)
     state = show(flow.state, Relu(flow.x, channels & exists, count, count), hooks)
@@ -64,7 +68,9 @@ def _projection(
     which = exists.astype(jnp.int32)
     x = control.switch(which, (_zeros, layers.conv_layer), x, layer)
     norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
-    result: tuple[jax.Array, jax.Array] = control.switch(which, norms, x, layer["norm"], channels.astype(x.dtype))
+    result: tuple[jax.Array, jax.Array] = control.switch(
+        which, norms, x, layer["norm"], channels.astype(x.dtype)
+    )
     return result
 
 
@@ -143,7 +149,9 @@ def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
 
 def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
     x, value = layers.norm_layer(layers.conv_layer(images, params), params["norm"], hooks)
-    return _rectify(Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks)
+    return _rectify(
+        Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks
+    )
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
@@ -156,14 +164,18 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
             flow = flow._replace(x=jnp.pad(x, ((0, 0),) * 3 + ((0, x.shape[-1]),)))
         cell = weights.cell_of(arch, flow.x.shape[-1])
 
-        def step(x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell) -> tuple[jax.Array, Any]:
+        def step(
+            x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell
+        ) -> tuple[jax.Array, Any]:
             after = _cell(Flow(x, *rest), block, cell, hooks)
             return after.x, (after.state, after.norm_sum)
 
         x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), stacked)
         flow = Flow(x, *rest)
     flow, dense = enter(flow, params["dense"], hooks)
-    return Pass(layers.dense_layer(jnp.mean(flow.x, axis=(1, 2)), dense), flow.x, flow.state, flow.norm_sum)
+    return Pass(
+        layers.dense_layer(jnp.mean(flow.x, axis=(1, 2)), dense), flow.x, flow.state, flow.norm_sum
+    )
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
@@ -201,7 +213,12 @@ def nasbench101(
     Raises:
         ValueError: a size is less than 1 (channels: less than 4), or `init` is unknown.
     """
-    counts = {"stacks": stacks, "cells": cells, "num_classes": num_classes, "in_channels": in_channels}
+    counts = {
+        "stacks": stacks,
+        "cells": cells,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+    }
     for name, value in {"channels": channels, **counts}.items():
         least = _MIN_CHANNELS if name == "channels" else 1
         if value < least:

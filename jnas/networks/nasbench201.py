@@ -25,7 +25,9 @@ from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 _NUM_STAGES, _NUM_NODES = 3, 4
 
 
-def _init(key: Key, affine: bool, channels: int, cells: int, num_classes: int, in_channels: int) -> Params:
+def _init(
+    key: Key, affine: bool, channels: int, cells: int, num_classes: int, in_channels: int
+) -> Params:
     widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
@@ -37,7 +39,9 @@ def _init(key: Key, affine: bool, channels: int, cells: int, num_classes: int, i
     return layers.draw(key, weights)
 
 
-def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True) -> Params:
+def _conv_norm(
+    size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True
+) -> Params:
     kernel = layers.conv_weights(size, c_in, c_out, batch)
     if affine:
         return {"conv": kernel, "norm": layers.norm_weights(c_out, batch)}
@@ -47,7 +51,10 @@ def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), af
 def _stage_weights(width: int, cells: int, affine: bool) -> Params:
     """Both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
     batch = (cells, len(EDGES))
-    return {name: _conv_norm(size, width, width, batch, affine) for name, size in (("conv1x1", 1), ("conv3x3", 3))}
+    return {
+        name: _conv_norm(size, width, width, batch, affine)
+        for name, size in (("conv1x1", 1), ("conv3x3", 3))
+    }
 
 
 def _block_weights(width: int) -> Params:
@@ -78,12 +85,16 @@ def _instantiate(params: Params, arch: Arch) -> Params:
     return params
 
 
-def _relu_conv_norm(x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1) -> tuple[jax.Array, jax.Array]:
+def _relu_conv_norm(
+    x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1
+) -> tuple[jax.Array, jax.Array]:
     return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
 
 
 @functools.partial(jax.jit, static_argnames="hooks")
-def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+def _operation(
+    op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks
+) -> tuple[jax.Array, jax.Array]:
     """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is the space's.
 
     Convolution and norm are two switches, so that what a gradient needs of each is just its input. Within `jit`, the
@@ -103,7 +114,9 @@ def _operation(op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks) -> tuple
     norms = (lambda x, _: (x, jnp.zeros(())), lambda x, norm: layers.norm_layer(x, norm, hooks))
     norm = control.select(op == CONV1X1, edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
     is_conv = ((op == CONV1X1) | (op == CONV3X3)).astype(jnp.int32)
-    result: tuple[jax.Array, jax.Array] = control.switch(is_conv, norms, control.switch(op, operations, x, edge), norm)
+    result: tuple[jax.Array, jax.Array] = control.switch(
+        is_conv, norms, control.switch(op, operations, x, edge), norm
+    )
     return result
 
 
@@ -139,7 +152,9 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
     return Flow(inputs[-1], state, norm_sum)
 
 
-def _show(state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks) -> Any:
+def _show(
+    state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks
+) -> Any:
     return show(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live), hooks)
 
 
@@ -158,13 +173,17 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     check_images(images, params["stem"]["conv"].shape[-2], 4)
     connected = _reaches_output(arch)[0]
-    x, norm_sum = layers.norm_layer(layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks)
+    x, norm_sum = layers.norm_layer(
+        layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks
+    )
     flow = Flow(x, state, norm_sum)
     for stage, cells in enumerate(params["stages"]):
         num = cells["conv1x1"]["conv"].shape[0]
         last = (jnp.arange(num) == num - 1) & (stage == _NUM_STAGES - 1)
 
-        def step(x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]) -> tuple[jax.Array, Any]:
+        def step(
+            x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]
+        ) -> tuple[jax.Array, Any]:
             flow = _cell(Flow(x, *rest), *cell, arch, hooks)
             return flow.x, flow[1:]
 
@@ -187,7 +206,12 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
 
 @functools.cache
 def nasbench201(
-    *, channels: int = 16, cells: int = 5, num_classes: int = 10, in_channels: int = 3, affine: bool = True
+    *,
+    channels: int = 16,
+    cells: int = 5,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
 ) -> Network:
     """The network of the NAS-Bench-201 space.
 
@@ -207,11 +231,21 @@ def nasbench201(
     Raises:
         ValueError: a size is less than 1.
     """
-    sizes = {"channels": channels, "cells": cells, "num_classes": num_classes, "in_channels": in_channels}
+    sizes = {
+        "channels": channels,
+        "cells": cells,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+    }
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
     init = functools.partial(
-        _init, affine=affine, channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels
+        _init,
+        affine=affine,
+        channels=channels,
+        cells=cells,
+        num_classes=num_classes,
+        in_channels=in_channels,
     )
     return Network(spaces.nasbench201(), init, _apply, _forward, _present, _instantiate)

@@ -42,7 +42,10 @@ def _init(key: Key, num_classes: int, in_channels: int) -> Params:
 
 
 def _conv_norm(size: int, c_in: int = _CHANNELS) -> Params:
-    return {"conv": layers.conv_weights(size, c_in, _CHANNELS), "norm": layers.norm_weights(_CHANNELS)}
+    return {
+        "conv": layers.conv_weights(size, c_in, _CHANNELS),
+        "norm": layers.norm_weights(_CHANNELS),
+    }
 
 
 def _cell_weights(changes_width: bool) -> Params:
@@ -58,7 +61,9 @@ def _block_weights() -> Params:
 def _masks(arch: Arch) -> list[jax.Array]:
     """For each of the 5 widths the channels that exist, `[64]` 0/1 float32."""
     widths = 8 * (arch.astype(jnp.int32) + 1)
-    return list((jnp.arange(_CHANNELS, dtype=jnp.int32)[None] < widths[:, None]).astype(jnp.float32))
+    return list(
+        (jnp.arange(_CHANNELS, dtype=jnp.int32)[None] < widths[:, None]).astype(jnp.float32)
+    )
 
 
 def _widens(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
@@ -83,7 +88,11 @@ def _present(arch: Arch) -> list[jax.Array]:
 
     tree = {
         "stem": {"conv": c1[None, None, None]},
-        "cells": [convs(c1, c1), {**convs(c2, c3), **skip(c2, c3)}, {**convs(c4, c5), **skip(c4, c5)}],
+        "cells": [
+            convs(c1, c1),
+            {**convs(c2, c3), **skip(c2, c3)},
+            {**convs(c4, c5), **skip(c4, c5)},
+        ],
         "blocks": [block(c1, c2), block(c3, c4)],
         "dense": {"kernel": c5[:, None]},
     }
@@ -125,7 +134,9 @@ def _relu_conv_norm(
     return _norm(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], mask, hooks)
 
 
-def _skip(x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
+def _skip(
+    x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks
+) -> tuple[jax.Array, jax.Array]:
     """The edge 0→3 and its norm value; the first cell has no weights for it, because it keeps its width."""
     if "skip" not in cell:
         return x, jnp.zeros(())
@@ -133,7 +144,9 @@ def _skip(x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: 
         lambda x, *_: (x, jnp.zeros(())),
         lambda x, layer, mask: _norm(layers.conv_layer(x, layer), layer["norm"], mask, hooks),
     )
-    result: tuple[jax.Array, jax.Array] = control.switch(_widens(c_in, c_out), branches, x, cell["skip"], c_out)
+    result: tuple[jax.Array, jax.Array] = control.switch(
+        _widens(c_in, c_out), branches, x, cell["skip"], c_out
+    )
     return result
 
 

@@ -56,12 +56,17 @@ def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
 
 def gains(params: Params, value: jax.Array) -> list[jax.Array]:
     """One factor for each layer, stacked as its weights are: all equal to `value` `[]`."""
-    return [jnp.broadcast_to(value, kernel.shape[: _num_stacked(kernel)]) for kernel in kernels(params)]
+    return [
+        jnp.broadcast_to(value, kernel.shape[: _num_stacked(kernel)]) for kernel in kernels(params)
+    ]
 
 
 def probes(params: Params, num: int) -> list[jax.Array]:
     """Zeros in the shape of the probes of `num` images: `[..., num, C']` for each layer."""
-    return [jnp.zeros((*kernel.shape[: _num_stacked(kernel)], num, kernel.shape[-1])) for kernel in kernels(params)]
+    return [
+        jnp.zeros((*kernel.shape[: _num_stacked(kernel)], num, kernel.shape[-1]))
+        for kernel in kernels(params)
+    ]
 
 
 def layer_axes(kernel: jax.Array) -> tuple[int, ...]:

@@ -26,7 +26,12 @@ _SHORT = {
     "conv1x1-bn-relu": "conv 1x1",
     "maxpool3x3": "max pool 3x3",
 }
-_COLOURS = {"conv 3x3": "#0072B2", "conv 1x1": "#E69F00", "skip": "#009E73", "avg pool 3x3": "#CC79A7"}
+_COLOURS = {
+    "conv 3x3": "#0072B2",
+    "conv 1x1": "#E69F00",
+    "skip": "#009E73",
+    "avg pool 3x3": "#CC79A7",
+}
 _COLOURS |= {"max pool 3x3": "#CC79A7", "input": "#8C8C8C", "output": "#8C8C8C", "sum": "#8C8C8C"}
 
 # Inches: a box, a round node, the distance of neighbouring depths, and of neighbours at one depth.
@@ -116,29 +121,41 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
     """Places of the stops; the order of each layer in turn makes the fewest crossings and shortest links."""
 
     def column(d: int, order: Sequence[_Stop]) -> dict[_Stop, Point]:
-        return {stop: (d * _STEP, (k - (len(order) - 1) / 2) * _SLOT) for k, stop in enumerate(order)}
+        return {
+            stop: (d * _STEP, (k - (len(order) - 1) / 2) * _SLOT) for k, stop in enumerate(order)
+        }
 
     def cost(at: Mapping[_Stop, Point]) -> float:
-        ends = np.array([(*at[a], at[b][1]) for a, b in links if a in at and b in at]).reshape(-1, 3)
+        ends = np.array([(*at[a], at[b][1]) for a, b in links if a in at and b in at]).reshape(
+            -1, 3
+        )
         x, start, end = (ends[:, None] - ends[None, :]).transpose(2, 0, 1)
-        return float(np.sum((x == 0) & (start * end < 0)) + 0.1 * np.sum((ends[:, 1] - ends[:, 2]) ** 2))
+        return float(
+            np.sum((x == 0) & (start * end < 0)) + 0.1 * np.sum((ends[:, 1] - ends[:, 2]) ** 2)
+        )
 
     at: dict[_Stop, Point] = {}
     # At first each layer sees only those before it: a crossing would else just move from layer to layer.
     for d in [*range(len(layers)), *range(len(layers)), *reversed(range(len(layers)))]:
         # 720 are all orders of six stops, and enough of more.
-        columns = [column(d, order) for order in itertools.islice(itertools.permutations(layers[d]), 720)]
+        columns = [
+            column(d, order) for order in itertools.islice(itertools.permutations(layers[d]), 720)
+        ]
         costs = [cost(at | places) for places in columns]
         at |= columns[costs.index(min(costs))]
     return at
 
 
-def _route(chain: Iterable[_Link], at: Mapping[_Stop, Point], links: Sequence[_Link]) -> list[Point]:
+def _route(
+    chain: Iterable[_Link], at: Mapping[_Stop, Point], links: Sequence[_Link]
+) -> list[Point]:
     """Level past the boxes, bent between the depths; edges that share a box end beside each other."""
 
     def port(stop: _Stop, y: float, others: Iterable[_Stop]) -> float:
         ends = sorted(at[other][1] for other in others)
-        return at[stop][1] + (ends.index(y) - (len(ends) - 1) / 2) * min(0.13, 0.42 / max(len(ends) - 1, 1))
+        return at[stop][1] + (ends.index(y) - (len(ends) - 1) / 2) * min(
+            0.13, 0.42 / max(len(ends) - 1, 1)
+        )
 
     points: list[Point] = []
     for a, b in chain:
@@ -160,7 +177,9 @@ def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
     width, height = right - left, top - bottom
     head = 0.1 + 0.2 * len(wrapped(title, width))
     figure = Figure((width, height + head), dpi=100, facecolor="white")
-    axes = figure.add_axes((0, 0, 1, height / (height + head)), xlim=(left, right), ylim=(bottom, top))
+    axes = figure.add_axes(
+        (0, 0, 1, height / (height + head)), xlim=(left, right), ylim=(bottom, top)
+    )
     axes.set_axis_off()
     set_title(figure, title, x=0.1 / width)
     return figure, axes
@@ -183,7 +202,12 @@ def _draw_edge(axes: "Axes", points: Sequence[Point], name: str) -> None:
     axes.add_patch(arrow)
     if name:
         x, y = np.array([1, 3, 3, 1]) @ np.array(points[:4]) / 8
-        box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
+        box = {
+            "boxstyle": "round,pad=0.25",
+            "facecolor": "white",
+            "edgecolor": colour,
+            "linewidth": 1.2,
+        }
         text = textwrap.fill(name, 9)
         axes.text(x, y, text, fontsize=10, color=INK, ha="center", va="center", bbox=box)
 
@@ -195,6 +219,8 @@ def _draw_node(axes: "Axes", centre: Point, size: Point, name: str) -> None:
     colour = _COLOURS.get(name, _COLOURS["sum"] if size == _ROUND else "#56B4E9")
     corner = centre[0] - size[0] / 2, centre[1] - size[1] / 2
     shape = "circle,pad=0" if size == _ROUND else "round,pad=0,rounding_size=0.1"
-    box = FancyBboxPatch(corner, *size, boxstyle=shape, facecolor=to_rgba(colour, 0.18), edgecolor=colour)
+    box = FancyBboxPatch(
+        corner, *size, boxstyle=shape, facecolor=to_rgba(colour, 0.18), edgecolor=colour
+    )
     axes.add_patch(box)
     axes.text(*centre, textwrap.fill(name, 9), fontsize=10, color=INK, ha="center", va="center")

@@ -55,11 +55,15 @@ def score_against_accuracy(
     axes.margins(y=0.09)
     if chosen is not None:
         _mark(axes, x, y, floor, chosen)
-    set_title(figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined")
+    set_title(
+        figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined"
+    )
     unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
     below = (int(low.sum()), f"below {floor:.4g} (triangles)")
     lost = (num_unrankable(x), "not rankable")
-    set_note(figure, lost, below, (unknown, "without accuracy"), (infinite, "of score +∞ not shown"))
+    set_note(
+        figure, lost, below, (unknown, "without accuracy"), (infinite, "of score +∞ not shown")
+    )
     return figure
 
 
@@ -87,7 +91,10 @@ def best_so_far(
         "marker": "o" if len(x) <= 20 else "",
         "markersize": 4,
     }
-    steps, score, reached = np.arange(1, len(x) + 1), *(np.where(best < 0, np.nan, v[best]) for v in (x, y))
+    steps, score, reached = (
+        np.arange(1, len(x) + 1),
+        *(np.where(best < 0, np.nan, v[best]) for v in (x, y)),
+    )
     axes[0].step(steps, score, color=POINTS, **style)
     axes[0].locator_params(axis="x", integer=True)
     for panel in axes[1:]:
@@ -118,7 +125,9 @@ def accuracy_histogram(
     (everything,) = vectors(all_accuracy=all_accuracy)
     y, chosen = everything[np.isfinite(everything)], float(chosen_accuracy)
     if not len(y) or not math.isfinite(chosen):
-        raise ValueError(f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}")
+        raise ValueError(
+            f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}"
+        )
     low, high = min(outer_fence(y), chosen), max(float(y.max()), chosen)
     figure, (axes,) = new_figure(accuracy_label, "architectures")
     counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
@@ -167,7 +176,9 @@ def _first_best(scores: np.ndarray) -> np.ndarray:
 def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int) -> None:
     """A star at the chosen point."""
     if not 0 <= chosen < len(x) or not np.isfinite([x[chosen], y[chosen]]).all():
-        raise ValueError(f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}")
+        raise ValueError(
+            f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}"
+        )
     at = float(x[chosen]), float(max(y[chosen], floor))
     axes.scatter(*at, s=190, color=ACCENT, marker="*", edgecolors="white", zorder=4)
     _annotate(axes, f"chosen: {y[chosen]:.4g}", at)
@@ -179,5 +190,11 @@ def _annotate(axes: "Axes", text: str, at: Point) -> None:
 
     shift, side = (6, "left") if 2 * at[0] < sum(axes.get_xlim()) else (-6, "right")
     halo = [withStroke(linewidth=3, foreground="white")]
-    style: dict[str, Any] = {"fontsize": 11, "color": ACCENT, "ha": side, "path_effects": halo, "zorder": 5}
+    style: dict[str, Any] = {
+        "fontsize": 11,
+        "color": ACCENT,
+        "ha": side,
+        "path_effects": halo,
+        "zorder": 5,
+    }
     axes.annotate(text, at, (shift, 9), textcoords="offset points", **style)

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas.plots.style import ACCENT, GREY, INK, new_figure, num_unrankable, outer_fence, set_note, set_title, vectors
+from jnas.plots.style import (
+    ACCENT,
+    GREY,
+    INK,
+    new_figure,
+    num_unrankable,
+    outer_fence,
+    set_note,
+    set_title,
+    vectors,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +54,15 @@ def pareto_front(
         axes.scatter(x[points], np.maximum(y[points], floor), marker=marker, **style)
     right = float(np.max(x[shown], initial=-np.inf))
     found = _front(y[shown], x[shown])
-    _step(axes, *found, right, color=ACCENT, label=f"front found: {len(found[0])}", linewidth=2.2, marker="o")
+    _step(
+        axes,
+        *found,
+        right,
+        color=ACCENT,
+        label=f"front found: {len(found[0])}",
+        linewidth=2.2,
+        marker="o",
+    )
     if true_scores is not None and true_costs is not None:
         every = vectors(true_scores=true_scores, true_costs=true_costs)
         finite = np.isfinite(every[0]) & np.isfinite(every[1])
@@ -61,7 +79,9 @@ def pareto_front(
     set_title(figure, title)
     unpriced = int((np.isfinite(y) & ~np.isfinite(x)).sum())
     below = (int(low.sum()), f"below {floor:.4g} (triangles)")
-    set_note(figure, (num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost"))
+    set_note(
+        figure, (num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost")
+    )
     return figure
 
 

@@ -34,14 +34,24 @@ def tau_by_size(
     figure, (axes,) = new_figure(x_label, y_label)
     for label, (x, y, deviation), style in _styled(curves, 3):
         axes.plot(x, y, label=label, **style)
-        axes.fill_between(x, y - deviation, y + deviation, color=style["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(
+            x, y - deviation, y + deviation, color=style["color"], alpha=0.15, linewidth=0
+        )
         if paper and label in paper:
-            axes.plot(*_columns(label, paper[label], 2), "--", color=style["color"], linewidth=1, alpha=0.8)
+            axes.plot(
+                *_columns(label, paper[label], 2),
+                "--",
+                color=style["color"],
+                linewidth=1,
+                alpha=0.8,
+            )
     if paper:
         axes.plot([], [], "--", color=GREY, linewidth=1, label="paper")
     axes.set_xscale("log")
     dashed = [point for label in curves for point in (paper or {}).get(label, ())]
-    sizes = _with_room({point[0] for points in curves.values() for point in points}, {point[0] for point in dashed})
+    sizes = _with_room(
+        {point[0] for points in curves.values() for point in points}, {point[0] for point in dashed}
+    )
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30 if len(sizes) > 5 else 0)
     axes.minorticks_off()
     _legend(axes)
@@ -58,25 +68,36 @@ def predicted_ranks(
     """
     scores, targets = np.asarray(scores), np.asarray(targets)
     if scores.ndim != 1 or scores.shape != targets.shape or len(scores) < 2:
-        raise ValueError(f"scores and targets must be [N], N ≥ 2; got {scores.shape} and {targets.shape}")
+        raise ValueError(
+            f"scores and targets must be [N], N ≥ 2; got {scores.shape} and {targets.shape}"
+        )
     known, rankable = np.isfinite(targets), scores > -np.inf
     places = np.random.default_rng(seed).permutation(len(scores))
     usable = places[(known & rankable)[places]]
     shown = usable[:num]
     predicted, true = (1 + np.asarray(metrics.ranks(values[shown])) for values in (scores, targets))
     among = " among those shown" if len(shown) < len(scores) else ""
-    figure, (axes,) = new_figure(f"true rank{among}", f"predicted rank{among}", width=5.2, height=5.0)
+    figure, (axes,) = new_figure(
+        f"true rank{among}", f"predicted rank{among}", width=5.2, height=5.0
+    )
     axes.plot([1, len(shown)], [1, len(shown)], color=GREY, linewidth=1)
     axes.scatter(true, predicted, s=12, color=POINTS, alpha=0.5, linewidths=0)
     axes.set_aspect("equal")
     tau = float(metrics.kendall_tau(scores, targets, where=known))
-    set_title(figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined")
-    lost = (int((~rankable).sum()), "not rankable"), (int((rankable & ~known).sum()), "without target")
+    set_title(
+        figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined"
+    )
+    lost = (
+        (int((~rankable).sum()), "not rankable"),
+        (int((rankable & ~known).sum()), "without target"),
+    )
     set_note(figure, *lost, (len(usable) - len(shown), "more not shown"))
     return figure
 
 
-def training_curves(losses: ArrayLike, taus: ArrayLike | None = None, *, title: str = "") -> "Figure":
+def training_curves(
+    losses: ArrayLike, taus: ArrayLike | None = None, *, title: str = ""
+) -> "Figure":
     """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b `[S, epochs]`.
 
     Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both lines.
@@ -88,20 +109,31 @@ def training_curves(losses: ArrayLike, taus: ArrayLike | None = None, *, title: 
     shapes = [values.shape for values in panels]
     if len(set(shapes)) > 1 or rows.ndim != 2 or not rows.size:
         raise ValueError(f"losses and taus must be [S, epochs], S ≥ 1, of one shape; got {shapes}")
-    figure, axes = new_figure("epoch", *["training loss", "Kendall τ-b on the test set"][: len(panels)])
+    figure, axes = new_figure(
+        "epoch", *["training loss", "Kendall τ-b on the test set"][: len(panels)]
+    )
     for panel, values in zip(axes, panels, strict=True):
         epochs = np.arange(1, values.shape[1] + 1)
         taken = np.isfinite(values).all(axis=0)
         style = "-" if taken.sum() > 20 else "o-"
         panel.plot(epochs[taken], values[:, taken].T, color=POINTS, alpha=0.25, linewidth=1)
-        panel.plot(epochs[taken], values[:, taken].mean(axis=0), style, color=POINTS, linewidth=2, markersize=4)
+        panel.plot(
+            epochs[taken],
+            values[:, taken].mean(axis=0),
+            style,
+            color=POINTS,
+            linewidth=2,
+            markersize=4,
+        )
     axes[-1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     set_title(figure, title)
     set_note(figure, (len(rows), "seeds, thick: their mean" if len(rows) > 1 else "seed"))
     return figure
 
 
-def precision_by_share(curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = "") -> "Figure":
+def precision_by_share(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = ""
+) -> "Figure":
     """P@K of each label by the share K (GATES figure 3): how many of the predicted best are among the true best."""
     figure, (axes,) = new_figure("K, share of the test architectures", "P@K")
     for label, columns, style in _styled(curves, 2):
@@ -120,14 +152,21 @@ def _styled(
     """Label, columns and style of each curve; markers change where colours begin anew."""
     for place, (label, points) in enumerate(curves.items()):
         marker = "os^D"[place // len(COLOURS) % 4]
-        style = {"color": COLOURS[place % len(COLOURS)], "marker": marker, "linewidth": 1.8, "markersize": 4.5}
+        style = {
+            "color": COLOURS[place % len(COLOURS)],
+            "marker": marker,
+            "linewidth": 1.8,
+            "markersize": 4.5,
+        }
         yield label, _columns(label, points, width), style
 
 
 def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.ndarray:
     """`[width, n]` of n points, n ≥ 1."""
     if {len(point) for point in points} != {width}:
-        raise ValueError(f"{label!r} needs points of {width} numbers each, at least one; got {points}")
+        raise ValueError(
+            f"{label!r} needs points of {width} numbers each, at least one; got {points}"
+        )
     return np.array(points, float).T
 
 
@@ -144,4 +183,6 @@ def _with_room(sizes: Set[int], others: Set[int]) -> list[int]:
 def _legend(axes: "Axes") -> None:
     """Right of the axes, where no curve is."""
     if axes.lines:
-        axes.legend(frameon=False, fontsize=10, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.legend(
+            frameon=False, fontsize=10, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+        )

@@ -52,13 +52,24 @@ def search_curves(
         ended = values[np.isfinite(values[:, -1])]
         lost, ends = lost + len(values) - len(ended), [*ends, len(ended)]
         at = np.flatnonzero(np.isfinite(ended).all(axis=0))
-        low, lower, middle, upper, high = np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
+        low, lower, middle, upper, high = (
+            np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
+        )
         pairs = [(lower, upper), (low, high)][: 2 if is_single else 1]
         for pair in pairs:
             axes.fill_between(steps[at], *pair, step="post", color=colour, alpha=0.2, linewidth=0)
         marker = "o" if len(at) <= 20 else ""  # a step curve of a single evaluation has no length
         end = f"\n{middle[-1]:.4g} at the end" if not is_single and len(middle) else ""
-        axes.step(steps[at], middle, marker, where="post", color=colour, linewidth=1.8, markersize=4, label=label + end)
+        axes.step(
+            steps[at],
+            middle,
+            marker,
+            where="post",
+            color=colour,
+            linewidth=1.8,
+            markersize=4,
+            label=label + end,
+        )
         bounds += [_placed(bound, at, num) for bound in pairs[-1]]
     for label, height in heights.items():
         text = f"{label}: {height:.4g}" if is_single else f"{label}\n{height:.4g}"
@@ -67,7 +78,9 @@ def search_curves(
         axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     begin_late(axes, *bounds)
-    place = {"loc": "lower right"} if is_single else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    place = (
+        {"loc": "lower right"} if is_single else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    )
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)
     most, fewest = max(ends, default=0), min(filter(None, ends), default=0)

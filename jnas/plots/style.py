@@ -38,13 +38,17 @@ def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None
         file.write(figure_png(figure, dpi))
 
 
-def new_figure(x: str, *y: str, width: float = 6.4, height: float = 4.2) -> tuple["Figure", list["Axes"]]:
+def new_figure(
+    x: str, *y: str, width: float = 6.4, height: float = 4.2
+) -> tuple["Figure", list["Axes"]]:
     """A figure in the house style with a panel for each label of a y axis, one above the other."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     size = width, height * (0.4 + 0.6 * len(y))
-    figure = Figure(size, dpi=100, facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure = Figure(
+        size, dpi=100, facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
+    )
     panels = list(figure.subplots(len(y), 1, sharex=True, squeeze=False)[:, 0])
     for axes, label in zip(panels, y, strict=True):
         axes.set_ylabel(textwrap.fill(label, 40), fontsize=11, color=INK)
@@ -88,7 +92,9 @@ def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
     rows = [np.asarray(values, np.float64) for values in arrays.values()]
     shapes = [row.shape for row in rows]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
-        raise ValueError(f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}")
+        raise ValueError(
+            f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}"
+        )
     return rows
 
 

@@ -14,7 +14,16 @@ from jnas.predictors.comparator import ranks_by_comparison
 from jnas.predictors.ensemble import Members, by_name, ensemble, mean_ranks, member_scores, spread
 from jnas.predictors.forest import e2epp
 from jnas.predictors.many import Evaluation, Fitted, measure, state
-from jnas.predictors.recipes import FACTORIES, gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier
+from jnas.predictors.recipes import (
+    FACTORIES,
+    gates,
+    gcn,
+    lenet,
+    lstm,
+    mlp,
+    peephole,
+    rnn_classifier,
+)
 from jnas.predictors.saved import estimator, load, save
 from jnas.predictors.training import Training
 

@@ -79,7 +79,9 @@ class BiFlow(nn.Module):
         found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
         if self.both:
             backward = ops.reshape(num_graphs, num_nodes, -1)[:, ::-1].reshape(ops.shape)
-            flowed = _Flow(self.layers, self.hidden_size, name="backward")(message_passing.reverse(graph), backward)
+            flowed = _Flow(self.layers, self.hidden_size, name="backward")(
+                message_passing.reverse(graph), backward
+            )
             found.append(flowed.reshape(num_graphs, num_nodes, -1)[:, ::-1])
         parts = [jnp.sum(x.reshape(*mask.shape[:2], -1) * mask, axis=1) / num_nodes for x in found]
         if self.statistics:
@@ -94,7 +96,9 @@ class BiFlow(nn.Module):
         if not self.attributes:
             return ops
         attributes = features.nodes.reshape(ops.shape[0], -1)
-        own = nn.relu(Dense(self.op_size, name="attributes_1")(jnp.concatenate([ops, attributes], axis=-1)))
+        own = nn.relu(
+            Dense(self.op_size, name="attributes_1")(jnp.concatenate([ops, attributes], axis=-1))
+        )
         return ops + Dense(self.op_size, name="attributes_2")(own)
 
 
@@ -139,7 +143,12 @@ def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     num_nodes = graph.mask.shape[0]
     edges = graph.adjacency.astype(float)
     depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
-    columns = [depth / num_nodes, height / num_nodes, edges.sum(0) / num_nodes, edges.sum(1) / num_nodes]
+    columns = [
+        depth / num_nodes,
+        height / num_nodes,
+        edges.sum(0) / num_nodes,
+        edges.sum(1) / num_nodes,
+    ]
     columns.append(encodings.widths(space, arch, graph))
     return jnp.stack(columns, axis=-1) * graph.mask[:, None].astype(float)
 
@@ -182,10 +191,22 @@ def biflow(
         num_members: trainings whose scores are averaged; 1 is no ensemble.
         training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that falls to 0.
     """
-    num_ops = len(space.edge_operations) + 2 if recipes.operations_on_edges(space) else len(space.node_operations)
-    settings = {"layers": layers, "attributes": attributes, "statistics": statistics, "both": both, "hidden": hidden}
+    num_ops = (
+        len(space.edge_operations) + 2
+        if recipes.operations_on_edges(space)
+        else len(space.node_operations)
+    )
+    settings = {
+        "layers": layers,
+        "attributes": attributes,
+        "statistics": statistics,
+        "both": both,
+        "hidden": hidden,
+    }
     settings |= {"dropout": dropout, "weight": weight, "training": training}
-    encoder = BiFlow(num_ops, layers, attributes=attributes, statistics=statistics, both=both, weight=weight)
+    encoder = BiFlow(
+        num_ops, layers, attributes=attributes, statistics=statistics, both=both, weight=weight
+    )
     recipe = Recipe(recipes.cached(_features, space), Scorer(encoder, hidden, dropout), training)
     one = recipes.predictor("biflow", space, settings, recipe)
     return one if num_members == 1 else ensemble(one, num_members)

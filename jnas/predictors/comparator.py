@@ -24,7 +24,11 @@ class _Parts(NamedTuple):
 
 
 def ranks_by_comparison(
-    key: Key, is_better: Callable[[jax.Array, jax.Array], jax.Array], num: int, *, leaf_size: int = 100
+    key: Key,
+    is_better: Callable[[jax.Array, jax.Array], jax.Array],
+    num: int,
+    *,
+    leaf_size: int = 100,
 ) -> jax.Array:
     """Ranks of `num` elements, 0 is best.
 
@@ -52,14 +56,22 @@ def ranks_by_comparison(
         probability = is_better(parts.elements[middles], parts.elements)
         large = parts.ends - parts.starts > leaf_size
         # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
-        side = jnp.where(large, jnp.where(places == middles, 1, jnp.where(probability > 0.5, 0, 2)), 0)
+        side = jnp.where(
+            large, jnp.where(places == middles, 1, jnp.where(probability > 0.5, 0, 2)), 0
+        )
         order = jnp.where(large & (side != 1), -probability, 0.0)
-        starts, side, _, elements = lax.sort((parts.starts, side, order, parts.elements), num_keys=3, is_stable=True)
+        starts, side, _, elements = lax.sort(
+            (parts.starts, side, order, parts.elements), num_keys=3, is_stable=True
+        )
         changes = (starts[1:] != starts[:-1]) | (side[1:] != side[:-1])
         return _Parts(elements, *_spans(changes, places))
 
-    first = _Parts(jax.random.permutation(key, places), jnp.zeros_like(places), jnp.full_like(places, num))
-    parts = lax.while_loop(lambda parts: jnp.any(parts.ends - parts.starts > leaf_size), split, first)
+    first = _Parts(
+        jax.random.permutation(key, places), jnp.zeros_like(places), jnp.full_like(places, num)
+    )
+    parts = lax.while_loop(
+        lambda parts: jnp.any(parts.ends - parts.starts > leaf_size), split, first
+    )
     return jnp.zeros_like(places).at[parts.elements].set(places, unique_indices=True)
 
 

@@ -41,28 +41,48 @@ def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
 
 
 @functools.cache
-def _ensemble(space: Space, member: str, settings: tuple[tuple[str, Any], ...], num_members: int) -> Predictor:
+def _ensemble(
+    space: Space, member: str, settings: tuple[tuple[str, Any], ...], num_members: int
+) -> Predictor:
     if num_members < 2:
         raise ValueError(f"num_members must be at least 2; got {num_members}")
     one = by_name(member, space, **dict(settings))
-    about = {"member": member, "member_settings": recipes.as_plain(dict(settings)), "num_members": num_members}
+    about = {
+        "member": member,
+        "member_settings": recipes.as_plain(dict(settings)),
+        "num_members": num_members,
+    }
 
     def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Members:
-        keys, rows, values = jnp.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
+        keys, rows, values = (
+            jnp.expand_dims(key, 0),
+            np.asarray(archs)[None],
+            np.asarray(targets)[None],
+        )
         states: Members = many.state(fit_many(keys, rows, values, **options).states, 0)
         return states
 
     def fit_many(
-        keys: Key, archs: Any, targets: Any, *, where: Any = None, evaluation: Evaluation | None = None, **options: Any
+        keys: Key,
+        archs: Any,
+        targets: Any,
+        *,
+        where: Any = None,
+        evaluation: Evaluation | None = None,
+        **options: Any,
     ) -> Fitted:
         """Of `S` ensembles; an evaluation is taken once, of the fitted ensembles, and its epochs must be None."""
         if evaluation is not None and evaluation.epochs is not None:
-            raise ValueError("an ensemble is evaluated at the end; leave the epochs of the evaluation None")
+            raise ValueError(
+                "an ensemble is evaluated at the end; leave the epochs of the evaluation None"
+            )
         exists = np.ones(np.shape(targets), bool) if where is None else np.asarray(where)
         rows, values = np.asarray(archs), np.asarray(targets)
         member_keys = jax.vmap(lambda key: jax.random.split(key, num_members))(keys).ravel()
         repeat = functools.partial(np.repeat, repeats=num_members, axis=0)
-        fitted = one.fit_many(member_keys, repeat(rows), repeat(values), where=repeat(exists), **options)
+        fitted = one.fit_many(
+            member_keys, repeat(rows), repeat(values), where=repeat(exists), **options
+        )
         states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
         members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
         measured, epochs = many.measure(whole, members, evaluation)

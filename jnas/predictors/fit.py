@@ -65,7 +65,9 @@ def _start(recipe: Recipe, data: Data) -> Progress:
     return Progress(state, _optimiser(recipe.training).init(variables["params"]), average)
 
 
-def _scaling(training: Training, targets: jax.Array, where: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _scaling(
+    training: Training, targets: jax.Array, where: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """What the targets are shifted and divided by."""
     one, zero = jnp.ones((), targets.dtype), jnp.zeros((), targets.dtype)
     if training.scaling == "none":
@@ -90,16 +92,28 @@ def _learning_rate(training: Training, epoch: jax.Array) -> jax.Array:
 
 
 def _run(
-    recipe: Recipe, metrics: tuple[Metric, ...], data: Data, progress: Progress, epochs: Epochs, test: Any
+    recipe: Recipe,
+    metrics: tuple[Metric, ...],
+    data: Data,
+    progress: Progress,
+    epochs: Epochs,
+    test: Any,
 ) -> tuple[Progress, jax.Array, jax.Array]:
     """A block of epochs of one training: progress, losses `[K]`, and `[K, len(metrics)]`, NaN where not asked for."""
     features = recipe.encode(data.archs)
-    scaled = Data(data.keys, data.archs, (data.targets - progress.state.shift) / progress.state.scale, data.where)
+    scaled = Data(
+        data.keys,
+        data.archs,
+        (data.targets - progress.state.shift) / progress.state.scale,
+        data.where,
+    )
 
     def step(progress: Progress, epoch: Epochs) -> tuple[Progress, tuple[jax.Array, jax.Array]]:
         no_loss = jnp.full((), jnp.nan)
         train = functools.partial(_epoch, recipe, features, scaled, epoch.numbers)
-        progress, loss = lax.cond(epoch.train, train, lambda progress: (progress, no_loss), progress)
+        progress, loss = lax.cond(
+            epoch.train, train, lambda progress: (progress, no_loss), progress
+        )
         if not metrics:
             return progress, (loss, jnp.zeros(0))
         measure = functools.partial(_evaluate, recipe, metrics, data.keys, epoch.numbers, test)
@@ -110,7 +124,9 @@ def _run(
     return progress, losses, measured
 
 
-def _epoch(recipe: Recipe, features: Any, data: Data, epoch: jax.Array, progress: Progress) -> tuple[Progress, Any]:
+def _epoch(
+    recipe: Recipe, features: Any, data: Data, epoch: jax.Array, progress: Progress
+) -> tuple[Progress, Any]:
     """All minibatches once; the mean of their losses."""
     num = data.where.shape[0]
     size = min(recipe.training.batch_size, num)
@@ -122,24 +138,36 @@ def _epoch(recipe: Recipe, features: Any, data: Data, epoch: jax.Array, progress
     exists = jnp.pad(data.where[order], (0, num_steps * size - num)).reshape(num_steps, size)
     rate = _learning_rate(recipe.training, epoch)
 
-    def step(progress: Progress, batch: tuple[Key, jax.Array, jax.Array]) -> tuple[Progress, jax.Array]:
+    def step(
+        progress: Progress, batch: tuple[Key, jax.Array, jax.Array]
+    ) -> tuple[Progress, jax.Array]:
         key, rows, where = batch
         picked = jax.tree.map(lambda x: x[rows], features)
         update = functools.partial(_update, recipe, key, picked, data.targets[rows], where, rate)
         if num_steps == 1:
             return update(progress)
         skip = jnp.zeros(())
-        result: tuple[Progress, jax.Array] = lax.cond(jnp.sum(where) > 1, update, lambda p: (p, skip), progress)
+        result: tuple[Progress, jax.Array] = lax.cond(
+            jnp.sum(where) > 1, update, lambda p: (p, skip), progress
+        )
         return result
 
-    progress, losses = lax.scan(step, progress, (jax.random.split(steps_key, num_steps), rows, exists))
+    progress, losses = lax.scan(
+        step, progress, (jax.random.split(steps_key, num_steps), rows, exists)
+    )
     used = jnp.sum(exists, axis=1) > 1
     loss = jnp.sum(losses) / jnp.maximum(jnp.sum(used), 1).astype(float)
     return _averaged(recipe.training, epoch, progress), loss
 
 
 def _update(
-    recipe: Recipe, key: Key, features: Any, targets: jax.Array, where: jax.Array, rate: jax.Array, progress: Progress
+    recipe: Recipe,
+    key: Key,
+    features: Any,
+    targets: jax.Array,
+    where: jax.Array,
+    rate: jax.Array,
+    progress: Progress,
 ) -> tuple[Progress, jax.Array]:
     """One step of Adam."""
     variables = progress.state.variables
@@ -152,13 +180,17 @@ def _update(
         drop: Any = {"train": True, "rngs": {"dropout": drop_key}}
         output, changed = apply(features, where, mutable=["batch_stats"], **drop)
         # Both orders of a pair see the same dropped units.
-        project, compare = (functools.partial(apply, method=name) for name in ("project", "compare"))
+        project, compare = (
+            functools.partial(apply, method=name) for name in ("project", "compare")
+        )
         batch = Batch(output, targets, where, project, functools.partial(compare, **drop))
         return loss_of(recipe.training, loss_key, batch), changed
 
     (loss, changed), gradients = jax.value_and_grad(loss_fn, has_aux=True)(variables["params"])
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
-        updates, optimiser = _optimiser(recipe.training).update(gradients, progress.optimiser, variables["params"])
+        updates, optimiser = _optimiser(recipe.training).update(
+            gradients, progress.optimiser, variables["params"]
+        )
     params = jax.tree.map(lambda p, u: p - rate * u, variables["params"], updates)
     state = progress.state._replace(variables=fixed | changed | {"params": params})
     return Progress(state, optimiser, progress.average), loss
@@ -169,7 +201,9 @@ def _averaged(training: Training, epoch: jax.Array, progress: Progress) -> Progr
     if progress.average is None:
         return progress
     count = jnp.maximum(epoch - int(training.average_from * training.epochs), 1).astype(float)
-    average = jax.tree.map(lambda a, v: a + (v - a) / count, progress.average, progress.state.variables)
+    average = jax.tree.map(
+        lambda a, v: a + (v - a) / count, progress.average, progress.state.variables
+    )
     return progress._replace(average=average)
 
 
@@ -180,7 +214,12 @@ def result(progress: Progress) -> State:
 
 
 def _evaluate(
-    recipe: Recipe, metrics: tuple[Metric, ...], key: Key, epoch: jax.Array, test: Any, progress: Progress
+    recipe: Recipe,
+    metrics: tuple[Metric, ...],
+    key: Key,
+    epoch: jax.Array,
+    test: Any,
+    progress: Progress,
 ) -> jax.Array:
     """`[len(metrics)]` on `test`, (archs `[M, D]`, targets `[M]`)."""
     archs, targets = test
@@ -198,11 +237,15 @@ def _evaluate(
 @functools.partial(jax.jit, static_argnames=("recipe", "vectorise", "num_devices"))
 def start(data: Data, *, recipe: Recipe, vectorise: bool, num_devices: int) -> Progress:
     """`Progress` of `S` trainings before the first epoch."""
-    progress: Progress = _over_seeds(functools.partial(_start, recipe), vectorise, num_devices)(data)
+    progress: Progress = _over_seeds(functools.partial(_start, recipe), vectorise, num_devices)(
+        data
+    )
     return progress
 
 
-@functools.partial(jax.jit, static_argnames=("recipe", "metrics", "vectorise", "num_devices"), donate_argnums=1)
+@functools.partial(
+    jax.jit, static_argnames=("recipe", "metrics", "vectorise", "num_devices"), donate_argnums=1
+)
 def run(
     data: Data,
     progress: Progress,
@@ -218,11 +261,15 @@ def run(
 
     `test` is (archs `[M, D]`, targets `[M]`) for all trainings, or `[S, M, D]` and `[S, M]`, or empty.
     """
-    own = jax.tree.map(lambda x, rank: x if x.ndim > rank else None, test, (2, 1) if metrics else ())
+    own = jax.tree.map(
+        lambda x, rank: x if x.ndim > rank else None, test, (2, 1) if metrics else ()
+    )
 
     def one(args: tuple[Data, Progress, Any], epochs: Epochs, shared: Any) -> Any:
         data, progress, own = args
-        test = jax.tree.map(lambda a, b: b if a is None else a, own, shared, is_leaf=lambda x: x is None)
+        test = jax.tree.map(
+            lambda a, b: b if a is None else a, own, shared, is_leaf=lambda x: x is None
+        )
         return _run(recipe, metrics, data, progress, epochs, test)
 
     result: tuple[Progress, jax.Array, jax.Array] = _over_seeds(one, vectorise, num_devices)(
@@ -231,7 +278,9 @@ def run(
     return result
 
 
-def _over_seeds(function: Callable[..., Any], vectorise: bool, num_devices: int) -> Callable[..., Any]:
+def _over_seeds(
+    function: Callable[..., Any], vectorise: bool, num_devices: int
+) -> Callable[..., Any]:
     """`function` of the first argument's leading axis, split over devices; the other arguments are the same for all."""
 
     def local(first: Any, *others: Any) -> Any:
@@ -243,6 +292,8 @@ def _over_seeds(function: Callable[..., Any], vectorise: bool, num_devices: int)
         mesh = Mesh(np.array(jax.local_devices()[:num_devices]), ("seeds",))
         seeds, same = PartitionSpec("seeds"), PartitionSpec()
         specs = (seeds, *[same] * len(others))
-        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=seeds, check_vma=False)(first, *others)
+        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=seeds, check_vma=False)(
+            first, *others
+        )
 
     return sharded if num_devices > 1 else local

@@ -137,7 +137,9 @@ def fit_trees(
         raise ValueError(f"num_threads must be at least 1; got {num_threads}")
     subsets = feature_subsets(key, num_trees, features.shape[1], max_features)
     seeds = _generator(key, 1).integers(2**31, size=num_trees)
-    plans = [_Plan(subset, int(seed), bootstrap) for subset, seed in zip(subsets, seeds, strict=True)]
+    plans = [
+        _Plan(subset, int(seed), bootstrap) for subset, seed in zip(subsets, seeds, strict=True)
+    ]
     # Threads: processes take seconds to start, as long as a thousand trees on a few hundred samples do.
     with ThreadPoolExecutor(num_threads or os.cpu_count() or 1) as pool:
         grown = list(pool.map(functools.partial(_grow, features, targets), plans))
@@ -146,7 +148,9 @@ def fit_trees(
     return _stack(parts, width, jnp.asarray(max(tree.max_depth for tree in grown), jnp.int32))
 
 
-def feature_subsets(key: Key, num_trees: int, num_features: int, max_features: MaxFeatures = "random") -> np.ndarray:
+def feature_subsets(
+    key: Key, num_trees: int, num_features: int, max_features: MaxFeatures = "random"
+) -> np.ndarray:
     """`[T, F]` bool, the features that each tree of `fit_trees` with this key may use.
 
     For "random" the size is uniform in 1 … F, and so is the subset among those of its size.
@@ -155,9 +159,13 @@ def feature_subsets(key: Key, num_trees: int, num_features: int, max_features: M
         ValueError: no tree, no feature, or an unknown `max_features`.
     """
     if num_trees < 1 or num_features < 1:
-        raise ValueError(f"a forest needs at least 1 tree and 1 feature; got {num_trees} and {num_features}")
+        raise ValueError(
+            f"a forest needs at least 1 tree and 1 feature; got {num_trees} and {num_features}"
+        )
     if max_features not in _MAX_FEATURES:
-        raise ValueError(f"max_features must be one of {', '.join(_MAX_FEATURES)}; got {max_features!r}")
+        raise ValueError(
+            f"max_features must be one of {', '.join(_MAX_FEATURES)}; got {max_features!r}"
+        )
     if max_features == "all":
         return np.ones((num_trees, num_features), bool)
     rng = _generator(key, 0)
@@ -173,30 +181,51 @@ def pad_trees(forests: Sequence[Trees]) -> Trees:
         ValueError: no forest, forests that are already stacked, or of different numbers of trees.
     """
     shapes = [tuple(forest.feature.shape) for forest in forests]
-    if not shapes or any(len(shape) != 2 for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
-        raise ValueError(f"pad_trees needs at least one forest [T, M], all with the same T; got {shapes}")
+    if (
+        not shapes
+        or any(len(shape) != 2 for shape in shapes)
+        or len({shape[0] for shape in shapes}) > 1
+    ):
+        raise ValueError(
+            f"pad_trees needs at least one forest [T, M], all with the same T; got {shapes}"
+        )
     parts = [tuple(np.asarray(array) for array in forest[:-1]) for forest in forests]
-    return _stack(parts, max(shape[1] for shape in shapes), jnp.stack([forest.depth for forest in forests]))
+    return _stack(
+        parts, max(shape[1] for shape in shapes), jnp.stack([forest.depth for forest in forests])
+    )
 
 
-def _check(features: np.ndarray | jax.Array, targets: np.ndarray | jax.Array) -> tuple[np.ndarray, np.ndarray]:
+def _check(
+    features: np.ndarray | jax.Array, targets: np.ndarray | jax.Array
+) -> tuple[np.ndarray, np.ndarray]:
     """`[B, F]` float32 and `[B]` float64, both finite: scikit-learn's types, so that it need not check again."""
     with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
-        inputs, outputs = np.ascontiguousarray(features, np.float32), np.ascontiguousarray(targets, np.float64)
+        inputs, outputs = (
+            np.ascontiguousarray(features, np.float32),
+            np.ascontiguousarray(targets, np.float64),
+        )
     if np.ndim(features) != 2 or 0 in inputs.shape:
-        raise ValueError(f"features must be [B, F] with at least 1 sample and 1 feature; got {np.shape(features)}")
+        raise ValueError(
+            f"features must be [B, F] with at least 1 sample and 1 feature; got {np.shape(features)}"
+        )
     if np.shape(targets) != inputs.shape[:1]:
-        raise ValueError(f"targets must be [{inputs.shape[0]}], one for each sample; got {np.shape(targets)}")
+        raise ValueError(
+            f"targets must be [{inputs.shape[0]}], one for each sample; got {np.shape(targets)}"
+        )
     for name, array in (("features", inputs), ("targets", outputs)):
         num_bad = np.count_nonzero(~np.isfinite(array))
         if num_bad:
-            raise ValueError(f"{name} must be finite; got {num_bad} of {array.size} that are not, as float32")
+            raise ValueError(
+                f"{name} must be finite; got {num_bad} of {array.size} that are not, as float32"
+            )
     return inputs, outputs
 
 
 def _generator(key: Key, stream: int) -> np.random.Generator:
     """NumPy's generator of this key; streams are independent."""
-    return np.random.default_rng([*np.asarray(jax.random.bits(key, (4,), "uint32")).tolist(), stream])
+    return np.random.default_rng(
+        [*np.asarray(jax.random.bits(key, (4,), "uint32")).tolist(), stream]
+    )
 
 
 def _grow(features: np.ndarray, targets: np.ndarray, plan: _Plan) -> Any:
@@ -208,7 +237,9 @@ def _grow(features: np.ndarray, targets: np.ndarray, plan: _Plan) -> Any:
         rows = np.random.default_rng(plan.seed).integers(len(targets), size=len(targets))
         inputs, targets = inputs[rows], targets[rows]
     # The seed still matters: features are tried in random order, and the first of equally good splits is taken.
-    return DecisionTreeRegressor(random_state=plan.seed).fit(inputs, targets, check_input=False).tree_
+    return (
+        DecisionTreeRegressor(random_state=plan.seed).fit(inputs, targets, check_input=False).tree_
+    )
 
 
 def _export(tree: Any, plan: _Plan) -> tuple[np.ndarray, ...]:
@@ -253,7 +284,11 @@ def _pad(part: tuple[np.ndarray, ...], width: int) -> tuple[np.ndarray, ...]:
 
 @functools.cache
 def e2epp(
-    space: Space, *, num_trees: int = 1000, max_features: MaxFeatures = "random", bootstrap: bool = False
+    space: Space,
+    *,
+    num_trees: int = 1000,
+    max_features: MaxFeatures = "random",
+    bootstrap: bool = False,
 ) -> Predictor:
     """E2EPP on the ReNAS tensor, as ReNAS compares itself with it; fitted on the host, scores in the targets' unit.
 
@@ -289,7 +324,14 @@ def e2epp(
         for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
             known = np.asarray(compiled(jnp.asarray(row)))[keep]
             forests.append(
-                fit_trees(key, known, value[keep], num_trees=num_trees, max_features=max_features, bootstrap=bootstrap)
+                fit_trees(
+                    key,
+                    known,
+                    value[keep],
+                    num_trees=num_trees,
+                    max_features=max_features,
+                    bootstrap=bootstrap,
+                )
             )
         states = pad_trees(forests)
         measured, epochs = many.measure(whole, states, evaluation)
@@ -300,5 +342,7 @@ def e2epp(
         return scores
 
     settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
-    whole = Predictor("e2epp", space, settings, fit, jax.jit(predict), fit_many, many.predict_each(predict))
+    whole = Predictor(
+        "e2epp", space, settings, fit, jax.jit(predict), fit_many, many.predict_each(predict)
+    )
     return whole

@@ -52,7 +52,9 @@ class GatesOnNodes(nn.Module):
         # Few distinct rows stand behind all nodes before the first product: multiply those, then spread them.
         x = self._first_nodes()
         is_input = jnp.arange(num_nodes) == 0
-        spread = jnp.tile(jnp.stack([is_input, ~is_input], axis=-1).astype(jnp.float32), (num_graphs, 1))
+        spread = jnp.tile(
+            jnp.stack([is_input, ~is_input], axis=-1).astype(jnp.float32), (num_graphs, 1)
+        )
         table = self._operations()
         for layer, size in enumerate(self.layers):
             init = uniform(size)
@@ -115,11 +117,21 @@ class GatesOnEdges(nn.Module):
     def __call__(self, batch: Graph, where: jax.Array, *, train: bool = False) -> jax.Array:
         """Embed a batch."""
         del where, train
-        num_rows, num_cells = batch.mask.shape[0], 1 if batch.mask.ndim == 2 else batch.mask.shape[1]
+        num_rows, num_cells = (
+            batch.mask.shape[0],
+            1 if batch.mask.ndim == 2 else batch.mask.shape[1],
+        )
         num_nodes = batch.mask.shape[-1]
-        flat = Graph(*(value.reshape(num_rows * num_cells, *value.shape[batch.mask.ndim - 1 :]) for value in batch))
+        flat = Graph(
+            *(
+                value.reshape(num_rows * num_cells, *value.shape[batch.mask.ndim - 1 :])
+                for value in batch
+            )
+        )
         graph = graphs_tuple(flat)
-        ops = jnp.where(graph.edges["mask"][:, None], jax.nn.one_hot(graph.edges["op"], self.num_ops), 0)
+        ops = jnp.where(
+            graph.edges["mask"][:, None], jax.nn.one_hot(graph.edges["op"], self.num_ops), 0
+        )
         ops = ops.at[:, 0].set(0)
         x = self._first_nodes(num_cells, num_nodes)
         table = self.param("operations", EMBEDDING, (self.num_ops, self.op_size))
@@ -128,24 +140,32 @@ class GatesOnEdges(nn.Module):
             sent = x @ self.param(f"kernel_{layer}", init, (x.shape[-1], size))
             sent = jnp.tile(sent, (num_rows, 1)) if layer == 0 else sent
             gates = ops @ nn.sigmoid(Dense(size, name=f"gate_{layer}")(table))
-            x = self.aggregate(graph, sent, gates) / (self.num_slots if self.reduce == "mean" else 1)
+            x = self.aggregate(graph, sent, gates) / (
+                self.num_slots if self.reduce == "mean" else 1
+            )
             x = x + _residual(sent, self.residual, num_nodes)
             if self.use_bias:
                 x = x + self.param(f"bias_{layer}", init, (size,))[None]
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
-        return self._read(x.reshape(num_rows * num_cells, num_nodes, -1), flat.mask).reshape(num_rows, -1)
+        return self._read(x.reshape(num_rows * num_cells, num_nodes, -1), flat.mask).reshape(
+            num_rows, -1
+        )
 
     def _first_nodes(self, num_cells: int, num_nodes: int) -> jax.Array:
         """`[num_cells · N, hidden_size]`: learned for inputs, zero for the others."""
         first = self.param("input_nodes", EMBEDDING, (num_cells, self.num_inputs, self.node_size))
-        nodes = jnp.zeros((num_cells, num_nodes, self.node_size)).at[:, : self.num_inputs].set(first)
+        nodes = (
+            jnp.zeros((num_cells, num_nodes, self.node_size)).at[:, : self.num_inputs].set(first)
+        )
         return Dense(self.hidden_size, name="node_to_hidden")(nodes.reshape(-1, self.node_size))
 
     def _read(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         if self.readout == "output":
             return x[:, -1]
         inner = mask[:, self.num_inputs :, None]
-        return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(jnp.sum(inner, 1, x.dtype), 1)
+        return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(
+            jnp.sum(inner, 1, x.dtype), 1
+        )
 
 
 def _residual(sent: jax.Array, first: int | None, num_nodes: int) -> Any:

@@ -50,7 +50,9 @@ class Gcn(nn.Module):
         table = Dense(self.hidden_size, name="op_to_hidden")(self._operations())
         for layer, size in enumerate(self.layers):
             init = uniform(size)
-            kernel = self.param(f"kernel_{layer}", init, (table.shape[-1] if layer == 0 else x.shape[-1], size))
+            kernel = self.param(
+                f"kernel_{layer}", init, (table.shape[-1] if layer == 0 else x.shape[-1], size)
+            )
             sent = x @ (table @ kernel if layer == 0 else kernel)
             x = self.aggregate(graph, sent, weights) + sent * own[:, None]
             x = x + self.param(f"bias_{layer}", init, (size,))[None]
@@ -59,7 +61,9 @@ class Gcn(nn.Module):
         if self.global_node:
             return x[:, -1]
         inner = batch.mask[:, 1:, None]
-        return jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1) / jnp.sum(inner, axis=1, dtype=x.dtype)
+        return jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1) / jnp.sum(
+            inner, axis=1, dtype=x.dtype
+        )
 
     def _weights(self, batch: Graph, edges: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Weights of the edges `[B E]` and of the self loops `[B N]`."""
@@ -70,13 +74,17 @@ class Gcn(nn.Module):
         degree = jnp.sum(adjacency, 1) + jnp.sum(adjacency, 2) + float(self.self_loops)
         root = jax.lax.rsqrt(jnp.maximum(degree, 1))
         graph = graphs_tuple(batch)
-        return edges * root.ravel()[graph.senders] * root.ravel()[graph.receivers], own * jnp.square(root).ravel()
+        return edges * root.ravel()[graph.senders] * root.ravel()[
+            graph.receivers
+        ], own * jnp.square(root).ravel()
 
     def _operations(self) -> jax.Array:
         """`[num_ops, op_size]` (one more with a global node): the output's begins at zero."""
         inner = self.param("operations", EMBEDDING, (self.num_ops - 1, self.op_size))
         names = ["output_operation"] + ["global_operation"] * self.global_node
-        return jnp.concatenate([inner, *(self.param(n, nn.initializers.zeros, (1, self.op_size)) for n in names)])
+        return jnp.concatenate(
+            [inner, *(self.param(n, nn.initializers.zeros, (1, self.op_size)) for n in names)]
+        )
 
 
 def _with_global_node(batch: Graph, op: int) -> Graph:

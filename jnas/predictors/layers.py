@@ -43,7 +43,11 @@ class Dense(nn.Module):
         """Apply the layer."""
         init = uniform(self.fan or x.shape[-1])
         y: jax.Array = x @ self.param("kernel", init, (x.shape[-1], self.features))
-        return y + along_last(self.param("bias", init, (self.features,)), y.ndim) if self.use_bias else y
+        return (
+            y + along_last(self.param("bias", init, (self.features,)), y.ndim)
+            if self.use_bias
+            else y
+        )
 
 
 class Head(nn.Module):
@@ -115,7 +119,11 @@ class Scorer(nn.Module):
     def setup(self) -> None:
         """Name the head."""
         head = Head(self.hidden, self.dropout)
-        self.head: Any = head if self.pairing is None else ComparatorHead(self.pairing, self.hidden, self.dropout)
+        self.head: Any = (
+            head
+            if self.pairing is None
+            else ComparatorHead(self.pairing, self.hidden, self.dropout)
+        )
 
     def __call__(self, features: Any, where: jax.Array, *, train: bool = False) -> Output:
         """Score a batch; a comparator's scores are all 0."""
@@ -160,7 +168,9 @@ class MaskedBatchNorm(nn.Module):
             weight = where.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
             count = jnp.maximum(jnp.sum(weight) * math.prod(x.shape[1:-1]), 1)
             used_mean = jnp.sum(x * weight, axes) / count
-            used_variance = jnp.sum(jnp.square(x - along_last(used_mean, x.ndim)) * weight, axes) / count
+            used_variance = (
+                jnp.sum(jnp.square(x - along_last(used_mean, x.ndim)) * weight, axes) / count
+            )
             if not self.is_initializing():
                 unbiased = used_variance * count / jnp.maximum(count - 1, 1)
                 mean.value += self.momentum * (used_mean - mean.value)

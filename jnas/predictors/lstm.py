@@ -22,14 +22,18 @@ class Recurrence(nn.Module):
     hidden: int
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, valid: jax.Array | None = None, table: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, inputs: jax.Array, valid: jax.Array | None = None, table: jax.Array | None = None
+    ) -> jax.Array:
         """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps.
 
         With a `table` `[V, F]` of embeddings, `inputs` are `[L, B, V]` weights of its rows: the first product is then
         done once a row.
         """
         init, size = uniform(self.hidden), 4 * self.hidden
-        kernel = self.param("input_kernel", init, (inputs.shape[-1] if table is None else table.shape[-1], size))
+        kernel = self.param(
+            "input_kernel", init, (inputs.shape[-1] if table is None else table.shape[-1], size)
+        )
         projected = inputs @ (kernel if table is None else table @ kernel)
         biases = self.param("input_bias", init, (size,)) + self.param("hidden_bias", init, (size,))
         kernel = self.param("hidden_kernel", init, (self.hidden, size))
@@ -91,9 +95,14 @@ class Peephole(nn.Module):
         del where, train
         steps = layers.swapaxes(0, 1)
         columns = [
-            jax.nn.one_hot(steps[..., column], num) @ self.param(name, EMBEDDING, (num, self.embedding))
+            jax.nn.one_hot(steps[..., column], num)
+            @ self.param(name, EMBEDDING, (num, self.embedding))
             for column, (name, num) in enumerate(
-                zip(("type", "kernel_width", "kernel_height", "channels"), self.num_values, strict=True)
+                zip(
+                    ("type", "kernel_width", "kernel_height", "channels"),
+                    self.num_values,
+                    strict=True,
+                )
             )
         ]
         return Recurrence(self.hidden)(jnp.concatenate(columns, axis=-1), steps[..., 0] > 0)

@@ -64,7 +64,9 @@ def state(states: Any, number: int) -> Any:
     return jax.tree.map(lambda x: x[number], states)
 
 
-def predict_each(predict: Callable[[Any, jax.Array], jax.Array]) -> Callable[[Any, jax.Array], jax.Array]:
+def predict_each(
+    predict: Callable[[Any, jax.Array], jax.Array],
+) -> Callable[[Any, jax.Array], jax.Array]:
     """The `predict_many` of a predictor whose states share no work: one state after the other."""
 
     def predict_many(states: Any, archs: jax.Array) -> jax.Array:
@@ -74,7 +76,9 @@ def predict_each(predict: Callable[[Any, jax.Array], jax.Array]) -> Callable[[An
     return jax.jit(predict_many)
 
 
-def check(space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None) -> tuple[Any, ...]:
+def check(
+    space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None
+) -> tuple[Any, ...]:
     """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]` bool.
 
     Raises:
@@ -84,22 +88,31 @@ def check(space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike |
     rows, values = np.asarray(archs), np.asarray(targets, np.float32)
     num = len(space.cardinalities)
     if rows.ndim != 3 or rows.shape[-1] != num or not np.issubdtype(rows.dtype, np.integer):
-        raise ValueError(f"archs must be [S, B, {num}] integers of {space.name}; got {rows.dtype} {rows.shape}")
+        raise ValueError(
+            f"archs must be [S, B, {num}] integers of {space.name}; got {rows.dtype} {rows.shape}"
+        )
     if values.shape != rows.shape[:2]:
         raise ValueError(f"targets must be {rows.shape[:2]} like archs; got {values.shape}")
     exists = np.ones(values.shape, bool) if where is None else np.asarray(where)
     if exists.shape != values.shape or exists.dtype != bool:
-        raise ValueError(f"where must be bool of shape {values.shape}; got {exists.dtype} {exists.shape}")
+        raise ValueError(
+            f"where must be bool of shape {values.shape}; got {exists.dtype} {exists.shape}"
+        )
     _raise_for("targets that are not finite", ~np.isfinite(values) & exists)
     flat = jnp.asarray(rows.reshape(-1, num), jnp.int32)
     valid, codes = _identify(space)(flat)
-    _raise_for(f"architectures that are not valid in {space.name}", ~np.asarray(valid).reshape(values.shape) & exists)
+    _raise_for(
+        f"architectures that are not valid in {space.name}",
+        ~np.asarray(valid).reshape(values.shape) & exists,
+    )
     words = np.asarray(codes).astype(np.uint64)
     numbers = ((words[:, 0] << np.uint64(32)) | words[:, 1]).reshape(values.shape)
     _raise_for("architectures that occur twice in a training set", _repeated(numbers, exists))
     for number, (row, keep) in enumerate(zip(values, exists, strict=True)):
         if len(np.unique(row[keep])) < 2:
-            raise ValueError(f"training set {number} needs at least two architectures with different targets")
+            raise ValueError(
+                f"training set {number} needs at least two architectures with different targets"
+            )
     return flat.reshape(*rows.shape), jnp.asarray(np.where(exists, values, 0)), jnp.asarray(exists)
 
 
@@ -120,7 +133,10 @@ def _repeated(numbers: np.ndarray, exists: np.ndarray) -> np.ndarray:
 
 def _raise_for(what: str, wrong: np.ndarray) -> None:
     if wrong.any():
-        rows = [f"{row} of set {number}" if len(wrong) > 1 else str(row) for number, row in np.argwhere(wrong)]
+        rows = [
+            f"{row} of set {number}" if len(wrong) > 1 else str(row)
+            for number, row in np.argwhere(wrong)
+        ]
         more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
         raise ValueError(f"{what}: rows {', '.join(rows[:5])}{more}")
 
@@ -165,11 +181,20 @@ def fit_many(
     test, epochs, measures = _evaluation(recipe, evaluation, num)
     num_devices = min(num, jax.local_device_count())
     padding = -num % num_devices
-    pad = functools.partial(jax.tree.map, lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], padding, axis=0)]))
-    data, own_test = pad(data), tuple(pad(x) if x.ndim > rank else x for x, rank in zip(test, (2, 1), strict=False))
-    options: dict[str, Any] = {"vectorise": jax.default_backend() != "cpu" if vectorise is None else vectorise}
+    pad = functools.partial(
+        jax.tree.map, lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], padding, axis=0)])
+    )
+    data, own_test = (
+        pad(data),
+        tuple(pad(x) if x.ndim > rank else x for x, rank in zip(test, (2, 1), strict=False)),
+    )
+    options: dict[str, Any] = {
+        "vectorise": jax.default_backend() != "cpu" if vectorise is None else vectorise
+    }
     options |= {"num_devices": num_devices}
-    run = functools.partial(training_loop.run, recipe=recipe, metrics=tuple(measures.values()), **options)
+    run = functools.partial(
+        training_loop.run, recipe=recipe, metrics=tuple(measures.values()), **options
+    )
     job = _Job(recipe, checkpoint, data, own_test, (epochs, tuple(measures)))
     job.begin(functools.partial(training_loop.start, data, recipe=recipe, **options))
     with _bar(recipe.training.epochs, progress) as report:
@@ -179,7 +204,9 @@ def fit_many(
     return job.fitted(num, tuple(measures), epochs)
 
 
-def _data(space: Space, keys: Key, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None) -> Data:
+def _data(
+    space: Space, keys: Key, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None
+) -> Data:
     checked = check(space, archs, targets, where)
     if not isinstance(keys, jax.Array) or keys.shape != checked[1].shape[:1]:
         raise ValueError(
@@ -198,9 +225,18 @@ def _evaluation(
     epochs = evaluation.epochs or tuple(range(max(total - 4, 1), total + 1))
     if not set(epochs) <= set(range(1, total + 1)):
         raise ValueError(f"evaluation epochs must be in 1 … {total}; got {epochs}")
-    archs, targets = jnp.asarray(evaluation.archs, jnp.int32), jnp.asarray(evaluation.targets, jnp.float32)
-    if archs.shape[:-1] != targets.shape or (archs.ndim == 3 and archs.shape[0] != num) or archs.ndim not in (2, 3):
-        raise ValueError(f"evaluation needs archs [M, D] or [S, M, D] and targets to fit; got {archs.shape}")
+    archs, targets = (
+        jnp.asarray(evaluation.archs, jnp.int32),
+        jnp.asarray(evaluation.targets, jnp.float32),
+    )
+    if (
+        archs.shape[:-1] != targets.shape
+        or (archs.ndim == 3 and archs.shape[0] != num)
+        or archs.ndim not in (2, 3)
+    ):
+        raise ValueError(
+            f"evaluation needs archs [M, D] or [S, M, D] and targets to fit; got {archs.shape}"
+        )
     return (archs, targets), tuple(sorted(set(epochs))), dict(evaluation.metrics)
 
 
@@ -218,7 +254,9 @@ def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Epochs]:
 class _Job:
     """What the trainings have come to, and the folder it is kept in; the only state of this module."""
 
-    def __init__(self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, measured: Any) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, measured: Any
+    ) -> None:
         self.recipe, self.num_blocks = recipe, 0
         self.progress: Any = None
         self.losses: list[np.ndarray] = []
@@ -239,16 +277,22 @@ class _Job:
             return
         import orbax.checkpoint as ocp
 
-        about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))[
+            "about"
+        ]
         if about["fingerprint"] != self._fingerprint:
             raise ValueError(
                 f"{self._manager.directory} holds another job (other settings, keys or data); "
                 "choose another folder, or remove it"
             )
         like = jax.eval_shape(start)
-        kept = self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.StandardRestore(_plain(like))))
+        kept = self._manager.restore(
+            step, args=ocp.args.Composite(progress=ocp.args.StandardRestore(_plain(like)))
+        )
         self.progress = jax.tree.unflatten(jax.tree.structure(like), kept["progress"])
-        self.losses, self.measured = ([np.asarray(x, np.float32) for x in about[n]] for n in ("losses", "metrics"))
+        self.losses, self.measured = (
+            [np.asarray(x, np.float32) for x in about[n]] for n in ("losses", "metrics")
+        )
         self.num_blocks = step
 
     def add(self, progress: Any, losses: jax.Array, measured: jax.Array) -> None:
@@ -265,7 +309,10 @@ class _Job:
             "losses": [x.tolist() for x in self.losses],
             "metrics": [x.tolist() for x in self.measured],
         }
-        arguments = {"progress": ocp.args.StandardSave(_plain(progress)), "about": ocp.args.JsonSave(about)}
+        arguments = {
+            "progress": ocp.args.StandardSave(_plain(progress)),
+            "about": ocp.args.JsonSave(about),
+        }
         self._manager.save(self.num_blocks, args=ocp.args.Composite(**arguments))
         self._manager.wait_until_finished()
 
@@ -274,7 +321,9 @@ class _Job:
         states = jax.tree.map(lambda x: x[:num], training_loop.result(self.progress))
         losses = np.concatenate(self.losses, axis=1)[:num, : self.recipe.training.epochs]
         measured = np.concatenate(self.measured, axis=1)[:num, np.asarray(epochs, int) - 1]
-        return Fitted(states, losses, {name: measured[..., i] for i, name in enumerate(names)}, epochs)
+        return Fitted(
+            states, losses, {name: measured[..., i] for i, name in enumerate(names)}, epochs
+        )
 
 
 def _plain(tree: Any) -> list[Any]:
@@ -294,7 +343,11 @@ def _bar(total: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
         def report(job: _Job) -> None:
             losses = job.losses[-1][:, np.isfinite(job.losses[-1]).all(axis=0)]
             last = f"loss {losses[:, -1].mean():.4g}" if losses.size else ""
-            bar.update(task, completed=min(total, job.num_blocks * math.ceil(total / _NUM_BLOCKS)), last=last)
+            bar.update(
+                task,
+                completed=min(total, job.num_blocks * math.ceil(total / _NUM_BLOCKS)),
+                last=last,
+            )
 
         yield report
 
@@ -305,7 +358,10 @@ def measure(
     """Metrics `[S, 1]` of fitted predictors that are not measured on the way; the epoch is 0."""
     if evaluation is None:
         return {}, ()
-    archs, targets = jnp.asarray(evaluation.archs, jnp.int32), jnp.asarray(evaluation.targets, jnp.float32)
+    archs, targets = (
+        jnp.asarray(evaluation.archs, jnp.int32),
+        jnp.asarray(evaluation.targets, jnp.float32),
+    )
     result: dict[str, list[float]] = {name: [] for name in evaluation.metrics}
     for number in range(jax.tree.leaves(states)[0].shape[0]):
         rows, values = (archs, targets) if archs.ndim == 2 else (archs[number], targets[number])

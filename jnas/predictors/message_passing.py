@@ -45,7 +45,9 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
     if weights.ndim == 1:
         place = np.zeros((len(rows), num_nodes, num_nodes), np.float32)
         place[np.arange(len(rows)), rows, columns] = 1
-        matrix = jnp.tensordot(weights.reshape(num_graphs, -1), jnp.asarray(place, weights.dtype), 1)
+        matrix = jnp.tensordot(
+            weights.reshape(num_graphs, -1), jnp.asarray(place, weights.dtype), 1
+        )
         return jnp.einsum("bij,bif->bjf", matrix, nodes).reshape(sent.shape)
     edges = weights.reshape(num_graphs, len(rows), -1)
     received = [jnp.zeros_like(nodes[:, 0])] * num_nodes
@@ -56,13 +58,22 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
 
 def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
     """The same batch with every edge turned around and nodes renumbered from the output, so that `i < j` again."""
-    num_graphs, num_edges = graph.n_node.shape[0], graph.edges["op"].shape[0] // graph.n_node.shape[0]
+    num_graphs, num_edges = (
+        graph.n_node.shape[0],
+        graph.edges["op"].shape[0] // graph.n_node.shape[0],
+    )
     num_nodes = graph.nodes["op"].shape[0] // num_graphs
     rows, columns = np.triu_indices(num_nodes, 1)
     number = np.zeros((num_nodes, num_nodes), np.int32)
     number[rows, columns] = np.arange(num_edges)
     order = number[num_nodes - 1 - columns, num_nodes - 1 - rows]
     return graph._replace(
-        nodes={name: value.reshape(num_graphs, -1)[:, ::-1].ravel() for name, value in graph.nodes.items()},
-        edges={name: value.reshape(num_graphs, -1)[:, order].ravel() for name, value in graph.edges.items()},
+        nodes={
+            name: value.reshape(num_graphs, -1)[:, ::-1].ravel()
+            for name, value in graph.nodes.items()
+        },
+        edges={
+            name: value.reshape(num_graphs, -1)[:, order].ravel()
+            for name, value in graph.edges.items()
+        },
     )

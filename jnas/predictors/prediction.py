@@ -51,13 +51,17 @@ class State(NamedTuple):
 def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
     """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
     if recipe.module.pairing is None:
-        scores: jax.Array = _by_chunks(lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs)
+        scores: jax.Array = _by_chunks(
+            lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs
+        )
         return scores * state.scale + state.shift
     references = tuple(x[None] for x in _project(recipe, state, state.references))
 
     def score(rows: jax.Array) -> jax.Array:
         first, second = _project(recipe, state, rows)
-        return jnp.mean(_probability(recipe, state, references, (first[:, None], second[:, None])), axis=1)
+        return jnp.mean(
+            _probability(recipe, state, references, (first[:, None], second[:, None])), axis=1
+        )
 
     share: jax.Array = _by_chunks(score, archs)
     return share
@@ -102,7 +106,9 @@ def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.A
     return projected[0], projected[1]
 
 
-def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]) -> jax.Array:
+def _probability(
+    recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]
+) -> jax.Array:
     """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the better one."""
 
     def compare(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -112,7 +118,9 @@ def _probability(recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: 
         result: jax.Array = outputs.reshape(shape[:-1])
         return result
 
-    return (jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))) / 2
+    return (
+        jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))
+    ) / 2
 
 
 def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
@@ -122,5 +130,9 @@ def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
         return function(archs)
     num_chunks = -(-num // _CHUNK)
     size = -(-num // num_chunks)
-    padded = jnp.pad(archs, ((0, size * num_chunks - num), (0, 0)), mode="edge").reshape(num_chunks, size, -1)
-    return jax.tree.map(lambda out: out.reshape(-1, *out.shape[2:])[:num], lax.map(function, padded))
+    padded = jnp.pad(archs, ((0, size * num_chunks - num), (0, 0)), mode="edge").reshape(
+        num_chunks, size, -1
+    )
+    return jax.tree.map(
+        lambda out: out.reshape(-1, *out.shape[2:])[:num], lax.map(function, padded)
+    )

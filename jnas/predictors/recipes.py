@@ -73,14 +73,24 @@ def gates(
     on_edges = operations_on_edges(space)
     sizes = layers or ((128,) * 5 if on_edges else (128,) * 4)
     encoder = (
-        GatesOnEdges(len(space.edge_operations), sizes) if on_edges else GatesOnNodes(len(space.node_operations), sizes)
+        GatesOnEdges(len(space.edge_operations), sizes)
+        if on_edges
+        else GatesOnNodes(len(space.node_operations), sizes)
     )
     used = training or default
     if (used.loss == "comparator") != (pairing is not None):
-        raise ValueError(f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}")
+        raise ValueError(
+            f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}"
+        )
     if pairing is not None and not hidden:
         raise ValueError("a comparator needs at least one hidden layer")
-    settings = {"layers": layers, "hidden": hidden, "dropout": dropout, "pairing": pairing, "training": used}
+    settings = {
+        "layers": layers,
+        "hidden": hidden,
+        "dropout": dropout,
+        "pairing": pairing,
+        "training": used,
+    }
     recipe = Recipe(cached(_graphs, space), Scorer(encoder, hidden, dropout, pairing), used)
     return predictor("gates", space, settings, recipe)
 
@@ -103,10 +113,19 @@ def gcn(
     on_edges = operations_on_edges(space)
     encode = cached(encodings.node_graphs, space)
     num_ops = len(space.edge_operations) + 2 if on_edges else len(space.node_operations)
-    encoder = Gcn(num_ops, layers, self_loops=self_loops, normalise=normalise, global_node=global_node)
-    settings = {"layers": layers, "self_loops": self_loops, "normalise": normalise, "global_node": global_node}
+    encoder = Gcn(
+        num_ops, layers, self_loops=self_loops, normalise=normalise, global_node=global_node
+    )
+    settings = {
+        "layers": layers,
+        "self_loops": self_loops,
+        "normalise": normalise,
+        "global_node": global_node,
+    }
     settings |= {"hidden": hidden, "dropout": dropout, "training": training}
-    return predictor("gcn", space, settings, Recipe(encode, Scorer(encoder, hidden, dropout), training))
+    return predictor(
+        "gcn", space, settings, Recipe(encode, Scorer(encoder, hidden, dropout), training)
+    )
 
 
 @functools.cache
@@ -119,7 +138,9 @@ def mlp(
 ) -> Predictor:
     """The MLP of the GATES comparison: connection bits and operation numbers, as they are, into a head."""
     recipe = Recipe(cached(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
-    return predictor("mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe)
+    return predictor(
+        "mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe
+    )
 
 
 @functools.cache
@@ -134,9 +155,18 @@ def lstm(
 ) -> Predictor:
     """The LSTM of the GATES comparison over `encodings.tokens`; `size` is that of its state."""
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
-    settings = {"embedding": embedding, "size": size, "hidden": hidden, "dropout": dropout, "training": training}
+    settings = {
+        "embedding": embedding,
+        "size": size,
+        "hidden": hidden,
+        "dropout": dropout,
+        "training": training,
+    }
     return predictor(
-        "lstm", space, settings, Recipe(cached(encodings.tokens, space), Scorer(encoder, hidden, dropout), training)
+        "lstm",
+        space,
+        settings,
+        Recipe(cached(encodings.tokens, space), Scorer(encoder, hidden, dropout), training),
     )
 
 
@@ -152,7 +182,10 @@ def rnn_classifier(
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {"embedding": embedding, "size": size, "training": training}
     return predictor(
-        "rnn_classifier", space, settings, Recipe(cached(encodings.tokens, space), Scorer(encoder, ()), training)
+        "rnn_classifier",
+        space,
+        settings,
+        Recipe(cached(encodings.tokens, space), Scorer(encoder, ()), training),
     )
 
 
@@ -172,7 +205,13 @@ def peephole(
     """
     operations = space.edge_operations if operations_on_edges(space) else space.node_operations
     encoder = Peephole((len(operations) + 1, 8, 8, num_ratios + 1), embedding, size)
-    settings = {"num_ratios": num_ratios, "embedding": embedding, "size": size, "hidden": hidden, "training": training}
+    settings = {
+        "num_ratios": num_ratios,
+        "embedding": embedding,
+        "size": size,
+        "hidden": hidden,
+        "training": training,
+    }
     encode = cached(encodings.layers, space, num_ratios=num_ratios)
     return predictor("peephole", space, settings, Recipe(encode, Scorer(encoder, hidden), training))
 
@@ -184,7 +223,9 @@ def lenet(space: Space, *, type_only: bool = False, training: Training = _RENAS)
     Its four variants are v1 `type_only=True` with `Training(loss="mse", scaling="minmax", batch_size=1024)`, v2 the
     same on the whole tensor, v3 `type_only=True` with pairs (the default loss), v4 the default; "renas" adds triplets.
     """
-    recipe = Recipe(cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training)
+    recipe = Recipe(
+        cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training
+    )
     return predictor("lenet", space, {"type_only": type_only, "training": training}, recipe)
 
 
@@ -206,7 +247,8 @@ def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callabl
 
 
 FACTORIES: dict[str, Callable[..., Predictor]] = {
-    factory.__name__: factory for factory in (gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier)
+    factory.__name__: factory
+    for factory in (gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier)
 }
 
 
@@ -224,5 +266,9 @@ def as_plain(settings: dict[str, Any]) -> dict[str, Any]:
 
 def from_plain(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a factory from what JSON gives back."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return values | ({"training": Training(**settings["training"])} if "training" in settings else {})
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }
+    return values | (
+        {"training": Training(**settings["training"])} if "training" in settings else {}
+    )

@@ -58,8 +58,12 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a saved predictor") from error
     if space is not None and space.name != about["space"]:
-        raise ValueError(f"{path} holds a predictor of {about['space']}; it cannot judge {space.name}")
-    predictor = by_name(name, space or spaces.by_name(about["space"]), **recipes.from_plain(settings))
+        raise ValueError(
+            f"{path} holds a predictor of {about['space']}; it cannot judge {space.name}"
+        )
+    predictor = by_name(
+        name, space or spaces.by_name(about["space"]), **recipes.from_plain(settings)
+    )
     return predictor, state
 
 

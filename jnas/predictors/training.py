@@ -14,7 +14,16 @@ from jnas.predictors.layers import Output
 from jnas.types import Key
 
 LossName = Literal[
-    "hinge", "logistic", "exponential", "mse", "l1", "smooth_l1", "list_mle", "classification", "comparator", "renas"
+    "hinge",
+    "logistic",
+    "exponential",
+    "mse",
+    "l1",
+    "smooth_l1",
+    "list_mle",
+    "classification",
+    "comparator",
+    "renas",
 ]
 Scaling = Literal["none", "minmax", "standard"]
 
@@ -66,8 +75,16 @@ class Training:
         allowed |= {"phi": tuple(_PHI), "schedule": ("constant", "cosine")}
         for name, names in allowed.items():
             if getattr(self, name) not in names:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}. {nearest(str(getattr(self, name)), names)}")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("list_length", 2), ("num_triplets", 1), ("warmup", 0)):
+                raise ValueError(
+                    f"unknown {name} {getattr(self, name)!r}. {nearest(str(getattr(self, name)), names)}"
+                )
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 2),
+            ("list_length", 2),
+            ("num_triplets", 1),
+            ("warmup", 0),
+        ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}")
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.average_from <= 1:
@@ -77,7 +94,9 @@ class Training:
             )
 
         if self.scaling != "none" and not self.regresses:
-            raise ValueError(f"scaling is for regressions; got {self.scaling!r} with loss {self.loss!r}")
+            raise ValueError(
+                f"scaling is for regressions; got {self.scaling!r} with loss {self.loss!r}"
+            )
 
     @property
     def regresses(self) -> bool:
@@ -114,7 +133,9 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
         terms = optax.losses.huber_loss(scores, jnp.where(where, targets, 0))
         return jnp.sum(jnp.where(where, terms, 0)) / jnp.maximum(jnp.sum(where), 1).astype(float)
     if name == "classification":
-        return losses.binary_classification(scores, targets, threshold=training.threshold, where=where)
+        return losses.binary_classification(
+            scores, targets, threshold=training.threshold, where=where
+        )
     if name == "list_mle":
         return _list_mle(training, scores, targets, where)
     if name == "renas":
@@ -122,7 +143,9 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
     if name == "comparator":
         return _comparator(training, key, batch)
     phi = _PHI[name](training.margin)
-    return losses.pairwise(scores, targets, phi=phi, where=where, **_pairs(training, key, targets, where))
+    return losses.pairwise(
+        scores, targets, phi=phi, where=where, **_pairs(training, key, targets, where)
+    )
 
 
 def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -> dict[str, Any]:
@@ -132,7 +155,9 @@ def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -
     return {"pairs": pairs, "pair_mask": mask}
 
 
-def _list_mle(training: Training, scores: jax.Array, targets: jax.Array, where: jax.Array) -> jax.Array:
+def _list_mle(
+    training: Training, scores: jax.Array, targets: jax.Array, where: jax.Array
+) -> jax.Array:
     """The minibatch, which is in random order, cut into lists."""
     length = min(training.list_length, scores.shape[0])
     padding = (0, -scores.shape[0] % length)
@@ -144,7 +169,9 @@ def _renas(training: Training, key: Key, batch: Batch) -> jax.Array:
     pair_key, triplet_key = jax.random.split(key)
     phi = _PHI[training.phi](training.margin)
     pairs = _pairs(training, pair_key, batch.targets, batch.where)
-    ranking = losses.pairwise(batch.output.scores, batch.targets, phi=phi, where=batch.where, **pairs)
+    ranking = losses.pairwise(
+        batch.output.scores, batch.targets, phi=phi, where=batch.where, **pairs
+    )
     triplets = losses.sample_triplets(triplet_key, batch.targets.shape[0], training.num_triplets)
     continuity = losses.triplet_continuity(
         batch.output.features, batch.targets, triplets, phi=phi, where=batch.where, threshold=1e-6
@@ -160,4 +187,6 @@ def _comparator(training: Training, key: Key, batch: Batch) -> jax.Array:
     outputs = batch.compare(as_first[i], as_second[j])
     swapped = batch.compare(as_first[j], as_second[i])
     phi = _PHI[training.phi](training.margin)
-    return losses.comparator(outputs, swapped, batch.targets, pairs, phi=phi, pair_mask=mask, where=batch.where)
+    return losses.comparator(
+        outputs, swapped, batch.targets, pairs, phi=phi, pair_mask=mask, where=batch.where
+    )

@@ -33,7 +33,9 @@ def schedule(min_epochs: int, max_epochs: int, eta: int) -> Schedule:
     """The brackets of HpBandSter; ValueError unless `1 <= min_epochs <= max_epochs` and `eta >= 2`."""
     check_at_least_one(min_epochs=min_epochs)
     if min_epochs > max_epochs:
-        raise ValueError(f"min_epochs must be at most the max_epochs {max_epochs}; got {min_epochs}")
+        raise ValueError(
+            f"min_epochs must be at most the max_epochs {max_epochs}; got {min_epochs}"
+        )
     if eta < 2:
         raise ValueError(f"eta must be at least 2; got {eta}")
     num_levels = 1

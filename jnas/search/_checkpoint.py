@@ -65,15 +65,26 @@ class Progress(NamedTuple):
 
 def save(folder: Path, fingerprint: str, progress: Progress) -> None:
     """Replace the file of a search; OSError if it cannot be written."""
-    leaves = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in jax.tree.leaves(progress.state)]
-    arrays: dict[str, Any] = {f"state_{number}": np.asarray(leaf) for number, leaf in enumerate(leaves)}
-    queries = [{name: np.asarray(x).tolist() for name, x in p.query._asdict().items()} for p in progress.pending]
+    leaves = [
+        jax.random.key_data(leaf) if is_key(leaf) else leaf
+        for leaf in jax.tree.leaves(progress.state)
+    ]
+    arrays: dict[str, Any] = {
+        f"state_{number}": np.asarray(leaf) for number, leaf in enumerate(leaves)
+    }
+    queries = [
+        {name: np.asarray(x).tolist() for name, x in p.query._asdict().items()}
+        for p in progress.pending
+    ]
     about = {
         "num_asks": progress.num_asks,
         "is_over": progress.is_over,
         "evaluations": [_plain(evaluation) for evaluation in progress.evaluations],
         "pending": [
-            {"query": query, "done": {row: _plain(evaluation) for row, evaluation in p.done.items()}}
+            {
+                "query": query,
+                "done": {row: _plain(evaluation) for row, evaluation in p.done.items()},
+            }
             for query, p in zip(queries, progress.pending, strict=True)
         ],
     }
@@ -106,7 +117,9 @@ def load(folder: Path, fingerprint: str, start: Any) -> Progress | None:
             f"{path} is of another search (other strategy, objective, key or budget); "
             "choose another folder, or overwrite it with resume=False"
         )
-    leaves = [_like(array, leaf) for array, leaf in zip(arrays, jax.tree.leaves(start), strict=True)]
+    leaves = [
+        _like(array, leaf) for array, leaf in zip(arrays, jax.tree.leaves(start), strict=True)
+    ]
     return Progress(
         state=jax.tree.unflatten(jax.tree.structure(start), leaves),
         num_asks=about["num_asks"],

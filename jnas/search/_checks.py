@@ -6,7 +6,9 @@ from typing import get_args
 def check_choice(name: str, choice: str, allowed: object) -> None:
     """ValueError unless `choice` is one of the values of the `Literal` type `allowed`."""
     if choice not in get_args(allowed):
-        raise ValueError(f"unknown {name} {choice!r}; valid: {', '.join(map(repr, get_args(allowed)))}")
+        raise ValueError(
+            f"unknown {name} {choice!r}; valid: {', '.join(map(repr, get_args(allowed)))}"
+        )
 
 
 def check_at_least_one(**numbers: int) -> None:
@@ -20,4 +22,6 @@ def check_at_most(population_size: int, **numbers: int) -> None:
     """ValueError that names the first argument above the size of the population."""
     for name, number in numbers.items():
         if number > population_size:
-            raise ValueError(f"{name} must be at most the population_size {population_size}; got {number}")
+            raise ValueError(
+                f"{name} must be at most the population_size {population_size}; got {number}"
+            )

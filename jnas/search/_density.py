@@ -12,7 +12,9 @@ from jax.scipy.special import logsumexp
 from jnas.types import Arch, Key
 
 
-def bandwidths(archs: jax.Array, chosen: jax.Array, limits: jax.Array, *, least: float) -> jax.Array:
+def bandwidths(
+    archs: jax.Array, chosen: jax.Array, limits: jax.Array, *, least: float
+) -> jax.Array:
     """The normal-reference rule, 1.06 σ n^(-1/(4 + D)) in each position, within bounds.
 
     Args:
@@ -47,7 +49,9 @@ def log_density(
     others = (num_choices - 1).astype(bandwidth.dtype)
     same, other = jnp.log1p(-bandwidth), jnp.log(bandwidth / others)
     kernels = jnp.sum(jnp.where(archs == arch[None], same[None], other[None]), axis=1)
-    return logsumexp(jnp.where(chosen, kernels, -jnp.inf)) - jnp.log(jnp.sum(chosen).astype(kernels.dtype))
+    return logsumexp(jnp.where(chosen, kernels, -jnp.inf)) - jnp.log(
+        jnp.sum(chosen).astype(kernels.dtype)
+    )
 
 
 def draw_near(key: Key, center: Arch, bandwidth: jax.Array, num_choices: jax.Array) -> Arch:

@@ -75,7 +75,9 @@ def run_with_memory(
         outcome = objective(eval_key, query)
         proposals = Proposal(query.archs, jax.vmap(identity)(query.archs), query.epochs, *outcome)
         # One after the other, for two rows of a query may be isomorphic too.
-        memory, answers = lax.scan(lambda memory, row: _answer(memory, row, budget), memory, proposals)
+        memory, answers = lax.scan(
+            lambda memory, row: _answer(memory, row, budget), memory, proposals
+        )
         return searcher.tell(state, query, answers), memory, num_asked + 1
 
     def first_step() -> Any:
@@ -117,7 +119,9 @@ def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
 def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outcome]:
     """Answer one proposal from memory, or take its evaluation into memory as far as the budget goes."""
     capacity = len(memory.scores)
-    is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (memory.epochs == row.epochs)
+    is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (
+        memory.epochs == row.epochs
+    )
     is_same &= jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
     is_known = jnp.any(is_same)
     ends = memory.spent + jnp.nan_to_num(row.seconds).astype(memory.spent.dtype)

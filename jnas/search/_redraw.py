@@ -17,7 +17,9 @@ def acceptable(space: Space, is_allowed: Condition | None) -> Condition:
     return lambda arch: space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
 
 
-def draw_until(key: Key, draw: Draw, condition: Condition, *, size: int, max_draws: int) -> tuple[Arch, jax.Array]:
+def draw_until(
+    key: Key, draw: Draw, condition: Condition, *, size: int, max_draws: int
+) -> tuple[Arch, jax.Array]:
     """The first draw for which a condition holds.
 
     Args:
@@ -31,12 +33,16 @@ def draw_until(key: Key, draw: Draw, condition: Condition, *, size: int, max_dra
         The last draw `[D]` int32, and whether the condition holds for it, `[]` bool.
     """
 
-    def again(carry: tuple[Key, Arch, jax.Array, jax.Array]) -> tuple[Key, Arch, jax.Array, jax.Array]:
+    def again(
+        carry: tuple[Key, Arch, jax.Array, jax.Array],
+    ) -> tuple[Key, Arch, jax.Array, jax.Array]:
         key, _, _, draws = carry
         key, draw_key = jax.random.split(key)
         arch = draw(draw_key)
         return key, arch, condition(arch), draws + 1
 
     start = (key, jnp.zeros(size, jnp.int32), jnp.asarray(False), jnp.zeros((), jnp.int32))
-    _, arch, holds, _ = lax.while_loop(lambda carry: ~carry[2] & (carry[3] < max_draws), again, start)
+    _, arch, holds, _ = lax.while_loop(
+        lambda carry: ~carry[2] & (carry[3] < max_draws), again, start
+    )
     return arch, holds

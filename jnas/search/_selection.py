@@ -17,7 +17,9 @@ def comparable(scores: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(scores), -jnp.inf, scores)
 
 
-def tournament(key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament) -> jax.Array:
+def tournament(
+    key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament
+) -> jax.Array:
     """The best of a random sample of a population; the one drawn first wins ties.
 
     Only members that are present and have a rank (a score above -inf) are drawn. Where there is none, all
@@ -44,13 +46,17 @@ def tournament(key: Key, scores: jax.Array, present: jax.Array, *, size: int, ki
 def _with_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
     """`[size]` int32, each uniform over the eligible: one word a draw, biased by less than P/2^23."""
     counts = jnp.cumsum(eligible, dtype=jnp.int32)
-    nth = (jax.random.uniform(key, (size, 1), jnp.float32) * counts[-1].astype(jnp.float32)).astype(jnp.int32)
+    nth = (jax.random.uniform(key, (size, 1), jnp.float32) * counts[-1].astype(jnp.float32)).astype(
+        jnp.int32
+    )
     return jnp.sum(counts[None] <= nth, axis=1, dtype=jnp.int32)
 
 
 def _without_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
     """`[size]` int32, the start of a random order of the population, the eligible first."""
-    return lax.top_k(jnp.where(eligible, jax.random.uniform(key, eligible.shape, jnp.float32), -1.0), size)[1]
+    return lax.top_k(
+        jnp.where(eligible, jax.random.uniform(key, eligible.shape, jnp.float32), -1.0), size
+    )[1]
 
 
 _DRAWS: dict[str, Callable[[Key, jax.Array, int], jax.Array]] = {

@@ -49,7 +49,9 @@ def area(
     """
     num = 2 * population_size if num_candidates is None else num_candidates
     if num < population_size:
-        raise ValueError(f"num_candidates must be at least the population_size {population_size}; got {num}")
+        raise ValueError(
+            f"num_candidates must be at least the population_size {population_size}; got {num}"
+        )
     space = within(space, is_allowed)
 
     def best_scored(key: Key, size: int) -> jax.Array:

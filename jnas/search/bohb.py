@@ -105,10 +105,20 @@ def bohb(
     _check_shares(random_fraction, top_percent, min_bandwidth, bandwidth_factor)
     largest = max(map(sum, plan.brackets))
     if capacity < largest:
-        raise ValueError(f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}")
+        raise ValueError(
+            f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}"
+        )
     space = within(space, is_allowed)
     levels, epochs = jnp.asarray(plan.levels), jnp.asarray(plan.epochs, jnp.int32)
-    model = _Model(num_samples, random_fraction, top_percent, points, min_bandwidth, bandwidth_factor, max_draws)
+    model = _Model(
+        num_samples,
+        random_fraction,
+        top_percent,
+        points,
+        min_bandwidth,
+        bandwidth_factor,
+        max_draws,
+    )
 
     def init(key: Key) -> BohbState:
         del key
@@ -121,7 +131,9 @@ def bohb(
         step, slot = number % len(levels), number % capacity
         source = _to_promote(state, plan)
         is_new = jnp.asarray(plan.num_before)[step] == 0
-        arch = jnp.where(is_new, _propose(key, state, model, len(epochs), space, is_allowed), state.archs[source])
+        arch = jnp.where(
+            is_new, _propose(key, state, model, len(epochs), space, is_allowed), state.archs[source]
+        )
         promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
         after = BohbState(
             archs=state.archs.at[slot].set(arch),
@@ -146,7 +158,9 @@ def bohb(
     return Searcher(init, ask, tell, min_evaluations=sum(plan.brackets[0]), epochs=plan.epochs)
 
 
-def _check_shares(random_fraction: float, top_percent: int, min_bandwidth: float, bandwidth_factor: float) -> None:
+def _check_shares(
+    random_fraction: float, top_percent: int, min_bandwidth: float, bandwidth_factor: float
+) -> None:
     if not 0 <= random_fraction <= 1:
         raise ValueError(f"random_fraction must be in [0, 1]; got {random_fraction}")
     if not 1 <= top_percent <= 99:
@@ -170,14 +184,24 @@ class _Model(NamedTuple):
 
 
 def _propose(
-    key: Key, state: BohbState, model: _Model, num_levels: int, space: Space, is_allowed: Condition | None
+    key: Key,
+    state: BohbState,
+    model: _Model,
+    num_levels: int,
+    space: Space,
+    is_allowed: Condition | None,
 ) -> Arch:
     """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no model."""
     num_choices = np.array(space.cardinalities, np.int32)
     model_key, random_key, which_key = jax.random.split(key, 3)
-    split = split_data(state, num_levels, min_points=model.min_points, top_percent=model.top_percent)
+    split = split_data(
+        state, num_levels, min_points=model.min_points, top_percent=model.top_percent
+    )
     limits = 1 - 1 / jnp.asarray(num_choices, state.scores.dtype)
-    good, bad = (bandwidths(state.archs, data, limits, least=model.min_bandwidth) for data in (split.good, split.bad))
+    good, bad = (
+        bandwidths(state.archs, data, limits, least=model.min_bandwidth)
+        for data in (split.good, split.bad)
+    )
     wide = jnp.minimum(model.bandwidth_factor * good, limits)
     may_be_proposed = acceptable(space, is_allowed)
 
@@ -199,7 +223,10 @@ def _propose(
 
     def ratio(arch: Arch) -> jax.Array:
         pairs = ((split.good, good), (split.bad, bad))
-        logs = [log_density(arch, state.archs, data, width, jnp.asarray(num_choices)) for data, width in pairs]
+        logs = [
+            log_density(arch, state.archs, data, width, jnp.asarray(num_choices))
+            for data, width in pairs
+        ]
         return logs[0] - logs[1]
 
     samples = jax.vmap(sample)(jax.random.split(model_key, model.num_samples))
@@ -219,7 +246,9 @@ def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
     # Known, then out for evaluation, then failed; those asked first win ties.
     group = jnp.where(has_rank, 3, jnp.where(is_told, 1, 2))
     group = jnp.where((places < num_before) & ~state.is_promoted[slots], group, 0)
-    return slots[jnp.argmax(jnp.where(group == jnp.max(group), jnp.where(has_rank, scores, 0), -jnp.inf))]
+    return slots[
+        jnp.argmax(jnp.where(group == jnp.max(group), jnp.where(has_rank, scores, 0), -jnp.inf))
+    ]
 
 
 class Split(NamedTuple):

@@ -10,7 +10,9 @@ from jnas.search._redraw import Condition, draw_until
 from jnas.types import Arch, Key, Space
 
 
-def constrained(space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096) -> Space:
+def constrained(
+    space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096
+) -> Space:
     """`space` with moves that stay among the allowed architectures, such as those under a number of parameters.
 
     Sampling falls back on an architecture found when the space is made, mutation on the parent, and crossover on

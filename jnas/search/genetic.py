@@ -74,7 +74,9 @@ def genetic(
     _checks.check_at_most(population_size, tournament_size=tournament_size)
     chances = (selection, crossover, mutation)
     if min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
-        raise ValueError(f"selection, crossover and mutation must be probabilities that sum to 1; got {chances}")
+        raise ValueError(
+            f"selection, crossover and mutation must be probabilities that sum to 1; got {chances}"
+        )
     space = within(space, is_allowed)
 
     def start(key: Key) -> GeneticState:
@@ -84,7 +86,9 @@ def genetic(
 
     def parent(key: Key, state: GeneticState) -> Arch:
         everybody = jnp.ones(population_size, bool)
-        winner = _selection.tournament(key, state.scores, everybody, size=tournament_size, kind="with_replacement")
+        winner = _selection.tournament(
+            key, state.scores, everybody, size=tournament_size, kind="with_replacement"
+        )
         return state.archs[winner]
 
     def member(key: Key, state: GeneticState) -> Arch:
@@ -92,14 +96,18 @@ def genetic(
         first, second = parent(first_key, state), parent(second_key, state)
         kind = jax.random.uniform(kind_key)
         child = jnp.where(
-            kind < selection + crossover, space.crossover(cross_key, first, second), space.mutate(mutate_key, first)
+            kind < selection + crossover,
+            space.crossover(cross_key, first, second),
+            space.mutate(mutate_key, first),
         )
         return jnp.where(kind < selection, first, child)
 
     def ask(key: Key, state: GeneticState) -> tuple[Query, GeneticState]:
         children = jax.vmap(member, (0, None))(jax.random.split(key, population_size), state)
         archs = jnp.where(state.num_asked == 0, state.archs, children)
-        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + population_size)
+        return numbered(state.num_asked, archs), state._replace(
+            num_asked=state.num_asked + population_size
+        )
 
     def tell(state: GeneticState, query: Query, outcome: Outcome) -> GeneticState:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)

@@ -107,7 +107,11 @@ def run_on_host(
 
 
 def _loop(
-    search: "_Search", pool: ThreadPoolExecutor, evaluate: Evaluate, num_workers: int, report: Callable[[], None]
+    search: "_Search",
+    pool: ThreadPoolExecutor,
+    evaluate: Evaluate,
+    num_workers: int,
+    report: Callable[[], None],
 ) -> None:
     """Keep the workers busy until the budget is spent."""
     running: dict[Future[Evaluation], tuple[Pending, int]] = {}
@@ -141,7 +145,9 @@ def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
         pair = answer if isinstance(answer, tuple) else (answer, time.monotonic() - begin)
         score, seconds = (float(number) for number in pair)
     except Exception as error:
-        return Evaluation(arch, epochs, math.nan, time.monotonic() - begin, f"{type(error).__name__}: {error}")
+        return Evaluation(
+            arch, epochs, math.nan, time.monotonic() - begin, f"{type(error).__name__}: {error}"
+        )
     return Evaluation(arch, epochs, score, seconds, "the score is NaN" if math.isnan(score) else "")
 
 
@@ -149,7 +155,13 @@ class _Search:
     """A search and the folder that it is kept in; the only state of this module."""
 
     def __init__(
-        self, searcher: Searcher, key: Key, num_steps: int, budget: Budget, folder: Path | None, about: str
+        self,
+        searcher: Searcher,
+        key: Key,
+        num_steps: int,
+        budget: Budget,
+        folder: Path | None,
+        about: str,
     ) -> None:
         init_key, _, ask_key = jax.random.split(key, 3)  # as in `run`
         compiled = jax.jit if searcher.is_traceable else (lambda function: function)
@@ -159,7 +171,12 @@ class _Search:
         batch, self._num_choices = query.archs.shape
         check_num_steps(searcher, batch, num_steps)
         self._keys = jax.random.split(ask_key, num_steps // batch)
-        self.num_steps, self._budget, self._folder, self._fingerprint = num_steps, budget, folder, about
+        self.num_steps, self._budget, self._folder, self._fingerprint = (
+            num_steps,
+            budget,
+            folder,
+            about,
+        )
         self.num_asks, self.is_over = 0, False
         self.evaluations: list[Evaluation] = []
         self.pending: list[Pending] = []
@@ -212,13 +229,22 @@ class _Search:
 
     def _tell_and_forget(self, pending: Pending) -> None:
         rows = [pending.done[row] for row in range(len(pending.done))]
-        scores, seconds = (jnp.asarray([getattr(row, name) for row in rows], float) for name in ("score", "seconds"))
+        scores, seconds = (
+            jnp.asarray([getattr(row, name) for row in rows], float)
+            for name in ("score", "seconds")
+        )
         self.state = self._tell(self.state, pending.query, Outcome(scores, seconds))
         self.pending = [other for other in self.pending if other is not pending]
 
     def _save(self) -> None:
         if self._folder is not None:
-            kept = Progress(self.state, self.num_asks, tuple(self.evaluations), tuple(self.pending), self.is_over)
+            kept = Progress(
+                self.state,
+                self.num_asks,
+                tuple(self.evaluations),
+                tuple(self.pending),
+                self.is_over,
+            )
             _checkpoint.save(self._folder, self._fingerprint, kept)
 
     def result(self, *, exhaustible: bool) -> HostRun:
@@ -254,7 +280,9 @@ def _reporter(search: _Search, progress: bool) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     with progress_bar("searching", unit="evaluations", note="{task.fields[found]}") as bar:
-        task = bar.add_task("searching", total=search.num_steps, completed=len(search.evaluations), found="")
+        task = bar.add_task(
+            "searching", total=search.num_steps, completed=len(search.evaluations), found=""
+        )
 
         def report() -> None:
             scores = [row.score for row in search.evaluations if not row.failure]

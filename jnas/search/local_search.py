@@ -74,7 +74,9 @@ def local_search(
     Raises:
         ValueError: a number is less than 1, the move is unknown, or nothing is allowed.
     """
-    neighbors = sum(num - 1 for num in space.cardinalities) if num_neighbors is None else num_neighbors
+    neighbors = (
+        sum(num - 1 for num in space.cardinalities) if num_neighbors is None else num_neighbors
+    )
     check_at_least_one(num_neighbors=neighbors, num_initial=num_initial, batch_size=batch_size)
     check_choice("move", move, Move)
     space = within(space, is_allowed)
@@ -90,7 +92,9 @@ def local_search(
 
     def ask(key: Key, state: LocalSearchState) -> tuple[Query, LocalSearchState]:
         archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state)
-        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
+        return numbered(state.num_asked, archs), state._replace(
+            num_asked=state.num_asked + batch_size
+        )
 
     def tell(state: LocalSearchState, query: Query, outcome: Outcome) -> LocalSearchState:
         return _moved(_seen(state, query, outcome.scores), neighbors, num_initial, move)
@@ -110,7 +114,9 @@ def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSear
     )
 
 
-def _moved(state: LocalSearchState, num_neighbors: int, num_initial: int, move: Move) -> LocalSearchState:
+def _moved(
+    state: LocalSearchState, num_neighbors: int, num_initial: int, move: Move
+) -> LocalSearchState:
     """Move, start again, or stay for more neighbours."""
     starting = state.center_score == -jnp.inf
     improves = state.best_score > state.center_score
@@ -119,7 +125,9 @@ def _moved(state: LocalSearchState, num_neighbors: int, num_initial: int, move: 
         done |= improves & ~starting
     return state._replace(
         center=jnp.where(done & improves, state.best, state.center),
-        center_score=jnp.where(done, jnp.where(improves, state.best_score, -jnp.inf), state.center_score),
+        center_score=jnp.where(
+            done, jnp.where(improves, state.best_score, -jnp.inf), state.center_score
+        ),
         best_score=jnp.where(done, -jnp.inf, state.best_score),
         num_tried=jnp.where(done, 0, state.num_tried),
         first_id=jnp.where(done, state.num_asked, state.first_id),

@@ -54,4 +54,8 @@ def defaults(name: str) -> dict[str, Any]:
     if name not in _FACTORIES:
         raise ValueError(f"unknown strategy {name!r}. {nearest(name, NAMES)}")
     parameters = inspect.signature(_FACTORIES[name]).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }

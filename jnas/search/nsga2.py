@@ -87,17 +87,23 @@ def nsga2(
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)
     if not (0 <= crossover <= 1 and 0 <= mutation <= 1 and crossover + mutation > 0):
-        raise ValueError(f"crossover and mutation must be in [0, 1], not both 0; got {crossover} and {mutation}")
+        raise ValueError(
+            f"crossover and mutation must be in [0, 1], not both 0; got {crossover} and {mutation}"
+        )
     space = within(space, is_allowed)
 
     def start(key: Key) -> Nsga2State:
         archs = draw_initial(space, init, key, population_size)
         unknown = jnp.full(population_size, -jnp.inf)
-        return Nsga2State(archs, unknown, pareto.cost_values(costs, archs), unknown, jnp.zeros((), jnp.int32))
+        return Nsga2State(
+            archs, unknown, pareto.cost_values(costs, archs), unknown, jnp.zeros((), jnp.int32)
+        )
 
     def parent(key: Key, state: Nsga2State) -> Arch:
         everybody = jnp.ones(population_size, bool)
-        winner = _selection.tournament(key, state.fitness, everybody, size=tournament_size, kind="with_replacement")
+        winner = _selection.tournament(
+            key, state.fitness, everybody, size=tournament_size, kind="with_replacement"
+        )
         return state.archs[winner]
 
     def child(key: Key, state: Nsga2State) -> Arch:
@@ -110,7 +116,9 @@ def nsga2(
     def ask(key: Key, state: Nsga2State) -> tuple[Query, Nsga2State]:
         children = jax.vmap(child, (0, None))(jax.random.split(key, population_size), state)
         archs = jnp.where(state.num_asked == 0, state.archs, children)
-        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + population_size)
+        return numbered(state.num_asked, archs), state._replace(
+            num_asked=state.num_asked + population_size
+        )
 
     def tell(state: Nsga2State, query: Query, outcome: Outcome) -> Nsga2State:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
@@ -134,6 +142,8 @@ def _crowded_comparison(archs: jax.Array, values: jax.Array) -> tuple[jax.Array,
     ranks = pareto.fronts(values, ranked & ~is_copy) + (~ranked).astype(jnp.int32)
     distances = pareto.crowding(values, ranks)
     alike, farther = ranks[:, None] == ranks[None], distances[:, None] > distances[None]
-    num_before = jnp.sum((ranks[:, None] < ranks[None]) | (alike & farther), axis=0, dtype=jnp.int32)
+    num_before = jnp.sum(
+        (ranks[:, None] < ranks[None]) | (alike & farther), axis=0, dtype=jnp.int32
+    )
     fitness = jnp.where(ranked, -num_before.astype(values.dtype), -jnp.inf)
     return fitness, jnp.argsort(num_before, stable=True)

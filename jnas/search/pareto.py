@@ -60,7 +60,9 @@ def pareto_front(
             score, or the history is that of several searches.
     """
     if np.ndim(history.scores) != 1:
-        raise ValueError(f"needs the history of one search, scores [T]; got scores {list(np.shape(history.scores))}")
+        raise ValueError(
+            f"needs the history of one search, scores [T]; got scores {list(np.shape(history.scores))}"
+        )
     values = np.asarray(cost_values(costs, history.archs))
     archs, scores = np.asarray(history.archs), np.asarray(history.scores)
     lost = np.isfinite(scores).any() & ~np.isfinite(values[np.isfinite(scores)]).any(axis=0)
@@ -99,7 +101,9 @@ def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
     """
     if front.costs.shape[1] != 1 or not np.isfinite(reference).all():
         num = front.costs.shape[1]
-        raise ValueError(f"needs a front with one cost and a finite reference; got {num} and {reference}")
+        raise ValueError(
+            f"needs a front with one cost and a finite reference; got {num} and {reference}"
+        )
     height = np.maximum(front.scores.astype(np.float64) - reference[0], 0)
     edges = np.minimum(np.append(front.costs[:, 0].astype(np.float64), reference[1]), reference[1])
     return float(np.sum(np.maximum.accumulate(height) * np.diff(edges)))
@@ -119,7 +123,9 @@ def cost_values(costs: Sequence[Cost], archs: jax.Array) -> jax.Array:
 def check_costs(costs: Sequence[Cost], size: int) -> None:
     """ValueError unless there is a cost, and each is a function `[size] -> []`."""
     if callable(costs) or not len(costs):
-        raise ValueError("costs must be a sequence of at least one function [D] -> [], such as [space.params]")
+        raise ValueError(
+            "costs must be a sequence of at least one function [D] -> [], such as [space.params]"
+        )
     for i, cost in enumerate(costs):
         rule = f"cost {i} must be a function of one architecture, [D] -> []"
         try:
@@ -148,7 +154,9 @@ def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
     num = len(values)
     dominates = _dominates(values) & where[:, None]
 
-    def peel(carry: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def peel(
+        carry: tuple[jax.Array, jax.Array, jax.Array],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         rank, ranks, left = carry
         front = left & ~jnp.any(dominates & left[:, None], axis=0)
         return rank + 1, jnp.where(front, rank, ranks), left & ~front
@@ -194,12 +202,18 @@ def _is_on_front(scores: jax.Array, costs: jax.Array) -> jax.Array:
     values = objectives(scores, costs)
     counted = jnp.all(jnp.isfinite(values), axis=1)
     if costs.shape[1] == 1:
-        return counted & ~_is_dominated_by_score_or_cost(*jnp.where(counted[:, None], values, jnp.inf).T)
+        return counted & ~_is_dominated_by_score_or_cost(
+            *jnp.where(counted[:, None], values, jnp.inf).T
+        )
 
     def is_dominated(row: jax.Array) -> jax.Array:
-        return jnp.any(counted & jnp.all(values <= row[None], axis=1) & jnp.any(values < row[None], axis=1))
+        return jnp.any(
+            counted & jnp.all(values <= row[None], axis=1) & jnp.any(values < row[None], axis=1)
+        )
 
-    dominated: jax.Array = lax.map(is_dominated, values)  # a row at a time: `[T, T]` is large for a whole space
+    dominated: jax.Array = lax.map(
+        is_dominated, values
+    )  # a row at a time: `[T, T]` is large for a whole space
     return counted & ~dominated
 
 
@@ -207,7 +221,9 @@ def _is_dominated_by_score_or_cost(loss: jax.Array, cost: jax.Array) -> jax.Arra
     """`[T]` bool, for two objectives `[T]`, both minimised; infinite ones dominate nothing that is finite."""
     index = jnp.arange(len(loss), dtype=jnp.int32)
     cost, loss, order = lax.sort((cost, loss, index), num_keys=2)
-    starts = lax.cummax(jnp.where(jnp.concatenate([jnp.ones(1, bool), cost[1:] != cost[:-1]]), index, 0))
+    starts = lax.cummax(
+        jnp.where(jnp.concatenate([jnp.ones(1, bool), cost[1:] != cost[:-1]]), index, 0)
+    )
     # The best of all that cost less, and the best of all that cost the same, which comes first of them.
     cheaper = jnp.where(starts > 0, lax.cummin(loss)[starts - 1], jnp.inf)
     return jnp.zeros(len(loss), bool).at[order].set((cheaper <= loss) | (loss[starts] < loss))

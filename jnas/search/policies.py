@@ -76,7 +76,9 @@ class LstmParams(NamedTuple):
     head_bias: jax.Array
 
 
-def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2, scale: float = 0.08) -> Policy:
+def lstm(
+    cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2, scale: float = 0.08
+) -> Policy:
     """A recurrent controller: every choice is a softmax over the state, and the next input.
 
     Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
@@ -109,20 +111,30 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
         )
 
     def sample(key: Key, params: LstmParams) -> Arch:
-        layers = list(zip(params.kernels, params.biases, strict=True))  # outside of the loop, which would copy them
+        layers = list(
+            zip(params.kernels, params.biases, strict=True)
+        )  # outside of the loop, which would copy them
 
         def step(carry: _Carry, token: _Token) -> tuple[_Carry, jax.Array]:
             (outputs, states), (key, embedding, head, bias, possible) = carry, token
             after = []
             for (kernel, gate_bias), state in zip(layers, states, strict=True):
-                after.append(_lstm_cell(jnp.concatenate([outputs, state[0]]) @ kernel + gate_bias, state[1]))
+                after.append(
+                    _lstm_cell(jnp.concatenate([outputs, state[0]]) @ kernel + gate_bias, state[1])
+                )
                 outputs = after[-1][0]
             logits = jnp.where(possible, outputs @ head + bias, _IMPOSSIBLE)
             choice = jax.random.categorical(key, logits).astype(jnp.int32)
             return (embedding[choice], after), choice
 
         zeros = jnp.zeros(hidden, params.kernels.dtype)
-        tokens = (jax.random.split(key, size), params.embedding, params.head, params.head_bias, mask)
+        tokens = (
+            jax.random.split(key, size),
+            params.embedding,
+            params.head,
+            params.head_bias,
+            mask,
+        )
         return lax.scan(step, (zeros, [(zeros, zeros)] * num_layers), tokens)[1]
 
     def logits(params: LstmParams, arch: Arch) -> jax.Array:
@@ -132,14 +144,19 @@ def lstm(cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2,
         outputs = jnp.concatenate([zeros[None], fed])
         for kernel, bias in zip(params.kernels, params.biases, strict=True):
             outputs = _lstm_layer(outputs @ kernel[:hidden] + bias[None], kernel[hidden:])
-        return jnp.where(mask, jnp.einsum("dh,dhk->dk", outputs, params.head) + params.head_bias, _IMPOSSIBLE)
+        return jnp.where(
+            mask, jnp.einsum("dh,dhk->dk", outputs, params.head) + params.head_bias, _IMPOSSIBLE
+        )
 
     return Policy(init, sample, logits)
 
 
 def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
     """`[D, K]` bool: which choices a position has."""
-    return jnp.arange(max(cardinalities), dtype=jnp.int32)[None] < jnp.asarray(cardinalities, jnp.int32)[:, None]
+    return (
+        jnp.arange(max(cardinalities), dtype=jnp.int32)[None]
+        < jnp.asarray(cardinalities, jnp.int32)[:, None]
+    )
 
 
 def _lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -152,7 +169,9 @@ def _lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]
 def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
     """Hidden states `[D, H]` of a layer, from what its inputs add to the gates `[D, 4H]` and `kernel` `[H, 4H]`."""
 
-    def step(state: tuple[jax.Array, jax.Array], row: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    def step(
+        state: tuple[jax.Array, jax.Array], row: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         state = _lstm_cell(row + state[0] @ kernel, state[1])
         return state, state[0]
 

@@ -84,9 +84,13 @@ def predictor_guided(
         ValueError: a number is less than 1, `num_initial` is no multiple of `batch_size`, the share is not in [0, 1],
             `inner_steps` does not suit the inner strategy, or nothing is allowed.
     """
-    check_at_least_one(num_initial=num_initial, batch_size=batch_size, inner_steps=inner_steps, num_inner=num_inner)
+    check_at_least_one(
+        num_initial=num_initial, batch_size=batch_size, inner_steps=inner_steps, num_inner=num_inner
+    )
     if num_initial % batch_size:
-        raise ValueError(f"num_initial must be a multiple of the batch_size {batch_size}; got {num_initial}")
+        raise ValueError(
+            f"num_initial must be a multiple of the batch_size {batch_size}; got {num_initial}"
+        )
     if not 0 <= random_share <= 1:
         raise ValueError(f"random_share must be in [0, 1]; got {random_share}")
     check_num_steps(inner, _batch_size(inner), inner_steps)
@@ -109,7 +113,9 @@ def predictor_guided(
     def ask(key: Key, state: GuidedState) -> tuple[Query, GuidedState]:
         best_key, random_key = jax.random.split(key)
         num = len(state.scores)
-        is_guided = num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
+        is_guided = (
+            num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
+        )
         after = add_best(best_key, state) if is_guided and num_best else state
         after = add_random(random_key, after, num + batch_size - len(after.scores))
         return numbered(jnp.asarray(num, jnp.int32), jnp.asarray(after.archs[num:])), after
@@ -122,7 +128,9 @@ def predictor_guided(
     return Searcher(init, ask, tell, min_evaluations=num_initial, is_traceable=False)
 
 
-def _random_proposals(space: Space, num_samples: int) -> Callable[[Key, GuidedState, int], GuidedState]:
+def _random_proposals(
+    space: Space, num_samples: int
+) -> Callable[[Key, GuidedState, int], GuidedState]:
     """A function that proposes a number of new architectures, from as many samples at a time."""
 
     @jax.jit
@@ -136,14 +144,22 @@ def _random_proposals(space: Space, num_samples: int) -> Callable[[Key, GuidedSt
         for number in range(_MAX_ROUNDS):
             if len(state.scores) == wanted:
                 return state
-            state = _add_new(state, sample(jax.random.fold_in(key, number)), wanted - len(state.scores))
-        raise RuntimeError(f"found no new architecture in {_MAX_ROUNDS * num_samples:,} samples of {space.name}")
+            state = _add_new(
+                state, sample(jax.random.fold_in(key, number)), wanted - len(state.scores)
+            )
+        raise RuntimeError(
+            f"found no new architecture in {_MAX_ROUNDS * num_samples:,} samples of {space.name}"
+        )
 
     return add_random
 
 
 def _inner_search(
-    predictor: Predictor, inner: Searcher, num_steps: int, num_inner: int, is_allowed: Condition | None
+    predictor: Predictor,
+    inner: Searcher,
+    num_steps: int,
+    num_inner: int,
+    is_allowed: Condition | None,
 ) -> Callable[[Key, Any], Candidates]:
     """A function of a key and a fitted predictor: what each of `num_inner` searches met, best first."""
 
@@ -156,7 +172,9 @@ def _inner_search(
         def one(key: Key) -> Candidates:
             history = run(inner, objective(Partial(estimate, fitted)), key, num_steps=num_steps)
             archs = history.archs[jnp.argsort(-comparable(history.scores), stable=True)]
-            allowed = jnp.ones(num_steps, bool) if is_allowed is None else jax.vmap(is_allowed)(archs)
+            allowed = (
+                jnp.ones(num_steps, bool) if is_allowed is None else jax.vmap(is_allowed)(archs)
+            )
             return Candidates(archs, jax.vmap(predictor.space.identity)(archs), allowed)
 
         sources: Candidates = jax.vmap(one)(jax.random.split(key, num_inner))
@@ -198,7 +216,9 @@ def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
     def is_new(candidate: Candidates) -> bool:
         return bool(candidate.is_allowed) and candidate.identities.tobytes() not in known
 
-    queues = [iter(_rows(Candidates(*source))) for source in zip(*map(np.asarray, sources), strict=True)]
+    queues = [
+        iter(_rows(Candidates(*source))) for source in zip(*map(np.asarray, sources), strict=True)
+    ]
     while queues and len(chosen) < num:
         queue = queues.pop(0)
         candidate = next(filter(is_new, queue), None)

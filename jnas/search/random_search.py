@@ -54,9 +54,13 @@ def random_search(
         ValueError: a number is less than 1, `capacity` is missing or has no use, or nothing is allowed.
     """
     if with_replacement != (capacity is None):
-        raise ValueError(f"capacity goes with with_replacement=False, and only with it; got {capacity}")
+        raise ValueError(
+            f"capacity goes with with_replacement=False, and only with it; got {capacity}"
+        )
     memory = 0 if capacity is None else capacity
-    check_at_least_one(batch_size=batch_size, max_draws=max_draws, capacity=1 if capacity is None else capacity)
+    check_at_least_one(
+        batch_size=batch_size, max_draws=max_draws, capacity=1 if capacity is None else capacity
+    )
     space = within(space, is_allowed)
 
     def init(key: Key) -> RandomSearchState:
@@ -69,14 +73,19 @@ def random_search(
         def is_new(arch: jax.Array) -> jax.Array:
             return ~jnp.any(used & jnp.all(state.seen == space.identity(arch)[None], axis=1))
 
-        arch, _ = draw_until(key, space.sample, is_new, size=len(space.cardinalities), max_draws=max_draws)
+        arch, _ = draw_until(
+            key, space.sample, is_new, size=len(space.cardinalities), max_draws=max_draws
+        )
         seen = state.seen.at[state.num_asked % memory].set(space.identity(arch))
         return RandomSearchState(state.num_asked + 1, seen), arch
 
     def ask(key: Key, state: RandomSearchState) -> tuple[Query, RandomSearchState]:
         keys = jax.random.split(key, batch_size)
         if with_replacement:
-            archs, after = jax.vmap(space.sample)(keys), state._replace(num_asked=state.num_asked + batch_size)
+            archs, after = (
+                jax.vmap(space.sample)(keys),
+                state._replace(num_asked=state.num_asked + batch_size),
+            )
         else:
             after, archs = lax.scan(draw_new, state, keys)
         return numbered(state.num_asked, archs), after

@@ -76,7 +76,9 @@ def regularized_evolution(
         ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
             population, or nothing is allowed.
     """
-    _checks.check_at_least_one(population_size=population_size, sample_size=sample_size, batch_size=batch_size)
+    _checks.check_at_least_one(
+        population_size=population_size, sample_size=sample_size, batch_size=batch_size
+    )
     _checks.check_choice("tournament", tournament, _selection.Tournament)
     _checks.check_choice("dies", dies, Dies)
     _checks.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
@@ -94,7 +96,9 @@ def regularized_evolution(
 
     def tell(state: EvolutionState, query: Query, outcome: Outcome) -> EvolutionState:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
-        archs, scores = (_replace_oldest if dies == "oldest" else _keep_best)(state, query.archs, scores)
+        archs, scores = (_replace_oldest if dies == "oldest" else _keep_best)(
+            state, query.archs, scores
+        )
         return state._replace(archs=archs, scores=scores, num_told=state.num_told + batch_size)
 
     return Searcher(start, ask, tell, min_evaluations=population_size)
@@ -107,10 +111,14 @@ def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Arr
     return archs
 
 
-def draw_parents(keys: Key, state: EvolutionState, size: int, kind: _selection.Tournament) -> jax.Array:
+def draw_parents(
+    keys: Key, state: EvolutionState, size: int, kind: _selection.Tournament
+) -> jax.Array:
     """`[B]` int32, members that won a tournament each; keys `[B]`."""
     present = jnp.arange(len(state.scores), dtype=jnp.int32) < state.num_told
-    return jax.vmap(lambda key: _selection.tournament(key, state.scores, present, size=size, kind=kind))(keys)
+    return jax.vmap(
+        lambda key: _selection.tournament(key, state.scores, present, size=size, kind=kind)
+    )(keys)
 
 
 def propose(state: EvolutionState, children: jax.Array) -> tuple[Query, EvolutionState]:
@@ -122,7 +130,9 @@ def propose(state: EvolutionState, children: jax.Array) -> tuple[Query, Evolutio
     return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
 
 
-def _replace_oldest(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _replace_oldest(
+    state: EvolutionState, archs: jax.Array, scores: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     slots = (state.num_told + jnp.arange(len(scores), dtype=jnp.int32)) % len(state.scores)
     return (
         state.archs.at[slots].set(archs, unique_indices=True),
@@ -130,7 +140,9 @@ def _replace_oldest(state: EvolutionState, archs: jax.Array, scores: jax.Array) 
     )
 
 
-def _keep_best(state: EvolutionState, archs: jax.Array, scores: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _keep_best(
+    state: EvolutionState, archs: jax.Array, scores: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """Let the worst die, one for each newcomer; sorted best first and, among equals, youngest first."""
     size = len(state.scores)
     # NaN, which sorts behind the failures, for slots that are not yet in use.

@@ -101,22 +101,32 @@ def reinforce(
 
     def init(key: Key) -> ReinforceState:
         params = pi.init(key)
-        return ReinforceState(params, descent.init(params), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
+        return ReinforceState(
+            params, descent.init(params), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32)
+        )
 
     def propose(key: Key, params: Params) -> Arch:
         policy_key, space_key = jax.random.split(key)
         size = len(space.cardinalities)
         arch, found = draw_until(
-            policy_key, lambda key: pi.sample(key, params), may_be_proposed, size=size, max_draws=max_draws
+            policy_key,
+            lambda key: pi.sample(key, params),
+            may_be_proposed,
+            size=size,
+            max_draws=max_draws,
         )
         return jnp.where(found, arch, space.sample(space_key))
 
     def ask(key: Key, state: ReinforceState) -> tuple[Query, ReinforceState]:
         archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state.params)
-        return numbered(state.num_asked, archs), state._replace(num_asked=state.num_asked + batch_size)
+        return numbered(state.num_asked, archs), state._replace(
+            num_asked=state.num_asked + batch_size
+        )
 
     def loss(params: Params, archs: jax.Array, advantages: jax.Array) -> jax.Array:
-        log_probs, entropies = jax.vmap(lambda arch: _log_prob_and_entropy(pi.logits(params, arch), arch))(archs)
+        log_probs, entropies = jax.vmap(
+            lambda arch: _log_prob_and_entropy(pi.logits(params, arch), arch)
+        )(archs)
         return jnp.mean(-log_probs * advantages - entropy_weight * entropies)
 
     def tell(state: ReinforceState, query: Query, outcome: Outcome) -> ReinforceState:
@@ -127,7 +137,9 @@ def reinforce(
         gradients = jax.grad(loss)(state.params, query.archs, rewards - reward / weight)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
             updates, after = descent.update(gradients, state.optimiser, state.params)
-        return ReinforceState(optax.apply_updates(state.params, updates), after, reward, weight, state.num_asked)
+        return ReinforceState(
+            optax.apply_updates(state.params, updates), after, reward, weight, state.num_asked
+        )
 
     return Searcher(init, ask, tell)
 

@@ -23,7 +23,13 @@ from jnas.search._redraw import Condition, acceptable, draw_until
 from jnas.search._selection import Tournament
 from jnas.search.constrained import within
 from jnas.search.policies import choice_mask
-from jnas.search.regularized_evolution import EvolutionState, Init, draw_parents, propose, regularized_evolution
+from jnas.search.regularized_evolution import (
+    EvolutionState,
+    Init,
+    draw_parents,
+    propose,
+    regularized_evolution,
+)
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
@@ -112,7 +118,9 @@ def reinforced_evolution(
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum must be in [0, 1); got {momentum}")
     if num_pending < batch_size:
-        raise ValueError(f"num_pending must be at least the batch_size {batch_size}; got {num_pending}")
+        raise ValueError(
+            f"num_pending must be at least the batch_size {batch_size}; got {num_pending}"
+        )
     space = within(space, is_allowed)
     evolution = regularized_evolution(
         space,
@@ -135,13 +143,17 @@ def reinforced_evolution(
             parents=jnp.zeros((num_pending, size), jnp.int32),
             scores=jnp.full(num_pending, -jnp.inf),
         )
-        return ReinforcedState(evolution.init(key), pending, logits, descent.init(logits), zero, zero)
+        return ReinforcedState(
+            evolution.init(key), pending, logits, descent.init(logits), zero, zero
+        )
 
     def ask(key: Key, state: ReinforcedState) -> tuple[Query, ReinforcedState]:
         tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
         winners = draw_parents(tournament_keys, state.evolution, sample_size, tournament)
         parents, scores = state.evolution.archs[winners], state.evolution.scores[winners]
-        query, asked = propose(state.evolution, jax.vmap(mutate, (0, None, 0))(mutate_keys, state.logits, parents))
+        query, asked = propose(
+            state.evolution, jax.vmap(mutate, (0, None, 0))(mutate_keys, state.logits, parents)
+        )
         slots, is_child = query.ids % num_pending, query.ids >= population_size
         pending = Pending(
             ids=state.pending.ids.at[slots].set(query.ids),
@@ -155,8 +167,13 @@ def reinforced_evolution(
         slots = query.ids % num_pending
         parents = state.pending.parents[slots]
         effects = outcome.scores.astype(state.reward.dtype) - state.pending.scores[slots]
-        known, num_changed = state.pending.ids[slots] == query.ids, jnp.sum(parents != query.archs, axis=1)
-        return learn(state, parents, query.archs, effects, known & (num_changed == 1) & jnp.isfinite(effects))
+        known, num_changed = (
+            state.pending.ids[slots] == query.ids,
+            jnp.sum(parents != query.archs, axis=1),
+        )
+        return learn(
+            state, parents, query.archs, effects, known & (num_changed == 1) & jnp.isfinite(effects)
+        )
 
     return Searcher(start, ask, tell, min_evaluations=population_size)
 
@@ -182,12 +199,19 @@ def _learn(
         updates, after = descent.update(gradients, state.optimiser, state.logits)
     logits = optax.apply_updates(state.logits, updates)
     learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
-    told: ReinforcedState = jax.tree.map(lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state)
+    told: ReinforcedState = jax.tree.map(
+        lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state
+    )
     return told
 
 
 def _mutate(
-    space: Space, may_be_proposed: Condition, max_draws: int, key: Key, logits: jax.Array, parent: Arch
+    space: Space,
+    may_be_proposed: Condition,
+    max_draws: int,
+    key: Key,
+    logits: jax.Array,
+    parent: Arch,
 ) -> Arch:
     """`[D]` int32, a child by the controller's `logits` `[D, K, K]`."""
     draw_key, space_key = jax.random.split(key)
@@ -195,7 +219,9 @@ def _mutate(
     modifications = _log_probs(logits, mask, parent)
 
     def draw(key: Key) -> Arch:
-        position, choice = jnp.divmod(jax.random.categorical(key, modifications.ravel()), mask.shape[1])
+        position, choice = jnp.divmod(
+            jax.random.categorical(key, modifications.ravel()), mask.shape[1]
+        )
         return parent.at[position].set(choice.astype(jnp.int32))
 
     child, found = draw_until(draw_key, draw, may_be_proposed, size=len(mask), max_draws=max_draws)
@@ -210,7 +236,9 @@ def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
     return jax.nn.log_softmax(jnp.where(changes, of_parent, -1e9), axis=(0, 1))
 
 
-def _loss(logits: jax.Array, mask: jax.Array, parents: jax.Array, archs: jax.Array, weights: jax.Array) -> jax.Array:
+def _loss(
+    logits: jax.Array, mask: jax.Array, parents: jax.Array, archs: jax.Array, weights: jax.Array
+) -> jax.Array:
     """`[]`, minus the log-probabilities of the modifications that made `archs` `[B, D]`, with `weights` `[B]`."""
 
     def log_prob(parent: Arch, child: Arch) -> jax.Array:

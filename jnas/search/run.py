@@ -77,7 +77,9 @@ def run(
     """
     check_choice("overrun", overrun, Overrun)
     if not searcher.is_traceable:
-        raise ValueError("this searcher works on the host and cannot be traced; use search.run_on_host")
+        raise ValueError(
+            "this searcher works on the host and cannot be traced; use search.run_on_host"
+        )
     check_epochs(searcher, objective)
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
@@ -89,7 +91,9 @@ def run(
         check_at_least_one(max_repeats=repeats)
         # A step adds either a whole batch of evaluations or a repeat.
         keys = jax.random.split(ask_key, num_steps // batch + repeats)
-        memory = functools.partial(run_with_memory, identity=identity, capacity=num_steps, max_repeats=repeats)
+        memory = functools.partial(
+            run_with_memory, identity=identity, capacity=num_steps, max_repeats=repeats
+        )
         history = memory(searcher, objective, start, eval_key, keys, budget)
     elif max_repeats is not None:
         raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
@@ -106,7 +110,9 @@ def check_num_steps(searcher: Searcher, batch_size: int, num_steps: int) -> None
             f"evaluations (num_steps) must be a positive multiple of the batch size {batch_size}; got {num_steps}"
         )
     if num_steps < searcher.min_evaluations:
-        raise ValueError(f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}")
+        raise ValueError(
+            f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}"
+        )
 
 
 def check_epochs(searcher: Searcher, objective: Objective) -> None:
@@ -115,7 +121,9 @@ def check_epochs(searcher: Searcher, objective: Objective) -> None:
     unknown = [number for number in searcher.epochs if known is not None and number not in known]
     if unknown:
         wanted, valid = (", ".join(map(str, numbers)) for numbers in (unknown, known or ()))
-        raise ValueError(f"this searcher asks for {wanted} epochs, which the objective lacks; it has {valid}")
+        raise ValueError(
+            f"this searcher asks for {wanted} epochs, which the objective lacks; it has {valid}"
+        )
 
 
 def _run(
@@ -128,7 +136,9 @@ def _run(
 ) -> History:
     """One of the `ask_keys` a step, without memory."""
 
-    def step(carry: tuple[object, jax.Array], key: Key) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
+    def step(
+        carry: tuple[object, jax.Array], key: Key
+    ) -> tuple[tuple[object, jax.Array], tuple[jax.Array, ...]]:
         state, spent = carry
         query, asked = searcher.ask(key, state)
         outcome = objective(eval_key, query)
@@ -136,7 +146,13 @@ def _run(
         within = is_within(budget, jnp.concatenate([spent[None], ends[:-1]]), ends)
         # Told after the end, too: nothing that comes of it is recorded, and a choice would copy the state every step.
         told = searcher.tell(asked, query, outcome)
-        return (told, ends[-1]), (query.archs, outcome.scores, outcome.seconds, query.epochs, within)
+        return (told, ends[-1]), (
+            query.archs,
+            outcome.scores,
+            outcome.seconds,
+            query.epochs,
+            within,
+        )
 
     (_, spent), rows = lax.scan(step, (start, jnp.zeros((), jnp.float32)), ask_keys)
     return make_history(

@@ -71,8 +71,12 @@ def compacted(arch: jax.Array) -> jax.Array:
     """
     edges = unpack(pruned(pack(arch)))
     kept = (kept_vertices(pack(arch)) >> jnp.arange(NUM_VERTICES, dtype=_U)) & 1 == 1
-    matrix = jnp.zeros((NUM_VERTICES, NUM_VERTICES), jnp.int32).at[tuple(np.array(EDGES).T)].set(edges)
-    order = jnp.concatenate([jnp.zeros(1, jnp.int32), 1 + jnp.argsort(~kept[1:-1]), jnp.full(1, OUTPUT)])
+    matrix = (
+        jnp.zeros((NUM_VERTICES, NUM_VERTICES), jnp.int32).at[tuple(np.array(EDGES).T)].set(edges)
+    )
+    order = jnp.concatenate(
+        [jnp.zeros(1, jnp.int32), 1 + jnp.argsort(~kept[1:-1]), jnp.full(1, OUTPUT)]
+    )
     matrix = matrix[order][:, order]
     ops = jnp.where(kept[1:-1], arch[NUM_EDGE_BITS:], 0)[order[1:-1] - 1]
     return jnp.concatenate([matrix[tuple(np.array(EDGES).T)], ops.astype(jnp.int32)])
@@ -101,7 +105,9 @@ def identity(arch: jax.Array) -> jax.Array:
     return jnp.stack([_lane(labels, present, edges, salt) for salt in (0x2C1B3C6D, 0x297A2D39)])
 
 
-def _lane(labels: jax.Array, present: jax.Array, edges: list[tuple[int, int, jax.Array]], salt: int) -> jax.Array:
+def _lane(
+    labels: jax.Array, present: jax.Array, edges: list[tuple[int, int, jax.Array]], salt: int
+) -> jax.Array:
     """One 32-bit word of `identity`: labels `[7]`, presence `[7]`, (x, y, bit) edges."""
 
     def step(_: int, h: jax.Array) -> jax.Array:
@@ -152,7 +158,9 @@ def _permutations(num_interior: int) -> list[tuple[int, ...]]:
     return [(0, *p, num_interior + 1) for p in interior]
 
 
-def _permuted(masks: np.ndarray, edges: list[tuple[int, int]], permutation: tuple[int, ...]) -> np.ndarray:
+def _permuted(
+    masks: np.ndarray, edges: list[tuple[int, int]], permutation: tuple[int, ...]
+) -> np.ndarray:
     """`[M]` relabelled masks; negative where an edge would go down."""
     image = np.zeros_like(masks)
     for bit, (x, y) in enumerate(edges):

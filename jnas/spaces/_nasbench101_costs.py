@@ -30,7 +30,9 @@ def vertex_channels(mask: jax.Array, c_in: int, c_out: int) -> list[jax.Array]:
     Returns:
         7 scalars int32; 0 for an interior vertex that is not there.
     """
-    to_output = [((cells.sources_of(mask, cells.OUTPUT) >> x) & 1).astype(jnp.int32) for x in range(6)]
+    to_output = [
+        ((cells.sources_of(mask, cells.OUTPUT) >> x) & 1).astype(jnp.int32) for x in range(6)
+    ]
     degree = sum(to_output[1:], jnp.int32(0))
     share, remainder = c_out // jnp.maximum(degree, 1), c_out % jnp.maximum(degree, 1)
     widths = [jnp.int32(c_in), *[jnp.int32(0)] * cells.NUM_INTERIOR, jnp.int32(c_out)]
@@ -63,7 +65,9 @@ def _cell(mask: jax.Array, ops: jax.Array, c_in: int, c_out: int) -> tuple[jax.A
 def params(arch: Arch) -> jax.Array:
     """`[]` int32, trainable parameters: convolutions, batch norms (γ, β), dense layer with bias."""
     mask, ops = cells.pruned(cells.pack(arch)), arch[cells.NUM_EDGE_BITS :]
-    total: jax.Array = jnp.int32(27 * STEM_CHANNELS + 2 * STEM_CHANNELS + 512 * NUM_CLASSES + NUM_CLASSES)
+    total: jax.Array = jnp.int32(
+        27 * STEM_CHANNELS + 2 * STEM_CHANNELS + 512 * NUM_CLASSES + NUM_CLASSES
+    )
     for c_in, c_out, repeats, _ in STACKS:
         weights, norms = _cell(mask, ops, c_in, c_out)
         total += repeats * (weights + norms)

@@ -15,14 +15,18 @@ from jnas.types import Arch, Key
 _E = cells.NUM_EDGE_BITS
 
 
-def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array], fallback: jax.Array) -> jax.Array:
+def _first_valid(
+    key: Key, propose: Callable[[jax.Array], jax.Array], fallback: jax.Array
+) -> jax.Array:
     """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is one.
 
     Ends with `fallback` after 4,096 masks, which no valid parents need; a loop without end would hang a whole
     batch for one invalid row.
     """
 
-    def attempt(carry: tuple[Key, jax.Array, jax.Array, jax.Array]) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
+    def attempt(
+        carry: tuple[Key, jax.Array, jax.Array, jax.Array],
+    ) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
         key, _, _, rounds = carry
         key, sub = jax.random.split(key)
         masks = propose(jax.random.bits(sub, (4,), jnp.uint32))
@@ -30,7 +34,9 @@ def _first_valid(key: Key, propose: Callable[[jax.Array], jax.Array], fallback: 
         return key, masks[jnp.argmax(valid)], jnp.any(valid), rounds + 1
 
     start = (key, fallback, jnp.asarray(False), jnp.zeros((), jnp.int32))
-    _, mask, found, _ = jax.lax.while_loop(lambda carry: ~carry[2] & (carry[3] < 1024), attempt, start)
+    _, mask, found, _ = jax.lax.while_loop(
+        lambda carry: ~carry[2] & (carry[3] < 1024), attempt, start
+    )
     return jnp.where(found, mask, fallback)
 
 
@@ -66,7 +72,9 @@ def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent:
         flips = [flip for word in words[:3] for flip in _biased_bits(word, edge_rate, 7)]
         flipped = (flip.astype(jnp.uint32) << i for i, flip in enumerate(flips))
         mask = parent_mask ^ sum(flipped, jnp.uint32(0))
-        ops = jnp.stack([(op + s) % 3 for op, s in zip(parent_ops, _shifts(words[3], op_rate), strict=True)])
+        ops = jnp.stack(
+            [(op + s) % 3 for op, s in zip(parent_ops, _shifts(words[3], op_rate), strict=True)]
+        )
         changed = (mask != parent_mask) | jnp.any(ops != arch[_E:])
         return key, mask, ops, cells.is_valid_mask(mask) & (changed | allow_parent)
 
@@ -115,7 +123,9 @@ def mutate_edge(key: Key, arch: Arch) -> Arch:
     parent = cells.compacted(arch)
     mask = cells.pack(parent)
     children = mask ^ (jnp.uint32(1) << jnp.arange(_E, dtype=jnp.uint32))
-    valid = cells.is_valid_mask(children) & (children != cells.pack(arch))  # never the parent as it was given
+    valid = cells.is_valid_mask(children) & (
+        children != cells.pack(arch)
+    )  # never the parent as it was given
     kept = cells.kept_vertices(mask)
     own = jnp.stack([(kept >> x) & (kept >> y) & 1 == 1 for x, y in cells.EDGES])
     choices = jnp.where(jnp.any(valid & own), valid & own, valid)

@@ -96,11 +96,15 @@ def from_matrix(matrix: np.ndarray | Sequence[Sequence[int]], operations: Sequen
     """
     edges, num = np.asarray(matrix), len(operations)
     if edges.shape != (num, num) or not 2 <= num <= 7:
-        raise ValueError(f"need a [V, V] matrix and V names, 2 <= V <= 7; got {edges.shape} and {num} names")
+        raise ValueError(
+            f"need a [V, V] matrix and V names, 2 <= V <= 7; got {edges.shape} and {num} names"
+        )
     if np.any(np.tril(edges)) or not np.isin(edges, (0, 1)).all():
         raise ValueError("the adjacency matrix must be upper triangular with entries 0 and 1")
     if operations[0] != "input" or operations[-1] != "output":
-        raise ValueError(f"operations start with 'input' and end with 'output'; got {list(operations)}")
+        raise ValueError(
+            f"operations start with 'input' and end with 'output'; got {list(operations)}"
+        )
     ops = [_operation(name) for name in operations[1:-1]]
     full = np.zeros((7, 7), np.int32)
     index = [*range(num - 1), 6]
@@ -116,7 +120,9 @@ def to_string(arch: Arch | np.ndarray) -> str:
     """
     vector = _checked(arch)
     sources = [[x for x in range(y) if vector[x + y * (y - 1) // 2]] for y in range(7)]
-    used = [v for v in range(1, 6) if sources[v] or vector[_E + v - 1] or any(v in s for s in sources)]
+    used = [
+        v for v in range(1, 6) if sources[v] or vector[_E + v - 1] or any(v in s for s in sources)
+    ]
     last = max(used, default=0)
     names = [_SHORT[vector[_E + v - 1]] for v in range(1, last + 1)]
     rows = [*zip(names, sources[1 : last + 1], strict=True), ("output", sources[6])]
@@ -127,7 +133,9 @@ def from_string(text: str) -> Arch:
     """`[26]` int32 from the text form of `to_string`; ValueError names the part that is wrong."""
     rows = [part.partition(":") for part in text.strip().split("|")]
     if rows[-1][0] != "output" or len(rows) > 6:
-        raise ValueError(f"not a NAS-Bench-101 cell: {text!r}; needs up to 5 vertices, then 'output:…'")
+        raise ValueError(
+            f"not a NAS-Bench-101 cell: {text!r}; needs up to 5 vertices, then 'output:…'"
+        )
     vector = [0] * 26
     for v, (name, _, row) in enumerate(rows, start=1):
         y = 6 if v == len(rows) else v
@@ -135,7 +143,9 @@ def from_string(text: str) -> Arch:
             vector[_E + v - 1] = _operation(name)
         for source in filter(None, row.split(",")):
             if not source.isdecimal() or int(source) >= v:
-                raise ValueError(f"vertex {v} of {text!r} has source {source!r}; valid: 0 to {v - 1}")
+                raise ValueError(
+                    f"vertex {v} of {text!r} has source {source!r}; valid: 0 to {v - 1}"
+                )
             vector[int(source) + y * (y - 1) // 2] = 1
     return _common.as_vector(_valid(vector))
 
@@ -150,13 +160,17 @@ def _operation(name: str) -> int:
 def _checked(arch: Arch | np.ndarray) -> np.ndarray:
     vector = np.asarray(arch)
     if vector.shape != (26,) or np.any((vector < 0) | (vector >= cells.CARDINALITIES)):
-        raise ValueError(f"not a NAS-Bench-101 vector: {vector.tolist()}; needs 21 bits and 5 numbers 0 to 2")
+        raise ValueError(
+            f"not a NAS-Bench-101 vector: {vector.tolist()}; needs 21 bits and 5 numbers 0 to 2"
+        )
     return vector.astype(np.int32)
 
 
 def _valid(vector: Sequence[int]) -> Sequence[int]:
     if not bool(_is_valid_compiled(_common.as_vector(vector))):
-        raise ValueError("invalid NAS-Bench-101 cell: no path from input to output, or more than 9 edges")
+        raise ValueError(
+            "invalid NAS-Bench-101 cell: no path from input to output, or more than 9 edges"
+        )
     return vector
 
 
@@ -191,8 +205,13 @@ def nasbench101(
         ValueError: an option is unknown, or the rate is not in (0, 5].
     """
     samplers = {"official": moves.sample_official, "uniform": moves.sample_uniform}
-    official = functools.partial(moves.mutate_official, mutation_rate=mutation_rate, allow_parent=allow_parent)
-    mutators: dict[str, Callable[[Key, Arch], Arch]] = {"official": official, "edge": moves.mutate_edge}
+    official = functools.partial(
+        moves.mutate_official, mutation_rate=mutation_rate, allow_parent=allow_parent
+    )
+    mutators: dict[str, Callable[[Key, Arch], Arch]] = {
+        "official": official,
+        "edge": moves.mutate_edge,
+    }
     for option, choice, known in (("sample", sample, samplers), ("mutate", mutate, mutators)):
         if choice not in known:
             raise ValueError(f"unknown {option} {choice!r}. {nearest(choice, tuple(known))}")

@@ -65,7 +65,9 @@ def graph(arch: Arch) -> Graph:
     _common.check_arch(arch, CARDINALITIES)
     sources, targets = np.array(EDGES).T
     edge_ops = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
-    return Graph(jnp.asarray([0, 1, 1, 2], jnp.int32), edge_ops, edge_ops != NONE, jnp.ones(4, bool))
+    return Graph(
+        jnp.asarray([0, 1, 1, 2], jnp.int32), edge_ops, edge_ops != NONE, jnp.ones(4, bool)
+    )
 
 
 def params(arch: Arch) -> jax.Array:
@@ -102,7 +104,9 @@ def from_string(text: str) -> Arch:
     return cell_from_string(text, OPERATIONS, EDGES, "NAS-Bench-201")
 
 
-def cell_to_string(arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str) -> str:
+def cell_to_string(
+    arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str
+) -> str:
     """The official form with other names of the operations, of a vector that has the edges in another order.
 
     Args:
@@ -113,7 +117,9 @@ def cell_to_string(arch: Arch | np.ndarray, operations: Sequence[str], edges: Ed
     """
     ops = np.asarray(arch)
     if ops.shape != (len(edges),) or np.any((ops < 0) | (ops >= len(operations))):
-        raise ValueError(f"not a {title} architecture: {ops.tolist()}; needs 6 integers from 0 to 4")
+        raise ValueError(
+            f"not a {title} architecture: {ops.tolist()}; needs 6 integers from 0 to 4"
+        )
     words = [f"{operations[ops[edges.index(edge)]]}~{edge[0]}" for edge in EDGES]
     return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
 

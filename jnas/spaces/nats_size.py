@@ -68,7 +68,9 @@ def flops(arch: Arch) -> jax.Array:
     """`[]` float, multiply-accumulates for one 32x32x3 image (exact integer, rounded once)."""
     _common.check_arch(arch, CARDINALITIES)
     c1, c2, c3, c4, c5 = 8 * (arch.astype(jnp.int32) + 1)
-    total: jax.Array = 1024 * (27 * c1 + _cell(c1, c1)[1]) + 256 * (_residual(c1, c2) + _cell(c2, c3)[1])
+    total: jax.Array = 1024 * (27 * c1 + _cell(c1, c1)[1]) + 256 * (
+        _residual(c1, c2) + _cell(c2, c3)[1]
+    )
     total += 64 * (_residual(c3, c4) + _cell(c4, c5)[1]) + 10 * c5
     return total.astype(jnp.result_type(float))
 
@@ -92,7 +94,9 @@ def to_string(arch: Arch | np.ndarray) -> str:
     """The published form `c1:c2:c3:c4:c5`; ValueError for an invalid vector."""
     choices = np.asarray(arch)
     if choices.shape != (5,) or np.any((choices < 0) | (choices >= len(WIDTHS))):
-        raise ValueError(f"not a NATS-Bench size architecture: {choices.tolist()}; needs 5 integers 0 to 7")
+        raise ValueError(
+            f"not a NATS-Bench size architecture: {choices.tolist()}; needs 5 integers 0 to 7"
+        )
     return ":".join(str(WIDTHS[choice]) for choice in choices)
 
 
@@ -100,11 +104,15 @@ def from_string(text: str) -> Arch:
     """`[5]` int32 from `c1:c2:c3:c4:c5`; ValueError says which width is wrong."""
     widths = text.strip().split(":")
     if len(widths) != 5:
-        raise ValueError(f"not a NATS-Bench size architecture: {text!r}; the form is c1:c2:c3:c4:c5")
+        raise ValueError(
+            f"not a NATS-Bench size architecture: {text!r}; the form is c1:c2:c3:c4:c5"
+        )
     known = [str(width) for width in WIDTHS]
     for width in widths:
         if width not in known:
-            raise ValueError(f"unknown width {width!r} in {text!r}. Valid widths: {', '.join(known)}.")
+            raise ValueError(
+                f"unknown width {width!r} in {text!r}. Valid widths: {', '.join(known)}."
+            )
     return _common.as_vector([known.index(width) for width in widths])
 
 

@@ -15,7 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.spaces import _common
-from jnas.spaces.nasbench201 import CARDINALITIES, Edges, cell_from_string, cell_to_string, nasbench201
+from jnas.spaces.nasbench201 import (
+    CARDINALITIES,
+    Edges,
+    cell_from_string,
+    cell_to_string,
+    nasbench201,
+)
 from jnas.spaces.nasbench201 import EDGES as EDGES_201
 from jnas.spaces.nasbench201 import graph as graph_201
 from jnas.spaces.nasbench201 import identity as identity_201
@@ -56,7 +62,9 @@ def _reordered(arch: Arch) -> Arch:
 def params(arch: Arch) -> jax.Array:
     """`[]` int32, trainable parameters of the network for 10 classes, as published with each training."""
     total = jnp.asarray(17_179_620, jnp.int32)  # stem, reduction, norms, classifier
-    return total + _num_convolutions(arch) * sum(9 * channels**2 + 2 * channels for channels, _ in _CELLS)
+    return total + _num_convolutions(arch) * sum(
+        9 * channels**2 + 2 * channels for channels, _ in _CELLS
+    )
 
 
 def flops(arch: Arch) -> jax.Array:
@@ -65,7 +73,11 @@ def flops(arch: Arch) -> jax.Array:
     All 5 time steps, but for the stem, whose input stays the same; a spike counts like any other number.
     """
     channels, pixels = _CELLS[0]
-    stem, reduction, classifier = pixels * 27 * channels, pixels * 9 * channels * 256, 16_384 * 1_024 + 1_024 * 100
+    stem, reduction, classifier = (
+        pixels * 27 * channels,
+        pixels * 9 * channels * 256,
+        16_384 * 1_024 + 1_024 * 100,
+    )
     rest = stem + _TIME_STEPS * (reduction + classifier)
     convolution = _TIME_STEPS * sum(pixels * 9 * channels**2 for channels, pixels in _CELLS)
     total = rest // 4096 + _num_convolutions(arch) * (convolution // 4096)

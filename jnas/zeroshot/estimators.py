@@ -26,28 +26,41 @@ class Settings(TypedDict, total=False):
     plan: Literal["switch", "grouped"] | None
 
 
-def grad_norm(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def grad_norm(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Σ over layers of the norm of the loss gradient (Abdelfattah et al., ICLR 2021, section 3.1); 64 images there."""
     return single("grad_norm", network, images, labels, **settings)
 
 
-def snip(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def snip(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Σ |w ⊙ ∂L/∂w| (Lee, Ajanthan and Torr, ICLR 2019)."""
     return single("snip", network, images, labels, **settings)
 
 
-def grasp(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def grasp(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Σ -w ⊙ (H ∂L/∂w) (Wang, Zhang and Grosse, ICLR 2020)."""
     return single("grasp", network, images, labels, **settings)
 
 
-def fisher(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def fisher(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
     return single("fisher", network, images, labels, **settings)
 
 
 def plain(
-    network: Network, images: jax.Array, labels: jax.Array, *, sign: int = 1, **settings: Unpack[Settings]
+    network: Network,
+    images: jax.Array,
+    labels: jax.Array,
+    *,
+    sign: int = 1,
+    **settings: Unpack[Settings],
 ) -> Estimator:
     """Σ w ⊙ ∂L/∂w times `sign`; the estimator study ranks by -1 times it."""
     if sign not in (1, -1):
@@ -74,7 +87,11 @@ def synflow(
 
 
 def naswot(
-    network: Network, images: jax.Array, *, relus: Literal["live", "all"] = "live", **settings: Unpack[Settings]
+    network: Network,
+    images: jax.Array,
+    *,
+    relus: Literal["live", "all"] = "live",
+    **settings: Unpack[Settings],
 ) -> Estimator:
     """Log |det K| of the Hamming kernel of ReLU codes (Mellor et al., ICML 2021, equation 2); 128 images there.
 
@@ -112,12 +129,16 @@ def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -
     return single("l2_norm", network, images, **settings)
 
 
-def epe_nas(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def epe_nas(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Correlations of the images' Jacobians within classes (Lopes et al., ICANN 2021)."""
     return single("epe_nas", network, images, labels, **settings)
 
 
-def zico(network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def zico(
+    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+) -> Estimator:
     """Mean over deviation of gradients between the two halves of the batch (Li et al., ICLR 2023)."""
     return single("zico", network, images, labels, **settings)
 

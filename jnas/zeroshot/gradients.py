@@ -37,7 +37,9 @@ def _norms(kernel: jax.Array) -> jax.Array:
 def snip(candidate: Candidate, seen: Seen) -> jax.Array:
     """Σ |w ⊙ ∂L/∂w| (Lee et al., ICLR 2019): the gradient with respect to a mask of ones."""
     assert seen.gradients is not None
-    return _total([jnp.abs(w * g) for w, g in zip(_kernels(candidate), seen.gradients, strict=True)])
+    return _total(
+        [jnp.abs(w * g) for w, g in zip(_kernels(candidate), seen.gradients, strict=True)]
+    )
 
 
 def plain(candidate: Candidate, seen: Seen) -> jax.Array:
@@ -74,7 +76,9 @@ def l2_norm(candidate: Candidate, seen: Seen) -> jax.Array:
     """Σ over layers of ‖w‖₂ at initialisation."""
     del seen
     masks = candidate.network.present(candidate.arch)
-    return _total([_norms(kernel * mask) for kernel, mask in zip(_kernels(candidate), masks, strict=True)])
+    return _total(
+        [_norms(kernel * mask) for kernel, mask in zip(_kernels(candidate), masks, strict=True)]
+    )
 
 
 def zico(candidate: Candidate, seen: Seen) -> jax.Array:
@@ -90,7 +94,9 @@ def zico(candidate: Candidate, seen: Seen) -> jax.Array:
     def of_batch(batch: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
         def loss(kernels: list[jax.Array]) -> jax.Array:
             params = weights.with_kernels(candidate.params, kernels)
-            return cross_entropy(candidate.network.apply(params, candidate.arch, batch[0]), batch[1])
+            return cross_entropy(
+                candidate.network.apply(params, candidate.arch, batch[0]), batch[1]
+            )
 
         grads: list[jax.Array] = jax.grad(loss)(kernels)
         return grads

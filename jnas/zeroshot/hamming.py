@@ -37,7 +37,9 @@ class Kernel(NamedTuple):
         return self.num_units - self.distance
 
 
-def hamming_kernel(network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live") -> jax.Array:
+def hamming_kernel(
+    network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live"
+) -> jax.Array:
     """Equation 1: `[N, N]` int32, the number of ReLU units in which two images have the same code.
 
     Args:
@@ -77,9 +79,14 @@ def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
     num_units = num_pixels * jnp.sum(relu.channels, dtype=jnp.int32)
 
     def add(kernel: Kernel, inputs: jax.Array) -> Kernel:
-        return Kernel(kernel.distance + count * hamming_distances(inputs), kernel.num_units + count * num_units)
+        return Kernel(
+            kernel.distance + count * hamming_distances(inputs),
+            kernel.num_units + count * num_units,
+        )
 
-    result: Kernel = lax.cond(count > 0, add, lambda kernel, _: kernel, kernel, lax.stop_gradient(relu.inputs))
+    result: Kernel = lax.cond(
+        count > 0, add, lambda kernel, _: kernel, kernel, lax.stop_gradient(relu.inputs)
+    )
     return result
 
 
@@ -88,7 +95,9 @@ def hamming_distances(inputs: jax.Array) -> jax.Array:
     active = inputs.reshape(inputs.shape[0], -1) > 0
     if jax.default_backend() != "cpu":
         signs = jnp.where(active, jnp.int8(1), jnp.int8(-1))
-        product = lax.dot_general(signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
+        product = lax.dot_general(
+            signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32
+        )
         return (active.shape[1] - product) // 2
     words = packed(active)
     distances: jax.Array = lax.map(

@@ -52,7 +52,9 @@ def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
         rows = jnp.sum(logs, axis=1)
         same = lax.convert_element_type(labels[:, None] == labels[None, :], jnp.float64)
         of_class = same @ rows
-        return lax.convert_element_type(jnp.sum(jnp.abs(of_class) / jnp.sum(same, axis=1)), jnp.float32)
+        return lax.convert_element_type(
+            jnp.sum(jnp.abs(of_class) / jnp.sum(same, axis=1)), jnp.float32
+        )
 
 
 def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:

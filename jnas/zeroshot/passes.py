@@ -78,7 +78,9 @@ def observe(candidate: Candidate, wanted: frozenset[str]) -> Seen:
     return Seen(**{name: value for name, value in seen.items() if name in wanted})
 
 
-def _forward(candidate: Candidate, params: Params, wanted: frozenset[str]) -> tuple[jax.Array, dict[str, Any]]:
+def _forward(
+    candidate: Candidate, params: Params, wanted: frozenset[str]
+) -> tuple[jax.Array, dict[str, Any]]:
     """Logits, and the folded fields that are wanted."""
     num = len(candidate.images)
     start: dict[str, Any] = {
@@ -123,7 +125,9 @@ def _backward(candidate: Candidate, wanted: frozenset[str]) -> dict[str, Any]:
     kernels = weights.kernels(params)
     probes = weights.probes(params, num) if "probes" in wanted else []
 
-    def loss(kernels: list[jax.Array], probes: list[jax.Array], shift: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+    def loss(
+        kernels: list[jax.Array], probes: list[jax.Array], shift: jax.Array
+    ) -> tuple[jax.Array, dict[str, Any]]:
         changed = weights.with_kernels(params, kernels)
         if "hessian" in wanted:
             changed = weights.with_extras(changed, "gain", weights.gains(params, 1 + shift))
@@ -132,7 +136,9 @@ def _backward(candidate: Candidate, wanted: frozenset[str]) -> dict[str, Any]:
         logits, folded = _forward(candidate, changed, wanted)
         return cross_entropy(logits, candidate.labels), folded
 
-    def gradient(shift: jax.Array) -> tuple[list[jax.Array], tuple[list[jax.Array], dict[str, Any]]]:
+    def gradient(
+        shift: jax.Array,
+    ) -> tuple[list[jax.Array], tuple[list[jax.Array], dict[str, Any]]]:
         (grads, of_probes), folded = jax.grad(loss, (0, 1), has_aux=True)(kernels, probes, shift)
         return grads, (of_probes, folded)
 

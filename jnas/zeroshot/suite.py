@@ -118,17 +118,23 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1; got {repeats}")
     if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
-        raise ValueError(f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; got shape {images.shape}")
+        raise ValueError(
+            f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; got shape {images.shape}"
+        )
     for name in names:
         least = SCORES[name].min_images
         if images.shape[-4] < least:
-            raise ValueError(f"{name} needs at least {least} images; got images of shape {images.shape}")
+            raise ValueError(
+                f"{name} needs at least {least} images; got images of shape {images.shape}"
+            )
     if not bool(jnp.all(jnp.isfinite(images))):
         raise ValueError("images contain NaN or infinite values")
     return images
 
 
-def _checked_labels(labels: jax.Array | None, images: jax.Array, names: Sequence[str]) -> jax.Array | None:
+def _checked_labels(
+    labels: jax.Array | None, images: jax.Array, names: Sequence[str]
+) -> jax.Array | None:
     """The labels, or None if no score needs any."""
     needing = [name for name in names if SCORES[name].needs_labels]
     if not needing:
@@ -137,7 +143,9 @@ def _checked_labels(labels: jax.Array | None, images: jax.Array, names: Sequence
         raise ValueError(f"{needing[0]} needs labels: integers [N], the classes of the images")
     labels = jnp.asarray(labels)
     if labels.shape != images.shape[:-3] or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"labels must be integers {images.shape[:-3]}; got {labels.dtype} {labels.shape}")
+        raise ValueError(
+            f"labels must be integers {images.shape[:-3]}; got {labels.dtype} {labels.shape}"
+        )
     return labels.astype(jnp.int32)
 
 
@@ -148,7 +156,9 @@ def _program(
     """The function behind the estimator; one object for each setting, so that programs are compiled once."""
     wants = frozenset(field for name in names for field in SCORES[name].wants)
 
-    def of_population(images: jax.Array, labels: jax.Array, key: Key, archs: jax.Array) -> dict[str, jax.Array]:
+    def of_population(
+        images: jax.Array, labels: jax.Array, key: Key, archs: jax.Array
+    ) -> dict[str, jax.Array]:
         shared = network.init(key) if shared_init else None
 
         def of_one(arch: Arch) -> dict[str, jax.Array]:
@@ -158,13 +168,20 @@ def _program(
             seen = observe(candidate, wants)
             return {name: _ranked(SCORES[name].compute(candidate, seen)) for name in names}
 
-        result: dict[str, jax.Array] = jax.vmap(of_one)(archs) if plan == "grouped" else lax.map(of_one, archs)
+        result: dict[str, jax.Array] = (
+            jax.vmap(of_one)(archs) if plan == "grouped" else lax.map(of_one, archs)
+        )
         return result
 
-    def scores(images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array) -> dict[str, jax.Array]:
+    def scores(
+        images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array
+    ) -> dict[str, jax.Array]:
         chex.assert_shape(archs, (None, len(network.space.cardinalities)))
         labels = jnp.zeros(images.shape[:-3], jnp.int32) if labels is None else labels
-        batches, of_batches = images.reshape(-1, *images.shape[-4:]), labels.reshape(-1, labels.shape[-1])
+        batches, of_batches = (
+            images.reshape(-1, *images.shape[-4:]),
+            labels.reshape(-1, labels.shape[-1]),
+        )
         if repeats == 1:
             return of_population(batches[0], of_batches[0], key, archs)
 
@@ -192,7 +209,9 @@ def _deviation(values: jax.Array) -> jax.Array:
 
 def fold_in_arch(key: Key, arch: Arch) -> Key:
     """A key that depends on the architecture itself, not on its place in the population."""
-    folded: Key = lax.fori_loop(0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key)
+    folded: Key = lax.fori_loop(
+        0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key
+    )
     return folded
 
 

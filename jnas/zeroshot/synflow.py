@@ -28,7 +28,9 @@ def synflow(candidate: Candidate, seen: Seen) -> jax.Array:
 
     def flow(shift: jax.Array) -> tuple[jax.Array, jax.Array]:
         changed = weights.with_extras(params, "gain", weights.gains(params, 1 + shift))
-        seen = candidate.network.forward(changed, candidate.arch, _ones(candidate), hooks, jnp.zeros(()))
+        seen = candidate.network.forward(
+            changed, candidate.arch, _ones(candidate), hooks, jnp.zeros(())
+        )
         return jnp.sum(seen.logits), seen.state
 
     slope, log_scale = jax.grad(flow, has_aux=True)(jnp.zeros(()))
@@ -40,7 +42,9 @@ def _ones(candidate: Candidate) -> jax.Array:
     return jnp.ones((1, *candidate.images.shape[1:]))
 
 
-def _rescale(log_scale: jax.Array, x: jax.Array, block: Params) -> tuple[jax.Array, jax.Array, Params]:
+def _rescale(
+    log_scale: jax.Array, x: jax.Array, block: Params
+) -> tuple[jax.Array, jax.Array, Params]:
     largest = lax.stop_gradient(jnp.max(x))
     factor = jnp.where(largest > 0, largest, 1)
     log_scale += jnp.log(factor)

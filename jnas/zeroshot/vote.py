@@ -35,7 +35,9 @@ def majority(scores: jax.Array) -> jax.Array:
 
     def wins(own: jax.Array) -> jax.Array:
         votes = jnp.sum(own[:, None] > scores, axis=0) - jnp.sum(own[:, None] < scores, axis=0)
-        return jnp.sum(votes > 0, dtype=jnp.float32) + (jnp.sum(votes == 0, dtype=jnp.float32) - 1) / 2
+        return (
+            jnp.sum(votes > 0, dtype=jnp.float32) + (jnp.sum(votes == 0, dtype=jnp.float32) - 1) / 2
+        )
 
     result: jax.Array = lax.map(wins, scores.T)
     return result.astype(jnp.float32)
@@ -59,7 +61,10 @@ def mean_rank(scores: jax.Array) -> jax.Array:
     def ranks(row: jax.Array) -> jax.Array:
         row = jnp.where(jnp.isnan(row), -jnp.inf, row)
         ordered = jnp.sort(row)
-        below, upto = jnp.searchsorted(ordered, row, side="left"), jnp.searchsorted(ordered, row, side="right")
+        below, upto = (
+            jnp.searchsorted(ordered, row, side="left"),
+            jnp.searchsorted(ordered, row, side="right"),
+        )
         return len(row) - 1 - (below + upto - 1) / 2
 
     return -jnp.mean(jax.vmap(ranks)(scores), axis=0).astype(jnp.float32)

@@ -40,6 +40,10 @@ def _gaussian(candidate: Candidate, key: Key) -> Params:
     kernels = weights.kernels(candidate.params)
     masks = candidate.network.present(candidate.arch)
     sizes = [kernel.size for kernel in kernels]
-    flat = jnp.split(jax.random.normal(key, (sum(sizes),)), [sum(sizes[: k + 1]) for k in range(len(sizes) - 1)])
-    drawn = [part.reshape(w.shape) * mask for part, w, mask in zip(flat, kernels, masks, strict=True)]
+    flat = jnp.split(
+        jax.random.normal(key, (sum(sizes),)), [sum(sizes[: k + 1]) for k in range(len(sizes) - 1)]
+    )
+    drawn = [
+        part.reshape(w.shape) * mask for part, w, mask in zip(flat, kernels, masks, strict=True)
+    ]
     return weights.with_kernels(candidate.params, drawn)

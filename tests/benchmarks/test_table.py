@@ -27,7 +27,10 @@ def codes_of(space: Space, archs: np.ndarray) -> list[tuple[int, ...]]:
 def small_table(space: Space, num: int = 50) -> benchmarks.Table:
     archs = some_archs(space, num)
     rng = np.random.default_rng(1)
-    columns = {"accuracy": rng.random(len(archs)), "seconds": rng.random(len(archs)).astype(np.float32)}
+    columns = {
+        "accuracy": rng.random(len(archs)),
+        "seconds": rng.random(len(archs)).astype(np.float32),
+    }
     return benchmarks.make_table(space, archs, columns)
 
 
@@ -38,7 +41,9 @@ def row_dictionary(table: benchmarks.Table) -> dict[tuple[int, ...], int]:
 
 def query(archs: np.ndarray, epochs: int | list[int] = 0) -> Query:
     ids = jnp.arange(len(archs), dtype=jnp.int32)
-    return Query(ids, jnp.asarray(archs), jnp.broadcast_to(jnp.asarray(epochs, jnp.int32), (len(archs),)))
+    return Query(
+        ids, jnp.asarray(archs), jnp.broadcast_to(jnp.asarray(epochs, jnp.int32), (len(archs),))
+    )
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -47,7 +52,11 @@ def query(archs: np.ndarray, epochs: int | list[int] = 0) -> Query:
 
 @pytest.mark.parametrize(
     ("name", "num"),
-    [("nasbench101", 50), ("nats_size", 50), *(("nasbench201", num) for num in (1, 2, 3, 4, 5, 50))],
+    [
+        ("nasbench101", 50),
+        ("nats_size", 50),
+        *(("nasbench201", num) for num in (1, 2, 3, 4, 5, 50)),
+    ],
 )
 def test_rows_agree_with_a_dictionary_on_hits_and_misses(name: str, num: int) -> None:
     table = small_table(spaces.by_name(name), num)
@@ -119,8 +128,12 @@ def test_relabelled_and_padded_cells_have_the_row_of_the_cell() -> None:
     other = "conv3x3:0|conv3x3:0|maxpool3x3:2|output:1,3"
     shortcut = "conv3x3:0|conv1x1:0|maxpool3x3:2|output:0,1,3"
     rest = some_archs(space, 30)
-    table = benchmarks.make_table(space, np.stack([*rest, space.from_string(cell)]), {"x": np.arange(31)})
-    asked = jnp.stack([space.from_string(text) for text in (cell, relabelled, padded, other, shortcut)])
+    table = benchmarks.make_table(
+        space, np.stack([*rest, space.from_string(cell)]), {"x": np.arange(31)}
+    )
+    asked = jnp.stack(
+        [space.from_string(text) for text in (cell, relabelled, padded, other, shortcut)]
+    )
     assert len(np.unique(asked, axis=0)) == 5
     np.testing.assert_array_equal(table.rows(asked), [30, 30, 30, -1, -1])
 
@@ -182,10 +195,14 @@ def test_estimator_does_not_depend_on_the_key() -> None:
 def test_an_unmeasured_value_stays_nan(key: jax.Array) -> None:
     space = spaces.nasbench201()
     table = benchmarks.make_table(space, space.enumerate()[:3], {"x": np.array([1.0, np.nan, 3.0])})
-    np.testing.assert_array_equal(table.estimator("x")(key, table.archs), np.array([1, np.nan, 3], np.float32))
+    np.testing.assert_array_equal(
+        table.estimator("x")(key, table.archs), np.array([1, np.nan, 3], np.float32)
+    )
 
 
-def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_again(key: jax.Array) -> None:
+def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_again(
+    key: jax.Array,
+) -> None:
     traces = []
 
     @jax.jit
@@ -195,9 +212,15 @@ def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_
 
     table = small_table(spaces.nasbench201())
     archs = jnp.asarray(table.archs)
-    np.testing.assert_array_equal(scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4"))
-    np.testing.assert_array_equal(scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4"))
-    np.testing.assert_array_equal(scores(table.estimator("seconds"), archs), table.column("seconds"))
+    np.testing.assert_array_equal(
+        scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4")
+    )
+    np.testing.assert_array_equal(
+        scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4")
+    )
+    np.testing.assert_array_equal(
+        scores(table.estimator("seconds"), archs), table.column("seconds")
+    )
     other = benchmarks.make_table(spaces.nasbench201(), table.archs[::-1], {"y": np.arange(50)})
     np.testing.assert_array_equal(scores(other.estimator("y"), archs), np.arange(50)[::-1])
     assert len(traces) == 1
@@ -218,7 +241,9 @@ def test_tables_of_different_spaces_do_not_share_a_program() -> None:
 def test_no_table_is_baked_into_the_program(key: jax.Array) -> None:
     space = spaces.nasbench201()
     table = benchmarks.make_table(space, space.enumerate(), {"x": np.arange(15625)})
-    program = jax.jit(lambda estimator, archs: estimator(key, archs)).lower(table.estimator("x"), table.archs[:4])
+    program = jax.jit(lambda estimator, archs: estimator(key, archs)).lower(
+        table.estimator("x"), table.archs[:4]
+    )
     constants = re.findall(r"dense<.*?> : tensor<([^>]*)>", program.as_text())
     assert constants
     assert not [shape for shape in constants if "15625" in shape]
@@ -251,7 +276,9 @@ def test_estimator_of_a_sharded_population(key: jax.Array) -> None:
         out_specs=spec("rows"),
     )
     expected = table.column("accuracy").astype(np.float32)
-    np.testing.assert_array_equal(jax.jit(scores)(table.estimator("accuracy"), jnp.asarray(table.archs)), expected)
+    np.testing.assert_array_equal(
+        jax.jit(scores)(table.estimator("accuracy"), jnp.asarray(table.archs)), expected
+    )
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -260,7 +287,9 @@ def test_estimator_of_a_sharded_population(key: jax.Array) -> None:
 
 def costly(columns: dict[str, list[float]]) -> benchmarks.Table:
     space = spaces.nasbench201()
-    return benchmarks.make_table(space, space.enumerate()[:3], {k: np.array(v) for k, v in columns.items()})
+    return benchmarks.make_table(
+        space, space.enumerate()[:3], {k: np.array(v) for k, v in columns.items()}
+    )
 
 
 def test_objective_takes_scores_and_simulated_cost_from_columns(key: jax.Array) -> None:
@@ -276,23 +305,31 @@ def test_objective_takes_scores_and_simulated_cost_from_columns(key: jax.Array) 
 
 def test_objective_without_a_cost_column_costs_nothing(key: jax.Array) -> None:
     table = costly({"accuracy": [1, 2, 3]})
-    np.testing.assert_array_equal(table.objective("accuracy")(key, query(table.archs)).seconds, [0, 0, 0])
+    np.testing.assert_array_equal(
+        table.objective("accuracy")(key, query(table.archs)).seconds, [0, 0, 0]
+    )
 
 
 @pytest.mark.parametrize(
     ("column", "cost"),
     [("val12_c10", 1), ("test200_c10", 2), ("val200_seed0_c10", 2), ("val12_c100", 3)],
 )
-def test_the_cost_is_the_one_of_the_same_epochs_and_data_set(column: str, cost: float, key: jax.Array) -> None:
+def test_the_cost_is_the_one_of_the_same_epochs_and_data_set(
+    column: str, cost: float, key: jax.Array
+) -> None:
     costs = {"seconds12_c10": [1.0] * 3, "seconds200_c10": [2.0] * 3, "seconds12_c100": [3.0] * 3}
     table = costly({**costs, column: [1, 2, 3]})
-    np.testing.assert_array_equal(table.objective(column)(key, query(table.archs)).seconds, [cost] * 3)
+    np.testing.assert_array_equal(
+        table.objective(column)(key, query(table.archs)).seconds, [cost] * 3
+    )
 
 
 @pytest.mark.parametrize("column", ["index", "accuracy", "val200_c100", "val108_c10"])
 def test_an_ambiguous_cost_has_to_be_named(column: str, key: jax.Array) -> None:
     table = costly({"seconds12_c10": [1, 2, 3], "seconds200_c10": [4, 5, 6], column: [7, 8, 9]})
-    with pytest.raises(ValueError, match=r"seconds=; it could be any of seconds12_c10, seconds200_c10"):
+    with pytest.raises(
+        ValueError, match=r"seconds=; it could be any of seconds12_c10, seconds200_c10"
+    ):
         table.objective(column)
     outcome = table.objective(column, seconds="seconds200_c10")(key, query(table.archs))
     np.testing.assert_array_equal(outcome.seconds, [4, 5, 6])
@@ -314,14 +351,30 @@ def test_an_objective_of_known_epochs_refuses_other_epochs(key: jax.Array) -> No
     np.testing.assert_array_equal(table.objective("accuracy")(key, asked).scores, [1, 2, 3])
 
 
-CURVE = {"val1": [1, 2, 3], "val10": [11, 12, np.nan], "val50": [51, 52, 53], "seconds": [100, 200, np.nan]}
+CURVE = {
+    "val1": [1, 2, 3],
+    "val10": [11, 12, np.nan],
+    "val50": [51, 52, 53],
+    "seconds": [100, 200, np.nan],
+}
 CURVE_COLUMNS = {50: "val50", 1: "val1", 10: "val10"}
 
 
 def test_learning_curves_by_the_names_of_their_columns() -> None:
-    names = ("val1_c10", "val12_c10", "val12_c100", "val012_c10", "val200_c10", "val200_seed0_c10", "seconds", "loss3")
+    names = (
+        "val1_c10",
+        "val12_c10",
+        "val12_c100",
+        "val012_c10",
+        "val200_c10",
+        "val200_seed0_c10",
+        "seconds",
+        "loss3",
+    )
     space = spaces.nasbench201()
-    table = benchmarks.make_table(space, space.enumerate()[:2], {name: np.zeros(2) for name in names})
+    table = benchmarks.make_table(
+        space, space.enumerate()[:2], {name: np.zeros(2) for name in names}
+    )
     expected = {1: "val1_c10", 12: "val12_c10", 200: "val200_c10"}
     assert table.learning_curve("val200_c10") == table.learning_curve("val12_c10") == expected
     assert table.learning_curve("loss3") == {3: "loss3"}
@@ -336,11 +389,15 @@ def test_a_learning_curve_answers_for_its_epochs_at_their_share_of_the_cost(key:
     archs = np.concatenate([table.archs[[1, 1, 1, 0, 2, 2, 1]], unknown])
     asked = query(archs, epochs=[1, 10, 50, 0, 10, 50, 11, 1])
     outcome = objective(key, asked)
-    np.testing.assert_array_equal(outcome.scores, np.array([2, 12, 52, 51, np.nan, 53, np.nan, np.nan], np.float32))
+    np.testing.assert_array_equal(
+        outcome.scores, np.array([2, 12, 52, 51, np.nan, 53, np.nan, np.nan], np.float32)
+    )
     np.testing.assert_allclose(outcome.seconds, [2, 20, 100, 50, 0, 0, 0, 0], rtol=1e-6)
     assert outcome.scores.dtype == outcome.seconds.dtype == jnp.float32
     jax.tree.map(
-        np.testing.assert_array_equal, jax.jit(lambda made, *args: made(*args))(objective, key, asked), outcome
+        np.testing.assert_array_equal,
+        jax.jit(lambda made, *args: made(*args))(objective, key, asked),
+        outcome,
     )
     with jax.enable_x64(True):
         wide = table.objective(CURVE_COLUMNS, cost_epochs=100)(key, asked)
@@ -349,7 +406,9 @@ def test_a_learning_curve_answers_for_its_epochs_at_their_share_of_the_cost(key:
 
 def test_full_scores_at_a_partial_cost(key: jax.Array) -> None:
     """As NAS-Bench-201 ran BOHB."""
-    table = costly({"val200_c10": [91, 92, 93], "val12_c10": [1, 2, 3], "seconds200_c10": [2000, 4000, 6000]})
+    table = costly(
+        {"val200_c10": [91, 92, 93], "val12_c10": [1, 2, 3], "seconds200_c10": [2000, 4000, 6000]}
+    )
     objective = table.objective("val200_c10", cost_epochs=200)
     assert objective.epochs is None
     outcome = objective(key, query(table.archs, epochs=[22, 200, 0]))
@@ -397,7 +456,9 @@ def test_fidelities_that_are_refused(column: object, options: dict[str, int], me
 @pytest.mark.parametrize("method", ["column", "estimator", "objective"])
 def test_unknown_column_names_the_nearest_and_all(method: str) -> None:
     table = small_table(spaces.nasbench201())
-    with pytest.raises(ValueError, match=r"'acuracy'.*'accuracy'\? Valid names: accuracy, seconds\."):
+    with pytest.raises(
+        ValueError, match=r"'acuracy'.*'accuracy'\? Valid names: accuracy, seconds\."
+    ):
         getattr(table, method)("acuracy")
 
 
@@ -426,7 +487,9 @@ def test_invalid_architectures_name_their_row() -> None:
     space = spaces.nasbench201()
     archs = space.enumerate()[:5].copy()
     archs[3, 2] = 5
-    with pytest.raises(ValueError, match=r"row 3 is not a valid nasbench201 architecture: \[0, 0, 5, 0, 0, 3\]"):
+    with pytest.raises(
+        ValueError, match=r"row 3 is not a valid nasbench201 architecture: \[0, 0, 5, 0, 0, 3\]"
+    ):
         benchmarks.make_table(space, archs, {"x": np.arange(5)})
     cells = np.stack([spaces.nasbench101().enumerate()[7], np.zeros(26, np.int32)])
     with pytest.raises(ValueError, match="row 1 is not a valid nasbench101"):
@@ -446,7 +509,11 @@ def test_invalid_architectures_name_their_row() -> None:
         (np.zeros((1, 6)), {"x": np.arange(1)}, "integers; got float64"),
         (np.zeros((1, 6), np.int32), {}, "at least one numeric column; arrays has none"),
         (np.zeros((1, 6), np.int32), {"x": np.arange(2)}, r"'x' must have shape \[1\]; got \[2\]"),
-        (np.zeros((1, 6), np.int32), {"x": np.zeros((1, 2))}, r"'x' must have shape \[1\]; got \[1, 2\]"),
+        (
+            np.zeros((1, 6), np.int32),
+            {"x": np.zeros((1, 2))},
+            r"'x' must have shape \[1\]; got \[1, 2\]",
+        ),
         (np.zeros((1, 6), np.int32), {"x": np.array(["good"])}, "'x' must be numeric"),
     ],
 )
@@ -458,7 +525,9 @@ def test_malformed_arrays(archs: np.ndarray, columns: dict[str, np.ndarray], mes
 def test_conventions_belong_to_columns() -> None:
     space = spaces.nasbench201()
     columns = {"accuracy": np.ones(1), "seconds": np.ones(1)}
-    table = benchmarks.make_table(space, space.enumerate()[:1], columns, conventions={"accuracy": "%"})
+    table = benchmarks.make_table(
+        space, space.enumerate()[:1], columns, conventions={"accuracy": "%"}
+    )
     assert table.conventions == {"accuracy": "%", "seconds": "not stated"}
     with pytest.raises(ValueError, match=r"unknown column 'acc'.*Valid names: accuracy, seconds"):
         benchmarks.make_table(space, space.enumerate()[:1], columns, conventions={"acc": "%"})
@@ -466,9 +535,17 @@ def test_conventions_belong_to_columns() -> None:
 
 def test_columns_keep_their_floats_and_integers_become_double() -> None:
     space = spaces.nasbench201()
-    columns = {"single": np.ones(2, np.float32), "double": np.ones(2), "whole": np.array([1, 2**40])}
+    columns = {
+        "single": np.ones(2, np.float32),
+        "double": np.ones(2),
+        "whole": np.array([1, 2**40]),
+    }
     table = benchmarks.make_table(space, space.enumerate()[:2].astype(np.uint8), columns)
-    assert [values.dtype for values in table.columns.values()] == [np.float32, np.float64, np.float64]
+    assert [values.dtype for values in table.columns.values()] == [
+        np.float32,
+        np.float64,
+        np.float64,
+    ]
     assert table.column("whole")[1] == 2**40
     assert table.archs.dtype == np.int32
 

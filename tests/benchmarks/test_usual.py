@@ -13,9 +13,14 @@ def test_the_table_of_a_space_and_that_of_a_file(tmp_path) -> None:
     np.testing.assert_array_equal(
         packaged.column("val_accuracy"), benchmarks.nasbench201("cifar10").column("val_accuracy")
     )
-    benchmarks.save(benchmarks.make_table(SPACE, packaged.archs[:3], {"top": np.arange(3.0)}), tmp_path / "mine.npz")
+    benchmarks.save(
+        benchmarks.make_table(SPACE, packaged.archs[:3], {"top": np.arange(3.0)}),
+        tmp_path / "mine.npz",
+    )
     assert list(benchmarks.of_space(SPACE, tmp_path / "mine.npz").columns) == ["top"]
-    with pytest.raises(ValueError, match=r"is a table of nasbench201, not of nats_size|needs architectures"):
+    with pytest.raises(
+        ValueError, match=r"is a table of nasbench201, not of nats_size|needs architectures"
+    ):
         benchmarks.of_space(spaces.nats_size(), tmp_path / "mine.npz")
 
 
@@ -30,5 +35,8 @@ def test_usual_column() -> None:
     archs = SPACE.enumerate()[:3]
     columns = {"index": np.arange(3.0), "top": np.arange(3.0)}
     assert benchmarks.usual_column(benchmarks.make_table(SPACE, archs, columns)) == "top"
-    assert benchmarks.usual_column(benchmarks.make_table(SPACE, archs, {"index": np.arange(3.0)})) == "index"
+    assert (
+        benchmarks.usual_column(benchmarks.make_table(SPACE, archs, {"index": np.arange(3.0)}))
+        == "index"
+    )
     assert benchmarks.usual_column(benchmarks.nasbench201("cifar10")) == "val_accuracy"

@@ -29,7 +29,9 @@ def invoke(*args: str) -> str:
 
 def run(*args: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
     """Run `python -m jnas` as a process of its own."""
-    return subprocess.run([sys.executable, "-m", "jnas", *args], capture_output=True, text=True, **kwargs)  # type: ignore[call-overload]
+    return subprocess.run(
+        [sys.executable, "-m", "jnas", *args], capture_output=True, text=True, **kwargs
+    )  # type: ignore[call-overload]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -41,13 +43,22 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """One small search: its run folder and what it printed."""
     folder = tmp_path_factory.mktemp("search") / "run"
-    return folder, invoke("search", "--candidates", "12", "--seed", "3", "--out", str(folder), *TINY)
+    return folder, invoke(
+        "search", "--candidates", "12", "--seed", "3", "--out", str(folder), *TINY
+    )
 
 
 def test_search_writes_the_run_folder(searched) -> None:
     folder, printed = searched
     names = {path.name for path in folder.iterdir()}
-    assert {"scores.csv", "scores.npz", "result.json", "report.html", "cell.png", "search.png"} <= names
+    assert {
+        "scores.csv",
+        "scores.npz",
+        "result.json",
+        "report.html",
+        "cell.png",
+        "search.png",
+    } <= names
     assert not [name for name in names if name.endswith(".tmp")]
     assert str(folder / "report.html") in printed.replace("\n", "")
 
@@ -64,13 +75,19 @@ def test_search_answer_is_the_best_candidate_and_its_true_accuracy(searched) -> 
     assert result["best"]["score"] == pytest.approx(scores.max())
     for truth in result["truth"]:
         table = jnas.benchmarks.nasbench201(truth["dataset"])
-        accuracy = dict(zip(map(SPACE.to_string, table.archs), table.column("val_accuracy"), strict=True))
+        accuracy = dict(
+            zip(map(SPACE.to_string, table.archs), table.column("val_accuracy"), strict=True)
+        )
         mine = accuracy[best["architecture"]]
         assert truth["accuracy"] == pytest.approx(mine, rel=1e-6)
         assert truth["rank"] == 1 + sum(value > mine for value in accuracy.values())
         column = np.array([float(row[f"val_accuracy_{truth['dataset']}"]) for row in rows])
-        np.testing.assert_allclose(column, [accuracy[row["architecture"]] for row in rows], rtol=1e-6)
-        assert truth["kendall_tau"] == pytest.approx(float(jnas.metrics.kendall_tau(scores, column)), abs=1e-6)
+        np.testing.assert_allclose(
+            column, [accuracy[row["architecture"]] for row in rows], rtol=1e-6
+        )
+        assert truth["kendall_tau"] == pytest.approx(
+            float(jnas.metrics.kendall_tau(scores, column)), abs=1e-6
+        )
         assert "200 epochs" in truth["convention"]
     assert {"jnas", "jax", "device"} <= set(result["environment"])
     assert result["settings"]["seed"] == 3
@@ -80,13 +97,17 @@ def test_search_is_reproducible_and_follows_the_seed(searched, tmp_path) -> None
     folder, _ = searched
     for seed, same in (("3", True), ("4", False)):
         invoke("search", "--candidates", "12", "--seed", seed, "--out", str(tmp_path / seed), *TINY)
-        assert ((tmp_path / seed / "scores.csv").read_bytes() == (folder / "scores.csv").read_bytes()) == same
+        assert (
+            (tmp_path / seed / "scores.csv").read_bytes() == (folder / "scores.csv").read_bytes()
+        ) == same
 
 
 def test_search_names_its_folder_after_the_settings(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     invoke("search", "--candidates", "5", *TINY)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["nasbench201-naswot-digits2-5-seed0"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [
+        "nasbench201-naswot-digits2-5-seed0"
+    ]
 
 
 def test_search_into_the_folder_of_another_search_is_refused(searched) -> None:
@@ -115,7 +136,14 @@ def test_score_by_a_table(tmp_path) -> None:
     table = jnas.benchmarks.nasbench201("cifar100")
     jnas.benchmarks.save(table, tmp_path / "mine.npz")
     cell, out = SPACE.to_string(table.archs[77]), tmp_path / "listed.csv"
-    arguments = ["--estimator", "table", "--table", str(tmp_path / "mine.npz"), "--column", "latency"]
+    arguments = [
+        "--estimator",
+        "table",
+        "--table",
+        str(tmp_path / "mine.npz"),
+        "--column",
+        "latency",
+    ]
     invoke("score", cell, *arguments, "--out", str(out), "--no-progress")
     (row,) = read_csv(out)
     assert float(row["table"]) == pytest.approx(table.column("latency")[77])
@@ -159,15 +187,39 @@ def _num_done(path: Path) -> int:
 def evolved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], str]:
     """A few short searches on a table: their run folder, their command and what it printed."""
     folder = tmp_path_factory.mktemp("evolved") / "run"
-    command = ["search", "--strategy", "regularized_evolution", "--estimator", "table", "--budget", "12"]
-    command += ["--seeds", "3", "--distinct", "--max-params", "900000", "--out", str(folder), "--no-progress"]
+    command = [
+        "search",
+        "--strategy",
+        "regularized_evolution",
+        "--estimator",
+        "table",
+        "--budget",
+        "12",
+    ]
+    command += [
+        "--seeds",
+        "3",
+        "--distinct",
+        "--max-params",
+        "900000",
+        "--out",
+        str(folder),
+        "--no-progress",
+    ]
     return folder, command, invoke(*command)
 
 
 def test_searches_write_the_run_folder(evolved) -> None:
     folder, _, printed = evolved
     names = {path.name for path in folder.iterdir()}
-    assert names == {"results.csv", "histories.npz", "result.json", "report.html", "cell.png", "curves.png"}
+    assert names == {
+        "results.csv",
+        "histories.npz",
+        "result.json",
+        "report.html",
+        "cell.png",
+        "curves.png",
+    }
     assert str(folder / "report.html") in printed.replace("\n", "")
     result = json.loads((folder / "result.json").read_text())
     assert result["settings"]["strategy"] == "regularized_evolution"
@@ -177,7 +229,10 @@ def test_searches_write_the_run_folder(evolved) -> None:
 
 def test_searches_answer_with_the_best_they_evaluated(evolved) -> None:
     folder, _, printed = evolved
-    result, rows = json.loads((folder / "result.json").read_text()), read_csv(folder / "results.csv")
+    result, rows = (
+        json.loads((folder / "result.json").read_text()),
+        read_csv(folder / "results.csv"),
+    )
     accuracy = jnas.benchmarks.nasbench201("cifar10").column("val_accuracy")
     with np.load(folder / "histories.npz") as histories:
         assert histories["archs"].shape == (3, 12, 6)
@@ -185,12 +240,18 @@ def test_searches_answer_with_the_best_they_evaluated(evolved) -> None:
             at = int(np.argmax(histories["scores"][place]))
             assert row["architecture"] == SPACE.to_string(histories["archs"][place, at])
             assert int(row["found_at"]) == at + 1
-            assert float(row["val_accuracy_cifar10"]) == pytest.approx(histories["scores"][place, at])
-            assert int(row["rank_val_accuracy_cifar10"]) == 1 + np.sum(accuracy > float(row["val_accuracy_cifar10"]))
+            assert float(row["val_accuracy_cifar10"]) == pytest.approx(
+                histories["scores"][place, at]
+            )
+            assert int(row["rank_val_accuracy_cifar10"]) == 1 + np.sum(
+                accuracy > float(row["val_accuracy_cifar10"])
+            )
             assert (row["evaluations"], row["distinct"]) == ("12", "12")
             assert int(row["params"]) <= 900_000
     scores = np.array([float(row["score"]) for row in rows])
-    assert result["score"] == pytest.approx({"mean": scores.mean(), "std": scores.std(ddof=1)}, rel=1e-5)
+    assert result["score"] == pytest.approx(
+        {"mean": scores.mean(), "std": scores.std(ddof=1)}, rel=1e-5
+    )
     best = rows[int(np.argmax(scores))]["architecture"]
     assert result["best"]["architecture"] == best
     assert best in printed
@@ -206,13 +267,26 @@ def test_searches_given_again_have_the_same_result(evolved) -> None:
 
 
 def test_searches_on_naswot_are_checked_against_accuracies(tmp_path) -> None:
-    command = ["search", "--strategy", "regularized_evolution", "--budget", "4", "--population-size", "3"]
+    command = [
+        "search",
+        "--strategy",
+        "regularized_evolution",
+        "--budget",
+        "4",
+        "--population-size",
+        "3",
+    ]
     invoke(*command, "--seeds", "2", "--out", str(tmp_path), *TINY)
     assert (tmp_path / "accuracy.png").exists()
-    result, rows = json.loads((tmp_path / "result.json").read_text()), read_csv(tmp_path / "results.csv")
+    result, rows = (
+        json.loads((tmp_path / "result.json").read_text()),
+        read_csv(tmp_path / "results.csv"),
+    )
     for truth in result["truth"]:
         column = truth["column"].replace(" ", "_")
-        assert truth["accuracy"]["mean"] == pytest.approx(np.mean([float(row[column]) for row in rows]))
+        assert truth["accuracy"]["mean"] == pytest.approx(
+            np.mean([float(row[column]) for row in rows])
+        )
     assert result["settings"]["num_images"] == 2
 
 
@@ -226,15 +300,40 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], s
         SPACE, table.archs[:60], names, conventions={"accuracy": "in %"}, source="sixty cells"
     )
     jnas.benchmarks.save(small, folder / "small.npz")
-    command = ["fit", "--space", "nasbench201", "--table", str(folder / "small.npz"), "--predictor", "mlp"]
-    command += ["--num-train", "40", "--seeds", "2", "--epochs", "2", "--no-progress", "--out", str(folder / "run")]
+    command = [
+        "fit",
+        "--space",
+        "nasbench201",
+        "--table",
+        str(folder / "small.npz"),
+        "--predictor",
+        "mlp",
+    ]
+    command += [
+        "--num-train",
+        "40",
+        "--seeds",
+        "2",
+        "--epochs",
+        "2",
+        "--no-progress",
+        "--out",
+        str(folder / "run"),
+    ]
     return folder / "run", command, invoke(*command)
 
 
 def test_fit_writes_the_run_folder(fitted) -> None:
     folder, _, printed = fitted
     names = {path.name for path in folder.iterdir()}
-    files = {"metrics.csv", "result.json", "curves.png", "ranks.png", "predictor.npz", "report.html"}
+    files = {
+        "metrics.csv",
+        "result.json",
+        "curves.png",
+        "ranks.png",
+        "predictor.npz",
+        "report.html",
+    }
     assert names == files | {"checkpoint"}
     for text in ("mlp", "40", "in %", str(folder / "report.html"), str(folder / "predictor.npz")):
         assert text in printed.replace("\n", "")
@@ -267,10 +366,17 @@ def test_saved_predictor_scores_and_searches(fitted, tmp_path) -> None:
     predictor, state = jnas.predictors.load(saved)
     archs = np.stack([np.asarray(SPACE.from_string(row["architecture"])) for row in rows[:7]])
     expected = predictor.predict(state, archs)
-    np.testing.assert_allclose([float(row["predictor"]) for row in rows[:7]], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        [float(row["predictor"]) for row in rows[:7]], expected, rtol=1e-5, atol=1e-6
+    )
     folder = tmp_path / "search"
-    invoke("search", "--estimator", saved, "--candidates", "9", "--out", str(folder), "--no-progress")
-    assert "the predictor may have been trained on some of them" in (folder / "report.html").read_text()
+    invoke(
+        "search", "--estimator", saved, "--candidates", "9", "--out", str(folder), "--no-progress"
+    )
+    assert (
+        "the predictor may have been trained on some of them"
+        in (folder / "report.html").read_text()
+    )
     settings = json.loads((folder / "result.json").read_text())["settings"]
     assert settings == {"space": "nasbench201", "estimator": saved, "candidates": 9, "seed": 0}
 
@@ -278,7 +384,10 @@ def test_saved_predictor_scores_and_searches(fitted, tmp_path) -> None:
 def test_saved_predictor_of_another_space(fitted, tmp_path) -> None:
     saved = str(fitted[0] / "predictor.npz")
     for arguments, message in (
-        (["--estimator", saved, "--space", "nasbench101"], "holds a predictor of nasbench201; it cannot judge"),
+        (
+            ["--estimator", saved, "--space", "nasbench101"],
+            "holds a predictor of nasbench201; it cannot judge",
+        ),
         (["--estimator", str(tmp_path / "none.npz")], "none.npz"),
         (["--space", "spikenas_bench"], "no image network for the space 'spikenas_bench'"),
     ):
@@ -317,12 +426,18 @@ def test_version() -> None:
             "Did you mean 'regularized_evolution'? Valid names: random",
         ),
         (["search", "--estimator", "table", "--max-params", "9"], "holds for 0 of 4,096 samples"),
-        (["search", "--budget", "9", "--candidates", "9"], "--candidates does not go with searches by a strategy"),
+        (
+            ["search", "--budget", "9", "--candidates", "9"],
+            "--candidates does not go with searches by a strategy",
+        ),
         (["score", "|conv~0|"], "unknown operation 'conv'"),
         (["score"], "exactly one way"),
         (["score", "--all", "--num", "3"], "exactly one way"),
         (["score", "--file", "missing.txt"], "missing.txt"),
-        (["fit", "--space", "nasbench201", "--num-train", "1"], "num_train must be at least 2; got 1"),
+        (
+            ["fit", "--space", "nasbench201", "--num-train", "1"],
+            "num_train must be at least 2; got 1",
+        ),
         (["fit", "--predictor", "gate"], "Did you mean 'gates'? Valid names: gates, gcn"),
     ],
 )
@@ -356,5 +471,7 @@ def test_wrong_usage_is_exit_code_2() -> None:
 
 def test_entry_points() -> None:
     script = Path(sys.executable).with_name("jnas")
-    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, env=os.environ)
+    done = subprocess.run(
+        [script, "--version"], capture_output=True, text=True, check=True, env=os.environ
+    )
     assert done.stdout == run("--version").stdout

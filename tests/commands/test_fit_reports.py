@@ -16,7 +16,9 @@ def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
         (folder / "curves.png").parent.mkdir()
         (folder / "curves.png").write_bytes(b"of an earlier fit")
         epochs = None if predictor == "e2epp" else 1
-        settings = Settings("nasbench201", predictor=predictor, members=members, epochs=epochs, **short)
+        settings = Settings(
+            "nasbench201", predictor=predictor, members=members, epochs=epochs, **short
+        )
         result = fits.run(settings, folder)
         fit_reports.write(folder, result)
         assert (folder / "curves.png").exists() == (predictor == "mlp")

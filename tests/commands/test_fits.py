@@ -17,7 +17,9 @@ SHORT = Settings("nasbench201", predictor="mlp", num_train=30, num_test=50, seed
 
 
 def table_of(values: np.ndarray) -> jnas.benchmarks.Table:
-    return jnas.benchmarks.make_table(SPACE, SPACE.enumerate()[: len(values)], {"index": values, "top": values})
+    return jnas.benchmarks.make_table(
+        SPACE, SPACE.enumerate()[: len(values)], {"index": values, "top": values}
+    )
 
 
 def test_split_takes_front_and_end_of_what_was_measured() -> None:
@@ -37,7 +39,9 @@ def test_random_split_draws_disjoint_rows() -> None:
     assert set(one.targets) | set(one.test_targets) == set(range(60))
     assert set(one.targets) != set(two.targets) != set(range(20))
     np.testing.assert_array_equal(one.archs, SPACE.enumerate()[one.targets.astype(int)])
-    np.testing.assert_array_equal(fits.split(table, "top", 20, 40, jax.random.key(0)).targets, one.targets)
+    np.testing.assert_array_equal(
+        fits.split(table, "top", 20, 40, jax.random.key(0)).targets, one.targets
+    )
 
 
 @pytest.mark.parametrize(("num_train", "num_test"), [(20, 21), (31, None), (41, 10)])
@@ -52,16 +56,24 @@ def test_metrics_by_hand(tmp_path) -> None:
     accuracy = table.column("val_accuracy")[-50:]
     np.testing.assert_array_equal(result.targets, accuracy)
     for seed in range(2):
-        scores = result.predictor.predict(jnas.predictors.state(result.fitted.states, seed), table.archs[-50:])
+        scores = result.predictor.predict(
+            jnas.predictors.state(result.fitted.states, seed), table.archs[-50:]
+        )
         np.testing.assert_array_equal(result.scores[seed], scores)
         best_first = np.argsort(-np.asarray(scores), kind="stable")
         assert result.metrics["best_of_top_10"][seed] == accuracy[best_first[:10]].max()
         for k in (5, 10):
-            assert result.metrics[f"n_at_{k}"][seed] == 1 + np.sum(accuracy > accuracy[best_first[:k]].max())
+            assert result.metrics[f"n_at_{k}"][seed] == 1 + np.sum(
+                accuracy > accuracy[best_first[:k]].max()
+            )
     assert result.fitted.epochs == (1, 2, 3, 4, 5, 6)
-    np.testing.assert_allclose(result.metrics["kendall_tau"], result.fitted.metrics["kendall_tau"][:, 1:].mean(1))
+    np.testing.assert_allclose(
+        result.metrics["kendall_tau"], result.fitted.metrics["kendall_tau"][:, 1:].mean(1)
+    )
     # The states are those of the last epoch. Training measures in float32, where some accuracies tie.
-    last = [float(jnas.metrics.kendall_tau(row, accuracy.astype(np.float32))) for row in result.scores]
+    last = [
+        float(jnas.metrics.kendall_tau(row, accuracy.astype(np.float32))) for row in result.scores
+    ]
     np.testing.assert_allclose(result.fitted.metrics["kendall_tau"][:, -1], last, atol=1e-6)
 
 
@@ -89,7 +101,9 @@ def test_training_follows_the_settings() -> None:
         return fits.make_predictor(dataclasses.replace(SHORT, **changes)).settings["training"]
 
     assert training() == jnas.predictors.Training(epochs=6)
-    assert training(loss="mse") == jnas.predictors.Training(epochs=6, loss="mse", scaling="standard")
+    assert training(loss="mse") == jnas.predictors.Training(
+        epochs=6, loss="mse", scaling="standard"
+    )
     assert training(predictor="peephole", loss="hinge").scaling == "none"
     assert training(predictor="rnn_classifier", threshold=85.0).threshold == 85
     assert training(predictor="biflow").schedule == "cosine"
@@ -112,9 +126,15 @@ def test_training_follows_the_settings() -> None:
         ({"predictor": "e2epp"}, "e2epp is not trained in epochs; it has no epochs"),
         ({"space": "nats_size"}, "no table of trained accuracies of nats_size"),
         ({"column": "val_acuracy"}, "Did you mean 'val_accuracy'"),
-        ({"num_train": 15600}, "15,625 rows with a val_accuracy, too few for 15,600 training and 50 test"),
+        (
+            {"num_train": 15600},
+            "15,625 rows with a val_accuracy, too few for 15,600 training and 50 test",
+        ),
         ({"predictor": "rnn_classifier"}, "are above the threshold 0.9 of the classification"),
-        ({"predictor": "rnn_classifier", "members": 2, "threshold": 99.0}, "at or below the threshold 99"),
+        (
+            {"predictor": "rnn_classifier", "members": 2, "threshold": 99.0},
+            "at or below the threshold 99",
+        ),
     ],
 )
 def test_bad_settings(changes, message, tmp_path) -> None:
@@ -125,6 +145,8 @@ def test_bad_settings(changes, message, tmp_path) -> None:
 
 def test_folder_is_named_after_the_settings() -> None:
     assert Settings().folder_name == "fit-nasbench101-gates-381-5seeds-seed0"
-    changed = dataclasses.replace(SHORT, table="a/mine.npz", column="top", loss="mse", members=3, random_split=True)
+    changed = dataclasses.replace(
+        SHORT, table="a/mine.npz", column="top", loss="mse", members=3, random_split=True
+    )
     name = "fit-nasbench201-mine-top-mlp-mse-epochs6-test50-members3-random-30-2seeds-seed0"
     assert changed.folder_name == name

@@ -24,12 +24,15 @@ def test_a_table(tmp_path) -> None:
     columns = {"top": np.arange(3.0), "other": np.ones(3)}
     jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, ARCHS, columns), tmp_path / "mine.npz")
     np.testing.assert_array_equal(judged("table", table=str(tmp_path / "mine.npz")), [0, 1, 2])
-    np.testing.assert_array_equal(judged("table", table=str(tmp_path / "mine.npz"), column="other"), [1, 1, 1])
+    np.testing.assert_array_equal(
+        judged("table", table=str(tmp_path / "mine.npz"), column="other"), [1, 1, 1]
+    )
 
 
 def test_images_follow_the_key() -> None:
     one, two = (
-        judges.estimator("naswot", SPACE, Materials(num_images=2), jax.random.key(seed)).args[0] for seed in (1, 2)
+        judges.estimator("naswot", SPACE, Materials(num_images=2), jax.random.key(seed)).args[0]
+        for seed in (1, 2)
     )
     assert one.shape == two.shape == (2, 32, 32, 3)
     assert not np.array_equal(one, two)

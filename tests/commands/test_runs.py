@@ -41,7 +41,9 @@ def test_csv_floats_read_back_the_same_and_file_is_replaced_whole(tmp_path) -> N
     runs.write_csv(path, ("a", "b"), zip("xyz", values, strict=True))
     lines = path.read_text().splitlines()
     assert lines[0] == "a,b"
-    np.testing.assert_array_equal(np.array([line.split(",")[1] for line in lines[1:]], np.float32), values)
+    np.testing.assert_array_equal(
+        np.array([line.split(",")[1] for line in lines[1:]], np.float32), values
+    )
 
     def broken() -> object:
         yield ("x", 1)

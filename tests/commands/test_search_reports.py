@@ -20,10 +20,19 @@ def partial(tmp_path) -> Searches:
     """Four searches for seconds, on a table that knows half of the space: some have no answer."""
     archs = SPACE.enumerate()
     known = np.where(np.arange(len(archs)) % 2 == 0, np.arange(len(archs)), np.nan)
-    columns = {"top": known, "other": np.where(known > 8000, known, np.nan), "seconds": np.full(len(archs), 10.0)}
+    columns = {
+        "top": known,
+        "other": np.where(known > 8000, known, np.nan),
+        "seconds": np.full(len(archs), 10.0),
+    }
     jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, archs, columns), tmp_path / "half.npz")
     settings = Settings(
-        estimator="table", table=str(tmp_path / "half.npz"), column="top", test_column="other", budget=1, seeds=8
+        estimator="table",
+        table=str(tmp_path / "half.npz"),
+        column="top",
+        test_column="other",
+        budget=1,
+        seeds=8,
     )
     return searches.run(dataclasses.replace(settings, max_seconds=100.0), tmp_path / "run")
 

@@ -11,7 +11,12 @@ from tests.predictors.test_gates import relabelled
 
 NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
 SPACES = [NB101, NB201, SIZE]
-ENCODINGS = [jnas.encodings.adjacency, jnas.encodings.tokens, jnas.encodings.layers, jnas.encodings.graphs]
+ENCODINGS = [
+    jnas.encodings.adjacency,
+    jnas.encodings.tokens,
+    jnas.encodings.layers,
+    jnas.encodings.graphs,
+]
 ONE_BIT = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 
@@ -55,7 +60,14 @@ def test_tokens_of_operations_on_nodes() -> None:
 
 def test_operations_on_edges() -> None:
     archs = NB201.enumerate()[::97]
-    order = [0, 1, 3, 2, 4, 5]  # pairs row by row: 01 02 03 12 13 23; the vector has 01 02 12 03 13 23
+    order = [
+        0,
+        1,
+        3,
+        2,
+        4,
+        5,
+    ]  # pairs row by row: 01 02 03 12 13 23; the vector has 01 02 12 03 13 23
     np.testing.assert_array_equal(jnas.encodings.tokens(NB201)(archs), archs[:, order])
     one_hot = np.eye(5, dtype=np.float32)[archs[:, order]][:, :, 1:].reshape(len(archs), 24)
     np.testing.assert_array_equal(jnas.encodings.adjacency(NB201)(archs), one_hot)
@@ -87,7 +99,10 @@ def test_graphs_hold_every_cell(space) -> None:
     for g, graph in enumerate(single):
         rebuilt = np.zeros((num, num), bool), np.zeros((num, num), int)
         edges = slice(g * num * (num - 1) // 2, (g + 1) * num * (num - 1) // 2)
-        senders, receivers = np.asarray(batch.senders[edges]) - g * num, np.asarray(batch.receivers[edges]) - g * num
+        senders, receivers = (
+            np.asarray(batch.senders[edges]) - g * num,
+            np.asarray(batch.receivers[edges]) - g * num,
+        )
         assert (senders < receivers).all()
         rebuilt[0][senders, receivers] = batch.edges["mask"][edges]
         rebuilt[1][senders, receivers] = batch.edges["op"][edges]
@@ -103,7 +118,9 @@ def test_graphs_go_through_jraph(key) -> None:
 
     archs = sampled(NB101, 4, 3)
     batch = jnas.encodings.graphs(NB101)(archs)
-    degree = jraph.segment_sum(batch.edges["mask"].astype(jnp.int32), batch.receivers, batch.nodes["op"].shape[0])
+    degree = jraph.segment_sum(
+        batch.edges["mask"].astype(jnp.int32), batch.receivers, batch.nodes["op"].shape[0]
+    )
     expected = [NB101.graph(arch).adjacency.sum(0) for arch in archs]
     np.testing.assert_array_equal(degree, np.concatenate(expected))
 
@@ -129,21 +146,30 @@ KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 3}
 
 
 def test_layers_of_operations_on_nodes() -> None:
-    archs = jnp.concatenate([jnp.asarray([[0] * 15 + [1] + [0] * 10], jnp.int32), sampled(NB101, 60, 8)])
+    archs = jnp.concatenate(
+        [jnp.asarray([[0] * 15 + [1] + [0] * 10], jnp.int32), sampled(NB101, 60, 8)]
+    )
     encoded = np.asarray(jnas.encodings.layers(NB101)(archs))
     assert encoded.shape == (61, 7, 4)
     for arch, rows in zip(np.asarray(archs), encoded, strict=True):
         matrix, names = jnas.spaces.nasbench101_to_matrix(arch)
         channels = reference_channels(matrix, 840, 840)
         expected = [
-            (1 + NODE_OPS.index(name), KERNELS.get(name, 0), KERNELS.get(name, 0), int(np.ceil(8 * width / 840)))
+            (
+                1 + NODE_OPS.index(name),
+                KERNELS.get(name, 0),
+                KERNELS.get(name, 0),
+                int(np.ceil(8 * width / 840)),
+            )
             for name, width in zip(names, channels, strict=True)
         ]
         np.testing.assert_array_equal(rows, expected + [(0, 0, 0, 0)] * (7 - len(names)))
 
 
 def test_layers_of_operations_on_edges_and_of_widths() -> None:
-    arch = NB201.from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|")
+    arch = NB201.from_string(
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+    )
     expected = [(4, 3, 3, 8), (1, 0, 0, 8), (5, 3, 3, 8), (2, 0, 0, 8), (3, 1, 1, 8), (4, 3, 3, 8)]
     np.testing.assert_array_equal(jnas.encodings.layers(NB201)(arch[None])[0], expected)
     chain = jnas.encodings.layers(SIZE, num_ratios=3)(SIZE.from_string("8:16:24:32:64")[None])[0]
@@ -180,8 +206,12 @@ def reference_tensor(arch: np.ndarray, image_size: int) -> np.ndarray:
 
 @pytest.mark.parametrize("image_size", [28, 32])
 def test_renas_tensor(image_size) -> None:
-    cells = [jnas.spaces.nasbench101().from_string(text) for text in ("output:0", "conv3x3:0|output:0,1")]
-    archs = jnp.concatenate([jnp.stack(cells), sampled(NB101, 60, 4), jnp.asarray(NB101.enumerate()[::7001])])
+    cells = [
+        jnas.spaces.nasbench101().from_string(text) for text in ("output:0", "conv3x3:0|output:0,1")
+    ]
+    archs = jnp.concatenate(
+        [jnp.stack(cells), sampled(NB101, 60, 4), jnp.asarray(NB101.enumerate()[::7001])]
+    )
     encoded = np.asarray(jax.jit(jnas.encodings.renas(NB101, image_size=image_size))(archs))
     assert encoded.shape == (len(archs), 19, 7, 7)
     for arch, tensor in zip(np.asarray(archs), encoded, strict=True):
@@ -206,7 +236,9 @@ def test_jit_equals_eager_and_one_trace(space, encoding) -> None:
     compiled(sampled(space, 3, 7))
 
 
-@pytest.mark.parametrize("encoding", [*ENCODINGS[:3], jnas.encodings.renas], ids=lambda encoding: encoding.__name__)
+@pytest.mark.parametrize(
+    "encoding", [*ENCODINGS[:3], jnas.encodings.renas], ids=lambda encoding: encoding.__name__
+)
 def test_useless_vertices_change_nothing(encoding) -> None:
     plain = NB101.from_string("conv3x3:0|maxpool3x3:1|output:0,2")
     cluttered = NB101.from_string("conv3x3:0|conv1x1:0|maxpool3x3:1|conv3x3:2|output:0,3")
@@ -243,7 +275,14 @@ def test_renas_of_operations_on_edges() -> None:
 # Cells as graphs with operations on nodes, and what is counted in them
 
 EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the vector
-NO_PATH = [[0] * 6, [3, 0, 0, 0, 0, 0], [0, 0, 4, 0, 2, 3], [1, 2, 3, 0, 0, 0], [3, 3, 0, 0, 0, 0], [0, 3, 0, 0, 2, 0]]
+NO_PATH = [
+    [0] * 6,
+    [3, 0, 0, 0, 0, 0],
+    [0, 0, 4, 0, 2, 3],
+    [1, 2, 3, 0, 0, 0],
+    [3, 3, 0, 0, 0, 0],
+    [0, 3, 0, 0, 2, 0],
+]
 
 
 def cells_201() -> np.ndarray:
@@ -303,14 +342,23 @@ def reference_statistics(space, arch: np.ndarray) -> np.ndarray:
     for i, j in edges:
         pairs[ops[i], ops[j] - 1] += 1
     paths = all_paths(adjacency)
-    counts = np.array([[sum(ops[node] == 1 + op for node in path) for op in range(num_ops)] for path in paths])
+    counts = np.array(
+        [[sum(ops[node] == 1 + op for node in path) for op in range(num_ops)] for path in paths]
+    )
     lengths = [len(path) - 1 for path in paths]
     along = [np.zeros(3 + 3 * num_ops)]
     if paths:
-        along = [[np.log(1 + len(paths)), max(lengths), min(lengths)], counts.mean(0), counts.max(0), counts.min(0)]
+        along = [
+            [np.log(1 + len(paths)), max(lengths), min(lengths)],
+            counts.mean(0),
+            counts.max(0),
+            counts.min(0),
+        ]
     size = [len(edges), num, adjacency[0, -1], adjacency[:, -1].sum(), adjacency[0].sum()]
     costs = [np.log1p(float(cost(jnp.asarray(arch)))) for cost in COSTS[space.name]]
-    return np.concatenate([size, number, weighted, to_output, from_input, *along, pairs.ravel(), costs])
+    return np.concatenate(
+        [size, number, weighted, to_output, from_input, *along, pairs.ravel(), costs]
+    )
 
 
 COSTS = {space.name: (jax.jit(space.params), jax.jit(space.flops)) for space in (NB101, NB201)}
@@ -338,7 +386,9 @@ def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
         np.testing.assert_array_equal(batch.node_ops[row], ops)
 
 
-@pytest.mark.parametrize(("space", "num_features"), [(NB101, 47), (NB201, 81)], ids=["nasbench101", "nasbench201"])
+@pytest.mark.parametrize(
+    ("space", "num_features"), [(NB101, 47), (NB201, 81)], ids=["nasbench101", "nasbench201"]
+)
 def test_statistics_by_enumeration_of_paths(space, num_features) -> None:
     archs = cells_101() if space is NB101 else cells_201()
     encoded = np.asarray(STATISTICS[space.name](archs))
@@ -361,10 +411,15 @@ def test_statistics_of_isomorphic_cells() -> None:
     both = ((arch, relabelled(arch, rng)) for arch in np.asarray(sampled(NB101, 120, 10)))
     pairs = [(arch, other) for arch, other in both if other is not None]
     assert len(pairs) >= 20
-    one, two = (np.asarray(STATISTICS["nasbench101"](np.stack(archs))) for archs in zip(*pairs, strict=True))
+    one, two = (
+        np.asarray(STATISTICS["nasbench101"](np.stack(archs))) for archs in zip(*pairs, strict=True)
+    )
     np.testing.assert_allclose(one[:, :-2], two[:, :-2], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(one[:, -2:], two[:, -2:], atol=0.05)
-    divides = [128 % max(matrix[1:-1, -1].sum(), 1) == 0 for matrix, _ in (node_graph_101(arch) for arch, _ in pairs)]
+    divides = [
+        128 % max(matrix[1:-1, -1].sum(), 1) == 0
+        for matrix, _ in (node_graph_101(arch) for arch, _ in pairs)
+    ]
     assert sum(divides) >= 10
     np.testing.assert_allclose(one[divides], two[divides], rtol=1e-6, atol=1e-6)
 
@@ -386,7 +441,9 @@ def test_widths(space) -> None:
     @jax.jit
     def widths(archs):
         graphs = jnas.encodings.node_graphs(space)(archs)
-        return jax.vmap(lambda arch, graph: jnas.encodings.widths(space, arch, graph))(archs, graphs), graphs.mask
+        return jax.vmap(lambda arch, graph: jnas.encodings.widths(space, arch, graph))(
+            archs, graphs
+        ), graphs.mask
 
     shares, mask = map(np.asarray, widths(archs))
     assert shares.dtype == np.float32

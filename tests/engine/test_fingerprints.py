@@ -75,36 +75,120 @@ KEY = jax.random.key(3)
 # Each group: jobs that all differ from each other.
 DIFFERENT: dict[str, list[tuple]] = {
     "values": [(X,), (X + 1,), (X[::-1],), (np.where(X == 5, np.nan, X),)],
-    "shapes": [(X,), (X.reshape(2, 3),), (X.reshape(3, 2),), (X[None],), (X[:5],), (X, X), (X, X, X)],
-    "dtypes": [(X.astype(dtype),) for dtype in (np.float32, np.float64, np.float16, np.int32, np.uint32, jnp.bfloat16)],
-    "scalars of NumPy": [(dtype(value),) for dtype in (np.float32, np.int32, np.int64) for value in (1, 2)],
-    "scalars": [(1,), (2,), (1.0,), (True,), ("1",), (b"1",), (None,), ("None",), (1j,), (-1,), ("",), (0.0,), (-0.0,)],
+    "shapes": [
+        (X,),
+        (X.reshape(2, 3),),
+        (X.reshape(3, 2),),
+        (X[None],),
+        (X[:5],),
+        (X, X),
+        (X, X, X),
+    ],
+    "dtypes": [
+        (X.astype(dtype),)
+        for dtype in (np.float32, np.float64, np.float16, np.int32, np.uint32, jnp.bfloat16)
+    ],
+    "scalars of NumPy": [
+        (dtype(value),) for dtype in (np.float32, np.int32, np.int64) for value in (1, 2)
+    ],
+    "scalars": [
+        (1,),
+        (2,),
+        (1.0,),
+        (True,),
+        ("1",),
+        (b"1",),
+        (None,),
+        ("None",),
+        (1j,),
+        (-1,),
+        ("",),
+        (0.0,),
+        (-0.0,),
+    ],
     "keys": [(jax.random.key(0),), (KEY,), (jax.random.split(KEY),), (jax.random.key_data(KEY),)],
-    "implementations of keys": [(jax.random.key(3, impl=impl),) for impl in ("threefry2x32", "rbg", "unsafe_rbg")],
+    "implementations of keys": [
+        (jax.random.key(3, impl=impl),) for impl in ("threefry2x32", "rbg", "unsafe_rbg")
+    ],
     "borders of numbers": [((1, 12),), ((11, 2),), ((112,),), (1, 12), (11, 2), (112,), ([1, 12],)],
-    "borders of texts": [("ab", "c"), ("a", "bc"), ("abc",), ("a", "b", "c"), (("a", "b"), "c"), ("a", ("b", "c"))],
-    "nesting": [([1, [2]], 3), ([1, [2, 3]],), ([[1], [2, 3]],), ([1, 2, 3],), ([1, 2], 3), ([], 1, 2, 3), ()],
+    "borders of texts": [
+        ("ab", "c"),
+        ("a", "bc"),
+        ("abc",),
+        ("a", "b", "c"),
+        (("a", "b"), "c"),
+        ("a", ("b", "c")),
+    ],
+    "nesting": [
+        ([1, [2]], 3),
+        ([1, [2, 3]],),
+        ([[1], [2, 3]],),
+        ([1, 2, 3],),
+        ([1, 2], 3),
+        ([], 1, 2, 3),
+        (),
+    ],
     "repetition": [(list_,) for n in range(1, 4) for list_ in ([[7]] * n,)],
-    "dictionaries": [({"a": 1, "b": 2},), ({"b": 2, "a": 1},), ({"a": 2, "b": 1},), ({"a": 1},), ({},), (("a", 1),)],
+    "dictionaries": [
+        ({"a": 1, "b": 2},),
+        ({"b": 2, "a": 1},),
+        ({"a": 2, "b": 1},),
+        ({"a": 1},),
+        ({},),
+        (("a", 1),),
+    ],
     "other mappings": [(FrozenDict(a=X),), (FrozenDict(a=X + 1),), (FrozenDict(b=X),), ({"a": X},)],
     "sets": [({1, 2},), ({1, 3},), ({1},), (frozenset({1, 2}),), ({(1, 2)},), (set(),)],
-    "closures": [(make(value),) for make in (closing_over, nested) for value in (1, 2, X, X + 1, KEY, "a", (1, 2))],
-    "defaults": [(make(value),) for make in (with_default, with_keyword_default) for value in (1, 2, X)],
-    "code": [(lambda x: x + 1,), (lambda x: x + 2,), (lambda x: x - 1,), (lambda x: x.a,), (lambda x: x.b,)],
-    "sets in code": [(eval(text),) for text in ("lambda x: x in {'a', 'b'}", "lambda x: x in {'a', 'c'}")],
-    "names": [(scale,), (closing_over,), (jax.jit(scale),), (jnp.sin,), (jnp.cos,), (jnp.float32,), (jnp.int32,)],
+    "closures": [
+        (make(value),)
+        for make in (closing_over, nested)
+        for value in (1, 2, X, X + 1, KEY, "a", (1, 2))
+    ],
+    "defaults": [
+        (make(value),) for make in (with_default, with_keyword_default) for value in (1, 2, X)
+    ],
+    "code": [
+        (lambda x: x + 1,),
+        (lambda x: x + 2,),
+        (lambda x: x - 1,),
+        (lambda x: x.a,),
+        (lambda x: x.b,),
+    ],
+    "sets in code": [
+        (eval(text),) for text in ("lambda x: x in {'a', 'b'}", "lambda x: x in {'a', 'c'}")
+    ],
+    "names": [
+        (scale,),
+        (closing_over,),
+        (jax.jit(scale),),
+        (jnp.sin,),
+        (jnp.cos,),
+        (jnp.float32,),
+        (jnp.int32,),
+    ],
     "dataclasses": [
-        *[(Settings(**change),) for change in ({}, {"rate": 0.2}, {"layers": (11, 2)}, {"layers": (1, 12, 0)})],
+        *[
+            (Settings(**change),)
+            for change in ({}, {"rate": 0.2}, {"layers": (11, 2)}, {"layers": (1, 12, 0)})
+        ],
         *[(Settings(loss=loss),) for loss in (closing_over(1), closing_over(2), Settings(), X)],
         *[(OtherSettings(),), (Settings,), (OtherSettings,), (dataclasses.asdict(Settings()),)],
     ],
     "methods": [(Settings(0.1).scaled,), (Settings(0.2).scaled,), (Settings.scaled,)],
     "partial functions": [
         (scale,),
-        *[(wrap(scale, value),) for wrap in (functools.partial, Partial) for value in (1, 2, X, X + 1)],
+        *[
+            (wrap(scale, value),)
+            for wrap in (functools.partial, Partial)
+            for value in (1, 2, X, X + 1)
+        ],
         *[(functools.partial(scale, 1, offset=offset),) for offset in (0.0, 1.0)],
         *[(functools.partial(scale, *args),) for args in ((1, 12), (11, 2), ((1, 12),))],
-        *[(functools.partial(scale, weight=1),), (functools.partial(scale, x=1),), (functools.partial(nested, 1),)],
+        *[
+            (functools.partial(scale, weight=1),),
+            (functools.partial(scale, x=1),),
+            (functools.partial(nested, 1),),
+        ],
     ],
     "predictors": [
         (predictor.predict,)
@@ -125,7 +209,11 @@ DIFFERENT: dict[str, list[tuple]] = {
 @pytest.mark.parametrize("group", DIFFERENT)
 def test_jobs_that_differ(group: str) -> None:
     prints = [fingerprint(*parts) for parts in DIFFERENT[group]]
-    same = [pair for pair in itertools.combinations(range(len(prints)), 2) if len({prints[i] for i in pair}) == 1]
+    same = [
+        pair
+        for pair in itertools.combinations(range(len(prints)), 2)
+        if len({prints[i] for i in pair}) == 1
+    ]
     assert same == []
     assert prints == [fingerprint(*parts) for parts in DIFFERENT[group]]
     assert all(len(text) == 64 for text in prints)
@@ -169,7 +257,9 @@ def test_cycles_end() -> None:
 def test_keys_are_told_from_their_numbers() -> None:
     assert is_key(KEY)
     assert is_key(jax.random.split(KEY))
-    assert not any(is_key(value) for value in (jax.random.key_data(KEY), np.arange(2), 0, None, "key"))
+    assert not any(
+        is_key(value) for value in (jax.random.key_data(KEY), np.arange(2), 0, None, "key")
+    )
 
 
 PROGRAM = """
@@ -184,8 +274,12 @@ print(module.fingerprint(module.in_letters))
 
 def test_equal_in_another_process() -> None:
     """With other hashes of strings, hence other orders of sets; addresses differ anyway."""
-    here = [fingerprint(*parts) for jobs in DIFFERENT.values() for parts in jobs] + [fingerprint(in_letters)]
-    folder = str(Path(__file__).parents[__name__.count(".")])  # functions know the name of their module
+    here = [fingerprint(*parts) for jobs in DIFFERENT.values() for parts in jobs] + [
+        fingerprint(in_letters)
+    ]
+    folder = str(
+        Path(__file__).parents[__name__.count(".")]
+    )  # functions know the name of their module
     other = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": folder}
     command = [sys.executable, "-c", PROGRAM, __name__]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=other)

@@ -4,7 +4,10 @@ from jnas.engine.messages import nearest
 
 
 def test_suggests_the_nearest_name_and_lists_all() -> None:
-    assert nearest("nasw0t", ("synflow", "naswot")) == "Did you mean 'naswot'? Valid names: synflow, naswot."
+    assert (
+        nearest("nasw0t", ("synflow", "naswot"))
+        == "Did you mean 'naswot'? Valid names: synflow, naswot."
+    )
 
 
 def test_suggests_nothing_when_nothing_is_near() -> None:

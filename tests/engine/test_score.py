@@ -13,7 +13,7 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas import population
+from jnas.engine import score as population
 from tests.conftest import FAST_COMPILATION
 
 CARDINALITY = 5
@@ -23,7 +23,9 @@ def weigh(weights: jax.Array, key: jax.Array, archs: jax.Array) -> jax.Array:
     """A row-wise estimator with randomness that follows the architecture."""
 
     def one(arch: jax.Array) -> jax.Array:
-        noise = jax.random.randint(jax.random.fold_in(key, arch[0]), (), 0, 1000).astype(jnp.float32)
+        noise = jax.random.randint(jax.random.fold_in(key, arch[0]), (), 0, 1000).astype(
+            jnp.float32
+        )
         return jnp.sum(weights * arch.astype(jnp.float32)) + noise
 
     return jax.vmap(one)(archs)
@@ -49,7 +51,9 @@ def test_two_devices_are_in_use() -> None:
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 7, 49, 50, 64, None])
 def test_equals_one_call_of_the_estimator(estimator, archs, key, chunk_size) -> None:
-    np.testing.assert_array_equal(score(estimator, archs, key, chunk_size), np.asarray(estimator(key, archs)))
+    np.testing.assert_array_equal(
+        score(estimator, archs, key, chunk_size), np.asarray(estimator(key, archs))
+    )
 
 
 def test_shards_rows_over_devices(estimator, archs, key) -> None:
@@ -105,7 +109,9 @@ def interrupt_after(monkeypatch, num_chunks: int) -> list[int]:
     return calls
 
 
-def test_resumes_without_recomputing_or_losing(estimator, archs, key, tmp_path, monkeypatch) -> None:
+def test_resumes_without_recomputing_or_losing(
+    estimator, archs, key, tmp_path, monkeypatch
+) -> None:
     expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
     monkeypatch.setattr(population, "_SAVE_SHARE", np.inf)
     with monkeypatch.context() as patch:
@@ -172,7 +178,10 @@ def test_fingerprint_looks_into_closures_and_is_equal_in_another_process(archs, 
 def weigh_twice(weights: jax.Array, key: jax.Array, archs: jax.Array) -> dict[str, jax.Array]:
     """Two scores of different types; the second is not finite where the first choice is 0."""
     first = weigh(weights, key, archs)
-    return {"weight": first, "choice": jnp.where(archs[:, 0] == 0, -jnp.inf, archs[:, 0].astype(jnp.bfloat16))}
+    return {
+        "weight": first,
+        "choice": jnp.where(archs[:, 0] == 0, -jnp.inf, archs[:, 0].astype(jnp.bfloat16)),
+    }
 
 
 @pytest.fixture
@@ -191,7 +200,9 @@ def test_several_scores_come_by_name(suite, archs, key, chunk_size) -> None:
 
 
 def test_several_scores_resume(suite, archs, key, tmp_path, monkeypatch) -> None:
-    suite = Partial(lambda *args: {k: v.astype(jnp.float32) for k, v in weigh_twice(*args).items()}, *suite.args)
+    suite = Partial(
+        lambda *args: {k: v.astype(jnp.float32) for k, v in weigh_twice(*args).items()}, *suite.args
+    )
     expected, out = population.score(suite, archs, key, progress=False), tmp_path / "scores.npz"
     monkeypatch.setattr(population, "_SAVE_SHARE", np.inf)
     for num_chunks, num_done in ((0, 0), (2, 16)):
@@ -210,12 +221,17 @@ def test_several_scores_resume(suite, archs, key, tmp_path, monkeypatch) -> None
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values)
     with np.load(out) as file:
-        assert {name for name in file.files if "scores" in name} == {"scores/weight", "scores/choice"}
+        assert {name for name in file.files if "scores" in name} == {
+            "scores/weight",
+            "scores/choice",
+        }
         np.testing.assert_array_equal(file["scores/choice"], expected["choice"])
         assert json.loads(str(file["about"]))["num_unranked"] == np.sum(archs[:, 0] == 0)
 
 
-def test_a_file_of_one_score_has_the_members_it_always_had(estimator, archs, key, tmp_path, monkeypatch) -> None:
+def test_a_file_of_one_score_has_the_members_it_always_had(
+    estimator, archs, key, tmp_path, monkeypatch
+) -> None:
     """Also one that was begun before the scores of a job without finished rows were left out."""
     out = tmp_path / "scores.npz"
     score(estimator, archs, key, 8, out)
@@ -285,12 +301,20 @@ assert jax.local_device_count() == int(sys.argv[1])
 
 
 @pytest.mark.parametrize(
-    "optimisation", [FAST_COMPILATION, pytest.param("", marks=pytest.mark.slow)], ids=["fast", "default"]
+    "optimisation",
+    [FAST_COMPILATION, pytest.param("", marks=pytest.mark.slow)],
+    ids=["fast", "default"],
 )
 def test_naswot_has_the_same_bits_for_any_chunk_and_device_count(tmp_path, optimisation) -> None:
     for devices in ("1", "2"):
         flags = f"--xla_force_host_platform_device_count={devices} {optimisation}"
-        command = [sys.executable, "-c", THREE_CHUNK_SIZES, devices, str(tmp_path / f"{devices}.npy")]
+        command = [
+            sys.executable,
+            "-c",
+            THREE_CHUNK_SIZES,
+            devices,
+            str(tmp_path / f"{devices}.npy"),
+        ]
         subprocess.run(command, check=True, env=os.environ | {"XLA_FLAGS": flags})
     one, two = np.load(tmp_path / "1.npy"), np.load(tmp_path / "2.npy")
     assert np.isfinite(one).sum() > 100

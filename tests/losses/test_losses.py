@@ -32,13 +32,19 @@ LOSSES: dict[str, Callable] = {
     "mean_absolute_error": losses.mean_absolute_error,
     "binary_classification": losses.binary_classification,
     "pairwise": losses.pairwise,
-    "pairwise on pairs": lambda s, y, **options: losses.pairwise(s, y, PAIRS, phi=losses.logistic(), **options),
+    "pairwise on pairs": lambda s, y, **options: losses.pairwise(
+        s, y, PAIRS, phi=losses.logistic(), **options
+    ),
     "comparator": lambda s, y, **options: losses.comparator(
         s[..., PAIRS[:, 0]] * 2, s[..., PAIRS[:, 1]], y, PAIRS, **options
     ),
     "list_mle": losses.list_mle,
-    "triplet_continuity": lambda s, y, **options: losses.triplet_continuity(features_of(s), y, **options),
-    "triplets": lambda s, y, **options: losses.triplet_continuity(features_of(s), y, TRIPLETS, **options),
+    "triplet_continuity": lambda s, y, **options: losses.triplet_continuity(
+        features_of(s), y, **options
+    ),
+    "triplets": lambda s, y, **options: losses.triplet_continuity(
+        features_of(s), y, TRIPLETS, **options
+    ),
 }
 JITTED = {name: jax.jit(loss, static_argnames="reduce_fn") for name, loss in LOSSES.items()}
 every_loss = pytest.mark.parametrize("loss", JITTED.values(), ids=LOSSES.keys())
@@ -67,10 +73,14 @@ def sign(number: float) -> int:
     return int(number > 0) - int(number < 0)
 
 
-def equation_3(scores: np.ndarray, targets: np.ndarray, phi: Callable, pairs: list, threshold: float = 0.0) -> list:
+def equation_3(
+    scores: np.ndarray, targets: np.ndarray, phi: Callable, pairs: list, threshold: float = 0.0
+) -> list:
     """The terms of pairs that are no ties."""
     used = [(i, j) for i, j in pairs if abs(targets[i] - targets[j]) > threshold]
-    return [phi((float(scores[i]) - float(scores[j])) * sign(targets[i] - targets[j])) for i, j in used]
+    return [
+        phi((float(scores[i]) - float(scores[j])) * sign(targets[i] - targets[j])) for i, j in used
+    ]
 
 
 def equation_4(features: np.ndarray, targets: np.ndarray, phi: Callable, triplets: list) -> list:
@@ -83,7 +93,9 @@ def equation_4(features: np.ndarray, targets: np.ndarray, phi: Callable, triplet
     return terms
 
 
-def plackett_luce(scores: np.ndarray, order: tuple[int, ...], num_places: int | None = None) -> float:
+def plackett_luce(
+    scores: np.ndarray, order: tuple[int, ...], num_places: int | None = None
+) -> float:
     """Probability of drawing `order` (its first places) one by one, in proportion to e^score."""
     probability, left = 1.0, list(order)
     for chosen in order[:num_places]:
@@ -102,8 +114,12 @@ def all_tuples(length: int, size: int) -> list[tuple[int, ...]]:
 def test_mean_errors_are_equations_1_and_2() -> None:
     scores, targets = make_lists(0, 3, 7)
     errors = [float(z) - float(y) for z, y in zip(scores.ravel(), targets.ravel(), strict=True)]
-    np.testing.assert_allclose(losses.mean_squared_error(scores, targets), sum(e * e for e in errors) / 21, rtol=1e-5)
-    np.testing.assert_allclose(losses.mean_absolute_error(scores, targets), sum(map(abs, errors)) / 21, rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.mean_squared_error(scores, targets), sum(e * e for e in errors) / 21, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        losses.mean_absolute_error(scores, targets), sum(map(abs, errors)) / 21, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("weight", [1.0, 3.0])
@@ -113,7 +129,9 @@ def test_binary_classification_is_the_log_likelihood(weight: float) -> None:
     terms = []
     for logit, target in zip(logits.tolist(), targets, strict=True):
         good = 1.0 / (1.0 + math.exp(-logit))
-        terms.append(-weight * math.log(good) if target > np.float32(0.9) else -math.log(1.0 - good))
+        terms.append(
+            -weight * math.log(good) if target > np.float32(0.9) else -math.log(1.0 - good)
+        )
     assert 5 < np.sum(targets > np.float32(0.9)) < 35
     loss = losses.binary_classification(logits, targets, positive_weight=weight)
     np.testing.assert_allclose(loss, np.mean(terms), rtol=1e-5)
@@ -189,7 +207,9 @@ def test_logistic_is_binary_cross_entropy_of_the_second_being_better() -> None:
     terms = []
     for first, second in PAIRS[:4]:
         probability = 1.0 / (1.0 + math.exp(scores[first] - scores[second]))
-        terms.append(-math.log(probability if targets[second] > targets[first] else 1.0 - probability))
+        terms.append(
+            -math.log(probability if targets[second] > targets[first] else 1.0 - probability)
+        )
     loss = pairwise(scores, targets, PAIRS[:4], phi=losses.logistic(), reduce_fn=None)
     np.testing.assert_allclose(loss, terms, rtol=1e-5)
 
@@ -208,7 +228,9 @@ def test_ranking_losses_ignore_shift_and_order(loss: Callable) -> None:
     scores, targets = make_lists(8, 10)
     order = np.random.default_rng(0).permutation(10)
     np.testing.assert_allclose(loss(scores + 8, targets), loss(scores, targets), rtol=1e-5)
-    np.testing.assert_allclose(loss(scores[order], targets[order]), loss(scores, targets), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss(scores[order], targets[order]), loss(scores, targets), rtol=1e-5
+    )
     np.testing.assert_allclose(loss(scores, targets * 100 - 3), loss(scores, targets), rtol=1e-5)
     assert loss(jnp.asarray(targets), targets) < loss(-jnp.asarray(targets), targets)
 
@@ -226,7 +248,9 @@ def test_comparator_sums_both_directions(phi: losses.Phi, scalar_phi: Callable) 
         terms.append(scalar_phi(label * forward) + scalar_phi(-label * backward))
     loss = comparator(OUTPUTS, swapped, targets, PAIRS, phi=phi, reduce_fn=None)
     np.testing.assert_allclose(loss, [*terms, 0.0], rtol=1e-5)
-    np.testing.assert_allclose(comparator(OUTPUTS, swapped, targets, PAIRS, phi=phi), np.mean(terms), rtol=1e-5)
+    np.testing.assert_allclose(
+        comparator(OUTPUTS, swapped, targets, PAIRS, phi=phi), np.mean(terms), rtol=1e-5
+    )
 
 
 def test_comparator_of_score_differences_is_twice_pairwise() -> None:
@@ -245,7 +269,9 @@ def test_list_mle_is_the_plackett_luce_likelihood(num_places: int | None) -> Non
     scores, targets = make_lists(11, 5)
     order = tuple(sorted(range(5), key=lambda i: -targets[i]))
     expected = -math.log(plackett_luce(scores, order, num_places)) / min(num_places or 5, 5)
-    np.testing.assert_allclose(list_mle(scores, targets, list_length=num_places), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        list_mle(scores, targets, list_length=num_places), expected, rtol=1e-5
+    )
 
 
 def test_list_mle_likelihoods_of_all_orders_add_up_to_one() -> None:
@@ -281,11 +307,17 @@ def test_triplet_continuity_is_equation_4(phi: losses.Phi, scalar_phi: Callable)
     _, targets = make_lists(14, 6)
     terms = equation_4(features, targets, scalar_phi, all_tuples(6, 3))
     assert len(terms) == 20
-    np.testing.assert_allclose(triplet_continuity(features, targets, phi=phi), np.mean(terms), rtol=1e-4)
+    np.testing.assert_allclose(
+        triplet_continuity(features, targets, phi=phi), np.mean(terms), rtol=1e-4
+    )
     listed = triplet_continuity(features, targets, TRIPLETS, phi=phi, reduce_fn=jnp.sum)
-    np.testing.assert_allclose(listed, sum(equation_4(features, targets, scalar_phi, TRIPLETS.tolist())), rtol=1e-4)
+    np.testing.assert_allclose(
+        listed, sum(equation_4(features, targets, scalar_phi, TRIPLETS.tolist())), rtol=1e-4
+    )
     mask = np.array([True, False, True, True])
-    masked = triplet_continuity(features, targets, TRIPLETS, phi=phi, triplet_mask=mask, reduce_fn=jnp.sum)
+    masked = triplet_continuity(
+        features, targets, TRIPLETS, phi=phi, triplet_mask=mask, reduce_fn=jnp.sum
+    )
     expected = sum(equation_4(features, targets, scalar_phi, TRIPLETS[mask].tolist()))
     np.testing.assert_allclose(masked, expected, rtol=1e-4)
 
@@ -333,18 +365,24 @@ def test_masked_elements_are_as_if_left_out(loss: Callable) -> None:
     padded_targets = np.pad(targets, ((0, 0), (0, 3)), constant_values=np.nan)
     where = np.broadcast_to(np.arange(9) < 6, (2, 9))
     value, slopes = jax.value_and_grad(loss)(scores, targets)
-    padded_value, padded_slopes = jax.value_and_grad(loss)(padded_scores, padded_targets, where=where)
+    padded_value, padded_slopes = jax.value_and_grad(loss)(
+        padded_scores, padded_targets, where=where
+    )
     np.testing.assert_allclose(padded_value, value, rtol=1e-5)
     np.testing.assert_allclose(padded_slopes[:, :6], slopes, rtol=1e-4, atol=1e-6)
     assert not np.any(padded_slopes[:, 6:])
 
 
-@pytest.mark.parametrize("name", ["mean_squared_error", "mean_absolute_error", "binary_classification", "list_mle"])
+@pytest.mark.parametrize(
+    "name", ["mean_squared_error", "mean_absolute_error", "binary_classification", "list_mle"]
+)
 def test_padding_may_lie_anywhere_and_hold_anything(name: str) -> None:
     scores, targets = make_lists(18, 6)
     where = np.array([False, True, True, False, True, False])
     junk = np.where(where, scores, np.array([np.nan, 0, 0, np.inf, 0, -np.inf], np.float32))
-    value, slopes = jax.value_and_grad(JITTED[name])(junk, np.where(where, targets, np.nan), where=where)
+    value, slopes = jax.value_and_grad(JITTED[name])(
+        junk, np.where(where, targets, np.nan), where=where
+    )
     np.testing.assert_allclose(value, LOSSES[name](scores[where], targets[where]), rtol=1e-5)
     assert np.all(np.isfinite(slopes))
     assert np.any(slopes[where])
@@ -385,7 +423,9 @@ def test_terms_without_reduction_add_up(loss: Callable) -> None:
     where = np.random.default_rng(21).random((3, 6)) < 0.8
     terms = loss(scores, targets, where=where, reduce_fn=None)
     assert terms.shape[0] == 3
-    np.testing.assert_allclose(jnp.sum(terms), loss(scores, targets, where=where, reduce_fn=jnp.sum), rtol=1e-5)
+    np.testing.assert_allclose(
+        jnp.sum(terms), loss(scores, targets, where=where, reduce_fn=jnp.sum), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -407,7 +447,15 @@ def test_batches_are_loops_and_jit_changes_nothing(name: str) -> None:
 def test_gradients_are_finite_differences(loss: Callable) -> None:
     _, targets = make_lists(23, 6)
     scores = jnp.array([0.31, -0.84, 1.52, 0.03, -0.27, 0.95])  # no kink is near
-    check_grads(lambda s: loss(s, targets), (scores,), order=1, modes=("fwd", "rev"), atol=2e-3, rtol=2e-3, eps=1e-2)
+    check_grads(
+        lambda s: loss(s, targets),
+        (scores,),
+        order=1,
+        modes=("fwd", "rev"),
+        atol=2e-3,
+        rtol=2e-3,
+        eps=1e-2,
+    )
 
 
 @every_loss
@@ -441,7 +489,9 @@ def test_numbers_of_any_width_give_floats(loss: Callable) -> None:
 
 def test_a_margin_may_be_traced() -> None:
     scores, targets = make_lists(26, 6)
-    sweep = jax.jit(jax.vmap(lambda margin: losses.pairwise(scores, targets, phi=losses.hinge(margin=margin))))
+    sweep = jax.jit(
+        jax.vmap(lambda margin: losses.pairwise(scores, targets, phi=losses.hinge(margin=margin)))
+    )
     expected = [pairwise(scores, targets, phi=losses.hinge(margin=margin)) for margin in (0.1, 2.0)]
     np.testing.assert_allclose(sweep(jnp.array([0.1, 2.0])), expected, rtol=1e-5)
     as_argument = jax.jit(losses.pairwise)(scores, targets, phi=losses.hinge(margin=2.0))
@@ -496,7 +546,9 @@ def test_sampled_pairs_count_only_what_is_no_padding(key: jax.Array) -> None:
 
 def test_sampled_pairs_are_uniform(key: jax.Array) -> None:
     targets = jnp.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])  # 14 pairs, of which 5 are drawn
-    pairs, valid = jax.vmap(lambda key: sample_pairs(key, targets, num_pairs=5))(jax.random.split(key, 4000))
+    pairs, valid = jax.vmap(lambda key: sample_pairs(key, targets, num_pairs=5))(
+        jax.random.split(key, 4000)
+    )
     assert np.all(valid)
     counts = Counter(map(tuple, np.asarray(pairs).reshape(-1, 2).tolist()))
     assert set(counts) == set(all_tuples(6, 2)) - {(4, 5)}
@@ -539,7 +591,9 @@ def test_pairs_of_long_lists_are_as_many_as_published(seed: int) -> None:
     used = sampled(key, targets, max_ratio=2.0, where=where)
     assert len(used) == 2 * where.sum() < 400
     assert where[np.array(used)].all()
-    everything = {pair for pair in all_tuples(200, 2) if abs(targets[pair[0]] - targets[pair[1]]) > 0.1}
+    everything = {
+        pair for pair in all_tuples(200, 2) if abs(targets[pair[0]] - targets[pair[1]]) > 0.1
+    }
     wide = sampled(key, targets, max_ratio=2.0, where=where, threshold=0.1)
     assert len(wide) == 2 * where.sum()
     assert everything.issuperset(wide)
@@ -548,12 +602,14 @@ def test_pairs_of_long_lists_are_as_many_as_published(seed: int) -> None:
 def test_pairs_of_long_lists_are_uniform(key: jax.Array) -> None:
     where = np.arange(24) % 8 != 5
     targets = np.where(where, lists_of(5, 24, 4), np.nan)
-    candidates = {(i, j) for i, j in all_tuples(24, 2) if where[i] and where[j] and targets[i] != targets[j]}
+    candidates = {
+        (i, j) for i, j in all_tuples(24, 2) if where[i] and where[j] and targets[i] != targets[j]
+    }
     assert len(candidates) == 21 * 20 // 2 - 6
     assert by_lot(key, targets, 20, where) == 20
-    draws, valid = jax.jit(jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=20, where=where)))(
-        jax.random.split(key, 4000)
-    )
+    draws, valid = jax.jit(
+        jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=20, where=where))
+    )(jax.random.split(key, 4000))
     assert np.all(valid)
     draws = [set(map(tuple, draw)) for draw in np.asarray(draws).tolist()]
     assert {len(draw) for draw in draws} == {20}
@@ -582,12 +638,19 @@ def test_pairs_of_long_lists_with_many_ties(key: jax.Array) -> None:
 
 
 def test_pairs_are_uniform_whichever_way_they_are_drawn(key: jax.Array) -> None:
-    targets, exists = jnp.asarray(lists_of(7, 24, 22)), jnp.ones(24, bool)  # 45 pairs; of 20 lots, 3 or so
+    targets, exists = (
+        jnp.asarray(lists_of(7, 24, 22)),
+        jnp.ones(24, bool),
+    )  # 45 pairs; of 20 lots, 3 or so
     keys = jax.random.split(key, 4000)
-    found = jax.jit(jax.vmap(lambda key: sampling._by_lot(key, targets, exists, 0.0, jnp.int32(5), 5)))
+    found = jax.jit(
+        jax.vmap(lambda key: sampling._by_lot(key, targets, exists, 0.0, jnp.int32(5), 5))
+    )
     fast = np.asarray(found(keys)[1]) == 5
     assert 0.1 < fast.mean() < 0.9
-    draws, valid = jax.jit(jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=5)))(keys)
+    draws, valid = jax.jit(jax.vmap(lambda key: losses.sample_pairs(key, targets, num_pairs=5)))(
+        keys
+    )
     assert np.all(valid)
     for part in (fast, ~fast):
         counts = Counter(map(tuple, np.asarray(draws)[part].reshape(-1, 2).tolist()))
@@ -597,9 +660,13 @@ def test_pairs_are_uniform_whichever_way_they_are_drawn(key: jax.Array) -> None:
 
 def test_pairs_of_long_lists_compiled_eager_and_mapped() -> None:
     keys = jax.random.split(jax.random.key(8), 4)
-    targets = np.stack([lists_of(8, 200), lists_of(9, 200, 60), lists_of(10, 200, 197), lists_of(11, 200, 199)])
+    targets = np.stack(
+        [lists_of(8, 200), lists_of(9, 200, 60), lists_of(10, 200, 197), lists_of(11, 200, 199)]
+    )
     where = np.random.default_rng(8).random((4, 200)) < np.array([[1], [0.5], [1], [0.9]])
-    mapped = jax.vmap(lambda key, y, w: sample_pairs(key, y, max_ratio=2.0, where=w))(keys, targets, where)
+    mapped = jax.vmap(lambda key, y, w: sample_pairs(key, y, max_ratio=2.0, where=w))(
+        keys, targets, where
+    )
     for row in range(4):
         compiled = sample_pairs(keys[row], targets[row], max_ratio=2.0, where=where[row])
         eager = losses.sample_pairs(keys[row], targets[row], max_ratio=2.0, where=where[row])
@@ -615,7 +682,9 @@ def test_sampled_pairs_train_like_all_pairs_of_them(key: jax.Array) -> None:
     scores, targets = make_lists(29, 20, ties=True)
     pairs, valid = losses.sample_pairs(key, targets)
     expected = np.mean(equation_3(scores, targets, PHIS["hinge"][1], sampled(key, targets)))
-    np.testing.assert_allclose(pairwise(scores, targets, pairs, pair_mask=valid), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        pairwise(scores, targets, pairs, pair_mask=valid), expected, rtol=1e-5
+    )
 
 
 def test_sampled_triplets_are_uniform(key: jax.Array) -> None:
@@ -642,11 +711,20 @@ def test_sampled_triplets_are_uniform(key: jax.Array) -> None:
         (r"indices \[M, 2\]", lambda s: losses.pairwise(s, s, np.array([0, 1]))),
         (r"indices \[M, 2\]", lambda s: losses.pairwise(s, s, np.array([[0.0, 1.0]]))),
         (r"indices \[M, 2\]", lambda s: losses.pairwise(s, s, np.zeros((0, 2), int))),
-        (r"indices \[M, 3\]", lambda s: losses.triplet_continuity(s[:, None], s, np.array([[0, 1]]))),
-        ("mask of indices must be", lambda s: losses.pairwise(s, s, np.array([[0, 1]]), pair_mask=np.ones(2, bool))),
+        (
+            r"indices \[M, 3\]",
+            lambda s: losses.triplet_continuity(s[:, None], s, np.array([[0, 1]])),
+        ),
+        (
+            "mask of indices must be",
+            lambda s: losses.pairwise(s, s, np.array([[0, 1]]), pair_mask=np.ones(2, bool)),
+        ),
         ("mask of indices needs", lambda s: losses.pairwise(s, s, pair_mask=np.ones(1, bool))),
         ("elementwise", lambda s: losses.pairwise(s, s, phi=jnp.sum)),
-        ("elementwise", lambda s: losses.comparator(s[:1], s[:1], s, np.array([[0, 1]]), phi=jnp.sum)),
+        (
+            "elementwise",
+            lambda s: losses.comparator(s[:1], s[:1], s, np.array([[0, 1]]), phi=jnp.sum),
+        ),
         ("outputs must be", lambda s: losses.comparator(s, s, s, np.array([[0, 1]]))),
         ("equal shapes", lambda s: losses.comparator(s[:1], s, s, np.array([[0, 1]]))),
         ("features must be", lambda s: losses.triplet_continuity(s, s)),

@@ -71,7 +71,9 @@ def test_equals_a_loop_in_values_and_gradients(choices, shared):
         return x[number], w if shared else row(w, number)
 
     assert_rows_equal(values, lambda number: BRANCHES[choices[number]](*own(number)), num)
-    assert_rows_equal(gradients, lambda number: jax.grad(loss_of(choices[number]), (0, 1))(*own(number)), num)
+    assert_rows_equal(
+        gradients, lambda number: jax.grad(loss_of(choices[number]), (0, 1))(*own(number)), num
+    )
 
 
 def test_forward_derivative_of_the_gradient_equals_a_loop():
@@ -104,7 +106,9 @@ def test_either_the_choice_or_the_operand_may_be_shared(mapped):
     x, w = normal(*((3,) if mapped[1] == 0 else ()), 2, 3), weights()
     found = jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w), mapped)(index, x)
     assert_rows_equal(
-        found, lambda n: BRANCHES[int(jnp.broadcast_to(index, 3)[n])](x[n] if mapped[1] == 0 else x, w), 3
+        found,
+        lambda n: BRANCHES[int(jnp.broadcast_to(index, 3)[n])](x[n] if mapped[1] == 0 else x, w),
+        3,
     )
 
 
@@ -118,7 +122,9 @@ def test_within_two_vmaps():
     index, x, w = jnp.asarray([[2, 1, 0], [3, 3, 1]]), normal(2, 3, 2, 3), weights()
     found = jax.vmap(jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w)))(index, x)
     for outer in range(2):
-        assert_rows_equal(row(found, outer), lambda n, o=outer: BRANCHES[int(index[o, n])](x[o, n], w), 3)
+        assert_rows_equal(
+            row(found, outer), lambda n, o=outer: BRANCHES[int(index[o, n])](x[o, n], w), 3
+        )
 
 
 @pytest.mark.parametrize("num_rows", [1, 3, 10, 64, 333])
@@ -127,8 +133,15 @@ def test_every_row_has_a_slot_in_a_block_of_its_branch(num_rows, num_branches):
     size = grouped.block_size(num_rows, num_branches)
     rng = np.random.default_rng(num_rows)
     worst = np.arange(num_rows) % num_branches  # and one row more than full blocks in each branch
-    for index in (rng.integers(0, num_branches, num_rows), np.zeros(num_rows, int), worst, np.minimum(worst, 1)):
-        branch, rows, slots = (np.asarray(part) for part in grouped._blocks(jnp.asarray(index), num_branches))
+    for index in (
+        rng.integers(0, num_branches, num_rows),
+        np.zeros(num_rows, int),
+        worst,
+        np.minimum(worst, 1),
+    ):
+        branch, rows, slots = (
+            np.asarray(part) for part in grouped._blocks(jnp.asarray(index), num_branches)
+        )
         assert rows.shape == (len(branch), size)
         assert len(np.unique(slots)) == num_rows
         np.testing.assert_array_equal(rows.ravel()[slots], np.arange(num_rows))
@@ -150,7 +163,9 @@ def test_blocks_that_no_row_needs_compute_nothing():
 
     index = jnp.asarray([1] * 12 + [0], jnp.int32)
     branches = [counted(name) for name in ("zero", "one", "two")]
-    jax.block_until_ready(jax.vmap(lambda i, x: grouped.switch(i, branches, x))(index, normal(13, 4)))
+    jax.block_until_ready(
+        jax.vmap(lambda i, x: grouped.switch(i, branches, x))(index, normal(13, 4))
+    )
     jax.effects_barrier()
     size = grouped.block_size(13, 3)
     assert size == 2

@@ -67,7 +67,9 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_conv_is_a_padded_cross_correlation(kernel_size, stride, size):
     x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    np.testing.assert_allclose(conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 6), (5, 7)])
@@ -80,7 +82,9 @@ def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size
 
     def own(x, kernel):
         layout = ("NHWC", "HWIO", "NHWC")
-        return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=layout)
+        return lax.conv_general_dilated(
+            x, kernel, (stride, stride), (pad, pad), dimension_numbers=layout
+        )
 
     def gradients(conv):
         return jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel))), (0, 1))
@@ -109,12 +113,16 @@ def test_one_pixel_sees_only_the_middle_of_the_kernel():
 def test_batch_norm_uses_the_batchs_mean_and_biased_variance(size):
     x = 3 + 2 * normal(2, *size, 4)
     norm = {"scale": normal(4, seed=1), "bias": normal(4, seed=2)}
-    np.testing.assert_allclose(layers.batch_norm(x, norm), norm_by_loops(x, norm), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        layers.batch_norm(x, norm), norm_by_loops(x, norm), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_batch_norm_of_two_values_by_hand():
     """0 and 2: mean 1, biased variance 1 (unbiased would be 2)."""
-    out = layers.batch_norm(jnp.asarray([0.0, 2.0]).reshape(2, 1, 1, 1), layers.norm_weights(1), eps=0.0)
+    out = layers.batch_norm(
+        jnp.asarray([0.0, 2.0]).reshape(2, 1, 1, 1), layers.norm_weights(1), eps=0.0
+    )
     np.testing.assert_allclose(out.ravel(), [-1, 1], rtol=1e-6)
 
 
@@ -128,7 +136,9 @@ def test_batch_norm_of_a_constant_is_the_bias():
 def test_batch_norm_adds_the_published_epsilon_to_the_variance():
     x = jnp.asarray([-1e-3, 1e-3]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(
-        layers.batch_norm(x, layers.norm_weights(1)).ravel()[1], 1e-3 / np.sqrt(1e-6 + 1e-5), rtol=1e-4
+        layers.batch_norm(x, layers.norm_weights(1)).ravel()[1],
+        1e-3 / np.sqrt(1e-6 + 1e-5),
+        rtol=1e-4,
     )
 
 
@@ -193,7 +203,9 @@ def test_gradient_of_a_max_pool_goes_to_the_largest(pool):
     for index in zip(*(rng.integers(0, n, 20) for n in x.shape), strict=True):
         step = np.zeros_like(x)
         step[index] = 1e-3
-        np.testing.assert_allclose(gradient[index], (loss(x + step) - loss(x - step)) / 2e-3, atol=2e-2)
+        np.testing.assert_allclose(
+            gradient[index], (loss(x + step) - loss(x - step)) / 2e-3, atol=2e-2
+        )
     np.testing.assert_allclose(jnp.sum(jax.grad(loss)(jnp.zeros_like(x))), weights.sum(), rtol=1e-4)
 
 
@@ -205,7 +217,11 @@ def assert_normal(draws, deviation):
 
 
 def test_normal_weights_and_uniform_ones_of_a_tree_are_drawn_apart(key):
-    tree = {"a": layers.Normal((40, 50), 0.5), "b": layers.Normal((2_000,), 2.0), "c": layers.Uniform((2_000,), 3.0)}
+    tree = {
+        "a": layers.Normal((40, 50), 0.5),
+        "b": layers.Normal((2_000,), 2.0),
+        "c": layers.Uniform((2_000,), 3.0),
+    }
     drawn = layers.draw(key, {**tree, "d": jnp.ones(3)})
     assert drawn["a"].shape == (40, 50)
     assert_normal(drawn["a"], 0.5)
@@ -247,7 +263,9 @@ def test_norm_starts_as_the_identity():
 def lax_conv(x, kernel, stride):
     """What `conv` computes, with the gradients that JAX derives."""
     pad = (kernel.shape[0] // 2,) * 2
-    return lax.conv_general_dilated(x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 @pytest.mark.parametrize("size", [(10, 12), (4, 4), (5, 7), (9, 9), (2, 1)])
@@ -281,12 +299,16 @@ def test_gain_comes_before_bias():
     want = 3 * conv_by_loops(x, conv["conv"]) + extras["bias"]
     np.testing.assert_allclose(layers.conv_layer(x, {**conv, **extras}), want, rtol=1e-4, atol=1e-4)
     want = 3 * rows @ dense["kernel"] + extras["bias"]
-    np.testing.assert_allclose(layers.dense_layer(rows, {**dense, **extras}), want, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        layers.dense_layer(rows, {**dense, **extras}), want, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_conv_layer_has_the_stride_that_it_is_asked_for():
     x, conv = normal(2, 4, 6, 3), {"conv": normal(3, 3, 3, 4)}
-    np.testing.assert_allclose(layers.conv_layer(x, conv, 2), conv_by_loops(x, conv["conv"], 2), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        layers.conv_layer(x, conv, 2), conv_by_loops(x, conv["conv"], 2), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5, 2), (3, 2)], ids=["conv", "dense"])
@@ -307,14 +329,18 @@ def test_gradient_of_a_probe_sums_outputs_times_gradients_over_pixels(shape):
     want = (y * mix * np.cos(y)).reshape(3, -1, 4).sum(axis=1)
     np.testing.assert_allclose(gradient.pop("probe"), want, rtol=1e-3, atol=1e-4)
     others = jax.grad(loss, (0, 1))(weights, x)
-    for got, without in zip(jax.tree.leaves((gradient, of_x)), jax.tree.leaves(others), strict=True):
+    for got, without in zip(
+        jax.tree.leaves((gradient, of_x)), jax.tree.leaves(others), strict=True
+    ):
         np.testing.assert_allclose(got, without, rtol=1e-5, atol=1e-5)
 
 
 def test_batch_norm_without_scale_and_bias():
     x = 3 + 2 * normal(2, 3, 4, 5)
     identity = {"scale": np.ones(5), "bias": np.zeros(5)}
-    np.testing.assert_allclose(layers.batch_norm(x, {}), norm_by_loops(x, identity), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        layers.batch_norm(x, {}), norm_by_loops(x, identity), rtol=1e-4, atol=1e-4
+    )
 
 
 BRANCHES = (
@@ -336,7 +362,9 @@ def test_switch_is_lax_switch_with_its_gradients(index):
         jax.jit(jax.value_and_grad(functools.partial(switched, switch), (0, 1)))(x, weights, index)
         for switch in (control.switch, lax.switch)
     )
-    np.testing.assert_array_equal(control.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights))
+    np.testing.assert_array_equal(
+        control.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights)
+    )
     for got, want in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
@@ -359,7 +387,9 @@ def plain_step(x, state, block):
     weights, index = block
     conv = lax_conv(jnp.tanh(x), weights["conv"], 1) + weights["bias"][None, None, None]
     size = x.shape[1:3]
-    inside = lax.reduce_window(jnp.ones((1, *size, 1)), 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+    inside = lax.reduce_window(
+        jnp.ones((1, *size, 1)), 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"
+    )
     pool = lax.reduce_window(x * x, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME") / inside
     branches = (jnp.zeros_like(x), jnp.sin(x), conv, pool + weights["bias"][None, None, None])
     return jnp.tanh(x + branches[int(index)]), state + jnp.sum(x)
@@ -368,8 +398,15 @@ def plain_step(x, state, block):
 def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
     """Value, state, gradient, and Hessian-vector product, through all branches of a switch."""
     weights = {"conv": normal(4, 3, 3, 2, 2) / 3, "bias": normal(4, 2)}
-    x, mix, indices = normal(2, 3, 4, 2), normal(2, 3, 4, 2, seed=1), np.array([2, 1, 3, 0], np.int32)
-    direction = (normal(2, 3, 4, 2, seed=2), jax.tree.map(lambda leaf: normal(*leaf.shape, seed=3), weights))
+    x, mix, indices = (
+        normal(2, 3, 4, 2),
+        normal(2, 3, 4, 2, seed=1),
+        np.array([2, 1, 3, 0], np.int32),
+    )
+    direction = (
+        normal(2, 3, 4, 2, seed=2),
+        jax.tree.map(lambda leaf: normal(*leaf.shape, seed=3), weights),
+    )
 
     def derivatives(scan, step):
         def loss(x, weights):
@@ -380,7 +417,9 @@ def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
         (grads, state), (products, _) = jax.jvp(gradient, (x, weights), direction)
         return loss(x, weights), grads, state, products
 
-    ours, loop = (jax.jit(functools.partial(derivatives, scan, step))() for scan in (control.scan, by_loop))
+    ours, loop = (
+        jax.jit(functools.partial(derivatives, scan, step))() for scan in (control.scan, by_loop)
+    )
     plain = jax.jit(functools.partial(derivatives, by_loop, plain_step))()
     assert all(np.abs(leaf).max() > 1e-2 for leaf in jax.tree.leaves(plain[3]))
     for got, looped, want in zip(*map(jax.tree.leaves, (ours, loop, plain)), strict=True):
@@ -392,14 +431,20 @@ def test_unstacked_trees_and_their_gradient():
     tree = {"a": normal(3, 2, 4), "b": {"c": normal(3, 5)}}
     parts = control.unstacked(tree, 3)
     for number in range(3):
-        same = jax.tree.map(lambda part, leaf, n=number: np.array_equal(part, leaf[n]), parts[number], tree)
+        same = jax.tree.map(
+            lambda part, leaf, n=number: np.array_equal(part, leaf[n]), parts[number], tree
+        )
         assert jax.tree.structure(same) == jax.tree.structure(tree)
         assert all(jax.tree.leaves(same))
     factors = (2.0, 0.0, -1.0)
 
     def loss(tree):
-        return sum(f * jnp.sum(p["a"]) for f, p in zip(factors, control.unstacked(tree, 3), strict=True))
+        return sum(
+            f * jnp.sum(p["a"]) for f, p in zip(factors, control.unstacked(tree, 3), strict=True)
+        )
 
     gradient = jax.grad(loss)(tree)
-    np.testing.assert_array_equal(gradient["a"], np.broadcast_to(np.reshape(factors, (3, 1, 1)), (3, 2, 4)))
+    np.testing.assert_array_equal(
+        gradient["a"], np.broadcast_to(np.reshape(factors, (3, 1, 1)), (3, 2, 4))
+    )
     assert not np.any(gradient["b"]["c"])

@@ -11,7 +11,13 @@ import pytest
 from jnas import networks, spaces
 from jnas.networks import layers, weights
 from jnas.types import Hooks
-from tests.networks.test_layers import assert_normal, assert_uniform, conv_by_loops, max_pool3x3_by_loops, norm_by_loops
+from tests.networks.test_layers import (
+    assert_normal,
+    assert_uniform,
+    conv_by_loops,
+    max_pool3x3_by_loops,
+    norm_by_loops,
+)
 from tests.networks.test_nasbench201 import random_params
 
 STACKS, CELLS, CHANNELS = 2, 2, 6
@@ -39,7 +45,9 @@ NAMED = {
 }
 SPACE = spaces.nasbench101()
 SAMPLED = jax.jit(jax.vmap(SPACE.sample))(jax.random.split(jax.random.key(5), 5))
-ARCHS = np.array([*(SPACE.from_string(text) for text in NAMED.values()), *SAMPLED], np.int32)  # [20, 26]
+ARCHS = np.array(
+    [*(SPACE.from_string(text) for text in NAMED.values()), *SAMPLED], np.int32
+)  # [20, 26]
 OPERATIONS = ("conv3x3", "conv1x1", "maxpool3x3")
 
 
@@ -100,7 +108,9 @@ def reference_cell(x, arch, stack, number, readings):
         if operation == "maxpool3x3":
             values[v] = max_pool3x3_by_loops(total)
         else:
-            values[v] = conv_norm_relu(total, stack[operation], (number, v - 1), widths[v], readings)
+            values[v] = conv_norm_relu(
+                total, stack[operation], (number, v - 1), widths[v], readings
+            )
     parts = [values[v] for v in range(1, 6) if matrix[v, 6]]
     if not matrix[0, 6]:
         return np.concatenate(parts, axis=-1)
@@ -116,7 +126,10 @@ def reference(params, arch, images):
     x = conv_norm_relu(np.asarray(images, np.float64), stem, 0, stem["conv"].shape[-1], readings)
     for number, stack in enumerate(params["stacks"]):
         if number > 0:
-            x = np.maximum(np.maximum(x[:, ::2, ::2], x[:, 1::2, ::2]), np.maximum(x[:, ::2, 1::2], x[:, 1::2, 1::2]))
+            x = np.maximum(
+                np.maximum(x[:, ::2, ::2], x[:, 1::2, ::2]),
+                np.maximum(x[:, ::2, 1::2], x[:, 1::2, 1::2]),
+            )
         for cell in range(len(stack["conv3x3"]["conv"])):
             x = reference_cell(x, arch, stack, cell, readings)
     return x.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"], readings
@@ -172,8 +185,14 @@ def recorded(params, arch, images):
         return record._replace(num_blocks=record.num_blocks + 1), x, block
 
     zero = jnp.int32(0)
-    buffers = jnp.zeros((rows, *shape)), jnp.zeros((rows, wide), bool), jnp.zeros((rows, 2), jnp.int32)
-    seen = NETWORK.forward(params, arch, images, Hooks(on_relu, norm, on_block), Record(zero, *buffers, zero))
+    buffers = (
+        jnp.zeros((rows, *shape)),
+        jnp.zeros((rows, wide), bool),
+        jnp.zeros((rows, 2), jnp.int32),
+    )
+    seen = NETWORK.forward(
+        params, arch, images, Hooks(on_relu, norm, on_block), Record(zero, *buffers, zero)
+    )
     return seen.logits, seen.state, seen.norm_sum
 
 
@@ -185,7 +204,9 @@ def test_logits_agree_with_the_definition():
 
 def test_instantiated_weights_agree_with_the_definition():
     params = jax.jit(NETWORK.instantiate)(params_of_network(), ARCHS[8])
-    np.testing.assert_allclose(apply(params, ARCHS[8], IMAGES), reference(params, ARCHS[8], IMAGES)[0], atol=3e-4)
+    np.testing.assert_allclose(
+        apply(params, ARCHS[8], IMAGES), reference(params, ARCHS[8], IMAGES)[0], atol=3e-4
+    )
 
 
 def test_architectures_have_different_logits():
@@ -219,10 +240,22 @@ def test_hooks_see_each_relu_norm_and_block():
 
 def test_readings_by_hand():
     """What the test above relies on, for a stack of 6 channels."""
-    channels = {name: [r.channels for r in readings] for name, (_, readings) in zip(NAMED, references(), strict=False)}
+    channels = {
+        name: [r.channels for r in readings]
+        for name, (_, readings) in zip(NAMED, references(), strict=False)
+    }
     each = 1 + STACKS * CELLS
     assert len(channels["input to output"]) == each
-    assert channels["remainders"][:8] == [6, 2, 2, 2, 2, 1, 1, 1]  # stem; projections and convolutions; one pool
+    assert channels["remainders"][:8] == [
+        6,
+        2,
+        2,
+        2,
+        2,
+        1,
+        1,
+        1,
+    ]  # stem; projections and convolutions; one pool
     assert channels["projections everywhere"][:9] == [6] * 9
     assert channels["a gap"][1:5] == [3, 3, 3, 3]
     assert channels["dead ends"][1:4] == [6, 6, 6]
@@ -244,17 +277,25 @@ def outside(params, arch, seed):
 def test_weights_outside_of_present_change_nothing():
     for arch in ARCHS:
         changed = outside(params_of_network(), arch, 1)
-        assert not np.array_equal(changed["stacks"][0]["conv1x1"]["conv"], params_of_network()["stacks"][0]["conv1x1"])
+        assert not np.array_equal(
+            changed["stacks"][0]["conv1x1"]["conv"], params_of_network()["stacks"][0]["conv1x1"]
+        )
         before = apply(params_of_network(), arch, IMAGES)
-        np.testing.assert_allclose(apply(changed, arch, IMAGES), before, atol=1e-5, err_msg=SPACE.to_string(arch))
+        np.testing.assert_allclose(
+            apply(changed, arch, IMAGES), before, atol=1e-5, err_msg=SPACE.to_string(arch)
+        )
 
 
 def count(space_arch, channels, stacks, cells, num_classes=10):
     """Trainable parameters by the masks: each layer's weights, a scale and a bias a channel, the dense layer."""
-    network = networks.nasbench101(channels=channels, stacks=stacks, cells=cells, num_classes=num_classes)
+    network = networks.nasbench101(
+        channels=channels, stacks=stacks, cells=cells, num_classes=num_classes
+    )
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     total = num_classes + 2 * channels
-    for mask, kernel in zip(jax.jit(network.present)(space_arch), networks.kernels(shapes), strict=True):
+    for mask, kernel in zip(
+        jax.jit(network.present)(space_arch), networks.kernels(shapes), strict=True
+    ):
         assert np.broadcast_shapes(mask.shape, kernel.shape) == kernel.shape
         own = np.asarray(mask, np.float64)
         total += own.sum() * kernel.size / own.size
@@ -274,8 +315,12 @@ def test_renumbered_vertices_have_as_many_weights_and_with_them_the_same_logits(
     """Vertices 2, 4, 5 of a cell with a gap are 1, 2, 3 of the pruned one."""
     arch = ARCHS[list(NAMED).index("a gap")]
     renumbered = np.asarray(SPACE.from_string("conv1x1:0|maxpool3x3:1|conv3x3:0|output:2,3"))
-    assert np.array_equal(SPACE.identity(jnp.asarray(arch)), SPACE.identity(jnp.asarray(renumbered)))
-    sums = [[float(mask.sum()) for mask in NETWORK.present(jnp.asarray(a))] for a in (arch, renumbered)]
+    assert np.array_equal(
+        SPACE.identity(jnp.asarray(arch)), SPACE.identity(jnp.asarray(renumbered))
+    )
+    sums = [
+        [float(mask.sum()) for mask in NETWORK.present(jnp.asarray(a))] for a in (arch, renumbered)
+    ]
     assert sums[0] == sums[1]
     params = jax.tree.map(np.array, params_of_network())
     for stack in params["stacks"]:
@@ -296,24 +341,36 @@ def derivatives(params, direction, arch):
 
 
 def reference_loss(params, direction, arch, step):
-    kernels = [np.asarray(k, np.float64) + step * d for k, d in zip(networks.kernels(params), direction, strict=True)]
+    kernels = [
+        np.asarray(k, np.float64) + step * d
+        for k, d in zip(networks.kernels(params), direction, strict=True)
+    ]
     return np.sum(reference(weights.with_kernels(params, kernels), arch, IMAGES)[0] ** 2)
 
 
-@pytest.mark.parametrize("name", ["remainders", "projections everywhere", "narrower targets", "pools in a row"])
+@pytest.mark.parametrize(
+    "name", ["remainders", "projections everywhere", "narrower targets", "pools in a row"]
+)
 def test_both_derivatives_agree_with_differences_of_the_definition(name):
     """Along two directions over all kernels at once."""
     arch, params = ARCHS[list(NAMED).index(name)], params_of_network()
     for seed in (0, 1):
         rng = np.random.default_rng(seed)
-        direction = [rng.normal(0, 0.1, k.shape).astype(np.float32) for k in networks.kernels(params)]
+        direction = [
+            rng.normal(0, 0.1, k.shape).astype(np.float32) for k in networks.kernels(params)
+        ]
         first, second = derivatives(params, direction, arch)
         slope, curvature = (
-            sum(np.vdot(d, g) for d, g in zip(direction, side, strict=True)) for side in (first, second)
+            sum(np.vdot(d, g) for d, g in zip(direction, side, strict=True))
+            for side in (first, second)
         )
-        below, here, above = (reference_loss(params, direction, arch, step) for step in (-1e-6, 0, 1e-6))
+        below, here, above = (
+            reference_loss(params, direction, arch, step) for step in (-1e-6, 0, 1e-6)
+        )
         np.testing.assert_allclose(slope, (above - below) / 2e-6, rtol=2e-3, atol=1e-3)
-        np.testing.assert_allclose(curvature, (above - 2 * here + below) / 1e-12, rtol=1e-2, atol=1e-2)
+        np.testing.assert_allclose(
+            curvature, (above - 2 * here + below) / 1e-12, rtol=1e-2, atol=1e-2
+        )
 
 
 def test_gradients_are_zero_just_where_the_architecture_has_no_weights():
@@ -344,7 +401,9 @@ def test_kernels_are_drawn_for_their_true_width(init, key):
     for v, operation in enumerate(("conv3x3", "conv1x1"), start=0):
         own = stack[operation]["conv"][:, v, :, :, :6, :6]
         check(own, int(operation[-1]), 6, 6)
-        assert np.sum(stack[operation]["conv"] != 0) <= own.size * (2 if operation == "conv3x3" else 1)
+        assert np.sum(stack[operation]["conv"] != 0) <= own.size * (
+            2 if operation == "conv3x3" else 1
+        )
     check(stack["projection"]["conv"][0, :4, ..., :12, :6], 1, 12, 6)
     check(stack["projection"]["conv"][1, :4, ..., :24, :6], 1, 24, 6)
     assert not np.any(stack["projection"]["conv"][0, :, ..., 12:, :])
@@ -375,7 +434,9 @@ def test_three_stacks():
     params, images = random_params(network, 4), jax.random.normal(jax.random.key(3), (8, 8, 4, 2))
     run = jax.jit(network.apply)
     for arch in ARCHS[6:12]:
-        np.testing.assert_allclose(run(params, arch, images), reference(params, arch, images)[0], atol=1e-3)
+        np.testing.assert_allclose(
+            run(params, arch, images), reference(params, arch, images)[0], atol=1e-3
+        )
 
 
 def test_one_program_serves_all_architectures_and_computes_what_eager_code_does():
@@ -390,7 +451,9 @@ def test_one_program_serves_all_architectures_and_computes_what_eager_code_does(
         counted(params, arch, TINY_IMAGES)
     assert len(traces) == 1
     arch = ARCHS[9]
-    np.testing.assert_allclose(counted(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5)
+    np.testing.assert_allclose(
+        counted(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5
+    )
 
 
 def test_vmap_over_architectures_is_a_loop():
@@ -420,9 +483,13 @@ def test_other_settings_that_are_refused():
         networks.nasbench101(init="pytorch")
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 6, 8, 3), (2, 8, 8, 1)], ids=["rank", "size", "channels"])
+@pytest.mark.parametrize(
+    "shape", [(2, 8, 8), (2, 6, 8, 3), (2, 8, 8, 1)], ids=["rank", "size", "channels"]
+)
 def test_images_that_do_not_fit(shape, key):
     network = networks.nasbench101()
     params, arch = jax.eval_shape(network.init, key), jax.ShapeDtypeStruct((26,), jnp.int32)
-    with pytest.raises(ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"):
+    with pytest.raises(
+        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+    ):
         jax.eval_shape(network.apply, params, arch, np.zeros(shape, np.float32))

@@ -14,7 +14,12 @@ import pytest
 from jnas import networks, spaces
 from jnas.networks import layers
 from jnas.types import Hooks
-from tests.networks.test_layers import conv_by_loops, norm_by_loops, pool2x2_by_loops, pool3x3_by_loops
+from tests.networks.test_layers import (
+    conv_by_loops,
+    norm_by_loops,
+    pool2x2_by_loops,
+    pool3x3_by_loops,
+)
 
 CELLS = 2
 NETWORK = networks.nasbench201(channels=4, cells=CELLS)
@@ -36,7 +41,9 @@ NAMED = {
     "never leaves the input": (0, 0, 3, 0, 2, 3),
     "never reaches the output": (3, 2, 3, 0, 0, 0),
 }
-ARCHS = np.array([*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32)  # [23, 6]
+ARCHS = np.array(
+    [*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32
+)  # [23, 6]
 
 BAD_IMAGES = {
     "rank": np.zeros((2, 8, 8), np.float32),
@@ -73,7 +80,10 @@ class Tape:
     def convolve(self, source, weights, stride=1):
         """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has them."""
         out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
-        return norm_by_loops(out, weights["norm"] or {"scale": np.ones(out.shape[-1]), "bias": np.zeros(out.shape[-1])})
+        return norm_by_loops(
+            out,
+            weights["norm"] or {"scale": np.ones(out.shape[-1]), "bias": np.zeros(out.shape[-1])},
+        )
 
     def operate(self, operation, source, weights):
         if operation == "skip":
@@ -239,7 +249,9 @@ def test_fold_shows_the_tensors_that_relus_read_and_counts_the_modules():
         assert [r[1:] for r in readings] == [r[1:] for r in expected], arch
         for got, want in zip(readings, expected, strict=True):
             scale = max(1.0, np.abs(want.inputs).max())
-            np.testing.assert_allclose(got.inputs / scale, want.inputs.reshape(6, -1) / scale, atol=1e-4)
+            np.testing.assert_allclose(
+                got.inputs / scale, want.inputs.reshape(6, -1) / scale, atol=1e-4
+            )
 
 
 def test_reference_counts_by_hand():
@@ -256,19 +268,31 @@ def test_reference_counts_by_hand():
     dead_end = [(2, 1), (2, 1)] * CELLS  # 0→1 and 1→3 live; 0→2 and 1→2 dead
     assert counts["dead end in node 2"][: 2 * CELLS] == dead_end
     assert counts["never leaves the input"][: 2 * CELLS] == [(2, 0), (1, 0)] * CELLS
-    assert counts["never leaves the input"][-2 * CELLS - 1 :] == [(2, 0), (1, 0), (2, 2), (1, 1), (1, 1)]
+    assert counts["never leaves the input"][-2 * CELLS - 1 :] == [
+        (2, 0),
+        (1, 0),
+        (2, 2),
+        (1, 1),
+        (1, 1),
+    ]
 
 
 def test_apply_is_the_fold_without_looking():
     arch = ARCHS[-1]
     np.testing.assert_allclose(
-        apply(params_of_network(), arch, IMAGES), fold(params_of_network(), arch, IMAGES)[0], atol=1e-5
+        apply(params_of_network(), arch, IMAGES),
+        fold(params_of_network(), arch, IMAGES)[0],
+        atol=1e-5,
     )
 
 
 def edge_leaves(params):
     """Of each stage and operation, the weights `[cells, 6, ...]` of all its edges."""
-    return {(s, op): stage[op] for s, stage in enumerate(params["stages"]) for op in ("conv1x1", "conv3x3")}
+    return {
+        (s, op): stage[op]
+        for s, stage in enumerate(params["stages"])
+        for op in ("conv1x1", "conv3x3")
+    }
 
 
 def test_weights_of_operations_that_were_not_chosen_change_nothing():
@@ -290,7 +314,9 @@ def test_weights_of_dead_branches_change_nothing():
     for weights in edge_leaves(params).values():
         for leaf in jax.tree.leaves(weights):
             leaf[:, [1, 2]] = np.nan
-    np.testing.assert_array_equal(apply(params, arch, IMAGES), apply(params_of_network(), arch, IMAGES))
+    np.testing.assert_array_equal(
+        apply(params, arch, IMAGES), apply(params_of_network(), arch, IMAGES)
+    )
 
 
 @pytest.mark.parametrize("name", ["all 1x1", "all 3x3", "chain"])
@@ -332,7 +358,9 @@ def test_init_draws_every_weight_apart_and_by_its_fan_in(key):
     params = jax.jit(NETWORK.init)(key)
     stem, blocks = params["stem"]["conv"], params["blocks"]
     drawn = [stem, *(b["a"]["conv"] for b in blocks), *(b["b"]["conv"] for b in blocks)]
-    drawn += [b["shortcut"]["conv"] for b in blocks] + [w["conv"] for w in edge_leaves(params).values()]
+    drawn += [b["shortcut"]["conv"] for b in blocks] + [
+        w["conv"] for w in edge_leaves(params).values()
+    ]
     for kernel in drawn:
         bound = np.prod(kernel.shape[-4:-1]) ** -0.5
         assert 0.8 * bound < np.abs(kernel).max() <= bound
@@ -362,7 +390,9 @@ def test_other_sizes_of_images_and_logits():
 
 def test_jit_changes_nothing():
     params, arch = random_params(TINY, 3), jnp.asarray(NAMED["dead end in node 2"], jnp.int32)
-    np.testing.assert_allclose(apply_tiny(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5)
+    np.testing.assert_allclose(
+        apply_tiny(params, arch, TINY_IMAGES), TINY.apply(params, arch, TINY_IMAGES), atol=1e-5
+    )
 
 
 def test_vmap_over_architectures_is_a_loop():
@@ -403,7 +433,11 @@ def test_network_without_affine_norms_has_biases_in_its_cells(key):
     network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
     params = random_params(network, 4)
     assert all(leaf["norm"] == {} and "bias" in leaf for leaf in edge_leaves(params).values())
-    assert all(block[name]["norm"] and "bias" not in block[name] for block in params["blocks"] for name in "ab")
+    assert all(
+        block[name]["norm"] and "bias" not in block[name]
+        for block in params["blocks"]
+        for name in "ab"
+    )
     assert params["stem"]["norm"]
     assert "bias" not in params["stem"]
     drawn = network.init(key)["stages"][1]["conv3x3"]
@@ -412,7 +446,9 @@ def test_network_without_affine_norms_has_biases_in_its_cells(key):
     apply_without = jax.jit(network.apply)
     for arch in filter(convolutions_read_the_image, ARCHS[::2]):
         logits = apply_without(params, arch, TINY_IMAGES)
-        np.testing.assert_allclose(logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch))
+        np.testing.assert_allclose(
+            logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch)
+        )
 
 
 def test_biases_of_convolutions_are_added_before_the_norm():
@@ -424,7 +460,9 @@ def test_biases_of_convolutions_are_added_before_the_norm():
     def norm(x, norm, channels):
         return layers.batch_norm(x, norm), jnp.sum(jnp.mean(x, axis=(0, 1, 2)))
 
-    forward = jax.jit(lambda params: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ()))
+    forward = jax.jit(
+        lambda params: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ())
+    )
     for shift in (0.0, 5.0):
         moved = jax.tree.map(np.array, params)
         for weights in edge_leaves(moved).values():
@@ -462,7 +500,9 @@ def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
     def norm(x, norm, channels):
         return layers.batch_norm(x, norm), jnp.sum(channels.astype(jnp.float32))
 
-    forward = jax.jit(lambda params, arch: NETWORK.forward(params, arch, IMAGES, Hooks(norm=norm), ()))
+    forward = jax.jit(
+        lambda params, arch: NETWORK.forward(params, arch, IMAGES, Hooks(norm=norm), ())
+    )
     for arch in ARCHS:
         seen = forward(params_of_network(), arch)
         num_convs = int(np.sum((arch == 2) | (arch == 3)))
@@ -477,7 +517,10 @@ def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
 
 def test_norm_hook_decides_what_comes_out():
     """A network without norms is positively homogeneous up to the classifier."""
-    hooks, arch = Hooks(norm=lambda x, norm, channels: (x, jnp.zeros(()))), jnp.asarray(NAMED["all 3x3"], jnp.int32)
+    hooks, arch = (
+        Hooks(norm=lambda x, norm, channels: (x, jnp.zeros(()))),
+        jnp.asarray(NAMED["all 3x3"], jnp.int32),
+    )
     params = random_params(TINY, 3)
     forward = jax.jit(lambda images: TINY.forward(params, arch, images, hooks, ()))
     one, two = forward(TINY_IMAGES), forward(2 * TINY_IMAGES)
@@ -494,7 +537,11 @@ def test_block_hook_is_called_with_each_block_and_may_change_it():
         return (num + 1, total + jnp.sum(jnp.abs(x))), x, block
 
     def silence(state, x, block):
-        return state + 1, jnp.zeros_like(x), {**block, "kernel": 0 * block["kernel"]} if "kernel" in block else block
+        return (
+            state + 1,
+            jnp.zeros_like(x),
+            {**block, "kernel": 0 * block["kernel"]} if "kernel" in block else block,
+        )
 
     arch = jnp.asarray(NAMED["chain"], jnp.int32)
     forward = jax.jit(NETWORK.forward, static_argnums=3)
@@ -532,5 +579,7 @@ def test_by_name():
 def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(NETWORK.init, key)
     arch = jax.ShapeDtypeStruct((6,), jnp.int32)
-    with pytest.raises(ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"):
+    with pytest.raises(
+        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+    ):
         jax.eval_shape(NETWORK.apply, params, arch, images)

@@ -34,13 +34,19 @@ ARCHS = np.array(WIDTHS, np.int32) // 8 - 1  # [11, 5]
 
 def sliced(layer, c_in, c_out):
     """A convolution and what goes with it, without the channels that do not exist."""
-    norm = {"norm": {name: leaf[:c_out] for name, leaf in layer["norm"].items()}} if "norm" in layer else {}
+    norm = (
+        {"norm": {name: leaf[:c_out] for name, leaf in layer["norm"].items()}}
+        if "norm" in layer
+        else {}
+    )
     return {"conv": layer["conv"][..., :c_in, :c_out], **norm}
 
 
 def reference_cell(tape, start, cell, c_in, c_out):
     def convolve(source, number):
-        return tape.convolve(source, sliced(cell["convs"][number], c_in if source == start else c_out, c_out))
+        return tape.convolve(
+            source, sliced(cell["convs"][number], c_in if source == start else c_out, c_out)
+        )
 
     node1 = tape.add(convolve(start, 0), (start, True))
     node2 = tape.add(convolve(start, 1) + convolve(node1, 2), (start, True), (node1, True))
@@ -62,7 +68,9 @@ def reference(params, widths, images):
     for number, (c_in, c_out) in enumerate(pairs):
         if number % 2:
             block, hidden = params["blocks"][number // 2], {"a": c_in, "b": c_out, "shortcut": c_in}
-            current = reference_block(tape, current, {k: sliced(block[k], c, c_out) for k, c in hidden.items()})
+            current = reference_block(
+                tape, current, {k: sliced(block[k], c, c_out) for k, c in hidden.items()}
+            )
         else:
             current = reference_cell(tape, current, params["cells"][number // 2], c_in, c_out)
     norm = {name: leaf[:c5] for name, leaf in params["norm"].items()}
@@ -111,7 +119,9 @@ def test_logits_and_features_agree_with_the_definition():
         seen = look(params_of(number), ARCHS[number], IMAGES)
         message = str(WIDTHS[number])
         np.testing.assert_allclose(seen.logits, expected, atol=5e-4, err_msg=message)
-        np.testing.assert_allclose(apply(params_of(number), ARCHS[number], IMAGES), seen.logits, atol=1e-5)
+        np.testing.assert_allclose(
+            apply(params_of(number), ARCHS[number], IMAGES), seen.logits, atol=1e-5
+        )
         assert seen.features.shape == (4, 1, 2, 64)
         c5 = WIDTHS[number][-1]
         np.testing.assert_allclose(seen.features[..., :c5], features, atol=2e-3, err_msg=message)
@@ -141,7 +151,22 @@ def test_hooks_see_what_relus_read_and_where_blocks_begin():
 def test_reference_counts_by_hand():
     """What the test above relies on: ReLU modules of nodes 0, 1, 2 of cells, of blocks and the classifier."""
     for _, readings, _ in references():
-        assert [reading.num_modules for reading in readings] == [2, 2, 1, 1, 1, 2, 2, 1, 1, 1, 2, 2, 1, 1]
+        assert [reading.num_modules for reading in readings] == [
+            2,
+            2,
+            1,
+            1,
+            1,
+            2,
+            2,
+            1,
+            1,
+            1,
+            2,
+            2,
+            1,
+            1,
+        ]
 
 
 def test_parameters_are_those_that_the_space_counts(key):
@@ -151,7 +176,9 @@ def test_parameters_are_those_that_the_space_counts(key):
     @jax.jit
     def num_weights(arch):
         masks = NETWORK.present(arch)
-        return sum(jnp.sum(jnp.broadcast_to(m, k.shape)) for m, k in zip(masks, kernels, strict=True))
+        return sum(
+            jnp.sum(jnp.broadcast_to(m, k.shape)) for m, k in zip(masks, kernels, strict=True)
+        )
 
     archs = jax.vmap(NETWORK.space.sample)(jax.random.split(key, 30))
     for arch in [*np.asarray(archs), *ARCHS]:
@@ -163,18 +190,25 @@ def noisy_outside(params, arch):
     """Other weights where `present` is 0."""
     rng = np.random.default_rng(5)
     pairs = zip(networks.kernels(params), NETWORK.present(arch), strict=True)
-    noisy = [k + jnp.asarray(rng.normal(size=k.shape), jnp.float32) * (1 - mask) for k, mask in pairs]
+    noisy = [
+        k + jnp.asarray(rng.normal(size=k.shape), jnp.float32) * (1 - mask) for k, mask in pairs
+    ]
     return weights.with_kernels(params, noisy)
 
 
 def test_weights_that_an_architecture_does_not_have_change_nothing():
     for number, arch in enumerate(ARCHS):
         noisy = noisy_outside(all_params(), jnp.asarray(arch))
-        same = jax.tree.map(np.array_equal, jax.jit(NETWORK.instantiate)(noisy, arch), params_of(number))
+        same = jax.tree.map(
+            np.array_equal, jax.jit(NETWORK.instantiate)(noisy, arch), params_of(number)
+        )
         assert all(jax.tree.leaves(same))
         noisy = noisy_outside(params_of(number), jnp.asarray(arch))
         np.testing.assert_allclose(
-            apply(noisy, arch, IMAGES), apply(params_of(number), arch, IMAGES), atol=1e-5, err_msg=str(arch)
+            apply(noisy, arch, IMAGES),
+            apply(params_of(number), arch, IMAGES),
+            atol=1e-5,
+            err_msg=str(arch),
         )
 
 
@@ -182,7 +216,9 @@ def test_instances_start_with_the_bounds_of_their_widths(key):
     params = NETWORK.init(key)
     for arch in ARCHS[[0, 1, 3, 9]]:
         instance = jax.jit(NETWORK.instantiate)(params, arch)
-        for kernel, mask in zip(networks.kernels(instance), NETWORK.present(jnp.asarray(arch)), strict=True):
+        for kernel, mask in zip(
+            networks.kernels(instance), NETWORK.present(jnp.asarray(arch)), strict=True
+        ):
             exists = np.broadcast_to(mask, kernel.shape) > 0
             np.testing.assert_array_equal(np.asarray(kernel) != 0, exists)
             if exists.any():
@@ -190,7 +226,9 @@ def test_instances_start_with_the_bounds_of_their_widths(key):
                 assert_uniform(np.asarray(kernel)[exists], fan_in**-0.5)
         dense, c5 = instance["dense"], 8 * (arch[-1] + 1)
         assert np.abs(dense["bias"]).max() <= c5**-0.5 * 1.0001
-        np.testing.assert_allclose(dense["bias"], params["dense"]["bias"] * np.sqrt(64 / c5), rtol=1e-5)
+        np.testing.assert_allclose(
+            dense["bias"], params["dense"]["bias"] * np.sqrt(64 / c5), rtol=1e-5
+        )
 
 
 def assert_uniform(draws, bound):
@@ -201,7 +239,9 @@ def assert_uniform(draws, bound):
 
 def test_jit_changes_nothing():
     np.testing.assert_allclose(
-        apply(params_of(4), ARCHS[4], IMAGES), NETWORK.apply(params_of(4), jnp.asarray(ARCHS[4]), IMAGES), atol=1e-5
+        apply(params_of(4), ARCHS[4], IMAGES),
+        NETWORK.apply(params_of(4), jnp.asarray(ARCHS[4]), IMAGES),
+        atol=1e-5,
     )
 
 
@@ -235,7 +275,8 @@ def test_gradient_and_hessian_vector_product_are_limits_of_differences():
         gradient, product = push(params, direction)
         step = 1e-7
         ends = [
-            push(jax.tree.map(lambda p, d, s=s: p + s * step * d, params, direction), direction)[0] for s in (1, -1)
+            push(jax.tree.map(lambda p, d, s=s: p + s * step * d, params, direction), direction)[0]
+            for s in (1, -1)
         ]
     for got, up, down in zip(jax.tree.leaves(product), *map(jax.tree.leaves, ends), strict=True):
         want = (np.asarray(up) - np.asarray(down)) / (2 * step)
@@ -262,7 +303,10 @@ def difference(params, number, mix, place, entry, step=1e-6):
 
 
 def test_other_sizes_of_images_and_logits(key):
-    network, images = networks.nats_size(num_classes=7, in_channels=1), jax.random.normal(key, (3, 8, 4, 1))
+    network, images = (
+        networks.nats_size(num_classes=7, in_channels=1),
+        jax.random.normal(key, (3, 8, 4, 1)),
+    )
     params = network.instantiate(network.init(key), jnp.asarray(ARCHS[3]))
     logits = jax.jit(network.apply)(params, ARCHS[3], images)
     np.testing.assert_allclose(logits, reference(params, WIDTHS[3], images)[0], atol=5e-4)
@@ -285,5 +329,7 @@ def test_sizes_below_one_are_refused(name, value):
 def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(NETWORK.init, key)
     arch = jax.ShapeDtypeStruct((5,), jnp.int32)
-    with pytest.raises(ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"):
+    with pytest.raises(
+        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+    ):
         jax.eval_shape(NETWORK.apply, params, arch, images)

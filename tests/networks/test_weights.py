@@ -14,7 +14,10 @@ def numbered(*shape, start):
 
 
 TREE = {
-    "stem": {"conv": numbered(3, 3, 2, 4, start=0), "norm": {"scale": np.ones(4), "bias": np.zeros(4)}},
+    "stem": {
+        "conv": numbered(3, 3, 2, 4, start=0),
+        "norm": {"scale": np.ones(4), "bias": np.zeros(4)},
+    },
     "cells": [
         {
             "b": {"conv": numbered(5, 1, 1, 4, 4, start=200), "norm": {}},
@@ -25,7 +28,13 @@ TREE = {
     "norm": {"scale": np.ones(6), "bias": np.zeros(6)},
     "dense": {"kernel": numbered(6, 10, start=400), "bias": np.ones(10)},
 }
-ORDER = (TREE["cells"][0]["a"], TREE["cells"][0]["b"], TREE["cells"][1]["b"], TREE["dense"], TREE["stem"])
+ORDER = (
+    TREE["cells"][0]["a"],
+    TREE["cells"][0]["b"],
+    TREE["cells"][1]["b"],
+    TREE["dense"],
+    TREE["stem"],
+)
 NETWORKS = (networks.nasbench201(channels=2, cells=2), networks.nats_size())
 
 
@@ -80,7 +89,9 @@ def test_map_layers_names_the_weights_of_each_layer():
 def test_extras_go_to_each_layer_in_order():
     extended = weights.with_extras(TREE, "gain", range(5))
     layers = extended["cells"][0]["a"], extended["cells"][0]["b"], extended["cells"][1]["b"]
-    assert [layer["gain"] for layer in (*layers, extended["dense"], extended["stem"])] == list(range(5))
+    assert [layer["gain"] for layer in (*layers, extended["dense"], extended["stem"])] == list(
+        range(5)
+    )
     assert "gain" not in extended["norm"]
     assert same(weights.kernels(extended), weights.kernels(TREE))
     assert "gain" not in TREE["stem"]
@@ -111,13 +122,19 @@ def test_lists_of_networks_are_aligned(network, key):
     kernels = weights.kernels(params)
     for mask, kernel in zip(network.present(arch), kernels, strict=True):
         assert np.broadcast_shapes(mask.shape, kernel.shape) == kernel.shape
-    num = sum(leaf.size for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key in weights.NAMES)
+    num = sum(
+        leaf.size
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+        if path[-1].key in weights.NAMES
+    )
     assert sum(kernel.size for kernel in kernels) == num
 
     @jax.jit
     def logits(gain):
         extended = weights.with_extras(params, "gain", weights.gains(params, gain))
-        return network.apply(weights.with_extras(extended, "probe", weights.probes(params, 3)), arch, images)
+        return network.apply(
+            weights.with_extras(extended, "probe", weights.probes(params, 3)), arch, images
+        )
 
     plain = jax.jit(network.apply)(params, arch, images)
     np.testing.assert_allclose(logits(jnp.float32(1)), plain, atol=1e-4)

@@ -39,13 +39,18 @@ class Net(NamedTuple):
 def mapped(function, layers):
     """`function` of each array of a nested dict."""
     return {
-        name: mapped(function, value) if isinstance(value, dict) else function(value) for name, value in layers.items()
+        name: mapped(function, value) if isinstance(value, dict) else function(value)
+        for name, value in layers.items()
     }
 
 
 def instantiate(params, arch):
     """What `arch` has of the weights of all architectures."""
-    layers = {("stem",): params["stem"], ("norm",): {"norm": params["norm"]}, ("dense",): params["dense"]}
+    layers = {
+        ("stem",): params["stem"],
+        ("norm",): {"norm": params["norm"]},
+        ("dense",): params["dense"],
+    }
     for number, block in enumerate(params["blocks"]):
         layers |= {("block", number, part): block[part] for part in ("a", "b", "shortcut")}
     cells = len(params["stages"][0]["conv1x1"]["conv"])
@@ -53,9 +58,13 @@ def instantiate(params, arch):
         for cell in range(cells):
             for edge, op in enumerate(arch):
                 if op in KINDS:
-                    own = mapped(lambda leaf, cell=cell, edge=edge: leaf[cell, edge], weights[KINDS[op]])
+                    own = mapped(
+                        lambda leaf, cell=cell, edge=edge: leaf[cell, edge], weights[KINDS[op]]
+                    )
                     layers["cell", stage, cell, edge] = own
-    return Net(tuple(map(int, arch)), cells, mapped(lambda leaf: np.asarray(leaf, np.float64), layers))
+    return Net(
+        tuple(map(int, arch)), cells, mapped(lambda leaf: np.asarray(leaf, np.float64), layers)
+    )
 
 
 class Run:
@@ -102,7 +111,9 @@ class Run:
     # Operations
 
     def sum(self, terms, shape):
-        return self.add(np.zeros(shape) + sum(t.value for t in terms), tuple(terms), lambda g: [g] * len(terms))
+        return self.add(
+            np.zeros(shape) + sum(t.value for t in terms), tuple(terms), lambda g: [g] * len(terms)
+        )
 
     def relu(self, x):
         mask = x.value > 0 if self.masks is None else self.masks[len(self.relus)]
@@ -114,7 +125,9 @@ class Run:
         pad = size // 2
         padded = np.pad(x.value, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
         taps = [
-            (i, j, np.s_[:, i : i + height : stride, j : j + width : stride]) for i in range(size) for j in range(size)
+            (i, j, np.s_[:, i : i + height : stride, j : j + width : stride])
+            for i in range(size)
+            for j in range(size)
         ]
 
         def pull(grad):
@@ -124,7 +137,9 @@ class Run:
                 of_padded[window] += grad @ weight.value[i, j].T
             return of_padded[:, pad : pad + height, pad : pad + width], of_weight
 
-        return self.add(sum(padded[window] @ weight.value[i, j] for i, j, window in taps), (x, weight), pull)
+        return self.add(
+            sum(padded[window] @ weight.value[i, j] for i, j, window in taps), (x, weight), pull
+        )
 
     def layer(self, x, name, stride=1):
         """Convolution or dense layer, with its bias where it has one."""
@@ -134,7 +149,9 @@ class Run:
             y = self.conv(x, weight, stride)
         else:
             weight = self.add(weights["kernel"])
-            y = self.add(x.value @ weight.value, (x, weight), lambda g: [g @ weight.value.T, x.value.T @ g])
+            y = self.add(
+                x.value @ weight.value, (x, weight), lambda g: [g @ weight.value.T, x.value.T @ g]
+            )
         if "bias" in weights:
             y = self.add(y.value + weights["bias"], (y,), lambda g: [g])
         self.layers.append(Layer(name, weight, y))
@@ -169,12 +186,16 @@ class Run:
 
     def pool2x2(self, x):
         quarters = [x.value[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
-        return self.add(sum(quarters) / 4, (x,), lambda g: [g.repeat(2, axis=1).repeat(2, axis=2) / 4])
+        return self.add(
+            sum(quarters) / 4, (x,), lambda g: [g.repeat(2, axis=1).repeat(2, axis=2) / 4]
+        )
 
     def mean(self, x):
         _, height, width, _ = shape = x.value.shape
         value = x.value.mean(axis=(1, 2))
-        return self.add(value, (x,), lambda g: [np.broadcast_to(g[:, None, None] / (height * width), shape)])
+        return self.add(
+            value, (x,), lambda g: [np.broadcast_to(g[:, None, None] / (height * width), shape)]
+        )
 
     def cross_entropy(self, labels):
         """Mean over images of -log softmax of the label."""
@@ -209,7 +230,10 @@ class Run:
             if stage > 0:
                 names = [("block", stage - 1, part) for part in ("a", "b", "shortcut")]
                 hidden = self._relu_conv_norm(x, names[0], stride=2)
-                value, shortcut = self._relu_conv_norm(hidden, names[1]), self.layer(self.pool2x2(x), names[2])
+                value, shortcut = (
+                    self._relu_conv_norm(hidden, names[1]),
+                    self.layer(self.pool2x2(x), names[2]),
+                )
                 x = self.sum([value, shortcut], value.value.shape)
             for cell in range(self.net.cells):
                 x = self._cell(x, stage, cell)
@@ -229,5 +253,8 @@ def moved(net, run, directions, step):
     layers = dict(net.layers)
     for layer, direction in zip(run.layers, directions, strict=True):
         which = "conv" if "conv" in layers[layer.name] else "kernel"
-        layers[layer.name] = {**layers[layer.name], which: layers[layer.name][which] + step * direction}
+        layers[layer.name] = {
+            **layers[layer.name],
+            which: layers[layer.name][which] + step * direction,
+        }
     return net._replace(layers=layers)

@@ -24,18 +24,26 @@ def corners(line: Line2D) -> list[list[float]]:
 
 def naive_front(scores: np.ndarray, costs: np.ndarray) -> list[list[float]]:
     pairs = {(c, s) for s, c in zip(scores, costs, strict=True) if np.isfinite([s, c]).all()}
-    return sorted([c, s] for c, s in pairs if not any((d <= c and t >= s) and (d, t) != (c, s) for d, t in pairs))
+    return sorted(
+        [c, s]
+        for c, s in pairs
+        if not any((d <= c and t >= s) and (d, t) != (c, s) for d, t in pairs)
+    )
 
 
 def test_evaluations_and_their_front() -> None:
-    figure = plots.pareto_front(SCORES, COSTS, score_label="accuracy, %", cost_label="parameters", title="A search")
+    figure = plots.pareto_front(
+        SCORES, COSTS, score_label="accuracy, %", cost_label="parameters", title="A search"
+    )
     (axes,) = figure.axes
     shown, clipped = points(axes)
     np.testing.assert_array_equal(shown, np.stack([COSTS, SCORES], 1)[[0, 1, 2, 3, 4, 6, 8]])
     assert len(clipped) == 0
     (line,) = lines(axes)
     assert corners(line) == [[1, 3], [2, 5], [4, 7]]
-    assert np.asarray(line.get_xydata())[-1].tolist() == [6, 7], "as far as the costliest evaluation"
+    assert np.asarray(line.get_xydata())[-1].tolist() == [6, 7], (
+        "as far as the costliest evaluation"
+    )
     assert line.get_drawstyle() == "steps-post"
     assert mpl.colors.to_rgba(line.get_color()) == VERMILION
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("parameters", "accuracy, %")
@@ -61,7 +69,10 @@ def test_fronts_of_random_data_with_ties(seed) -> None:
 
 def test_an_outlier_does_not_squash_the_others() -> None:
     """It is the cheapest, and so in the front, which comes from below the axis."""
-    scores, costs = np.append(np.linspace(85, 95, 100), 10.0), np.append(np.linspace(1, 2, 100), 0.5)
+    scores, costs = (
+        np.append(np.linspace(85, 95, 100), 10.0),
+        np.append(np.linspace(1, 2, 100), 0.5),
+    )
     (axes,) = plots.pareto_front(scores, costs).axes
     floor = np.percentile(scores, [25, 75]) @ [4, -3]
     np.testing.assert_allclose(points(axes)[1], [[0.5, floor]])
@@ -79,7 +90,9 @@ def test_nothing_to_show() -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match=r"scores and costs must be vectors of one length.*\(3,\), \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"scores and costs must be vectors of one length.*\(3,\), \(2,\)"
+    ):
         plots.pareto_front(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="true_scores and true_costs go together"):
         plots.pareto_front(SCORES, COSTS, true_scores=SCORES)

@@ -19,7 +19,13 @@ from scipy import stats
 from jnas import plots, spaces
 from jnas.types import Graph, Space
 
-INPUT, OUTPUT, CONV3, CONV1, POOL = "input", "output", "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
+INPUT, OUTPUT, CONV3, CONV1, POOL = (
+    "input",
+    "output",
+    "conv3x3-bn-relu",
+    "conv1x1-bn-relu",
+    "maxpool3x3",
+)
 SHORT_201 = {
     "skip_connect": "skip",
     "nor_conv_1x1": "conv 1x1",
@@ -47,7 +53,9 @@ def curve(arrow: FancyArrowPatch) -> np.ndarray:
     assert Counter(path.codes) == Counter([1, 4, 4, 4] + [2, 4, 4, 4] * (len(path) // 4 - 1))
     # An even number of points has none at the middle, where symmetric curves would meet exactly.
     t = np.linspace(0, 1, 24)[:, None]
-    bernstein = np.concatenate([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
+    bernstein = np.concatenate(
+        [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1
+    )
     return np.concatenate([bernstein @ path.vertices[k : k + 4] for k in range(0, len(path), 4)])
 
 
@@ -102,7 +110,9 @@ def cell_101(edges: list[tuple[int, int]], *operations: str) -> Figure:
 def test_a_nasbench201_cell_has_an_arrow_and_a_label_for_each_operation(arch: list[int]) -> None:
     space = spaces.nasbench201()
     figure = plots.cell(space, np.array(arch, np.int32))
-    official = [part.split("~")[0] for part in space.to_string(np.array(arch)).replace("+", "").split("|")]
+    official = [
+        part.split("~")[0] for part in space.to_string(np.array(arch)).replace("+", "").split("|")
+    ]
     expected = Counter(SHORT_201[op] for op in official if op not in ("", "none"))
     assert len(arrows(figure)) == sum(op != 0 for op in arch)
     assert words(figure) == expected + Counter(["input", "1", "2", "output"])
@@ -150,7 +160,9 @@ def test_operations_have_the_same_place_in_every_cell_and_their_own_colour() -> 
 def test_the_long_official_name_fits_as_a_title() -> None:
     space, arch = spaces.nasbench201(), np.array([3, 2, 3, 1, 4, 3], np.int32)
     figure = plots.cell(space, arch, space.to_string(arch))
-    assert figure.axes[0].get_title("left").replace("\n", "").replace(" ", "") == space.to_string(arch)
+    assert figure.axes[0].get_title("left").replace("\n", "").replace(" ", "") == space.to_string(
+        arch
+    )
     assert_texts_fit(figure)
 
 
@@ -175,7 +187,10 @@ def test_any_space_with_operations_on_edges_can_be_drawn(num: int) -> None:
 def longest_paths(adjacency: np.ndarray) -> list[int]:
     """By powers of the adjacency matrix: there is a walk of length d from node 0 to node j."""
     walks = [np.linalg.matrix_power(adjacency.astype(int), d)[0] > 0 for d in range(len(adjacency))]
-    return [max((d for d, reached in enumerate(walks) if reached[j]), default=-1) for j in range(len(adjacency))]
+    return [
+        max((d for d, reached in enumerate(walks) if reached[j]), default=-1)
+        for j in range(len(adjacency))
+    ]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -183,7 +198,13 @@ def test_nasbench101_cells(seed: int) -> None:
     space = spaces.nasbench101()
     arch = space.sample(jax.random.key(seed))
     figure, (matrix, names) = plots.cell(space, arch), spaces.nasbench101_to_matrix(arch)
-    short = {CONV3: "conv 3x3", CONV1: "conv 1x1", POOL: "max pool 3x3", INPUT: "input", OUTPUT: "output"}
+    short = {
+        CONV3: "conv 3x3",
+        CONV1: "conv 1x1",
+        POOL: "max pool 3x3",
+        INPUT: "input",
+        OUTPUT: "output",
+    }
     assert words(figure) == Counter(short[name] for name in names)
     assert len(arrows(figure)) == matrix.sum()
     places = sorted(round(float(corners(box).mean(0)[0]), 6) for box in boxes(figure))
@@ -216,7 +237,9 @@ CHAIN = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
         ([(0, 1), (0, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 6), (4, 6), (0, 6)], 1),
     ],
 )
-def test_box_drawings_have_no_needless_crossing(edges: list[tuple[int, int]], crossings: int) -> None:
+def test_box_drawings_have_no_needless_crossing(
+    edges: list[tuple[int, int]], crossings: int
+) -> None:
     figure = cell_101(edges, CONV3, CONV1, POOL, CONV3, CONV1)
     assert num_crossings(figure) == crossings
     assert_nothing_overlaps(figure)
@@ -228,12 +251,22 @@ def test_arrows_of_boxes_join_the_right_boxes() -> None:
     names = {tuple(corners(box).mean(0)): text.get_text() for box, text in pairs}
 
     def nearest(point: np.ndarray, edge: int) -> str:
-        sides = {name: np.array(centre) + [(0.42, -0.42)[edge], 0] for centre, name in names.items()}
+        sides = {
+            name: np.array(centre) + [(0.42, -0.42)[edge], 0] for centre, name in names.items()
+        }
         return min(sides, key=lambda name: float(np.linalg.norm(sides[name] - point)))
 
-    found = {(nearest(curve(arrow)[0], 0), nearest(curve(arrow)[-1], 1)) for arrow in arrows(figure)}
+    found = {
+        (nearest(curve(arrow)[0], 0), nearest(curve(arrow)[-1], 1)) for arrow in arrows(figure)
+    }
     conv, pool = "conv 3x3", "max pool\n3x3"
-    ends = {("input", conv), ("input", pool), (conv, "output"), (pool, "output"), ("input", "output")}
+    ends = {
+        ("input", conv),
+        ("input", pool),
+        (conv, "output"),
+        (pool, "output"),
+        ("input", "output"),
+    }
     assert found == ends
 
 
@@ -271,7 +304,9 @@ def points(axes: Axes) -> list[np.ndarray]:
 
 def test_scatter_shows_every_pair_that_can_be_shown() -> None:
     scores, accuracy = ranked()
-    figure = plots.score_against_accuracy(scores, accuracy, chosen=7, score_label="s", accuracy_label="a (%)")
+    figure = plots.score_against_accuracy(
+        scores, accuracy, chosen=7, score_label="s", accuracy_label="a (%)"
+    )
     (axes,) = figure.axes
     inside, clipped, star = points(axes)
     np.testing.assert_array_equal(inside, np.stack([scores, accuracy], 1)[2:])
@@ -372,7 +407,9 @@ def test_best_so_far_by_a_plain_loop() -> None:
         score.append(np.nan if best is None else scores[best])
         reached.append(np.nan if best is None else accuracy[best])
         possible.append(max(accuracy[: t + 1]))
-    figure = plots.best_so_far(scores, accuracy, score_label="NASWOT", accuracy_label="a", title="Search")
+    figure = plots.best_so_far(
+        scores, accuracy, score_label="NASWOT", accuracy_label="a", title="Search"
+    )
     top, bottom = figure.axes
     np.testing.assert_array_equal(lines(top), [score])
     np.testing.assert_array_equal(lines(bottom), [possible, reached])
@@ -380,7 +417,10 @@ def test_best_so_far_by_a_plain_loop() -> None:
     assert [line.get_linestyle() for line in bottom.lines] == ["--", "-"]
     assert all(line.get_drawstyle() == "steps-post" for line in [*top.lines, *bottom.lines])
     texts = [text.get_text() for text in bottom.get_legend().get_texts()]
-    assert texts == [f"best possible so far: {possible[-1]:.4g}", f"chosen so far: {reached[-1]:.4g}"]
+    assert texts == [
+        f"best possible so far: {possible[-1]:.4g}",
+        f"chosen so far: {reached[-1]:.4g}",
+    ]
     assert (top.get_ylabel(), bottom.get_ylabel()) == ("best NASWOT so far", "a")
     assert (top.get_title("left"), bottom.get_xlabel()) == ("Search", "evaluations")
     assert figure.get_supxlabel() == "3 evaluations not rankable"
@@ -417,10 +457,15 @@ def test_best_so_far_where_nothing_can_be_ranked() -> None:
 def test_histogram_of_the_real_table(data_folder: Path) -> None:
     accuracy = np.load(data_folder / "nasbench201.npz")["test200_c10"]
     chosen = float(np.sort(accuracy)[-123])
-    figure = plots.accuracy_histogram(accuracy, chosen, accuracy_label="test accuracy (%)", title="NAS-Bench-201")
+    figure = plots.accuracy_histogram(
+        accuracy, chosen, accuracy_label="test accuracy (%)", title="NAS-Bench-201"
+    )
     (axes,) = figure.axes
     rank = 1 + np.count_nonzero(accuracy > chosen)
-    assert axes.get_title("left") == f"NAS-Bench-201\nrank {rank} of 15,625, top {100 * rank / 15_625:.2g} %"
+    assert (
+        axes.get_title("left")
+        == f"NAS-Bench-201\nrank {rank} of 15,625, top {100 * rank / 15_625:.2g} %"
+    )
     heights = [patch.get_height() for patch in axes.patches]
     below = np.count_nonzero(accuracy < np.percentile(accuracy.astype(float), [25, 75]) @ [4, -3])
     assert below > 0
@@ -478,7 +523,9 @@ def test_kernel_is_normalised_by_its_diagonal() -> None:
     assert scaled.axes[0].images[0].get_clim() == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("matrix", [np.ones((2, 3)), np.ones(4), np.zeros((2, 2)), np.diag([1.0, -1.0])])
+@pytest.mark.parametrize(
+    "matrix", [np.ones((2, 3)), np.ones(4), np.zeros((2, 2)), np.diag([1.0, -1.0])]
+)
 def test_kernel_refuses_other_matrices(matrix: np.ndarray) -> None:
     with pytest.raises(ValueError, match="positive diagonal"):
         plots.kernel(matrix)

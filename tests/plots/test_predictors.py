@@ -18,9 +18,13 @@ SIZES = (19, 190, 381, 3813)
 def curves(num: int, *, width: int = 3, sizes: tuple = SIZES) -> dict[str, list[tuple]]:
     """`num` labelled lines of points (size, value, deviation), or without deviation."""
     rng = np.random.default_rng(0)
-    lines = ((rng.uniform(0.4, 0.9, len(sizes)), rng.uniform(0.01, 0.1, len(sizes))) for _ in range(num))
+    lines = (
+        (rng.uniform(0.4, 0.9, len(sizes)), rng.uniform(0.01, 0.1, len(sizes))) for _ in range(num)
+    )
     return {
-        f"network {k}": [tuple(map(float, point))[:width] for point in zip(sizes, *line, strict=True)]
+        f"network {k}": [
+            tuple(map(float, point))[:width] for point in zip(sizes, *line, strict=True)
+        ]
         for k, line in enumerate(lines)
     }
 
@@ -43,13 +47,19 @@ def assert_readable(figure: Figure) -> None:
     for axes in figure.axes:
         texts = [axes.xaxis.label, axes.yaxis.label, axes._left_title]  # type: ignore[attr-defined]
         box = axes.get_legend().get_window_extent() if axes.get_legend() else None
-        extents = [text.get_window_extent() for text in texts if text.get_text()] + ([box] if box else [])
+        extents = [text.get_window_extent() for text in texts if text.get_text()] + (
+            [box] if box else []
+        )
         for extent in extents:
             assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1
             assert figure.bbox.y0 <= extent.y0 < extent.y1 <= figure.bbox.y1
         assert not any(a.overlaps(b) for a, b in itertools.combinations(extents, 2))
         if box:
-            assert not any(box.overlaps(line.get_window_extent()) for line in axes.lines if len(line.get_xdata()))
+            assert not any(
+                box.overlaps(line.get_window_extent())
+                for line in axes.lines
+                if len(line.get_xdata())
+            )
 
 
 # --- tau by size ---
@@ -65,13 +75,18 @@ def test_tau_by_size_draws_each_curve_and_its_deviation() -> None:
         np.testing.assert_array_equal(line.get_xydata(), np.stack([x, y], 1))
         assert line.get_label() == label
         corners = np.unique(band.get_paths()[0].vertices, axis=0)
-        expected = np.concatenate([np.stack([x, y - deviation], 1), np.stack([x, y + deviation], 1)])
+        expected = np.concatenate(
+            [np.stack([x, y - deviation], 1), np.stack([x, y + deviation], 1)]
+        )
         np.testing.assert_allclose(corners, np.unique(expected, axis=0))
         np.testing.assert_array_equal(band.get_facecolor()[0][:3], colour(line))
     assert len({colour(line) for line in axes.lines}) == 3
     assert legend(axes) == list(data)
     assert axes.get_title("left") == "Encoders"
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("training architectures", "Kendall τ-b on the test set")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "training architectures",
+        "Kendall τ-b on the test set",
+    )
     assert_readable(figure)
 
 
@@ -107,7 +122,13 @@ def test_sizes_that_only_the_paper_has_are_ticks_too() -> None:
     figure = plots.tau_by_size(data, {"a": [(19, 0.3), (38126, 0.4)], "not measured": [(5, 0.1)]})
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.get_xticks(), [*SIZES, 38126])
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["19", "190", "381", "3,813", "38,126"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == [
+        "19",
+        "190",
+        "381",
+        "3,813",
+        "38,126",
+    ]
     assert 5 < axes.get_xlim()[0] < 19 < 38126 < axes.get_xlim()[1]
     assert_readable(figure)
 
@@ -115,7 +136,13 @@ def test_sizes_that_only_the_paper_has_are_ticks_too() -> None:
 def test_labels_of_sizes_that_only_the_paper_has_stay_apart() -> None:
     data = {"a": [(size, 0.5, 0.1) for size in SIZES]}
     figure = plots.tau_by_size(data, {"a": [(size, 0.3) for size in (19, 20, 78, 80, 3812, 3814)]})
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["19", "78", "190", "381", "3,813"]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == [
+        "19",
+        "78",
+        "190",
+        "381",
+        "3,813",
+    ]
 
 
 @pytest.mark.parametrize("draw", [plots.tau_by_size, plots.precision_by_share])
@@ -148,7 +175,12 @@ def test_precision_by_share() -> None:
     figure.draw_without_rendering()
     low, high = axes.get_xlim()
     shown = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-    assert {text.get_text() for tick, text in shown if low <= tick <= high} == {"0.001", "0.01", "0.1", "1"}
+    assert {text.get_text() for tick, text in shown if low <= tick <= high} == {
+        "0.001",
+        "0.01",
+        "0.1",
+        "1",
+    }
     assert_readable(figure)
 
 
@@ -214,9 +246,14 @@ def test_some_ranks_are_among_those_shown() -> None:
     for column in shown(figure).T:
         np.testing.assert_array_equal(np.sort(column), np.arange(1, 201))
     tau = stats.kendalltau(scores, targets).statistic
-    assert figure.axes[0].get_title("left") == f"Kendall τ-b = {tau:.3f}", "of all, not of those shown"
+    assert figure.axes[0].get_title("left") == f"Kendall τ-b = {tau:.3f}", (
+        "of all, not of those shown"
+    )
     order = in_order(shown(figure))[:, 1]
-    same, other = (in_order(shown(plots.predicted_ranks(scores, targets, num=200, seed=s)))[:, 1] for s in (4, 5))
+    same, other = (
+        in_order(shown(plots.predicted_ranks(scores, targets, num=200, seed=s)))[:, 1]
+        for s in (4, 5)
+    )
     np.testing.assert_array_equal(order, same)
     assert (order != other).any()
     assert len(shown(plots.predicted_ranks(scores, targets))) == 1000
@@ -231,13 +268,17 @@ def test_what_has_no_rank_is_not_shown_but_counted() -> None:
     expected = np.stack([ranks(targets[4:]), ranks(scores[4:])], 1)
     np.testing.assert_array_equal(in_order(shown(figure)), in_order(expected))
     known = np.isfinite(targets)
-    tau = stats.kendalltau(np.nan_to_num(scores, nan=-9, neginf=-9)[known], targets[known]).statistic
+    tau = stats.kendalltau(
+        np.nan_to_num(scores, nan=-9, neginf=-9)[known], targets[known]
+    ).statistic
     assert figure.axes[0].get_title("left") == f"Kendall τ-b = {tau:.3f}"
     undefined = plots.predicted_ranks(np.zeros(5), targets[4:9])
     assert undefined.axes[0].get_title("left") == "Kendall τ-b undefined"
 
 
-@pytest.mark.parametrize("shapes", [((3,), (4,)), ((2, 2), (2, 2)), ((), ()), ((0,), (0,)), ((1,), (1,))])
+@pytest.mark.parametrize(
+    "shapes", [((3,), (4,)), ((2, 2), (2, 2)), ((), ()), ((0,), (0,)), ((1,), (1,))]
+)
 def test_ranks_of_other_shapes_are_refused(shapes) -> None:
     with pytest.raises(ValueError, match=r"scores and targets must be \[N\]"):
         plots.predicted_ranks(*(np.zeros(shape) for shape in shapes))
@@ -280,7 +321,10 @@ def test_epochs_without_a_value_are_skipped() -> None:
         np.testing.assert_allclose(line.get_ydata(), expected[taken])
     assert bottom.lines[-1].get_marker() == "o", "few points are visible"
     assert top.lines[-1].get_marker() in ("None", "")
-    assert (top.get_ylabel(), bottom.get_ylabel()) == ("training loss", "Kendall τ-b on the test set")
+    assert (top.get_ylabel(), bottom.get_ylabel()) == (
+        "training loss",
+        "Kendall τ-b on the test set",
+    )
     assert (top.get_xlabel(), bottom.get_xlabel()) == ("", "epoch")
     assert top.get_xlim() == bottom.get_xlim()
     assert_readable(figure)
@@ -292,7 +336,9 @@ def test_one_seed() -> None:
     assert len(figure.axes[0].lines) == 2
 
 
-@pytest.mark.parametrize("shapes", [[(3,)], [(0, 4)], [(2, 0)], [(1, 2, 3)], [(2, 3), (2, 4)], [(2, 3), (3,)]])
+@pytest.mark.parametrize(
+    "shapes", [[(3,)], [(0, 4)], [(2, 0)], [(1, 2, 3)], [(2, 3), (2, 4)], [(2, 3), (3,)]]
+)
 def test_curves_of_other_shapes_are_refused(shapes) -> None:
     with pytest.raises(ValueError, match=r"must be \[S, epochs\]"):
         plots.training_curves(*(np.zeros(shape) for shape in shapes))

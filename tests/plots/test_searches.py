@@ -20,7 +20,9 @@ def assert_readable(figure: Figure) -> None:
     """No text is small or leaves the page, and the legend covers no end of a curve."""
     figure.draw_without_rendering()
     (axes,) = figure.axes
-    assert all(text.get_fontsize() >= 10 for text in figure.findobj(mpl.text.Text) if text.get_text())
+    assert all(
+        text.get_fontsize() >= 10 for text in figure.findobj(mpl.text.Text) if text.get_text()
+    )
     legend = axes.get_legend()
     for text in (axes.xaxis.label, axes.yaxis.label, axes._left_title, legend):
         extent = text.get_window_extent()
@@ -33,7 +35,10 @@ def assert_readable(figure: Figure) -> None:
 def test_median_and_bands_of_one_label() -> None:
     rows = curves(40)
     figure = plots.search_curves(
-        {"random": rows}, lines={"best of the table": 1.0}, y_label="best accuracy so far", title="A space"
+        {"random": rows},
+        lines={"best of the table": 1.0},
+        y_label="best accuracy so far",
+        title="A space",
     )
     (axes,) = figure.axes
     line = axes.lines[0]
@@ -43,7 +48,12 @@ def test_median_and_bands_of_one_label() -> None:
     for edge, share in zip(edges, (0.25, 0.05), strict=True):
         assert edge.min() == pytest.approx(np.quantile(rows[:, 0], share))
         assert edge.max() == pytest.approx(np.quantile(rows[:, -1], 1 - share))
-    for text in ("40 searches: median, and the middle 50 % and 90 %", "best of the table: 1", "A space", "random"):
+    for text in (
+        "40 searches: median, and the middle 50 % and 90 %",
+        "best of the table: 1",
+        "A space",
+        "random",
+    ):
         assert text in texts(figure)
     low, high = axes.get_ylim()
     assert np.quantile(rows[:, 0], 0.05) < low < np.quantile(rows[:, 1], 0.05) < 1 < high
@@ -52,14 +62,25 @@ def test_median_and_bands_of_one_label() -> None:
 def test_several_labels_have_a_band_each() -> None:
     seconds = np.linspace(0, 12_000, 60)
     runs = {name: curves(9) + k for k, name in enumerate("abc")}
-    figure = plots.search_curves(runs, seconds, lines={"the best": 4.0}, x_label="simulated seconds", title="A")
+    figure = plots.search_curves(
+        runs, seconds, lines={"the best": 4.0}, x_label="simulated seconds", title="A"
+    )
     (axes,) = figure.axes
     *drawn, line = axes.lines
     assert len(axes.collections) == len(drawn) == 3
     assert len({line.get_color() for line in drawn}) == 3
     np.testing.assert_array_equal(drawn[0].get_xdata(), seconds)
-    assert (line.get_ydata()[0], line.get_linestyle(), line.get_label()) == (4.0, "--", "the best\n4")
-    for text in ("9 searches each: median, and the middle 50 %", "simulated seconds", "c\n", "at the end"):
+    assert (line.get_ydata()[0], line.get_linestyle(), line.get_label()) == (
+        4.0,
+        "--",
+        "the best\n4",
+    )
+    for text in (
+        "9 searches each: median, and the middle 50 %",
+        "simulated seconds",
+        "c\n",
+        "at the end",
+    ):
         assert text in texts(figure)
     assert "90 %" not in texts(figure)
     assert_readable(figure)

@@ -41,21 +41,27 @@ def initialised(module: BiFlow, batch: Features, seed: int = 0):
     where = jnp.ones(batch.statistics.shape[0], bool)
     shapes = jax.eval_shape(module.init, jax.random.key(0), batch, where)
     rng = np.random.default_rng(seed)
-    params = jax.tree.map(lambda it: rng.normal(0, 0.5, it.shape).astype(it.dtype), shapes["params"])
+    params = jax.tree.map(
+        lambda it: rng.normal(0, 0.5, it.shape).astype(it.dtype), shapes["params"]
+    )
     first = jax.jit(functools.partial(module.apply, mutable=["constants"]))
     embeddings, constants = first({"params": params}, batch, where)
     return {"params": params} | constants, np.asarray(embeddings)
 
 
 def embedded(module: BiFlow, variables, batch: Features) -> np.ndarray:
-    return np.asarray(jax.jit(module.apply)(variables, batch, jnp.ones(batch.statistics.shape[0], bool)))
+    return np.asarray(
+        jax.jit(module.apply)(variables, batch, jnp.ones(batch.statistics.shape[0], bool))
+    )
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def gates(params, adjacency: np.ndarray, operations: list[np.ndarray], num_layers: int) -> list[np.ndarray]:
+def gates(
+    params, adjacency: np.ndarray, operations: list[np.ndarray], num_layers: int
+) -> list[np.ndarray]:
     """Node by node: a gate on what a node and its predecessors send; node 0 alone begins in another state."""
     num = len(operations)
     x = [params["nodes"][0], *[params["nodes"][1]] * (num - 1)]
@@ -64,7 +70,9 @@ def gates(params, adjacency: np.ndarray, operations: list[np.ndarray], num_layer
         sent = [row @ params[f"kernel_{layer}"] for row in x]
         x = []
         for node in range(num):
-            received = sum((sent[sender] for sender in range(num) if adjacency[sender, node]), sent[node])
+            received = sum(
+                (sent[sender] for sender in range(num) if adjacency[sender, node]), sent[node]
+            )
             attention = sigmoid(operations[node] @ gate["kernel"] + gate["bias"])
             value = attention * received + params[f"bias_{layer}"]
             x.append(np.maximum(value, 0) if layer < num_layers - 1 else value)
@@ -81,11 +89,15 @@ def reference(module: BiFlow, variables, batch: Features, row: int) -> np.ndarra
         one, two = params["attributes_1"], params["attributes_2"]
         for place, own in enumerate(batch.nodes[row][mask]):
             seen = np.concatenate([operations[place], own]) @ one["kernel"] + one["bias"]
-            operations[place] = operations[place] + np.maximum(seen, 0) @ two["kernel"] + two["bias"]
+            operations[place] = (
+                operations[place] + np.maximum(seen, 0) @ two["kernel"] + two["bias"]
+            )
     parts = [sum(gates(params["forward"], adjacency, operations, len(module.layers))) / len(mask)]
     if module.both:
         turned = adjacency.T[::-1, ::-1]
-        parts.append(sum(gates(params["backward"], turned, operations[::-1], len(module.layers))) / len(mask))
+        parts.append(
+            sum(gates(params["backward"], turned, operations[::-1], len(module.layers))) / len(mask)
+        )
     if module.statistics:
         values = batch.statistics.astype(np.float64)
         deviation = values.std(0)
@@ -120,16 +132,24 @@ def test_each_flag_alone_adds_its_part(flag) -> None:
 @pytest.mark.parametrize("space", [NB101, NB201], ids=lambda space: space.name)
 def test_flags_and_parameters(space) -> None:
     batch, where = features(space), jnp.ones(60, bool)
-    added = {"attributes": {"attributes_1", "attributes_2"}, "statistics": set(), "both": {"backward"}}
+    added = {
+        "attributes": {"attributes_1", "attributes_2"},
+        "statistics": set(),
+        "both": {"backward"},
+    }
     for flags in itertools.product([False, True], repeat=3):
         options = dict(zip(FLAGS, flags, strict=True))
         module = BiFlow(NUM_OPS[space.name], **options)
         shapes = jax.eval_shape(module.init, jax.random.key(0), batch, where)
-        expected = {"operations", "forward"}.union(*(added[flag] for flag in FLAGS if options[flag]))
+        expected = {"operations", "forward"}.union(
+            *(added[flag] for flag in FLAGS if options[flag])
+        )
         assert set(shapes["params"]) == expected
         assert ("constants" in shapes) == options["statistics"]
         width = jax.eval_shape(module.apply, shapes, batch, where).shape[1]
-        assert width == 128 * (1 + options["both"]) + options["statistics"] * batch.statistics.shape[1]
+        assert (
+            width == 128 * (1 + options["both"]) + options["statistics"] * batch.statistics.shape[1]
+        )
         for direction in expected & {"forward", "backward"}:
             kernels = [shapes["params"][direction][f"kernel_{layer}"].shape for layer in range(4)]
             assert kernels == [(96, 128), *[(128, 128)] * 3]
@@ -155,7 +175,9 @@ def test_nodes_that_do_not_exist_count_for_nothing() -> None:
     variables, found = initialised(module, batch)
     rng = np.random.default_rng(2)
     ops = np.where(absent, rng.integers(0, 5, absent.shape), batch.graph.node_ops).astype(np.int32)
-    nodes = np.where(absent[..., None], rng.normal(size=batch.nodes.shape), batch.nodes).astype(np.float32)
+    nodes = np.where(absent[..., None], rng.normal(size=batch.nodes.shape), batch.nodes).astype(
+        np.float32
+    )
     other = batch._replace(graph=batch.graph._replace(node_ops=ops), nodes=nodes)
     np.testing.assert_allclose(embedded(module, variables, other), found, atol=1e-6)
 
@@ -163,10 +185,14 @@ def test_nodes_that_do_not_exist_count_for_nothing() -> None:
 def test_isomorphic_cells_have_one_embedding() -> None:
     """But for the network's cost, where the first of several vertices get what is left over of a width."""
     rng = np.random.default_rng(3)
-    pairs = [(arch, other) for arch in population(NB101) if (other := relabelled(arch, rng)) is not None]
+    pairs = [
+        (arch, other) for arch in population(NB101) if (other := relabelled(arch, rng)) is not None
+    ]
     assert 15 <= len(pairs) <= 30
     pairs += [pairs[0]] * (30 - len(pairs))
-    batch = jax.tree.map(np.asarray, encode["nasbench101"](np.array(pairs).transpose(1, 0, 2).reshape(60, 26)))
+    batch = jax.tree.map(
+        np.asarray, encode["nasbench101"](np.array(pairs).transpose(1, 0, 2).reshape(60, 26))
+    )
     ops, adjacency = batch.graph.node_ops, batch.graph.adjacency
     differ = (ops[:30] != ops[30:]).any(1) | (adjacency[:30] != adjacency[30:]).any((1, 2))
     assert differ.all(), "the network must see two different graphs"
@@ -204,7 +230,9 @@ def shares(adjacency: np.ndarray) -> list[float]:
     found = {0: 1.0, last: 1.0} | {node: (840 // len(feeding)) / 840 for node in feeding}
     for node in range(last - 1, 0, -1):
         if node not in found:
-            found[node] = max(found[after] for after in range(node + 1, last) if adjacency[node, after])
+            found[node] = max(
+                found[after] for after in range(node + 1, last) if adjacency[node, after]
+            )
     return [found[node] for node in range(last + 1)]
 
 
@@ -226,8 +254,12 @@ def test_attributes_by_enumeration_of_paths(space) -> None:
                 depth = max(paths_between(adjacency, 0, node), default=0)
                 height = max(paths_between(adjacency, node, num - 1), default=0)
                 degrees = adjacency[:, node].sum(), adjacency[node].sum()
-                expected = np.array([depth / num, height / num, *np.array(degrees) / num, widths[node]])
-            np.testing.assert_allclose(batch.nodes[row, node], expected, rtol=1e-6, err_msg=f"{row} {node}")
+                expected = np.array(
+                    [depth / num, height / num, *np.array(degrees) / num, widths[node]]
+                )
+            np.testing.assert_allclose(
+                batch.nodes[row, node], expected, rtol=1e-6, err_msg=f"{row} {node}"
+            )
 
 
 def test_features_compiled_and_eager() -> None:
@@ -237,7 +269,13 @@ def test_features_compiled_and_eager() -> None:
 
 
 def test_settings_reach_the_encoder() -> None:
-    options = {"layers": (7, 5), "attributes": False, "both": False, "statistics": True, "weight": 0.1}
+    options = {
+        "layers": (7, 5),
+        "attributes": False,
+        "both": False,
+        "statistics": True,
+        "weight": 0.1,
+    }
     predictor = jnas.predictors.biflow(NB201, **options)
     recipe = predictor.predict.args[0]
     assert recipe.module.encoder == BiFlow(7, **options)

@@ -17,8 +17,13 @@ def quicksort(order: list[int], better: np.ndarray, leaf_size: int) -> list[int]
         return order
     pivot = order[(len(order) - 1) // 2]
     others = sorted((j for j in order if j != pivot), key=lambda j: -better[pivot, j])
-    parts = [j for j in others if better[pivot, j] > 0.5], [j for j in others if better[pivot, j] <= 0.5]
-    best, worst = (part if len(part) <= leaf_size else quicksort(part, better, leaf_size) for part in parts)
+    parts = (
+        [j for j in others if better[pivot, j] > 0.5],
+        [j for j in others if better[pivot, j] <= 0.5],
+    )
+    best, worst = (
+        part if len(part) <= leaf_size else quicksort(part, better, leaf_size) for part in parts
+    )
     return [*best, pivot, *worst]
 
 
@@ -32,7 +37,9 @@ def ranks_of_table(key: jax.Array, table: jax.Array, *, leaf_size: int) -> jax.A
 
 
 @functools.partial(jax.jit, static_argnames=("leaf_size", "certain"))
-def ranks_of_scores(key: jax.Array, scores: jax.Array, *, leaf_size: int, certain: bool = False) -> jax.Array:
+def ranks_of_scores(
+    key: jax.Array, scores: jax.Array, *, leaf_size: int, certain: bool = False
+) -> jax.Array:
     def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
         difference = scores[j] - scores[i]
         return (difference > 0).astype(jnp.float32) if certain else jax.nn.sigmoid(difference)
@@ -93,12 +100,17 @@ def test_ties_give_every_rank_once(value) -> None:
 
 def test_the_key_breaks_ties() -> None:
     scores = np.zeros(30, np.float32)
-    one, two = (np.asarray(ranks_of_scores(jax.random.key(seed), scores, leaf_size=100)) for seed in range(2))
+    one, two = (
+        np.asarray(ranks_of_scores(jax.random.key(seed), scores, leaf_size=100))
+        for seed in range(2)
+    )
     assert (one != two).any()
     groups = np.repeat(np.arange(3, dtype=np.float32), 10)
     ranks = np.asarray(ranks_of_scores(jax.random.key(0), groups, leaf_size=1))
     for group in range(3):
-        np.testing.assert_array_equal(np.sort(ranks[groups == group]), np.arange(10) + 10 * (2 - group))
+        np.testing.assert_array_equal(
+            np.sort(ranks[groups == group]), np.arange(10) + 10 * (2 - group)
+        )
 
 
 def test_jit_equals_eager_and_vmap(key) -> None:
@@ -107,7 +119,9 @@ def test_jit_equals_eager_and_vmap(key) -> None:
     keys = jax.random.split(key, 3)
     together = jax.vmap(functools.partial(ranks_of_table, leaf_size=1))(keys, tables)
     for row in range(3):
-        np.testing.assert_array_equal(ranks_of_table(keys[row], tables[row], leaf_size=1), together[row])
+        np.testing.assert_array_equal(
+            ranks_of_table(keys[row], tables[row], leaf_size=1), together[row]
+        )
     table = jnp.asarray(tables[0])
     eager = ranks_by_comparison(keys[0], lambda i, j: table[i, j], 9, leaf_size=1)
     np.testing.assert_array_equal(eager, together[0])
@@ -135,7 +149,9 @@ def test_number_of_rounds(key, kind, leaf_size) -> None:
         nothing = jax.pure_callback(count, jax.ShapeDtypeStruct((), jnp.float32), jnp.sum(j >= 0))
         return jax.nn.sigmoid(difference + nothing)
 
-    ranks = jax.jit(functools.partial(ranks_by_comparison, is_better=is_better, num=num, leaf_size=leaf_size))(key)
+    ranks = jax.jit(
+        functools.partial(ranks_by_comparison, is_better=is_better, num=num, leaf_size=leaf_size)
+    )(key)
     np.testing.assert_array_equal(np.sort(np.asarray(ranks)), np.arange(num))
     # Halving takes log2(N / leaf_size) rounds, random pivots about 4.3 ln(N) at the very worst.
     most = math.ceil(math.log2(num / leaf_size)) + 2 if kind == "graded" else 5 * math.log(num)
@@ -147,7 +163,9 @@ def sizes_in(jaxpr) -> set[int]:
     """Of every array of a program, inner programs included."""
     sizes = {math.prod(var.aval.shape) for eqn in jaxpr.eqns for var in eqn.outvars}
     for eqn in jaxpr.eqns:
-        for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")):
+        for value in jax.tree.leaves(
+            list(eqn.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")
+        ):
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
                 sizes |= sizes_in(inner)
@@ -157,7 +175,9 @@ def sizes_in(jaxpr) -> set[int]:
 def test_no_table_of_all_pairs(key) -> None:
     num = 1000
     scores = jnp.arange(num, dtype=jnp.float32)
-    program = jax.make_jaxpr(lambda key: ranks_by_comparison(key, lambda i, j: scores[j] - scores[i], num))(key)
+    program = jax.make_jaxpr(
+        lambda key: ranks_by_comparison(key, lambda i, j: scores[j] - scores[i], num)
+    )(key)
     sizes = sizes_in(program.jaxpr)
     assert num in sizes
     assert max(sizes) <= 4 * num

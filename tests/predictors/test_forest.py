@@ -15,12 +15,16 @@ ARRAYS = ("feature", "threshold", "left", "right", "value")
 def data(num: int, *, tied: bool = False, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """`[num, F]` float32 and `[num]`; tied features are small integers, many rows equal."""
     rng = np.random.default_rng(seed)
-    features = rng.integers(3, size=(num, NUM_FEATURES)) if tied else rng.normal(size=(num, NUM_FEATURES))
+    features = (
+        rng.integers(3, size=(num, NUM_FEATURES)) if tied else rng.normal(size=(num, NUM_FEATURES))
+    )
     targets = 0.9 + 0.05 * np.tanh(features[:, :3].sum(1)) + 0.01 * rng.normal(size=num)
     return features.astype(np.float32), targets
 
 
-def reference(key, features, targets, queries, num_trees: int, bootstrap: bool = False) -> np.ndarray:
+def reference(
+    key, features, targets, queries, num_trees: int, bootstrap: bool = False
+) -> np.ndarray:
     """Mean over scikit-learn's trees on the same subsets, written without the arrays of `Trees`."""
     subsets = forest.feature_subsets(key, num_trees, features.shape[1])
     seeds = forest._generator(key, 1).integers(2**31, size=num_trees)
@@ -29,7 +33,9 @@ def reference(key, features, targets, queries, num_trees: int, bootstrap: bool =
         rows = np.arange(len(targets))
         if bootstrap:
             rows = np.random.default_rng(int(seed)).integers(len(targets), size=len(targets))
-        tree = DecisionTreeRegressor(random_state=int(seed)).fit(features[rows][:, subset], targets[rows])
+        tree = DecisionTreeRegressor(random_state=int(seed)).fit(
+            features[rows][:, subset], targets[rows]
+        )
         outputs.append(tree.predict(queries[:, subset]))
     return np.mean(outputs, axis=0)
 
@@ -82,7 +88,9 @@ def test_each_tree_asks_for_its_subset_alone(key) -> None:
     subsets = forest.feature_subsets(key, 60, NUM_FEATURES)
     is_inner = np.asarray(trees.left) != np.arange(trees.left.shape[1])
     for feature, inner, subset in zip(np.asarray(trees.feature), is_inner, subsets, strict=True):
-        assert set(feature[inner]) == set(np.flatnonzero(subset))  # distinct rows: every feature is of use
+        assert set(feature[inner]) == set(
+            np.flatnonzero(subset)
+        )  # distinct rows: every feature is of use
 
 
 def test_sizes_of_subsets_are_uniform(key) -> None:
@@ -93,14 +101,17 @@ def test_sizes_of_subsets_are_uniform(key) -> None:
     share = (1 + NUM_FEATURES) / 2 / NUM_FEATURES
     np.testing.assert_allclose(subsets.mean(0), share, atol=0.02)
     pairs = subsets[subsets.sum(1) == 2]
-    np.testing.assert_allclose(pairs.T.astype(int) @ pairs / len(pairs) * 21, 1 + 5 * np.eye(NUM_FEATURES), atol=0.6)
+    np.testing.assert_allclose(
+        pairs.T.astype(int) @ pairs / len(pairs) * 21, 1 + 5 * np.eye(NUM_FEATURES), atol=0.6
+    )
     assert forest.feature_subsets(key, 3, NUM_FEATURES, "all").all()
 
 
 def test_randomness_is_that_of_the_key(key) -> None:
     features, targets = data(80, tied=True)
     one, two, default = (
-        forest.fit_trees(key, features, targets, num_trees=30, bootstrap=True, num_threads=num) for num in (1, 2, None)
+        forest.fit_trees(key, features, targets, num_trees=30, bootstrap=True, num_threads=num)
+        for num in (1, 2, None)
     )
     assert_equal(one, two)
     assert_equal(one, default)
@@ -112,7 +123,9 @@ def test_trees_are_padded_with_leaves(key) -> None:
     features, targets = data(90)
     trees = forest.fit_trees(key, features, targets, num_trees=4)
     types = {name: getattr(trees, name).dtype for name in ARRAYS}
-    assert types == {name: np.float32 if name in ("threshold", "value") else np.int32 for name in ARRAYS}
+    assert types == {
+        name: np.float32 if name in ("threshold", "value") else np.int32 for name in ARRAYS
+    }
     assert {getattr(trees, name).shape for name in ARRAYS} == {(4, 256)}  # 2 · 90 - 1 nodes
     assert trees.depth.shape == ()
     nodes = np.broadcast_to(np.arange(256), (4, 256))
@@ -126,7 +139,9 @@ def test_a_forest_of_single_leaves(key) -> None:
     features, _ = data(20)
     trees = forest.fit_trees(key, features, np.full(20, 0.25), num_trees=3)
     assert int(trees.depth) == 0
-    np.testing.assert_array_equal(forest.predict_trees(trees, features), np.full(20, 0.25, np.float32))
+    np.testing.assert_array_equal(
+        forest.predict_trees(trees, features), np.full(20, 0.25, np.float32)
+    )
 
 
 def test_compiled_equals_eager_and_integers_are_taken(key) -> None:
@@ -142,7 +157,10 @@ def test_compiled_equals_eager_and_integers_are_taken(key) -> None:
 
 def test_stacked_forests_predict_like_single_ones() -> None:
     queries = jnp.asarray(data(50, seed=9)[0])
-    forests = [forest.fit_trees(jax.random.key(num), *data(num, seed=num), num_trees=6) for num in (2, 40, 150)]
+    forests = [
+        forest.fit_trees(jax.random.key(num), *data(num, seed=num), num_trees=6)
+        for num in (2, 40, 150)
+    ]
     stacked = forest.pad_trees(forests)
     assert stacked.feature.shape == (3, 6, 384)
     assert stacked.depth.shape == (3,)

@@ -42,7 +42,10 @@ def two_input_cells(num: int, num_cells: int, num_nodes: int, seed: int = 0) -> 
     """Nodes that read two earlier ones, operation 0 among theirs; the last of some cells does not exist."""
     rng = np.random.default_rng(seed)
     shape = num, num_cells, num_nodes
-    edge_ops, adjacency = np.zeros((*shape, num_nodes), np.int32), np.zeros((*shape, num_nodes), bool)
+    edge_ops, adjacency = (
+        np.zeros((*shape, num_nodes), np.int32),
+        np.zeros((*shape, num_nodes), bool),
+    )
     mask = np.ones(shape, bool)
     mask[0, :, -1] = False
     for row, cell, node in itertools.product(range(num), range(num_cells), range(2, num_nodes)):
@@ -71,7 +74,9 @@ def sigmoid(x):
 
 
 def rows_of(batch: Graph) -> list[Graph]:
-    return [Graph(*(np.asarray(value)[row] for value in batch)) for row in range(batch.mask.shape[0])]
+    return [
+        Graph(*(np.asarray(value)[row] for value in batch)) for row in range(batch.mask.shape[0])
+    ]
 
 
 def on_nodes(params, cell: Graph, plus_identity: bool, residual: int | None) -> np.ndarray:
@@ -92,7 +97,9 @@ def on_nodes(params, cell: Graph, plus_identity: bool, residual: int | None) -> 
             for sender in range(num):
                 if cell.adjacency[sender, node] or (plus_identity and sender == node):
                     received = received + sent[sender]
-            value = sigmoid(operations[cell.node_ops[node]] @ gate["kernel"] + gate["bias"]) * received
+            value = (
+                sigmoid(operations[cell.node_ops[node]] @ gate["kernel"] + gate["bias"]) * received
+            )
             if residual is None or node < residual:
                 value = value + sent[node]
             value = value + params[f"bias_{layer}"]
@@ -105,7 +112,10 @@ def on_edges(params, group: Graph, module: GatesOnEdges) -> np.ndarray:
     embeddings = []
     for number, mask in enumerate(group.mask):
         num, dense = len(mask), params["node_to_hidden"]
-        first = [*params["input_nodes"][number], *np.zeros((num - module.num_inputs, module.node_size))]
+        first = [
+            *params["input_nodes"][number],
+            *np.zeros((num - module.num_inputs, module.node_size)),
+        ]
         x = [row @ dense["kernel"] + dense["bias"] for row in first]
         for layer in range(len(module.layers)):
             gate = params[f"gate_{layer}"]
@@ -116,7 +126,9 @@ def on_edges(params, group: Graph, module: GatesOnEdges) -> np.ndarray:
                 for sender in range(node):
                     op = group.edge_ops[number, sender, node]
                     if group.adjacency[number, sender, node] and op != 0:
-                        attention = sigmoid(params["operations"][op] @ gate["kernel"] + gate["bias"])
+                        attention = sigmoid(
+                            params["operations"][op] @ gate["kernel"] + gate["bias"]
+                        )
                         value = value + attention * sent[sender]
                 if module.reduce == "mean":
                     value = value / module.num_slots
@@ -131,7 +143,8 @@ def on_edges(params, group: Graph, module: GatesOnEdges) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("plus_identity", "residual"), [(True, 0), (True, 2), (False, None), (False, 0), (False, 2), (True, None)]
+    ("plus_identity", "residual"),
+    [(True, 0), (True, 2), (False, None), (False, 0), (False, 2), (True, None)],
 )
 def test_operations_on_nodes(plus_identity, residual) -> None:
     module = GatesOnNodes(5, plus_identity=plus_identity, residual=residual, **SMALL)
@@ -143,18 +156,24 @@ def test_operations_on_nodes(plus_identity, residual) -> None:
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"residual": None, "use_bias": True}, {"residual": 0, "readout": "mean"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"residual": None, "use_bias": True}, {"residual": 0, "readout": "mean"}]
+)
 def test_operations_on_edges(options) -> None:
     module = GatesOnEdges(5, **SMALL, **options)
     _, batch = cells(NB201, 6)
     variables, embeddings = everywhere(module, batch)
     assert embeddings.shape == (6, 5)
     params = as_doubles(variables["params"])
-    expected = [on_edges(params, Graph(*(value[None] for value in cell)), module) for cell in rows_of(batch)]
+    expected = [
+        on_edges(params, Graph(*(value[None] for value in cell)), module) for cell in rows_of(batch)
+    ]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [TWO_INPUTS, {"num_inputs": 2, "reduce": "mean", "num_slots": 3, "residual": 0}])
+@pytest.mark.parametrize(
+    "options", [TWO_INPUTS, {"num_inputs": 2, "reduce": "mean", "num_slots": 3, "residual": 0}]
+)
 def test_operations_on_edges_of_several_cells_with_two_inputs(options) -> None:
     module = GatesOnEdges(4, **SMALL, **options)
     batch = two_input_cells(3, 2, 6)
@@ -221,7 +240,9 @@ def test_cells_of_a_batch_do_not_see_each_other(kind) -> None:
     }[kind]
     variables, embeddings = everywhere(module, batch)
     order = np.array([4, 1, 2, 3, 0, 5])
-    permuted = jax.jit(module.apply)(variables, jax.tree.map(lambda x: x[order], batch), jnp.ones(6, bool))
+    permuted = jax.jit(module.apply)(
+        variables, jax.tree.map(lambda x: x[order], batch), jnp.ones(6, bool)
+    )
     np.testing.assert_allclose(permuted, embeddings[order], atol=1e-6)
     assert np.abs(embeddings[0] - embeddings[4]).max() > 1e-3
 
@@ -233,7 +254,9 @@ def test_aggregators_give_the_same_embedding() -> None:
         (GatesOnEdges(5, **SMALL), cells(NB201, 4)[1]),
     ):
         variables, dense = everywhere(module, batch)
-        other = jax.jit(module.clone(aggregate=by_segments).apply)(variables, batch, jnp.ones(4, bool))
+        other = jax.jit(module.clone(aggregate=by_segments).apply)(
+            variables, batch, jnp.ones(4, bool)
+        )
         np.testing.assert_allclose(other, dense, atol=1e-5)
 
 
@@ -276,7 +299,9 @@ def test_other_reductions_go_through_segments() -> None:
     np.testing.assert_allclose(received, expected, rtol=1e-6)
     assert np.isneginf(expected[[0, 7, 14]]).all(), "the maximum of nothing"
 
-    module = GatesOnNodes(5, aggregate=message_passing.by_segments(jraph.segment_max_or_constant), **SMALL)
+    module = GatesOnNodes(
+        5, aggregate=message_passing.by_segments(jraph.segment_max_or_constant), **SMALL
+    )
     _, batch = cells(NB101, 3)
     variables, embeddings = everywhere(module, batch)
     assert np.isfinite(embeddings).all()
@@ -293,7 +318,9 @@ def test_reverse() -> None:
     graph, sent, _, _ = traffic(False)
     _, batch = cells(NB101, 3)
     turned = jax.jit(message_passing.reverse)(graph)
-    for one, two in zip(jax.tree.leaves(message_passing.reverse(turned)), jax.tree.leaves(graph), strict=True):
+    for one, two in zip(
+        jax.tree.leaves(message_passing.reverse(turned)), jax.tree.leaves(graph), strict=True
+    ):
         np.testing.assert_array_equal(one, two)
     back = np.arange(21).reshape(3, 7)[:, ::-1].ravel()
     np.testing.assert_array_equal(turned.nodes["op"], graph.nodes["op"][back])
@@ -304,9 +331,13 @@ def test_reverse() -> None:
         rebuilt[:, *np.triu_indices(7, 1)] = np.asarray(turned.edges[name]).reshape(3, 21)
         np.testing.assert_array_equal(rebuilt, expected)
     # What travels along the reversed graph is what receivers of the cell send to their senders.
-    received = jax.jit(message_passing.dense)(turned, sent[back], turned.edges["mask"].astype(np.float32))
+    received = jax.jit(message_passing.dense)(
+        turned, sent[back], turned.edges["mask"].astype(np.float32)
+    )
     nodes = sent.reshape(3, 7, 4)
-    expected = np.stack([batch.adjacency[g].astype(float) @ nodes[g] for g in range(3)]).reshape(21, 4)
+    expected = np.stack([batch.adjacency[g].astype(float) @ nodes[g] for g in range(3)]).reshape(
+        21, 4
+    )
     np.testing.assert_allclose(np.asarray(received)[back], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -330,7 +361,9 @@ def assert_normal(values: jax.Array) -> None:
 def test_initial_weights() -> None:
     sizes = {"layers": (64, 32), "node_size": 48, "hidden_size": 96, "op_size": 40}
     _, batch = cells(NB101, 2)
-    nodes = jax.jit(GatesOnNodes(5, **sizes).init)(jax.random.key(1), batch, jnp.ones(2, bool))["params"]
+    nodes = jax.jit(GatesOnNodes(5, **sizes).init)(jax.random.key(1), batch, jnp.ones(2, bool))[
+        "params"
+    ]
     batch = two_input_cells(2, 2, 5)
     module = GatesOnEdges(5, num_inputs=2, use_bias=True, **sizes)
     edges = jax.jit(module.init)(jax.random.key(2), batch, jnp.ones(2, bool))["params"]
@@ -347,7 +380,12 @@ def test_initial_weights() -> None:
             assert params[f"gate_{layer}"]["bias"].shape == (out,)
             assert_uniform(params[f"gate_{layer}"]["kernel"], 40)
             assert_uniform(params[f"gate_{layer}"]["bias"], 40)
-    shapes = {"operations": (3, 40), "output_operation": (1, 40), "input_node": (1, 48), "other_node": (1, 48)}
+    shapes = {
+        "operations": (3, 40),
+        "output_operation": (1, 40),
+        "input_node": (1, 48),
+        "other_node": (1, 48),
+    }
     assert {name: nodes[name].shape for name in shapes} == shapes
     for name in ("operations", "output_operation", "input_node"):
         assert_normal(nodes[name])
@@ -361,10 +399,14 @@ def test_initial_weights() -> None:
 def test_published_sizes() -> None:
     """Sizes as published, and no bias where operations are on edges."""
     _, batch = cells(NB101, 2)
-    shapes = jax.eval_shape(GatesOnNodes(5).init, jax.random.key(0), batch, jnp.ones(2, bool))["params"]
+    shapes = jax.eval_shape(GatesOnNodes(5).init, jax.random.key(0), batch, jnp.ones(2, bool))[
+        "params"
+    ]
     assert [shapes[f"kernel_{layer}"].shape for layer in range(4)] == [(96, 128), *[(128, 128)] * 3]
     _, batch = cells(NB201, 2)
-    shapes = jax.eval_shape(GatesOnEdges(5).init, jax.random.key(0), batch, jnp.ones(2, bool))["params"]
+    shapes = jax.eval_shape(GatesOnEdges(5).init, jax.random.key(0), batch, jnp.ones(2, bool))[
+        "params"
+    ]
     assert [shapes[f"kernel_{layer}"].shape for layer in range(5)] == [(96, 128), *[(128, 128)] * 4]
     assert not any(name.startswith("bias") for name in shapes)
     assert shapes["input_nodes"].shape == (1, 1, 48)

@@ -24,7 +24,9 @@ def everywhere(module, *args, seed: int = 0, **options):
     shapes = jax.eval_shape(functools.partial(module.init, **options), jax.random.key(0), *args)
     rng = np.random.default_rng(seed)
     variables = jax.tree.map(lambda it: rng.normal(0, 0.5, it.shape).astype(it.dtype), shapes)
-    return variables, np.asarray(jax.jit(functools.partial(module.apply, **options))(variables, *args))
+    return variables, np.asarray(
+        jax.jit(functools.partial(module.apply, **options))(variables, *args)
+    )
 
 
 def as_doubles(params):
@@ -60,20 +62,30 @@ def graph_convolution(params, cell: Graph, module: Gcn) -> np.ndarray:
     """The embedding of one cell."""
     num = len(cell.mask) + module.global_node
     table = [*params["operations"], *params["output_operation"]]
-    ops, senders = list(cell.node_ops), [set(np.flatnonzero(cell.adjacency[:, v])) for v in range(len(cell.mask))]
+    ops, senders = (
+        list(cell.node_ops),
+        [set(np.flatnonzero(cell.adjacency[:, v])) for v in range(len(cell.mask))],
+    )
     if module.global_node:
         table += [*params["global_operation"]]
         ops.append(len(table) - 1)
         senders.append(set(np.flatnonzero(cell.mask)))
-    degree = [len(senders[v]) + sum(v in other for other in senders) + module.self_loops for v in range(num)]
-    x = [table[op] @ params["op_to_hidden"]["kernel"] + params["op_to_hidden"]["bias"] for op in ops]
+    degree = [
+        len(senders[v]) + sum(v in other for other in senders) + module.self_loops
+        for v in range(num)
+    ]
+    x = [
+        table[op] @ params["op_to_hidden"]["kernel"] + params["op_to_hidden"]["bias"] for op in ops
+    ]
     for layer in range(len(module.layers)):
         sent = [row @ params[f"kernel_{layer}"] for row in x]
         x = []
         for v in range(num):
             value = params[f"bias_{layer}"]
             for u in senders[v] | ({v} if module.self_loops else set()):
-                value = value + sent[u] / (math.sqrt(degree[u] * degree[v]) if module.normalise else 1)
+                value = value + sent[u] / (
+                    math.sqrt(degree[u] * degree[v]) if module.normalise else 1
+                )
             x.append(np.maximum(value, 0) if layer < len(module.layers) - 1 else value)
     if module.global_node:
         return x[-1]
@@ -82,7 +94,9 @@ def graph_convolution(params, cell: Graph, module: Gcn) -> np.ndarray:
 
 
 @pytest.mark.parametrize("global_node", [False, True])
-@pytest.mark.parametrize(("self_loops", "normalise"), [(True, False), (False, False), (True, True), (False, True)])
+@pytest.mark.parametrize(
+    ("self_loops", "normalise"), [(True, False), (False, False), (True, True), (False, True)]
+)
 def test_graph_convolutions(global_node, self_loops, normalise) -> None:
     module = Gcn(
         5,
@@ -157,12 +171,19 @@ def test_recurrence(masked) -> None:
 def test_lstm_over_tokens() -> None:
     vocabulary = (4, 2, 2, 4)
     tokens = np.array([[0, 1, 0, 3], [3, 0, 0, 0], [2, 1, 1, 3]], np.int32)
-    variables, hidden = everywhere(TokenLstm(vocabulary, embedding=6, hidden=5), tokens, np.ones(3, bool))
+    variables, hidden = everywhere(
+        TokenLstm(vocabulary, embedding=6, hidden=5), tokens, np.ones(3, bool)
+    )
     params = as_doubles(variables["params"])
     assert params["tokens"].shape == (6, 6), "tokens of equally many values share their embeddings"
     first = {2: 0, 4: 2}
     for row, state in zip(tokens, hidden, strict=True):
-        steps = np.stack([params["tokens"][first[kind] + token] for token, kind in zip(row, vocabulary, strict=True)])
+        steps = np.stack(
+            [
+                params["tokens"][first[kind] + token]
+                for token, kind in zip(row, vocabulary, strict=True)
+            ]
+        )
         expected = lstm(params["Recurrence_0"], steps, np.ones(4, bool))
         np.testing.assert_allclose(state, expected, rtol=1e-4, atol=1e-6)
 
@@ -170,7 +191,11 @@ def test_lstm_over_tokens() -> None:
 def test_lstm_over_layers() -> None:
     rng = np.random.default_rng(2)
     layers = np.stack(
-        [rng.integers(1 if column == 0 else 0, num, (3, 4)) for column, num in enumerate((6, 4, 5, 9))], -1
+        [
+            rng.integers(1 if column == 0 else 0, num, (3, 4))
+            for column, num in enumerate((6, 4, 5, 9))
+        ],
+        -1,
     )
     layers = layers.astype(np.int32)
     layers[1, 2:] = 0
@@ -180,10 +205,16 @@ def test_lstm_over_layers() -> None:
     names = "type", "kernel_width", "kernel_height", "channels"
     assert [params[name].shape for name in names] == [(6, 3), (4, 3), (5, 3), (9, 3)]
     for row, state in zip(layers, hidden, strict=True):
-        steps = np.stack([np.concatenate([params[n][v] for n, v in zip(names, it, strict=True)]) for it in row])
-        np.testing.assert_allclose(state, lstm(params["Recurrence_0"], steps, row[:, 0] > 0), rtol=1e-4, atol=1e-6)
+        steps = np.stack(
+            [np.concatenate([params[n][v] for n, v in zip(names, it, strict=True)]) for it in row]
+        )
+        np.testing.assert_allclose(
+            state, lstm(params["Recurrence_0"], steps, row[:, 0] > 0), rtol=1e-4, atol=1e-6
+        )
     padded = np.pad(layers, ((0, 0), (0, 3), (0, 0)))
-    np.testing.assert_allclose(jax.jit(module.apply)(variables, padded, np.ones(3, bool)), hidden, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(module.apply)(variables, padded, np.ones(3, bool)), hidden, atol=1e-6
+    )
 
 
 def test_sizes_of_the_recurrent_encoders() -> None:
@@ -192,7 +223,9 @@ def test_sizes_of_the_recurrent_encoders() -> None:
         (TokenLstm((2,) * 21 + (4,) * 5), np.zeros((3, 26), np.int32)),
         (Peephole((6, 4, 4, 9)), np.zeros((3, 7, 4), np.int32)),
     ):
-        (embeddings, variables) = jax.eval_shape(module.init_with_output, jax.random.key(0), features, where)
+        (embeddings, variables) = jax.eval_shape(
+            module.init_with_output, jax.random.key(0), features, where
+        )
         assert embeddings.shape == (3, 100)
         assert variables["params"]["Recurrence_0"]["input_kernel"].shape == (100, 400)
 
@@ -205,7 +238,12 @@ def test_convolution() -> None:
     variables, result = everywhere(Conv3x3(4), images)
     kernel = variables["params"]["kernel"].reshape(3, 3, 3, 4)
     expected = jax.lax.conv_general_dilated(
-        images, kernel, (1, 1), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
+        images,
+        kernel,
+        (1, 1),
+        ((1, 1), (1, 1)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision="highest",
     )
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
     start = jax.jit(Conv3x3(8).init)(jax.random.key(0), images)["params"]
@@ -220,10 +258,14 @@ def num_weights(variables) -> int:
 def test_lenet_has_the_weights_of_the_paper() -> None:
     encoder = 6_498 + 43_776 + 2 * 38 + 2 * 128 + 752_760 + 10_164
     features, where = np.zeros((3, 19, 7, 7), np.float32), np.ones(3, bool)
-    embeddings, variables = jax.eval_shape(LeNet().init_with_output, jax.random.key(0), features, where)
+    embeddings, variables = jax.eval_shape(
+        LeNet().init_with_output, jax.random.key(0), features, where
+    )
     assert embeddings.shape == (3, 84)
     assert num_weights(variables) == encoder
-    output, variables = jax.eval_shape(Scorer(LeNet(), ()).init_with_output, jax.random.key(0), features, where)
+    output, variables = jax.eval_shape(
+        Scorer(LeNet(), ()).init_with_output, jax.random.key(0), features, where
+    )
     assert output.scores.shape == (3,)
     assert output.features.shape == (3, 84)
     assert num_weights(variables) == encoder + 85
@@ -232,7 +274,10 @@ def test_lenet_has_the_weights_of_the_paper() -> None:
 
 
 def test_lenet_layer_by_layer() -> None:
-    features, where = floats(5, 2, 4, 4, scale=3.0, shift=5.0), np.array([True, True, False, True, True])
+    features, where = (
+        floats(5, 2, 4, 4, scale=3.0, shift=5.0),
+        np.array([True, True, False, True, True]),
+    )
     module = LeNet(channels=(3, 4), sizes=(6, 5))
     variables = jax.jit(module.init)(jax.random.key(0), features, where)
     embeddings, _ = jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))(
@@ -243,7 +288,10 @@ def test_lenet_layer_by_layer() -> None:
     params = as_doubles(variables["params"])
     for layer in range(2):
         kernel = params[f"Conv3x3_{layer}"]["kernel"]
-        kernel, padded = kernel.reshape(3, 3, -1, kernel.shape[-1]), np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        kernel, padded = (
+            kernel.reshape(3, 3, -1, kernel.shape[-1]),
+            np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))),
+        )
         x = np.zeros((*x.shape[:3], kernel.shape[-1]))
         for i in range(3):
             for j in range(3):
@@ -263,13 +311,17 @@ def test_standardise() -> None:
     features[:, 1, 2] = 0
     result, variables = jax.jit(Standardise().init_with_output)(jax.random.key(0), features, where)
     rows = features[where].astype(float)
-    expected = np.where(rows.std(0) == 0, 0.0, (rows - rows.mean(0)) / np.where(rows.std(0) == 0, 1, rows.std(0)))
+    expected = np.where(
+        rows.std(0) == 0, 0.0, (rows - rows.mean(0)) / np.where(rows.std(0) == 0, 1, rows.std(0))
+    )
     np.testing.assert_allclose(result[where], expected, rtol=1e-4, atol=1e-5)
     assert "params" not in variables
     assert variables["constants"]["deviation"][0, 0, 1] == 1
     assert variables["constants"]["deviation"][0, 1, 2] == 1
     later = jax.jit(Standardise().apply)(variables, features[:2] + 1, where[:2])
-    np.testing.assert_allclose(later[:, 0, 0], expected[:2, 0, 0] + 1 / rows.std(0)[0, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        later[:, 0, 0], expected[:2, 0, 0] + 1 / rows.std(0)[0, 0], rtol=1e-4, atol=1e-5
+    )
 
 
 # -- Batch normalisation -----------------------------------------------------------------------------------------------
@@ -277,17 +329,25 @@ def test_standardise() -> None:
 
 @pytest.mark.parametrize("shape", [(6, 3), (6, 2, 4, 3)])
 def test_masked_batch_norm(shape) -> None:
-    x, where = floats(*shape, scale=2.0, shift=1.0), np.array([True, False, True, True, True, False])
+    x, where = (
+        floats(*shape, scale=2.0, shift=1.0),
+        np.array([True, False, True, True, True, False]),
+    )
     x[~where] *= 50
     module = MaskedBatchNorm()
-    shapes = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), x, where)
+    shapes = jax.eval_shape(
+        functools.partial(module.init, train=False), jax.random.key(0), x, where
+    )
     assert {name: sorted(value) for name, value in shapes.items()} == {
         "params": ["bias", "scale"],
         "batch_stats": ["mean", "var"],
     }
     scale, bias, mean, var = (floats(3, seed=seed) for seed in range(4))
     var = var**2 + 0.5
-    variables = {"params": {"scale": scale, "bias": bias}, "batch_stats": {"mean": mean, "var": var}}
+    variables = {
+        "params": {"scale": scale, "bias": bias},
+        "batch_stats": {"mean": mean, "var": var},
+    }
     train = jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))
     result, changed = train(variables, x, where)
     rows = x[where].reshape(-1, 3).astype(float)
@@ -298,7 +358,9 @@ def test_masked_batch_norm(shape) -> None:
     np.testing.assert_allclose(stats["mean"], 0.9 * mean + 0.1 * rows.mean(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(stats["var"], 0.9 * var + 0.1 * rows.var(0, ddof=1), rtol=1e-5)
     evaluated = jax.jit(functools.partial(module.apply, train=False))(variables, x, where)
-    np.testing.assert_allclose(evaluated, (x - mean) / np.sqrt(var + 1e-5) * scale + bias, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        evaluated, (x - mean) / np.sqrt(var + 1e-5) * scale + bias, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_masked_batch_norm_starts_as_pytorch_and_ignores_padding() -> None:
@@ -352,14 +414,18 @@ def mlp(layers, x: np.ndarray) -> np.ndarray:
 
 
 def layers_of(params) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(params[f"Dense_{i}"]["kernel"], params[f"Dense_{i}"]["bias"]) for i in range(len(params))]
+    return [
+        (params[f"Dense_{i}"]["kernel"], params[f"Dense_{i}"]["bias"]) for i in range(len(params))
+    ]
 
 
 @pytest.mark.parametrize("hidden", [(), (6, 5)])
 def test_head(hidden) -> None:
     x = floats(4, 40)
     module = Head(hidden, dropout=0.5)
-    scores, variables = jax.jit(functools.partial(module.init_with_output, train=False))(jax.random.key(0), x)
+    scores, variables = jax.jit(functools.partial(module.init_with_output, train=False))(
+        jax.random.key(0), x
+    )
     params = as_doubles(variables["params"])
     assert [kernel.shape[1] for kernel, _ in layers_of(params)] == [*hidden, 1]
     np.testing.assert_allclose(scores, mlp(layers_of(params), x), rtol=1e-4, atol=1e-6)
@@ -413,7 +479,9 @@ def test_scorer() -> None:
     first, second = comparator.apply(variables, encoded, method="project")
     outputs = comparator.apply(variables, first[:2], second[2:], method="compare")
     head = as_doubles(variables["params"])["head"]
-    joint = np.concatenate([head[half]["Dense_0"]["kernel"] for half in ("first_half", "second_half")])
+    joint = np.concatenate(
+        [head[half]["Dense_0"]["kernel"] for half in ("first_half", "second_half")]
+    )
     layers = [(joint, head["first_half"]["Dense_0"]["bias"]), *layers_of(head["rest"])]
     pairs = np.concatenate([encoded[:2], encoded[2:] - encoded[:2]], axis=1)
     np.testing.assert_allclose(outputs, mlp(layers, pairs), rtol=1e-4, atol=1e-5)

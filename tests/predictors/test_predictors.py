@@ -45,7 +45,9 @@ def drawn(space, num: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     codes = np.asarray(jax.jit(jax.vmap(space.code))(archs))
     first = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:num]
     assert len(first) == num
-    return np.asarray(archs)[first], np.random.default_rng(seed).normal(0.9, 0.03, num).astype(np.float32)
+    return np.asarray(archs)[first], np.random.default_rng(seed).normal(0.9, 0.03, num).astype(
+        np.float32
+    )
 
 
 def keys(num: int) -> jax.Array:
@@ -58,7 +60,10 @@ def assert_equal(one, two) -> None:
 
 @pytest.mark.parametrize(
     ("name", "space"),
-    [pytest.param(*pair, marks=[pytest.mark.slow] if (pair[0], pair[1].name) in SLOW else []) for pair in PAIRS],
+    [
+        pytest.param(*pair, marks=[pytest.mark.slow] if (pair[0], pair[1].name) in SLOW else [])
+        for pair in PAIRS
+    ],
     ids=lambda x: getattr(x, "name", x),
 )
 def test_protocol(name: str, space, tmp_path: Path) -> None:
@@ -80,16 +85,25 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     np.testing.assert_allclose(predictor.predict(alone, others), scores, rtol=1e-3, atol=2e-3)
     # jit = eager, each architecture on its own, an order of its own.
     with jax.disable_jit():
-        np.testing.assert_allclose(predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(predictor.predict(state, others[::-1])[::-1], scores, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6
+        )
+    np.testing.assert_allclose(
+        predictor.predict(state, others[::-1])[::-1], scores, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6
+    )
     # Saved, and as an estimator.
     P.save(tmp_path / "x.npz", predictor, state)
     again, kept = P.load(tmp_path / "x.npz", space)
     assert_equal(again.predict(kept, others), scores)
     estimator = P.estimator(again, kept)
     np.testing.assert_allclose(
-        jnas.population.score(estimator, others, keys(1)[0], progress=False), scores, rtol=1e-5, atol=1e-6
+        jnas.population.score(estimator, others, keys(1)[0], progress=False),
+        scores,
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
@@ -114,7 +128,8 @@ def test_padding_has_no_influence(name: str) -> None:
     where = np.arange(12) < 9
     garbage = np.where(where[:, None], archs, 4), np.where(where, targets, np.nan)
     one, two = (
-        predictor.fit_many(keys(1), a[None], t[None], where=where[None]).states for a, t in ((archs, targets), garbage)
+        predictor.fit_many(keys(1), a[None], t[None], where=where[None]).states
+        for a, t in ((archs, targets), garbage)
     )
     chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
 
@@ -124,7 +139,9 @@ def test_side_by_side_is_one_after_the_other() -> None:
     archs, targets = drawn(NB101, 20)
     data = keys(3), np.stack([archs] * 3), np.stack([targets] * 3)
     evaluation = Evaluation(archs, targets, epochs=(1, 2))
-    mapped, vectorised = (predictor.fit_many(*data, evaluation=evaluation, vectorise=v) for v in (False, True))
+    mapped, vectorised = (
+        predictor.fit_many(*data, evaluation=evaluation, vectorise=v) for v in (False, True)
+    )
     chex.assert_trees_all_close(mapped.states, vectorised.states, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(mapped.losses, vectorised.losses, rtol=1e-3)
     assert mapped.metrics["kendall_tau"].shape == (3, 2)
@@ -132,18 +149,27 @@ def test_side_by_side_is_one_after_the_other() -> None:
 
 def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
     predictor = make("gates", NB201)
-    archs, targets = (np.stack(x) for x in zip(drawn(NB201, 12, 0), drawn(NB201, 12, 1), strict=True))
+    archs, targets = (
+        np.stack(x) for x in zip(drawn(NB201, 12, 0), drawn(NB201, 12, 1), strict=True)
+    )
     evaluation = Evaluation(archs, targets, epochs=(2,))
     both = predictor.fit_many(keys(2), archs, targets, evaluation=evaluation)
     for seed in range(2):
-        tau = jnas.metrics.kendall_tau(predictor.predict(P.state(both.states, seed), archs[seed]), targets[seed])
+        tau = jnas.metrics.kendall_tau(
+            predictor.predict(P.state(both.states, seed), archs[seed]), targets[seed]
+        )
         np.testing.assert_allclose(both.metrics["kendall_tau"][seed], [tau], atol=0.04)
 
 
 def test_training_fits_the_training_set() -> None:
     archs, targets = drawn(NB101, 40)
     for name, loss in (("gates", "hinge"), ("mlp", "mse"), ("biflow", "list_mle")):
-        training = Training(loss=loss, epochs=150, learning_rate=5e-3, scaling="standard" if loss == "mse" else "none")
+        training = Training(
+            loss=loss,
+            epochs=150,
+            learning_rate=5e-3,
+            scaling="standard" if loss == "mse" else "none",
+        )
         predictor = P.by_name(name, NB101, training=training, hidden=(64, 64), dropout=0.0)
         fitted = predictor.fit_many(keys(1), archs[None], targets[None])
         scores = predictor.predict(P.state(fitted.states, 0), archs)
@@ -170,7 +196,11 @@ def test_average_of_weights_is_the_mean_over_epochs() -> None:
 
     def params(epochs: int, average_from: float):
         training = Training(**SHORT | {"epochs": epochs}, average_from=average_from)
-        return P.gates(NB201, layers=(8,), hidden=(8,), training=training).fit(keys(1)[0], archs, targets).variables
+        return (
+            P.gates(NB201, layers=(8,), hidden=(8,), training=training)
+            .fit(keys(1)[0], archs, targets)
+            .variables
+        )
 
     expected = jax.tree.map(lambda *x: sum(x) / 2, *(params(epochs, 1.0) for epochs in (3, 4)))
     chex.assert_trees_all_close(params(4, 0.5), expected, rtol=1e-5, atol=1e-6)
@@ -221,7 +251,9 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     others = evaluation._replace(metrics={"spearman": jnas.metrics.spearman})
     for other_keys, measured in ((keys(2)[::-1], evaluation), (keys(2), others)):
         with pytest.raises(ValueError, match="another job"):
-            predictor.fit_many(other_keys, *data[1:], evaluation=measured, checkpoint=tmp_path / "job")
+            predictor.fit_many(
+                other_keys, *data[1:], evaluation=measured, checkpoint=tmp_path / "job"
+            )
 
 
 @pytest.mark.parametrize("num", [1, 2500])  # 2,500: three chunks, the last one padded
@@ -235,7 +267,9 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_many_states_predict_as_each_does(settings, num: int) -> None:
     predictor = P.gates(NB201, layers=(8,), hidden=(8,), **settings)
-    archs, targets = (np.stack(x) for x in zip(*(drawn(NB201, 12, seed) for seed in range(3)), strict=True))
+    archs, targets = (
+        np.stack(x) for x in zip(*(drawn(NB201, 12, seed) for seed in range(3)), strict=True)
+    )
     states = predictor.fit_many(keys(3), archs, targets).states
     rows = NB201.enumerate()[:num]
     each = [predictor.predict(P.state(states, seed), rows) for seed in range(3)]
@@ -251,10 +285,16 @@ def test_ensembles() -> None:
     assert members.shape == (3, 12)
     np.testing.assert_allclose(members.mean(axis=1), 0, atol=1e-4)
     np.testing.assert_allclose(members.std(axis=1), 1, rtol=1e-3)
-    np.testing.assert_allclose(ensemble.predict(state, archs), members.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        ensemble.predict(state, archs), members.mean(axis=0), rtol=1e-4, atol=1e-5
+    )
     states = jax.tree.map(lambda x: x[None], state)
-    np.testing.assert_allclose(ensemble.predict_many(states, archs)[0], members.mean(axis=0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(P.spread(ensemble, state, archs), members.std(axis=0), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        ensemble.predict_many(states, archs)[0], members.mean(axis=0), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        P.spread(ensemble, state, archs), members.std(axis=0), rtol=1e-3, atol=1e-5
+    )
     order = np.argsort(np.argsort(-np.asarray(members), axis=1), axis=1)
     np.testing.assert_allclose(P.mean_ranks(ensemble, state, archs), order.mean(axis=0), rtol=1e-5)
     first = one.fit(jax.random.split(keys(1)[0], 3)[0], archs, targets)
@@ -274,11 +314,20 @@ def test_a_saved_ensemble(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("message", "change"),
     [
-        ("not finite: rows 3, 5$", lambda a, t: (a, np.where(np.isin(np.arange(12), (3, 5)), np.nan, t))),
+        (
+            "not finite: rows 3, 5$",
+            lambda a, t: (a, np.where(np.isin(np.arange(12), (3, 5)), np.nan, t)),
+        ),
         ("two architectures with different targets", lambda a, t: (a, np.full(12, 0.9))),
         ("two architectures with different targets", lambda a, t: (a[:1], t[:1])),
-        ("not valid in nasbench201: rows 2$", lambda a, t: (np.where(np.arange(12)[:, None] == 2, 7, a), t)),
-        ("occur twice in a training set: rows 11$", lambda a, t: (np.concatenate([a[:11], a[:1]]), t)),
+        (
+            "not valid in nasbench201: rows 2$",
+            lambda a, t: (np.where(np.arange(12)[:, None] == 2, 7, a), t),
+        ),
+        (
+            "occur twice in a training set: rows 11$",
+            lambda a, t: (np.concatenate([a[:11], a[:1]]), t),
+        ),
         ("archs must be", lambda a, t: (a[:, :5], t)),
         ("archs must be", lambda a, t: (a.astype(float), t)),
         ("targets must be", lambda a, t: (a, t[:5])),
@@ -297,7 +346,9 @@ def test_other_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="where must be bool"):
         predictor.fit_many(keys(1), archs[None], targets[None], where=np.ones((1, 12)))
     with pytest.raises(ValueError, match="epochs must be in 1 … 2"):
-        predictor.fit_many(keys(1), archs[None], targets[None], evaluation=Evaluation(archs, targets, epochs=(3,)))
+        predictor.fit_many(
+            keys(1), archs[None], targets[None], evaluation=Evaluation(archs, targets, epochs=(3,))
+        )
     with pytest.raises(ValueError, match="Did you mean 'gates'"):
         P.by_name("gate", NB201)
     with pytest.raises(ValueError, match="a comparator needs"):

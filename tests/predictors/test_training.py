@@ -18,7 +18,10 @@ from jnas.predictors.training import Batch, LossName, loss_of
 
 NUM = 8
 RNG = np.random.default_rng(0)
-SCORES, TARGETS = RNG.normal(size=NUM).astype(np.float32), RNG.normal(0.9, 0.05, NUM).astype(np.float32)
+SCORES, TARGETS = (
+    RNG.normal(size=NUM).astype(np.float32),
+    RNG.normal(0.9, 0.05, NUM).astype(np.float32),
+)
 FEATURES = RNG.normal(size=(NUM, 3)).astype(np.float32)
 WHERE = np.array([True, True, False, True, True, True, False, True])
 TARGETS[5] = TARGETS[1]  # a tie
@@ -50,7 +53,9 @@ def compared(i: int, j: int) -> float:
 @functools.partial(jax.jit, static_argnums=0)
 def loss_and_slopes(training: Training, key: jax.Array):
     def loss(scores, features):
-        return loss_of(training, key, Batch(Output(scores, features), TARGETS, WHERE, project, compare))
+        return loss_of(
+            training, key, Batch(Output(scores, features), TARGETS, WHERE, project, compare)
+        )
 
     return jax.value_and_grad(loss, (0, 1))(SCORES, FEATURES)
 
@@ -81,7 +86,9 @@ def test_regressions(key) -> None:
     smooth = [d**2 / 2 if abs(d) < 1 else abs(d) - 0.5 for d in differences]
     assert loss(key, loss="smooth_l1") == pytest.approx(np.mean(smooth), rel=1e-5)
     for name, function in (("mse", losses.mean_squared_error), ("l1", losses.mean_absolute_error)):
-        assert loss(key, loss=name) == pytest.approx(float(function(SCORES, TARGETS, where=WHERE)), rel=1e-6)
+        assert loss(key, loss=name) == pytest.approx(
+            float(function(SCORES, TARGETS, where=WHERE)), rel=1e-6
+        )
 
 
 def test_classification(key) -> None:
@@ -98,16 +105,24 @@ def test_classification(key) -> None:
 def test_pairs(key, name) -> None:
     terms = [PHIS[name](signed(i, j)) for i, j in PAIRS]
     assert loss(key, loss=name, max_ratio=None) == pytest.approx(np.mean(terms), rel=1e-5)
-    phi = {"hinge": losses.hinge(), "logistic": losses.logistic(), "exponential": losses.exponential()}[name]
+    phi = {
+        "hinge": losses.hinge(),
+        "logistic": losses.logistic(),
+        "exponential": losses.exponential(),
+    }[name]
     pairs, mask = one_pair_each(key)
     assert int(mask.sum()) == 6, "int(max_ratio · n) of the architectures that exist"
-    expected = jax.jit(losses.pairwise)(SCORES, TARGETS, pairs, phi=phi, pair_mask=mask, where=WHERE)
+    expected = jax.jit(losses.pairwise)(
+        SCORES, TARGETS, pairs, phi=phi, pair_mask=mask, where=WHERE
+    )
     assert loss(key, loss=name, max_ratio=1.0) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_margin(key) -> None:
     terms = [max(0.0, 1.5 - signed(i, j)) for i, j in PAIRS]
-    assert loss(key, loss="hinge", margin=1.5, max_ratio=None) == pytest.approx(np.mean(terms), rel=1e-5)
+    assert loss(key, loss="hinge", margin=1.5, max_ratio=None) == pytest.approx(
+        np.mean(terms), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("length", [2, 3, 100])
@@ -115,14 +130,19 @@ def test_lists(key, length) -> None:
     """The batch in its order, cut into lists, the last one shorter; a mean over the places of all lists."""
     terms = []
     for start in range(0, NUM, length):
-        members = sorted((i for i in range(start, min(start + length, NUM)) if WHERE[i]), key=lambda i: -TARGETS[i])
+        members = sorted(
+            (i for i in range(start, min(start + length, NUM)) if WHERE[i]),
+            key=lambda i: -TARGETS[i],
+        )
         for place, i in enumerate(members):
             terms.append(math.log(sum(math.exp(SCORES[k]) for k in members[place:])) - SCORES[i])
     assert len(terms) == 6
     assert loss(key, loss="list_mle", list_length=length) == pytest.approx(np.mean(terms), rel=1e-5)
     if length >= NUM:
         expected = losses.list_mle(SCORES, TARGETS, where=WHERE)
-        assert loss(key, loss="list_mle", list_length=length) == pytest.approx(float(expected), rel=1e-6)
+        assert loss(key, loss="list_mle", list_length=length) == pytest.approx(
+            float(expected), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize("phi", list(PHIS))
@@ -132,13 +152,18 @@ def test_comparator(key, phi) -> None:
     for i, j in PAIRS:
         sign = math.copysign(1, TARGETS[j] - TARGETS[i])
         terms.append(PHIS[phi](compared(i, j) * sign) + PHIS[phi](-compared(j, i) * sign))
-    assert loss(key, loss="comparator", phi=phi, max_ratio=None) == pytest.approx(np.mean(terms), rel=1e-4)
+    assert loss(key, loss="comparator", phi=phi, max_ratio=None) == pytest.approx(
+        np.mean(terms), rel=1e-4
+    )
 
 
 def test_comparator_of_some_pairs(key) -> None:
     pairs, mask = one_pair_each(key)
     drawn = np.asarray(pairs)[np.asarray(mask)]
-    outputs, swapped = (np.array([compared(*pair) for pair in order], np.float32) for order in (drawn, drawn[:, ::-1]))
+    outputs, swapped = (
+        np.array([compared(*pair) for pair in order], np.float32)
+        for order in (drawn, drawn[:, ::-1])
+    )
     expected = jax.jit(losses.comparator)(outputs, swapped, TARGETS, drawn, where=WHERE)
     assert loss(key, loss="comparator", max_ratio=1.0) == pytest.approx(float(expected), rel=1e-4)
 
@@ -147,22 +172,31 @@ def test_comparator_takes_all_pairs_of_a_larger_batch(key) -> None:
     """More than four pairs an architecture."""
     num = 16
     rng = np.random.default_rng(1)
-    features, targets = rng.normal(size=(num, 3)).astype(np.float32), rng.permutation(num).astype(np.float32)
-    batch = Batch(Output(jnp.zeros(num), jnp.asarray(features)), targets, np.ones(num, bool), project, compare)
+    features, targets = (
+        rng.normal(size=(num, 3)).astype(np.float32),
+        rng.permutation(num).astype(np.float32),
+    )
+    batch = Batch(
+        Output(jnp.zeros(num), jnp.asarray(features)), targets, np.ones(num, bool), project, compare
+    )
     first, second = 2.0 * features.astype(float), np.tanh(features.astype(float))
     outputs = first @ second.T - second.sum(1)
     terms = []
     for i, j in itertools.combinations(range(num), 2):
         sign = math.copysign(1, targets[j] - targets[i])
         terms.append(max(0.0, 0.1 - outputs[i, j] * sign) + max(0.0, 0.1 + outputs[j, i] * sign))
-    value = jax.jit(lambda key: loss_of(Training(loss="comparator", max_ratio=None), key, batch))(key)
+    value = jax.jit(lambda key: loss_of(Training(loss="comparator", max_ratio=None), key, batch))(
+        key
+    )
     assert float(value) == pytest.approx(np.mean(terms), rel=1e-4)
 
 
 @pytest.mark.parametrize("phi", list(PHIS))
 def test_renas(key, phi) -> None:
     ranking = np.mean([PHIS[phi](signed(i, j)) for i, j in PAIRS])
-    triplets = np.asarray(jax.jit(lambda key: losses.sample_triplets(jax.random.split(key)[1], NUM, 50))(key))
+    triplets = np.asarray(
+        jax.jit(lambda key: losses.sample_triplets(jax.random.split(key)[1], NUM, 50))(key)
+    )
     terms = []
     for i, j, k in triplets:
         far_j, far_k = (abs(float(TARGETS[i] - TARGETS[other])) for other in (j, k))
@@ -170,7 +204,13 @@ def test_renas(key, phi) -> None:
             d_j, d_k = (float(np.linalg.norm(FEATURES[i] - FEATURES[other])) for other in (j, k))
             terms.append(PHIS[phi]((d_j - d_k) * math.copysign(1, far_j - far_k)))
     assert 5 < len(terms) < 50
-    settings = {"loss": "renas", "phi": phi, "max_ratio": None, "continuity": 0.5, "num_triplets": 50}
+    settings = {
+        "loss": "renas",
+        "phi": phi,
+        "max_ratio": None,
+        "continuity": 0.5,
+        "num_triplets": 50,
+    }
     assert loss(key, **settings) == pytest.approx(ranking + 0.5 * np.mean(terms), rel=1e-4)
     if phi == "logistic":
         assert loss(key, **settings | {"continuity": 0.0}) == pytest.approx(ranking, rel=1e-5)
@@ -182,7 +222,9 @@ def test_every_loss_of_nothing_is_zero(key, name) -> None:
     training = Training(loss=name, num_triplets=5)
 
     def function(scores, targets, where):
-        return loss_of(training, key, Batch(Output(scores, scores[:, None]), targets, where, project, compare))
+        return loss_of(
+            training, key, Batch(Output(scores, scores[:, None]), targets, where, project, compare)
+        )
 
     compiled = jax.jit(jax.value_and_grad(function))
     value, slope = compiled(SCORES, TARGETS, np.zeros(NUM, bool))
@@ -194,11 +236,20 @@ def test_every_loss_of_nothing_is_zero(key, name) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "hing"}, r"unknown loss 'hing'\. Did you mean 'hinge'\? Valid names: hinge, logistic, .*renas"),
+        (
+            {"loss": "hing"},
+            r"unknown loss 'hing'\. Did you mean 'hinge'\? Valid names: hinge, logistic, .*renas",
+        ),
         ({"loss": "listmle"}, "Did you mean 'list_mle'"),
-        ({"phi": "logistics"}, r"unknown phi 'logistics'\. Did you mean 'logistic'\? .*exponential"),
+        (
+            {"phi": "logistics"},
+            r"unknown phi 'logistics'\. Did you mean 'logistic'\? .*exponential",
+        ),
         ({"scaling": "min_max"}, r"unknown scaling 'min_max'\. Did you mean 'minmax'"),
-        ({"schedule": "cosin"}, r"unknown schedule 'cosin'\. Did you mean 'cosine'\? Valid names: constant, cosine"),
+        (
+            {"schedule": "cosin"},
+            r"unknown schedule 'cosin'\. Did you mean 'cosine'\? Valid names: constant, cosine",
+        ),
         ({"loss": None}, "unknown loss None"),
         ({"epochs": 0}, "epochs must be at least 1; got 0"),
         ({"batch_size": 1}, "batch_size must be at least 2; got 1"),
@@ -224,4 +275,8 @@ def test_settings_are_values() -> None:
 
 
 def test_which_losses_regress() -> None:
-    assert {name for name in get_args(LossName) if Training(loss=name).regresses} == {"mse", "l1", "smooth_l1"}
+    assert {name for name in get_args(LossName) if Training(loss=name).regresses} == {
+        "mse",
+        "l1",
+        "smooth_l1",
+    }

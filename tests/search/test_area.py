@@ -53,13 +53,21 @@ def test_starts_with_the_best_scored(size, num) -> None:
 
 def test_afterwards_it_is_regularized_evolution(key) -> None:
     """With the same initial population the two are one program."""
-    evaluate = jnas.search.objective(Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32)))
+    evaluate = jnas.search.objective(
+        Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
+    )
     assisted = jnas.search.area(SPACE, Partial(convolutions), population_size=6, sample_size=4)
     start = assisted.init(jax.random.split(key, 3)[0]).initial
     plain = jnas.search.regularized_evolution(
-        SPACE, population_size=6, sample_size=4, tournament="without_replacement", init=lambda key, num: start
+        SPACE,
+        population_size=6,
+        sample_size=4,
+        tournament="without_replacement",
+        init=lambda key, num: start,
     )
-    one, two = (jnas.search.run(searcher, evaluate, key, num_steps=40) for searcher in (assisted, plain))
+    one, two = (
+        jnas.search.run(searcher, evaluate, key, num_steps=40) for searcher in (assisted, plain)
+    )
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
@@ -74,15 +82,23 @@ def test_naswot_assists(key) -> None:
 
 
 def test_candidates_are_allowed(key) -> None:
-    candidates, _ = seen_by(lambda spy: jnas.search.area(SPACE, spy, is_allowed=lambda arch: arch[0] == 2), key)
+    candidates, _ = seen_by(
+        lambda spy: jnas.search.area(SPACE, spy, is_allowed=lambda arch: arch[0] == 2), key
+    )
     assert (candidates[:, 0] == 2).all()
 
 
 def test_bad_arguments(key) -> None:
     score = Partial(convolutions)
-    with pytest.raises(ValueError, match="num_candidates must be at least the population_size 10; got 9"):
+    with pytest.raises(
+        ValueError, match="num_candidates must be at least the population_size 10; got 9"
+    ):
         jnas.search.area(SPACE, score, num_candidates=9)
-    with pytest.raises(ValueError, match="sample_size must be at most the population_size 10; got 11"):
+    with pytest.raises(
+        ValueError, match="sample_size must be at most the population_size 10; got 11"
+    ):
         jnas.search.area(SPACE, score, sample_size=11)
     with pytest.raises(ValueError, match="needs at least 10 evaluations; got 5"):
-        jnas.search.run(jnas.search.area(SPACE, score), jnas.search.objective(score), key, num_steps=5)
+        jnas.search.run(
+            jnas.search.area(SPACE, score), jnas.search.objective(score), key, num_steps=5
+        )

@@ -99,14 +99,18 @@ def test_a_rung_is_exactly_the_best_third_of_the_one_below(failing: bool, key: j
         scores, seconds = scrambled(key, query)
         return Outcome(jnp.where(failing & (scores % 3 != 0), jnp.nan, scores), seconds)
 
-    search = jax.jit(lambda key: jnas.search.run(jnas.search.bohb(SPACE), Partial(evaluate), key, num_steps=40))
+    search = jax.jit(
+        lambda key: jnas.search.run(jnas.search.bohb(SPACE), Partial(evaluate), key, num_steps=40)
+    )
     for seed_key in jax.random.split(key, 5):
         history = jax.tree.map(np.asarray, search(seed_key))
         assert np.isnan(history.scores).any() == failing
         for bracket in rungs(history):
             for below, above in itertools.pairwise(bracket):
                 ranked = best_first(history.archs[below], history.scores[below])
-                assert [tuple(arch) for arch in history.archs[above]] == ranked[: above.stop - above.start]
+                assert [tuple(arch) for arch in history.archs[above]] == ranked[
+                    : above.stop - above.start
+                ]
                 assert (above.stop - above.start) * 3 == below.stop - below.start
 
 
@@ -136,7 +140,9 @@ def test_told_go_on_before_those_out_and_those_out_before_failures(key: jax.Arra
     np.testing.assert_array_equal(above[1].archs, queries[7].archs)
     np.testing.assert_array_equal(above[2].archs, queries[0].archs)  # the first that is out
     assert [int(query.epochs[0]) for query in above] == [66, 66, 66, 200]
-    np.testing.assert_array_equal(above[3].archs, queries[4].archs)  # nothing of that rung is told: the first again
+    np.testing.assert_array_equal(
+        above[3].archs, queries[4].archs
+    )  # nothing of that rung is told: the first again
 
 
 def test_outcomes_in_any_order_and_twice_are_the_same(key: jax.Array) -> None:
@@ -153,7 +159,12 @@ def test_outcomes_in_any_order_and_twice_are_the_same(key: jax.Array) -> None:
 
 def test_the_smallest_capacity_changes_nothing_without_a_model(key: jax.Array) -> None:
     histories = [
-        jnas.search.run(jnas.search.bohb(SPACE, capacity=size, min_points=99), Partial(scrambled), key, num_steps=60)
+        jnas.search.run(
+            jnas.search.bohb(SPACE, capacity=size, min_points=99),
+            Partial(scrambled),
+            key,
+            num_steps=60,
+        )
         for size in (13, 500)
     ]
     chex.assert_trees_all_equal(*histories)
@@ -191,7 +202,10 @@ def bandwidths_by_hand(archs: np.ndarray, least: float) -> np.ndarray:
 def density_by_hand(arch: tuple[int, ...], archs: np.ndarray, widths: np.ndarray) -> float:
     weights = []
     for row in archs:
-        kernels = [1 - h if a == b else h / (c - 1) for a, b, h, c in zip(arch, row, widths, CHOICES, strict=True)]
+        kernels = [
+            1 - h if a == b else h / (c - 1)
+            for a, b, h, c in zip(arch, row, widths, CHOICES, strict=True)
+        ]
         weights.append(math.prod(kernels))
     return sum(weights) / len(weights)
 
@@ -202,13 +216,17 @@ def test_bandwidths_and_densities_by_hand(num: int, least: float) -> None:
     archs, chosen = data(50), np.zeros(50, bool)
     chosen[np.random.default_rng(num).permutation(50)[:num]] = True
     archs[chosen, 1] = archs[chosen, 1] // 2  # closer together in one position
-    widths = jax.jit(bandwidths, static_argnames="least")(archs, chosen, jnp.asarray(LIMITS, jnp.float32), least=least)
+    widths = jax.jit(bandwidths, static_argnames="least")(
+        archs, chosen, jnp.asarray(LIMITS, jnp.float32), least=least
+    )
     expected = bandwidths_by_hand(archs[chosen], least)
     np.testing.assert_allclose(widths, expected, rtol=1e-5)
     everything = np.array(list(itertools.product(*map(range, CHOICES))), np.int32)
     density = jax.jit(jax.vmap(log_density, (0, None, None, None, None)))
     found = np.exp(density(everything, archs, chosen, widths, CHOICES.astype(np.int32)))
-    np.testing.assert_allclose(found, [density_by_hand(tuple(a), archs[chosen], expected) for a in everything], 1e-4)
+    np.testing.assert_allclose(
+        found, [density_by_hand(tuple(a), archs[chosen], expected) for a in everything], 1e-4
+    )
     assert found.sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -223,7 +241,9 @@ def test_bandwidths_come_to_all_their_bounds() -> None:
 def test_draws_have_the_density_of_their_kernel(key: jax.Array) -> None:
     center, widths = np.array([1, 0, 3], np.int32), np.array([0.2, 2 / 3, 0.4], np.float32)
     draw = jax.vmap(draw_near, (0, None, None, None))
-    draws = np.asarray(draw(jax.random.split(key, 20_000), center, widths, CHOICES.astype(np.int32)))
+    draws = np.asarray(
+        draw(jax.random.split(key, 20_000), center, widths, CHOICES.astype(np.int32))
+    )
     for position, num_choices in enumerate(CHOICES):
         shares = np.bincount(draws[:, position], minlength=num_choices) / len(draws)
         expected = np.full(num_choices, widths[position] / (num_choices - 1))
@@ -237,12 +257,16 @@ def test_draws_have_the_density_of_their_kernel(key: jax.Array) -> None:
 # The model.
 
 
-def state_of(levels: list[int], scores: list[float], is_told: list[bool] | None = None) -> BohbState:
+def state_of(
+    levels: list[int], scores: list[float], is_told: list[bool] | None = None
+) -> BohbState:
     num = len(levels)
     told = jnp.ones(num, bool) if is_told is None else jnp.asarray(is_told)
     archs = jnp.asarray(np.arange(num * 6).reshape(num, 6) % 5, jnp.int32)
     scores = jnp.where(jnp.isnan(jnp.asarray(scores)), -jnp.inf, jnp.asarray(scores, jnp.float32))
-    return BohbState(archs, jnp.asarray(levels, jnp.int32), scores, told, jnp.zeros(num, bool), jnp.int32(num))
+    return BohbState(
+        archs, jnp.asarray(levels, jnp.int32), scores, told, jnp.zeros(num, bool), jnp.int32(num)
+    )
 
 
 def split_by_hand(scores: dict[int, float], min_points: int) -> tuple[set[int], set[int]]:
@@ -255,9 +279,18 @@ def split_by_hand(scores: dict[int, float], min_points: int) -> tuple[set[int], 
 
 @pytest.mark.parametrize(
     ("nums", "level"),
-    [((13, 3, 2), None), ((14, 3, 2), 0), ((14, 13, 13), 0), ((20, 14, 13), 1), ((99, 50, 14), 2), ((0, 0, 60), 2)],
+    [
+        ((13, 3, 2), None),
+        ((14, 3, 2), 0),
+        ((14, 13, 13), 0),
+        ((20, 14, 13), 1),
+        ((99, 50, 14), 2),
+        ((0, 0, 60), 2),
+    ],
 )
-def test_the_largest_number_of_epochs_with_enough_points_is_modelled(nums: tuple, level: int | None) -> None:
+def test_the_largest_number_of_epochs_with_enough_points_is_modelled(
+    nums: tuple, level: int | None
+) -> None:
     levels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], nums))
     scores = np.random.default_rng(1).permutation(len(levels)).astype(float)
     split = split_data(state_of(levels.tolist(), scores.tolist()), 3, min_points=7, top_percent=15)
@@ -274,7 +307,9 @@ def test_the_largest_number_of_epochs_with_enough_points_is_modelled(nums: tuple
 
 def test_failures_are_bad_and_what_is_out_is_no_data() -> None:
     scores = [math.nan, 1, 2, math.nan, 5, 6, 7]
-    split = split_data(state_of([0] * 7, scores, [True] * 6 + [False]), 1, min_points=3, top_percent=15)
+    split = split_data(
+        state_of([0] * 7, scores, [True] * 6 + [False]), 1, min_points=3, top_percent=15
+    )
     assert np.flatnonzero(split.good).tolist() == [2, 4, 5]
     assert np.flatnonzero(split.bad).tolist() == [0, 1, 3]
 
@@ -288,7 +323,9 @@ def toy_space() -> Space:
         return jnp.stack([jnp.int32(0), middle, jnp.int32(1)])
 
     return SPACE._replace(
-        cardinalities=tuple(choices.tolist()), sample=sample, is_valid=lambda arch: arch[0] != arch[2]
+        cardinalities=tuple(choices.tolist()),
+        sample=sample,
+        is_valid=lambda arch: arch[0] != arch[2],
     )
 
 
@@ -303,7 +340,10 @@ def test_the_proposal_is_the_valid_draw_with_the_largest_ratio(is_allowed, key: 
         archs = rng.integers(0, space.cardinalities, (30, 3)).astype(np.int32)
         scores = rng.permutation(30).astype(np.float32)
         state = searcher.init(key)._replace(
-            archs=jnp.asarray(archs), scores=jnp.asarray(scores), is_told=jnp.ones(30, bool), num_asked=jnp.int32(30)
+            archs=jnp.asarray(archs),
+            scores=jnp.asarray(scores),
+            is_told=jnp.ones(30, bool),
+            num_asked=jnp.int32(30),
         )
         query, _ = jax.jit(searcher.ask)(key, state)
         order = np.argsort(-scores)
@@ -316,7 +356,9 @@ def test_the_proposal_is_the_valid_draw_with_the_largest_ratio(is_allowed, key: 
                     deviation = rows.std(axis=0) * 1.06 * len(rows) ** (-1 / 7)
                     widths = np.clip(deviation, 0.1, [1 / 2, 2 / 3, 1 / 2])
                     others = np.array([1, 2, 1])
-                    densities.append(np.where(rows == arch, 1 - widths, widths / others).prod(1).mean())
+                    densities.append(
+                        np.where(rows == arch, 1 - widths, widths / others).prod(1).mean()
+                    )
                 ratios[arch] = densities[0] / densities[1]
         assert tuple(np.asarray(query.archs[0]).tolist()) == max(ratios, key=ratios.__getitem__)
 
@@ -335,7 +377,9 @@ def test_random_fraction_of_one_leaves_the_model_alone(key: jax.Array) -> None:
 def test_finds_better_architectures_than_random_brackets(key: jax.Array) -> None:
     def mean_best(**options: float) -> float:
         searcher = jnas.search.bohb(SPACE, min_epochs=1, max_epochs=3, num_samples=24, **options)
-        search = jax.jit(jax.vmap(lambda key: jnas.search.run(searcher, Partial(total), key, num_steps=120)))
+        search = jax.jit(
+            jax.vmap(lambda key: jnas.search.run(searcher, Partial(total), key, num_steps=120))
+        )
         history = search(jax.random.split(key, 16))
         return float(jnp.mean(jnp.nanmax(history.scores, axis=1)))
 
@@ -352,7 +396,11 @@ def curve_table(num_epochs: int = 12) -> tuple[jnas.benchmarks.Table, np.ndarray
     curves = np.cumsum(rng.random((len(archs), num_epochs)), axis=1).astype(np.float32)
     seconds = rng.uniform(100, 200, len(archs)).astype(np.float32)
     columns = {f"val{epoch + 1}": curves[:, epoch] for epoch in range(num_epochs)}
-    return jnas.benchmarks.make_table(SPACE, archs, {**columns, "seconds": seconds}), curves, seconds
+    return (
+        jnas.benchmarks.make_table(SPACE, archs, {**columns, "seconds": seconds}),
+        curves,
+        seconds,
+    )
 
 
 CURVE = {epoch: f"val{epoch}" for epoch in range(1, 13)}
@@ -372,7 +420,9 @@ def test_scores_epochs_and_seconds_are_those_of_the_curves(key: jax.Array) -> No
     spent = np.cumsum(history.seconds)
     limit = float(spent[30]) + 0.5 * float(history.seconds[31])
     for overrun, num in (("discarded", 31), ("counted", 32)):
-        cut = jnas.search.run(searcher, objective, key, num_steps=60, max_seconds=limit, overrun=overrun)
+        cut = jnas.search.run(
+            searcher, objective, key, num_steps=60, max_seconds=limit, overrun=overrun
+        )
         assert int(cut.num_evaluations) == num
         np.testing.assert_array_equal(cut.epochs[:num], history.epochs[:num])
         np.testing.assert_array_equal(cut.scores[:num], history.scores[:num])
@@ -387,7 +437,10 @@ def test_isomorphic_architectures_are_remembered_for_each_number_of_epochs(key: 
         searcher, table.objective(CURVE, cost_epochs=12), key, num_steps=40, identity=SPACE.identity
     )
     num = int(history.num_evaluations)
-    pairs = [(*map(int, SPACE.identity(a)), int(e)) for a, e in zip(history.archs, history.epochs, strict=True)][:num]
+    pairs = [
+        (*map(int, SPACE.identity(a)), int(e))
+        for a, e in zip(history.archs, history.epochs, strict=True)
+    ][:num]
     assert num == 40
     assert len(set(pairs)) == num
     assert len({pair[:2] for pair in pairs}) < num
@@ -400,7 +453,9 @@ def test_full_scores_at_a_partial_cost(key: jax.Array) -> None:
     history = jnas.search.run(searcher, table.objective("val12", cost_epochs=12), key, num_steps=20)
     rows = np.asarray(table.rows(history.archs))
     np.testing.assert_array_equal(history.scores, curves[rows, 11])
-    np.testing.assert_allclose(history.seconds, seconds[rows] * np.asarray(history.epochs) / 12, rtol=1e-5)
+    np.testing.assert_allclose(
+        history.seconds, seconds[rows] * np.asarray(history.epochs) / 12, rtol=1e-5
+    )
     assert np.asarray(history.epochs).tolist() == [1] * 9 + [4] * 3 + [12] + [4] * 3 + [12] * 4
 
 
@@ -454,11 +509,15 @@ def test_epochs_that_the_objective_lacks_are_refused_before_the_search(key: jax.
     message = r"asks for 25 epochs, which the objective lacks; it has 1, 2, .*, 12"
     with pytest.raises(ValueError, match=message):
         jnas.search.run(searcher, table.objective(CURVE, cost_epochs=12), key, num_steps=20)
-    with pytest.raises(ValueError, match=message):  # also where the objective is an argument of the program
+    with pytest.raises(
+        ValueError, match=message
+    ):  # also where the objective is an argument of the program
         jax.jit(lambda objective: jnas.search.run(searcher, objective, key, num_steps=20))(
             table.objective(CURVE, cost_epochs=12)
         )
-    with pytest.raises(ValueError, match="asks for 2, 8, 25 epochs, which the objective lacks; it has 12"):
+    with pytest.raises(
+        ValueError, match="asks for 2, 8, 25 epochs, which the objective lacks; it has 12"
+    ):
         jnas.search.run(searcher, table.objective("val12", epochs=12), key, num_steps=20)
 
 
@@ -471,7 +530,9 @@ def test_runs_on_the_host_too(key: jax.Array) -> None:
     """With one worker as `run`; with more, outcomes are out when a rung begins."""
 
     def train(arch: np.ndarray, epochs: int) -> tuple[float, float]:
-        query = Query(jnp.zeros(1, jnp.int32), jnp.asarray(arch)[None], jnp.asarray([epochs], jnp.int32))
+        query = Query(
+            jnp.zeros(1, jnp.int32), jnp.asarray(arch)[None], jnp.asarray([epochs], jnp.int32)
+        )
         outcome = scrambled(key, query)
         return float(outcome.scores[0]), float(outcome.seconds[0])
 
@@ -480,5 +541,7 @@ def test_runs_on_the_host_too(key: jax.Array) -> None:
     alone = jnas.search.run_on_host(searcher, train, key, num_steps=20, progress=False).history
     np.testing.assert_array_equal(alone.archs, expected.archs)
     np.testing.assert_array_equal(alone.epochs, expected.epochs)
-    several = jnas.search.run_on_host(searcher, train, key, num_steps=20, num_workers=4, progress=False).history
+    several = jnas.search.run_on_host(
+        searcher, train, key, num_steps=20, num_workers=4, progress=False
+    ).history
     assert sorted(np.asarray(several.epochs).tolist()) == sorted(CYCLE)

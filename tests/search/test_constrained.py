@@ -110,7 +110,9 @@ def test_can_be_made_while_tracing(key) -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match=r"\(is_allowed\) holds for 0 of 4,096 samples of nasbench201"):
+    with pytest.raises(
+        ValueError, match=r"\(is_allowed\) holds for 0 of 4,096 samples of nasbench201"
+    ):
         jnas.search.constrained(SPACE, lambda arch: jnp.asarray(False))
     with pytest.raises(ValueError, match=r"0 of 100 samples"):
         jnas.search.constrained(SPACE, lambda arch: jnp.sum(arch) < 0, num_checked=100)

@@ -43,9 +43,13 @@ def graded(key: jax.Array, query: Query) -> Outcome:
 def generations(key: jax.Array, **options) -> tuple[np.ndarray, np.ndarray]:
     """`[GENERATIONS, P, 4]` and the scores `[GENERATIONS, P]`, -inf where failed."""
     searcher = jnas.search.genetic(family(), population_size=P, **options)
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=P * GENERATIONS))(key)
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=P * GENERATIONS)
+    )(key)
     scores = np.asarray(history.scores).reshape(GENERATIONS, P)
-    return np.asarray(history.archs).reshape(GENERATIONS, P, 4), np.where(np.isnan(scores), -np.inf, scores)
+    return np.asarray(history.archs).reshape(GENERATIONS, P, 4), np.where(
+        np.isnan(scores), -np.inf, scores
+    )
 
 
 def test_every_member_comes_from_the_generation_before(key) -> None:
@@ -53,7 +57,9 @@ def test_every_member_comes_from_the_generation_before(key) -> None:
     assert (archs[0, :, 3] == FOUNDER).all()
     kinds: Counter[str] = Counter()
     for old, old_scores, new in zip(archs, scores, archs[1:], strict=False):
-        good = {int(row[0]) for row, score in zip(old, old_scores, strict=True) if score > -math.inf}
+        good = {
+            int(row[0]) for row, score in zip(old, old_scores, strict=True) if score > -math.inf
+        }
         rows = {tuple(row) for row in old.tolist()}
         for row in new.tolist():
             if tuple(row) in rows:
@@ -83,12 +89,16 @@ def test_chances_of_parents(key) -> None:
         for i, founder in enumerate(np.asarray(query.archs)[:, 0]):
             assert (names == founder).mean() == pytest.approx(wins[i] / len(samples), abs=0.015)
     both = archs[archs[:, 3] == CHILD]
-    assert (both[:, 1] == both[:, 2]).mean() == pytest.approx(sum((n / 27) ** 2 for n in wins.values()), abs=0.015)
+    assert (both[:, 1] == both[:, 2]).mean() == pytest.approx(
+        sum((n / 27) ** 2 for n in wins.values()), abs=0.015
+    )
 
 
 @pytest.mark.parametrize("chances", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
 def test_one_operator_alone(key, chances) -> None:
-    archs, _ = generations(key, **dict(zip(("selection", "crossover", "mutation"), chances, strict=True)))
+    archs, _ = generations(
+        key, **dict(zip(("selection", "crossover", "mutation"), chances, strict=True))
+    )
     assert set(archs[1:, :, 3].ravel().tolist()) == {chances.index(1)}
 
 
@@ -109,17 +119,23 @@ def test_climbs(key) -> None:
     """Mean score of the generations on a smooth objective, 64 members as in the paper."""
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
     searcher = jnas.search.genetic(SPACE)
-    search = jax.jit(lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=64 * 30))
+    search = jax.jit(
+        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=64 * 30)
+    )
     means = np.asarray(search(key).scores).reshape(30, 64).mean(axis=1)
     assert means[0] == pytest.approx(12, abs=1.5)
     assert means[-5:].mean() > 20
 
 
 def test_initial_population_of_ones_own(key) -> None:
-    searcher = jnas.search.genetic(SPACE, population_size=4, init=lambda key, num: jnp.ones((num, 6), jnp.int32))
+    searcher = jnas.search.genetic(
+        SPACE, population_size=4, init=lambda key, num: jnp.ones((num, 6), jnp.int32)
+    )
     np.testing.assert_array_equal(searcher.ask(key, searcher.init(key))[0].archs, np.ones((4, 6)))
     with pytest.raises(AssertionError):
-        jnas.search.genetic(SPACE, population_size=4, init=lambda key, num: jnp.ones((3, 6), jnp.int32)).init(key)
+        jnas.search.genetic(
+            SPACE, population_size=4, init=lambda key, num: jnp.ones((3, 6), jnp.int32)
+        ).init(key)
 
 
 def test_bad_arguments(key) -> None:
@@ -129,7 +145,10 @@ def test_bad_arguments(key) -> None:
         ({"tournament_size": 0}, "tournament_size must be at least 1; got 0"),
         ({"tournament_size": 65}, "tournament_size must be at most the population_size 64; got 65"),
         ({"selection": 0.6}, r"must be probabilities that sum to 1; got \(0.6, 0.3, 0.2\)"),
-        ({"selection": -0.1, "crossover": 0.9}, r"must be probabilities that sum to 1; got \(-0.1, 0.9, 0.2\)"),
+        (
+            {"selection": -0.1, "crossover": 0.9},
+            r"must be probabilities that sum to 1; got \(-0.1, 0.9, 0.2\)",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             make(SPACE, **options)

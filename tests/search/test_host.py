@@ -62,15 +62,24 @@ SEARCHERS = {
 
 
 def run(name: str, key: jax.Array, **options) -> jnas.search.HostRun:
-    return jnas.search.run_on_host(SEARCHERS[name], evaluate, key, num_steps=NUM_STEPS, progress=False, **options)
+    return jnas.search.run_on_host(
+        SEARCHERS[name], evaluate, key, num_steps=NUM_STEPS, progress=False, **options
+    )
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_one_worker_is_the_traced_loop(name, key) -> None:
-    options = [{"max_seconds": 150.0}, {"max_seconds": 150.0, "overrun": "counted"}, {"max_seconds": 1e6}, {}]
+    options = [
+        {"max_seconds": 150.0},
+        {"max_seconds": 150.0, "overrun": "counted"},
+        {"max_seconds": 1e6},
+        {},
+    ]
     for budget in options if name == "evolution-batch" else options[1:2] + options[3:]:
         history, failures = run(name, key, **budget)
-        expected = jnas.search.run(SEARCHERS[name], Partial(priced), key, num_steps=NUM_STEPS, **budget)
+        expected = jnas.search.run(
+            SEARCHERS[name], Partial(priced), key, num_steps=NUM_STEPS, **budget
+        )
         used = np.arange(NUM_STEPS) < int(expected.num_evaluations)
         chex.assert_trees_all_equal(
             history._replace(archs=history.archs[used], epochs=history.epochs[used]),
@@ -150,7 +159,9 @@ def test_workers_run_side_by_side_and_come_back_in_any_order(key, tmp_path) -> N
     assert sorted(order) == list(range(NUM_STEPS))
     assert order.index(0) >= 3  # it was one of three that were out when the seventh was asked for
     with np.load(tmp_path / "search.npz", allow_pickle=False) as file:
-        np.testing.assert_array_equal(file["state_2"], np.ones(NUM_STEPS))  # every query was told, once
+        np.testing.assert_array_equal(
+            file["state_2"], np.ones(NUM_STEPS)
+        )  # every query was told, once
         assert [path.name for path in tmp_path.iterdir()] == ["search.npz"]
 
 
@@ -174,11 +185,20 @@ def test_failures_are_recorded_and_the_search_goes_on(key) -> None:
         number = int(arch[0])
         if number == 0:
             raise RuntimeError("out of memory")
-        return (float(number), 5.0) if number < 3 else ("high" if number == 3 else (float("nan"), float("nan")))
+        return (
+            (float(number), 5.0)
+            if number < 3
+            else ("high" if number == 3 else (float("nan"), float("nan")))
+        )
 
-    history, failures = jnas.search.run_on_host(remembering(), fails, key, num_steps=10, progress=False)
+    history, failures = jnas.search.run_on_host(
+        remembering(), fails, key, num_steps=10, progress=False
+    )
     np.testing.assert_array_equal(history.scores, [np.nan, 1, 2, np.nan, np.nan] * 2)
-    messages = {0: "RuntimeError: out of memory", 3: "ValueError: could not convert string to float: 'high'"}
+    messages = {
+        0: "RuntimeError: out of memory",
+        3: "ValueError: could not convert string to float: 'high'",
+    }
     messages[4] = "the score is NaN"
     assert failures == {slot + start: text for start in (0, 5) for slot, text in messages.items()}
     assert int(history.num_evaluations) == 10
@@ -206,7 +226,9 @@ def test_a_folder_of_another_search_is_refused(key, tmp_path) -> None:
         lambda: run("random", jax.random.key(1), out=tmp_path),
         lambda: run("evolution", key, out=tmp_path),
         lambda: run("random", key, max_seconds=100.0, out=tmp_path),
-        lambda: jnas.search.run_on_host(SEARCHERS["random"], another, key, num_steps=NUM_STEPS, out=tmp_path),
+        lambda: jnas.search.run_on_host(
+            SEARCHERS["random"], another, key, num_steps=NUM_STEPS, out=tmp_path
+        ),
     ]
     for other in others:
         CALLS.clear()
@@ -236,7 +258,9 @@ def test_bad_arguments(key) -> None:
     with pytest.raises(ValueError, match="unknown overrun 'kept'"):
         run("random", key, overrun="kept")
     with pytest.raises(ValueError, match=r"use search\.run_on_host"):
-        jnas.search.run(SEARCHERS["random"]._replace(is_traceable=False), Partial(priced), key, num_steps=4)
+        jnas.search.run(
+            SEARCHERS["random"]._replace(is_traceable=False), Partial(priced), key, num_steps=4
+        )
 
 
 def test_a_searcher_that_cannot_be_traced(key) -> None:
@@ -254,10 +278,14 @@ def test_a_searcher_that_cannot_be_traced(key) -> None:
 
 
 def test_the_bar_shows_the_best_and_the_failed(key, capsys) -> None:
-    history, failures = jnas.search.run_on_host(SEARCHERS["random"], evaluate, key, num_steps=NUM_STEPS)
+    history, failures = jnas.search.run_on_host(
+        SEARCHERS["random"], evaluate, key, num_steps=NUM_STEPS
+    )
     shown = capsys.readouterr().err
     assert f"{NUM_STEPS}/{NUM_STEPS} evaluations" in shown
-    assert f"best {float(jnp.nanmax(history.scores)):.4g}, {len(failures)} failed" in " ".join(shown.split())
+    assert f"best {float(jnp.nanmax(history.scores)):.4g}, {len(failures)} failed" in " ".join(
+        shown.split()
+    )
 
 
 SCRIPT = """

@@ -22,7 +22,9 @@ def graded(key: jax.Array, query: Query) -> Outcome:
     return Outcome(scores, jnp.zeros_like(scores))
 
 
-def published(evaluations: Iterator[tuple[int, float]], num_neighbors: int, num_initial: int, first: bool) -> Iterator:
+def published(
+    evaluations: Iterator[tuple[int, float]], num_neighbors: int, num_initial: int, first: bool
+) -> Iterator:
     """Centre of each evaluation, one evaluation at a time: the loop of algorithm 1, started again for ever."""
     while True:
         starts = []
@@ -47,11 +49,17 @@ def published(evaluations: Iterator[tuple[int, float]], num_neighbors: int, num_
 @pytest.mark.parametrize("move", ["best", "first"])
 @pytest.mark.parametrize(("num_neighbors", "num_initial"), [(5, 1), (3, 4), (1, 2)])
 def test_centres_are_those_of_the_published_loop(key, move, num_neighbors, num_initial) -> None:
-    searcher = jnas.search.local_search(family(), num_neighbors=num_neighbors, num_initial=num_initial, move=move)
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=200))(key)
+    searcher = jnas.search.local_search(
+        family(), num_neighbors=num_neighbors, num_initial=num_initial, move=move
+    )
+    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=200))(
+        key
+    )
     names, centers = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
-    loop = published(iter(zip(names, scores, strict=True)), num_neighbors, num_initial, first=move == "first")
+    loop = published(
+        iter(zip(names, scores, strict=True)), num_neighbors, num_initial, first=move == "first"
+    )
     assert centers == list(itertools.islice(loop, 200))
     assert centers.count(0) > 1
     assert len(set(names)) == 200
@@ -60,11 +68,17 @@ def test_centres_are_those_of_the_published_loop(key, move, num_neighbors, num_i
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_batches_that_divide_the_neighbourhood(key, batch_size) -> None:
     """Whole batches are single evaluations one after the other, while nothing is decided inside a batch."""
-    searcher = jnas.search.local_search(family(), num_neighbors=6, num_initial=6, batch_size=batch_size)
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=180))(key)
+    searcher = jnas.search.local_search(
+        family(), num_neighbors=6, num_initial=6, batch_size=batch_size
+    )
+    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=180))(
+        key
+    )
     names, centers = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
-    assert centers == list(itertools.islice(published(iter(zip(names, scores, strict=True)), 6, 6, False), 180))
+    assert centers == list(
+        itertools.islice(published(iter(zip(names, scores, strict=True)), 6, 6, False), 180)
+    )
 
 
 def test_what_was_asked_before_a_move_is_history(key) -> None:
@@ -93,7 +107,11 @@ def test_default_neighbourhoods() -> None:
     for space, num in ((SPACE, 24), (jnas.spaces.nats_size(), 35)):
         searcher = jnas.search.local_search(space)
         query, state = searcher.ask(jax.random.key(0), searcher.init(jax.random.key(1)))
-        ask, tell, equal = jax.jit(searcher.ask), jax.jit(searcher.tell), Outcome(jnp.ones(1), jnp.zeros(1))
+        ask, tell, equal = (
+            jax.jit(searcher.ask),
+            jax.jit(searcher.tell),
+            Outcome(jnp.ones(1), jnp.zeros(1)),
+        )
         state = tell(state, query, equal)
         for i in range(num):
             assert (float(state.center_score), int(state.num_tried)) == (1.0, i)
@@ -108,7 +126,9 @@ def test_finds_the_top_of_a_hill(key) -> None:
         searcher = jnas.search.local_search(SPACE, move=move)
 
         def search(key: jax.Array, searcher=searcher) -> jax.Array:
-            return jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=300).scores
+            return jnas.search.run(
+                searcher, jnas.search.objective(score), key, num_steps=300
+            ).scores
 
         scores = jax.jit(jax.vmap(search))(jax.random.split(key, 16))
         assert np.asarray(scores).max(axis=1).mean() > 23.5, move

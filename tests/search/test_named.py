@@ -26,16 +26,24 @@ def test_every_name_is_a_strategy_that_can_be_traced(name, key) -> None:
 
 
 def test_options_reach_the_strategy() -> None:
-    assert jnas.search.by_name("regularized_evolution", SPACE, population_size=7).min_evaluations == 7
+    assert (
+        jnas.search.by_name("regularized_evolution", SPACE, population_size=7).min_evaluations == 7
+    )
     assert jnas.search.by_name("area", SPACE, estimator=Partial(first_choice)).min_evaluations == 10
     assert jnas.search.defaults("genetic")["population_size"] == 64
     assert "estimator" not in jnas.search.defaults("area")
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match=r"unknown strategy 'regularised_evolution'. Did you mean 'regularized_evolut"):
+    with pytest.raises(
+        ValueError,
+        match=r"unknown strategy 'regularised_evolution'. Did you mean 'regularized_evolut",
+    ):
         jnas.search.by_name("regularised_evolution", SPACE)
-    with pytest.raises(ValueError, match=r"local_search has no population_size. .*Valid names: num_neighbors, num_ini"):
+    with pytest.raises(
+        ValueError,
+        match=r"local_search has no population_size. .*Valid names: num_neighbors, num_ini",
+    ):
         jnas.search.by_name("local_search", SPACE, population_size=3)
     with pytest.raises(ValueError, match="random has no estimator"):
         jnas.search.by_name("random", SPACE, estimator=Partial(first_choice))

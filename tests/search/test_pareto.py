@@ -86,7 +86,9 @@ def test_many_populations_are_each_alone() -> None:
 # Of a history
 
 
-def history_of(archs: np.ndarray, scores: list[float] | np.ndarray, num_used: int | None = None) -> History:
+def history_of(
+    archs: np.ndarray, scores: list[float] | np.ndarray, num_used: int | None = None
+) -> History:
     used = np.arange(len(archs)) < (len(archs) if num_used is None else num_used)
     zeros = jnp.zeros(len(archs))
     no = jnp.asarray(False)
@@ -114,11 +116,17 @@ def by_table(values: list[float]):
 def test_front_of_a_whole_space(key) -> None:
     """All 15,625 cells, two costs: everything in the front is undominated, everything else is not."""
     archs = SPACE.enumerate()
-    scores = np.round(np.random.default_rng(0).normal(size=len(archs)) + (archs == 3).sum(axis=1), 1)
+    scores = np.round(
+        np.random.default_rng(0).normal(size=len(archs)) + (archs == 3).sum(axis=1), 1
+    )
     costs = [SPACE.params, lambda arch: jnp.sum(arch == 4)]
     front = jnas.search.pareto_front(history_of(archs, scores), costs)
-    every = np.stack([-scores.astype(np.float32), *(np.asarray(jax.vmap(cost)(archs)) for cost in costs)], axis=1)
-    expected = [i for i, row in enumerate(every) if not ((every <= row).all(1) & (every < row).any(1)).any()]
+    every = np.stack(
+        [-scores.astype(np.float32), *(np.asarray(jax.vmap(cost)(archs)) for cost in costs)], axis=1
+    )
+    expected = [
+        i for i, row in enumerate(every) if not ((every <= row).all(1) & (every < row).any(1)).any()
+    ]
     assert sorted(front.evaluations.tolist()) == expected
     assert 5 < len(expected) < 1000
     np.testing.assert_array_equal(front.archs, archs[front.evaluations])
@@ -141,13 +149,17 @@ def test_front_with_one_cost_is_the_definition(num) -> None:
         bool(counted[i]) and not (counted & (every <= row).all(1) & (every < row).any(1)).any()
         for i, row in enumerate(every)
     ]
-    np.testing.assert_array_equal(jnas.search.is_on_front(history, [by_table(cost.tolist())]), expected)
+    np.testing.assert_array_equal(
+        jnas.search.is_on_front(history, [by_table(cost.tolist())]), expected
+    )
 
 
 def test_failures_unused_slots_and_dominated_ones_stay_out() -> None:
     archs = np.arange(8)[:, None] * [1, 0]
     scores = [1.0, 5.0, math.nan, 4.0, -math.inf, 7.0, 99.0, 99.0]
-    front = jnas.search.pareto_front(history_of(archs, scores, num_used=7), [by_table([1, 2, 0, 3, 0, 4, math.nan, 0])])
+    front = jnas.search.pareto_front(
+        history_of(archs, scores, num_used=7), [by_table([1, 2, 0, 3, 0, 4, math.nan, 0])]
+    )
     assert front.evaluations.tolist() == [0, 1, 5]
     assert front.scores.tolist() == [1, 5, 7]
     assert front.costs.tolist() == [[1], [2], [4]]
@@ -161,24 +173,34 @@ def test_an_architecture_is_in_the_front_once() -> None:
     archs = np.array([[1, 0], [0, 0], [1, 0], [1, 1], [0, 0]])
     history = history_of(archs, [2.0, 1.0, 2.0, 2.0, 1.0])
     assert jnas.search.pareto_front(history, [first]).evaluations.tolist() == [1, 0, 3]
-    same = jnas.search.pareto_front(history, [first], identity=lambda arch: arch[:1].repeat(2).astype(jnp.uint32))
+    same = jnas.search.pareto_front(
+        history, [first], identity=lambda arch: arch[:1].repeat(2).astype(jnp.uint32)
+    )
     assert same.evaluations.tolist() == [1, 0]
     assert jnas.search.is_on_front(history, [first]).all()
 
 
 def test_mask_compiled_for_many_histories(key) -> None:
     searcher = jnas.search.random_search(SPACE)
-    score = Partial(lambda key, archs: jnp.where(archs[:, 1] == 0, jnp.nan, jnp.sum(archs, axis=1).astype(jnp.float32)))
+    score = Partial(
+        lambda key, archs: jnp.where(
+            archs[:, 1] == 0, jnp.nan, jnp.sum(archs, axis=1).astype(jnp.float32)
+        )
+    )
     run = Partial(jnas.search.run, searcher, jnas.search.objective(score), num_steps=50)
     histories = jax.jit(jax.vmap(run))(jax.random.split(key, 3))
-    masks = jax.jit(jax.vmap(lambda history: jnas.search.is_on_front(history, [SPACE.flops])))(histories)
+    masks = jax.jit(jax.vmap(lambda history: jnas.search.is_on_front(history, [SPACE.flops])))(
+        histories
+    )
     for i in range(3):
         history = jax.tree.map(lambda leaf, i=i: leaf[i], histories)
         front = jnas.search.pareto_front(history, [SPACE.flops])
         assert set(front.evaluations.tolist()) <= set(np.flatnonzero(masks[i]).tolist())
         chosen = {tuple(row) for row in np.asarray(history.archs)[np.asarray(masks[i])].tolist()}
         assert chosen == {tuple(row) for row in front.archs.tolist()}
-    with pytest.raises(ValueError, match=r"the history of one search, scores \[T\]; got scores \[3, 50\]"):
+    with pytest.raises(
+        ValueError, match=r"the history of one search, scores \[T\]; got scores \[3, 50\]"
+    ):
         jnas.search.pareto_front(histories, [SPACE.flops])
 
 
@@ -192,7 +214,10 @@ def test_bad_costs() -> None:
             [first, lambda arch: arch],
             r"cost 1 must be a function of .*, \[D\] -> \[\]; got the shape \[2\]",
         ),
-        ([table.estimator("latency")], r"cost 0 must be .* a column of a table is table.cost\(name\)"),
+        (
+            [table.estimator("latency")],
+            r"cost 0 must be .* a column of a table is table.cost\(name\)",
+        ),
         (["params"], r"cost 0 must be a function of one architecture"),
         ([first, by_table([math.nan])], "cost 1 is not finite for any of the evaluations"),
     ):

@@ -22,13 +22,17 @@ class Fitted(NamedTuple):
 def transparent(sets: list[tuple[np.ndarray, np.ndarray]]) -> Predictor:
     """Keeps its training sets; predicts a sum of weighted choices, plus half of how many were in the last set."""
 
-    def fit_many(keys: jax.Array, archs: np.ndarray, targets: np.ndarray, *, where: np.ndarray) -> Fitted:
+    def fit_many(
+        keys: jax.Array, archs: np.ndarray, targets: np.ndarray, *, where: np.ndarray
+    ) -> Fitted:
         assert keys.shape == where.shape[:1] == (1,)
         sets.append((archs[0][where[0]], targets[0][where[0]]))
         return Fitted(jnp.asarray(where).sum(axis=1).astype(jnp.float32) / 2)
 
     def predict(state: jax.Array, archs: jax.Array) -> jax.Array:
-        return state + jnp.sum(archs * jnp.asarray(WEIGHTS, jnp.int32)[None], axis=1).astype(jnp.float32)
+        return state + jnp.sum(archs * jnp.asarray(WEIGHTS, jnp.int32)[None], axis=1).astype(
+            jnp.float32
+        )
 
     return Predictor("transparent", SPACE, {}, fit_many, predict, fit_many, predict)
 
@@ -68,7 +72,12 @@ def test_proposes_the_best_predicted_that_are_new(random_share, key) -> None:
     sets: list = []
     archs = some(60)
     searcher = jnas.search.predictor_guided(
-        transparent(sets), listed(archs), num_initial=8, batch_size=4, inner_steps=60, random_share=random_share
+        transparent(sets),
+        listed(archs),
+        num_initial=8,
+        batch_size=4,
+        inner_steps=60,
+        random_share=random_share,
     )
     assert (searcher.min_evaluations, searcher.is_traceable) == (8, False)
     state, told, scores = searcher.init(key), [], []
@@ -145,7 +154,12 @@ def test_only_allowed_architectures_until_there_are_no_more(key) -> None:
 
     everything = np.array([[first, 2, 2, 2, 2, 2] for first in range(5)] + [[0, 1, 1, 1, 1, 1]])
     searcher = jnas.search.predictor_guided(
-        transparent([]), listed(everything[None]), num_initial=2, batch_size=1, inner_steps=6, is_allowed=is_allowed
+        transparent([]),
+        listed(everything[None]),
+        num_initial=2,
+        batch_size=1,
+        inner_steps=6,
+        is_allowed=is_allowed,
     )
     state, archs = searcher.init(key), []
     for step_key in jax.random.split(key, 5):
@@ -153,7 +167,9 @@ def test_only_allowed_architectures_until_there_are_no_more(key) -> None:
         archs.append(np.asarray(query.archs[0]).tolist())
         state = tell(searcher, state, query)
     assert sorted(archs) == everything[:5].tolist()
-    with pytest.raises(RuntimeError, match="found no new architecture in 800 samples of nasbench201"):
+    with pytest.raises(
+        RuntimeError, match="found no new architecture in 800 samples of nasbench201"
+    ):
         searcher.ask(key, state)
 
 
@@ -163,15 +179,25 @@ INNER = jnas.search.regularized_evolution(SPACE, population_size=20, sample_size
 @pytest.fixture(scope="module")
 def accuracies() -> dict[bytes, float]:
     table = jnas.benchmarks.nasbench201("cifar10")
-    return dict(zip(map(np.ndarray.tobytes, table.archs), table.column("val_accuracy").tolist(), strict=True))
+    return dict(
+        zip(
+            map(np.ndarray.tobytes, table.archs), table.column("val_accuracy").tolist(), strict=True
+        )
+    )
 
 
-@pytest.mark.parametrize("options", [{}, {"random_share": 0.5}, {"num_inner": 4}], ids=["", "brp-nas", "gates"])
+@pytest.mark.parametrize(
+    "options", [{}, {"random_share": 0.5}, {"num_inner": 4}], ids=["", "brp-nas", "gates"]
+)
 def test_finds_better_cells_than_it_started_with(options, key, accuracies, tmp_path) -> None:
     """A real predictor and real accuracies; stopped on the way, the search ends the same."""
     stop, calls = [35], [0]
-    predictor = jnas.predictors.mlp(SPACE, hidden=(64,), training=jnas.predictors.Training(epochs=60, batch_size=16))
-    searcher = jnas.search.predictor_guided(predictor, INNER, batch_size=10, inner_steps=100, **options)
+    predictor = jnas.predictors.mlp(
+        SPACE, hidden=(64,), training=jnas.predictors.Training(epochs=60, batch_size=16)
+    )
+    searcher = jnas.search.predictor_guided(
+        predictor, INNER, batch_size=10, inner_steps=100, **options
+    )
 
     class Evaluate:
         def __call__(self, arch: np.ndarray, epochs: int) -> tuple[float, float]:
@@ -181,7 +207,9 @@ def test_finds_better_cells_than_it_started_with(options, key, accuracies, tmp_p
             return accuracies[arch.tobytes()], 1.0
 
     def search(**folder) -> jnas.search.HostRun:
-        return jnas.search.run_on_host(searcher, Evaluate(), key, num_steps=50, progress=False, **folder)
+        return jnas.search.run_on_host(
+            searcher, Evaluate(), key, num_steps=50, progress=False, **folder
+        )
 
     with pytest.raises(KeyboardInterrupt):
         search(out=tmp_path)
@@ -202,7 +230,11 @@ def test_gates_makes_the_last_of_a_hundred_as_good_as_the_best_of_ten(key, accur
     predictor = jnas.predictors.gates(SPACE, layers=(32, 32, 32), hidden=(32,), training=training)
     searcher = jnas.search.predictor_guided(predictor, INNER)
     history, _ = jnas.search.run_on_host(
-        searcher, lambda arch, epochs: (accuracies[arch.tobytes()], 0.0), key, num_steps=100, progress=False
+        searcher,
+        lambda arch, epochs: (accuracies[arch.tobytes()], 0.0),
+        key,
+        num_steps=100,
+        progress=False,
     )
     assert np.median(history.scores[-20:]) > 89.9
 
@@ -213,7 +245,9 @@ def test_bad_arguments(key) -> None:
     def make(**options) -> Searcher:
         return jnas.search.predictor_guided(transparent([]), inner, **{"inner_steps": 14} | options)
 
-    with pytest.raises(ValueError, match="num_initial must be a multiple of the batch_size 20; got 30"):
+    with pytest.raises(
+        ValueError, match="num_initial must be a multiple of the batch_size 20; got 30"
+    ):
         make(num_initial=30)
     with pytest.raises(ValueError, match=r"random_share must be in \[0, 1\]; got 1.5"):
         make(random_share=1.5)
@@ -222,4 +256,6 @@ def test_bad_arguments(key) -> None:
     with pytest.raises(ValueError, match="num_inner must be at least 1; got 0"):
         make(num_inner=0)
     with pytest.raises(ValueError, match=r"use search\.run_on_host"):
-        jnas.search.run(make(), jnas.search.objective(lambda key, archs: archs[:, 0]), key, num_steps=20)
+        jnas.search.run(
+            make(), jnas.search.objective(lambda key, archs: archs[:, 0]), key, num_steps=20
+        )

@@ -30,15 +30,31 @@ def last_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
 
 STRATEGIES: dict[str, Callable[..., Searcher]] = {
     "random": functools.partial(jnas.search.random_search, batch_size=2),
-    "random-new": functools.partial(jnas.search.random_search, batch_size=3, with_replacement=False, capacity=20),
-    "evolution": functools.partial(
-        jnas.search.regularized_evolution, population_size=4, sample_size=2, tournament="without_replacement"
+    "random-new": functools.partial(
+        jnas.search.random_search, batch_size=3, with_replacement=False, capacity=20
     ),
-    "evolution-batch": functools.partial(jnas.search.regularized_evolution, population_size=5, batch_size=4),
-    "evolution-worst": functools.partial(jnas.search.regularized_evolution, population_size=4, dies="worst"),
-    "area": lambda space, **options: jnas.search.area(space, Partial(last_choice), population_size=5, **options),
+    "evolution": functools.partial(
+        jnas.search.regularized_evolution,
+        population_size=4,
+        sample_size=2,
+        tournament="without_replacement",
+    ),
+    "evolution-batch": functools.partial(
+        jnas.search.regularized_evolution, population_size=5, batch_size=4
+    ),
+    "evolution-worst": functools.partial(
+        jnas.search.regularized_evolution, population_size=4, dies="worst"
+    ),
+    "area": lambda space, **options: jnas.search.area(
+        space, Partial(last_choice), population_size=5, **options
+    ),
     "genetic": functools.partial(
-        jnas.search.genetic, population_size=8, selection=0.2, crossover=0.4, mutation=0.4, tournament_size=3
+        jnas.search.genetic,
+        population_size=8,
+        selection=0.2,
+        crossover=0.4,
+        mutation=0.4,
+        tournament_size=3,
     ),
     "bohb": functools.partial(
         jnas.search.bohb, min_epochs=1, max_epochs=3, min_points=3, capacity=20, random_fraction=0.2
@@ -47,9 +63,13 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
         space, [space.params, space.flops], population_size=8, **{"mutation": 0.9, **options}
     ),
     "local": functools.partial(jnas.search.local_search, num_neighbors=4, batch_size=2),
-    "reinforced": functools.partial(jnas.search.reinforced_evolution, population_size=5, batch_size=2),
+    "reinforced": functools.partial(
+        jnas.search.reinforced_evolution, population_size=5, batch_size=2
+    ),
     "reinforce": jnas.search.reinforce,
-    "reinforce-lstm": functools.partial(jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1),
+    "reinforce-lstm": functools.partial(
+        jnas.search.reinforce, policy="lstm", batch_size=2, entropy_weight=0.1
+    ),
 }
 
 
@@ -80,12 +100,16 @@ def keys() -> jax.Array:
     return jax.random.split(jax.random.key(7), NUM_SEEDS)
 
 
-@pytest.fixture(scope="module", params=[(space, name) for space in SPACES for name in STRATEGIES], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(space, name) for space in SPACES for name in STRATEGIES], ids="-".join
+)
 def case(request) -> Case:
     space_name, name = request.param
     space = SPACES[space_name]()
     searcher = STRATEGIES[name](space)
-    batch_size = jax.eval_shape(searcher.ask, keys()[0], jax.eval_shape(searcher.init, keys()[0]))[0].ids.shape[0]
+    batch_size = jax.eval_shape(searcher.ask, keys()[0], jax.eval_shape(searcher.init, keys()[0]))[
+        0
+    ].ids.shape[0]
 
     def search(key: jax.Array) -> History:
         return jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS)
@@ -117,7 +141,9 @@ def test_seeds_together_are_seeds_alone_in_one_trace(case) -> None:
 
     search = jax.jit(counted)
     for i, key in enumerate(keys()):
-        chex.assert_trees_all_equal(jax.tree.map(lambda leaf, i=i: leaf[i], case.together), search(key))
+        chex.assert_trees_all_equal(
+            jax.tree.map(lambda leaf, i=i: leaf[i], case.together), search(key)
+        )
     assert len(traces) == 1
 
 
@@ -168,7 +194,9 @@ def test_asks_before_a_tell_differ_and_tells_come_in_any_order(case) -> None:
     assert len(np.unique(archs, axis=0)) > len(archs) // 2
     ids = np.concatenate([query.ids for query in queries])
     np.testing.assert_array_equal(ids, np.arange(len(ids)))
-    assert {int(number) for query in queries for number in query.epochs} == set(case.searcher.epochs or (0,))
+    assert {int(number) for query in queries for number in query.epochs} == set(
+        case.searcher.epochs or (0,)
+    )
     for i in (4, 0, 5, 1, 3, 2):
         state = tell(state, queries[i], weighed(keys()[2], queries[i]))
     query, _ = ask(keys()[2], state)
@@ -182,7 +210,9 @@ def test_only_allowed_architectures(case) -> None:
         return case.space.params(arch) < 400_000
 
     searcher = STRATEGIES[case.name](case.space, is_allowed=is_allowed)
-    search = jax.jit(lambda key: jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS))
+    search = jax.jit(
+        lambda key: jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS)
+    )
     history = search(keys()[0])
     assert_valid(case, history.archs)
     assert jax.jit(jax.vmap(is_allowed))(history.archs).all()
@@ -193,7 +223,9 @@ def test_survives_an_objective_that_always_fails(case) -> None:
     def fails(key: jax.Array, query: Query) -> Outcome:
         return Outcome(jnp.full(query.ids.shape, jnp.nan), jnp.zeros(query.ids.shape))
 
-    search = jax.jit(lambda key: jnas.search.run(case.searcher, Partial(fails), key, num_steps=NUM_STEPS))
+    search = jax.jit(
+        lambda key: jnas.search.run(case.searcher, Partial(fails), key, num_steps=NUM_STEPS)
+    )
     history = search(keys()[0])
     assert_valid(case, history.archs)
     assert np.isnan(np.asarray(history.scores)).all()

@@ -38,13 +38,17 @@ def proposals(searcher: Searcher, num_asks: int, seed: int = 0) -> np.ndarray:
 
 
 def identities(space: Space, archs: np.ndarray) -> list[tuple[int, int]]:
-    return [tuple(words) for words in np.asarray(jax.vmap(space.identity)(jnp.asarray(archs))).tolist()]
+    return [
+        tuple(words) for words in np.asarray(jax.vmap(space.identity)(jnp.asarray(archs))).tolist()
+    ]
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
 @pytest.mark.parametrize("space", [SPACE, CELLS], ids=lambda space: space.name)
 def test_never_proposes_isomorphic_cells(space, batch_size) -> None:
-    searcher = jnas.search.random_search(space, batch_size=batch_size, with_replacement=False, capacity=1000)
+    searcher = jnas.search.random_search(
+        space, batch_size=batch_size, with_replacement=False, capacity=1000
+    )
     archs = proposals(searcher, 1000 // batch_size)
     assert len(set(identities(space, archs))) == 1000
     assert jax.vmap(space.is_valid)(jnp.asarray(archs)).all()
@@ -66,7 +70,9 @@ def test_draws_the_classes_that_are_left_like_the_space(key) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_remembers_the_last_proposals_only(batch_size) -> None:
-    searcher = jnas.search.random_search(dice(12), batch_size=batch_size, with_replacement=False, capacity=4)
+    searcher = jnas.search.random_search(
+        dice(12), batch_size=batch_size, with_replacement=False, capacity=4
+    )
     memory: deque[int] = deque(maxlen=4)
     for (face,) in proposals(searcher, 90 // batch_size).tolist():
         assert face // 2 not in memory
@@ -74,7 +80,9 @@ def test_remembers_the_last_proposals_only(batch_size) -> None:
 
 
 def test_a_space_that_is_used_up_repeats() -> None:
-    searcher = jnas.search.random_search(dice(6), with_replacement=False, capacity=30, max_draws=200)
+    searcher = jnas.search.random_search(
+        dice(6), with_replacement=False, capacity=30, max_draws=200
+    )
     faces = proposals(searcher, 30).ravel()
     assert sorted(faces[:3] // 2) == [0, 1, 2]
     assert set(faces[3:]) <= set(range(6))
@@ -82,7 +90,9 @@ def test_a_space_that_is_used_up_repeats() -> None:
 
 
 def test_one_draw_is_with_replacement() -> None:
-    searcher = jnas.search.random_search(dice(1000), with_replacement=False, capacity=100, max_draws=1)
+    searcher = jnas.search.random_search(
+        dice(1000), with_replacement=False, capacity=100, max_draws=1
+    )
     assert len(set(proposals(searcher, 100).ravel() // 2)) < 100
 
 
@@ -97,7 +107,10 @@ def test_history_without_replacement(key) -> None:
 def test_bad_arguments() -> None:
     make = jnas.search.random_search
     for options, message in (
-        ({"with_replacement": False}, "capacity goes with with_replacement=False, and only with it; got None"),
+        (
+            {"with_replacement": False},
+            "capacity goes with with_replacement=False, and only with it; got None",
+        ),
         ({"capacity": 10}, "capacity goes with with_replacement=False, and only with it; got 10"),
         ({"with_replacement": False, "capacity": 0}, "capacity must be at least 1; got 0"),
         ({"max_draws": 0}, "max_draws must be at least 1; got 0"),

@@ -41,10 +41,16 @@ def graded(key: jax.Array, query: Query) -> Outcome:
 def run(key: jax.Array, num_steps: int = T, **options) -> tuple[list[int], list[int], list[float]]:
     """Names, parents and scores of everything that was evaluated."""
     searcher = jnas.search.regularized_evolution(family(), **{"population_size": P, **options})
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=num_steps))(key)
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=num_steps)
+    )(key)
     names, parents = np.asarray(history.archs).T.tolist()
     assert len(set(names)) == num_steps
-    return names, parents, [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
+    return (
+        names,
+        parents,
+        [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()],
+    )
 
 
 def survivors(queue: list[tuple[int, float]], dies: str) -> list[tuple[int, float]]:
@@ -88,11 +94,15 @@ def test_the_whole_population_as_sample_chooses_its_best(key, dies) -> None:
         queue = survivors([*queue, (names[i], scores[i])], dies)
 
 
-def tournaments(scores: list[float], present: list[bool], size: int, kind: str, num: int = 40_000) -> np.ndarray:
+def tournaments(
+    scores: list[float], present: list[bool], size: int, kind: str, num: int = 40_000
+) -> np.ndarray:
     """Share of `num` tournaments that each member wins."""
     keys = jax.random.split(jax.random.key(3), num)
     play = Partial(_selection.tournament, size=size, kind=kind)
-    winners = jax.jit(jax.vmap(play, (0, None, None)))(keys, jnp.asarray(scores), jnp.asarray(present))
+    winners = jax.jit(jax.vmap(play, (0, None, None)))(
+        keys, jnp.asarray(scores), jnp.asarray(present)
+    )
     return np.bincount(winners, minlength=len(scores)) / num
 
 
@@ -123,7 +133,9 @@ def test_a_sample_larger_than_those_who_can_win(kind) -> None:
     lowest = {"with_replacement": 0.5**4, "without_replacement": 0.0}[kind]
     np.testing.assert_allclose(shares, [0, lowest, 0, 1 - lowest, 0], atol=0.01)
     failed = [-math.inf] * 4
-    np.testing.assert_allclose(tournaments(failed, [True, True, False, False], 2, kind), [0.5, 0.5, 0, 0], atol=0.01)
+    np.testing.assert_allclose(
+        tournaments(failed, [True, True, False, False], 2, kind), [0.5, 0.5, 0, 0], atol=0.01
+    )
     np.testing.assert_allclose(tournaments(failed, [False] * 4, 2, kind), [0.25] * 4, atol=0.01)
 
 
@@ -170,7 +182,9 @@ def test_initial_population_of_ones_own(key) -> None:
     searcher = jnas.search.regularized_evolution(SPACE, population_size=5, init=rows)
     history = jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=8)
     np.testing.assert_array_equal(history.archs[:5], rows(key, 5))
-    wrong = jnas.search.regularized_evolution(SPACE, population_size=5, init=lambda key, num: rows(key, 4))
+    wrong = jnas.search.regularized_evolution(
+        SPACE, population_size=5, init=lambda key, num: rows(key, 4)
+    )
     with pytest.raises(AssertionError):
         wrong.init(key)
 
@@ -184,9 +198,13 @@ def test_evolution_beats_random_search(key) -> None:
 
     def mean_best(searcher: Searcher) -> float:
         def search(key: jax.Array) -> jax.Array:
-            return jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=150).scores
+            return jnas.search.run(
+                searcher, jnas.search.objective(Partial(total)), key, num_steps=150
+            ).scores
 
-        return float(np.asarray(jax.jit(jax.vmap(search))(jax.random.split(key, 32))).max(axis=1).mean())
+        return float(
+            np.asarray(jax.jit(jax.vmap(search))(jax.random.split(key, 32))).max(axis=1).mean()
+        )
 
     evolution, random = jnas.search.regularized_evolution(SPACE), jnas.search.random_search(SPACE)
     assert mean_best(evolution) > mean_best(random) + 1
@@ -200,7 +218,10 @@ def test_bad_arguments(key) -> None:
         ({"population_size": 0}, "population_size must be at least 1; got 0"),
         ({"sample_size": 0}, "sample_size must be at least 1; got 0"),
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
-        ({"tournament": "both"}, "unknown tournament 'both'; valid: 'with_replacement', 'without_replacement'"),
+        (
+            {"tournament": "both"},
+            "unknown tournament 'both'; valid: 'with_replacement', 'without_replacement'",
+        ),
         ({"dies": "best"}, "unknown dies 'best'; valid: 'oldest', 'worst'"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -70,7 +70,10 @@ def test_factorised_policy_with_adam_by_hand(batch_size) -> None:
     second = [np.zeros(k) for k in CARDINALITIES]
     total = weight = 0.0
     for t, batch in enumerate(batches, start=1):
-        rewards = [failure if math.isnan(reward(arch.tolist())) else reward(arch.tolist()) for arch in batch]
+        rewards = [
+            failure if math.isnan(reward(arch.tolist())) else reward(arch.tolist())
+            for arch in batch
+        ]
         total = momentum * total + (1 - momentum) * sum(rewards) / len(rewards)
         weight = momentum * weight + (1 - momentum)
         baseline = total / weight
@@ -85,7 +88,9 @@ def test_factorised_policy_with_adam_by_hand(batch_size) -> None:
             gradient -= entropy_weight * (-p * (np.log(p) + entropy))
             first[d] = 0.9 * first[d] + 0.1 * gradient
             second[d] = 0.999 * second[d] + 0.001 * gradient**2
-            logits[d] = logits[d] - rate * (first[d] / (1 - 0.9**t)) / (np.sqrt(second[d] / (1 - 0.999**t)) + 1e-8)
+            logits[d] = logits[d] - rate * (first[d] / (1 - 0.9**t)) / (
+                np.sqrt(second[d] / (1 - 0.999**t)) + 1e-8
+            )
         for d, k in enumerate(CARDINALITIES):
             np.testing.assert_allclose(states[t].params[d, :k], logits[d], atol=2e-4)
         assert states[t].reward / states[t].weight == pytest.approx(baseline, rel=1e-5)
@@ -95,12 +100,16 @@ def test_first_outcome_is_its_own_baseline() -> None:
     """As in the published script: the baseline includes the reward, so the first step goes nowhere."""
     states, _ = play(jnas.search.reinforce(small_space()), lambda arch: 80.0, 2)
     np.testing.assert_array_equal(states[0].params, states[1].params)
-    np.testing.assert_array_equal(states[0].params, states[2].params)  # a constant reward teaches nothing
+    np.testing.assert_array_equal(
+        states[0].params, states[2].params
+    )  # a constant reward teaches nothing
 
 
 @pytest.mark.parametrize("failed", [math.nan, -math.inf, math.inf])
 def test_reward_of_failures(failed) -> None:
-    states, _ = play(jnas.search.reinforce(small_space(), failure_reward=-3.0), lambda arch: failed, 3)
+    states, _ = play(
+        jnas.search.reinforce(small_space(), failure_reward=-3.0), lambda arch: failed, 3
+    )
     assert states[-1].reward / states[-1].weight == pytest.approx(-3.0)
 
 
@@ -108,7 +117,9 @@ def test_reward_of_failures(failed) -> None:
 # Policies
 
 
-def naive_lstm(params: policies.LstmParams, arch: list[int], cardinalities: tuple[int, ...]) -> list[np.ndarray]:
+def naive_lstm(
+    params: policies.LstmParams, arch: list[int], cardinalities: tuple[int, ...]
+) -> list[np.ndarray]:
     """Logits of every position, only those that exist, in float64."""
     embedding, kernels, biases, head, head_bias = (np.asarray(leaf, np.float64) for leaf in params)
     num_layers, hidden = kernels.shape[0], kernels.shape[2] // 4
@@ -134,14 +145,22 @@ def test_lstm_gate_by_gate() -> None:
     params = policy.init(jax.random.key(0))
     for arch in itertools.product(*map(range, CARDINALITIES)):
         logits = np.asarray(policy.logits(params, jnp.asarray(arch, jnp.int32)))
-        for row, expected in zip(logits, naive_lstm(params, list(arch), CARDINALITIES), strict=True):
+        for row, expected in zip(
+            logits, naive_lstm(params, list(arch), CARDINALITIES), strict=True
+        ):
             np.testing.assert_allclose(row[: len(expected)], expected, rtol=1e-4, atol=1e-5)
             assert (row[len(expected) :] == -1e9).all()
 
 
 def test_lstm_of_the_paper() -> None:
     params = policies.lstm(SPACE.cardinalities).init(jax.random.key(0))
-    assert jax.tree.map(jnp.shape, params) == ((6, 5, 35), (2, 70, 140), (2, 140), (6, 35, 5), (6, 5))
+    assert jax.tree.map(jnp.shape, params) == (
+        (6, 5, 35),
+        (2, 70, 140),
+        (2, 140),
+        (6, 35, 5),
+        (6, 5),
+    )
     values = np.concatenate([np.ravel(leaf) for leaf in params])
     assert 0.0799 < np.abs(values).max() <= 0.08
     assert abs(values.mean()) < 0.001
@@ -151,7 +170,11 @@ def test_lstm_of_the_paper() -> None:
 def test_samples_follow_the_logits(make) -> None:
     policy = make(CARDINALITIES, scale=1.0)
     params = policy.init(jax.random.key(1))
-    archs = np.asarray(jax.jit(jax.vmap(policy.sample, (0, None)))(jax.random.split(jax.random.key(2), 20_000), params))
+    archs = np.asarray(
+        jax.jit(jax.vmap(policy.sample, (0, None)))(
+            jax.random.split(jax.random.key(2), 20_000), params
+        )
+    )
     total = 0.0
     for arch in itertools.product(*map(range, CARDINALITIES)):
         logits = np.asarray(policy.logits(params, jnp.asarray(arch, jnp.int32)), np.float64)
@@ -170,13 +193,18 @@ def test_gradient_of_the_lstm_by_differences() -> None:
     )
     state = searcher.init(jax.random.key(3))
     archs, rewards = [[0, 2, 1], [1, 0, 0]], [0.9, 0.4]
-    query = Query(jnp.arange(2, dtype=jnp.int32), jnp.asarray(archs, jnp.int32), jnp.zeros(2, jnp.int32))
+    query = Query(
+        jnp.arange(2, dtype=jnp.int32), jnp.asarray(archs, jnp.int32), jnp.zeros(2, jnp.int32)
+    )
     after = searcher.tell(state, query, Outcome(jnp.asarray(rewards), jnp.zeros(2)))
 
     def loss(leaves: list[np.ndarray]) -> float:
         total = 0.0
         for arch, r in zip(archs, rewards, strict=True):
-            rows = [softmax(row) for row in naive_lstm(policies.LstmParams(*leaves), arch, CARDINALITIES)]
+            rows = [
+                softmax(row)
+                for row in naive_lstm(policies.LstmParams(*leaves), arch, CARDINALITIES)
+            ]
             log_prob = sum(math.log(p[choice]) for p, choice in zip(rows, arch, strict=True))
             entropy = -sum(np.sum(p * np.log(p)) for p in rows)
             total += -log_prob * (r - np.mean(rewards)) - 0.3 * entropy
@@ -223,7 +251,9 @@ def test_learns(key, policy) -> None:
     """Mean number of 3x3 convolutions proposed: at first 6/5, in the end more than 4."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))
     searcher = jnas.search.reinforce(SPACE, policy=policy, optimiser=optax.adam(0.02), batch_size=8)
-    search = jax.jit(lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=2400))
+    search = jax.jit(
+        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=2400)
+    )
     scores = np.asarray(search(key).scores)
     assert scores[:16].mean() < 2
     assert scores[-80:].mean() > 4

@@ -29,7 +29,11 @@ def small_space(is_valid=lambda arch: jnp.asarray(True)) -> Space:
 
 def probabilities(logits: np.ndarray, parent: tuple[int, ...]) -> dict[tuple[int, int], float]:
     """Of every modification (position, new choice)."""
-    powers = {(d, k): math.exp(logits[d, parent[d], k]) for d, num in enumerate(CARDINALITIES) for k in range(num)}
+    powers = {
+        (d, k): math.exp(logits[d, parent[d], k])
+        for d, num in enumerate(CARDINALITIES)
+        for k in range(num)
+    }
     changes = {move: power for move, power in powers.items() if move[1] != parent[move[0]]}
     return {move: power / sum(changes.values()) for move, power in changes.items()}
 
@@ -39,7 +43,9 @@ def grown_up(searcher: Searcher, score: float = 0.5):
     state = searcher.init(jax.random.key(0))
     for _ in range(searcher.min_evaluations):
         query, state = searcher.ask(jax.random.key(1), state)
-        state = searcher.tell(state, query, Outcome(jnp.full(len(query.ids), score), jnp.zeros(len(query.ids))))
+        state = searcher.tell(
+            state, query, Outcome(jnp.full(len(query.ids), score), jnp.zeros(len(query.ids)))
+        )
     return state
 
 
@@ -50,13 +56,17 @@ def children(searcher: Searcher, state, num: int = 8000) -> np.ndarray:
 
 def make(space: Space | None = None, **options) -> Searcher:
     defaults = {"population_size": 2, "sample_size": 1, "optimiser": optax.sgd(1.0)}
-    return jnas.search.reinforced_evolution(small_space() if space is None else space, **{**defaults, **options})
+    return jnas.search.reinforced_evolution(
+        small_space() if space is None else space, **{**defaults, **options}
+    )
 
 
 def assert_shares(archs: np.ndarray, shares: dict[tuple[int, int], float]) -> None:
     assert ((archs != PARENT).sum(axis=1) == 1).all()
     for (d, k), share in shares.items():
-        assert (archs[:, d] == k).mean() == pytest.approx(share + (1 if PARENT[d] == k else 0), abs=0.02)
+        assert (archs[:, d] == k).mean() == pytest.approx(
+            share + (1 if PARENT[d] == k else 0), abs=0.02
+        )
 
 
 def test_first_mutations_are_uniform_and_later_ones_a_softmax() -> None:
@@ -79,8 +89,15 @@ def test_two_batches_by_hand() -> None:
         # Parents are taken before the tell, all from the same population.
         query, state = searcher.ask(jax.random.key(i + 5), state)
         slots = np.asarray(query.ids) % 64
-        parents, before = np.asarray(state.pending.parents)[slots], np.asarray(state.pending.scores)[slots]
-        effects = {j: scores[j] - float(before[j]) for j in range(3) if math.isfinite(scores[j] - float(before[j]))}
+        parents, before = (
+            np.asarray(state.pending.parents)[slots],
+            np.asarray(state.pending.scores)[slots],
+        )
+        effects = {
+            j: scores[j] - float(before[j])
+            for j in range(3)
+            if math.isfinite(scores[j] - float(before[j]))
+        }
         total = 0.8 * total + 0.2 * sum(effects.values()) / len(effects)
         weight = 0.8 * weight + 0.2
         gradient = np.zeros_like(logits)
@@ -111,7 +128,12 @@ def test_what_teaches_nothing() -> None:
         assert int(after.evolution.num_told) == int(state.evolution.num_told) + 1
         return after
 
-    for query, score in ((queries[0], 0.9), (queries[1], 0.9), (queries[2], math.nan), (queries[3], -math.inf)):
+    for query, score in (
+        (queries[0], 0.9),
+        (queries[1], 0.9),
+        (queries[2], math.nan),
+        (queries[3], -math.inf),
+    ):
         after = tell(state, query, score)
         assert float(after.weight) == float(state.weight) == 0
     assert float(tell(state, queries[3], 0.9).weight) == 1
@@ -122,7 +144,9 @@ def test_what_teaches_nothing() -> None:
 
 def test_invalid_children_are_drawn_again_and_then_the_space_steps_in() -> None:
     searcher = make(small_space(lambda arch: arch[1] == 0))
-    assert_shares(children(searcher, grown_up(searcher), 2000), {(0, 0): 0.5, (2, 0): 0.5, (1, 1): 0.0})
+    assert_shares(
+        children(searcher, grown_up(searcher), 2000), {(0, 0): 0.5, (2, 0): 0.5, (1, 1): 0.0}
+    )
     searcher = make(small_space(lambda arch: jnp.asarray(False)), max_draws=2)
     state = grown_up(searcher)
     query, state = searcher.ask(jax.random.key(0), state)
@@ -135,7 +159,9 @@ def test_the_population_is_that_of_regularized_evolution(key) -> None:
     """Same founders, and every child differs from a living member in one position."""
     searcher = jnas.search.reinforced_evolution(SPACE, population_size=6)
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
-    history = jax.jit(lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=80))(key)
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=80)
+    )(key)
     archs = np.asarray(history.archs)
     plain = jnas.search.regularized_evolution(SPACE, population_size=6)
     other = jnas.search.run(plain, jnas.search.objective(score), key, num_steps=6)
@@ -157,7 +183,9 @@ def test_learns_which_choice_is_good(key) -> None:
 
         return jax.lax.scan(step, searcher.init(key), jax.random.split(key, 400))[0].logits
 
-    logits = np.asarray(jax.jit(jax.vmap(search))(jax.random.split(key, 8))).mean(axis=0)  # [6, 5, 5]
+    logits = np.asarray(jax.jit(jax.vmap(search))(jax.random.split(key, 8))).mean(
+        axis=0
+    )  # [6, 5, 5]
     others = [0, 1, 2, 4]
     good = logits[:, others, 3].mean()
     bad = logits[:, 3][:, others].mean()
@@ -169,7 +197,10 @@ def test_bad_arguments() -> None:
     for options, message in (
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\); got 1.0"),
         ({"max_draws": 0}, "max_draws must be at least 1; got 0"),
-        ({"batch_size": 8, "num_pending": 7}, "num_pending must be at least the batch_size 8; got 7"),
+        (
+            {"batch_size": 8, "num_pending": 7},
+            "num_pending must be at least the batch_size 8; got 7",
+        ),
         ({"sample_size": 11}, "sample_size must be at most the population_size 10; got 11"),
         ({"tournament": "both"}, "unknown tournament 'both'"),
     ):

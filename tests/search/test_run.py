@@ -21,7 +21,10 @@ def priced(key: jax.Array, query: Query) -> Outcome:
     """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of 10 to 14 s."""
     weights = 5 ** jnp.arange(6, dtype=jnp.int32)
     scores = jnp.sum(query.archs * weights[None], axis=1).astype(jnp.float32)
-    return Outcome(jnp.where(query.archs[:, 0] == 3, jnp.nan, scores), 10 + query.archs[:, 1].astype(jnp.float32))
+    return Outcome(
+        jnp.where(query.archs[:, 0] == 3, jnp.nan, scores),
+        10 + query.archs[:, 1].astype(jnp.float32),
+    )
 
 
 def few(key: jax.Array) -> jax.Array:
@@ -35,7 +38,9 @@ def searchers() -> dict[str, Searcher]:
         "one": jnas.search.random_search(space),
         "batch": jnas.search.random_search(space, batch_size=4),
         "evolution": jnas.search.regularized_evolution(SPACE, population_size=6),
-        "evolution-batch": jnas.search.regularized_evolution(SPACE, population_size=6, batch_size=3),
+        "evolution-batch": jnas.search.regularized_evolution(
+            SPACE, population_size=6, batch_size=3
+        ),
     }
 
 
@@ -50,7 +55,9 @@ class Naive(NamedTuple):
     stalled: bool
 
 
-def queries(searcher: Searcher, key: jax.Array, told: Callable[[Query, Outcome], Outcome], num: int) -> Iterator[Query]:
+def queries(
+    searcher: Searcher, key: jax.Array, told: Callable[[Query, Outcome], Outcome], num: int
+) -> Iterator[Query]:
     """Ask, and tell what `told` makes of the objective's answers."""
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     ask, tell, evaluate = jax.jit(searcher.ask), jax.jit(searcher.tell), jax.jit(priced)
@@ -67,7 +74,14 @@ def name_of(arch: np.ndarray) -> bytes:
 
 
 def naive(
-    searcher: Searcher, key: jax.Array, *, num_steps: int, limit: float, overrun: str, memory: bool, max_repeats: int
+    searcher: Searcher,
+    key: jax.Array,
+    *,
+    num_steps: int,
+    limit: float,
+    overrun: str,
+    memory: bool,
+    max_repeats: int,
 ) -> Naive:
     """The loop as a list and a dictionary."""
     known: dict[bytes, float] = {}
@@ -77,7 +91,9 @@ def naive(
     def answer(query: Query, outcome: Outcome) -> Outcome:
         nonlocal spent, repeats, over
         scores, seconds = [], []
-        for arch, score, cost in zip(*(np.asarray(x) for x in (query.archs, *outcome)), strict=True):
+        for arch, score, cost in zip(
+            *(np.asarray(x) for x in (query.archs, *outcome)), strict=True
+        ):
             name = name_of(arch)
             if memory and name in known:
                 repeats += not over
@@ -107,9 +123,14 @@ def naive(
 def assert_equal(history: History, expected: Naive, *, budget: bool = True) -> None:
     num = int(history.num_evaluations)
     found = zip(*(np.asarray(x)[:num].tolist() for x in history[:3]), strict=True)
-    assert [repr((tuple(arch), score, cost)) for arch, score, cost in found] == [repr(row) for row in expected.rows]
+    assert [repr((tuple(arch), score, cost)) for arch, score, cost in found] == [
+        repr(row) for row in expected.rows
+    ]
     assert int(history.num_repeats) == expected.num_repeats
-    assert (bool(history.exhausted), bool(history.stalled)) == (expected.exhausted and budget, expected.stalled)
+    assert (bool(history.exhausted), bool(history.stalled)) == (
+        expected.exhausted and budget,
+        expected.stalled,
+    )
     assert np.isnan(np.asarray(history.scores)[num:]).all()
     assert not np.asarray(history.seconds)[num:].any()
 
@@ -123,34 +144,59 @@ def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
     @jax.jit
     def search(limit: jax.Array) -> History:
         return jnas.search.run(
-            searcher, Partial(priced), key, num_steps=24, max_seconds=limit, overrun=overrun, identity=identity
+            searcher,
+            Partial(priced),
+            key,
+            num_steps=24,
+            max_seconds=limit,
+            overrun=overrun,
+            identity=identity,
         )
 
     spent = np.cumsum(np.asarray(search(1e6).seconds))
     for limit in (spent[8], spent[8] - 1, spent[8] + 1, spent[-1], 1e6, 0.0):
         expected = naive(
-            searcher, key, num_steps=24, limit=limit, overrun=overrun, memory=memory, max_repeats=240 if memory else 1
+            searcher,
+            key,
+            num_steps=24,
+            limit=limit,
+            overrun=overrun,
+            memory=memory,
+            max_repeats=240 if memory else 1,
         )
         assert_equal(search(limit), expected)
 
 
 def test_the_evaluation_that_crosses_the_limit(key) -> None:
     """By hand: evaluations of 10 s, a budget of 25 s."""
-    searcher, objective = SEARCHERS["one"], jnas.search.objective(Partial(lambda key, archs: jnp.ones(1)), seconds=10.0)
+    searcher, objective = (
+        SEARCHERS["one"],
+        jnas.search.objective(Partial(lambda key, archs: jnp.ones(1)), seconds=10.0),
+    )
     for overrun, num in (("discarded", 2), ("counted", 3)):
-        history = jnas.search.run(searcher, objective, key, num_steps=9, max_seconds=25.0, overrun=overrun)
+        history = jnas.search.run(
+            searcher, objective, key, num_steps=9, max_seconds=25.0, overrun=overrun
+        )
         assert (int(history.num_evaluations), bool(history.exhausted)) == (num, False)
     for overrun, exhausted in (("discarded", True), ("counted", False)):
-        history = jnas.search.run(searcher, objective, key, num_steps=3, max_seconds=30.0, overrun=overrun)
+        history = jnas.search.run(
+            searcher, objective, key, num_steps=3, max_seconds=30.0, overrun=overrun
+        )
         assert (int(history.num_evaluations), bool(history.exhausted)) == (3, exhausted)
 
 
 @ON_SEARCHERS
 def test_isomorphic_architectures_cost_nothing(name, key) -> None:
     searcher = SEARCHERS[name]
-    search = jax.jit(lambda key: jnas.search.run(searcher, Partial(priced), key, num_steps=60, identity=SPACE.identity))
+    search = jax.jit(
+        lambda key: jnas.search.run(
+            searcher, Partial(priced), key, num_steps=60, identity=SPACE.identity
+        )
+    )
     history = search(key)
-    expected = naive(searcher, key, num_steps=60, limit=np.inf, overrun="discarded", memory=True, max_repeats=600)
+    expected = naive(
+        searcher, key, num_steps=60, limit=np.inf, overrun="discarded", memory=True, max_repeats=600
+    )
     assert_equal(history, expected, budget=False)
     assert int(history.num_repeats) > 0
     num = int(history.num_evaluations)
@@ -162,9 +208,13 @@ def test_isomorphic_architectures_cost_nothing(name, key) -> None:
 def test_no_repeat_no_difference(key) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=5, with_replacement=False, capacity=30)
     plain = jnas.search.run(searcher, Partial(priced), key, num_steps=30, max_seconds=200.0)
-    aware = jnas.search.run(searcher, Partial(priced), key, num_steps=30, max_seconds=200.0, identity=SPACE.identity)
+    aware = jnas.search.run(
+        searcher, Partial(priced), key, num_steps=30, max_seconds=200.0, identity=SPACE.identity
+    )
     used = np.arange(30) < int(plain.num_evaluations)
-    chex.assert_trees_all_equal(aware._replace(archs=aware.archs[used]), plain._replace(archs=plain.archs[used]))
+    chex.assert_trees_all_equal(
+        aware._replace(archs=aware.archs[used]), plain._replace(archs=plain.archs[used])
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -172,19 +222,25 @@ def test_gives_up_after_too_many_repeats(batch_size, key) -> None:
     space = SPACE._replace(sample=lambda key: jax.random.randint(key, 6, 0, 2, jnp.int32))
     searcher = jnas.search.random_search(space, batch_size=batch_size)
     everything = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
-    history = jnas.search.run(searcher, Partial(priced), key, num_steps=40, identity=SPACE.identity, max_repeats=200)
+    history = jnas.search.run(
+        searcher, Partial(priced), key, num_steps=40, identity=SPACE.identity, max_repeats=200
+    )
     assert int(history.num_evaluations) == len({name_of(arch) for arch in everything}) < 40
     assert bool(history.stalled)
     assert not bool(history.exhausted)
     assert 200 <= int(history.num_repeats) < 200 + batch_size
-    chex.assert_trees_all_equal(jnas.search.num_distinct(history, SPACE.identity), history.num_evaluations)
+    chex.assert_trees_all_equal(
+        jnas.search.num_distinct(history, SPACE.identity), history.num_evaluations
+    )
 
 
 def test_another_number_of_epochs_is_no_repeat(key) -> None:
     def ask(key: jax.Array, state: jax.Array) -> tuple[Query, jax.Array]:
         return Query(state[None], jnp.zeros((1, 6), jnp.int32), state[None] // 3), state + 1
 
-    searcher = Searcher(lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state)
+    searcher = Searcher(
+        lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state
+    )
     history = jnas.search.run(searcher, Partial(priced), key, num_steps=4, identity=SPACE.identity)
     np.testing.assert_array_equal(history.epochs, [0, 1, 2, 3])
     assert int(history.num_repeats) == 6
@@ -196,7 +252,12 @@ def test_seeds_together_are_seeds_alone(key) -> None:
 
     def search(key: jax.Array) -> History:
         return jnas.search.run(
-            SEARCHERS["evolution"], Partial(priced), key, num_steps=20, max_seconds=150.0, identity=SPACE.identity
+            SEARCHERS["evolution"],
+            Partial(priced),
+            key,
+            num_steps=20,
+            max_seconds=150.0,
+            identity=SPACE.identity,
         )
 
     together = jax.jit(jax.vmap(search))(keys)
@@ -208,20 +269,30 @@ def test_seeds_together_are_seeds_alone(key) -> None:
 @pytest.mark.parametrize("limit", [0.0, 130.0, 1e6])
 def test_num_distinct_counts_classes_of_the_evaluated(limit, key) -> None:
     searcher = SEARCHERS["one"]
-    search = jax.vmap(lambda key: jnas.search.run(searcher, Partial(priced), key, num_steps=50, max_seconds=limit))
+    search = jax.vmap(
+        lambda key: jnas.search.run(searcher, Partial(priced), key, num_steps=50, max_seconds=limit)
+    )
     histories = jax.jit(search)(jax.random.split(key, 3))
-    counts = jax.jit(jax.vmap(lambda history: jnas.search.num_distinct(history, SPACE.identity)))(histories)
+    counts = jax.jit(jax.vmap(lambda history: jnas.search.num_distinct(history, SPACE.identity)))(
+        histories
+    )
     chex.assert_type(counts, jnp.int32)
-    for archs, num, count in zip(*map(np.asarray, (histories.archs, histories.num_evaluations, counts)), strict=True):
+    for archs, num, count in zip(
+        *map(np.asarray, (histories.archs, histories.num_evaluations, counts)), strict=True
+    ):
         assert int(count) == len({name_of(arch) for arch in archs[:num]})
     assert limit < 1e6 or (np.asarray(counts) < 50).all()
 
 
 def test_bad_arguments(key) -> None:
     searcher = SEARCHERS["one"]
-    with pytest.raises(ValueError, match="unknown overrun 'ignored'; valid: 'discarded', 'counted'"):
+    with pytest.raises(
+        ValueError, match="unknown overrun 'ignored'; valid: 'discarded', 'counted'"
+    ):
         jnas.search.run(searcher, Partial(priced), key, num_steps=4, overrun="ignored")
     with pytest.raises(ValueError, match="max_repeats goes with identity"):
         jnas.search.run(searcher, Partial(priced), key, num_steps=4, max_repeats=4)
     with pytest.raises(ValueError, match="max_repeats must be at least 1; got 0"):
-        jnas.search.run(searcher, Partial(priced), key, num_steps=4, identity=SPACE.identity, max_repeats=0)
+        jnas.search.run(
+            searcher, Partial(priced), key, num_steps=4, identity=SPACE.identity, max_repeats=0
+        )

@@ -37,7 +37,9 @@ def naive_best(scores: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_history_of_random_search(key, batch_size) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=batch_size)
-    history = jnas.search.run(searcher, jnas.search.objective(Partial(total), seconds=2.0), key, num_steps=40)
+    history = jnas.search.run(
+        searcher, jnas.search.objective(Partial(total), seconds=2.0), key, num_steps=40
+    )
     chex.assert_shape(history.archs, (40, 6))
     np.testing.assert_array_equal(history.scores, total(key, history.archs))
     np.testing.assert_array_equal(history.best, naive_best(np.asarray(history.scores)))
@@ -66,9 +68,13 @@ def test_two_asks_differ(key) -> None:
 
 def test_naswot_algorithm_1(key) -> None:
     """Best-so-far over N random architectures, as the paper's listing."""
-    naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(channels=4, cells=1), jax.random.normal(key, (4, 8, 8, 3)))
+    naswot = jnas.zeroshot.naswot(
+        jnas.networks.nasbench201(channels=4, cells=1), jax.random.normal(key, (4, 8, 8, 3))
+    )
     searcher = jnas.search.random_search(SPACE)
-    history = jax.jit(lambda key: jnas.search.run(searcher, jnas.search.objective(naswot), key, num_steps=12))(key)
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, jnas.search.objective(naswot), key, num_steps=12)
+    )(key)
     best, best_score = None, -np.inf
     for arch, score in zip(np.asarray(history.archs), np.asarray(history.scores), strict=True):
         if score > best_score:
@@ -85,7 +91,9 @@ def test_budget_in_seconds(key) -> None:
     free = jnas.search.run(searcher, Partial(priced), key, num_steps=60)
     spent = np.cumsum(np.asarray(free.seconds))
     for limit in (spent[9] - 0.5, spent[9], 1e9, 1.0):
-        history = jnas.search.run(searcher, Partial(priced), key, num_steps=60, max_seconds=float(limit))
+        history = jnas.search.run(
+            searcher, Partial(priced), key, num_steps=60, max_seconds=float(limit)
+        )
         num = int(np.sum(spent <= limit))
         assert int(history.num_evaluations) == num
         assert bool(history.exhausted) == (num == 60)
@@ -99,9 +107,13 @@ def counting_searcher() -> Searcher:
     """Proposes zeros; its state counts what it was told."""
 
     def ask(key: jax.Array, state: jax.Array) -> tuple[Query, jax.Array]:
-        return Query(jnp.zeros(1, jnp.int32), jnp.zeros((1, 6), jnp.int32), jnp.full(1, 12, jnp.int32)), state
+        return Query(
+            jnp.zeros(1, jnp.int32), jnp.zeros((1, 6), jnp.int32), jnp.full(1, 12, jnp.int32)
+        ), state
 
-    return Searcher(lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state + 1)
+    return Searcher(
+        lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state + 1
+    )
 
 
 def test_tells_every_outcome_and_keeps_epochs(key) -> None:
@@ -125,7 +137,9 @@ def test_seeds_are_a_vmap_and_one_trace(key) -> None:
     @jax.jit
     @chex.assert_max_traces(n=1)
     def search(keys: jax.Array) -> History:
-        return jax.vmap(lambda k: jnas.search.run(searcher, Partial(priced), k, num_steps=20, max_seconds=150.0))(keys)
+        return jax.vmap(
+            lambda k: jnas.search.run(searcher, Partial(priced), k, num_steps=20, max_seconds=150.0)
+        )(keys)
 
     many = search(keys)
     search(jax.random.split(jax.random.key(9), 8))
@@ -138,7 +152,9 @@ def test_bad_arguments(key) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=4)
     for num_steps in (0, 6, -4):
         with pytest.raises(ValueError, match="positive multiple of the batch size 4"):
-            jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=num_steps)
+            jnas.search.run(
+                searcher, jnas.search.objective(Partial(total)), key, num_steps=num_steps
+            )
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         jnas.search.random_search(SPACE, batch_size=0)
 

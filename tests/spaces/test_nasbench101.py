@@ -285,7 +285,9 @@ def published_vectors(table) -> np.ndarray:
 
 def test_validity_of_every_one_of_the_two_million_masks():
     valid, _ = useful_edges()
-    bits = np.stack([np.arange(1 << 21) >> i & 1 for i in range(21)] + [np.zeros(1 << 21, int)] * 5, 1)
+    bits = np.stack(
+        [np.arange(1 << 21) >> i & 1 for i in range(21)] + [np.zeros(1 << 21, int)] * 5, 1
+    )
     answers = np.asarray(batched(SPACE.is_valid)(bits.astype(np.int32)))
     np.testing.assert_array_equal(answers, valid)
     assert 0.1 < valid.mean() < 0.9
@@ -298,10 +300,14 @@ def test_pruning_keeps_useful_parts_and_is_idempotent():
     np.testing.assert_array_equal(identities(pruned), identities(archs))
     for function in (SPACE.params, SPACE.flops):
         np.testing.assert_array_equal(batched(function)(pruned), batched(function)(archs))
-    jax.tree.map(np.testing.assert_array_equal, batched(SPACE.graph)(pruned), batched(SPACE.graph)(archs))
+    jax.tree.map(
+        np.testing.assert_array_equal, batched(SPACE.graph)(pruned), batched(SPACE.graph)(archs)
+    )
 
     _, kept = useful_edges()
-    np.testing.assert_array_equal(pruned[:, :21].sum(1), [kept[:, mask_of(arch)].sum() for arch in archs])
+    np.testing.assert_array_equal(
+        pruned[:, :21].sum(1), [kept[:, mask_of(arch)].sum() for arch in archs]
+    )
     assert pruned[:, :21].sum(1).max() == 9
     assert archs[:, :21].sum(1).max() > 12
     for arch, result in zip(archs, pruned, strict=True):
@@ -319,7 +325,9 @@ def test_graph_shows_the_pruned_cell():
     np.testing.assert_array_equal(graph.adjacency, matrices(pruned))
     np.testing.assert_array_equal(graph.edge_ops, matrices(pruned))
     np.testing.assert_array_equal(graph.mask.sum(1), num_vertices(pruned))
-    np.testing.assert_array_equal(graph.node_ops[:, 1:6], np.where(graph.mask[:, 1:6], pruned[:, 21:] + 1, 0))
+    np.testing.assert_array_equal(
+        graph.node_ops[:, 1:6], np.where(graph.mask[:, 1:6], pruned[:, 21:] + 1, 0)
+    )
 
 
 def test_identity_is_equal_exactly_for_isomorphic_cells():
@@ -351,7 +359,9 @@ def test_identity_does_not_see_the_order_of_vertices():
         renumbered.append(vectors(image[rows], ops[rows][:, np.array(order) - 1]))
         sources.append(rows)
         seen += len(rows)
-    np.testing.assert_array_equal(identities(np.concatenate(renumbered)), expected[np.concatenate(sources)])
+    np.testing.assert_array_equal(
+        identities(np.concatenate(renumbered)), expected[np.concatenate(sources)]
+    )
     assert seen > 1000
 
 
@@ -436,7 +446,9 @@ def test_costs_equal_the_reference_on_random_cells():
     seen = []
     for arch, count, macs in zip(archs, params, flops, strict=True):
         names = ["input", *(NAMES[op] for op in arch[21:]), "output"]
-        expected_params, expected_macs = reference_costs(*reference_prune(matrices([arch])[0], names))
+        expected_params, expected_macs = reference_costs(
+            *reference_prune(matrices([arch])[0], names)
+        )
         assert int(count) == expected_params
         assert macs == np.float32(expected_macs)
         seen.append(expected_macs)
@@ -477,7 +489,10 @@ def test_official_sample_draws_every_valid_mask_alike():
 
 
 def shares(values: np.ndarray) -> dict[int, float]:
-    return {int(v): float(n) / len(values) for v, n in zip(*np.unique(values, return_counts=True), strict=True)}
+    return {
+        int(v): float(n) / len(values)
+        for v, n in zip(*np.unique(values, return_counts=True), strict=True)
+    }
 
 
 def test_uniform_sample_draws_every_cell_alike():
@@ -485,14 +500,19 @@ def test_uniform_sample_draws_every_cell_alike():
     archs = np.asarray(batched(space.sample)(keys(4, num)))
     assert_frequencies(
         Counter(num_vertices(archs).tolist()),
-        {n: c / 423_624 for n, c in zip(range(2, 8), (1, 6, 84, 2_441, 62_010, 359_082), strict=True)},
+        {
+            n: c / 423_624
+            for n, c in zip(range(2, 8), (1, 6, 84, 2_441, 62_010, 359_082), strict=True)
+        },
     )
     order = np.argsort(identities(every_cell()))
     listed = identities(every_cell())[order]
     found = np.minimum(np.searchsorted(listed, identities(archs)), len(listed) - 1)
     rows = order[found]
     np.testing.assert_array_equal(every_cell()[rows], archs)  # the canonical vectors themselves
-    assert_frequencies(Counter((rows * 100 // 423_624).tolist()), shares(np.arange(423_624) * 100 // 423_624))
+    assert_frequencies(
+        Counter((rows * 100 // 423_624).tolist()), shares(np.arange(423_624) * 100 // 423_624)
+    )
 
 
 def mutation_law(parent: np.ndarray, rate: float, allow_parent: bool):
@@ -552,13 +572,17 @@ def test_official_mutation_draws_positions_independently(parent):
     flipped = (children != parent)[:, :21] @ (1 << np.arange(21))
     valid, _ = useful_edges()
     flips = np.arange(1 << 21)
-    weight = np.where(valid[flips ^ mask_of(parent)], (3 / 7 / (1 - 3 / 7)) ** np.bitwise_count(flips), 0.0)
+    weight = np.where(
+        valid[flips ^ mask_of(parent)], (3 / 7 / (1 - 3 / 7)) ** np.bitwise_count(flips), 0.0
+    )
     for shift in (0, 7, 14):
         expected = np.bincount(flips >> shift & 127, weight) / weight.sum()
         pattern = Counter((flipped >> shift & 127).tolist())
         assert_frequencies(pattern, {p: e for p, e in enumerate(expected.tolist()) if e})
     shifts = (children[:, 21:] - parent[21:]) % 3
-    law = {s: math.prod((0.4, 0.3, 0.3)[i] for i in s) for s in itertools.product(range(3), repeat=5)}
+    law = {
+        s: math.prod((0.4, 0.3, 0.3)[i] for i in s) for s in itertools.product(range(3), repeat=5)
+    }
     assert_frequencies(Counter(map(tuple, shifts.tolist())), law)
 
 
@@ -578,7 +602,11 @@ def test_edge_mutation_is_uniform_over_the_valid_flips():
     parent = np.asarray(PARENTS["chain"])
     valid, _ = useful_edges()
     own = {0, 1, 2, 6}
-    allowed = [i for i, edge in enumerate(EDGES) if own.issuperset(edge) and valid[mask_of(parent) ^ 1 << i]]
+    allowed = [
+        i
+        for i, edge in enumerate(EDGES)
+        if own.issuperset(edge) and valid[mask_of(parent) ^ 1 << i]
+    ]
     assert len(allowed) == 3  # the three shortcuts; without any of its edges the chain is broken
     children = np.asarray(batched(space.mutate)(keys(8, num), np.broadcast_to(parent, (num, 26))))
     flipped = np.argmax(children != parent, axis=1)
@@ -589,7 +617,9 @@ def test_crossover_draws_every_valid_mix_alike():
     first, second = np.asarray(PARENTS["nine edges"]), some_cells()[7]
     num = 50_000
     children = np.asarray(
-        batched(SPACE.crossover)(keys(9, num), np.broadcast_to(first, (num, 26)), np.broadcast_to(second, (num, 26)))
+        batched(SPACE.crossover)(
+            keys(9, num), np.broadcast_to(first, (num, 26)), np.broadcast_to(second, (num, 26))
+        )
     )
     valid, _ = useful_edges()
     differing = [i for i in range(21) if first[i] != second[i]]
@@ -634,7 +664,9 @@ def test_mutants_of_cells_of_two_vertices_are_new_vectors(mutate):
     parents = np.repeat(parents, 100, axis=0)
     assert len(parents) == 2100
     assert (identities(parents) == identities(CELL_OF_TWO[None])).all()
-    children = np.asarray(batched(nasbench101(mutate=mutate).mutate)(keys(10, len(parents)), parents))
+    children = np.asarray(
+        batched(nasbench101(mutate=mutate).mutate)(keys(10, len(parents)), parents)
+    )
     assert (children != parents).any(1).all()
     assert np.asarray(batched(SPACE.is_valid)(children)).all()
 
@@ -683,8 +715,16 @@ CHAIN = [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
             ["input", "zzz", "output"],
             "unknown operation 'zzz'. Valid names: conv3x3, conv1x1, maxpool3x3",
         ),
-        ([[0, 1, 0], [0, 0, 0], [0, 0, 0]], ["input", CONV3X3, "output"], "no path from input to output"),
-        (np.triu(np.ones((5, 5), int), 1), ["input", *[CONV3X3] * 3, "output"], "more than 9 edges"),
+        (
+            [[0, 1, 0], [0, 0, 0], [0, 0, 0]],
+            ["input", CONV3X3, "output"],
+            "no path from input to output",
+        ),
+        (
+            np.triu(np.ones((5, 5), int), 1),
+            ["input", *[CONV3X3] * 3, "output"],
+            "more than 9 edges",
+        ),
     ],
 )
 def test_bad_matrices_say_what_is_wrong(matrix, ops, message):
@@ -727,7 +767,10 @@ def test_bad_strings_say_what_is_wrong(text, message):
     ("options", "message"),
     [
         ({"sample": "unifrom"}, "unknown sample 'unifrom'. Did you mean 'uniform'"),
-        ({"mutate": "edges"}, "unknown mutate 'edges'. Did you mean 'edge'.* Valid names: official, edge"),
+        (
+            {"mutate": "edges"},
+            "unknown mutate 'edges'. Did you mean 'edge'.* Valid names: official, edge",
+        ),
         ({"mutation_rate": 0.0}, r"mutation_rate must be in \(0, 5\]; got 0.0"),
         ({"mutation_rate": 5.1}, "got 5.1"),
     ],

@@ -12,7 +12,13 @@ from scipy import stats
 from jnas.spaces import nasbench201
 
 SPACE, ORDINARY_ZERO = nasbench201(), nasbench201(consider_zero=False)
-NONE, SKIP, CONV1X1, CONV3X3, POOL = "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"
+NONE, SKIP, CONV1X1, CONV3X3, POOL = (
+    "none",
+    "skip_connect",
+    "nor_conv_1x1",
+    "nor_conv_3x3",
+    "avg_pool_3x3",
+)
 OPERATIONS = (NONE, SKIP, CONV1X1, CONV3X3, POOL)
 EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
 
@@ -140,7 +146,13 @@ def test_identity_is_the_first_code_of_its_class(space):
 
 def values(arch: np.ndarray, none) -> tuple:
     """What a cell computes on three numbers, with fixed functions in place of the operations."""
-    functions = (none, lambda x: x, lambda x: np.sin(2 * x), lambda x: x**2 - 3 * x, lambda x: np.tanh(x / 2))
+    functions = (
+        none,
+        lambda x: x,
+        lambda x: np.sin(2 * x),
+        lambda x: x**2 - 3 * x,
+        lambda x: np.tanh(x / 2),
+    )
     nodes = [np.array([0.3, -1.1, 0.7])]
     for target in (1, 2, 3):
         ends = ((op, x) for op, (x, y) in zip(arch, EDGES, strict=True) if y == target)
@@ -148,12 +160,16 @@ def values(arch: np.ndarray, none) -> tuple:
     return tuple(np.round(nodes[3], 9) + 0.0)
 
 
-@pytest.mark.parametrize(("space", "none"), [(SPACE, np.zeros_like), (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2)])
+@pytest.mark.parametrize(
+    ("space", "none"), [(SPACE, np.zeros_like), (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2)]
+)
 def test_cells_of_one_class_compute_the_same(space, none):
     """The converse fails: the published text form keeps some cells apart that compute the same."""
     outputs = [values(arch, none) for arch in every_cell()]
     classes: dict[int, set] = {}
-    for identity, output in zip(low_words(space.identity, every_cell()).tolist(), outputs, strict=True):
+    for identity, output in zip(
+        low_words(space.identity, every_cell()).tolist(), outputs, strict=True
+    ):
         classes.setdefault(identity, set()).add(output)
     assert all(len(found) == 1 for found in classes.values())
     assert 0.7 * len(classes) < len(set(outputs)) < len(classes)
@@ -229,7 +245,9 @@ def reference_costs(text: str) -> tuple[int, int]:
     kernels = [int(kernel) for kernel in re.findall(r"nor_conv_(\d)x", text)]
     params, macs = 27 * 16 + 32, 27 * 16 * 32 * 32  # stem
     for channels, side in ((16, 32), (32, 16), (64, 8)):
-        if channels > 16:  # residual block: 3x3 and 3x3 with batch norm, 1x1 on the pooled shortcut without
+        if (
+            channels > 16
+        ):  # residual block: 3x3 and 3x3 with batch norm, 1x1 on the pooled shortcut without
             half = channels // 2
             weights = 9 * half * channels + 9 * channels * channels + half * channels
             params, macs = params + weights + 2 * 2 * channels, macs + weights * side * side
@@ -271,7 +289,9 @@ def test_samples_are_uniform():
     counts = np.bincount(low_words(SPACE.code, archs) // 125, minlength=125)
     assert stats.chisquare(counts).pvalue > 1e-4
     for position in range(6):
-        assert stats.chisquare(np.bincount(np.asarray(archs)[:, position], minlength=5)).pvalue > 1e-4
+        assert (
+            stats.chisquare(np.bincount(np.asarray(archs)[:, position], minlength=5)).pvalue > 1e-4
+        )
 
 
 def test_children_of_a_crossover_are_uniform_mixes():

@@ -92,7 +92,9 @@ def test_graph_is_a_chain_of_widths():
 def reference_costs(widths: list[int]) -> tuple[int, int]:
     """(parameters, multiply-accumulates), layer by layer, in Python integers."""
     c1, c2, c3, c4, c5 = widths
-    layers = [(3, 3, c1, 32, True)]  # kernel size, channels in, channels out, pixels a side, batch norm
+    layers = [
+        (3, 3, c1, 32, True)
+    ]  # kernel size, channels in, channels out, pixels a side, batch norm
     layers += cell_layers(c1, c1, 32)
     layers += [(3, c1, c2, 16, True), (3, c2, c2, 16, True), (1, c1, c2, 16, False)]
     layers += cell_layers(c2, c3, 16)
@@ -196,7 +198,9 @@ def test_samples_are_uniform():
     codes = np.asarray(batched(SPACE.code)(archs))[:, 1].astype(int)
     assert stats.chisquare(np.bincount(codes // 256, minlength=128)).pvalue > 1e-4
     for position in range(5):
-        assert stats.chisquare(np.bincount(np.asarray(archs)[:, position], minlength=8)).pvalue > 1e-4
+        assert (
+            stats.chisquare(np.bincount(np.asarray(archs)[:, position], minlength=8)).pvalue > 1e-4
+        )
 
 
 def test_options_share_everything_but_the_mutation():

@@ -18,7 +18,9 @@ FACTORIES: dict[str, Callable[[], Space]] = {
     f"nasbench101-{sample}-{mutate}-{'parent' if allow else 'other'}": functools.partial(
         spaces.nasbench101, sample=sample, mutate=mutate, allow_parent=allow
     )
-    for sample, mutate, allow in itertools.product(("official", "uniform"), ("official", "edge"), (False, True))
+    for sample, mutate, allow in itertools.product(
+        ("official", "uniform"), ("official", "edge"), (False, True)
+    )
 }
 FACTORIES |= {
     "nasbench101-rate0.3": functools.partial(spaces.nasbench101, mutation_rate=0.3),
@@ -106,7 +108,9 @@ def test_by_name_gives_the_default_options(name):
 def test_by_name_suggests_the_nearest_name():
     with pytest.raises(ValueError, match=r"'nasbench102'.*Did you mean 'nasbench101'\?.*nats_size"):
         spaces.by_name("nasbench102")
-    with pytest.raises(ValueError, match=r"unknown space 'xyz'\. Valid names: nasbench101, nasbench201, nats"):
+    with pytest.raises(
+        ValueError, match=r"unknown space 'xyz'\. Valid names: nasbench101, nasbench201, nats"
+    ):
         spaces.by_name("xyz")
 
 
@@ -123,7 +127,9 @@ def test_samples_are_valid_and_differ(space):
 def test_every_choice_of_every_position_is_sampled(name, space):
     archs = np.asarray(samples(space))
     for position, cardinality in enumerate(space.cardinalities):
-        pruned = name.startswith("nasbench101-uniform")  # then vertex 1 is always fed by the input alone
+        pruned = name.startswith(
+            "nasbench101-uniform"
+        )  # then vertex 1 is always fed by the input alone
         expected = {1} if pruned and position == 0 else set(range(cardinality))
         assert set(archs[:, position]) == expected, position
 
@@ -199,7 +205,8 @@ def test_code_separates_what_identity_separates(space):
     """Equal codes look up the same row, so they may not belong to different cells."""
     archs = samples(space)
     identity, code = (
-        [tuple(row) for row in np.asarray(batched(f)(archs)).tolist()] for f in (space.identity, space.code)
+        [tuple(row) for row in np.asarray(batched(f)(archs)).tolist()]
+        for f in (space.identity, space.code)
     )
     assert len(set(zip(code, identity, strict=True))) == len(set(code))
 
@@ -241,9 +248,15 @@ def test_costs_are_scalars_and_positive(plain):
 
 def test_only_flops_widen_in_64_bits(plain):
     archs = samples(plain)
-    narrow = [np.asarray(batched(f)(archs)) for f in (plain.flops, plain.identity, plain.code, plain.params)]
+    narrow = [
+        np.asarray(batched(f)(archs))
+        for f in (plain.flops, plain.identity, plain.code, plain.params)
+    ]
     with jax.enable_x64(True):
-        flops, *same = (np.asarray(batched(f)(archs)) for f in (plain.flops, plain.identity, plain.code, plain.params))
+        flops, *same = (
+            np.asarray(batched(f)(archs))
+            for f in (plain.flops, plain.identity, plain.code, plain.params)
+        )
         child = batched(plain.mutate)(keys(0), archs)
     assert flops.dtype == np.float64
     np.testing.assert_array_equal(flops.astype(np.float32), narrow[0])
@@ -275,7 +288,9 @@ def assert_trees_equal(actual, expected) -> None:
 def test_a_compiled_batch_equals_an_eager_loop(plain):
     for function, arguments in calls(plain):
         together = jax.tree.map(np.asarray, batched(function)(*arguments(slice(None))))
-        assert_trees_equal(jax.tree.map(lambda leaf: leaf[NUM - 1], together), function(*arguments(NUM - 1)))
+        assert_trees_equal(
+            jax.tree.map(lambda leaf: leaf[NUM - 1], together), function(*arguments(NUM - 1))
+        )
 
 
 def test_a_compiled_function_equals_its_batch_and_is_traced_once(plain):
@@ -289,7 +304,9 @@ def test_a_compiled_function_equals_its_batch_and_is_traced_once(plain):
 
         compiled = jax.jit(counted)
         for i in range(30):
-            assert_trees_equal(compiled(*arguments(i)), jax.tree.map(lambda leaf, i=i: leaf[i], together))
+            assert_trees_equal(
+                compiled(*arguments(i)), jax.tree.map(lambda leaf, i=i: leaf[i], together)
+            )
         assert len(traces) == 1
 
 
@@ -298,16 +315,23 @@ def test_moves_run_inside_a_scan(plain):
         child = plain.mutate(key, arch)
         return child, (child, plain.is_valid(child))
 
-    last, (path, valid) = jax.jit(lambda arch: jax.lax.scan(walk, arch, keys(9, 50)))(samples(plain)[0])
+    last, (path, valid) = jax.jit(lambda arch: jax.lax.scan(walk, arch, keys(9, 50)))(
+        samples(plain)[0]
+    )
     assert valid.all()
     assert np.asarray(path[1:] != path[:-1]).any(1).all()
     np.testing.assert_array_equal(last, path[-1])
 
 
-@pytest.mark.parametrize("make", [lambda d: jnp.zeros((2, d), jnp.int32), lambda d: jnp.zeros(d + 1, jnp.int32)])
+@pytest.mark.parametrize(
+    "make", [lambda d: jnp.zeros((2, d), jnp.int32), lambda d: jnp.zeros(d + 1, jnp.int32)]
+)
 def test_a_batch_or_a_wrong_length_is_refused_at_the_door(plain, make):
     bad, key = make(len(plain.cardinalities)), jax.random.key(0)
-    for function in (*(getattr(plain, name) for name in ON_ARCHS), functools.partial(plain.mutate, key)):
+    for function in (
+        *(getattr(plain, name) for name in ON_ARCHS),
+        functools.partial(plain.mutate, key),
+    ):
         with pytest.raises(AssertionError):
             function(bad)
     with pytest.raises(AssertionError):
@@ -336,7 +360,9 @@ def test_strings_round_trip(plain):
     assert plain.to_string(jnp.asarray(archs[0])) == texts[0]  # JAX and NumPy vectors alike
 
 
-@pytest.mark.parametrize("text", ["", " ", "nonsense", "|", "+", ":", "1:2:3", "|none~0|", "output", "output:"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "nonsense", "|", "+", ":", "1:2:3", "|none~0|", "output", "output:"]
+)
 def test_bad_strings_raise_value_errors_that_quote_the_text(plain, text):
     with pytest.raises(ValueError, match=r"not a |unknown |invalid ") as error:
         plain.from_string(text)
@@ -356,7 +382,9 @@ def test_enumeration_is_ascending_unique_and_valid(plain):
     assert archs.dtype == np.int32
     assert archs.shape[1] == len(plain.cardinalities)
     steps = np.diff(archs, axis=0)
-    first_change = np.argmax(steps != 0, axis=1)  # 0 where nothing changes, and then the step is 0 too
+    first_change = np.argmax(
+        steps != 0, axis=1
+    )  # 0 where nothing changes, and then the step is 0 too
     assert (steps[np.arange(len(steps)), first_change] > 0).all()
     assert np.asarray(batched(plain.is_valid)(archs)).all()
 

@@ -31,7 +31,9 @@ def test_published_numbers_of_parameters(index: int, params: int) -> None:
 def test_costs_layer_by_layer(num_convolutions: int) -> None:
     ops = np.array([2, 3, 4, 4, 2, 3])
     ops[num_convolutions:] = [0, 1, 0, 1, 0, 1][num_convolutions:]
-    params = 27 * 128 + 2 * 128 + (2 * 128 + 9 * 128 * 256 + 2 * 256) + 2 * 256  # stem, reduction, last norm
+    params = (
+        27 * 128 + 2 * 128 + (2 * 128 + 9 * 128 * 256 + 2 * 256) + 2 * 256
+    )  # stem, reduction, last norm
     params += 256 * 8 * 8 * 1024 + 1024 * 100 + 100
     flops = 1024 * 27 * 128 + 5 * (1024 * 9 * 128 * 256 + 256 * 8 * 8 * 1024 + 1024 * 100)
     for channels, pixels in ((128, 1024), (256, 256)):
@@ -77,5 +79,7 @@ def test_strings_list_the_edges_by_their_end() -> None:
 def test_strings_of_the_other_space_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'skip_connect'.*Valid names: zero, skip, conv3x3_low"):
         SPACE.from_string("|skip_connect~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-    with pytest.raises(ValueError, match=r"not a SpikeNAS-Bench architecture: \[0, 1, 2, 3, 4, 5\]"):
+    with pytest.raises(
+        ValueError, match=r"not a SpikeNAS-Bench architecture: \[0, 1, 2, 3, 4, 5\]"
+    ):
         SPACE.to_string(np.arange(6))

@@ -34,7 +34,9 @@ def one_draw(key):
     leaves, tree = jax.tree.flatten(jax.eval_shape(NETWORK.init, key))
     ends = np.cumsum([leaf.size for leaf in leaves])
     draws = jnp.split(jax.random.normal(key, (int(ends[-1]),)), ends[:-1])
-    return tree.unflatten([draw.reshape(leaf.shape) for draw, leaf in zip(draws, leaves, strict=True)])
+    return tree.unflatten(
+        [draw.reshape(leaf.shape) for draw, leaf in zip(draws, leaves, strict=True)]
+    )
 
 
 QUICK = NETWORK._replace(init=one_draw)
@@ -127,13 +129,17 @@ def test_diagonal_counts_all_units_and_the_kernel_is_symmetric(relus):
 def test_kernel_of_three_images_by_hand():
     """The second tensor is read by two modules, one of them live; the third only by a dead one. 0 is inactive."""
     first = jnp.asarray([[[1.0], [0.0]], [[2.0], [-1.0]], [[0.0], [3.0]]])  # codes 10, 10, 01
-    second = jnp.asarray([[-1.0, -1e-30, 0.5], [1.0, -0.0, 0.5], [0.0, 1e-30, 7.0]])  # codes 001, 101, 011
+    second = jnp.asarray(
+        [[-1.0, -1e-30, 0.5], [1.0, -0.0, 0.5], [0.0, 1e-30, 7.0]]
+    )  # codes 001, 101, 011
 
     def forward(params, arch, images, hooks, state):
         shown = ((first, 1, 1), (second, 2, 1), (-first, 1, 0))  # codes of the last: 00, 01, 00
         for inputs, num_modules, num_live in shown:
             channels = jnp.ones(inputs.shape[-1], bool)
-            state = hooks.on_relu(state, Relu(inputs, channels, jnp.int32(num_modules), jnp.int32(num_live)))
+            state = hooks.on_relu(
+                state, Relu(inputs, channels, jnp.int32(num_modules), jnp.int32(num_live))
+            )
         return Pass(jnp.zeros((3, 1)), None, state, 0)
 
     fake = NETWORK._replace(forward=forward)
@@ -201,7 +207,9 @@ def test_log_determinant_of_real_kernels(relus):
     connected = [k for k in kernels(relus)[0] if np.linalg.matrix_rank(k) == NUM]
     assert len(connected) > 12
     for kernel in connected:
-        np.testing.assert_allclose(log_determinant(jnp.asarray(kernel)), exact_logdet(kernel), atol=1e-4)
+        np.testing.assert_allclose(
+            log_determinant(jnp.asarray(kernel)), exact_logdet(kernel), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("spread", [0.5, 0.1, 0.01])
@@ -353,7 +361,9 @@ def test_one_trace_serves_repeated_calls_keys_images_and_equal_estimators(key):
     score(naswot(QUICK, IMAGES), jax.random.key(5), BATCH[::-1])
     score(naswot(QUICK, 2 * IMAGES, relus="live", shared_init=True), key, ARCHS[:8])
     assert len(TRACES) == before
-    jax.eval_shape(score, naswot(QUICK, IMAGES), key, BATCH[:7])  # another shape: the counter does count
+    jax.eval_shape(
+        score, naswot(QUICK, IMAGES), key, BATCH[:7]
+    )  # another shape: the counter does count
     assert len(TRACES) == before + 1
 
 
@@ -361,22 +371,29 @@ def test_images_are_arguments_of_the_program_and_not_constants_in_it(key):
     estimator = naswot(NETWORK, IMAGES)
     assert [leaf.shape for leaf in jax.tree.leaves(estimator)] == [IMAGES.shape]
     np.testing.assert_array_equal(jax.tree.leaves(estimator)[0], IMAGES)
-    constants = jax.make_jaxpr(lambda estimator, key, archs: estimator(key, archs))(estimator, key, BATCH).consts
+    constants = jax.make_jaxpr(lambda estimator, key, archs: estimator(key, archs))(
+        estimator, key, BATCH
+    ).consts
     assert all(np.size(constant) < 100 for constant in constants)
 
 
 def test_numpy_images_score_alike(key):
     np.testing.assert_array_equal(
-        score(naswot(QUICK, np.asarray(IMAGES)), key, BATCH), score(naswot(QUICK, IMAGES), key, BATCH)
+        score(naswot(QUICK, np.asarray(IMAGES)), key, BATCH),
+        score(naswot(QUICK, IMAGES), key, BATCH),
     )
 
 
 # Refusals
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 3), (6, 8, 8), (2, 6, 8, 8, 3), (1, 8, 8, 3), (0, 8, 8, 3)])
+@pytest.mark.parametrize(
+    "shape", [(8, 8, 3), (6, 8, 8), (2, 6, 8, 8, 3), (1, 8, 8, 3), (0, 8, 8, 3)]
+)
 def test_images_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match=r"images must be .*; got shape|naswot needs at least 2 images; got"):
+    with pytest.raises(
+        ValueError, match=r"images must be .*; got shape|naswot needs at least 2 images; got"
+    ):
         naswot(NETWORK, jnp.zeros(shape))
 
 

@@ -15,8 +15,12 @@ from tests.networks.test_nasbench201 import NAMED
 NETWORK = networks.nasbench201(channels=4, cells=1)
 IMAGES = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
 LABELS = jnp.asarray([0, 1, 2, 0, 1, 2])
-DISCONNECTED = [NAMED[name] for name in ("all none", "never leaves the input", "never reaches the output")]
-ARCHS = np.array([*np.random.default_rng(0).integers(0, 5, (10, 6)), *DISCONNECTED], np.int32)  # [13, 6]
+DISCONNECTED = [
+    NAMED[name] for name in ("all none", "never leaves the input", "never reaches the output")
+]
+ARCHS = np.array(
+    [*np.random.default_rng(0).integers(0, 5, (10, 6)), *DISCONNECTED], np.int32
+)  # [13, 6]
 EXACT = {"relu_count", "params", "flops", "linear_regions", "swap"}
 FEW = ("naswot", "grad_norm", "grasp")
 TRACES = []
@@ -36,7 +40,10 @@ def program(names, shared_init, plan):
 
 
 def scores(names, shared_init, plan, archs=ARCHS):
-    return {name: np.asarray(v) for name, v in program(names, shared_init, plan)(jax.random.key(0), archs).items()}
+    return {
+        name: np.asarray(v)
+        for name, v in program(names, shared_init, plan)(jax.random.key(0), archs).items()
+    }
 
 
 def assert_agree(found, expected):
@@ -69,9 +76,13 @@ def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
     others = np.random.default_rng(1).integers(0, 5, ARCHS.shape, dtype=np.int32)
     others[:6] = ARCHS[3]  # blocks of other sizes
     repeated = scores(FEW, True, "grouped", others)
-    assert_agree({k: v[:6] for k, v in repeated.items()}, {k: np.repeat(v[3:4], 6) for k, v in found.items()})
+    assert_agree(
+        {k: v[:6] for k, v in repeated.items()}, {k: np.repeat(v[3:4], 6) for k, v in found.items()}
+    )
     one_branch = scores(FEW, True, "grouped", np.full(ARCHS.shape, 3, np.int32))
-    assert_agree(one_branch, {name: np.repeat(values[:1], 13) for name, values in one_branch.items()})
+    assert_agree(
+        one_branch, {name: np.repeat(values[:1], 13) for name, values in one_branch.items()}
+    )
     assert len(TRACES) == before
 
 
@@ -84,7 +95,9 @@ def test_a_population_of_one():
 
 def test_the_driver_takes_either_plan(key):
     found = [
-        np.asarray(population.score(naswot(NETWORK, IMAGES, plan=plan), ARCHS, key, 8, progress=False))
+        np.asarray(
+            population.score(naswot(NETWORK, IMAGES, plan=plan), ARCHS, key, 8, progress=False)
+        )
         for plan in ("switch", "grouped")
     ]
     assert_agree({"naswot": found[1]}, {"naswot": found[0]})
@@ -94,7 +107,9 @@ def equations(jaxpr, above=()):
     """All equations of a program, each with the names of those around it."""
     for equation in jaxpr.eqns:
         yield equation, above
-        inner = jax.tree.leaves(equation.params, is_leaf=lambda leaf: isinstance(leaf, Jaxpr | ClosedJaxpr))
+        inner = jax.tree.leaves(
+            equation.params, is_leaf=lambda leaf: isinstance(leaf, Jaxpr | ClosedJaxpr)
+        )
         for part in inner:
             if isinstance(part, Jaxpr | ClosedJaxpr):
                 part = part.jaxpr if isinstance(part, ClosedJaxpr) else part
@@ -105,9 +120,13 @@ def convolutions(names, key):
     """Of a grouped program, whether each is within a conditional."""
     estimator = suite(NETWORK, IMAGES, LABELS, names, plan="grouped")
     within = []
-    for equation, above in equations(jax.make_jaxpr(lambda archs: estimator(key, archs))(ARCHS).jaxpr):
+    for equation, above in equations(
+        jax.make_jaxpr(lambda archs: estimator(key, archs))(ARCHS).jaxpr
+    ):
         if equation.primitive.name == "conv_general_dilated":
-            assert equation.params["feature_group_count"] == equation.params["batch_group_count"] == 1
+            assert (
+                equation.params["feature_group_count"] == equation.params["batch_group_count"] == 1
+            )
             within.append("cond" in above)
     return within
 
@@ -126,7 +145,9 @@ def test_convolutions_of_gradients_are_ordinary_ones(key):
 def test_program_of_a_gpu_can_be_lowered(monkeypatch, key):
     """There is a rule for every primitive, as there is not for all that CPUs compute."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    images = jax.random.normal(key, (6, 12, 12, 3))  # a shape of its own: what is traced here is for GPUs
+    images = jax.random.normal(
+        key, (6, 12, 12, 3)
+    )  # a shape of its own: what is traced here is for GPUs
     estimator = suite(NETWORK, images, LABELS, (*FEW, "jacob_cov", "ntk_condition", "swap"))
     traced = jax.jit(estimator.func).trace(*estimator.args, key, ARCHS)
     assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
@@ -140,5 +161,7 @@ def test_plan_of_a_cpu_is_the_switch_and_unknown_plans_are_refused(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert made() is made(plan="grouped") is not made(plan="switch")
     for make in (suite, grad_norm):
-        with pytest.raises(ValueError, match=r"unknown plan 'group'\. Did you mean 'grouped'\? Valid names: switch"):
+        with pytest.raises(
+            ValueError, match=r"unknown plan 'group'\. Did you mean 'grouped'\? Valid names: switch"
+        ):
             make(NETWORK, IMAGES, LABELS, plan="group")

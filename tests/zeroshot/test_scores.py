@@ -19,7 +19,9 @@ NETWORK = networks.nasbench201(channels=4, cells=CELLS, num_classes=NUM_CLASSES)
 BIASED = networks.nasbench201(channels=4, cells=CELLS, num_classes=NUM_CLASSES, affine=False)
 IMAGES = np.random.default_rng(1).normal(size=(NUM, 8, 12, 3)).astype(np.float32)
 LABELS = np.array([0, 1, 2, 1, 0, 0, 2, 2, 1, 0])
-ARCHS = np.array([*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (20, 6))], np.int32)  # [31, 6]
+ARCHS = np.array(
+    [*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (20, 6))], np.int32
+)  # [31, 6]
 KEY = jax.random.key(0)
 
 
@@ -75,17 +77,29 @@ def grasp(run, step=1e-7):
     """Central differences of the gradient, `step` relative to the weights, within one linear region of the ReLUs."""
     masks = [relu.parents[0].value > 0 for relu in run.relus]
     grads = [layer.weight.grad for layer in run.layers]
-    norms = [np.sqrt(sum((w**2).sum() for w in ws)) for ws in ([x.weight.value for x in run.layers], grads)]
+    norms = [
+        np.sqrt(sum((w**2).sum() for w in ws))
+        for ws in ([x.weight.value for x in run.layers], grads)
+    ]
     if norms[1] == 0:
         return 0.0
     step *= norms[0] / norms[1]
-    ahead, behind = (loss_gradients(moved(run.net, run, grads, s), IMAGES, LABELS, masks) for s in (step, -step))
-    slopes = [(a.weight.grad - b.weight.grad) / (2 * step) for a, b in zip(ahead.layers, behind.layers, strict=True)]
-    return -sum((layer.weight.value * slope).sum() for layer, slope in zip(run.layers, slopes, strict=True))
+    ahead, behind = (
+        loss_gradients(moved(run.net, run, grads, s), IMAGES, LABELS, masks) for s in (step, -step)
+    )
+    slopes = [
+        (a.weight.grad - b.weight.grad) / (2 * step)
+        for a, b in zip(ahead.layers, behind.layers, strict=True)
+    ]
+    return -sum(
+        (layer.weight.value * slope).sum() for layer, slope in zip(run.layers, slopes, strict=True)
+    )
 
 
 def zico(run):
-    halves = [loss_gradients(run.net, IMAGES[part], LABELS[part]) for part in (np.s_[:5], np.s_[5:])]
+    halves = [
+        loss_gradients(run.net, IMAGES[part], LABELS[part]) for part in (np.s_[:5], np.s_[5:])
+    ]
     value = 0.0
     for layers in zip(*(half.layers for half in halves), strict=True):
         grads = np.array([layer.weight.grad for layer in layers])
@@ -166,7 +180,9 @@ OF_CODES = {
 
 
 def synflow(net, batch_norm=False):
-    run = Run(net._replace(layers=mapped(np.abs, net.layers)), np.ones((1, *IMAGES.shape[1:])), batch_norm)
+    run = Run(
+        net._replace(layers=mapped(np.abs, net.layers)), np.ones((1, *IMAGES.shape[1:])), batch_norm
+    )
     run.backward(run.logits, np.ones_like(run.logits.value))
     flow = total(run, lambda w, g: np.abs(w * g).sum())
     return np.log(flow) if flow > 0 else -np.inf
@@ -199,7 +215,9 @@ def assert_near(got, expected, rtol, atol=0.0):
 # The reference itself
 
 
-@pytest.mark.parametrize("name", ["all 3x3", "all pool", "dead end in node 2", "never leaves the input"])
+@pytest.mark.parametrize(
+    "name", ["all 3x3", "all pool", "dead end in node 2", "never leaves the input"]
+)
 def test_reverse_pass_of_the_reference_is_the_slope_of_its_forward_pass(name):
     run = loss_runs()[list(NAMED).index(name)]
     rng, step = np.random.default_rng(0), 1e-6
@@ -208,13 +226,20 @@ def test_reverse_pass_of_the_reference_is_the_slope_of_its_forward_pass(name):
     run.backward(run.nodes[-1], 1.0)
 
     def loss(sign):
-        return Run(moved(run.net, run, along, sign * step), IMAGES + sign * step * shift).cross_entropy(LABELS).value
+        return (
+            Run(moved(run.net, run, along, sign * step), IMAGES + sign * step * shift)
+            .cross_entropy(LABELS)
+            .value
+        )
 
     slope = sum((a * layer.weight.grad).sum() for a, layer in zip(along, run.layers, strict=True))
     slope += (shift * run.images.grad).sum()
     np.testing.assert_allclose((loss(1) - loss(-1)) / (2 * step), slope, rtol=1e-5, atol=1e-8)
     for layer in run.layers[:-1]:  # no bias: a factor of the output is one of the weights
-        products = (layer.output.value * layer.output.grad).sum(), (layer.weight.value * layer.weight.grad).sum()
+        products = (
+            (layer.output.value * layer.output.grad).sum(),
+            (layer.weight.value * layer.weight.grad).sum(),
+        )
         np.testing.assert_allclose(*products, atol=1e-9)
 
 
@@ -271,7 +296,9 @@ def test_scores_of_the_jacobian(name, formula):
 
 def test_condition_of_the_tangent_kernel():
     """A third of the architectures: one reverse pass an image."""
-    assert_near(scores()["ntk_condition"][::3], [ntk_condition(run) for run in plain_runs()[::3]], 1e-4)
+    assert_near(
+        scores()["ntk_condition"][::3], [ntk_condition(run) for run in plain_runs()[::3]], 1e-4
+    )
 
 
 @pytest.mark.parametrize("name", OF_CODES)
@@ -313,6 +340,8 @@ def test_synflow_with_biases_and_beyond_float32(factor):
 def test_biases_change_synflow():
     """Otherwise the test above could pass without them."""
     params = jax.tree.map(np.asarray, jax.jit(BIASED.init)(KEY))
-    without = jax.tree_util.tree_map_with_path(lambda path, leaf: leaf * (path[-1].key != "bias"), params)
+    without = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf * (path[-1].key != "bias"), params
+    )
     net = [synflow(instantiate(tree, NAMED["all 3x3"])) for tree in (params, without)]
     assert abs(net[0] - net[1]) > 1e-3

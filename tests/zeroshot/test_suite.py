@@ -87,7 +87,9 @@ def test_row_depends_on_the_key_and_its_architecture_only(case):
 def test_one_program_serves_populations_keys_and_batches(case):
     scores_of(case)
     before = score._cache_size()
-    other = of_names(estimator_of(case, images=case.images[::-1] + 0.5), OTHER_KEY, case.archs[::-1])
+    other = of_names(
+        estimator_of(case, images=case.images[::-1] + 0.5), OTHER_KEY, case.archs[::-1]
+    )
     assert score._cache_size() == before
     for name in set(NAMES) - {"relu_count", "params", "flops", "linear_regions"}:
         assert np.any(other[name][::-1] != scores_of(case)[name]), name
@@ -111,7 +113,16 @@ def test_odd_batches_are_scored_or_come_last(case, batch):
 
 
 def test_disconnected_cells_come_last(case):
-    names = ("naswot", "relu_logdet", "jacob_cov", "epe_nas", "synflow", "synflow_bn", "zen", "ntk_condition")
+    names = (
+        "naswot",
+        "relu_logdet",
+        "jacob_cov",
+        "epe_nas",
+        "synflow",
+        "synflow_bn",
+        "zen",
+        "ntk_condition",
+    )
     for name in names:
         assert scores_of(case)[name][case.disconnected] == -np.inf, name
 
@@ -133,7 +144,12 @@ def quick_scores(name):
 
 
 def test_some_scores_are_those_of_all(case):
-    assert_same(quick_scores(next(n for n, c in NETWORKS.items() if c is case)), scores_of(case), QUICK, rtol=1e-5)
+    assert_same(
+        quick_scores(next(n for n, c in NETWORKS.items() if c is case)),
+        scores_of(case),
+        QUICK,
+        rtol=1e-5,
+    )
 
 
 def test_jit_changes_nothing(case):
@@ -185,7 +201,10 @@ def test_weights_of_its_own_for_each_architecture(case):
     own = of_names(estimator, KEY, case.archs)
     assert np.all(own["l2_norm"] != scores_of(case)["l2_norm"])
     assert_same(own, scores_of(case), ("relu_count", "params"))
-    assert_same(of_names(estimator, KEY, np.roll(case.archs, 3, axis=0)), {n: np.roll(v, 3) for n, v in own.items()})
+    assert_same(
+        of_names(estimator, KEY, np.roll(case.archs, 3, axis=0)),
+        {n: np.roll(v, 3) for n, v in own.items()},
+    )
     alone = of_names(estimator, KEY, case.archs[4:5])
     assert_same(alone, {name: values[4:5] for name, values in own.items()}, rtol=1e-5)
 
@@ -197,14 +216,19 @@ def test_repeats_are_the_mean_and_deviation_of_separate_keys(case, num_batches):
     labels = np.stack([case.labels] * num_batches) if num_batches > 1 else case.labels
     got = of_names(estimator_of(case, QUICK, images, labels, repeats=2), KEY, case.archs)
     keys = jax.random.split(KEY, 2)
-    once = [of_names(estimator_of(case, QUICK, batches[r % num_batches]), keys[r], case.archs) for r in range(2)]
+    once = [
+        of_names(estimator_of(case, QUICK, batches[r % num_batches]), keys[r], case.archs)
+        for r in range(2)
+    ]
     assert set(got) == {*QUICK, *(f"{name}_std" for name in QUICK)}
     for name in QUICK:
         values = np.array([scores[name] for scores in once], np.float64)
         ranked = np.isfinite(values).all(axis=0)
         np.testing.assert_allclose(got[name], values.mean(axis=0), rtol=1e-4)
         expected = np.std(np.where(ranked, values, 0), axis=0)
-        np.testing.assert_allclose(got[f"{name}_std"], expected, rtol=1e-2, atol=1e-4 * np.abs(values[:, ranked]).max())
+        np.testing.assert_allclose(
+            got[f"{name}_std"], expected, rtol=1e-2, atol=1e-4 * np.abs(values[:, ranked]).max()
+        )
     assert np.all(got["l2_norm_std"] > 0)
     assert got["naswot"][case.disconnected] == -np.inf
 
@@ -223,7 +247,10 @@ def num_forward_passes(jaxpr, stem):
     """Convolutions with the shape of the stem's kernel `[k, k, C, C']`."""
     total = 0
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "conv_general_dilated" and equation.invars[1].aval.shape == stem:
+        if (
+            equation.primitive.name == "conv_general_dilated"
+            and equation.invars[1].aval.shape == stem
+        ):
             total += 1
         inner = [found for value in equation.params.values() for found in jaxprs_within(value)]
         total += sum(num_forward_passes(found, stem) for found in inner)
@@ -234,7 +261,9 @@ def test_one_forward_pass_serves_all_scores_of_the_loss_and_the_codes(case):
     stem = jax.eval_shape(case.network.init, KEY)["stem"]["conv"].shape
 
     def count(names):
-        return num_forward_passes(jax.make_jaxpr(estimator_of(case, names))(KEY, case.archs).jaxpr, stem)
+        return num_forward_passes(
+            jax.make_jaxpr(estimator_of(case, names))(KEY, case.archs).jaxpr, stem
+        )
 
     of_one = count(("grad_norm",))
     singles = of_one + count(("naswot",)) + count(("fisher",))
@@ -248,7 +277,9 @@ def test_one_forward_pass_serves_all_scores_of_the_loss_and_the_codes(case):
 CASE = NETWORKS["nasbench201"]
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("grad_nrom", "grad_norm"), ("synflw", "synflow"), ("Zen", "zen")])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("grad_nrom", "grad_norm"), ("synflw", "synflow"), ("Zen", "zen")]
+)
 def test_unknown_names_suggest_the_nearest(name, nearest):
     with pytest.raises(ValueError, match=f"unknown score '{name}'.*'{nearest}'"):
         estimator_of(CASE, ("snip", name))
@@ -265,7 +296,9 @@ def test_missing_labels(name):
         suite(CASE.network, CASE.images, None, (name,))
 
 
-@pytest.mark.parametrize("labels", [CASE.labels[:-1], CASE.labels[None], CASE.labels.astype(np.float32)])
+@pytest.mark.parametrize(
+    "labels", [CASE.labels[:-1], CASE.labels[None], CASE.labels.astype(np.float32)]
+)
 def test_labels_that_do_not_fit(labels):
     with pytest.raises(ValueError, match="labels must be integers"):
         estimator_of(CASE, ("snip",), labels=labels)

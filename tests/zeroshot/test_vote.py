@@ -59,7 +59,9 @@ def as_estimators(scores):
     return [Partial(column, jnp.asarray(row)) for row in scores]
 
 
-@pytest.mark.parametrize(("rule", "by_loops"), [(majority, majority_by_loops), (mean_rank, mean_rank_by_loops)])
+@pytest.mark.parametrize(
+    ("rule", "by_loops"), [(majority, majority_by_loops), (mean_rank, mean_rank_by_loops)]
+)
 @pytest.mark.parametrize("shape", [(3, 12), (1, 7), (4, 9), (2, 1)])
 def test_rules_are_those_of_plain_loops(rule, by_loops, shape):
     for seed in range(5):
@@ -79,7 +81,9 @@ def test_majority_by_hand():
 
 def test_mean_rank_by_hand():
     scores = jnp.asarray([[5.0, 5.0, -jnp.inf, jnp.nan], [1.0, 2.0, 3.0, 4.0]])
-    np.testing.assert_array_equal(mean_rank(scores), [-(0.5 + 3) / 2, -(0.5 + 2) / 2, -(2.5 + 1) / 2, -(2.5 + 0) / 2])
+    np.testing.assert_array_equal(
+        mean_rank(scores), [-(0.5 + 3) / 2, -(0.5 + 2) / 2, -(2.5 + 1) / 2, -(2.5 + 0) / 2]
+    )
 
 
 @pytest.mark.parametrize("rule", [majority, mean_rank])
@@ -113,16 +117,24 @@ def test_vote_ranks_by_won_pairs(key):
     for seed in range(5):
         scores = experts(seed)
         ranks = np.asarray(
-            jax.jit(lambda ranker, key, archs: ranker(key, archs))(vote(as_estimators(scores)), key, ARCHS)
+            jax.jit(lambda ranker, key, archs: ranker(key, archs))(
+                vote(as_estimators(scores)), key, ARCHS
+            )
         )
         assert ranks.dtype == np.int32
         wins = majority_by_loops(scores)
-        np.testing.assert_array_equal(np.argsort(ranks), sorted(range(NUM_ARCHS), key=lambda i: -wins[i]))
+        np.testing.assert_array_equal(
+            np.argsort(ranks), sorted(range(NUM_ARCHS), key=lambda i: -wins[i])
+        )
 
 
 def test_vote_permutes_with_the_population(key):
     """Where no two have won equally many pairs: others are ranked in the order of the population."""
-    scores = np.argsort(np.random.default_rng(0).random((1, NUM_ARCHS))).astype(np.float32).repeat(3, axis=0)
+    scores = (
+        np.argsort(np.random.default_rng(0).random((1, NUM_ARCHS)))
+        .astype(np.float32)
+        .repeat(3, axis=0)
+    )
     scores[2] = -scores[2]
     ranker, order = vote(as_estimators(scores)), np.random.default_rng(1).permutation(NUM_ARCHS)
     np.testing.assert_array_equal(ranker(key, ARCHS[order]), np.asarray(ranker(key, ARCHS))[order])
