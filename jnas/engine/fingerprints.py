@@ -1,46 +1,99 @@
-"""What makes two jobs the same: hashes of arrays, settings and code. Imports nothing of jnas."""
+"""Fingerprints of jobs: hashes of what a result depends on, and the one refusal of another job's file.
+
+A fingerprint has two parts. `job` covers what was asked for: arrays, keys, settings, functions with what they close
+over, and the code of the user's own functions with all that they call in the user's own modules. `code` covers what
+computes it: the sources of jnas and the versions of jnas and jax. So a file of another job is told from a file of the
+same job that was begun by other code, and `resume="anyway"` can overrule the latter alone.
+
+Functions of jnas and of libraries count in `job` by their names and by what they close over.
+"""
 
 import dataclasses
 import functools
 import hashlib
+import sysconfig
 import types
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+Resume: TypeAlias = bool | Literal["anyway"]
+"""Whether to go on with a job that a file or folder holds; "anyway" does so after jnas or jax have changed, too."""
 
-def fingerprint(*parts: Any) -> str:
-    """A hash of everything that `parts` consist of: arrays, keys, settings, functions with what they close over.
+_PACKAGE = Path(__file__).parent.parent
+_LIBRARIES = tuple(
+    {str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "purelib", "platlib")}
+    | {str(Path(jax.__file__).parents[1].resolve())}
+)
 
-    Equal in another process; never of an address.
+
+class Fingerprint(NamedTuple):
+    """What makes two jobs the same. Equal in another process; never of an address.
+
+    Attributes:
+        job: hexadecimal hash of what was asked for.
+        code: name → version or hexadecimal hash: "jnas", "jax", "sources" of jnas, and "functions", those of jnas and
+            of libraries that the job consists of.
     """
-    return _digest(parts).hex()
+
+    job: str
+    code: dict[str, str]
 
 
-def _digest(value: Any, above: tuple[int, ...] = ()) -> bytes:
-    """32 bytes of `value` by content, never by address, in objects with the ids `above`.
+def fingerprint(*parts: Any) -> Fingerprint:
+    """The fingerprint of a job that consists of `parts`: arrays, keys, settings, functions."""
+    mode = bool(jax.config.jax_enable_x64), str(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
+    functions = _Walk(of_libraries=True).whole(parts)
+    code = {"jnas": _version(), "jax": jax.__version__, "sources": sources(_PACKAGE)}
+    return Fingerprint(
+        _Walk(of_libraries=False).whole((*parts, mode)), code | {"functions": functions}
+    )
 
-    Whole digests stand for parts, so that no two structures run together: (1, 12) is not (11, 2).
+
+def check(
+    found: Mapping[str, Any], expected: Fingerprint, what: str, resume: Resume = True
+) -> dict[str, Any]:
+    """What to keep beside a job that goes on: the fingerprint, and that of the code which began it if it is another.
+
+    Args:
+        found: what an earlier call has kept; anything else is another job.
+        expected: of the job that is to go on.
+        what: file or folder, as messages call it.
+        resume: "anyway" goes on although jnas or jax have changed.
+
+    Returns:
+        `job` and `code` of `expected`, and `earlier_code`, a list, where other code has done a part.
+
+    Raises:
+        ValueError: another job, or the same job of other code.
     """
-    if id(value) in above:
-        return hashlib.sha256(f"cycle {above.index(id(value))}".encode()).digest()
-    digest = hashlib.sha256()
-    if isinstance(value, (jax.Array, np.ndarray, np.generic)):
-        impl = str(jax.random.key_impl(value)) if is_key(value) else ""
-        array = np.asarray(jax.random.key_data(value) if is_key(value) else value)
-        digest.update(f"array {impl} {array.dtype}{array.shape} ".encode())
-        digest.update(array.tobytes())
-    elif isinstance(value, (str, bytes, int, float, complex, bool, type(None))):
-        digest.update(f"scalar {value!r}".encode())
-    else:
-        digest.update(f"{type(value).__qualname__} ".encode())
-        parts = [_digest(part, (id(value), *above)) for part in _parts(value)]
-        for part in sorted(parts) if isinstance(value, (set, frozenset)) else parts:
-            digest.update(part)
-    return digest.digest()
+    code = found.get("code")
+    known = isinstance(code, Mapping) and set(code) == set(expected.code)
+    changed = [name for name in expected.code if known and code[name] != expected.code[name]]
+    if found.get("job") != expected.job or not known or changed == ["functions"]:
+        raise ValueError(
+            f"{what} holds another job (other settings, data, key or functions); choose another "
+            "place, or start anew with resume=False (--no-resume)"
+        )
+    earlier = list(found.get("earlier_code", ()))
+    if changed and resume != "anyway":
+        raise ValueError(
+            f"{what} was begun by other code: {_changes(code, expected.code, changed)}. Go on all "
+            'the same with resume="anyway" (--resume-anyway), or start anew with resume=False '
+            "(--no-resume)"
+        )
+    earlier += [dict(code)] if changed else []
+    return expected._asdict() | ({"earlier_code": earlier} if earlier else {})
+
+
+def _changes(found: Mapping[str, str], expected: Mapping[str, str], names: list[str]) -> str:
+    """ "jax 0.10.1, now 0.10.2; ..." of what differs."""
+    told = [name for name in names if name != "functions"]
+    return "; ".join(f"{name} {found[name][:12]}, now {expected[name][:12]}" for name in told)
 
 
 def is_key(value: object) -> TypeGuard[jax.Array]:
@@ -48,30 +101,190 @@ def is_key(value: object) -> TypeGuard[jax.Array]:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _parts(value: Any) -> list[Any]:
-    """What an object is made of, in a fixed order."""
-    if isinstance(value, functools.partial):
-        return [value.func, value.args, value.keywords]
+@functools.cache
+def sources(package: Path) -> str:
+    """A hexadecimal hash of the Python files of a package, by their places and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _version() -> str:
+    import jnas
+
+    return jnas.__version__
+
+
+class _Walk:
+    """One walk through all that a job consists of.
+
+    The code of a function counts if it is the user's own, or with `of_libraries` if it is not; in
+    the latter walk nothing else does. The user's functions that others call are put aside and
+    walked through once each: a graph of calls has cycles, and far more paths than functions.
+    """
+
+    def __init__(self, *, of_libraries: bool) -> None:
+        self.of_libraries = of_libraries
+        self.waiting: dict[tuple[str, str, int], Any] = {}
+
+    def whole(self, parts: Any) -> str:
+        """A hexadecimal hash of `parts` and of every function of the user's that they lead to."""
+        digest = hashlib.sha256(self.digest(parts))
+        done: set[tuple[str, str, int]] = set()
+        while left := [name for name in self.waiting if name not in done]:
+            done.add(left[0])
+            digest.update(self.digest(self.waiting[left[0]]))
+        return digest.hexdigest()
+
+    def digest(self, value: Any, above: tuple[int, ...] = ()) -> bytes:
+        """32 bytes of `value` by content, never by address, in objects with the ids `above`.
+
+        Whole digests stand for parts, so that no two structures run together: (1, 12) is not (11, 2).
+        """
+        if id(value) in above:
+            return hashlib.sha256(f"cycle {above.index(id(value))}".encode()).digest()
+        digest = hashlib.sha256()
+        if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+            if not self.of_libraries:
+                _update_by_array(digest, value)
+        elif isinstance(value, (str, bytes, int, float, complex, bool, type(None))):
+            digest.update(f"scalar {value!r}".encode())
+        else:
+            digest.update(f"{type(value).__qualname__} ".encode())
+            parts = [self.digest(part, (id(value), *above)) for part in self.parts(value)]
+            for part in sorted(parts) if isinstance(value, (set, frozenset)) else parts:
+                digest.update(part)
+        return digest.digest()
+
+    def parts(self, value: Any) -> list[Any]:
+        """What an object is made of, in a fixed order."""
+        if isinstance(value, functools.partial):
+            return [value.func, value.args, value.keywords]
+        if isinstance(value, types.FunctionType):
+            return self.of_function(value)
+        if isinstance(value, types.MethodType):
+            return [value.__func__, value.__self__]
+        if isinstance(value, types.CodeType):
+            return [value.co_code, value.co_names, value.co_consts]
+        if isinstance(value, Mapping):
+            return [part for item in value.items() for part in item]
+        if isinstance(value, (tuple, list, set, frozenset)):
+            return list(value)
+        if hasattr(value, "__wrapped__"):
+            return [value.__wrapped__]
+        if isinstance(value, type):
+            return self.of_class(value)
+        names = [getattr(value, name, "") for name in ("__module__", "__qualname__")]
+        if dataclasses.is_dataclass(value):
+            fields = dataclasses.fields(value)
+            self.put_aside(type(value))
+            return [getattr(value, field.name, None) for field in fields]
+        if _is_own(type(value)):
+            self.put_aside(type(value))
+            return [*names, vars(value) if hasattr(value, "__dict__") else ()]
+        return names
+
+    def of_function(self, value: types.FunctionType) -> list[Any]:
+        """Name, code if it counts, defaults, what it closes over, and what it finds in its module."""
+        cells = [_content(cell) for cell in value.__closure__ or ()]
+        parts = [value.__module__, value.__qualname__, value.__defaults__, value.__kwdefaults__]
+        own = _is_own(value)
+        if own != self.of_libraries:
+            parts.append(value.__code__)
+        found = [self.of_global(x) for x in _globals(value)] if own else []
+        return [*parts, *cells, *found]
+
+    def of_class(self, value: type) -> list[Any]:
+        """A class: its name, and if it is the user's own its methods and attributes."""
+        names = [value.__module__, value.__qualname__]
+        if not _is_own(value):
+            return names
+        members = {k: v for k, v in vars(value).items() if not k.startswith("__") or callable(v)}
+        for member in members.values():
+            self.of_global(member)
+        return [*names, [name for name, member in members.items() if callable(member)]]
+
+    def of_global(self, value: Any) -> Any:
+        """What stands for an object that a function finds by its name: the user's are put aside."""
+        inner = value
+        while hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        if isinstance(inner, types.FunctionType | type):
+            self.put_aside(inner)
+            return type(value).__qualname__, inner.__module__, inner.__qualname__
+        if isinstance(inner, types.ModuleType):
+            return inner.__name__
+        return value
+
+    def put_aside(self, value: Any) -> None:
+        """Remember a function or class of the user's, to walk through it later."""
+        if _is_own(value):
+            self.waiting.setdefault((value.__module__, value.__qualname__, id(value)), value)
+
+
+def _update_by_array(digest: Any, value: Any) -> None:
+    impl = str(jax.random.key_impl(value)) if is_key(value) else ""
+    array = np.asarray(jax.random.key_data(value) if is_key(value) else value)
+    digest.update(f"array {impl} {array.dtype}{array.shape} ".encode())
+    digest.update(array.tobytes())
+
+
+def _content(cell: types.CellType) -> Any:
+    """What a cell holds; a name that has no value yet is None."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The names that a code, and the functions defined within it, look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _globals(function: types.FunctionType) -> list[Any]:
+    """What a function finds in its module and, by attribute, in the user's other modules."""
+    names = list(dict.fromkeys(_names(function.__code__)))
+    scope = function.__globals__
+    direct = [scope[name] for name in names if name in scope]
+    modules = [x for x in direct if isinstance(x, types.ModuleType) and _is_own(x)]
+    within = [
+        getattr(module, name) for module in modules for name in names if hasattr(module, name)
+    ]
+    return [*direct, *within]
+
+
+def _is_own(value: Any) -> bool:
+    """Whether a function, class or module is the user's own: not of jnas, of a library or of Python."""
     if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [
-            value.__module__,
-            value.__qualname__,
-            value.__code__,
-            value.__defaults__,
-            value.__kwdefaults__,
-            *cells,
-        ]
-    if isinstance(value, types.MethodType):
-        return [value.__func__, value.__self__]
-    if isinstance(value, types.CodeType):
-        return [value.co_code, value.co_names, value.co_consts]
-    if isinstance(value, Mapping):
-        return [part for item in value.items() for part in item]
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return list(value)
-    if hasattr(value, "__wrapped__"):
-        return [value.__wrapped__]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
-    return [getattr(value, "__module__", ""), getattr(value, "__qualname__", "")]
+        file: str | None = value.__code__.co_filename
+    elif isinstance(value, types.ModuleType):
+        file = getattr(value, "__file__", None)
+    else:
+        file = _file_of_module(value.__module__)
+    return file is not None and not _is_library(file)
+
+
+@functools.cache
+def _is_library(file: str) -> bool:
+    path = str(Path(file).resolve())
+    return path.startswith((*_LIBRARIES, str(_PACKAGE))) or file.startswith("<frozen")
+
+
+def _file_of_module(name: str) -> str | None:
+    """The file of a module by its name; notebooks and prompts have none, and are the user's own."""
+    import sys
+
+    module = sys.modules.get(name)
+    if (
+        name == "builtins"
+        or module is None
+        or (name != "__main__" and not hasattr(module, "__file__"))
+    ):
+        return None
+    return getattr(module, "__file__", None) or "__main__"

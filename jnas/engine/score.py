@@ -234,4 +234,4 @@ def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> st
     """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
     closes over), the architectures and the key. Equal in another process.
     """
-    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator)
+    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator).job

@@ -267,7 +267,7 @@ class _Job:
 
             options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
             self._manager = ocp.CheckpointManager(Path(folder).absolute(), options=options)
-            self._fingerprint = fingerprint(recipe, data, test, measured)
+            self._fingerprint = fingerprint(recipe, data, test, measured).job
 
     def begin(self, start: Callable[[], Any]) -> None:
         """Initial weights, or those of the checkpoint; ValueError if it is another job's."""

@@ -95,7 +95,7 @@ def run_on_host(
     check_choice("overrun", overrun, Overrun)
     check_at_least_one(num_workers=num_workers)
     budget = Budget(math.inf if max_seconds is None else max_seconds, overrun)
-    about = fingerprint(key, searcher, evaluate, num_steps, budget)
+    about = fingerprint(key, searcher, evaluate, num_steps, budget).job
     search = _Search(searcher, key, num_steps, budget, None if out is None else Path(out), about)
     search.begin(resume)
     with ThreadPoolExecutor(num_workers) as pool, _reporter(search, progress) as report:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import importlib
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from flax.core import FrozenDict
 from jax.tree_util import Partial
 
 import jnas
-from jnas.engine.fingerprints import fingerprint, is_key
+from jnas.engine import fingerprints
+from jnas.engine.fingerprints import check, fingerprint, is_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,12 @@ def with_keyword_default(value: Any) -> Callable[..., Any]:
         return x, y, z
 
     return function
+
+
+def whole(*parts: Any) -> str:
+    """Both hashes of a fingerprint that depend on the parts."""
+    found = fingerprint(*parts)
+    return found.job + found.code["functions"]
 
 
 def in_letters(text: str) -> bool:
@@ -208,15 +217,14 @@ DIFFERENT: dict[str, list[tuple]] = {
 
 @pytest.mark.parametrize("group", DIFFERENT)
 def test_jobs_that_differ(group: str) -> None:
-    prints = [fingerprint(*parts) for parts in DIFFERENT[group]]
+    prints = [whole(*parts) for parts in DIFFERENT[group]]
     same = [
         pair
         for pair in itertools.combinations(range(len(prints)), 2)
         if len({prints[i] for i in pair}) == 1
     ]
     assert same == []
-    assert prints == [fingerprint(*parts) for parts in DIFFERENT[group]]
-    assert all(len(text) == 64 for text in prints)
+    assert prints == [whole(*parts) for parts in DIFFERENT[group]]
 
 
 def test_equal_content_in_other_objects() -> None:
@@ -267,16 +275,14 @@ import importlib, sys
 module = importlib.import_module(sys.argv[1])
 for group, jobs in module.DIFFERENT.items():
     for parts in jobs:
-        print(module.fingerprint(*parts))
-print(module.fingerprint(module.in_letters))
+        print(module.whole(*parts))
+print(module.whole(module.in_letters))
 """
 
 
 def test_equal_in_another_process() -> None:
     """With other hashes of strings, hence other orders of sets; addresses differ anyway."""
-    here = [fingerprint(*parts) for jobs in DIFFERENT.values() for parts in jobs] + [
-        fingerprint(in_letters)
-    ]
+    here = [whole(*parts) for jobs in DIFFERENT.values() for parts in jobs] + [whole(in_letters)]
     folder = str(
         Path(__file__).parents[__name__.count(".")]
     )  # functions know the name of their module
@@ -284,3 +290,147 @@ def test_equal_in_another_process() -> None:
     command = [sys.executable, "-c", PROGRAM, __name__]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=other)
     assert done.stdout.split() == here
+
+
+# -- What the user's own functions call ------------------------------------------------------------
+
+
+HELPERS = """
+SCALE = {scale}
+def rescale(x):
+    return x * {factor}
+def ping(n):
+    return 0 if n == 0 else pong(n - 1)
+def pong(n):
+    return {start} if n == 0 else ping(n - 1)
+class Model:
+    rate = 1
+    def __call__(self, x):
+        return x + {offset}
+"""
+JOBS = """
+import jax
+import helpers
+from helpers import rescale
+def by_name(x):
+    return rescale(x)
+def by_module(x):
+    return helpers.rescale(x) + helpers.SCALE
+def through(x):
+    return by_name(x)
+@jax.jit
+def compiled(x):
+    return helpers.ping(x)
+def nested(x):
+    return [helpers.SCALE * y for y in (lambda: rescale(x))()]
+def with_model(x):
+    return helpers.Model()(x)
+unused = 3
+"""
+JOB_NAMES = ("by_name", "by_module", "through", "compiled", "nested", "with_model")
+
+
+def fingerprints_of(folder: Path, monkeypatch, **changes: int) -> dict[str, Any]:
+    """Of every job, with helpers whose numbers are 1 but for `changes`; the modules are loaded anew."""
+    numbers = {"scale": 1, "factor": 1, "start": 1, "offset": 1} | changes
+    (folder / "helpers.py").write_text(HELPERS.format(**numbers))
+    (folder / "jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(folder))
+    for name in ("helpers", "jobs"):
+        sys.modules.pop(name, None)
+    jobs = importlib.import_module("jobs")
+    found = {name: fingerprint(getattr(jobs, name)) for name in JOB_NAMES}
+    return found | {"an instance": fingerprint(jobs.helpers.Model())}
+
+
+@pytest.mark.parametrize(
+    ("change", "others"),
+    [
+        ({"scale": 2}, {"by_module", "nested"}),
+        ({"factor": 2}, {"by_name", "by_module", "through", "nested"}),
+        ({"start": 2}, {"compiled"}),
+        ({"offset": 2}, {"with_model", "an instance"}),
+    ],
+)
+def test_an_edit_of_what_a_function_calls_is_seen(change, others, tmp_path, monkeypatch) -> None:
+    before = fingerprints_of(tmp_path, monkeypatch)
+    assert before == fingerprints_of(tmp_path, monkeypatch)
+    after = fingerprints_of(tmp_path, monkeypatch, **change)
+    assert {name for name in before if before[name] != after[name]} == others
+    assert all(before[n].code["sources"] == after[n].code["sources"] for n in before)
+
+
+def test_a_global_that_is_set_is_seen(tmp_path, monkeypatch) -> None:
+    before = fingerprints_of(tmp_path, monkeypatch)["by_module"]
+    monkeypatch.setattr(sys.modules["helpers"], "SCALE", np.float32(-1))
+    assert fingerprint(sys.modules["jobs"].by_module).job != before.job
+
+
+def test_many_functions_that_call_each_other() -> None:
+    """Every one of 40 functions calls all: there are far too many paths to walk along each."""
+    scope: dict[str, Any] = {"__name__": "mine"}
+    calls = " + ".join(f"f{number}(x)" for number in range(40))
+    for number in range(40):
+        exec(f"def f{number}(x): return {calls}", scope)
+    assert fingerprint(scope["f0"]) == fingerprint(scope["f0"]) != fingerprint(scope["f1"])
+
+
+def test_the_code_of_jnas_counts_apart(tmp_path, monkeypatch) -> None:
+    """An edit of a layer or a score, and another version, are told from another job."""
+    job = Partial(jnas.zeroshot.zen, X)
+    before = fingerprint(job)
+    copy = tmp_path / "jnas"
+    (copy / "zeroshot").mkdir(parents=True)
+    (copy / "zeroshot" / "zen.py").write_text("one = 1\n")
+    one = fingerprints.sources(copy)
+    fingerprints.sources.cache_clear()
+    (copy / "zeroshot" / "zen.py").write_text("one = 2\n")
+    assert fingerprints.sources(copy) != one
+    fingerprints.sources.cache_clear()
+    monkeypatch.setattr(fingerprints, "_PACKAGE", copy)
+    after = fingerprint(job)
+    assert before.job == after.job
+    assert {k for k in before.code if before.code[k] != after.code[k]} == {"sources"}
+    monkeypatch.undo()
+    monkeypatch.setattr(jnas, "__version__", "9.9")
+    assert fingerprint(job).code == before.code | {"jnas": "9.9"}
+
+
+def test_wide_numbers_are_another_job() -> None:
+    with jax.enable_x64(True):
+        wide = fingerprint(X)
+    assert wide.job != fingerprint(X).job
+
+
+# -- The refusal of another job ----------------------------------------------------------------------
+
+
+def test_a_job_goes_on() -> None:
+    mine = fingerprint(X)
+    kept = json.loads(json.dumps(mine._asdict()))
+    assert check(kept, mine, "file") == kept
+    for other in ({}, {"job": mine.job}, fingerprint(X + 1)._asdict(), {"job": "0", "code": None}):
+        for resume in (True, "anyway"):
+            with pytest.raises(ValueError, match="file holds another job .*--no-resume"):
+                check(other, mine, "file", resume)
+
+
+def test_other_functions_of_the_same_sources_are_another_job() -> None:
+    mine = fingerprint(X)
+    found = {"job": mine.job, "code": mine.code | {"functions": "0"}}
+    with pytest.raises(ValueError, match="another job"):
+        check(found, mine, "file", "anyway")
+
+
+def test_other_code_is_refused_by_name_and_may_be_overruled() -> None:
+    mine = fingerprint(X)
+    first = mine.code | {"jax": "0.9.8", "functions": "0"}
+    second = mine.code | {"sources": "ab" * 32}
+    found = {"job": mine.job, "code": second, "earlier_code": [first]}
+    with pytest.raises(ValueError, match=r"sources abababababab, now .*--resume-anyway"):
+        check(found, mine, "file")
+    with pytest.raises(ValueError, match=r"jax 0\.9\.8, now "):
+        check({"job": mine.job, "code": first}, mine, "file")
+    kept = check(found, mine, "file", "anyway")
+    assert kept == {"job": mine.job, "code": mine.code, "earlier_code": [first, second]}
+    assert check(kept, mine, "file") == kept
