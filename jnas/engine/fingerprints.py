@@ -71,9 +71,9 @@ def check(
     Raises:
         ValueError: another job, or the same job of other code.
     """
-    code = found.get("code")
-    known = isinstance(code, Mapping) and set(code) == set(expected.code)
-    changed = [name for name in expected.code if known and code[name] != expected.code[name]]
+    code: Mapping[str, str] = found.get("code") or {}
+    known = set(code) == set(expected.code)
+    changed = [name for name in code if known and code[name] != expected.code[name]]
     if found.get("job") != expected.job or not known or changed == ["functions"]:
         raise ValueError(
             f"{what} holds another job (other settings, data, key or functions); choose another "
@@ -91,7 +91,7 @@ def check(
 
 
 def _changes(found: Mapping[str, str], expected: Mapping[str, str], names: list[str]) -> str:
-    """ "jax 0.10.1, now 0.10.2; ..." of what differs."""
+    """What differs, as in "jax 0.10.1, now 0.10.2"."""
     told = [name for name in names if name != "functions"]
     return "; ".join(f"{name} {found[name][:12]}, now {expected[name][:12]}" for name in told)
 
@@ -174,22 +174,21 @@ class _Walk:
             return list(value)
         if hasattr(value, "__wrapped__"):
             return [value.__wrapped__]
-        if isinstance(value, type):
-            return self.of_class(value)
-        names = [getattr(value, name, "") for name in ("__module__", "__qualname__")]
+        return self.of_class(value) if isinstance(value, type) else self.of_instance(value)
+
+    def of_instance(self, value: Any) -> list[Any]:
+        """The fields of a dataclass, the attributes of what has a class of the user's, or else names."""
+        self.put_aside(type(value))
         if dataclasses.is_dataclass(value):
-            fields = dataclasses.fields(value)
-            self.put_aside(type(value))
-            return [getattr(value, field.name, None) for field in fields]
-        if _is_own(type(value)):
-            self.put_aside(type(value))
-            return [*names, vars(value) if hasattr(value, "__dict__") else ()]
-        return names
+            return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+        names = [getattr(value, name, "") for name in ("__module__", "__qualname__")]
+        return [*names, getattr(value, "__dict__", ()) if _is_own(type(value)) else ()]
 
     def of_function(self, value: types.FunctionType) -> list[Any]:
         """Name, code if it counts, defaults, what it closes over, and what it finds in its module."""
         cells = [_content(cell) for cell in value.__closure__ or ()]
-        parts = [value.__module__, value.__qualname__, value.__defaults__, value.__kwdefaults__]
+        names = value.__module__, value.__qualname__
+        parts: list[Any] = [*names, value.__defaults__, value.__kwdefaults__]
         own = _is_own(value)
         if own != self.of_libraries:
             parts.append(value.__code__)

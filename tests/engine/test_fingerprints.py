@@ -409,9 +409,14 @@ def test_a_job_goes_on() -> None:
     mine = fingerprint(X)
     kept = json.loads(json.dumps(mine._asdict()))
     assert check(kept, mine, "file") == kept
-    for other in ({}, {"job": mine.job}, fingerprint(X + 1)._asdict(), {"job": "0", "code": None}):
+    for other in (
+        {},
+        {"job": mine.job},
+        fingerprint(X + 1)._asdict(),
+        {"job": "0", "code": None, "x": 1},
+    ):
         for resume in (True, "anyway"):
-            with pytest.raises(ValueError, match="file holds another job .*--no-resume"):
+            with pytest.raises(ValueError, match=r"file holds another job .*--no-resume"):
                 check(other, mine, "file", resume)
 
 
