@@ -35,7 +35,7 @@ class Config:
         on_predictors: labels of the searches that run on predictors.
         num_train: cells that a predictor is trained on.
         seeds: training sets, and searches, of a predictor.
-        num_steps: evaluations of a search.
+        num_evaluations: evaluations of a search.
         num_top: of the cells a search on a predictor met, so many of the best predicted are trained.
         queries: at which searches on true accuracies are reported.
     """
@@ -63,7 +63,7 @@ class Config:
     on_predictors: tuple[str, ...] = ("evolution", "REINFORCE, LSTM")
     num_train: int = 400
     seeds: int = 20
-    num_steps: int = 2000
+    num_evaluations: int = 2000
     num_top: int = 10
     queries: tuple[int, ...] = (100, 400, 410, 900, 1200, 2000)
 

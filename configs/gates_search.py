@@ -42,14 +42,14 @@ class Benchmark:
         column: the accuracy that is searched on, and that targets are defined by.
         accuracy: what it is, for pictures.
         targets: "one of the best so many cells"; the last is 1.
-        num_steps: queries of a search that is not guided.
+        num_evaluations: queries of a search that is not guided.
         num_shown: queries in the picture.
     """
 
     column: str
     accuracy: str
     targets: tuple[int, ...]
-    num_steps: int
+    num_evaluations: int
     num_shown: int
 
 

@@ -111,7 +111,7 @@ class Search(NamedTuple):
         settings: its keyword arguments, and for REINFORCE the "learning_rate" of Adam.
         column: what is searched on: a column of the table, or `SCORES`. With "{reported}" or "{dataset}" in it, there
             is a search for each reported column, or for each of their data sets.
-        num_steps: evaluations; with `max_seconds` more than they allow.
+        num_evaluations: evaluations; with `max_seconds` more than they allow.
         max_seconds: simulated seconds, None for no such budget.
         overrun: what becomes of the evaluation that crosses it.
         seconds: the column of costs, likewise.
@@ -122,7 +122,7 @@ class Search(NamedTuple):
     strategy: str
     settings: dict[str, Any]
     column: str = "val12_c10"
-    num_steps: int = 400
+    num_evaluations: int = 400
     max_seconds: float | None = 12_000.0
     overrun: Literal["discarded", "counted"] = "discarded"
     seconds: str = "seconds12_c10"

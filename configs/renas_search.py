@@ -43,7 +43,7 @@ class Row(NamedTuple):
     paper: tuple[float, ...] = ()
 
 
-V4 = Row("lenet", {"training": PAIRS}, paper=(93.90, 0.21, 0.04))
+V4 = Row("renas", {"training": PAIRS}, paper=(93.90, 0.21, 0.04))
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Config:
             "Peephole": Row("peephole", {}, paper=(92.63, 0.31, 12.32)),
             "E2EPP": Row("e2epp", {}, paper=(93.47, 0.44, 1.23)),
             "v1 type + MSE": Row(
-                "lenet", {"type_only": True, "training": REGRESSION}, paper=(92.36, 0.27, 16.93)
+                "renas", {"type_only": True, "training": REGRESSION}, paper=(92.36, 0.27, 16.93)
             ),
-            "v2 tensor + MSE": Row("lenet", {"training": REGRESSION}, paper=(93.03, 0.21, 6.09)),
+            "v2 tensor + MSE": Row("renas", {"training": REGRESSION}, paper=(93.03, 0.21, 6.09)),
             "v3 type + pairs": Row(
-                "lenet", {"type_only": True, "training": PAIRS}, paper=(93.43, 0.26, 1.50)
+                "renas", {"type_only": True, "training": PAIRS}, paper=(93.43, 0.26, 1.50)
             ),
             "v4 tensor + pairs": V4,
-            "v4 + continuity": Row("lenet", {"training": TRIPLETS}, paper=(93.95, 0.11, 0.02)),
+            "v4 + continuity": Row("renas", {"training": TRIPLETS}, paper=(93.95, 0.11, 0.02)),
             "v4, by parameters": V4._replace(sampling="params", paper=(93.84, 0.21, 0.08)),
             "v4, by FLOPs": V4._replace(sampling="flops", paper=(93.76, 0.13, 0.16)),
             "v4, sub-space": V4._replace(is_promising=True, paper=(94.02, 0.14, 0.01)),

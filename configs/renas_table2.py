@@ -37,10 +37,10 @@ class Config:
         default_factory=lambda: {
             "Peephole": ("peephole", {}),
             "E2EPP": ("e2epp", {}),
-            "v1 type + MSE": ("lenet", {"type_only": True, "training": REGRESSION}),
-            "v2 tensor + MSE": ("lenet", {"training": REGRESSION}),
-            "v3 type + pairs": ("lenet", {"type_only": True, "training": PAIRS}),
-            "v4 tensor + pairs": ("lenet", {"training": PAIRS}),
+            "v1 type + MSE": ("renas", {"type_only": True, "training": REGRESSION}),
+            "v2 tensor + MSE": ("renas", {"training": REGRESSION}),
+            "v3 type + pairs": ("renas", {"type_only": True, "training": PAIRS}),
+            "v4 tensor + pairs": ("renas", {"training": PAIRS}),
         }
     )
     sizes: tuple[int, ...] = (423, 4236)

@@ -65,7 +65,7 @@ def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
     searcher = _searcher(strategy, settings)
     objective = table.objective(COLUMN)
     history = searches.run_many(
-        searcher, objective, jax.random.key(0), num_runs, num_steps=config.num_steps
+        searcher, objective, jax.random.key(0), num_runs, num_evaluations=config.num_evaluations
     )
     return 100 * searches.best_scores(history).astype(np.float64)
 
@@ -134,7 +134,7 @@ def _search_on(config: Config, model: Predictor, label: str) -> Program:
     @jax.jit
     def search(key: Key, state: Any) -> History:
         judge = jnas.search.objective(_estimator(model, state))
-        return jnas.search.run(searcher, judge, key, num_steps=config.num_steps)
+        return jnas.search.run(searcher, judge, key, num_evaluations=config.num_evaluations)
 
     return search
 
@@ -151,7 +151,7 @@ def _probability(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
 
 def _later(config: Config, top: np.ndarray) -> np.ndarray:
     """`[S, T]`: the best so far of the predicted cells `[S, K]`, trained after the training set; NaN before."""
-    curves = np.full((len(top), config.num_steps), np.nan)
+    curves = np.full((len(top), config.num_evaluations), np.nan)
     best = np.maximum.accumulate(top, axis=1)
     curves[:, config.num_train :] = best[:, -1:]
     curves[:, config.num_train : config.num_train + top.shape[1]] = best
@@ -210,7 +210,7 @@ def report(
                 needed = found[search]
                 times = "" if needed is None else f" ({needed / found['cells']:.1f}x)"
                 cells.append(
-                    f"> {config.num_steps:,}" if needed is None else f"{needed:,.0f}{times}"
+                    f"> {config.num_evaluations:,}" if needed is None else f"{needed:,.0f}{times}"
                 )
             lines.append([label, name, *cells])
     print(ledger.markdown(lines))

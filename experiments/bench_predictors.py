@@ -42,7 +42,7 @@ def main() -> None:
     }
     result |= _aggregations(rows[:381], targets[:381])
     result |= {"gates_eager_loop": round(_eager(rows[:381], targets[:381]), 1)}
-    lenet = _recipe(jnas.encodings.renas, jnas.predictors.lenet(SPACE))
+    lenet = _recipe(jnas.encodings.renas, jnas.predictors.renas(SPACE))
     result |= _training("lenet", lenet, rows, targets)
     result |= _scoring(archs, rows[:381], targets[:381])
     result |= {"yardstick_seconds_after": round(common.yardstick(), 3)}
@@ -144,7 +144,7 @@ def _scoring(archs: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> dict[s
 
 
 def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> Recipe:
-    from jnas.predictors.lenet import LeNet
+    from jnas.predictors.renas import LeNet
 
     return Recipe(
         recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"]

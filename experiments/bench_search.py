@@ -95,7 +95,7 @@ def _time(
         devices = np.array(
             jax.local_devices() if num % jax.local_device_count() == 0 else jax.local_devices()[:1]
         )
-        one = searches.one(searcher, num_steps=NUM_EVALUATIONS)
+        one = searches.one(searcher, num_evaluations=NUM_EVALUATIONS)
         run = seeds.program(one, devices, True, 1).lower(keys, objective).compile()
         compilation = time.perf_counter() - begin
         history: History = jax.block_until_ready(run(keys, objective))

@@ -53,7 +53,7 @@ def main() -> None:
     """Each case, the parts and the error of the determinant; print them and write them to a file."""
     options = _options()
     result: dict[str, Any] = {
-        "plan": options.plan,
+        "batching": options.batching,
         "num_archs": options.archs,
         "channels": options.channels,
     }
@@ -61,7 +61,7 @@ def main() -> None:
     archs = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), options.archs))
     macs = float(jnp.mean(jax.vmap(network.space.flops)(archs))) * (options.channels / 16) ** 2
     for name in options.cases:
-        result[name] = _measure(network, CASES[name], archs, macs, options.plan)
+        result[name] = _measure(network, CASES[name], archs, macs, options.batching)
         print(f"{name:24} {result[name]}", flush=True)
     parts = _parts() | {"log_determinant_error": _determinant_error(network, archs[:8])}
     for name, value in parts.items():
@@ -72,10 +72,10 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What zero-shot scores cost.")
-    default = "switch" if jax.default_backend() == "cpu" else "grouped"
-    parser.add_argument("--plan", choices=("switch", "grouped"), default=default)
+    default = "map" if jax.default_backend() == "cpu" else "vmap"
+    parser.add_argument("--batching", choices=("map", "vmap"), default=default)
     parser.add_argument(
-        "--archs", type=int, default=20 if default == "switch" else 256, help="architectures a case"
+        "--archs", type=int, default=20 if default == "map" else 256, help="architectures a case"
     )
     parser.add_argument("--channels", type=int, default=16, help="of the first stage")
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
@@ -83,11 +83,11 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(
-    network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, plan: Any
+    network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, batching: Any
 ) -> dict[str, float]:
     """Costs of one case; the population is one chunk and is scored four times, after the program was compiled."""
     images = jax.random.normal(jax.random.key(0), (case.num_images, 32, 32, 3))
-    scores = suite(network, images, jnp.arange(case.num_images) % 10, case.names, plan=plan)
+    scores = suite(network, images, jnp.arange(case.num_images) % 10, case.names, batching=batching)
 
     def score() -> float:
         start = time.perf_counter()

@@ -45,7 +45,7 @@ def main(config: Config = CONFIG) -> None:
                 )
         least = queries.thresholds(table, benchmark.column, benchmark.targets)
         options = {
-            "num_steps": benchmark.num_steps,
+            "num_evaluations": benchmark.num_evaluations,
             "num_runs": config.num_runs,
             "num_shown": benchmark.num_shown,
         }
@@ -125,7 +125,7 @@ def _guided(
         score = look_up(arch)
         return float(score), float(score >= most)
 
-    budget: Any = {"num_steps": max_queries, "max_seconds": 0.5, "overrun": "counted"}
+    budget: Any = {"num_evaluations": max_queries, "max_seconds": 0.5, "overrun": "counted"}
     run = jnas.search.run_on_host(
         _searcher(table, *_frozen(settings)), evaluate, key, **budget, progress=False
     )
@@ -234,7 +234,11 @@ def _cell(
 ) -> str:
     """Median, interval, and the median of distinct cells; where most runs did not reach it, how many did."""
     if found["median"] is None:
-        most = config.guided[label].runs[name][1] if label in config.guided else benchmark.num_steps
+        most = (
+            config.guided[label].runs[name][1]
+            if label in config.guided
+            else benchmark.num_evaluations
+        )
         return f"> {most:,} ({found['reached']:.0%} reach it)"
     low, high = (f"{found[end]:,.0f}" if found[end] else "?" for end in ("low", "high"))
     distinct = f", {found['distinct']:,.0f} distinct" if found.get("distinct") else ""

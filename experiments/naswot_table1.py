@@ -42,7 +42,7 @@ def main(config: Config = CONFIG) -> None:
             table.objective(COLUMN),
             jax.random.key(config.seed),
             config.num_runs,
-            num_steps=max(config.queries),
+            num_evaluations=max(config.queries),
         )
         curves[label] = 100 * searches.best_scores(history).astype(np.float64)
         rows[label] = [

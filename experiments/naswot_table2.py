@@ -110,7 +110,11 @@ def _searcher(row: Search, table: Table) -> Searcher:
 def _search(config: Config, table: Table, row: Search) -> dict[str, History]:
     """Reported column → all runs of the search that it is reported of; the keys of every row are the same."""
     key = jax.random.split(jax.random.key(config.seed), 3)[0]
-    budget = {"num_steps": row.num_steps, "max_seconds": row.max_seconds, "overrun": row.overrun}
+    budget = {
+        "num_evaluations": row.num_evaluations,
+        "max_seconds": row.max_seconds,
+        "overrun": row.overrun,
+    }
     searcher, done = _searcher(row, table), {}
     for column, seconds in dict.fromkeys(_searched(row, name) for name in config.reported):
         objective = table.objective(column, seconds=seconds, cost_epochs=row.cost_epochs)

@@ -39,7 +39,7 @@ def count(
     least: np.ndarray,
     *,
     num_runs: int,
-    num_steps: int,
+    num_evaluations: int,
     num_shown: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run searches that can be traced, as one program.
@@ -50,7 +50,7 @@ def count(
         column: the accuracy.
         least: `[K]`, of each target.
         num_runs: S.
-        num_steps: queries of a run.
+        num_evaluations: queries of a run.
         num_shown: T.
 
     Returns:
@@ -61,15 +61,15 @@ def count(
     def one(
         key: Key, objective: Objective, least: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        history = jnas.search.run(searcher, objective, key, num_steps=num_steps)
+        history = jnas.search.run(searcher, objective, key, num_evaluations=num_evaluations)
         best = history.scores[history.best]
         reached = best[None] >= least[:, None]
         queries = jnp.where(
-            jnp.any(reached, axis=1), jnp.argmax(reached, axis=1) + 1, num_steps + 1
+            jnp.any(reached, axis=1), jnp.argmax(reached, axis=1) + 1, num_evaluations + 1
         )
 
         def distinct(num: jax.Array) -> jax.Array:
-            used = history._replace(num_evaluations=jnp.minimum(num, num_steps))
+            used = history._replace(num_evaluations=jnp.minimum(num, num_evaluations))
             return jnas.search.num_distinct(used, table.space.identity)
 
         return queries, jnp.stack([distinct(num) for num in queries]), best[:num_shown]
@@ -81,7 +81,7 @@ def count(
     parts = seeds.run(several, keys, table.objective(column), jnp.asarray(least), together=False)
     queries, distinct, curves = (part.reshape(-1, part.shape[-1])[:num_runs] for part in parts)
     return *(
-        np.where(queries > num_steps, np.inf, number) for number in (queries, distinct)
+        np.where(queries > num_evaluations, np.inf, number) for number in (queries, distinct)
     ), curves
 
 

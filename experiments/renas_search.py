@@ -97,7 +97,7 @@ def _evolve(
     )
     objective = jnas.search.objective(jnas.predictors.estimator(predictor, state))
     history = jnas.search.run(
-        searcher, objective, key, num_steps=config.population_size * config.num_generations
+        searcher, objective, key, num_evaluations=config.population_size * config.num_generations
     )
     return history.archs, history.scores, history.archs[history.best[_shown(config) - 1]]
 

@@ -47,7 +47,7 @@ def main(config: Config = CONFIG) -> None:
 
 def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
     training = dataclasses.replace(PAIRS, loss="renas", **setting)
-    return jnas.predictors.lenet(jnas.spaces.nasbench101(), training=training)
+    return jnas.predictors.renas(jnas.spaces.nasbench101(), training=training)
 
 
 def sweep(
@@ -75,7 +75,7 @@ def sweep(
 def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray) -> None:
     """Figure 3 from the first seed of v4, and the cell that it predicts best at each size (figure 4)."""
     space = jnas.spaces.nasbench101()
-    predictor = jnas.predictors.lenet(space, training=PAIRS)
+    predictor = jnas.predictors.renas(space, training=PAIRS)
     key = jax.random.fold_in(jax.random.key(0), 0)
     for size in (size for size in config.sizes if f"best cell {size}" not in book.jobs):
         rows, test = ledger.random_rows(len(archs), config.num_test, size, 1)

@@ -28,8 +28,10 @@ def run_many(
     history: History = seeds.run(
         one(searcher, **budget), jax.random.split(key, num_runs), objective
     )
-    if bool(np.any(history.exhausted)):
-        raise RuntimeError(f"num_steps={budget['num_steps']} are too few for the budget in seconds")
+    if bool(np.any(history.truncated)):
+        raise RuntimeError(
+            f"num_evaluations={budget['num_evaluations']} are too few for the budget in seconds"
+        )
     return history
 
 

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import jax
 import numpy as np
 
+from jnas import _renamed
+
 Key: TypeAlias = jax.Array
 """A typed PRNG key (`jax.random.key`), scalar. A function that takes a key consumes it."""
 
@@ -183,13 +185,6 @@ class Suite(Protocol):
         """Score a population."""
 
 
-class Ranker(Protocol):
-    """`(key, archs [B, D]) -> ranks [B]` int32, 0 is best: judges a set as a whole."""
-
-    def __call__(self, key: Key, archs: jax.Array, /) -> jax.Array:
-        """Rank a population."""
-
-
 class Query(NamedTuple):
     """What a searcher wants evaluated.
 
@@ -270,6 +265,21 @@ class Searcher(NamedTuple):
     epochs: tuple[int, ...] = ()
 
 
+class Policy(NamedTuple):
+    """A distribution over architectures, valid or not, that learns: a controller, a sampler.
+
+    Attributes:
+        init: `key -> params`.
+        sample: `(key, params) -> [D]` int32.
+        logits: `(params, [D]) -> [D, K]` float, of every position given the choices before it; `K` is
+            the largest of the cardinalities.
+    """
+
+    init: Callable[[Key], Params]
+    sample: Callable[[Key, Params], Arch]
+    logits: Callable[[Params, Arch], jax.Array]
+
+
 class History(NamedTuple):
     """Everything a search evaluated, in order, in buffers of a fixed capacity `T`.
 
@@ -280,7 +290,7 @@ class History(NamedTuple):
         epochs: `[T]` int32.
         best: `[T]` int32, index of the best evaluation among the first `t + 1`.
         num_evaluations: `[]` int32, slots in use.
-        exhausted: `[]` bool, True where the capacity ended the search before the budget in seconds.
+        truncated: `[]` bool, True where the capacity ended the search before the budget in seconds.
         num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that was asked for.
         stalled: `[]` bool, True where too many repeats ended the search before its budget.
     """
@@ -291,6 +301,12 @@ class History(NamedTuple):
     epochs: jax.Array
     best: jax.Array
     num_evaluations: jax.Array
-    exhausted: jax.Array
+    truncated: jax.Array
     num_repeats: jax.Array
     stalled: jax.Array
+
+    @property
+    def exhausted(self) -> jax.Array:
+        """The old spelling of `truncated`."""
+        _renamed.warn("History.exhausted", "History.truncated")
+        return self.truncated

@@ -63,12 +63,12 @@ def test_counted_searches_are_those_of_the_loop() -> None:
     least = queries.thresholds(table, "val_accuracy", (5000, 1))
     assert (table.column("val_accuracy").astype(np.float32) >= least[0]).sum() >= 5000
     searcher = jnas.search.random_search(table.space)
-    options = {"num_runs": 3, "num_steps": 40, "num_shown": 40}
+    options = {"num_runs": 3, "num_evaluations": 40, "num_shown": 40}
     counted, distinct, curves = queries.count(searcher, table, "val_accuracy", least, **options)
     assert counted.shape == distinct.shape == (3, 2)
     for steps, names, best in zip(counted, distinct, curves, strict=True):
         np.testing.assert_array_equal(steps, queries.first(best[None] >= least[:, None]))
         assert (names <= steps).all()
     key = jax.random.split(jax.random.split(jax.random.key(0), 1)[0], queries._TOGETHER)[0]
-    alone = jnas.search.run(searcher, table.objective("val_accuracy"), key, num_steps=40)
+    alone = jnas.search.run(searcher, table.objective("val_accuracy"), key, num_evaluations=40)
     np.testing.assert_array_equal(curves[0], np.asarray(alone.scores)[np.asarray(alone.best)])

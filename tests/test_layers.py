@@ -8,10 +8,11 @@ import jnas
 ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
-LEAVES = {"engine", "types"}
+LEAVES = {"_renamed", "engine", "types"}
 ALLOWED: dict[str, set[str]] = {
-    "types": set(),
-    "engine": {"types"},
+    "_renamed": set(),
+    "types": {"_renamed"},
+    "engine": {"_renamed", "types"},
     "metrics": set(),
     "losses": LEAVES,
     "images": LEAVES,

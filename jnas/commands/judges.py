@@ -66,7 +66,7 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
     network, num = networks.by_name(space.name), materials.num_images
     if zeroshot.needs_labels(name):
-        return zeroshot.single(
+        return zeroshot.by_name(
             name, network, *images.load_labelled(materials.images, num=num, key=key)
         )
-    return zeroshot.single(name, network, images.load(materials.images, num=num, key=key))
+    return zeroshot.by_name(name, network, images.load(materials.images, num=num, key=key))

@@ -84,7 +84,7 @@ def _facts(result: Searches) -> dict[str, Any]:
             np.asarray(histories.seconds).sum(axis=1, dtype=np.float64)
         ),
         "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
-        "num_out_of_evaluations": int(np.sum(histories.exhausted)),
+        "num_out_of_evaluations": int(np.sum(histories.truncated)),
         "num_stalled": int(np.sum(histories.stalled)),
         "settings": dataclasses.asdict(result.settings),
         "seconds": result.seconds,

@@ -99,7 +99,10 @@ def _load(folder: Path) -> tuple[History, np.ndarray]:
     """What `save` wrote; ValueError if it cannot be read."""
     try:
         with np.load(folder / _FILE, allow_pickle=False) as file:
-            return History(**{name: file[name] for name in History._fields}), file["distinct"]
+            # What is `truncated` was called `exhausted` in files of the last release.
+            old = {"truncated": "exhausted"} if "exhausted" in file else {}
+            fields = {name: file[old.get(name, name)] for name in History._fields}
+            return History(**fields), file["distinct"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{folder / _FILE} cannot be read; search again with --no-resume"
@@ -219,7 +222,7 @@ def _one(
         _searcher(settings, space, start),
         objective,
         key,
-        num_steps=settings.budget or DEFAULT_BUDGET,
+        num_evaluations=settings.budget or DEFAULT_BUDGET,
         max_seconds=settings.max_seconds,
         identity=space.identity if settings.distinct else None,
     )

@@ -5,10 +5,11 @@ A factory takes a space and settings and returns a `types.Predictor`: `state = p
 with evaluation on the way, progress and checkpoints. Targets are accuracies in any unit, higher is better.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020 (`gates`,
-`gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`lenet`); Deng et al., "Peephole", 2017; Alshubaily, 2019
+`gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas`); Deng et al., "Peephole", 2017; Alshubaily, 2019
 (`rnn_classifier`).
 """
 
+from jnas import _renamed
 from jnas.predictors.biflow import biflow
 from jnas.predictors.comparator import ranks_by_comparison
 from jnas.predictors.ensemble import Members, by_name, ensemble, mean_ranks, member_scores, spread
@@ -18,10 +19,10 @@ from jnas.predictors.recipes import (
     FACTORIES,
     gates,
     gcn,
-    lenet,
     lstm,
     mlp,
     peephole,
+    renas,
     rnn_classifier,
 )
 from jnas.predictors.saved import estimator, load, save
@@ -44,7 +45,6 @@ __all__ = [
     "estimator",
     "gates",
     "gcn",
-    "lenet",
     "load",
     "lstm",
     "mean_ranks",
@@ -53,8 +53,11 @@ __all__ = [
     "mlp",
     "peephole",
     "ranks_by_comparison",
+    "renas",
     "rnn_classifier",
     "save",
     "spread",
     "state",
 ]
+
+__getattr__ = _renamed.attributes(__name__, lenet="renas")

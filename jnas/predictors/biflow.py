@@ -27,8 +27,8 @@ from jnas.encodings import graphs_tuple
 from jnas.predictors import message_passing, recipes
 from jnas.predictors.ensemble import ensemble
 from jnas.predictors.layers import EMBEDDING, Dense, Scorer, uniform
-from jnas.predictors.lenet import Standardise
 from jnas.predictors.prediction import Recipe
+from jnas.predictors.renas import Standardise
 from jnas.predictors.training import Training
 from jnas.types import Arch, Graph, Predictor, Space
 

@@ -13,16 +13,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jnas import encodings
+from jnas import _renamed, encodings
 from jnas.engine.messages import nearest
 from jnas.predictors import many, prediction
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.predictors.gcn import Gcn
 from jnas.predictors.layers import Scorer
-from jnas.predictors.lenet import LeNet
 from jnas.predictors.lstm import Peephole, TokenLstm
 from jnas.predictors.mlp import Flatten
 from jnas.predictors.prediction import Recipe
+from jnas.predictors.renas import LeNet
 from jnas.predictors.training import Training
 from jnas.types import Graph, Key, Predictor, Space
 
@@ -217,8 +217,8 @@ def peephole(
 
 
 @functools.cache
-def lenet(space: Space, *, type_only: bool = False, training: Training = _RENAS) -> Predictor:
-    """ReNAS (Xu et al., CVPR 2021): `lenet.LeNet` on the tensor of `encodings.renas`.
+def renas(space: Space, *, type_only: bool = False, training: Training = _RENAS) -> Predictor:
+    """ReNAS (Xu et al., CVPR 2021): `renas.LeNet` on the tensor of `encodings.renas`.
 
     Its four variants are v1 `type_only=True` with `Training(loss="mse", scaling="minmax", batch_size=1024)`, v2 the
     same on the whole tensor, v3 `type_only=True` with pairs (the default loss), v4 the default; "renas" adds triplets.
@@ -226,7 +226,7 @@ def lenet(space: Space, *, type_only: bool = False, training: Training = _RENAS)
     recipe = Recipe(
         cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training
     )
-    return predictor("lenet", space, {"type_only": type_only, "training": training}, recipe)
+    return predictor("renas", space, {"type_only": type_only, "training": training}, recipe)
 
 
 def _graphs(space: Space) -> Callable[[jax.Array], Graph]:
@@ -248,12 +248,18 @@ def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callabl
 
 FACTORIES: dict[str, Callable[..., Predictor]] = {
     factory.__name__: factory
-    for factory in (gates, gcn, lenet, lstm, mlp, peephole, rnn_classifier)
+    for factory in (gates, gcn, lstm, mlp, peephole, renas, rnn_classifier)
 }
+
+RENAMED = {"lenet": "renas"}
+"""Names of the last release, which saved predictors have, too."""
 
 
 def by_name(name: str, space: Space, **settings: Any) -> Predictor:
     """The predictor of a factory of this name; ValueError lists the valid names, TypeError wrong settings."""
+    if name in RENAMED:
+        _renamed.warn(f"the predictor {name!r}", repr(RENAMED[name]))
+        name = RENAMED[name]
     if name not in FACTORIES:
         raise ValueError(f"unknown predictor {name!r}. {nearest(name, tuple(FACTORIES))}")
     return FACTORIES[name](space, **settings)

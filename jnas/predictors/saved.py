@@ -54,6 +54,9 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
             about = json.loads(str(file["about"]))
             arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "about"}
             name, settings = about["predictor"], about["settings"]
+            name = recipes.RENAMED.get(name, name)
+            if "member" in settings:
+                settings["member"] = recipes.RENAMED.get(settings["member"], settings["member"])
             state = _as_state(unflatten_dict(arrays, sep="/")["state"])
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a saved predictor") from error

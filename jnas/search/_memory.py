@@ -94,7 +94,7 @@ def run_with_memory(
         memory.seconds,
         memory.epochs,
         used,
-        exhausted=is_left(budget, memory.spent),
+        truncated=is_left(budget, memory.spent),
         num_repeats=memory.num_repeats,
         stalled=is_open(memory),
     )

@@ -35,7 +35,7 @@ def make_history(
     epochs: jax.Array,
     used: jax.Array,
     *,
-    exhausted: jax.Array,
+    truncated: jax.Array,
     num_repeats: jax.Array,
     stalled: jax.Array,
 ) -> History:
@@ -51,7 +51,7 @@ def make_history(
         epochs=epochs,
         best=lax.cummax(jnp.where(improves, jnp.arange(len(scores), dtype=jnp.int32), 0)),
         num_evaluations=jnp.sum(used, dtype=jnp.int32),
-        exhausted=jnp.all(used) & exhausted,
+        truncated=jnp.all(used) & truncated,
         num_repeats=num_repeats,
         stalled=stalled,
     )

@@ -4,7 +4,7 @@ def train(arch, epochs):
 ...
 return accuracy
 
-history, failures = run_on_host(searcher, train, key, num_steps=200, num_workers=4, out="my-search")
+history, failures = run_on_host(searcher, train, key, num_evaluations=200, num_workers=4, out="my-search")
 """
 
 import functools
@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas import _renamed
 from jnas.engine.fingerprints import fingerprint
 from jnas.engine.progress import progress_bar
 from jnas.search import _checkpoint
@@ -27,7 +28,7 @@ from jnas.search._budget import Budget, Overrun, is_left, is_within
 from jnas.search._checkpoint import Evaluation, Pending, Progress
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search.history import make_history
-from jnas.search.run import check_num_steps
+from jnas.search.run import check_num_evaluations
 from jnas.types import History, Key, Outcome, Query, Searcher
 
 Evaluate: TypeAlias = Callable[[np.ndarray, int], float | tuple[float, float]]
@@ -46,12 +47,13 @@ class HostRun(NamedTuple):
     failures: dict[int, str]
 
 
+@_renamed.arguments(num_steps="num_evaluations")
 def run_on_host(
     searcher: Searcher,
     evaluate: Evaluate,
     key: Key,
     *,
-    num_steps: int,
+    num_evaluations: int,
     max_seconds: float | None = None,
     overrun: Overrun = "discarded",
     num_workers: int = 1,
@@ -73,7 +75,7 @@ def run_on_host(
         evaluate: what is maximised; called on a thread, for each worker one call at a time. Where it answers without
             seconds, or fails by an exception, the cost is the time that the call took.
         key: consumed.
-        num_steps: evaluations, a multiple of the searcher's batch size.
+        num_evaluations: evaluations, a multiple of the searcher's batch size.
         max_seconds: budget for the sum of the seconds of all evaluations, however many run at a time. The search is
             over with the first that comes back and is not within it; those still running are waited for, and lost.
         overrun: what becomes of an evaluation that ends after the budget; see `run`.
@@ -85,7 +87,7 @@ def run_on_host(
         progress: show a bar on standard error.
 
     Returns:
-        `HostRun`, with a history of capacity `num_steps`.
+        `HostRun`, with a history of capacity `num_evaluations`.
 
     Raises:
         ValueError: as for `run`; `num_workers` is less than 1; `out` holds another search: one with another strategy,
@@ -95,8 +97,10 @@ def run_on_host(
     check_choice("overrun", overrun, Overrun)
     check_at_least_one(num_workers=num_workers)
     budget = Budget(math.inf if max_seconds is None else max_seconds, overrun)
-    about = fingerprint(key, searcher, evaluate, num_steps, budget).job
-    search = _Search(searcher, key, num_steps, budget, None if out is None else Path(out), about)
+    about = fingerprint(key, searcher, evaluate, num_evaluations, budget).job
+    search = _Search(
+        searcher, key, num_evaluations, budget, None if out is None else Path(out), about
+    )
     search.begin(resume)
     with ThreadPoolExecutor(num_workers) as pool, _reporter(search, progress) as report:
         try:
@@ -158,7 +162,7 @@ class _Search:
         self,
         searcher: Searcher,
         key: Key,
-        num_steps: int,
+        num_evaluations: int,
         budget: Budget,
         folder: Path | None,
         about: str,
@@ -169,10 +173,10 @@ class _Search:
         self.state = compiled(searcher.init)(init_key)
         query = self._first_query(searcher, ask_key)
         batch, self._num_choices = query.archs.shape
-        check_num_steps(searcher, batch, num_steps)
-        self._keys = jax.random.split(ask_key, num_steps // batch)
-        self.num_steps, self._budget, self._folder, self._fingerprint = (
-            num_steps,
+        check_num_evaluations(searcher, batch, num_evaluations)
+        self._keys = jax.random.split(ask_key, num_evaluations // batch)
+        self.num_evaluations, self._budget, self._folder, self._fingerprint = (
+            num_evaluations,
             budget,
             folder,
             about,
@@ -249,7 +253,7 @@ class _Search:
 
     def result(self, *, exhaustible: bool) -> HostRun:
         """The history so far, and what failed."""
-        rows, num_unused = self.evaluations, self.num_steps - len(self.evaluations)
+        rows, num_unused = self.evaluations, self.num_evaluations - len(self.evaluations)
         archs = np.array([row.arch for row in rows], np.int32).reshape(-1, self._num_choices)
 
         def column(name: str, dtype: Any) -> jax.Array:
@@ -260,8 +264,8 @@ class _Search:
             column("score", float),
             column("seconds", float),
             column("epochs", jnp.int32),
-            jnp.arange(self.num_steps, dtype=jnp.int32) < len(rows),
-            exhausted=jnp.asarray(exhaustible and not self.is_over),
+            jnp.arange(self.num_evaluations, dtype=jnp.int32) < len(rows),
+            truncated=jnp.asarray(exhaustible and not self.is_over),
             num_repeats=jnp.zeros((), jnp.int32),
             stalled=jnp.asarray(False),
         )
@@ -281,7 +285,7 @@ def _reporter(search: _Search, progress: bool) -> Iterator[Callable[[], None]]:
         return
     with progress_bar("searching", unit="evaluations", note="{task.fields[found]}") as bar:
         task = bar.add_task(
-            "searching", total=search.num_steps, completed=len(search.evaluations), found=""
+            "searching", total=search.num_evaluations, completed=len(search.evaluations), found=""
         )
 
         def report() -> None:

@@ -58,7 +58,7 @@ def nsga2(
     `pareto_front` reads what was found from the history.
 
         searcher = nsga2(space, [space.params])
-        history = run(searcher, objective, key, num_steps=2000)
+        history = run(searcher, objective, key, num_evaluations=2000)
         front = pareto_front(history, [space.params])
 
     One `ask` proposes one generation of children. Of the members and the children together those survive that are

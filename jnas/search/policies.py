@@ -4,33 +4,19 @@ A policy chooses position by position. `K` is the largest of the space's cardina
 does not have get the logit -1e9, which leaves them no probability and no gradient.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnas.types import Arch, Key, Params
+from jnas.types import Arch, Key, Params, Policy
 
 _IMPOSSIBLE = -1e9
 _UNROLL = 8
 _Carry: TypeAlias = tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]
 _Token: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
-
-
-class Policy(NamedTuple):
-    """A distribution over vectors, valid architectures or not.
-
-    Attributes:
-        init: `key -> params`.
-        sample: `(key, params) -> [D]` int32.
-        logits: `(params, [D]) -> [D, K]` float, of every position given the choices before it.
-    """
-
-    init: Callable[[Key], Params]
-    sample: Callable[[Key, Params], Arch]
-    logits: Callable[[Params, Arch], jax.Array]
 
 
 def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:

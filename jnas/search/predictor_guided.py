@@ -18,7 +18,7 @@ from jnas.search._query import numbered
 from jnas.search._redraw import Condition
 from jnas.search._selection import comparable
 from jnas.search.constrained import within
-from jnas.search.run import check_num_steps, objective, run
+from jnas.search.run import check_num_evaluations, objective, run
 from jnas.types import Key, Outcome, Predictor, Query, Searcher, Space
 
 _MAX_ROUNDS = 100  # rounds of samples that are looked through for new architectures
@@ -93,7 +93,7 @@ def predictor_guided(
         )
     if not 0 <= random_share <= 1:
         raise ValueError(f"random_share must be in [0, 1]; got {random_share}")
-    check_num_steps(inner, _batch_size(inner), inner_steps)
+    check_num_evaluations(inner, _batch_size(inner), inner_steps)
     space = within(predictor.space, is_allowed)
     num_best = batch_size - round(random_share * batch_size)
     add_random = _random_proposals(space, 8 * batch_size)
@@ -157,7 +157,7 @@ def _random_proposals(
 def _inner_search(
     predictor: Predictor,
     inner: Searcher,
-    num_steps: int,
+    num_evaluations: int,
     num_inner: int,
     is_allowed: Condition | None,
 ) -> Callable[[Key, Any], Candidates]:
@@ -170,10 +170,14 @@ def _inner_search(
     @jax.jit
     def search(key: Key, fitted: Any) -> Candidates:
         def one(key: Key) -> Candidates:
-            history = run(inner, objective(Partial(estimate, fitted)), key, num_steps=num_steps)
+            history = run(
+                inner, objective(Partial(estimate, fitted)), key, num_evaluations=num_evaluations
+            )
             archs = history.archs[jnp.argsort(-comparable(history.scores), stable=True)]
             allowed = (
-                jnp.ones(num_steps, bool) if is_allowed is None else jax.vmap(is_allowed)(archs)
+                jnp.ones(num_evaluations, bool)
+                if is_allowed is None
+                else jax.vmap(is_allowed)(archs)
             )
             return Candidates(archs, jax.vmap(predictor.space.identity)(archs), allowed)
 

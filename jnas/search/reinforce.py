@@ -19,7 +19,7 @@ from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
 from jnas.search._redraw import Condition, acceptable, draw_until
 from jnas.search.constrained import within
-from jnas.types import Arch, Key, Outcome, Params, Query, Searcher, Space
+from jnas.types import Arch, Key, Outcome, Params, Policy, Query, Searcher, Space
 
 PolicyName: TypeAlias = Literal["factorised", "lstm"]
 _LEARNING_RATES = {"factorised": 0.01, "lstm": 6e-4}
@@ -46,7 +46,7 @@ class ReinforceState(NamedTuple):
 def reinforce(
     space: Space,
     *,
-    policy: PolicyName | policies.Policy = "factorised",
+    policy: PolicyName | Policy = "factorised",
     optimiser: optax.GradientTransformation | None = None,
     momentum: float = 0.9,
     entropy_weight: float = 0.0,
@@ -144,8 +144,8 @@ def reinforce(
     return Searcher(init, ask, tell)
 
 
-def _policy(policy: PolicyName | policies.Policy, space: Space) -> policies.Policy:
-    if isinstance(policy, policies.Policy):
+def _policy(policy: PolicyName | Policy, space: Space) -> Policy:
+    if isinstance(policy, Policy):
         return policy
     check_choice("policy", policy, PolicyName)
     return {"factorised": policies.factorised, "lstm": policies.lstm}[policy](space.cardinalities)

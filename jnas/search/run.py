@@ -1,9 +1,9 @@
 """The one loop: a search is a `scan`, so a thousand seeds are a `vmap`.
 
-    history = run(searcher, objective, key, num_steps=500)
-    histories = jax.vmap(lambda key: run(searcher, objective, key, num_steps=500))(keys)
+    history = run(searcher, objective, key, num_evaluations=500)
+    histories = jax.vmap(lambda key: run(searcher, objective, key, num_evaluations=500))(keys)
 
-A budget has two forms: `num_steps` counts evaluations and is the capacity of the history; `max_seconds` ends the
+A budget has two forms: `num_evaluations` counts evaluations and is the capacity of the history; `max_seconds` ends the
 search when the simulated time is spent.
 """
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
+from jnas import _renamed
 from jnas.search._budget import Budget, Overrun, is_left, is_within
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._memory import run_with_memory
@@ -32,12 +33,13 @@ def _evaluate(estimator: Estimator, seconds: jax.Array, key: Key, query: Query) 
     return Outcome(scores, jnp.broadcast_to(seconds, scores.shape))
 
 
+@_renamed.arguments(num_steps="num_evaluations")
 def run(
     searcher: Searcher,
     objective: Objective,
     key: Key,
     *,
-    num_steps: int,
+    num_evaluations: int,
     max_seconds: float | None = None,
     overrun: Overrun = "discarded",
     identity: Callable[[Arch], jax.Array] | None = None,
@@ -56,7 +58,7 @@ def run(
         searcher: the strategy.
         objective: what is maximised; must be traceable.
         key: consumed.
-        num_steps: evaluations, a multiple of the searcher's batch size; static.
+        num_evaluations: evaluations, a multiple of the searcher's batch size; static.
         max_seconds: simulated budget. The search is over with the first evaluation that is not within it.
         overrun: what becomes of the evaluation that would end after the budget. "discarded": it is neither
             recorded nor told, as in the scripts of NAS-Bench-201 (Dong and Yang, ICLR 2020). "counted": it is the
@@ -65,13 +67,13 @@ def run(
         identity: `[D] -> [2]` uint32, equal for isomorphic cells, usually `space.identity`; None evaluates whatever
             is proposed.
         max_repeats: answers from memory after which the search is given up (`History.stalled`), at the end of a
-            batch; only with `identity`. By default ten times `num_steps`.
+            batch; only with `identity`. By default ten times `num_evaluations`.
 
     Returns:
-        A `History` of capacity `num_steps`. `best` counts NaN scores as worst.
+        A `History` of capacity `num_evaluations`. `best` counts NaN scores as worst.
 
     Raises:
-        ValueError: `num_steps` is not a positive multiple of the batch size, or too few for the initial
+        ValueError: `num_evaluations` is not a positive multiple of the batch size, or too few for the initial
             population of the searcher; the searcher is not traceable, or asks for numbers of epochs that the objective
             does not answer for; `overrun` is unknown; `max_repeats` is less than 1, or has no use.
     """
@@ -84,34 +86,34 @@ def run(
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
-    check_num_steps(searcher, batch, num_steps)
+    check_num_evaluations(searcher, batch, num_evaluations)
     budget = Budget(jnp.inf if max_seconds is None else max_seconds, overrun)
     if identity is not None:
-        repeats = 10 * num_steps if max_repeats is None else max_repeats
+        repeats = 10 * num_evaluations if max_repeats is None else max_repeats
         check_at_least_one(max_repeats=repeats)
         # A step adds either a whole batch of evaluations or a repeat.
-        keys = jax.random.split(ask_key, num_steps // batch + repeats)
+        keys = jax.random.split(ask_key, num_evaluations // batch + repeats)
         memory = functools.partial(
-            run_with_memory, identity=identity, capacity=num_steps, max_repeats=repeats
+            run_with_memory, identity=identity, capacity=num_evaluations, max_repeats=repeats
         )
         history = memory(searcher, objective, start, eval_key, keys, budget)
     elif max_repeats is not None:
         raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
     else:
-        keys = jax.random.split(ask_key, num_steps // batch)
+        keys = jax.random.split(ask_key, num_evaluations // batch)
         history = _run(searcher, objective, start, eval_key, keys, budget)
-    return history if max_seconds is not None else history._replace(exhausted=jnp.asarray(False))
+    return history if max_seconds is not None else history._replace(truncated=jnp.asarray(False))
 
 
-def check_num_steps(searcher: Searcher, batch_size: int, num_steps: int) -> None:
+def check_num_evaluations(searcher: Searcher, batch_size: int, num_evaluations: int) -> None:
     """ValueError unless a searcher with this batch size can do that many evaluations."""
-    if num_steps < 1 or num_steps % batch_size:
+    if num_evaluations < 1 or num_evaluations % batch_size:
         raise ValueError(
-            f"evaluations (num_steps) must be a positive multiple of the batch size {batch_size}; got {num_steps}"
+            f"evaluations (num_evaluations) must be a positive multiple of the batch size {batch_size}; got {num_evaluations}"
         )
-    if num_steps < searcher.min_evaluations:
+    if num_evaluations < searcher.min_evaluations:
         raise ValueError(
-            f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_steps}"
+            f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_evaluations}"
         )
 
 
@@ -157,7 +159,7 @@ def _run(
     (_, spent), rows = lax.scan(step, (start, jnp.zeros((), jnp.float32)), ask_keys)
     return make_history(
         *(row.reshape(-1, *row.shape[2:]) for row in rows),
-        exhausted=is_left(budget, spent),
+        truncated=is_left(budget, spent),
         num_repeats=jnp.zeros((), jnp.int32),
         stalled=jnp.asarray(False),
     )

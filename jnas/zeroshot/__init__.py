@@ -1,5 +1,6 @@
 """Estimators without training: scores of untrained networks. Each function returns an `types.Estimator`."""
 
+from jnas import _renamed
 from jnas.zeroshot.estimators import (
     epe_nas,
     fisher,
@@ -21,12 +22,13 @@ from jnas.zeroshot.estimators import (
     zico,
 )
 from jnas.zeroshot.hamming import hamming_kernel, log_determinant
-from jnas.zeroshot.suite import NAMES, PROXIES, needs_labels, single, suite
+from jnas.zeroshot.suite import NAMES, PROXIES, by_name, needs_labels, suite
 from jnas.zeroshot.vote import majority, mean_rank, vote
 
 __all__ = [
     "NAMES",
     "PROXIES",
+    "by_name",
     "epe_nas",
     "fisher",
     "flops",
@@ -45,7 +47,6 @@ __all__ = [
     "params",
     "plain",
     "relu_count",
-    "single",
     "snip",
     "suite",
     "swap",
@@ -54,3 +55,5 @@ __all__ = [
     "zen",
     "zico",
 ]
+
+__getattr__ = _renamed.attributes(__name__, single="by_name")

@@ -1,7 +1,7 @@
 """Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where it is not finite.
 
-All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and `plan` of `suite`, which also says
-what is wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is
+All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and
+`batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is
 better. Several scores of one population are cheaper from `suite`.
 """
 
@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 
 from jnas.types import Estimator, Key, Network, Space
 from jnas.zeroshot.hamming import check_relus
-from jnas.zeroshot.suite import single
+from jnas.zeroshot.suite import by_name
 
 
 class Settings(TypedDict, total=False):
@@ -23,35 +23,35 @@ class Settings(TypedDict, total=False):
 
     shared_init: bool
     repeats: int
-    plan: Literal["switch", "grouped"] | None
+    batching: Literal["map", "vmap"] | None
 
 
 def grad_norm(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Σ over layers of the norm of the loss gradient (Abdelfattah et al., ICLR 2021, section 3.1); 64 images there."""
-    return single("grad_norm", network, images, labels, **settings)
+    return by_name("grad_norm", network, images, labels, **settings)
 
 
 def snip(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Σ |w ⊙ ∂L/∂w| (Lee, Ajanthan and Torr, ICLR 2019)."""
-    return single("snip", network, images, labels, **settings)
+    return by_name("snip", network, images, labels, **settings)
 
 
 def grasp(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Σ -w ⊙ (H ∂L/∂w) (Wang, Zhang and Grosse, ICLR 2020)."""
-    return single("grasp", network, images, labels, **settings)
+    return by_name("grasp", network, images, labels, **settings)
 
 
 def fisher(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
-    return single("fisher", network, images, labels, **settings)
+    return by_name("fisher", network, images, labels, **settings)
 
 
 def plain(
@@ -65,7 +65,7 @@ def plain(
     """Σ w ⊙ ∂L/∂w times `sign`; the estimator study ranks by -1 times it."""
     if sign not in (1, -1):
         raise ValueError(f"sign must be 1 or -1; got {sign}")
-    estimator = single("plain", network, images, labels, **settings)
+    estimator = by_name("plain", network, images, labels, **settings)
     return estimator if sign == 1 else Partial(_negative, estimator)
 
 
@@ -76,14 +76,14 @@ def _negative(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
 
 def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """How uncorrelated the images' Jacobians are (Mellor et al., first version; Abdelfattah et al., ICLR 2021)."""
-    return single("jacob_cov", network, images, **settings)
+    return by_name("jacob_cov", network, images, **settings)
 
 
 def synflow(
     network: Network, images: jax.Array, *, batch_norm: bool = False, **settings: Unpack[Settings]
 ) -> Estimator:
     """Log Σ |w ⊙ ∂R/∂w| of an image of ones in the shape of `images` (Tanaka et al., NeurIPS 2020)."""
-    return single("synflow_bn" if batch_norm else "synflow", network, images, **settings)
+    return by_name("synflow_bn" if batch_norm else "synflow", network, images, **settings)
 
 
 def naswot(
@@ -111,41 +111,41 @@ def naswot(
         An `Estimator`; -inf for a singular kernel, for example of a cell whose input and output are not connected.
     """
     check_relus(relus)
-    return single("naswot" if relus == "live" else "relu_logdet", network, images, **settings)
+    return by_name("naswot" if relus == "live" else "relu_logdet", network, images, **settings)
 
 
 def relu_count(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """Number of ReLU modules of the network."""
-    return single("relu_count", network, images, **settings)
+    return by_name("relu_count", network, images, **settings)
 
 
 def zen(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """Zen-score (Lin et al., ICCV 2021); of the images the shape alone matters. The paper has `repeats=32`."""
-    return single("zen", network, images, **settings)
+    return by_name("zen", network, images, **settings)
 
 
 def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """Σ over layers of the norm of the initial weights (Krishnakumar et al., "NAS-Bench-Suite-Zero", NeurIPS 2022)."""
-    return single("l2_norm", network, images, **settings)
+    return by_name("l2_norm", network, images, **settings)
 
 
 def epe_nas(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Correlations of the images' Jacobians within classes (Lopes et al., ICANN 2021)."""
-    return single("epe_nas", network, images, labels, **settings)
+    return by_name("epe_nas", network, images, labels, **settings)
 
 
 def zico(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
     """Mean over deviation of gradients between the two halves of the batch (Li et al., ICLR 2023)."""
-    return single("zico", network, images, labels, **settings)
+    return by_name("zico", network, images, labels, **settings)
 
 
 def ntk_condition(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """Minus the condition number of the tangent kernel of the first 16 images (TE-NAS, Chen et al., ICLR 2021)."""
-    return single("ntk_condition", network, images, **settings)
+    return by_name("ntk_condition", network, images, **settings)
 
 
 def linear_regions(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
@@ -153,12 +153,12 @@ def linear_regions(network: Network, images: jax.Array, **settings: Unpack[Setti
 
     At most N: it tells networks apart only with many small images; the paper has 3,000 of 3x3.
     """
-    return single("linear_regions", network, images, **settings)
+    return by_name("linear_regions", network, images, **settings)
 
 
 def swap(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
     """Number of distinct activation patterns over the first 16 images (Peng et al., SWAP-NAS, ICLR 2024)."""
-    return single("swap", network, images, **settings)
+    return by_name("swap", network, images, **settings)
 
 
 def params(space: Space) -> Estimator:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
+from jnas import _renamed
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
@@ -55,11 +56,12 @@ SCORES = {
     "swap": Score(counts.swap, ("patterns",)),
 }
 NAMES = tuple(SCORES)
-PLANS = ("switch", "grouped")
+BATCHINGS = ("map", "vmap")
 PROXIES = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow")
 """The seven that were published as zero-cost proxies."""
 
 
+@_renamed.arguments(plan="batching", values={"switch": "map", "grouped": "vmap"})
 def suite(
     network: Network,
     images: jax.Array,
@@ -68,7 +70,7 @@ def suite(
     *,
     shared_init: bool = True,
     repeats: int = 1,
-    plan: Literal["switch", "grouped"] | None = None,
+    batching: Literal["map", "vmap"] | None = None,
 ) -> Suite:
     """Several scores of the same untrained networks; what they have in common is computed once.
 
@@ -84,11 +86,12 @@ def suite(
         shared_init: True draws one set of weights from the key for all architectures; False draws them
             anew for each architecture, folding its vector into the key.
         repeats: how many initialisations (and batches, if there are several) each score is averaged over.
-        plan: how a population is computed; both give the same scores up to rounding. "switch": one architecture after
-            the other, each a program of conditionals; scores are the same bits whatever else is in the population.
-            "grouped": all at once; on each edge those with the same operation share its convolution
-            (`networks.grouped`). Needs B times the memory of one network, so the chunk size of `population.score` sets
-            it. None: "grouped" on an accelerator, "switch" on CPUs.
+        batching: how a population is computed; both give the same scores up to rounding.
+            "map": one architecture after the other, each a program of conditionals; scores are the
+            same bits whatever else is in the population. "vmap": all at once; on each edge those
+            with the same operation share its convolution (`networks.grouped`). Needs B times the
+            memory of one network, so the chunk size of `population.score` sets it.
+            None: "vmap" on an accelerator, "map" on CPUs.
 
     Returns:
         A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not finite (a cell whose
@@ -96,7 +99,7 @@ def suite(
         the mean, and `name_std` the standard deviation over the repeats.
 
     Raises:
-        ValueError: an unknown name or plan, a score without the labels or the number of images that it needs, labels
+        ValueError: an unknown name or batching, a score without the labels or the number of images that it needs, labels
             that do not fit, a wrong rank, images that are not finite.
     """
     wanted = tuple(dict.fromkeys(names))
@@ -105,13 +108,13 @@ def suite(
             raise ValueError(f"unknown score {name!r}. {nearest(name, NAMES)}")
     if not wanted:
         raise ValueError(f"names must have at least one of {', '.join(NAMES)}")
-    if plan is None:
-        plan = "switch" if jax.default_backend() == "cpu" else "grouped"
-    if plan not in PLANS:
-        raise ValueError(f"unknown plan {plan!r}. {nearest(plan, PLANS)}")
+    if batching is None:
+        batching = "map" if jax.default_backend() == "cpu" else "vmap"
+    if batching not in BATCHINGS:
+        raise ValueError(f"unknown batching {batching!r}. {nearest(batching, BATCHINGS)}")
     images = _checked_images(images, wanted, repeats)
     labels = _checked_labels(labels, images, wanted)
-    return Partial(_program(network, wanted, shared_init, repeats, plan), images, labels)
+    return Partial(_program(network, wanted, shared_init, repeats, batching), images, labels)
 
 
 def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> jax.Array:
@@ -151,7 +154,7 @@ def _checked_labels(
 
 @functools.cache
 def _program(
-    network: Network, names: tuple[str, ...], shared_init: bool, repeats: int, plan: str
+    network: Network, names: tuple[str, ...], shared_init: bool, repeats: int, batching: str
 ) -> Callable[[jax.Array, jax.Array | None, Key, jax.Array], dict[str, jax.Array]]:
     """The function behind the estimator; one object for each setting, so that programs are compiled once."""
     wants = frozenset(field for name in names for field in SCORES[name].wants)
@@ -169,7 +172,7 @@ def _program(
             return {name: _ranked(SCORES[name].compute(candidate, seen)) for name in names}
 
         result: dict[str, jax.Array] = (
-            jax.vmap(of_one)(archs) if plan == "grouped" else lax.map(of_one, archs)
+            jax.vmap(of_one)(archs) if batching == "vmap" else lax.map(of_one, archs)
         )
         return result
 
@@ -220,7 +223,7 @@ def needs_labels(name: str) -> bool:
     return SCORES[name].needs_labels
 
 
-def single(
+def by_name(
     name: str, network: Network, images: jax.Array, labels: jax.Array | None = None, **settings: Any
 ) -> Estimator:
     """The estimator of the score of that name, `(key, archs [B, D]) -> scores [B]`; see `suite`."""

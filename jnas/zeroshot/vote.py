@@ -4,14 +4,14 @@ Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip 
 estimator study, whose experts are relu_logdet, jacob_cov and synflow on NAS-Bench-201.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
-from jnas.types import Estimator, Key, Ranker
+from jnas.types import Estimator, Key
 
 
 def majority(scores: jax.Array) -> jax.Array:
@@ -70,15 +70,15 @@ def mean_rank(scores: jax.Array) -> jax.Array:
     return -jnp.mean(jax.vmap(ranks)(scores), axis=0).astype(jnp.float32)
 
 
-def vote(estimators: Sequence[Estimator]) -> Ranker:
+def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Array]:
     """The ranking by majority of the signs of all pairs.
 
     Args:
         estimators: the experts, for example synflow, jacob_cov and snip of one network.
 
     Returns:
-        A `Ranker`, `(key, archs [B, D]) -> ranks [B]`, 0 is best. Equal numbers of won pairs are ranked in the order of
-        the population.
+        `(key, archs [B, D]) -> ranks [B]` int32, 0 is best; a `Partial`. It judges a set as a whole:
+        equal numbers of won pairs are ranked in the order of the population.
 
     Raises:
         ValueError: no estimator.

@@ -30,7 +30,7 @@ def test_searches_are_those_of_the_loop(short) -> None:
     searcher, objective = jnas.search.regularized_evolution(SPACE), TABLE.objective("val_accuracy")
     keys = jax.random.split(jax.random.split(jax.random.key(0))[1], 3)
     for place, key in enumerate(keys):
-        alone = jnas.search.run(searcher, objective, key, num_steps=15)
+        alone = jnas.search.run(searcher, objective, key, num_evaluations=15)
         np.testing.assert_array_equal(result.histories.archs[place], alone.archs)
         np.testing.assert_array_equal(result.histories.scores[place], alone.scores)
         assert result.distinct[place] == jnas.search.num_distinct(alone, SPACE.identity)
@@ -116,7 +116,7 @@ def test_seconds_end_searches(tmp_path) -> None:
     assert (spent <= 12_000).all()
     assert 1 <= num.max() < 15
     assert result.best.shape == (3, num.max())
-    assert not result.histories.exhausted.any()
+    assert not result.histories.truncated.any()
 
 
 def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:

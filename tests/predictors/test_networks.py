@@ -11,9 +11,9 @@ import pytest
 import jnas
 from jnas.predictors.gcn import Gcn
 from jnas.predictors.layers import ComparatorHead, Dense, Head, MaskedBatchNorm, Scorer
-from jnas.predictors.lenet import Conv3x3, LeNet, Standardise
 from jnas.predictors.lstm import Peephole, Recurrence, TokenLstm
 from jnas.predictors.mlp import Flatten
+from jnas.predictors.renas import Conv3x3, LeNet, Standardise
 from jnas.types import Graph
 
 NB101 = jnas.spaces.nasbench101()

@@ -23,12 +23,12 @@ SMALL = {
     "lstm": {"embedding": 4, "size": 8, "hidden": (8,)},
     "rnn_classifier": {"embedding": 4, "size": 8},
     "peephole": {"embedding": 2, "size": 8, "hidden": (8,)},
-    "lenet": {},
+    "renas": {},
     "e2epp": {"num_trees": 5},
 }
-LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "lenet": "logistic"}
+LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "renas": "logistic"}
 PAIRS = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
-SLOW = {("biflow", "nasbench101"), ("lenet", "nasbench101")}  # to compile
+SLOW = {("biflow", "nasbench101"), ("renas", "nasbench101")}  # to compile
 
 
 def make(name: str, space, **changes):
@@ -121,7 +121,7 @@ def test_one_trace_for_all_seeds_and_sizes_of_a_padding(name: str) -> None:
     assert fit.start._cache_size() <= before[1] + 1
 
 
-@pytest.mark.parametrize("name", ["gates", "lenet", "lstm"])
+@pytest.mark.parametrize("name", ["gates", "renas", "lstm"])
 def test_padding_has_no_influence(name: str) -> None:
     predictor = make(name, NB201, batch_size=16)
     archs, targets = drawn(NB201, 12)

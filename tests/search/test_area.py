@@ -66,7 +66,8 @@ def test_afterwards_it_is_regularized_evolution(key) -> None:
         init=lambda key, num: start,
     )
     one, two = (
-        jnas.search.run(searcher, evaluate, key, num_steps=40) for searcher in (assisted, plain)
+        jnas.search.run(searcher, evaluate, key, num_evaluations=40)
+        for searcher in (assisted, plain)
     )
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
@@ -100,5 +101,5 @@ def test_bad_arguments(key) -> None:
         jnas.search.area(SPACE, score, sample_size=11)
     with pytest.raises(ValueError, match="needs at least 10 evaluations; got 5"):
         jnas.search.run(
-            jnas.search.area(SPACE, score), jnas.search.objective(score), key, num_steps=5
+            jnas.search.area(SPACE, score), jnas.search.objective(score), key, num_evaluations=5
         )

@@ -68,7 +68,7 @@ def test_the_cycle_of_the_baseline_by_hand() -> None:
 
 
 def test_a_run_follows_the_schedule(key: jax.Array) -> None:
-    history = jnas.search.run(jnas.search.bohb(SPACE), Partial(scrambled), key, num_steps=50)
+    history = jnas.search.run(jnas.search.bohb(SPACE), Partial(scrambled), key, num_evaluations=50)
     np.testing.assert_array_equal(history.epochs, (CYCLE * 3)[:50])
     np.testing.assert_array_equal(history.seconds, (CYCLE * 3)[:50])
     assert jnas.search.bohb(SPACE).epochs == (22, 66, 200)
@@ -100,7 +100,9 @@ def test_a_rung_is_exactly_the_best_third_of_the_one_below(failing: bool, key: j
         return Outcome(jnp.where(failing & (scores % 3 != 0), jnp.nan, scores), seconds)
 
     search = jax.jit(
-        lambda key: jnas.search.run(jnas.search.bohb(SPACE), Partial(evaluate), key, num_steps=40)
+        lambda key: jnas.search.run(
+            jnas.search.bohb(SPACE), Partial(evaluate), key, num_evaluations=40
+        )
     )
     for seed_key in jax.random.split(key, 5):
         history = jax.tree.map(np.asarray, search(seed_key))
@@ -163,7 +165,7 @@ def test_the_smallest_capacity_changes_nothing_without_a_model(key: jax.Array) -
             jnas.search.bohb(SPACE, capacity=size, min_points=99),
             Partial(scrambled),
             key,
-            num_steps=60,
+            num_evaluations=60,
         )
         for size in (13, 500)
     ]
@@ -367,10 +369,10 @@ def test_random_fraction_of_one_leaves_the_model_alone(key: jax.Array) -> None:
     seen = jax.vmap(toy_space().sample)(jax.random.split(key, 50))
     searcher = jnas.search.bohb(toy_space(), min_points=2, random_fraction=1.0)
     evaluate = Partial(lambda key, query: total(key, query))
-    archs = np.asarray(jnas.search.run(searcher, evaluate, key, num_steps=60).archs)
+    archs = np.asarray(jnas.search.run(searcher, evaluate, key, num_evaluations=60).archs)
     assert {tuple(row) for row in archs.tolist()} <= {tuple(row) for row in seen.tolist()}
     guided = jnas.search.bohb(toy_space(), min_points=2, num_samples=50)
-    archs = np.asarray(jnas.search.run(guided, evaluate, key, num_steps=60).archs)
+    archs = np.asarray(jnas.search.run(guided, evaluate, key, num_evaluations=60).archs)
     assert not {tuple(row) for row in archs.tolist()} <= {tuple(row) for row in seen.tolist()}
 
 
@@ -378,7 +380,9 @@ def test_finds_better_architectures_than_random_brackets(key: jax.Array) -> None
     def mean_best(**options: float) -> float:
         searcher = jnas.search.bohb(SPACE, min_epochs=1, max_epochs=3, num_samples=24, **options)
         search = jax.jit(
-            jax.vmap(lambda key: jnas.search.run(searcher, Partial(total), key, num_steps=120))
+            jax.vmap(
+                lambda key: jnas.search.run(searcher, Partial(total), key, num_evaluations=120)
+            )
         )
         history = search(jax.random.split(key, 16))
         return float(jnp.mean(jnp.nanmax(history.scores, axis=1)))
@@ -410,7 +414,7 @@ def test_scores_epochs_and_seconds_are_those_of_the_curves(key: jax.Array) -> No
     table, curves, seconds = curve_table()
     searcher = jnas.search.bohb(SPACE, min_epochs=1, max_epochs=12)
     objective = table.objective(CURVE, cost_epochs=12)
-    search = jax.jit(lambda key: jnas.search.run(searcher, objective, key, num_steps=60))
+    search = jax.jit(lambda key: jnas.search.run(searcher, objective, key, num_evaluations=60))
     history = jax.tree.map(np.asarray, search(key))
     rows = np.asarray(table.rows(history.archs))
     assert set(history.epochs.tolist()) == {1, 4, 12}
@@ -421,12 +425,12 @@ def test_scores_epochs_and_seconds_are_those_of_the_curves(key: jax.Array) -> No
     limit = float(spent[30]) + 0.5 * float(history.seconds[31])
     for overrun, num in (("discarded", 31), ("counted", 32)):
         cut = jnas.search.run(
-            searcher, objective, key, num_steps=60, max_seconds=limit, overrun=overrun
+            searcher, objective, key, num_evaluations=60, max_seconds=limit, overrun=overrun
         )
         assert int(cut.num_evaluations) == num
         np.testing.assert_array_equal(cut.epochs[:num], history.epochs[:num])
         np.testing.assert_array_equal(cut.scores[:num], history.scores[:num])
-        assert not cut.exhausted
+        assert not cut.truncated
 
 
 def test_isomorphic_architectures_are_remembered_for_each_number_of_epochs(key: jax.Array) -> None:
@@ -434,7 +438,11 @@ def test_isomorphic_architectures_are_remembered_for_each_number_of_epochs(key: 
     table, _, _ = curve_table()
     searcher = jnas.search.bohb(SPACE, min_epochs=1, max_epochs=12)
     history = jnas.search.run(
-        searcher, table.objective(CURVE, cost_epochs=12), key, num_steps=40, identity=SPACE.identity
+        searcher,
+        table.objective(CURVE, cost_epochs=12),
+        key,
+        num_evaluations=40,
+        identity=SPACE.identity,
     )
     num = int(history.num_evaluations)
     pairs = [
@@ -450,7 +458,9 @@ def test_full_scores_at_a_partial_cost(key: jax.Array) -> None:
     """The baseline of NAS-Bench-201: scored after 12 of 12 epochs, charged for 1, 4 or 12."""
     table, curves, seconds = curve_table()
     searcher = jnas.search.bohb(SPACE, min_epochs=1, max_epochs=12)
-    history = jnas.search.run(searcher, table.objective("val12", cost_epochs=12), key, num_steps=20)
+    history = jnas.search.run(
+        searcher, table.objective("val12", cost_epochs=12), key, num_evaluations=20
+    )
     rows = np.asarray(table.rows(history.archs))
     np.testing.assert_array_equal(history.scores, curves[rows, 11])
     np.testing.assert_allclose(
@@ -465,7 +475,7 @@ def test_the_released_learning_curves(data_folder, key: jax.Array) -> None:
     table = jnas.benchmarks.spikenas_bench()
     objective = table.objective({epoch: f"val{epoch}" for epoch in range(1, 101)}, cost_epochs=100)
     searcher = jnas.search.bohb(table.space, min_epochs=5, max_epochs=100)
-    history = jnas.search.run(searcher, objective, key, num_steps=100, max_seconds=200_000)
+    history = jnas.search.run(searcher, objective, key, num_evaluations=100, max_seconds=200_000)
     num = int(history.num_evaluations)
     rows, epochs = np.asarray(table.rows(history.archs[:num])), np.asarray(history.epochs[:num])
     with np.load(data_folder / "spikenas_curves.npz") as arrays:
@@ -508,22 +518,22 @@ def test_epochs_that_the_objective_lacks_are_refused_before_the_search(key: jax.
     searcher = jnas.search.bohb(SPACE, min_epochs=2, max_epochs=25)
     message = r"asks for 25 epochs, which the objective lacks; it has 1, 2, .*, 12"
     with pytest.raises(ValueError, match=message):
-        jnas.search.run(searcher, table.objective(CURVE, cost_epochs=12), key, num_steps=20)
+        jnas.search.run(searcher, table.objective(CURVE, cost_epochs=12), key, num_evaluations=20)
     with pytest.raises(
         ValueError, match=message
     ):  # also where the objective is an argument of the program
-        jax.jit(lambda objective: jnas.search.run(searcher, objective, key, num_steps=20))(
+        jax.jit(lambda objective: jnas.search.run(searcher, objective, key, num_evaluations=20))(
             table.objective(CURVE, cost_epochs=12)
         )
     with pytest.raises(
         ValueError, match="asks for 2, 8, 25 epochs, which the objective lacks; it has 12"
     ):
-        jnas.search.run(searcher, table.objective("val12", epochs=12), key, num_steps=20)
+        jnas.search.run(searcher, table.objective("val12", epochs=12), key, num_evaluations=20)
 
 
 def test_fewer_evaluations_than_the_first_bracket_are_refused(key: jax.Array) -> None:
     with pytest.raises(ValueError, match="needs at least 13 evaluations; got 12"):
-        jnas.search.run(jnas.search.bohb(SPACE), Partial(scrambled), key, num_steps=12)
+        jnas.search.run(jnas.search.bohb(SPACE), Partial(scrambled), key, num_evaluations=12)
 
 
 def test_runs_on_the_host_too(key: jax.Array) -> None:
@@ -537,11 +547,13 @@ def test_runs_on_the_host_too(key: jax.Array) -> None:
         return float(outcome.scores[0]), float(outcome.seconds[0])
 
     searcher = jnas.search.bohb(SPACE)
-    expected = jnas.search.run(searcher, Partial(scrambled), key, num_steps=20)
-    alone = jnas.search.run_on_host(searcher, train, key, num_steps=20, progress=False).history
+    expected = jnas.search.run(searcher, Partial(scrambled), key, num_evaluations=20)
+    alone = jnas.search.run_on_host(
+        searcher, train, key, num_evaluations=20, progress=False
+    ).history
     np.testing.assert_array_equal(alone.archs, expected.archs)
     np.testing.assert_array_equal(alone.epochs, expected.epochs)
     several = jnas.search.run_on_host(
-        searcher, train, key, num_steps=20, num_workers=4, progress=False
+        searcher, train, key, num_evaluations=20, num_workers=4, progress=False
     ).history
     assert sorted(np.asarray(several.epochs).tolist()) == sorted(CYCLE)

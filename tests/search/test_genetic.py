@@ -44,7 +44,7 @@ def generations(key: jax.Array, **options) -> tuple[np.ndarray, np.ndarray]:
     """`[GENERATIONS, P, 4]` and the scores `[GENERATIONS, P]`, -inf where failed."""
     searcher = jnas.search.genetic(family(), population_size=P, **options)
     history = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=P * GENERATIONS)
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=P * GENERATIONS)
     )(key)
     scores = np.asarray(history.scores).reshape(GENERATIONS, P)
     return np.asarray(history.archs).reshape(GENERATIONS, P, 4), np.where(
@@ -120,7 +120,9 @@ def test_climbs(key) -> None:
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
     searcher = jnas.search.genetic(SPACE)
     search = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=64 * 30)
+        lambda key: jnas.search.run(
+            searcher, jnas.search.objective(score), key, num_evaluations=64 * 30
+        )
     )
     means = np.asarray(search(key).scores).reshape(30, 64).mean(axis=1)
     assert means[0] == pytest.approx(12, abs=1.5)

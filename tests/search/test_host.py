@@ -63,7 +63,7 @@ SEARCHERS = {
 
 def run(name: str, key: jax.Array, **options) -> jnas.search.HostRun:
     return jnas.search.run_on_host(
-        SEARCHERS[name], evaluate, key, num_steps=NUM_STEPS, progress=False, **options
+        SEARCHERS[name], evaluate, key, num_evaluations=NUM_STEPS, progress=False, **options
     )
 
 
@@ -78,7 +78,7 @@ def test_one_worker_is_the_traced_loop(name, key) -> None:
     for budget in options if name == "evolution-batch" else options[1:2] + options[3:]:
         history, failures = run(name, key, **budget)
         expected = jnas.search.run(
-            SEARCHERS[name], Partial(priced), key, num_steps=NUM_STEPS, **budget
+            SEARCHERS[name], Partial(priced), key, num_evaluations=NUM_STEPS, **budget
         )
         used = np.arange(NUM_STEPS) < int(expected.num_evaluations)
         chex.assert_trees_all_equal(
@@ -152,7 +152,13 @@ def test_workers_run_side_by_side_and_come_back_in_any_order(key, tmp_path) -> N
         return float(number), 1.0
 
     out = jnas.search.run_on_host(
-        remembering(), meet, key, num_steps=NUM_STEPS, num_workers=3, out=tmp_path, progress=False
+        remembering(),
+        meet,
+        key,
+        num_evaluations=NUM_STEPS,
+        num_workers=3,
+        out=tmp_path,
+        progress=False,
     )
     order = np.asarray(out.history.scores).tolist()
     assert not out.failures
@@ -192,7 +198,7 @@ def test_failures_are_recorded_and_the_search_goes_on(key) -> None:
         )
 
     history, failures = jnas.search.run_on_host(
-        remembering(), fails, key, num_steps=10, progress=False
+        remembering(), fails, key, num_evaluations=10, progress=False
     )
     np.testing.assert_array_equal(history.scores, [np.nan, 1, 2, np.nan, np.nan] * 2)
     messages = {
@@ -212,7 +218,9 @@ def test_seconds_are_measured_where_none_are_given(key) -> None:
         waiting.wait(0.02)
         return 1.0
 
-    history, _ = jnas.search.run_on_host(remembering(), trains, key, num_steps=4, progress=False)
+    history, _ = jnas.search.run_on_host(
+        remembering(), trains, key, num_evaluations=4, progress=False
+    )
     assert (np.asarray(history.seconds) >= 0.02).all()
 
 
@@ -227,7 +235,7 @@ def test_a_folder_of_another_search_is_refused(key, tmp_path) -> None:
         lambda: run("evolution", key, out=tmp_path),
         lambda: run("random", key, max_seconds=100.0, out=tmp_path),
         lambda: jnas.search.run_on_host(
-            SEARCHERS["random"], another, key, num_steps=NUM_STEPS, out=tmp_path
+            SEARCHERS["random"], another, key, num_evaluations=NUM_STEPS, out=tmp_path
         ),
     ]
     for other in others:
@@ -252,14 +260,17 @@ def test_a_folder_that_cannot_be_written_is_found_out_first(key, tmp_path) -> No
 
 def test_bad_arguments(key) -> None:
     with pytest.raises(ValueError, match="positive multiple of the batch size 2; got 3"):
-        jnas.search.run_on_host(remembering(), evaluate, key, num_steps=3)
+        jnas.search.run_on_host(remembering(), evaluate, key, num_evaluations=3)
     with pytest.raises(ValueError, match="num_workers must be at least 1; got 0"):
         run("random", key, num_workers=0)
     with pytest.raises(ValueError, match="unknown overrun 'kept'"):
         run("random", key, overrun="kept")
     with pytest.raises(ValueError, match=r"use search\.run_on_host"):
         jnas.search.run(
-            SEARCHERS["random"]._replace(is_traceable=False), Partial(priced), key, num_steps=4
+            SEARCHERS["random"]._replace(is_traceable=False),
+            Partial(priced),
+            key,
+            num_evaluations=4,
         )
 
 
@@ -271,15 +282,19 @@ def test_a_searcher_that_cannot_be_traced(key) -> None:
         return searcher.ask(key, state)
 
     history, _ = jnas.search.run_on_host(
-        searcher._replace(ask=ask, is_traceable=False), evaluate, key, num_steps=3, progress=False
+        searcher._replace(ask=ask, is_traceable=False),
+        evaluate,
+        key,
+        num_evaluations=3,
+        progress=False,
     )
-    expected = jnas.search.run(searcher, Partial(priced), key, num_steps=3)
+    expected = jnas.search.run(searcher, Partial(priced), key, num_evaluations=3)
     np.testing.assert_array_equal(history.archs, expected.archs)
 
 
 def test_the_bar_shows_the_best_and_the_failed(key, capsys) -> None:
     history, failures = jnas.search.run_on_host(
-        SEARCHERS["random"], evaluate, key, num_steps=NUM_STEPS
+        SEARCHERS["random"], evaluate, key, num_evaluations=NUM_STEPS
     )
     shown = capsys.readouterr().err
     assert f"{NUM_STEPS}/{NUM_STEPS} evaluations" in shown
@@ -303,7 +318,7 @@ def evaluate(arch, epochs):
     return float(arch.sum()), 1.0
 
 searcher = jnas.search.regularized_evolution(jnas.spaces.nasbench201(), population_size=4)
-run = jnas.search.run_on_host(searcher, evaluate, jax.random.key(5), num_steps=12, out=sys.argv[1], progress=False)
+run = jnas.search.run_on_host(searcher, evaluate, jax.random.key(5), num_evaluations=12, out=sys.argv[1], progress=False)
 print(run.history.archs.tolist())
 """
 

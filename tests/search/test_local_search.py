@@ -52,9 +52,9 @@ def test_centres_are_those_of_the_published_loop(key, move, num_neighbors, num_i
     searcher = jnas.search.local_search(
         family(), num_neighbors=num_neighbors, num_initial=num_initial, move=move
     )
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=200))(
-        key
-    )
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=200)
+    )(key)
     names, centers = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
     loop = published(
@@ -71,9 +71,9 @@ def test_batches_that_divide_the_neighbourhood(key, batch_size) -> None:
     searcher = jnas.search.local_search(
         family(), num_neighbors=6, num_initial=6, batch_size=batch_size
     )
-    history = jax.jit(lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=180))(
-        key
-    )
+    history = jax.jit(
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=180)
+    )(key)
     names, centers = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
     assert centers == list(
@@ -127,7 +127,7 @@ def test_finds_the_top_of_a_hill(key) -> None:
 
         def search(key: jax.Array, searcher=searcher) -> jax.Array:
             return jnas.search.run(
-                searcher, jnas.search.objective(score), key, num_steps=300
+                searcher, jnas.search.objective(score), key, num_evaluations=300
             ).scores
 
         scores = jax.jit(jax.vmap(search))(jax.random.split(key, 16))

@@ -135,7 +135,7 @@ def found(
     searcher: Searcher, table: jnas.benchmarks.Table, key: jax.Array, num: int = 4
 ) -> list[History]:
     def search(key: jax.Array) -> History:
-        return jnas.search.run(searcher, table.objective("val_accuracy"), key, num_steps=2000)
+        return jnas.search.run(searcher, table.objective("val_accuracy"), key, num_evaluations=2000)
 
     histories = jax.jit(jax.vmap(search))(jax.random.split(key, num))
     return [jax.tree.map(lambda leaf, i=i: leaf[i], histories) for i in range(num)]
@@ -170,7 +170,9 @@ def test_several_costs(key) -> None:
     costs = [lambda arch: jnp.sum(arch == 3), lambda arch: jnp.sum(arch == 0)]
     searcher = jnas.search.nsga2(SPACE, costs, population_size=40)
     search = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=1200)
+        lambda key: jnas.search.run(
+            searcher, jnas.search.objective(score), key, num_evaluations=1200
+        )
     )
     front = jnas.search.pareto_front(search(key), costs)
     np.testing.assert_array_equal(np.unique(front.scores), np.arange(7))
@@ -213,4 +215,4 @@ def test_bad_arguments(key) -> None:
     with pytest.raises(
         ValueError, match="must be a positive multiple of the batch size 100; got 50"
     ):
-        jnas.search.run(make(SPACE, [SPACE.params]), nothing, key, num_steps=50)
+        jnas.search.run(make(SPACE, [SPACE.params]), nothing, key, num_evaluations=50)

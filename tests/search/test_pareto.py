@@ -98,7 +98,7 @@ def history_of(
         zeros,
         zeros.astype(jnp.int32),
         jnp.asarray(used),
-        exhausted=no,
+        truncated=no,
         num_repeats=jnp.zeros((), jnp.int32),
         stalled=no,
     )
@@ -187,7 +187,7 @@ def test_mask_compiled_for_many_histories(key) -> None:
             archs[:, 1] == 0, jnp.nan, jnp.sum(archs, axis=1).astype(jnp.float32)
         )
     )
-    run = Partial(jnas.search.run, searcher, jnas.search.objective(score), num_steps=50)
+    run = Partial(jnas.search.run, searcher, jnas.search.objective(score), num_evaluations=50)
     histories = jax.jit(jax.vmap(run))(jax.random.split(key, 3))
     masks = jax.jit(jax.vmap(lambda history: jnas.search.is_on_front(history, [SPACE.flops])))(
         histories

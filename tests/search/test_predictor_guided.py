@@ -208,7 +208,7 @@ def test_finds_better_cells_than_it_started_with(options, key, accuracies, tmp_p
 
     def search(**folder) -> jnas.search.HostRun:
         return jnas.search.run_on_host(
-            searcher, Evaluate(), key, num_steps=50, progress=False, **folder
+            searcher, Evaluate(), key, num_evaluations=50, progress=False, **folder
         )
 
     with pytest.raises(KeyboardInterrupt):
@@ -233,7 +233,7 @@ def test_gates_makes_the_last_of_a_hundred_as_good_as_the_best_of_ten(key, accur
         searcher,
         lambda arch, epochs: (accuracies[arch.tobytes()], 0.0),
         key,
-        num_steps=100,
+        num_evaluations=100,
         progress=False,
     )
     assert np.median(history.scores[-20:]) > 89.9
@@ -257,5 +257,5 @@ def test_bad_arguments(key) -> None:
         make(num_inner=0)
     with pytest.raises(ValueError, match=r"use search\.run_on_host"):
         jnas.search.run(
-            make(), jnas.search.objective(lambda key, archs: archs[:, 0]), key, num_steps=20
+            make(), jnas.search.objective(lambda key, archs: archs[:, 0]), key, num_evaluations=20
         )

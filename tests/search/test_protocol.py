@@ -112,7 +112,7 @@ def case(request) -> Case:
     ].ids.shape[0]
 
     def search(key: jax.Array) -> History:
-        return jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS)
+        return jnas.search.run(searcher, Partial(weighed), key, num_evaluations=NUM_STEPS)
 
     together = jax.tree.map(np.asarray, jax.jit(jax.vmap(search))(keys()))
     return Case(name, space, searcher, batch_size, search, together)
@@ -211,7 +211,7 @@ def test_only_allowed_architectures(case) -> None:
 
     searcher = STRATEGIES[case.name](case.space, is_allowed=is_allowed)
     search = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(weighed), key, num_steps=NUM_STEPS)
+        lambda key: jnas.search.run(searcher, Partial(weighed), key, num_evaluations=NUM_STEPS)
     )
     history = search(keys()[0])
     assert_valid(case, history.archs)
@@ -224,7 +224,7 @@ def test_survives_an_objective_that_always_fails(case) -> None:
         return Outcome(jnp.full(query.ids.shape, jnp.nan), jnp.zeros(query.ids.shape))
 
     search = jax.jit(
-        lambda key: jnas.search.run(case.searcher, Partial(fails), key, num_steps=NUM_STEPS)
+        lambda key: jnas.search.run(case.searcher, Partial(fails), key, num_evaluations=NUM_STEPS)
     )
     history = search(keys()[0])
     assert_valid(case, history.archs)

@@ -99,7 +99,7 @@ def test_one_draw_is_with_replacement() -> None:
 def test_history_without_replacement(key) -> None:
     searcher = jnas.search.random_search(SPACE, with_replacement=False, capacity=50)
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
-    history = jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=50)
+    history = jnas.search.run(searcher, jnas.search.objective(score), key, num_evaluations=50)
     assert len(set(identities(SPACE, history.archs))) == 50
     np.testing.assert_array_equal(history.scores, np.sum(history.archs, axis=1))
 

@@ -38,14 +38,16 @@ def graded(key: jax.Array, query: Query) -> Outcome:
     return Outcome(scores, jnp.zeros_like(scores))
 
 
-def run(key: jax.Array, num_steps: int = T, **options) -> tuple[list[int], list[int], list[float]]:
+def run(
+    key: jax.Array, num_evaluations: int = T, **options
+) -> tuple[list[int], list[int], list[float]]:
     """Names, parents and scores of everything that was evaluated."""
     searcher = jnas.search.regularized_evolution(family(), **{"population_size": P, **options})
     history = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(graded), key, num_steps=num_steps)
+        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=num_evaluations)
     )(key)
     names, parents = np.asarray(history.archs).T.tolist()
-    assert len(set(names)) == num_steps
+    assert len(set(names)) == num_evaluations
     return (
         names,
         parents,
@@ -180,7 +182,9 @@ def test_initial_population_of_ones_own(key) -> None:
         return jnp.tile(jnp.arange(num, dtype=jnp.int32)[:, None], (1, 6))
 
     searcher = jnas.search.regularized_evolution(SPACE, population_size=5, init=rows)
-    history = jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=8)
+    history = jnas.search.run(
+        searcher, jnas.search.objective(Partial(total)), key, num_evaluations=8
+    )
     np.testing.assert_array_equal(history.archs[:5], rows(key, 5))
     wrong = jnas.search.regularized_evolution(
         SPACE, population_size=5, init=lambda key, num: rows(key, 4)
@@ -199,7 +203,7 @@ def test_evolution_beats_random_search(key) -> None:
     def mean_best(searcher: Searcher) -> float:
         def search(key: jax.Array) -> jax.Array:
             return jnas.search.run(
-                searcher, jnas.search.objective(Partial(total)), key, num_steps=150
+                searcher, jnas.search.objective(Partial(total)), key, num_evaluations=150
             ).scores
 
         return float(
@@ -227,4 +231,4 @@ def test_bad_arguments(key) -> None:
         with pytest.raises(ValueError, match=message):
             make(SPACE, **options)
     with pytest.raises(ValueError, match="needs at least 10 evaluations; got 9"):
-        jnas.search.run(make(SPACE), jnas.search.objective(Partial(total)), key, num_steps=9)
+        jnas.search.run(make(SPACE), jnas.search.objective(Partial(total)), key, num_evaluations=9)

@@ -33,12 +33,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum()
 
 
-def play(searcher: Searcher, rewards, num_steps: int) -> tuple[list, list[np.ndarray]]:
+def play(searcher: Searcher, rewards, num_evaluations: int) -> tuple[list, list[np.ndarray]]:
     """States, the first one included, and the batches of architectures between them."""
     state = searcher.init(jax.random.key(0))
     ask, tell = jax.jit(searcher.ask), jax.jit(searcher.tell)
     states, batches = [state], []
-    for i in range(num_steps):
+    for i in range(num_evaluations):
         query, state = ask(jax.random.key(i + 1), state)
         scores = jnp.asarray([rewards(arch.tolist()) for arch in np.asarray(query.archs)])
         state = tell(state, query, Outcome(scores, jnp.zeros_like(scores)))
@@ -252,7 +252,9 @@ def test_learns(key, policy) -> None:
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))
     searcher = jnas.search.reinforce(SPACE, policy=policy, optimiser=optax.adam(0.02), batch_size=8)
     search = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=2400)
+        lambda key: jnas.search.run(
+            searcher, jnas.search.objective(score), key, num_evaluations=2400
+        )
     )
     scores = np.asarray(search(key).scores)
     assert scores[:16].mean() < 2

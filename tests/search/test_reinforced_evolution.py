@@ -160,11 +160,11 @@ def test_the_population_is_that_of_regularized_evolution(key) -> None:
     searcher = jnas.search.reinforced_evolution(SPACE, population_size=6)
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
     history = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_steps=80)
+        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_evaluations=80)
     )(key)
     archs = np.asarray(history.archs)
     plain = jnas.search.regularized_evolution(SPACE, population_size=6)
-    other = jnas.search.run(plain, jnas.search.objective(score), key, num_steps=6)
+    other = jnas.search.run(plain, jnas.search.objective(score), key, num_evaluations=6)
     np.testing.assert_array_equal(archs[:6], other.archs)
     for i in range(6, 80):
         assert ((archs[i - 6 : i] != archs[i]).sum(axis=1) == 1).any()

@@ -51,7 +51,7 @@ ON_SEARCHERS = pytest.mark.parametrize("name", SEARCHERS)
 class Naive(NamedTuple):
     rows: list[tuple[tuple[int, ...], float, float]]  # architecture, score, seconds
     num_repeats: int
-    exhausted: bool
+    truncated: bool
     stalled: bool
 
 
@@ -77,7 +77,7 @@ def naive(
     searcher: Searcher,
     key: jax.Array,
     *,
-    num_steps: int,
+    num_evaluations: int,
     limit: float,
     overrun: str,
     memory: bool,
@@ -101,7 +101,7 @@ def naive(
                 seconds.append(0.0)
                 continue
             fits = spent + cost <= limit if overrun == "discarded" else spent < limit
-            over = over or not fits or len(rows) == num_steps
+            over = over or not fits or len(rows) == num_evaluations
             if not over:
                 rows.append((tuple(arch.tolist()), float(score), float(cost)))
                 known[name] = float(score)
@@ -111,13 +111,15 @@ def naive(
         return Outcome(jnp.array(scores, jnp.float32), jnp.array(seconds, jnp.float32))
 
     def is_open() -> bool:
-        return not over and len(rows) < num_steps and (spent < limit or overrun == "discarded")
+        return (
+            not over and len(rows) < num_evaluations and (spent < limit or overrun == "discarded")
+        )
 
-    for _ in queries(searcher, key, answer, num_steps + max_repeats):
+    for _ in queries(searcher, key, answer, num_evaluations + max_repeats):
         if not is_open() or repeats >= max_repeats:
             break
-    exhausted = len(rows) == num_steps and (overrun == "discarded" or spent < limit)
-    return Naive(rows, repeats, exhausted, is_open() and repeats >= max_repeats)
+    truncated = len(rows) == num_evaluations and (overrun == "discarded" or spent < limit)
+    return Naive(rows, repeats, truncated, is_open() and repeats >= max_repeats)
 
 
 def assert_equal(history: History, expected: Naive, *, budget: bool = True) -> None:
@@ -127,8 +129,8 @@ def assert_equal(history: History, expected: Naive, *, budget: bool = True) -> N
         repr(row) for row in expected.rows
     ]
     assert int(history.num_repeats) == expected.num_repeats
-    assert (bool(history.exhausted), bool(history.stalled)) == (
-        expected.exhausted and budget,
+    assert (bool(history.truncated), bool(history.stalled)) == (
+        expected.truncated and budget,
         expected.stalled,
     )
     assert np.isnan(np.asarray(history.scores)[num:]).all()
@@ -147,7 +149,7 @@ def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
             searcher,
             Partial(priced),
             key,
-            num_steps=24,
+            num_evaluations=24,
             max_seconds=limit,
             overrun=overrun,
             identity=identity,
@@ -158,7 +160,7 @@ def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
         expected = naive(
             searcher,
             key,
-            num_steps=24,
+            num_evaluations=24,
             limit=limit,
             overrun=overrun,
             memory=memory,
@@ -175,14 +177,14 @@ def test_the_evaluation_that_crosses_the_limit(key) -> None:
     )
     for overrun, num in (("discarded", 2), ("counted", 3)):
         history = jnas.search.run(
-            searcher, objective, key, num_steps=9, max_seconds=25.0, overrun=overrun
+            searcher, objective, key, num_evaluations=9, max_seconds=25.0, overrun=overrun
         )
-        assert (int(history.num_evaluations), bool(history.exhausted)) == (num, False)
-    for overrun, exhausted in (("discarded", True), ("counted", False)):
+        assert (int(history.num_evaluations), bool(history.truncated)) == (num, False)
+    for overrun, truncated in (("discarded", True), ("counted", False)):
         history = jnas.search.run(
-            searcher, objective, key, num_steps=3, max_seconds=30.0, overrun=overrun
+            searcher, objective, key, num_evaluations=3, max_seconds=30.0, overrun=overrun
         )
-        assert (int(history.num_evaluations), bool(history.exhausted)) == (3, exhausted)
+        assert (int(history.num_evaluations), bool(history.truncated)) == (3, truncated)
 
 
 @ON_SEARCHERS
@@ -190,12 +192,18 @@ def test_isomorphic_architectures_cost_nothing(name, key) -> None:
     searcher = SEARCHERS[name]
     search = jax.jit(
         lambda key: jnas.search.run(
-            searcher, Partial(priced), key, num_steps=60, identity=SPACE.identity
+            searcher, Partial(priced), key, num_evaluations=60, identity=SPACE.identity
         )
     )
     history = search(key)
     expected = naive(
-        searcher, key, num_steps=60, limit=np.inf, overrun="discarded", memory=True, max_repeats=600
+        searcher,
+        key,
+        num_evaluations=60,
+        limit=np.inf,
+        overrun="discarded",
+        memory=True,
+        max_repeats=600,
     )
     assert_equal(history, expected, budget=False)
     assert int(history.num_repeats) > 0
@@ -207,9 +215,14 @@ def test_isomorphic_architectures_cost_nothing(name, key) -> None:
 
 def test_no_repeat_no_difference(key) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=5, with_replacement=False, capacity=30)
-    plain = jnas.search.run(searcher, Partial(priced), key, num_steps=30, max_seconds=200.0)
+    plain = jnas.search.run(searcher, Partial(priced), key, num_evaluations=30, max_seconds=200.0)
     aware = jnas.search.run(
-        searcher, Partial(priced), key, num_steps=30, max_seconds=200.0, identity=SPACE.identity
+        searcher,
+        Partial(priced),
+        key,
+        num_evaluations=30,
+        max_seconds=200.0,
+        identity=SPACE.identity,
     )
     used = np.arange(30) < int(plain.num_evaluations)
     chex.assert_trees_all_equal(
@@ -223,11 +236,11 @@ def test_gives_up_after_too_many_repeats(batch_size, key) -> None:
     searcher = jnas.search.random_search(space, batch_size=batch_size)
     everything = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
     history = jnas.search.run(
-        searcher, Partial(priced), key, num_steps=40, identity=SPACE.identity, max_repeats=200
+        searcher, Partial(priced), key, num_evaluations=40, identity=SPACE.identity, max_repeats=200
     )
     assert int(history.num_evaluations) == len({name_of(arch) for arch in everything}) < 40
     assert bool(history.stalled)
-    assert not bool(history.exhausted)
+    assert not bool(history.truncated)
     assert 200 <= int(history.num_repeats) < 200 + batch_size
     chex.assert_trees_all_equal(
         jnas.search.num_distinct(history, SPACE.identity), history.num_evaluations
@@ -241,7 +254,9 @@ def test_another_number_of_epochs_is_no_repeat(key) -> None:
     searcher = Searcher(
         lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state
     )
-    history = jnas.search.run(searcher, Partial(priced), key, num_steps=4, identity=SPACE.identity)
+    history = jnas.search.run(
+        searcher, Partial(priced), key, num_evaluations=4, identity=SPACE.identity
+    )
     np.testing.assert_array_equal(history.epochs, [0, 1, 2, 3])
     assert int(history.num_repeats) == 6
     assert int(jnas.search.num_distinct(history, SPACE.identity)) == 1
@@ -255,7 +270,7 @@ def test_seeds_together_are_seeds_alone(key) -> None:
             SEARCHERS["evolution"],
             Partial(priced),
             key,
-            num_steps=20,
+            num_evaluations=20,
             max_seconds=150.0,
             identity=SPACE.identity,
         )
@@ -270,7 +285,9 @@ def test_seeds_together_are_seeds_alone(key) -> None:
 def test_num_distinct_counts_classes_of_the_evaluated(limit, key) -> None:
     searcher = SEARCHERS["one"]
     search = jax.vmap(
-        lambda key: jnas.search.run(searcher, Partial(priced), key, num_steps=50, max_seconds=limit)
+        lambda key: jnas.search.run(
+            searcher, Partial(priced), key, num_evaluations=50, max_seconds=limit
+        )
     )
     histories = jax.jit(search)(jax.random.split(key, 3))
     counts = jax.jit(jax.vmap(lambda history: jnas.search.num_distinct(history, SPACE.identity)))(
@@ -289,10 +306,15 @@ def test_bad_arguments(key) -> None:
     with pytest.raises(
         ValueError, match="unknown overrun 'ignored'; valid: 'discarded', 'counted'"
     ):
-        jnas.search.run(searcher, Partial(priced), key, num_steps=4, overrun="ignored")
+        jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, overrun="ignored")
     with pytest.raises(ValueError, match="max_repeats goes with identity"):
-        jnas.search.run(searcher, Partial(priced), key, num_steps=4, max_repeats=4)
+        jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, max_repeats=4)
     with pytest.raises(ValueError, match="max_repeats must be at least 1; got 0"):
         jnas.search.run(
-            searcher, Partial(priced), key, num_steps=4, identity=SPACE.identity, max_repeats=0
+            searcher,
+            Partial(priced),
+            key,
+            num_evaluations=4,
+            identity=SPACE.identity,
+            max_repeats=0,
         )

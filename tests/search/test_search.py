@@ -38,13 +38,13 @@ def naive_best(scores: np.ndarray) -> list[int]:
 def test_history_of_random_search(key, batch_size) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=batch_size)
     history = jnas.search.run(
-        searcher, jnas.search.objective(Partial(total), seconds=2.0), key, num_steps=40
+        searcher, jnas.search.objective(Partial(total), seconds=2.0), key, num_evaluations=40
     )
     chex.assert_shape(history.archs, (40, 6))
     np.testing.assert_array_equal(history.scores, total(key, history.archs))
     np.testing.assert_array_equal(history.best, naive_best(np.asarray(history.scores)))
     np.testing.assert_array_equal(history.seconds, np.full(40, 2.0))
-    assert (int(history.num_evaluations), bool(history.exhausted)) == (40, False)
+    assert (int(history.num_evaluations), bool(history.truncated)) == (40, False)
     assert jax.vmap(SPACE.is_valid)(history.archs).all()
 
 
@@ -73,7 +73,9 @@ def test_naswot_algorithm_1(key) -> None:
     )
     searcher = jnas.search.random_search(SPACE)
     history = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(naswot), key, num_steps=12)
+        lambda key: jnas.search.run(
+            searcher, jnas.search.objective(naswot), key, num_evaluations=12
+        )
     )(key)
     best, best_score = None, -np.inf
     for arch, score in zip(np.asarray(history.archs), np.asarray(history.scores), strict=True):
@@ -88,15 +90,15 @@ def test_naswot_algorithm_1(key) -> None:
 
 def test_budget_in_seconds(key) -> None:
     searcher = jnas.search.random_search(SPACE)
-    free = jnas.search.run(searcher, Partial(priced), key, num_steps=60)
+    free = jnas.search.run(searcher, Partial(priced), key, num_evaluations=60)
     spent = np.cumsum(np.asarray(free.seconds))
     for limit in (spent[9] - 0.5, spent[9], 1e9, 1.0):
         history = jnas.search.run(
-            searcher, Partial(priced), key, num_steps=60, max_seconds=float(limit)
+            searcher, Partial(priced), key, num_evaluations=60, max_seconds=float(limit)
         )
         num = int(np.sum(spent <= limit))
         assert int(history.num_evaluations) == num
-        assert bool(history.exhausted) == (num == 60)
+        assert bool(history.truncated) == (num == 60)
         np.testing.assert_array_equal(history.scores[:num], free.scores[:num])
         assert np.isnan(np.asarray(history.scores[num:])).all()
         assert not np.asarray(history.seconds[num:]).any()
@@ -124,7 +126,9 @@ def test_tells_every_outcome_and_keeps_epochs(key) -> None:
         return state
 
     searcher = counting_searcher()._replace(tell=tell)
-    history = jnas.search.run(searcher, jnas.search.objective(Partial(total)), key, num_steps=5)
+    history = jnas.search.run(
+        searcher, jnas.search.objective(Partial(total)), key, num_evaluations=5
+    )
     jax.effects_barrier()
     assert told == [0.0] * 5
     np.testing.assert_array_equal(history.epochs, np.full(5, 12))
@@ -138,22 +142,29 @@ def test_seeds_are_a_vmap_and_one_trace(key) -> None:
     @chex.assert_max_traces(n=1)
     def search(keys: jax.Array) -> History:
         return jax.vmap(
-            lambda k: jnas.search.run(searcher, Partial(priced), k, num_steps=20, max_seconds=150.0)
+            lambda k: jnas.search.run(
+                searcher, Partial(priced), k, num_evaluations=20, max_seconds=150.0
+            )
         )(keys)
 
     many = search(keys)
     search(jax.random.split(jax.random.key(9), 8))
     for i in (0, 5):
-        one = jnas.search.run(searcher, Partial(priced), keys[i], num_steps=20, max_seconds=150.0)
+        one = jnas.search.run(
+            searcher, Partial(priced), keys[i], num_evaluations=20, max_seconds=150.0
+        )
         chex.assert_trees_all_equal(jax.tree.map(lambda x, i=i: x[i], many), one)
 
 
 def test_bad_arguments(key) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=4)
-    for num_steps in (0, 6, -4):
+    for num_evaluations in (0, 6, -4):
         with pytest.raises(ValueError, match="positive multiple of the batch size 4"):
             jnas.search.run(
-                searcher, jnas.search.objective(Partial(total)), key, num_steps=num_steps
+                searcher,
+                jnas.search.objective(Partial(total)),
+                key,
+                num_evaluations=num_evaluations,
             )
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         jnas.search.random_search(SPACE, batch_size=0)
@@ -163,7 +174,9 @@ def test_optimal_rows_of_the_naswot_paper(key) -> None:
     """Table 2a, "Optimal (N)": mean over 500 runs of the best CIFAR-10 validation accuracy among N random cells."""
     table = jnas.benchmarks.nasbench201("cifar10")
     searcher, objective = jnas.search.random_search(table.space), table.objective("val_accuracy")
-    search = jax.jit(jax.vmap(lambda key: jnas.search.run(searcher, objective, key, num_steps=100)))
+    search = jax.jit(
+        jax.vmap(lambda key: jnas.search.run(searcher, objective, key, num_evaluations=100))
+    )
     history = search(jax.random.split(key, 500))
     best = np.take_along_axis(np.asarray(history.scores), np.asarray(history.best), axis=1)
     for num, mean, deviation in ((10, 89.92, 0.75), (100, 91.05, 0.28)):

@@ -27,9 +27,9 @@ TRACES = []
 
 
 @functools.cache
-def program(names, shared_init, plan):
+def program(names, shared_init, batching):
     """`(images, labels, key, archs)`; the estimator's own arrays are arguments."""
-    estimator = suite(NETWORK, IMAGES, LABELS, names, shared_init=shared_init, plan=plan)
+    estimator = suite(NETWORK, IMAGES, LABELS, names, shared_init=shared_init, batching=batching)
 
     @jax.jit
     def run(args, key, archs):
@@ -39,10 +39,10 @@ def program(names, shared_init, plan):
     return functools.partial(run, estimator.args)
 
 
-def scores(names, shared_init, plan, archs=ARCHS):
+def scores(names, shared_init, batching, archs=ARCHS):
     return {
         name: np.asarray(v)
-        for name, v in program(names, shared_init, plan)(jax.random.key(0), archs).items()
+        for name, v in program(names, shared_init, batching)(jax.random.key(0), archs).items()
     }
 
 
@@ -63,23 +63,23 @@ def assert_agree(found, expected):
 @pytest.mark.slow
 @pytest.mark.parametrize("shared_init", [True, False])
 def test_all_scores_agree(shared_init):
-    found = scores(NAMES, shared_init, "grouped")
-    assert_agree(found, scores(NAMES, shared_init, "switch"))
+    found = scores(NAMES, shared_init, "vmap")
+    assert_agree(found, scores(NAMES, shared_init, "map"))
     assert all(np.sum(np.isfinite(values)) >= 8 for values in found.values())
     assert np.isneginf(found["naswot"][-3:]).all()
 
 
 def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
-    found = scores(FEW, True, "grouped")
-    assert_agree(found, scores(FEW, True, "switch"))
+    found = scores(FEW, True, "vmap")
+    assert_agree(found, scores(FEW, True, "map"))
     before = len(TRACES)
     others = np.random.default_rng(1).integers(0, 5, ARCHS.shape, dtype=np.int32)
     others[:6] = ARCHS[3]  # blocks of other sizes
-    repeated = scores(FEW, True, "grouped", others)
+    repeated = scores(FEW, True, "vmap", others)
     assert_agree(
         {k: v[:6] for k, v in repeated.items()}, {k: np.repeat(v[3:4], 6) for k, v in found.items()}
     )
-    one_branch = scores(FEW, True, "grouped", np.full(ARCHS.shape, 3, np.int32))
+    one_branch = scores(FEW, True, "vmap", np.full(ARCHS.shape, 3, np.int32))
     assert_agree(
         one_branch, {name: np.repeat(values[:1], 13) for name, values in one_branch.items()}
     )
@@ -88,17 +88,19 @@ def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
 
 def test_a_population_of_one():
     assert_agree(
-        scores(("naswot",), False, "grouped", ARCHS[2:3]),
-        {name: values[2:3] for name, values in scores(("naswot",), False, "switch").items()},
+        scores(("naswot",), False, "vmap", ARCHS[2:3]),
+        {name: values[2:3] for name, values in scores(("naswot",), False, "map").items()},
     )
 
 
 def test_the_driver_takes_either_plan(key):
     found = [
         np.asarray(
-            population.score(naswot(NETWORK, IMAGES, plan=plan), ARCHS, key, 8, progress=False)
+            population.score(
+                naswot(NETWORK, IMAGES, batching=batching), ARCHS, key, 8, progress=False
+            )
         )
-        for plan in ("switch", "grouped")
+        for batching in ("map", "vmap")
     ]
     assert_agree({"naswot": found[1]}, {"naswot": found[0]})
 
@@ -118,7 +120,7 @@ def equations(jaxpr, above=()):
 
 def convolutions(names, key):
     """Of a grouped program, whether each is within a conditional."""
-    estimator = suite(NETWORK, IMAGES, LABELS, names, plan="grouped")
+    estimator = suite(NETWORK, IMAGES, LABELS, names, batching="vmap")
     within = []
     for equation, above in equations(
         jax.make_jaxpr(lambda archs: estimator(key, archs))(ARCHS).jaxpr
@@ -157,11 +159,11 @@ def test_plan_of_a_cpu_is_the_switch_and_unknown_plans_are_refused(monkeypatch):
     def made(**settings):
         return suite(NETWORK, IMAGES, LABELS, FEW, **settings).func
 
-    assert made() is made(plan="switch")
+    assert made() is made(batching="map")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert made() is made(plan="grouped") is not made(plan="switch")
+    assert made() is made(batching="vmap") is not made(batching="map")
     for make in (suite, grad_norm):
         with pytest.raises(
-            ValueError, match=r"unknown plan 'group'\. Did you mean 'grouped'\? Valid names: switch"
+            ValueError, match=r"unknown batching 'vamp'\. Did you mean 'vmap'\? Valid names: map"
         ):
-            make(NETWORK, IMAGES, LABELS, plan="group")
+            make(NETWORK, IMAGES, LABELS, batching="vamp")

@@ -11,7 +11,7 @@ import pytest
 from jnas import zeroshot
 from jnas.types import Network
 from jnas.zeroshot import NAMES, suite
-from jnas.zeroshot.suite import SCORES, single
+from jnas.zeroshot.suite import SCORES, by_name
 from tests.zeroshot import test_scores as of_cells
 
 score = of_cells.score
@@ -164,15 +164,15 @@ def test_a_single_score_is_that_of_the_suite(case, name):
 
 
 def test_each_function_is_the_score_of_its_name(case):
-    """The same function object as `single` has: no program needs to run."""
+    """The same function object as `by_name` has: no program needs to run."""
     for name in set(NAMES) - {"params", "flops", "synflow_bn", "relu_logdet"}:
         data = (case.images, case.labels) if SCORES[name].needs_labels else (case.images,)
         estimator = getattr(zeroshot, name)(case.network, *data)
-        assert estimator.func is single(name, case.network, *data).func, name
+        assert estimator.func is by_name(name, case.network, *data).func, name
     with_norm = zeroshot.synflow(case.network, case.images, batch_norm=True)
-    assert with_norm.func is single("synflow_bn", case.network, case.images).func
+    assert with_norm.func is by_name("synflow_bn", case.network, case.images).func
     every = zeroshot.naswot(case.network, case.images, relus="all")
-    assert every.func is single("relu_logdet", case.network, case.images).func
+    assert every.func is by_name("relu_logdet", case.network, case.images).func
 
 
 @pytest.mark.parametrize("name", ["params", "flops"])

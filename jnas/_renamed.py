@@ -1,0 +1,66 @@
+"""Spellings of the last release: they work for one more, with a `DeprecationWarning` that names the new one.
+
+Imports nothing of jnas, so that every module can say what its names were.
+"""
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def warn(old: str, new: str) -> None:
+    """Warn the first caller outside of jnas that `old` is spelt `new`."""
+    level, frame = 1, sys._getframe()
+    # Python hides a DeprecationWarning unless it points at the user's own lines.
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "jnas":
+        level, frame = level + 1, frame.f_back
+    text = f"{old} is {new} now; the old spelling goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
+
+
+def arguments(
+    *, values: Mapping[Any, Any] | None = None, **names: str
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator of a function whose keyword arguments had other names.
+
+    Args:
+        values: what old values of these arguments are now; others stay.
+        names: old name to new name.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for old in names.keys() & kwargs.keys():
+                if names[old] in kwargs:
+                    raise TypeError(f"{old}= is {names[old]}= now; give one of them")
+                warn(f"{old}=", f"{names[old]}=")
+                value = kwargs.pop(old)
+                kwargs[names[old]] = value if values is None else values.get(value, value)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def attributes(module: str, **names: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module whose functions had other names.
+
+    Args:
+        module: its `__name__`.
+        names: old name to new name.
+    """
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn(f"{module}.{name}", f"{module}.{names[name]}")
+        return getattr(sys.modules[module], names[name])
+
+    return find
