@@ -1,19 +1,21 @@
-"""Alshubaily: searches on a predictor trained on 400 cells, beside the same searches on true accuracies.
+"""Accuracies of searches on a predictor of 400 cells, and on true accuracies (Alshubaily).
 
 Paper: Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019.
 Command: python -m experiments.alshubaily
 Cost: about half an hour on 2 CPU cores.
-Expected: the classifier's favourite worse than the best of the 400 cells it learned from, for "above 90 %" is true
-    of most cells; that of a ranking predictor better.
+Expected: the classifier's favourite worse than the best of the 400 cells it learned from, for
+    "above 90 %" is true of most cells; that of a ranking predictor better.
 
-The report trains a recurrent network on 400 cells to say whether one reaches 90 %, and evolution on its answers gets
-where evolution on true accuracies is after some 1,200 cells: three times fewer. It plots simulated training time, which
-the table does not have; cost is counted here in trained cells, 400 for the predictor and one for each answer that is
-checked. Accuracy is the mean test accuracy of three trainings, the only one of the table, for labels, rewards and
-answers alike (the report: validation accuracy).
+The report trains a recurrent network on 400 cells to say whether one reaches 90 %, and evolution on
+its answers gets where evolution on true accuracies is after some 1,200 cells: three times fewer. It
+plots simulated training time, which the table does not have; cost is counted here in trained cells,
+400 for the predictor and one for each answer that is checked. Accuracy is the mean test accuracy of
+three trainings, the only one of the table, for labels, rewards and answers alike (the report:
+validation accuracy).
 
-Sizes of populations and samples are not given: they are those of NAS-Bench-101's authors. The controller is Zoph and
-Le's, with independent positions beside it. Training sets are uniform over the cells of the table.
+Sizes of populations and samples are not given: they are those of NAS-Bench-101's authors. The
+controller is Zoph and Le's, with independent positions beside it. Training sets are uniform over
+the cells of the table.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ class Config:
         num_train: cells that a predictor is trained on.
         seeds: training sets, and searches, of a predictor.
         num_evaluations: evaluations of a search.
-        num_top: of the cells a search on a predictor met, so many of the best predicted are trained.
+        num_top: best predicted cells of a search on a predictor that are trained.
         queries: at which searches on true accuracies are reported.
     """
 

@@ -1,13 +1,15 @@
-"""Beyond the papers: BiFlow against GATES, on the same training sets.
+"""Kendall tau of BiFlow and of GATES from the same training sets.
 
 Command: python -m experiments.beyond_gates [largest size]
 Cost: about 40 minutes on 2 CPU cores, half of it the largest size; results are kept as they come.
-Expected: on NAS-Bench-101 Kendall tau at least .78, .80, .85, .87 from 190, 381, 1,906 and 3,812 cells; on both spaces
-    the 95 % interval of the paired difference with GATES above zero at every size.
+Expected: on NAS-Bench-101 Kendall tau at least .78, .80, .85, .87 from 190, 381, 1,906 and 3,812
+    cells; on both spaces the 95 % interval of the paired difference with GATES above zero at every
+    size.
 
-Training sets are random, one for each split; both predictors see the same ones. Test cells are in none of them. All
-settings were chosen on cells outside the test sets (`JUDGED` below). Labels are mean test accuracy; inputs are what the
-encoding knows of a cell, no zero-shot score is used.
+Training sets are random, one for each split; both predictors see the same ones. Test cells are in
+none of them. All settings were chosen on cells outside the test sets (`JUDGED` in the config).
+Labels are mean test accuracy; inputs are what the encoding knows of a cell, no zero-shot score is
+used.
 """
 
 import dataclasses

@@ -1,13 +1,16 @@
-"""GATES, table 1: which encoder ranks NAS-Bench-101 best from few trained cells.
+"""Kendall tau of five encoders on NAS-Bench-101 by number of trained cells (GATES, table 1).
 
-Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
+Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based
+    NAS", ECCV 2020.
 Command: python -m experiments.gates_encoders
-Cost: about two hours on 2 CPU cores, most of it 5 and 10 %; 50 and 100 % need a GPU. Results are kept as they come.
+Cost: about two hours on 2 CPU cores, most of it 5 and 10 %; 50 and 100 % need a GPU. Results are
+    kept as they come.
 Expected: Kendall tau of GATES at least .743, .768, .823, .846 at 190, 381, 1,906 and 3,812 cells.
 
-The split is the paper's: cells in the order of their hashes, the last 42,362 for testing, training sets from the front.
-The labels are not: mean *test* accuracy of three runs (validation accuracy, which the paper uses, is not in the table),
-so that the paper's figures are a guide. Seeds differ in all that is random in a training, not in its cells.
+The split is the paper's: cells in the order of their hashes, the last 42,362 for testing, training
+sets from the front. The labels are not: mean *test* accuracy of three runs (validation accuracy,
+which the paper uses, is not in the table), so that the paper's figures are a guide. Seeds differ in
+all that is random in a training, not in its cells.
 """
 
 from dataclasses import dataclass, field
@@ -19,10 +22,10 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        encoders: label → (name of the predictor, its settings). Those of the graph networks, which are not
-            published, were chosen on validation cells (`experiments.gates_validation`).
+        encoders: label → (name of the predictor, its settings). Those of the graph networks, which
+            are not published, were chosen on validation cells (`experiments.gates_validation`).
         sizes: training cells: .05, .1, .5, 1, 5, 10, 50 and 100 % of 381,262.
-        largest_on_cpu: the last size that is trained without an accelerator, unless one is asked for.
+        largest_on_cpu: the last size that is trained without an accelerator, unless asked for.
         seeds: label → seeds, for sizes up to `large`.
         large_seeds: label → seeds beyond that.
         large: the last size that all seeds are spent on.

@@ -1,13 +1,15 @@
-"""GATES, tables 2 and 3 and figure 3: which loss trains a predictor best, and what that does to the best cells found.
+"""Kendall tau, N@K and P@K of predictors by loss (GATES, tables 2 and 3, figure 3).
 
-Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
+Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based
+    NAS", ECCV 2020.
 Command: python -m experiments.gates_losses
 Cost: about 20 minutes on 2 CPU cores.
-Expected: ranking losses far above regression; on NAS-Bench-201 Kendall tau of GATES at least .73 from 78 cells, and N@5
-    = 1 from half of the training pool.
+Expected: ranking losses far above regression; on NAS-Bench-201 Kendall tau of GATES at least .73
+    from 78 cells, and N@5 = 1 from half of the training pool.
 
-Labels: mean test accuracy (NAS-Bench-101: 108 epochs, three runs; NAS-Bench-201: CIFAR-10, 200 epochs). Regressions see
-targets scaled to mean 0 and variance 1 and have a linear output; the paper's sigmoid on raw accuracies saturates.
+Labels: mean test accuracy (NAS-Bench-101: 108 epochs, three runs; NAS-Bench-201: CIFAR-10, 200
+epochs). Regressions see targets scaled to mean 0 and variance 1 and have a linear output; the
+paper's sigmoid on raw accuracies saturates.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +26,8 @@ class Config:
         losses: label → (predictor, its settings), for the table of losses on NAS-Bench-101.
         sizes: training cells of that table.
         paper: label → the paper's Kendall tau at each of those sizes.
-        encoders: label → (predictor, settings) for N@K and P@K, each with the hinge loss and with a regression.
+        encoders: label → (predictor, settings) for N@K and P@K, each with the hinge loss and with a
+            regression.
         sizes_201: training cells on NAS-Bench-201: 1, 5, 10, 50 and 100 % of its first half.
         seeds: of every training; `slow_seeds` for the two largest sizes on NAS-Bench-201.
         slow_seeds: see `seeds`.

@@ -1,22 +1,26 @@
-"""GATES: queries of a predictor-guided search until it meets the best cells, beside random search and evolution.
+"""Queries until a search meets the best cells: guided by GATES, by evolution and at random.
 
-Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020.
+Paper: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based
+    NAS", ECCV 2020.
 Command: python -m experiments.gates_search
 Cost: a quarter of an hour on 2 CPU cores; a guided run of 300 queries takes some 10 seconds.
-Expected: on NAS-Bench-101 one of the best 42 cells (0.01 %) after some 60 queries, where evolution needs 230 to 680 and
-    random search 2,130; on NAS-Bench-201 the best cell after some 60, where evolution needs 220 to 430.
+Expected: on NAS-Bench-101 one of the best 42 cells (0.01 %) after some 60 queries, where evolution
+    needs 230 to 680 and random search 2,130; on NAS-Bench-201 the best cell after some 60, where
+    evolution needs 220 to 430.
 
-Searched on, and what targets are defined by: on NAS-Bench-101 mean test accuracy of three trainings, the only accuracy
-of the table (the paper: validation accuracy); on NAS-Bench-201 mean validation accuracy on CIFAR-10, where 0.01 % of
-15,625 cells are the best 2. A query is one look at the table.
+Accuracies that are searched on and that define the targets: on NAS-Bench-101 mean test accuracy of
+three trainings, the only accuracy of the table (the paper: validation accuracy); on NAS-Bench-201
+mean validation accuracy on CIFAR-10, where 0.01 % of 15,625 cells are the best 2. A query is one
+look at the table.
 
-The paper counts queries to the best accuracy. On NAS-Bench-101 no search here is expected to meet that cell: by test
-accuracy it is an outlier, and few random matrices are that cell, so the best 42, 4 and 2 are targets, too. Random
-search is known exactly: with the space's sampler (matrices drawn as the benchmark's authors do), and with cells drawn
-uniformly and never twice. Runs that end before a target count as longer than all others.
+The paper counts queries to the best accuracy. On NAS-Bench-101 no search here is expected to meet
+that cell: by test accuracy it is an outlier, and few random matrices are that cell, so the best 42,
+4 and 2 are targets, too. Random search is known exactly: with the space's sampler (matrices drawn
+as the benchmark's authors do), and with cells drawn uniformly and never twice. Runs that end before
+a target count as longer than all others.
 
-The settings of guided searches were chosen with keys `key(1000)` to `key(1007)`, on which batches of 10 and of 20
-did alike; those reported have other keys.
+The settings of guided searches were chosen with keys `key(1000)` to `key(1007)`, on which batches
+of 10 and of 20 did alike; those reported have other keys.
 """
 
 from dataclasses import dataclass, field
@@ -27,8 +31,8 @@ from jnas.predictors import Training
 # How many times fewer queries on NAS-Bench-101.
 PAPER = {"RS": 551.0, "EA": 59.25}
 
-# The published code trains for 50 to 100 epochs in minibatches of 128 here, and has an evolution of 20 members and
-# tournaments of 5 inside.
+# The published code trains for 50 to 100 epochs in minibatches of 128 here, and has an evolution of
+# 20 members and tournaments of 5 inside.
 _TRAINING = Training(epochs=100, batch_size=128)
 _INNER = {"population_size": 20, "sample_size": 5, "batch_size": 20}
 _SEARCH = {"num_initial": 20, "batch_size": 20, "inner_steps": 400, "num_inner": 20}

@@ -1,12 +1,12 @@
-"""How much the NASWOT score depends on the images, the initial weights and the size of the batch.
+"""Deviations of NASWOT scores under other images, initial weights and batch sizes (figures 1, 5).
 
-Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 5 (ten NAS-Bench-201 cells, one
-    from each band of five percentiles of CIFAR-10 accuracy from the 50th on, 20 repeats each) and figure 1 (kernels
-    of good and bad cells).
+Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 5 (ten
+    NAS-Bench-201 cells, one from each band of five percentiles of CIFAR-10 accuracy from the 50th
+    on, 20 repeats each) and figure 1 (kernels of good and bad cells).
 Command: python -m experiments.naswot_ablations
 Cost: 1,400 scores, about 6 minutes on 2 CPU cores.
-Expected: scores of a cell vary far less between images, noise or initialisations than between cells, and their order
-    hardly changes.
+Expected: scores of a cell vary far less between images, noise or initialisations than between
+    cells, and their order hardly changes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ class Config:
         num_repeats: scores of each cell in each ablation.
         num_images: size of the mini-batch where it is not what varies.
         batch_sizes: where it is.
-        bands: how many bands of equal size there are from the 50th to the 100th percentile of accuracy.
+        bands: how many bands of equal size there are from the 50th to the 100th percentile of
+            accuracy.
         column: accuracy that the bands are of.
         num_kernels: cells of figure 1, from the worst to the best.
         seed: everything random follows from it.

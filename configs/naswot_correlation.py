@@ -1,12 +1,15 @@
-"""NASWOT: does the score of an untrained network rank trained accuracies?
+"""Kendall tau of NASWOT scores with trained accuracies (NASWOT, figure 3).
 
-Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 3 (a) to (c) and NAS-Bench-101.
-Command: python -m experiments.naswot_correlation, and with the argument nasbench101.
+Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 3 (a) to (c)
+    and NAS-Bench-101.
+Command: python -m experiments.naswot_correlation, and with the argument nasbench101; with the
+    argument all, of the scores of all NAS-Bench-201 that `experiments.naswot_table2 scores` keeps.
 Cost: jobs of 1,000 networks, about 5 minutes each on 2 CPU cores.
-Expected: on NAS-Bench-201 Kendall tau with CIFAR-10 accuracy at least 0.57 from CIFAR-10 images (paper: 0.574) and at
-    least 0.50 from digits. The paper scores CIFAR-100 and ImageNet-16 with their own images (0.611 and 0.549); here one
-    mini-batch serves all three columns. On NAS-Bench-101 at least 0.28 (paper: 0.285, with the best of three test
-    accuracies of a cell; here their mean).
+Expected: on NAS-Bench-201 Kendall tau with CIFAR-10 accuracy at least 0.57 from CIFAR-10 images
+    (paper: 0.574) and at least 0.50 from digits. The paper scores CIFAR-100 and ImageNet-16 with
+    their own images (0.611 and 0.549); here one mini-batch serves all three columns. On
+    NAS-Bench-101 at least 0.28 (paper: 0.285, with the best of three test accuracies of a cell;
+    here their mean).
 """
 
 from dataclasses import dataclass

@@ -1,21 +1,25 @@
-"""NASWOT table 1: what searches of NAS-Bench-101 find, by number of queries.
+"""Accuracies that searches of NAS-Bench-101 find, by number of queries (NASWOT, table 1).
 
 Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, table 1.
 Command: python -m experiments.naswot_table1
 Cost: 3 minutes on 2 CPU cores.
-Expected: REA and AREA about one of the paper's standard deviations below it at 64 queries, for the reason given next.
+Expected: REA and AREA about one of the paper's standard deviations below it at 64 queries, for the
+    reason given next.
 
-Mean test accuracy of three trainings of 108 epochs is searched on and reported. The paper has the best of the three for
-both, which lies higher: on average over all cells by the 0.7 that its row "Random" is above ours.
+Mean test accuracy of three trainings of 108 epochs is searched on and reported. The paper has the
+best of the three for both, which lies higher: on average over all cells by the 0.7 that its row
+"Random" is above ours.
 
-The paper's budget of 12,000 seconds is counted here in queries, for the table has no training times. A query costs
-12/108 of a training; "over 100 TPU years", which the benchmark's authors give for three trainings each of 4, 12, 36 and
-108 epochs of 423,624 cells, are then 186 seconds a query, so 64 queries.
+The paper's budget of 12,000 seconds is counted here in queries, for the table has no training
+times. A query costs 12/108 of a training; "over 100 TPU years", which the benchmark's authors give
+for three trainings each of 4, 12, 36 and 108 epochs of 423,624 cells, are then 186 seconds a query,
+so 64 queries.
 
-"Random" is a row of the table. REA has both settings: that of AREA's section (10 members; samples of 3 as in
-NAS-Bench-201, for the paper does not say), and that of the benchmark's authors. AREA starts with the cells of most
-multiply-accumulates. NASWOT takes the best score of 100 cells; those of all runs are drawn from the 1,000 uniform cells
-that `python -m experiments.naswot_correlation nasbench101` has scored, so that runs are not independent.
+"Random" is a row of the table. REA has both settings: that of AREA's section (10 members; samples
+of 3 as in NAS-Bench-201, for the paper does not say), and that of the benchmark's authors. AREA
+starts with the cells of most multiply-accumulates. NASWOT takes the best score of 100 cells; those
+of all runs are drawn from the 1,000 uniform cells that `python -m experiments.naswot_correlation
+nasbench101` has scored, so that runs are not independent.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +41,8 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        rows: label → (strategy of `jnas.search`, its settings, row of the paper); "area" starts with the most FLOPs.
+        rows: label → (strategy of `jnas.search`, its settings, row of the paper); "area" starts
+            with the most FLOPs.
         queries: evaluations after which the answers are reported.
         queries_of_paper: the one of them that is compared with the paper.
         naswot_sample: cells that NASWOT chooses from.

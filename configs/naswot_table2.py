@@ -1,32 +1,35 @@
-"""NASWOT table 2a, its half without shared weights: what searches of NAS-Bench-201 find in 12,000 simulated seconds.
+"""Accuracies that searches of NAS-Bench-201 find in 12,000 simulated seconds (NASWOT, table 2).
 
-Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, table 2 (a); its rows REA, RS and
-    REINFORCE are those of Dong and Yang, "NAS-Bench-201", ICLR 2020.
-Command: python -m experiments.naswot_table2 scores    (once, for the rows NASWOT and AREA)
-         python -m experiments.naswot_table2
-         python -m experiments.naswot_table2 size FILE    (table 2 (b), with a table of NATS-Bench's size space)
+Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, table 2 (a); its
+    rows REA, RS and REINFORCE are those of Dong and Yang, "NAS-Bench-201", ICLR 2020.
+Command: python -m experiments.naswot_table2 scores, once, for the rows NASWOT and AREA; then
+    python -m experiments.naswot_table2; and python -m experiments.naswot_table2 size FILE for table
+    2 (b), with a table of NATS-Bench's size space.
 Cost: the NASWOT scores of all 15,625 cells 35 to 90 minutes on 2 CPU cores, the rest 3 minutes.
-Expected: CIFAR-10 means of REA, RS and REINFORCE within one of the paper's standard deviations; AREA at least as good
-    as REA on CIFAR-100 and ImageNet16-120.
+Expected: CIFAR-10 means of REA, RS and REINFORCE within one of the paper's standard deviations;
+    AREA at least as good as REA on CIFAR-100 and ImageNet16-120.
 
-Every search is on CIFAR-10: on the validation accuracy of the 12-epoch schedule, at 12/200 of the seconds of training
-for 200 epochs. The answer is the best cell that was evaluated; six accuracies of it after 200 epochs are reported, each
-a mean over its seeds. The rows "Optimal" have the best of N cells in each of the six columns for itself, which the
-paper does not say but its numbers do. A cell has one score, of one mini-batch and one set of weights; the paper has a
-mini-batch for each run. AREA pays for its 20 scores what the paper's table says they cost, 6 seconds.
+This is the half of table 2 (a) without shared weights. Every search is on CIFAR-10: on the
+validation accuracy of the 12-epoch schedule, at 12/200 of the seconds of training for 200 epochs.
+The answer is the best cell that was evaluated; six accuracies of it after 200 epochs are reported,
+each a mean over its seeds. The rows "Optimal" have the best of N cells in each of the six columns
+for itself, which the paper does not say but its numbers do. A cell has one score, of one mini-batch
+and one set of weights; the paper has a mini-batch for each run. AREA pays for its 20 scores what
+the paper's table says they cost, 6 seconds.
 
-The sweep has other conventions: accuracies to search on, ways to count the budget (the paper also charges a pass over
-the validation images, whose cost is not in the table and here taken for a third of an epoch), and the learning rates
-of REINFORCE: the documented command of NAS-Bench-201 has 0.5, NATS-Bench has 0.01.
+The sweep has other conventions: accuracies to search on, ways to count the budget (the paper also
+charges a pass over the validation images, whose cost is not in the table and here taken for a third
+of an epoch), and the learning rates of REINFORCE: the documented command of NAS-Bench-201 has 0.5,
+NATS-Bench has 0.01.
 
-BOHB asks for 22, 66 or 200 epochs, pays for as many, and is told the accuracy after 200: the published convention. Some
-20 evaluations fit into the budget.
+BOHB asks for 22, 66 or 200 epochs, pays for as many, and is told the accuracy after 200: the
+published convention. Some 20 evaluations fit into the budget.
 
-Table 2 (b) searches the size space (Dong et al., "NATS-Bench", TPAMI 2021) on each data set for itself: on the
-validation accuracy after 12 epochs, the last evaluation counted, and reports accuracies after 90 epochs. Its file is a
-table of `jnas.benchmarks.load` with columns `val12_D`, `seconds12_D`, `val90_D` and `test90_D` for D in c10, c100 and
-in16. Its BOHB, which needs accuracies after 1 and 4 epochs, and NASWOT, which needs networks of that space, are left
-out.
+Table 2 (b) searches the size space (Dong et al., "NATS-Bench", TPAMI 2021) on each data set for
+itself: on the validation accuracy after 12 epochs, the last evaluation counted, and reports
+accuracies after 90 epochs. Its file is a table of `jnas.benchmarks.load` with columns `val12_D`,
+`seconds12_D`, `val90_D` and `test90_D` for D in c10, c100 and in16. Its BOHB, which needs
+accuracies after 1 and 4 epochs, and NASWOT, which needs networks of that space, are left out.
 """
 
 from dataclasses import dataclass, field
@@ -109,13 +112,15 @@ class Search(NamedTuple):
     Attributes:
         strategy: of `jnas.search`; "area" starts with the NASWOT scores.
         settings: its keyword arguments, and for REINFORCE the "learning_rate" of Adam.
-        column: what is searched on: a column of the table, or `SCORES`. With "{reported}" or "{dataset}" in it, there
-            is a search for each reported column, or for each of their data sets.
+        column: what is searched on: a column of the table, or `SCORES`. With "{reported}" or
+            "{dataset}" in it, there is a search for each reported column, or for each of their data
+            sets.
         num_evaluations: evaluations; with `max_seconds` more than they allow.
         max_seconds: simulated seconds, None for no such budget.
         overrun: what becomes of the evaluation that crosses it.
         seconds: the column of costs, likewise.
-        cost_epochs: 200 charges a query for fewer epochs its share of a training; None a training of 12 epochs.
+        cost_epochs: 200 charges a query for fewer epochs its share of a training; None a training
+            of 12 epochs.
         paper: the row of the paper to compare with; by default of the same name.
     """
 

@@ -1,17 +1,21 @@
-"""ReNAS, tables 3, 4 and 6: evolution on NAS-Bench-101 with a trained predictor as fitness.
+"""Accuracies that evolution finds on predictors of NAS-Bench-101 (ReNAS, tables 3, 4 and 6).
 
-Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv 1910.01523).
+Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv
+    1910.01523).
 Command: python -m experiments.renas_search
 Cost: two hours on 2 CPU cores; results are kept as they come.
-Expected: best of ten at least 93.90 % and on average among the best .04 % for v4; v1 < v2 < v3 < v4 in mean rank.
+Expected: best of ten at least 93.90 % and on average among the best .04 % for v4; v1 < v2 < v3 < v4
+    in mean rank.
 
-Predictors are trained on 423 cells, drawn anew for every seed and the same for all methods; the search meets them
-again, as in the paper. The ten cells of highest prediction that a search has met, isomorphic ones counted once, are
-looked up; the best of them is the answer. Accuracies are mean test accuracies, for training and for the answer.
+Predictors are trained on 423 cells, drawn anew for every seed and the same for all methods; the
+search meets them again, as in the paper. The ten cells of highest prediction that a search has met,
+isomorphic ones counted once, are looked up; the best of them is the answer. Accuracies are mean
+test accuracies, for training and for the answer.
 
-The paper gives the genetic algorithm's probabilities, generations and size, but they did not survive in the text at
-hand; those of `search.genetic` are used, for 500 generations. "By parameters" and "by FLOPs" take cells at equal
-distances in the sorted list, from a random start. In the sub-space, predictors are also trained on cells of it.
+The paper gives the genetic algorithm's probabilities, generations and size, but they did not
+survive in the text at hand; those of `search.genetic` are used, for 500 generations. "By
+parameters" and "by FLOPs" take cells at equal distances in the sorted list, from a random start. In
+the sub-space, predictors are also trained on cells of it.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +37,8 @@ class Row(NamedTuple):
         predictor, settings: of `jnas.predictors`.
         sampling: how the training cells are chosen.
         is_promising: whether cells are trained on, and searched for, in the sub-space only.
-        paper: accuracy in %, its standard deviation, rank in %; empty where the paper has no such row.
+        paper: accuracy in %, its standard deviation, rank in %; empty where the paper has no such
+            row.
     """
 
     predictor: str

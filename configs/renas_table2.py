@@ -1,14 +1,16 @@
-"""ReNAS, table 2 and figures 3 and 4: tensors and pairs against their rivals on NAS-Bench-101.
+"""Kendall tau of ReNAS and its rivals on NAS-Bench-101 (ReNAS, table 2, figures 3 and 4).
 
-Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv 1910.01523).
+Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv
+    1910.01523).
 Command: python -m experiments.renas_table2
 Cost: three hours on 2 CPU cores, most of it 4,236 cells.
-Expected: Kendall tau of v4 at least .65 from 423 cells and .81 from 1 %, v1 < v2 < v3 < v4 from 423, E2EPP at least
-    .53.
+Expected: Kendall tau of v4 at least .65 from 423 cells and .81 from 1 %, v1 < v2 < v3 < v4 from
+    423, E2EPP at least .53.
 
-Training sets are random, one for each seed and the same for all methods, as the released code draws them; all other
-cells of the table test, of which a random part (`num_test`) is taken. Labels are mean test accuracy. Margin and λ,
-which the paper leaves out, are chosen on a validation split of 423 training cells; the test cells have no part in it.
+Training sets are random, one for each seed and the same for all methods, as the released code draws
+them; all other cells of the table test, of which a random part (`num_test`) is taken. Labels are
+mean test accuracy. Margin and λ, which the paper leaves out, are chosen on a validation split of
+423 training cells; the test cells have no part in it.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +32,8 @@ class Config:
         seeds: size → seeds.
         paper: label → the paper's Kendall tau at those sizes.
         num_test: random cells outside all training sets.
-        continuity, margins: the values of λ and of the hinge's margin that are tried on the validation split.
+        continuity, margins: the values of λ and of the hinge's margin that are tried on the
+            validation split.
     """
 
     methods: dict[str, tuple[str, dict[str, Any]]] = field(

@@ -1,9 +1,12 @@
-"""RNAS Table 5: NAS-Bench-101 cells by distance from input to output, with and without a 3x3 convolution.
+"""Counts and accuracies of NAS-Bench-101 cells by distance and presence of a 3x3 (RNAS, table 5).
 
-Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", arXiv 1910.01523v1, Table 5.
+Paper: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", arXiv
+    1910.01523v1, Table 5.
 Command: python -m experiments.renas_table5
 Cost: 10 seconds. The counts need no data; the accuracies need nasbench101.npz in $JNAS_DATA.
 Expected: every number of the table.
+
+Distance is the number of edges of the shortest path from the input to the output.
 """
 
 from typing import NamedTuple

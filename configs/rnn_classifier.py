@@ -1,12 +1,13 @@
-"""Alshubaily: a recurrent network says whether a cell reaches 90 %, from 400 trained cells and from fewer.
+"""AUC of a recurrent network that says whether a cell reaches 90 % (Alshubaily).
 
 Paper: Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019.
 Command: python -m experiments.rnn_classifier
 Cost: about 10 minutes on 2 CPU cores.
-Expected: AUC well above .5 from 400 cells, and an ensemble of ten from fewer cells about as good (the report gives no
-    figure for the classifier alone).
+Expected: AUC well above .5 from 400 cells, and an ensemble of ten from fewer cells about as good
+    (the report gives no figure for the classifier alone).
 
-Labels: mean test accuracy above 90 %, which most cells of NAS-Bench-101 reach; their share is reported too.
+Labels: mean test accuracy above 90 %, which most cells of NAS-Bench-101 reach; their share is
+reported too.
 """
 
 from dataclasses import dataclass

@@ -1,13 +1,14 @@
-"""What the conventions of the published zero-cost proxies change: width, batch, images and classes, initial weights.
+"""Spearman correlations of zero-cost proxies with the width, batch and images that were published.
 
-Paper: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021: its NAS-Bench-101 scores are of networks
-    of 128 channels with 256 images, its ImageNet16-120 scores of images of 16x16 pixels and 120 classes; every network
-    has initial weights of its own.
+Paper: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021: its NAS-Bench-101
+    scores are of networks of 128 channels with 256 images, its ImageNet16-120 scores of images of
+    16x16 pixels and 120 classes; every network has initial weights of its own.
 Command: python -m experiments.zeroshot_conventions, or with the names of some of the variants
 Cost: about 50 minutes on 2 CPU cores.
-Expected: on NAS-Bench-101 wider networks bring SNIP, grad_norm and Fisher nearer to the published correlations, and
-    larger batches GraSP, which depends on the draw more than all others; initial weights of their own change little. On
-    NAS-Bench-201 images and classes as those of ImageNet16-120 bring GraSP there.
+Expected: on NAS-Bench-101 wider networks bring SNIP, grad_norm and Fisher nearer to the published
+    correlations, and larger batches GraSP, which depends on the draw more than all others; initial
+    weights of their own change little. On NAS-Bench-201 images and classes as those of
+    ImageNet16-120 bring GraSP there.
 """
 
 from dataclasses import dataclass, field
@@ -20,12 +21,13 @@ class Variant:
 
     Attributes:
         space: whose sample.
-        num_archs: cells, the first of the sample; more than it has go on with the same random order.
+        num_archs: cells, the first of the sample; more than it has go on with the same random
+            order.
         names: of `zeroshot.NAMES`.
         num_images: size of the mini-batch.
         image_size: height and width of the images.
-        num_labels: None takes the images' own classes; a number draws as many at random, as of a data set with so many
-            classes.
+        num_labels: None takes the images' own classes; a number draws as many at random, as of a
+            data set with so many classes.
         shared_init: whether all cells have the same initial weights.
         network: arguments of the network beside those of the sample.
     """

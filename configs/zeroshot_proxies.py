@@ -1,15 +1,16 @@
-"""Zero-shot scores against trained accuracies: the rows of the estimator study, and the published zero-cost proxies.
+"""Correlations of every score of untrained networks with trained accuracies.
 
-Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (|Spearman| over all cells, from the
-    notebook that accompanies it); Ning et al., "Evaluating Efficient Performance Estimators of Neural
-    Architectures", NeurIPS 2021 (Kendall tau .61 of jacob_cov, .57 of synflow, .61 of parameters on NAS-Bench-201).
+Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (|Spearman| over all
+    cells, from the notebook that accompanies it); Ning et al., "Evaluating Efficient Performance
+    Estimators of Neural Architectures", NeurIPS 2021 (Kendall tau .61 of jacob_cov, .57 of synflow,
+    .61 of parameters on NAS-Bench-201).
 Command: python -m experiments.zeroshot_proxies scores, then python -m experiments.zeroshot_proxies
     Of NAS-Bench-101 with the argument nasbench101 besides.
-Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 20 scores: 40 to 60 minutes on 2 CPU cores; 500 of
-    NAS-Bench-101 about 20.
-Expected: |Spearman| of each published proxy on NAS-Bench-201 within .05 of the published value, on CIFAR-10. The other
-    columns were published with images and classes of their own; configs/zeroshot_conventions.py says what that changes,
-    and why NAS-Bench-101 differs.
+Cost: 1,000 cells of NAS-Bench-201, 64 CIFAR-10 images, 20 scores: 40 to 60 minutes on 2 CPU cores;
+    500 of NAS-Bench-101 about 20.
+Expected: |Spearman| of each published proxy on NAS-Bench-201 within .05 of the published value, on
+    CIFAR-10. The other columns were published with images and classes of their own;
+    configs/zeroshot_conventions.py says what that changes, and why NAS-Bench-101 differs.
 """
 
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        space: whose network is scored; the nasbench101 network has 16 channels, as for NASWOT (the proxies: 128).
+        space: whose network is scored; the nasbench101 network has 16 channels, as for NASWOT (the
+            proxies: 128).
         num_archs: distinct cells, drawn at random from the table.
         num_images: size of the mini-batch.
-        network: arguments of the network; `affine=False` is the convention of the published proxies.
+        network: arguments of the network; `affine=False` is the convention of the published
+            proxies.
         names: of `zeroshot.NAMES`.
         seed: everything random follows from it.
         columns: columns of the table to compare with.
@@ -45,6 +48,28 @@ class Config:
         ("relu_logdet", "jacob_cov", "synflow"),
     )
 
+
+# Where each score was proposed.
+PAPERS = {
+    "grad_norm": "Abdelfattah et al., ICLR 2021",
+    "snip": "Lee et al., ICLR 2019",
+    "grasp": "Wang et al., ICLR 2020",
+    "fisher": "Turner et al., ICLR 2020",
+    "plain": "Abdelfattah et al., ICLR 2021",
+    "jacob_cov": "Mellor et al., first version, 2020",
+    "synflow": "Tanaka et al., NeurIPS 2020",
+    "synflow_bn": "Tanaka et al., with batch norm",
+    "naswot": "Mellor et al., ICML 2021",
+    "relu_logdet": "the same of all ReLUs",
+    "relu_count": "Ning et al., NeurIPS 2021",
+    "epe_nas": "Lopes et al., ICANN 2021",
+    "l2_norm": "Krishnakumar et al., NeurIPS 2022",
+    "linear_regions": "Chen et al. (TE-NAS), ICLR 2021",
+    "ntk_condition": "Chen et al. (TE-NAS), ICLR 2021",
+    "swap": "Peng et al., ICLR 2024",
+    "zen": "Lin et al., ICCV 2021",
+    "zico": "Li et al., ICLR 2023",
+}
 
 _NAMES = (
     *(

@@ -1,4 +1,4 @@
-"""Searches of NAS-Bench-101 on predictors trained on 400 cells, and on true accuracies (Alshubaily 2019).
+"""Accuracies of searches on predictors trained on 400 cells, and on true accuracies.
 
 python -m experiments.alshubaily            (configs/alshubaily.py)
 
@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 
 import jnas
 from configs.alshubaily import COLUMN, CONFIG, PAPER, Config
-from experiments import common, ledger, queries, searches
+from experiments import common, ledger, pages, queries, searches
 from jnas.benchmarks import Table
 from jnas.types import Estimator, History, Key, Predictor, Searcher
 
@@ -39,7 +39,6 @@ def main(config: Config = CONFIG) -> None:
         for label in config.predictors
         for search in config.on_predictors
     }
-    report(config, rows, trained, answers)
     shown = {label: curves[label] for label in ("evolution", "REINFORCE, LSTM", "random")}
     for label in config.predictors:
         shown[f"evolution on {label}"] = _later(config, found[label]["evolution"])
@@ -53,10 +52,11 @@ def main(config: Config = CONFIG) -> None:
     jnas.plots.save(figure, common.RESULTS / "alshubaily.png")
     content = {"config": book.config, "column": table.conventions[COLUMN], "jobs": book.jobs}
     content |= {"searches": rows, "answers": answers}
-    print(f"written: {common.write_json('alshubaily', content)}")
+    common.write_json("alshubaily", content)
+    pages.show("alshubaily", page(config))
 
 
-# -- On true accuracies ----------------------------------------------------------------------------------------------
+# -- On true accuracies ----------------------------------------------------------------------------
 
 
 def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
@@ -71,7 +71,7 @@ def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
 
 
 def _searcher(strategy: str, settings: dict[str, Any]) -> Searcher:
-    """Random search draws cells as training sets are drawn, the others as the benchmark's authors do."""
+    """A strategy; random search draws cells as training sets are drawn, others as published."""
     space = UNIFORM if strategy == "random_search" else SPACE
     searcher: Searcher = getattr(jnas.search, strategy)(space, **settings)
     return searcher
@@ -86,13 +86,13 @@ def _mean(values: np.ndarray) -> dict[str, Any]:
     return {"mean": round(float(values.mean()), 3), "std": round(spread, 3), "runs": len(values)}
 
 
-# -- On predictors ---------------------------------------------------------------------------------------------------
+# -- On predictors ---------------------------------------------------------------------------------
 
 
 def _of_predictor(
     config: Config, book: ledger.Ledger, table: Table, label: str
 ) -> dict[str, np.ndarray]:
-    """What `judged` gives, of all seeds."""
+    """Results of `judged`, of all seeds."""
     name, settings = config.predictors[label]
     model = getattr(jnas.predictors, name)(table.space, **settings)
     programs = {search: _search_on(config, model, search) for search in config.on_predictors}
@@ -113,7 +113,7 @@ def _of_predictor(
 def judged(
     config: Config, table: Table, model: Predictor, programs: dict[str, Program], seed: int
 ) -> dict[str, Any]:
-    """The best trained cell of a training set, and for each search the truth about its best predicted cells, in %."""
+    """Accuracies in %: of the best trained cell, and of each search's best predicted cells."""
     begin, accuracy = time.perf_counter(), table.column(COLUMN)
     rows = ledger.random_rows(len(accuracy), 0, config.num_train, seed + 1)[0][seed]
     key = jax.random.fold_in(jax.random.key(0), seed)
@@ -150,7 +150,7 @@ def _probability(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
 
 
 def _later(config: Config, top: np.ndarray) -> np.ndarray:
-    """`[S, T]`: the best so far of the predicted cells `[S, K]`, trained after the training set; NaN before."""
+    """`[S, T]`, the best so far of predicted cells `[S, K]` that are trained last; NaN before."""
     curves = np.full((len(top), config.num_evaluations), np.nan)
     best = np.maximum.accumulate(top, axis=1)
     curves[:, config.num_train :] = best[:, -1:]
@@ -158,13 +158,13 @@ def _later(config: Config, top: np.ndarray) -> np.ndarray:
     return curves
 
 
-# -- What is reported ------------------------------------------------------------------------------------------------
+# -- What is reported ------------------------------------------------------------------------------
 
 
 def _answer(
     config: Config, top: np.ndarray, trained: np.ndarray, curves: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Of the predicted cells `[S, K]` of one predictor and search: how good, and what others need to be as good."""
+    """Accuracies of the predicted cells `[S, K]`, and queries that others need for the same."""
     first, best = top[:, 0], top.max(axis=1)
     result: dict[str, Any] = {"first": _mean(first), f"best of {top.shape[1]}": _mean(best)}
     for name, values in (("first", first), (f"best of {top.shape[1]}", best)):
@@ -185,37 +185,38 @@ def _needed(curves: np.ndarray, accuracy: float) -> float | None:
     return queries.finite(queries.first(curves.mean(axis=0) >= accuracy))
 
 
-def report(
-    config: Config, rows: dict[str, Any], trained: np.ndarray, answers: dict[str, Any]
-) -> None:
+def page(config: Config = CONFIG) -> pages.Page:
     """Searches by number of cells, then answers of predictors and what others need for the same."""
-    lines = [["on true accuracies: best so far (%)", *(f"{num:,}" for num in config.queries)]]
-    for label, row in rows.items():
-        lines.append([label, *(f"{found['mean']:.2f} ± {found['std']:.2f}" for found in row)])
-    print(ledger.markdown(lines) + "\n")
-    mean, std = float(trained.mean()), float(trained.std(ddof=1))
-    print(
-        f"the best of the {config.num_train} cells that predictors learn from: {mean:.2f} ± {std:.2f}\n"
+    kept = pages.read("alshubaily")
+    first = [["on true accuracies: best so far (%)", *(f"{num:,}" for num in config.queries)]]
+    for label, row in kept["searches"].items():
+        first.append([label, *(f"{found['mean']:.2f} ± {found['std']:.2f}" for found in row)])
+    second = [["on predictors", "answer", "true accuracy (%)", "over the best trained (95 %)"]]
+    second[0] += [f"cells that {label} needs for it" for label in config.searches]
+    for label, answers in kept["answers"].items():
+        second += [[label, name, *_cells(config, found)] for name, found in answers.items()]
+    jobs = (kept["jobs"][f"{next(iter(config.predictors))} {k}"] for k in range(config.seeds))
+    trained = np.array([job["best_trained"] for job in jobs])
+    notes = (
+        f"The best of the {config.num_train} cells that predictors learn from has "
+        f"{trained.mean():.2f} ± {trained.std(ddof=1):.2f} %.",
+        f"The report: {PAPER['predictor']} cells instead of "
+        + ", ".join(f"{PAPER[label]:,} with {label}" for label in config.on_predictors)
+        + ".",
     )
-    lines = [["on predictors", "answer", "true accuracy (%)", "over the best trained (95 %)"]]
-    lines[0] += [f"cells that {label} needs for it" for label in config.searches]
-    for label, names in answers.items():
-        for name, found in names.items():
-            low, gain, high = found["over_trained"]
-            cells = [
-                f"{found['mean']:.2f} ± {found['std']:.2f}",
-                f"{gain:+.2f} ({low:+.2f} to {high:+.2f})",
-            ]
-            for search in config.searches:
-                needed = found[search]
-                times = "" if needed is None else f" ({needed / found['cells']:.1f}x)"
-                cells.append(
-                    f"> {config.num_evaluations:,}" if needed is None else f"{needed:,.0f}{times}"
-                )
-            lines.append([label, name, *cells])
-    print(ledger.markdown(lines))
-    claims = ", ".join(f"{PAPER[label]:,} with {label}" for label in config.on_predictors)
-    print(f"\nthe report: {PAPER['predictor']} cells instead of {claims}", flush=True)
+    return pages.Page(("alshubaily",), (first, second), ("alshubaily.png",), notes)
+
+
+def _cells(config: Config, found: dict[str, Any]) -> list[str]:
+    """Accuracy of an answer, its gain, and how many cells each search needs for the same."""
+    low, gain, high = found["over_trained"]
+    accuracy = f"{found['mean']:.2f} ± {found['std']:.2f}"
+    needed = [found[search] for search in config.searches]
+    return [
+        accuracy,
+        f"{gain:+.2f} ({low:+.2f} to {high:+.2f})",
+        *(f"> {config.num_evaluations:,}" if num is None else f"{num:,.0f}" for num in needed),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What training and using a predictor costs, in seconds and in 4096x4096x4096 float32 matrix products.
+"""Seconds of training and using a predictor.
 
-python -m experiments.bench_predictors                          one device
-JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_predictors    one device a core, as the command line does
+Command: python -m experiments.bench_predictors
 
-By hand, GATES on 381 cells of 7 nodes: four layers of 7 x 128 x 128 and a head of 128 x 200 are 0.8 MFLOP a cell
-forwards and three times that with gradients: 0.9 GFLOP an epoch, 180 GFLOP for 200 epochs; 423,624 cells are 350 GFLOP.
-ReNAS' LeNet on 423 cells is 6.4 MFLOP a cell: 1.6 TFLOP for 200 epochs with gradients. One yardstick is 137 GFLOP.
+Yardsticks are 4096x4096x4096 float32 matrix products of the same run, 137 GFLOP each. By hand,
+GATES on 381 cells of 7 nodes: four layers of 7 x 128 x 128 and a head of 128 x 200 are 0.8 MFLOP a
+cell forwards and three times that with gradients: 0.9 GFLOP an epoch, 180 GFLOP for 200 epochs;
+423,624 cells are 350 GFLOP. ReNAS' LeNet on 423 cells is 6.4 MFLOP a cell: 1.6 TFLOP for 200 epochs
+with gradients. With JAX_NUM_CPU_DEVICES=2 there is a device a core, as the command line has it.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from experiments import common
+from experiments import common, pages
 from jnas.predictors import Training, fit, many, message_passing, recipes
 from jnas.predictors.layers import Scorer
 from jnas.predictors.prediction import Recipe
@@ -46,13 +47,22 @@ def main() -> None:
     result |= _training("lenet", lenet, rows, targets)
     result |= _scoring(archs, rows[:381], targets[:381])
     result |= {"yardstick_seconds_after": round(common.yardstick(), 3)}
-    for name, value in result.items():
-        print(
-            f"{name:34} {value:10}"
-            + ("" if "cells_a" in name else f" {value / unit:8.2f} yardsticks")
-        )
-    name = f"bench_predictors_{jax.default_backend()}_{jax.local_device_count()}"
-    print(f"written: {common.write_json(name, result)}")
+    common.write_json(
+        f"bench_predictors_{jax.default_backend()}_{jax.local_device_count()}", result
+    )
+    pages.show("bench_predictors", page())
+
+
+def page() -> pages.Page:
+    """Seconds and yardsticks on each kind of device."""
+    found, tables = pages.of_devices("bench_predictors"), []
+    for name, kept in found.items():
+        unit, rows = kept["yardstick_seconds"], [[name, "seconds", "yardsticks"]]
+        for label, value in kept.items():
+            if isinstance(value, float) and "yardstick" not in label:
+                rows.append([label.replace("_", " "), f"{value:.2f}", f"{value / unit:.2f}"])
+        tables.append(rows)
+    return pages.Page(tuple(found), tuple(tables))
 
 
 def _gates(aggregate: message_passing.Aggregate, **changes: Any) -> Recipe:
@@ -72,7 +82,7 @@ def _graphs(space: jnas.types.Space) -> Callable[[jax.Array], jnas.types.Graph]:
 
 
 def _seconds(recipe: Recipe, archs: np.ndarray, targets: np.ndarray, seeds: int) -> float:
-    """Of one call that is already compiled."""
+    """Seconds of one call that is already compiled."""
     keys = jax.random.split(jax.random.key(0), seeds)
     data = keys, np.repeat(archs[None], seeds, 0), np.repeat(targets[None], seeds, 0)
     run = functools.partial(many.fit_many, SPACE, recipe, *data)
@@ -94,7 +104,7 @@ def _training(
 
 
 def _aggregations(archs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """20 epochs with each way to aggregate."""
+    """Seconds of 20 epochs with each way to aggregate."""
     ways = {"dense": message_passing.dense, "segment_sum": message_passing.by_segments()}
     return {
         f"gates_20_epochs_{name}": round(_seconds(_gates(way, epochs=20), archs, targets, 1), 2)
@@ -103,7 +113,7 @@ def _aggregations(archs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 
 
 def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
-    """Seconds of 200 epochs of the same training as an eager loop over minibatches, from three of them."""
+    """Seconds of 200 epochs of the same training as an eager loop, from three epochs."""
     recipe = _gates(message_passing.dense)
     data = fit.Data(
         jax.random.key(0),
@@ -127,7 +137,7 @@ def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
 
 
 def _scoring(archs: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """All cells of the space through a fitted GATES, encoding included."""
+    """Seconds of scoring all cells of the space by a fitted GATES, encoding included."""
     predictor = jnas.predictors.gates(SPACE, training=dataclasses.replace(Training(), epochs=2))
     estimator = jnas.predictors.estimator(
         predictor, predictor.fit(jax.random.key(0), rows, targets)

@@ -1,14 +1,16 @@
-"""What a thousand searches cost as one program, and the same algorithm as a plain Python loop over a dictionary.
+"""Seconds of a thousand searches as one program, beside the same algorithms as loops in Python.
 
-python -m experiments.bench_search                          one device
-JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_search    one device a core
+Command: JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_search
+Cost: 5 minutes.
 
-Every run has 500 evaluations of the real NAS-Bench-201 table; the 200-epoch validation accuracy on CIFAR-10, which
-comes with the install, is both searched on and reported. Loops in Python are timed in the same process: plain ones
-over a dictionary of tuples, and one with the habits of published scripts. Cost: 5 minutes.
+Every run has 500 evaluations of the real NAS-Bench-201 table; the 200-epoch validation accuracy on
+CIFAR-10, which comes with the install, is both searched on and reported. Loops in Python are timed
+in the same process: plain ones over a dictionary of tuples, and one with the habits of published
+scripts. Yardsticks are 4096x4096x4096 float32 matrix products of the same run.
 
-By hand: a tournament, a mutation and a look-up by 14 halvings are some 20 random words of about 50 operations each, so
-1,000 runs x 500 evaluations are 5e8 operations: a third of a second on one core that does not use its vector units.
+By hand: a tournament, a mutation and a look-up by 14 halvings are some 20 random words of about 50
+operations each, so 1,000 runs x 500 evaluations are 5e8 operations: a third of a second on one core
+that does not use its vector units. Without JAX_NUM_CPU_DEVICES there is one device.
 """
 
 import collections
@@ -21,7 +23,7 @@ import jax
 import numpy as np
 
 import jnas
-from experiments import common, ledger, searches
+from experiments import common, pages, searches
 from jnas.engine import seeds
 from jnas.types import History, Key, Objective, Searcher
 
@@ -32,13 +34,13 @@ SLOW = ("REINFORCE, LSTM", "BOHB")  # no thousand of them
 
 
 def num_params(key: Key, archs: jax.Array) -> jax.Array:
-    """The cheapest estimator there is: trainable parameters."""
+    """Trainable parameters, the cheapest estimator there is."""
     del key
     return jax.vmap(SPACE.params)(archs).astype(float)
 
 
 def strategies() -> dict[str, Searcher]:
-    """All that can be traced, with their defaults."""
+    """Every strategy that can be traced, with its defaults."""
     return {
         "random search": jnas.search.random_search(SPACE),
         "regularized evolution": jnas.search.regularized_evolution(SPACE),
@@ -78,9 +80,8 @@ def main() -> None:
         "yardstick_seconds": round(unit, 3),
         "yardstick_seconds_after": round(common.yardstick(), 3),
     }
-    report(result)
-    name = f"bench_search_{jax.default_backend()}_{jax.local_device_count()}"
-    print(f"written: {common.write_json(name, result)}")
+    common.write_json(f"bench_search_{jax.default_backend()}_{jax.local_device_count()}", result)
+    pages.show("bench_search", page())
     picture(table, {label: histories[label] for label in LOOPS})
 
 
@@ -108,36 +109,34 @@ def _time(
     return history, found
 
 
-def report(result: dict[str, Any]) -> None:
-    """A table of seconds, with yardsticks and with what loops in Python take for one run."""
-    sizes = [f"{num:,} run" + "s" * (num > 1) for num in NUM_RUNS]
-    rows = [
-        [
-            f"{NUM_EVALUATIONS} evaluations a run",
-            "compilation",
-            *sizes,
-            "a run in a loop (times one of 1,000)",
-        ]
-    ]
+def page() -> pages.Page:
+    """Seconds of each strategy on each kind of device, beside those of loops in Python."""
+    found = pages.of_devices("bench_search")
+    tables = tuple(_seconds(name, kept) for name, kept in found.items())
+    return pages.Page(tuple(found), tables, ("search_thousand.png",))
+
+
+def _seconds(name: str, result: dict[str, Any]) -> pages.Rows:
+    sizes = [f"{num:,} run{'s' * (num > 1)}" for num in NUM_RUNS]
+    rows = [[f"{name}, {NUM_EVALUATIONS} evaluations a run", "compilation"]]
+    rows[0] += [*(f"{size} (yardsticks)" for size in sizes), "a run in a loop (times one of 1,000)"]
+    unit = result["yardstick_seconds"]
     for label, found in result["strategies"].items():
         done = [found[f"runs_{num}"] for num in NUM_RUNS if f"runs_{num}" in found]
-        cells = [
-            f"{x['seconds']:.4f} s ({x['seconds'] / result['yardstick_seconds']:.4f})" for x in done
-        ]
+        cells = [f"{run['seconds']:.4f} s ({run['seconds'] / unit:.4f})" for run in done]
+        cells += [pages.UNKNOWN] * (len(sizes) - len(cells))
         each = done[-1]["seconds"] / NUM_RUNS[-1]
-        loops = [
-            f"{kind} {1000 * x['seconds_a_run']:.2f} ms ({x['seconds_a_run'] / each:.1f})"
-            for kind, x in result["python_loops"].get(label, {}).items()
-        ]
-        cells += [""] * (len(sizes) - len(cells))
-        rows.append([label, f"{done[-1]['compilation_seconds']:.1f} s", *cells, ", ".join(loops)])
-    print(ledger.markdown(rows))
-    yardsticks = result["yardstick_seconds"], result["yardstick_seconds_after"]
-    print(f"in brackets: yardsticks, of {yardsticks[0]} s before and {yardsticks[1]} s after")
+        loops = (
+            f"{kind} {1000 * loop['seconds_a_run']:.2f} ms ({loop['seconds_a_run'] / each:.1f})"
+            for kind, loop in result["python_loops"].get(label, {}).items()
+        )
+        compilation = f"{done[-1]['compilation_seconds']:.1f} s"
+        rows.append([label, compilation, *cells, ", ".join(loops)])
+    return rows
 
 
 def picture(table: jnas.benchmarks.Table, histories: dict[str, History]) -> None:
-    """Best so far of the thousand runs of each kind."""
+    """A picture of the best so far of a thousand runs of each kind."""
     figure = jnas.plots.search_curves(
         {label: searches.best_scores(history) for label, history in histories.items()},
         lines={f"best of all {len(table.archs):,} cells": float(table.column(COLUMN).max())},
@@ -147,8 +146,7 @@ def picture(table: jnas.benchmarks.Table, histories: dict[str, History]) -> None
     jnas.plots.save(figure, common.RESULTS / "search_thousand.png")
 
 
-# ------------------------------------------------------------------------------------------------------
-# The same in plain Python.
+# -- The same in plain Python ----------------------------------------------------------------------
 
 Cell = tuple[int, ...]
 
@@ -189,7 +187,7 @@ class _Member(NamedTuple):
 
 
 def published_loop(accuracy: dict[str, float], rng: random.Random) -> float:
-    """The same with the habits of published scripts: cells of lists, deep copies, look-ups by the official string."""
+    """Regularized evolution as published scripts have it: lists, deep copies, string keys."""
     operations = SPACE.edge_operations
 
     def member(nodes: list[list[tuple[str, int]]]) -> _Member:

@@ -1,8 +1,8 @@
-"""Moves and enumeration of NAS-Bench-101 at population scale.
+"""Seconds of enumerating NAS-Bench-101 and of a million moves in it.
 
-python -m experiments.bench_spaces
+Command: python -m experiments.bench_spaces
 
-Prints seconds, and the ratio to one 4096x4096x4096 float32 matrix product of the same run.
+Ratios are to one 4096x4096x4096 float32 matrix product of the same run.
 """
 
 import resource
@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import jnas
-from experiments import common
+from experiments import common, pages
 
 NUM = 1_000_000
 
@@ -50,9 +50,14 @@ def main() -> None:
         result[f"{name}_first_call_seconds"] = round(first, 2)
         result[f"{name}_million_seconds"] = round(best, 2)
         result[f"{name}_million_ratio"] = round(best / unit, 2)
-    for name, value in result.items():
-        print(f"{name:32} {value}")
-    print(f"written: {common.write_json('bench_spaces_' + jax.default_backend(), result)}")
+    common.write_json(f"bench_spaces_{jax.default_backend()}", result)
+    pages.show("bench_spaces", page())
+
+
+def page() -> pages.Page:
+    """What was measured on each kind of device."""
+    found = pages.of_devices("bench_spaces")
+    return pages.Page(tuple(found), tuple(pages.values(name, found[name]) for name in found))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""What zero-shot scores cost, in units of one 4096x4096x4096 float32 matrix product of the same run.
+"""Seconds of each score of an untrained network.
 
-python -m experiments.bench_zeroshot                          one device
-JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_zeroshot    one device a core, as the command line does
+Command: JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_zeroshot
 
-Images of 32x32x3, NAS-Bench-201 networks of 16 channels and 5 cells, random architectures. By hand: the convolutions of
-a mean architecture forward are 128 images x 2 x 53 MMAC = 13.6 GFLOP, three times as many for 64 images forward and
-backward; its Hamming products (int8, one for each node that convolutions leave) about 7 GOP, the yardstick 137 GFLOP.
+Images of 32x32x3, NAS-Bench-201 networks of 16 channels and 5 cells, random architectures;
+yardsticks are 4096x4096x4096 float32 matrix products of the same run, 137 GFLOP each. By hand: the
+convolutions of a mean architecture forward are 128 images x 2 x 53 MMAC = 13.6 GFLOP, three times
+as many for 64 images forward and backward; its Hamming products (int8, one for each node that
+convolutions leave) about 7 GOP. Without JAX_NUM_CPU_DEVICES there is one device; the command line
+has one a core.
 """
 
 import argparse
@@ -19,14 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from experiments import common
+from experiments import common, pages
 from jnas.networks import layers
 from jnas.networks.convolution import conv
 from jnas.zeroshot import PROXIES, hamming, suite
 
 
 class Case(NamedTuple):
-    """What is measured: the scores, the images of a batch, and how often as long as a forward pass it computes."""
+    """A case: its scores, images of a batch, and multiples of a forward pass that it computes."""
 
     names: tuple[str, ...]
     num_images: int
@@ -50,7 +52,7 @@ CASES = {
 
 
 def main() -> None:
-    """Each case, the parts and the error of the determinant; print them and write them to a file."""
+    """Measure each case, the parts and the error of the determinant; keep and print them."""
     options = _options()
     result: dict[str, Any] = {
         "batching": options.batching,
@@ -64,10 +66,27 @@ def main() -> None:
         result[name] = _measure(network, CASES[name], archs, macs, options.batching)
         print(f"{name:24} {result[name]}", flush=True)
     parts = _parts() | {"log_determinant_error": _determinant_error(network, archs[:8])}
-    for name, value in parts.items():
-        print(f"{name:24} {value}")
     name = f"bench_zeroshot_{jax.default_backend()}_{jax.local_device_count()}"
-    print(f"written: {common.write_json(name, result | parts)}")
+    common.write_json(name, result | parts)
+    pages.show("bench_zeroshot", page())
+
+
+def page() -> pages.Page:
+    """Costs of each case and of the parts on each kind of device."""
+    found, tables = pages.of_devices("bench_zeroshot"), []
+    for name, kept in found.items():
+        rows = [[name, "scores", "images", "compilation", "seconds an architecture", "yardsticks"]]
+        for label, case in CASES.items():
+            if label in kept:
+                costs = (
+                    f"{kept[label][key]:.3f}"
+                    for key in ("seconds_per_arch", "ratio_to_matmul_4096")
+                )
+                scores = ", ".join(case.names)
+                compilation = f"{kept[label]['compile_seconds']:.1f} s"
+                rows.append([label, scores, str(case.num_images), compilation, *costs])
+        tables += [rows, pages.values("parts", kept)]
+    return pages.Page(tuple(found), tuple(tables))
 
 
 def _options() -> argparse.Namespace:
@@ -85,7 +104,7 @@ def _options() -> argparse.Namespace:
 def _measure(
     network: jnas.types.Network, case: Case, archs: jax.Array, macs: float, batching: Any
 ) -> dict[str, float]:
-    """Costs of one case; the population is one chunk and is scored four times, after the program was compiled."""
+    """Costs of one case; one chunk is scored four times, the first of them to compile."""
     images = jax.random.normal(jax.random.key(0), (case.num_images, 32, 32, 3))
     scores = suite(network, images, jnp.arange(case.num_images) % 10, case.names, batching=batching)
 
@@ -115,7 +134,8 @@ def _measure(
 def _parts() -> dict[str, float]:
     """Milliseconds of the choices behind the scores.
 
-    Codes of 128 images x 16,384 units, one pool, and the weight gradients of two 3x3 convolutions within a scan.
+    Codes of 128 images x 16,384 units, one pool, and the weight gradients of two 3x3 convolutions
+    within a scan.
     """
     x = jax.random.normal(jax.random.key(0), (128, 32, 32, 16))
     functions: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -171,7 +191,7 @@ def _xla_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _weight_gradient(conv: Callable[[jax.Array, jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """`[2, 3, 3, 16, 16]`: of Σ conv(x, w)² for two kernels, one after the other, for half of the images."""
+    """`[2, 3, 3, 16, 16]`, gradients of Σ conv(x, w)² for two kernels and half of the images."""
     kernels = jax.random.normal(jax.random.key(1), (2, 3, 3, x.shape[-1], x.shape[-1]))
     images = x[: len(x) // 2]
     result: jax.Array = jax.lax.map(

@@ -1,10 +1,11 @@
-"""BiFlow against GATES on the same training sets, on NAS-Bench-101 and -201, and what each part of it gives.
+"""Kendall tau of BiFlow and GATES on the same training sets, and of parts of BiFlow.
 
 python -m experiments.beyond_gates [largest size]            (configs/beyond_gates.py)
 
 Interrupted runs continue from results/beyond_gates.json.
 """
 
+import itertools
 import sys
 import time
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 import jnas
 from configs.beyond_gates import CONFIG, Config
-from experiments import common, ledger
+from experiments import common, ledger, pages
 from jnas.predictors import Evaluation
 from jnas.types import Predictor
 
@@ -83,46 +84,59 @@ def paired(one: list[float], two: list[float]) -> tuple[float, float, float]:
     )
 
 
-def report(config: Config, book: ledger.Ledger) -> None:
-    """Tables of Kendall tau, of paired differences, and of the ablation; a figure for each space."""
-    baseline, *others = config.predictors
-    rows = [
-        ["space", "cells", baseline, *(x for label in others for x in (label, "difference (95 %)"))]
+def page(config: Config = CONFIG) -> pages.Page:
+    """Kendall tau of both and their paired differences; the same for the parts of BiFlow."""
+    jobs = pages.read("beyond_gates")["jobs"]
+    first, *others = config.predictors
+    header = ["space", "trained cells", first]
+    rows = [header + [text for label in others for text in (label, "difference (95 %)")]]
+    for space in config.sizes:
+        for size in _done(config, jobs, space):
+            base = jobs[f"{space} {first} {size}"]
+            found = [_beside(base, jobs[f"{space} {label} {size}"]) for label in others]
+            rows.append(
+                [NAMES[space], f"{size:,}", f"{base['kendall_tau']:.4f}", *itertools.chain(*found)]
+            )
+    parts = [[f"{config.ablation_size} cells of NAS-Bench-101", "Kendall tau"]]
+    parts[0].append(f"difference with {first} (95 %)")
+    base = jobs[f"ablation {next(iter(config.ablations))}"]
+    parts += [[label, *_beside(base, jobs[f"ablation {label}"])] for label in config.ablations]
+    plots = tuple(f"beyond_gates_{space}.png" for space in config.sizes)
+    return pages.Page(("beyond_gates",), (rows, parts), plots)
+
+
+def _done(config: Config, jobs: dict[str, Any], space: str) -> list[int]:
+    """Sizes of the training sets that all predictors have been trained with."""
+    return [
+        size
+        for size in config.sizes[space]
+        if all(f"{space} {label} {size}" in jobs for label in config.predictors)
     ]
-    for space, sizes in config.sizes.items():
-        done = [
-            size
-            for size in sizes
-            if all(f"{space} {label} {size}" in book.jobs for label in config.predictors)
-        ]
-        for size in done:
-            jobs = [book.jobs[f"{space} {label} {size}"] for label in config.predictors]
-            row = [space, f"{size:,}", f"{jobs[0]['kendall_tau']:.4f}"]
-            for job in jobs[1:]:
-                mean, low, high = paired(jobs[0]["splits_kendall_tau"], job["splits_kendall_tau"])
-                row += [f"{job['kendall_tau']:.4f}", f"{mean:+.4f} ({low:+.4f} … {high:+.4f})"]
-            rows.append(row)
+
+
+def _beside(base: dict[str, Any], job: dict[str, Any]) -> list[str]:
+    """Kendall tau, and the difference with the base on the same training sets."""
+    mean, low, high = paired(base["splits_kendall_tau"], job["splits_kendall_tau"])
+    return [f"{job['kendall_tau']:.4f}", f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"]
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """Write a figure for each space, the result and its page."""
+    for space in config.sizes:
+        done = _done(config, book.jobs, space)
+        jobs = {
+            label: [book.jobs[f"{space} {label} {n}"] for n in done] for label in config.predictors
+        }
         curves = {
-            label: [
-                (size, *(book.jobs[f"{space} {label} {size}"][x] for x in ("kendall_tau", "std")))
-                for size in done
-            ]
-            for label in config.predictors
+            label: [(job["num_train"], job["kendall_tau"], job["std"]) for job in found]
+            for label, found in jobs.items()
         }
         if len(done) > 1:
-            figure = jnas.plots.tau_by_size(
-                curves, title=f"{NAMES[space]}, {config.splits} training sets of each size"
-            )
+            title = f"{NAMES[space]}, {config.splits} training sets of each size"
+            figure = jnas.plots.tau_by_size(curves, title=title)
             jnas.plots.save(figure, common.RESULTS / f"beyond_gates_{space}.png")
-    print(ledger.markdown(rows) + "\n")
-    first = book.jobs[f"ablation {next(iter(config.ablations))}"]["splits_kendall_tau"]
-    rows = [[f"{config.ablation_size} cells of NAS-Bench-101", "Kendall tau", "difference (95 %)"]]
-    for label in config.ablations:
-        job = book.jobs[f"ablation {label}"]
-        mean, low, high = paired(first, job["splits_kendall_tau"])
-        rows.append([label, f"{job['kendall_tau']:.4f}", f"{mean:+.4f} ({low:+.4f} … {high:+.4f})"])
-    print(ledger.markdown(rows))
-    print(f"written: {book.write()}")
+    book.write()
+    pages.show("beyond_gates", page(config))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What ReNAS looks at in a cell of NAS-Bench-101: how far the output is from the input, and whether it has a 3x3."""
+"""Distance and presence of a 3x3, by which ReNAS groups the cells of NAS-Bench-101."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ _CONV3X3 = next(
 def distance(arch: Arch) -> jax.Array:
     """`[]` int32, edges of the shortest path from the input to the output."""
     adjacency = SPACE.graph(arch).adjacency
-    # Walks of 1, 2, ... edges that leave the input; the first of them that reaches the output is a shortest path.
+    # Walks of 1, 2, ... edges that leave the input; the first that reaches the output is shortest.
     walks = [adjacency[0]]
     while len(walks) < len(adjacency) - 1:
         walks.append(jnp.any(walks[-1][:, None] & adjacency, axis=0))
@@ -28,5 +28,5 @@ def has_3x3(arch: Arch) -> jax.Array:
 
 
 def is_promising(arch: Arch) -> jax.Array:
-    """`[]` bool, the sub-space of ReNAS, table 6: a 3x3, and an edge from the input to the output."""
+    """`[]` bool, membership of ReNAS' sub-space: a 3x3, and an edge from input to output."""
     return has_3x3(arch) & (distance(arch) == 1)

@@ -1,4 +1,4 @@
-"""What the experiments share: where results go, what is written with every result, the yardstick of the benchmarks."""
+"""Files of results and data, and timing, for all experiments."""
 
 import json
 import os
@@ -17,7 +17,7 @@ FLOPS_OF_YARDSTICK = 2 * 4096**3
 
 
 def data_file(name: str) -> Path:
-    """A file of the folder that `$JNAS_DATA` names; FileNotFoundError says what to do where it is absent."""
+    """A file of the folder that `$JNAS_DATA` names; FileNotFoundError where there is none."""
     path = Path(os.environ.get("JNAS_DATA", "")) / name
     if not path.is_file():
         raise FileNotFoundError(
@@ -46,7 +46,7 @@ def seconds(function: Callable[[], Any], repeats: int = 3) -> list[float]:
 
 
 def yardstick() -> float:
-    """Median seconds of one 4096x4096x4096 float32 matrix product on the default device, of five."""
+    """Median seconds, of five, of one 4096x4096x4096 float32 matrix product."""
     x = jax.random.normal(jax.random.key(0), (4096, 4096))
     product = jax.jit(jnp.matmul)
     jax.block_until_ready(product(x, x))

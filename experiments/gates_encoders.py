@@ -13,7 +13,7 @@ import jax
 
 import jnas
 from configs.gates_encoders import CONFIG, Config
-from experiments import common, ledger
+from experiments import common, ledger, pages
 
 
 def main(config: Config = CONFIG) -> None:
@@ -44,34 +44,30 @@ def main(config: Config = CONFIG) -> None:
     report(config, book)
 
 
-def report(config: Config, book: ledger.Ledger) -> None:
-    """The table beside the paper's, and a figure."""
+def page(config: Config = CONFIG) -> pages.Page:
+    """Kendall tau beside the paper's."""
+    jobs = pages.read("gates_encoders")["jobs"]
     rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
-    curves = {}
     for label, paper in config.paper.items():
-        found = [book.jobs.get(f"{label} {size}") for size in config.sizes]
-        pairs = zip(found, paper, strict=True)
-        rows.append(
-            [
-                label,
-                *(
-                    f"{job['kendall_tau']:.3f} ({p:.3f})" if job else f"– ({p:.3f})"
-                    for job, p in pairs
-                ),
-            ]
-        )
-        done = [(size, job) for size, job in zip(config.sizes, found, strict=True) if job]
-        if done:
-            curves[label] = [(size, job["kendall_tau"], job["std"] or 0.0) for size, job in done]
-    print(ledger.markdown(rows))
-    paper_curves = {
-        label: list(zip(config.sizes, taus, strict=True)) for label, taus in config.paper.items()
-    }
-    figure = jnas.plots.tau_by_size(
-        curves, paper_curves, title="Encoders on NAS-Bench-101, hinge loss"
-    )
+        found = [jobs.get(f"{label} {size}") for size in config.sizes]
+        rows.append([label, *map(pages.beside, found, paper)])
+    return pages.Page(("gates_encoders",), (rows,), ("gates_encoders.png",))
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """Write the figure, the result and its page."""
+    curves: dict[str, list[tuple[int, float, float]]] = {}
+    paper = {}
+    for label, taus in config.paper.items():
+        found = [(size, book.jobs.get(f"{label} {size}")) for size in config.sizes]
+        done = [(size, job["kendall_tau"], job["std"] or 0.0) for size, job in found if job]
+        curves |= {label: done} if done else {}
+        paper[label] = list(zip(config.sizes, taus, strict=True))
+    title = "Encoders on NAS-Bench-101, hinge loss"
+    figure = jnas.plots.tau_by_size(curves, paper, title=title)
     jnas.plots.save(figure, common.RESULTS / "gates_encoders.png")
-    print(f"written: {book.write()}")
+    book.write()
+    pages.show("gates_encoders", page(config))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Losses, N@K and P@K on NAS-Bench-101, and GATES on NAS-Bench-201 (GATES tables 2 and 3, figure 3).
+"""Kendall tau by loss, N@K and P@K (GATES, tables 2 and 3, figure 3).
 
 python -m experiments.gates_losses [largest size]            (configs/gates_losses.py)
 
@@ -14,7 +14,7 @@ import numpy as np
 
 import jnas
 from configs.gates_losses import CONFIG, Config
-from experiments import common, ledger
+from experiments import common, ledger, pages
 from jnas.predictors import Training
 from jnas.types import Predictor, Space
 
@@ -47,7 +47,7 @@ def _up_to(sizes: tuple[int, ...], largest: int) -> tuple[int, ...]:
 
 
 def losses_of_101(config: Config, book: ledger.Ledger) -> None:
-    """The table of six losses."""
+    """Run the jobs of the table of six losses."""
     space, archs, accuracy = _nasbench101()
     test = archs[-config.num_test :], accuracy[-config.num_test :]
     for size in config.sizes:
@@ -63,7 +63,7 @@ def losses_of_101(config: Config, book: ledger.Ledger) -> None:
 
 
 def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
-    """N@K and P@K of each encoder with .1 % of the training cells, by hinge loss and by regression."""
+    """Run the jobs of N@K and P@K: each encoder from 381 cells, by hinge loss and regression."""
     space, archs, accuracy = _nasbench101()
     test = archs[-config.num_test :], accuracy[-config.num_test :]
     train = archs[:381], accuracy[:381]
@@ -76,7 +76,7 @@ def ranking_or_regression(config: Config, book: ledger.Ledger) -> None:
 
 
 def nasbench201(config: Config, book: ledger.Ledger) -> None:
-    """The first half of NAS-Bench-201 trains, the second half tests."""
+    """Run the jobs of NAS-Bench-201, whose first half trains and whose second half tests."""
     space = jnas.spaces.nasbench201()
     table = jnas.benchmarks.nasbench201(path=common.data_file("nasbench201.npz"))
     accuracy, half = table.column("test200_c10"), 7813
@@ -105,7 +105,7 @@ def _both_trainings(config: Config, space: Space) -> list[tuple[str, Predictor]]
 
 
 def _precision(predictor: Predictor, train: Any, test: Any, seeds: int) -> dict[str, Any]:
-    """What `ledger.train` measures, and P@K, which is also a mean over seeds and the last five epochs."""
+    """Results of `ledger.train` with P@K, also a mean over seeds and the last five epochs."""
     found = ledger.train(predictor, train, test, seeds, metrics=ledger.METRICS | PRECISION)
     kept = {
         name: value for name, value in found.items() if name.removeprefix("seeds_") not in PRECISION
@@ -113,52 +113,46 @@ def _precision(predictor: Predictor, train: Any, test: Any, seeds: int) -> dict[
     return kept | {"precision_at": list(RATIOS), "precision": [found[name] for name in PRECISION]}
 
 
-def report(config: Config, book: ledger.Ledger) -> None:
-    """Tables beside the paper's, and the figures."""
-    rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
+def page(config: Config = CONFIG) -> pages.Page:
+    """Losses beside the paper's, N@K and P@K of each encoder, and NAS-Bench-201."""
+    jobs = pages.read("gates_losses")["jobs"]
+    losses = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
     for label, paper in config.paper.items():
-        found = [book.jobs[f"loss {label} {size}"]["kendall_tau"] for size in config.sizes]
-        rows.append(
-            [label, *(f"{tau:.3f} ({p:.3f})" for tau, p in zip(found, paper, strict=False))]
-        )
-    print(ledger.markdown(rows) + "\n")
-    rows = [["381 cells of NAS-Bench-101", "tau", "N@5", "N@10", "P@1 %"]]
-    for job, found in book.jobs.items():
-        if job.startswith("ranking "):
-            values = (
-                f"{found['kendall_tau']:.3f}",
-                f"{found['n_at_5']:.0f}",
-                f"{found['n_at_10']:.0f}",
-            )
-            rows.append([job.removeprefix("ranking "), *values, f"{found['precision'][2]:.3f}"])
-    print(ledger.markdown(rows) + "\n")
-    rows = [["NAS-Bench-201", "cells", "tau", "N@5", "N@10"]]
-    for job, found in book.jobs.items():
-        if job.startswith("nasbench201 "):
-            values = (
-                f"{found['kendall_tau']:.3f}",
-                f"{found['n_at_5']:.1f}",
-                f"{found['n_at_10']:.1f}",
-            )
-            rows.append(
-                [
-                    job.removeprefix("nasbench201 ").rpartition(" ")[0],
-                    f"{found['num_train']:,}",
-                    *values,
-                ]
-            )
-    print(ledger.markdown(rows))
+        found = [jobs.get(f"loss {label} {size}") for size in config.sizes]
+        losses.append([label, *map(pages.beside, found, paper)])
+    ranking = [["381 cells of NAS-Bench-101", "Kendall tau", "N@5", "N@10", "P@1 %"]]
+    for label, job in _of_part(jobs, "ranking"):
+        ranks = (f"{job[name]:.0f}" for name in ("n_at_5", "n_at_10"))
+        ranking.append([label, pages.beside(job), *ranks, f"{job['precision'][2]:.3f}"])
+    others = [["NAS-Bench-201", "cells", "Kendall tau", "N@5", "N@10"]]
+    for label, job in _of_part(jobs, "nasbench201"):
+        ranks = (f"{job[name]:.1f}" for name in ("n_at_5", "n_at_10"))
+        num = job["num_train"]
+        others.append([label.removesuffix(f" {num}"), f"{num:,}", pages.beside(job), *ranks])
+    plots = ("gates_losses.png", "gates_precision.png")
+    return pages.Page(("gates_losses",), (losses, ranking, others), plots)
+
+
+def _of_part(jobs: dict[str, Any], part: str) -> list[tuple[str, dict[str, Any]]]:
+    """Labels and results of the jobs of one part of the experiment."""
+    return [
+        (name.removeprefix(f"{part} "), job)
+        for name, job in jobs.items()
+        if name.startswith(f"{part} ")
+    ]
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """Write the figures, the result and its page."""
     _figures(config, book)
-    print(f"written: {book.write()}")
+    book.write()
+    pages.show("gates_losses", page(config))
 
 
 def _figures(config: Config, book: ledger.Ledger) -> None:
     curves = {
-        job.removeprefix("ranking "): list(
-            zip(found["precision_at"], found["precision"], strict=True)
-        )
-        for job, found in book.jobs.items()
-        if job.startswith("ranking ")
+        label: list(zip(job["precision_at"], job["precision"], strict=True))
+        for label, job in _of_part(book.jobs, "ranking")
     }
     figure = jnas.plots.precision_by_share(curves, title="381 training cells of NAS-Bench-101")
     jnas.plots.save(figure, common.RESULTS / "gates_precision.png")

@@ -1,9 +1,9 @@
-"""Queries until a search meets the best cells: guided by a predictor (GATES), at random, and by evolution.
+"""Queries until a search meets the best cells: guided by GATES, at random, and by evolution.
 
 python -m experiments.gates_search            (configs/gates_search.py)
 
-Interrupted runs continue from results/gates_search.json. Guided searches ask for no cell twice; for the others, queries
-of distinct cells are counted beside all queries.
+Interrupted runs continue from results/gates_search.json. Guided searches ask for no cell twice; for
+the others, queries of distinct cells are counted beside all queries.
 """
 
 import functools
@@ -16,7 +16,7 @@ import numpy as np
 
 import jnas
 from configs.gates_search import CONFIG, PAPER, Benchmark, Config, Guided
-from experiments import common, ledger, queries
+from experiments import common, ledger, pages, queries
 from jnas.benchmarks import Table
 from jnas.predictors.recipes import as_plain
 from jnas.types import Key, Searcher
@@ -56,7 +56,6 @@ def main(config: Config = CONFIG) -> None:
         result[name] = summary(
             table, benchmark, rows, [label for label in config.guided if label in rows]
         )
-        report(config, name, benchmark, result[name])
         figure = jnas.plots.search_curves(
             {
                 label: UNITS[name] * values
@@ -70,7 +69,8 @@ def main(config: Config = CONFIG) -> None:
         )
         jnas.plots.save(figure, common.RESULTS / f"gates_search_{name}.png")
     content = {"config": book.config, "jobs": book.jobs, "benchmarks": result}
-    print(f"written: {common.write_json('gates_search', content)}")
+    common.write_json("gates_search", content)
+    pages.show("gates_search", page(config))
 
 
 def load(name: str) -> Table:
@@ -80,7 +80,7 @@ def load(name: str) -> Table:
     return jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
 
 
-# -- Guided by a predictor -------------------------------------------------------------------------------------------
+# -- Guided by a predictor -------------------------------------------------------------------------
 
 
 def guided(
@@ -92,7 +92,7 @@ def guided(
     settings: Guided,
     run: int,
 ) -> dict[str, Any]:
-    """One run, kept in the ledger: `queries` until each target (inf), and where the best so far improved."""
+    """One run, kept in the ledger: `queries` until each target, inf where it was not met."""
     about = {"name": settings.predictor} | as_plain(settings.settings)
     about |= {
         "search": settings.search,
@@ -120,7 +120,7 @@ def _guided(
     )
 
     def evaluate(arch: np.ndarray, epochs: int) -> tuple[float, float]:
-        """The score. Only the best of all cells has a cost: it is over the budget, and so ends the search."""
+        """The score, and a cost for the best of all cells alone, which so ends the search."""
         del epochs
         score = look_up(arch)
         return float(score), float(score >= most)
@@ -147,7 +147,7 @@ def _frozen(settings: Guided) -> tuple[Any, ...]:
 
 @functools.cache
 def _searcher(table: Table, predictor: str, settings: Any, inner: Any, search: Any) -> Searcher:
-    """One searcher for all runs, for every new one is compiled anew."""
+    """A searcher, the same one for all runs: every new one would be compiled anew."""
     strategy = jnas.search.regularized_evolution(table.space, **dict(inner))
     model = getattr(jnas.predictors, predictor)(table.space, **dict(settings))
     return jnas.search.predictor_guided(model, strategy, **dict(search))
@@ -166,13 +166,13 @@ def _curve(improvements: str, num: int) -> np.ndarray:
     return np.array(scores, np.float32)[last]
 
 
-# -- What is reported ------------------------------------------------------------------------------------------------
+# -- What is reported ------------------------------------------------------------------------------
 
 
 def summary(
     table: Table, benchmark: Benchmark, rows: dict[str, Any], guided: list[str]
 ) -> dict[str, Any]:
-    """For each target medians with intervals, random search exactly, and how many times fewer queries."""
+    """For each target medians with intervals, random search exactly, and ratios of queries."""
     order = np.argsort(-table.column(benchmark.column).astype(np.float64), kind="stable")
     result: dict[str, Any] = {"column": table.conventions[benchmark.column]}
     for at, target in enumerate(benchmark.targets):
@@ -200,39 +200,53 @@ def summary(
     return result
 
 
-def report(config: Config, name: str, benchmark: Benchmark, result: dict[str, Any]) -> None:
-    """Medians of queries, and ratios of them beside the paper's."""
-    targets = [f"best {target}" for target in benchmark.targets]
-    names = [f"one of the {target}" for target in targets[:-1]] + ["the best"]
-    rows = [[f"{NAMES[name]}: queries, median (95 %)", "runs", *names]]
-    for label, found in result[targets[0]]["searches"].items():
-        cells = [
-            _cell(config, name, benchmark, label, result[target]["searches"][label])
-            for target in targets
-        ]
-        rows.append([label, f"{found['runs']}", *cells])
-    rows += [
-        [label, "", *(f"{result[t]['exact'][label]['median']:,.0f}" for t in targets)]
-        for label in RANDOM
+def page(config: Config = CONFIG) -> pages.Page:
+    """Medians of queries, and ratios of them, for each benchmark."""
+    kept = pages.read("gates_search")["benchmarks"]
+    tables = [
+        table
+        for name, benchmark in config.benchmarks.items()
+        for table in (_medians(config, name, benchmark, kept[name]), _ratios(benchmark, kept[name]))
     ]
-    print(ledger.markdown(rows) + "\n")
-    rows = [["how many times fewer queries (95 %)", *names]]
-    for label in result[targets[0]]["ratios"]:
-        for other in result[targets[0]]["ratios"][label]:
-            rows.append(
-                [
-                    f"{label} than {other}",
-                    *(_ratio(result[t]["ratios"][label][other]) for t in targets),
-                ]
-            )
-    print(ledger.markdown(rows))
-    print(f"the paper, NAS-Bench-101: {PAPER['RS']} than RS, {PAPER['EA']} than EA\n", flush=True)
+    plots = tuple(f"gates_search_{name}.png" for name in config.benchmarks)
+    paper = " and ".join(f"{value:g} times fewer than {label}" for label, value in PAPER.items())
+    note = f"The paper, on NAS-Bench-101: {paper}."
+    return pages.Page(("gates_search",), tuple(tables), plots, (note,))
+
+
+def _targets(benchmark: Benchmark) -> tuple[list[str], list[str]]:
+    """Names of the targets in the result, and in tables."""
+    shown = [f"one of the best {target}" for target in benchmark.targets[:-1]] + ["the best"]
+    return [f"best {target}" for target in benchmark.targets], shown
+
+
+def _medians(config: Config, name: str, benchmark: Benchmark, kept: dict[str, Any]) -> pages.Rows:
+    targets, shown = _targets(benchmark)
+    rows = [[f"{NAMES[name]}: queries, median (95 %)", "runs", *shown]]
+    for label, found in kept[targets[0]]["searches"].items():
+        searched = (kept[target]["searches"][label] for target in targets)
+        cells = (_cell(config, name, benchmark, label, value) for value in searched)
+        rows.append([label, f"{found['runs']}", *cells])
+    for label in RANDOM:
+        exact = (kept[target]["exact"][label]["median"] for target in targets)
+        rows.append([label, "", *(f"{median:,.0f}" for median in exact)])
+    return rows
+
+
+def _ratios(benchmark: Benchmark, kept: dict[str, Any]) -> pages.Rows:
+    targets, shown = _targets(benchmark)
+    rows = [["how many times fewer queries (95 %)", *shown]]
+    for label, others in kept[targets[0]]["ratios"].items():
+        for other in others:
+            ratios = (_ratio(kept[target]["ratios"][label][other]) for target in targets)
+            rows.append([f"{label} than {other}", *ratios])
+    return rows
 
 
 def _cell(
     config: Config, name: str, benchmark: Benchmark, label: str, found: dict[str, Any]
 ) -> str:
-    """Median, interval, and the median of distinct cells; where most runs did not reach it, how many did."""
+    """Median, interval and median of distinct cells, or how many runs reached the target."""
     if found["median"] is None:
         most = (
             config.guided[label].runs[name][1]

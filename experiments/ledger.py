@@ -1,8 +1,9 @@
-"""Trainings of predictors as named jobs, each run once: results are kept as they come, and a second call goes on.
+"""Results of named jobs, each run once: kept as they come, so that a second call goes on.
 
-A job's result is a dict of JSON values; `results/<name>.json` maps job names to them, with the configuration and the
-environment beside. A job whose predictor has other settings now is run again. Every training records Kendall's tau-b,
-N@5 and N@10 on the test cells, averaged over its last five epochs, and its seconds (compilation included).
+A job's result is a dict of JSON values; `results/<name>.json` maps job names to them, with the
+configuration and the environment beside. A job whose predictor has other settings now is run again.
+Every training records Kendall's tau-b, N@5 and N@10 on the test cells, averaged over its last five
+epochs, and its seconds (compilation included).
 """
 
 import json
@@ -42,7 +43,7 @@ METRICS: dict[str, Metric] = {
 
 
 class Ledger:
-    """The jobs of one experiment and what they gave."""
+    """Jobs of one experiment and their results."""
 
     def __init__(self, name: str, config: Any) -> None:
         """Go on with `results/<name>.json` where it exists."""
@@ -61,7 +62,7 @@ class Ledger:
     def once(
         self, job: str, about: dict[str, Any], function: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """The same for a job that is described by JSON values, kept as its "predictor" whatever it is."""
+        """The result of a job that JSON values describe; they are kept as its "predictor"."""
         settings = json.dumps(about)
         if job not in self.jobs or not _agree(
             *map(json.loads, (self.jobs[job]["predictor"], settings))
@@ -79,7 +80,7 @@ class Ledger:
 
 
 def _agree(kept: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether settings that were kept are unchanged; settings that are newer than the result do not count."""
+    """Whether settings that were kept are unchanged; those newer than the result do not count."""
     pairs = [(value, now.get(name)) for name, value in kept.items()]
     return all(
         _agree(a, b) if isinstance(a, dict) and isinstance(b, dict) else a == b for a, b in pairs
@@ -98,7 +99,7 @@ def random_rows(
         seeds: S.
 
     Returns:
-        `[S, n]`, a random training set for each seed, and `[M]`, test rows that are in none of them.
+        `[S, n]`, a random training set for each seed, and `[M]`, test rows in none of them.
     """
     order = np.random.default_rng(0).permutation(num)
     test, pool = order[:num_test], order[num_test:]

@@ -1,4 +1,4 @@
-"""NASWOT scores of ten cells under other images, noise, initial weights and batch sizes (NASWOT figures 5 and 1).
+"""NASWOT scores of ten cells under other images, initial weights and batches (figures 5 and 1).
 
 python -m experiments.naswot_ablations              (configs/naswot_ablations.py)
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 import jnas
 from configs.naswot_ablations import CONFIG, Config
-from experiments import common
+from experiments import common, pages
 from jnas.plots import style
 from jnas.types import Key
 
@@ -29,12 +29,6 @@ def main(config: Config = CONFIG) -> None:
     rows = _one_of_each_band(accuracy, config.bands, cell_key)
     scores = _ablations(config, table.archs[rows], key)
     result = {name: _spread(values) for name, values in scores.items()}
-    for name, row in result.items():
-        print(
-            f"{name:16} deviation within cells {row['within']:.3f}, between cells {row['between']:.3f}",
-            end=", ",
-        )
-        print(f"Kendall tau between repeats {row['agreement']:.3f}")
     jnas.plots.save(_picture(scores, accuracy[rows]), common.RESULTS / "naswot_ablations.png")
     jnas.plots.save(
         _kernels(config, table, accuracy, kernel_key), common.RESULTS / "naswot_kernels.png"
@@ -45,11 +39,21 @@ def main(config: Config = CONFIG) -> None:
         "cells": [table.space.to_string(arch) for arch in table.archs[rows]],
     }
     content = {"config": repr(config), **cells, "spread": result, "scores": kept}
-    print(f"written: {common.write_json('naswot_ablations', content)}")
+    common.write_json("naswot_ablations", content)
+    pages.show("naswot_ablations", page())
+
+
+def page() -> pages.Page:
+    """Deviations of the scores of a cell, and between cells, for each ablation."""
+    rows = [["what varies", "deviation within cells", "between cells", "tau between repeats"]]
+    for name, row in pages.read("naswot_ablations")["spread"].items():
+        rows.append([name, *(f"{row[key]:.4f}" for key in ("within", "between", "agreement"))])
+    plots = ("naswot_ablations.png", "naswot_kernels.png")
+    return pages.Page(("naswot_ablations",), (rows,), plots)
 
 
 def _one_of_each_band(accuracy: np.ndarray, bands: int, key: Key) -> np.ndarray:
-    """`[bands]` rows, worst first: a random one from each of the equal shares of the better half."""
+    """`[bands]` rows, worst first: a random one of each equal share of the better half."""
     better = np.argsort(accuracy, kind="stable")[len(accuracy) // 2 :]
     parts = np.array_split(better, bands)
     places = np.asarray(jax.random.uniform(key, (bands,)))
@@ -82,7 +86,7 @@ def _ablations(config: Config, archs: np.ndarray, key: Key) -> dict[str, np.ndar
 
 
 def _spread(scores: np.ndarray) -> dict[str, float]:
-    """Deviation within and between cells in units of the mean score, and the mean tau between two repeats."""
+    """Deviations within and between cells over the mean score, and tau between two repeats."""
     scores = scores / scores.mean()
     pairs = [(i, j) for i in range(len(scores)) for j in range(i)]
     taus = [float(jnas.metrics.kendall_tau(scores[i], scores[j])) for i, j in pairs]

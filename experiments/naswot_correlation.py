@@ -2,24 +2,31 @@
 
 python -m experiments.naswot_correlation                    (configs/naswot_correlation.py)
 python -m experiments.naswot_correlation nasbench101
+python -m experiments.naswot_correlation all                all cells, of the scores that are kept
 
 Interrupted runs continue from runs/naswot-*.npz.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.naswot_correlation import CONFIGS, Config
-from experiments import common
+from configs.naswot_correlation import CONFIGS, NASBENCH101, NASBENCH201, Config
+from configs.naswot_table2 import SCORES
+from experiments import common, pages
+from experiments.naswot_table2 import SCORE_FILE
+
+SOURCES = ("naswot_nasbench201", "naswot_nasbench101", "naswot_nasbench201_all")
 
 
 def main(config: Config) -> None:
     """Score the same architectures in every way; print, plot and keep the correlations."""
-    # The published sampler of NAS-Bench-101 prefers small cells, and would draw some of them many times.
+    # The published sampler of NAS-Bench-101 prefers small cells: it would draw some many times.
     space = (
         jnas.spaces.nasbench101(sample="uniform")
         if config.space == "nasbench101"
@@ -53,9 +60,48 @@ def main(config: Config) -> None:
             accuracy_label="CIFAR-10 test accuracy (%)",
         )
         jnas.plots.save(figure, common.RESULTS / f"naswot_{config.space}_{images}_{relus}.png")
-    print(
-        f"written: {common.write_json(f'naswot_{config.space}', {'config': repr(config), 'results': results})}"
+    common.write_json(f"naswot_{config.space}", {"config": repr(config), "results": results})
+    pages.show("naswot_correlation", page())
+
+
+def of_all_cells() -> None:
+    """Correlate the scores that `naswot_table2 scores` has kept, of all NAS-Bench-201."""
+    kept = jnas.benchmarks.load(SCORE_FILE)
+    table = jnas.benchmarks.nasbench201(path=common.data_file("nasbench201.npz"))
+    rows, scores = np.asarray(table.rows(jnp.asarray(kept.archs))), kept.column(SCORES)
+    unranked = int(np.sum(~np.isfinite(scores)))
+    found: dict[str, Any] = {"images": "cifar10", "relus": "live", "num_unranked": unranked}
+    found |= {
+        name: _compare(scores, table, rows, name, paper) for name, paper in NASBENCH201.columns
+    }
+    content = {"convention": kept.conventions[SCORES], "num_archs": len(rows), "results": [found]}
+    common.write_json(SOURCES[2], content)
+    pages.show("naswot_correlation", page())
+
+
+def page() -> pages.Page:
+    """Kendall tau beside the paper's: draws of both spaces, and all cells of NAS-Bench-201."""
+    draws, draws_101, every = (pages.read(name)["results"] for name in SOURCES)
+    plots = tuple(
+        f"naswot_{space}_{kept['images']}_{kept['relus']}.png"
+        for space, found in (("nasbench201", draws), ("nasbench101", draws_101))
+        for kept in found
     )
+    rows = _rows(NASBENCH201, draws, f"{NASBENCH201.num_archs:,} draws")
+    rows += _rows(NASBENCH201, every, "all 15,625 cells")[1:]
+    others = _rows(NASBENCH101, draws_101, f"{NASBENCH101.num_archs:,} draws")
+    return pages.Page(SOURCES, (rows, others), plots)
+
+
+def _rows(config: Config, results: list[dict[str, Any]], cells: str) -> pages.Rows:
+    columns = [name for name, _ in config.columns]
+    title = f"Kendall tau (paper), {config.space}"
+    rows = [[title, "images", "ReLUs", *columns, "without a score"]]
+    for kept in results:
+        taus = (pages.beside(kept[name], kept[name]["paper"]) for name in columns)
+        images = f"{config.num_images} of {kept['images']}"
+        rows.append([cells, images, kept["relus"], *taus, str(kept["num_unranked"])])
+    return rows
 
 
 def _percent(accuracy: np.ndarray) -> np.ndarray:
@@ -66,16 +112,20 @@ def _percent(accuracy: np.ndarray) -> np.ndarray:
 def _compare(
     scores: np.ndarray, table: jnas.benchmarks.Table, rows: np.ndarray, column: str, paper: float
 ) -> dict[str, float]:
-    """Kendall tau over all architectures, and without those that cannot be ranked, as the paper leaves them out."""
+    """Kendall tau over all architectures, and as the paper has it: without those of no score."""
     accuracy, ranked = table.column(column)[rows], np.isfinite(scores)
     tau = float(jnas.metrics.kendall_tau(scores, accuracy))
     without = float(jnas.metrics.kendall_tau(scores, accuracy, where=ranked))
-    print(
-        f"{column:13} tau {tau:.3f}, without unranked {without:.3f}, paper {paper:.3f}  {table.conventions[column]}"
-    )
+    print(f"{column:13} tau {tau:.3f}, without unranked {without:.3f}, paper {paper:.3f}")
     return {"kendall_tau": round(tau, 4), "without_unranked": round(without, 4), "paper": paper}
 
 
 if __name__ == "__main__":
     jnas.population.one_device_per_core()
-    main(CONFIGS[sys.argv[1] if sys.argv[1:] else "nasbench201"])
+    match sys.argv[1:] or ["nasbench201"]:
+        case ["all"]:
+            of_all_cells()
+        case [space] if space in CONFIGS:
+            main(CONFIGS[space])
+        case other:
+            sys.exit(f"unknown arguments {other}; there are: all, {', '.join(CONFIGS)}")

@@ -1,4 +1,4 @@
-"""What searches of NAS-Bench-101 find by number of queries, and how many distinct cells they query (NASWOT table 1).
+"""Accuracies that searches of NAS-Bench-101 find, by number of queries (NASWOT, table 1).
 
 python -m experiments.naswot_table1                 (configs/naswot_table1.py)
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 import jnas
 from configs.naswot_table1 import COLUMN, CONFIG, PAPER, Config
-from experiments import common, ledger, searches
+from experiments import common, pages, searches
 from jnas.benchmarks import Table
 from jnas.types import History, Key, Searcher
 
@@ -50,7 +50,6 @@ def main(config: Config = CONFIG) -> None:
             for num in config.queries
         ]
     result["rows"] = rows
-    report(config, result)
     figure = jnas.plots.search_curves(
         curves,
         lines={"best of all cells": float(accuracy.max())},
@@ -59,7 +58,8 @@ def main(config: Config = CONFIG) -> None:
         title="NAS-Bench-101",
     )
     jnas.plots.save(figure, common.RESULTS / "naswot_table1.png")
-    print(f"written: {common.write_json('naswot_table1', result)}")
+    common.write_json("naswot_table1", result)
+    pages.show("naswot_table1", page(config))
 
 
 def _naswot(config: Config, table: Table) -> dict[str, float]:
@@ -82,7 +82,7 @@ def _searcher(strategy: str, settings: dict[str, Any]) -> Searcher:
 def _summary(
     config: Config, history: History, best: np.ndarray, num: int, paper: str
 ) -> dict[str, Any]:
-    """What is kept of the first `num` queries of each run, whose best accuracies are `best` `[S]`."""
+    """Mean and deviation of best accuracies `[S]` after `num` queries, and distinct cells."""
 
     @jax.jit
     @jax.vmap
@@ -99,33 +99,29 @@ def _summary(
     return found
 
 
-def report(config: Config, result: dict[str, Any]) -> None:
-    """Two tables: accuracies, and distinct cells."""
-    rows = [
-        [f"mean test accuracy, {config.num_runs} runs", *(f"{num:,}" for num in config.queries)]
-    ]
-    for label, row in result["rows"].items():
-        paper = PAPER.get(config.rows[label][2], (0, 0))
-        differences = [
-            f" ({paper[0]} ± {paper[1]}: {x['difference']:+.1f})" if "difference" in x else ""
-            for x in row
-        ]
-        cells = [
-            f"{x['mean']:.2f} ± {x['std']:.2f}{off}"
-            for x, off in zip(row, differences, strict=True)
-        ]
-        rows.append([label, *cells])
-    print(ledger.markdown(rows) + "\n")
-    rows = [["distinct cells", *rows[0][1:]]]
-    rows += [
-        [label, *(f"{x['distinct']:.0f}" for x in row)] for label, row in result["rows"].items()
-    ]
-    print(ledger.markdown(rows) + "\n")
+def page(config: Config = CONFIG) -> pages.Page:
+    """Accuracies, beside the paper's at its number of queries, and distinct cells."""
+    kept = pages.read("naswot_table1")
+    sizes = [f"{num:,}" for num in config.queries]
+    rows = [["mean test accuracy in % by queries (paper: difference in its deviations)", *sizes]]
+    distinct = [["distinct cells by queries", *sizes]]
+    for label, row in kept["rows"].items():
+        rows.append([label, *(_cell(found, config.rows[label][2]) for found in row)])
+        distinct.append([label, *(f"{found['distinct']:.0f}" for found in row)])
+    without = [["no training", "mean test accuracy in % (paper)"]]
     for label in ("Random", "NASWOT"):
-        found, paper = result[label], PAPER[label]
-        print(
-            f"{label}, no training: {found['mean']:.2f} ± {found['std']:.2f} ({paper[0]} ± {paper[1]})"
-        )
+        mine, paper = kept[label], PAPER[label]
+        cell = f"{mine['mean']:.2f} ± {mine['std']:.2f} ({paper[0]:.2f} ± {paper[1]:.2f})"
+        without.append([label, cell])
+    return pages.Page(("naswot_table1",), (rows, distinct, without), ("naswot_table1.png",))
+
+
+def _cell(found: dict[str, Any], paper: str) -> str:
+    known = ""
+    if "difference" in found:
+        mean, std = PAPER[paper]
+        known = f" ({mean:.2f} ± {std:.2f}: {found['difference']:+.1f})"
+    return f"{found['mean']:.2f} ± {found['std']:.2f}{known}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What searches of NAS-Bench-201 find in 12,000 simulated seconds (NASWOT table 2a).
+"""Accuracies that searches of NAS-Bench-201 find in 12,000 simulated seconds (NASWOT, table 2).
 
 python -m experiments.naswot_table2 scores          NASWOT scores of all 15,625 cells, resumable
 python -m experiments.naswot_table2                 (configs/naswot_table2.py)
-python -m experiments.naswot_table2 size FILE       table 2b, with a table of NATS-Bench's size space
+python -m experiments.naswot_table2 size FILE       table 2b, of NATS-Bench's size space
 
 The rows that need scores are left out where results/naswot_scores_nasbench201.npz is absent.
 """
@@ -18,7 +18,7 @@ import optax
 
 import jnas
 from configs.naswot_table2 import CONFIG, SCORES, SIZE, Config, Search
-from experiments import common, ledger, searches
+from experiments import common, pages, searches
 from jnas.benchmarks import Table
 from jnas.types import History, Searcher
 
@@ -28,7 +28,7 @@ KINDS = {"val": "validation", "test": "test"}
 
 
 def main(config: Config = CONFIG, file: str | None = None) -> None:
-    """Print, plot and keep the table and the sweep; without a file, of the one of NAS-Bench-201 in the data folder."""
+    """Print, plot and keep the rows and the sweep, of NAS-Bench-201 where no file is given."""
     table = _with_scores(
         jnas.benchmarks.load(file or common.data_file("nasbench201.npz"), config.space)
     )
@@ -48,14 +48,13 @@ def main(config: Config = CONFIG, file: str | None = None) -> None:
                 result[part][label] = _summary(config, table, label, row, histories)
                 if part == "rows" and row.max_seconds:
                     curves[label] = _over_time(config, table, histories[config.reported[0]])
-        if rows:
-            print(_markdown(config, result[part], part) + "\n")
     if missing:
         print(
             f"missing, for want of scores: {', '.join(missing)}; the argument scores computes them"
         )
     _picture(config, table, curves)
-    print(f"written: {common.write_json(config.name, result)}")
+    common.write_json(config.name, result)
+    pages.show("naswot_table2", page())
 
 
 def compute_scores(config: Config = CONFIG) -> None:
@@ -108,7 +107,7 @@ def _searcher(row: Search, table: Table) -> Searcher:
 
 
 def _search(config: Config, table: Table, row: Search) -> dict[str, History]:
-    """Reported column → all runs of the search that it is reported of; the keys of every row are the same."""
+    """Reported column → all runs of its search; the keys of every row are the same."""
     key = jax.random.split(jax.random.key(config.seed), 3)[0]
     budget = {
         "num_evaluations": row.num_evaluations,
@@ -161,7 +160,7 @@ def _times(config: Config) -> np.ndarray:
 
 
 def _over_time(config: Config, table: Table, history: History) -> np.ndarray:
-    """`[S, T]`, the first reported accuracy of each run's answer so far; NaN before there is one."""
+    """`[S, T]`, the first reported accuracy of each run's answer so far; NaN before the first."""
     rows = jax.jit(jax.vmap(table.rows))(history.archs)
     accuracy, rising = table.column(config.reported[0])[np.asarray(rows)], []
     for of_run, best, seconds in zip(
@@ -186,26 +185,34 @@ def _picture(config: Config, table: Table, curves: dict[str, np.ndarray]) -> Non
     jnas.plots.save(figure, common.RESULTS / f"{config.name}.png")
 
 
-def _markdown(config: Config, found: dict[str, Any], part: str) -> str:
+def page() -> pages.Page:
+    """Rows and sweep beside the paper's, of each of the spaces that were searched."""
+    known = [
+        config for config in (CONFIG, SIZE) if (common.RESULTS / f"{config.name}.json").exists()
+    ]
+    tables = []
+    for config in known:
+        kept = pages.read(config.name)
+        tables += [_rows(config, kept[part], part) for part in ("rows", "sweep") if kept[part]]
+    names = tuple(config.name for config in known)
+    return pages.Page(names, tuple(tables), tuple(f"{name}.png" for name in names))
+
+
+def _rows(config: Config, found: dict[str, Any], part: str) -> pages.Rows:
     parts = (name.split("_") for name in config.reported)
     names = [f"{NAMES[dataset]} {KINDS[kind.rstrip('0123456789')]}" for kind, dataset in parts]
-    rows = [
-        [
-            f"{part}, {config.num_runs} runs (paper: difference in its deviations)",
-            *names,
-            "evaluations",
-        ]
-    ]
+    first = f"{part}, {config.num_runs} runs (paper: difference in its deviations)"
+    rows = [[first, *names, "evaluations"]]
     for label, kept in found.items():
-        cells = []
-        for k, (mean, std, off) in enumerate(
-            zip(kept["mean"], kept["std"], kept["difference"], strict=True)
-        ):
-            paper = config.paper[kept["paper"]][2 * k : 2 * k + 2]
-            known = "" if off is None else f" ({paper[0]:.2f} ± {paper[1]:.2f}: {off:+.1f})"
-            cells.append(f"{mean:.2f} ± {std:.2f}{known}")
-        rows.append([label, *cells, f"{kept['evaluations']:.0f}"])
-    return ledger.markdown(rows)
+        paper = np.reshape(config.paper[kept["paper"]], (-1, 2))
+        columns = zip(kept["mean"], kept["std"], kept["difference"], paper, strict=True)
+        rows.append([label, *(_cell(*column) for column in columns), f"{kept['evaluations']:.0f}"])
+    return rows
+
+
+def _cell(mean: float, std: float, off: float | None, paper: np.ndarray) -> str:
+    known = "" if off is None else f" ({paper[0]:.2f} ± {paper[1]:.2f}: {off:+.1f})"
+    return f"{mean:.2f} ± {std:.2f}{known}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What the experiments that count queries share: targets, searches that are run to them, and honest medians.
+"""Queries of searches until they meet a target, and their medians.
 
-A target is "one of the best K cells" of a table. A query is one evaluation, that of a cell met before included; queries
-of distinct cells are counted beside. A run that ended before its target counts as infinitely long, never as absent.
+A target is "one of the best K cells" of a table. A query is one evaluation, that of a cell met
+before included; queries of distinct cells are counted beside. A run that ended before its target
+counts as infinitely long, never as absent.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ def thresholds(table: Table, column: str, targets: tuple[int, ...]) -> np.ndarra
 
 
 def first(reached: np.ndarray) -> np.ndarray:
-    """`[..., T]` bool to `[...]` float: how many queries it took, inf where it was never reached."""
+    """`[..., T]` bool to `[...]` float, queries until it was reached; inf where it never was."""
     steps: np.ndarray = np.where(reached.any(axis=-1), 1.0 + np.argmax(reached, axis=-1), np.inf)
     return steps
 
@@ -54,8 +55,8 @@ def count(
         num_shown: T.
 
     Returns:
-        `[S, K]` queries until each target, the same of distinct cells, both inf where it was not reached, and the best
-        so far `[S, T]` of the first queries.
+        `[S, K]` queries until each target, the same of distinct cells, both inf where it was not
+        reached, and the best so far `[S, T]` of the first queries.
     """
 
     def one(
@@ -85,7 +86,7 @@ def count(
     ), curves
 
 
-# -- Random search, exactly ------------------------------------------------------------------------------------------
+# -- Random search, exactly ------------------------------------------------------------------------
 
 
 def geometric(probability: float) -> dict[str, float]:
@@ -104,10 +105,11 @@ def without_repetition(num: int, wanted: int) -> dict[str, float]:
 
 
 def hit_probability(table: Table, rows: np.ndarray) -> float:
-    """How likely one draw of the space's default sampler is one of these rows of the table, exactly.
+    """The exact probability that one draw of the space's sampler is one of these rows.
 
-    NAS-Bench-201 draws vectors uniformly. NAS-Bench-101 draws valid matrices of 7 x 7 and operations uniformly, and a
-    cell has as many of them as there are ways to write it: they are counted.
+    NAS-Bench-201 draws vectors uniformly. NAS-Bench-101 draws valid matrices of 7 x 7 and
+    operations uniformly, and a cell has as many of them as there are ways to write it: they are
+    counted.
     """
     space, num_edges, num_ops = table.space, 21, 5
     if space.name == "nasbench201":
@@ -139,11 +141,11 @@ def hit_probability(table: Table, rows: np.ndarray) -> float:
     return ways / (num_valid * len(operations))
 
 
-# -- Medians with infinities -----------------------------------------------------------------------------------------
+# -- Medians with infinities -----------------------------------------------------------------------
 
 
 def summary(queries: np.ndarray) -> dict[str, Any]:
-    """Of `[S]`: the lower median with its 95 % interval by order statistics, quantiles, and the share that is finite.
+    """Lower median of `[S]` with its 95 % interval, quantiles, and the share that is finite.
 
     What is not finite is None.
     """
@@ -156,7 +158,7 @@ def summary(queries: np.ndarray) -> dict[str, Any]:
 
 
 def ratio(slow: np.ndarray, fast: np.ndarray, num: int = 2000) -> dict[str, float | None]:
-    """Lower median of `slow` over that of `fast`, and the middle 95 % of it over runs that are drawn again.
+    """Lower median of `slow` over that of `fast`, with a bootstrapped 95 % interval.
 
     None where a median is not known.
     """

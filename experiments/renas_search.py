@@ -1,4 +1,4 @@
-"""What evolution finds on NAS-Bench-101 with a trained predictor as fitness (ReNAS tables 3, 4 and 6).
+"""Accuracies that evolution finds with a trained predictor as fitness (ReNAS, tables 3, 4, 6).
 
 python -m experiments.renas_search            (configs/renas_search.py)
 
@@ -15,7 +15,7 @@ import numpy as np
 
 import jnas
 from configs.renas_search import CONFIG, Config, Row
-from experiments import cells, common, ledger, searches
+from experiments import cells, common, ledger, pages, searches
 from jnas.benchmarks import Table
 from jnas.types import Key, Predictor
 
@@ -37,7 +37,7 @@ def main(config: Config = CONFIG) -> None:
 
 
 def search(config: Config, table: Table, row: Row, predictor: Predictor) -> dict[str, Any]:
-    """Train and search with every seed; what the best of the most promising cells is worth."""
+    """Accuracies and ranks of the best predicted cells of a search, with every seed."""
     begin = time.perf_counter()
     rows, accuracy = _training_rows(config, table, row), table.column(COLUMN)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(config.seeds))
@@ -90,7 +90,7 @@ def _training_rows(config: Config, table: Table, row: Row) -> np.ndarray:
 def _evolve(
     config: Config, row: Row, predictor: Predictor, state: Any, key: Key
 ) -> tuple[jax.Array, ...]:
-    """All that was met `[T, D]`, its predictions `[T]`, and the best so far after some of the generations."""
+    """What was met `[T, D]`, its predictions `[T]`, and the best after some generations."""
     is_allowed = cells.is_promising if row.is_promising else None
     searcher = jnas.search.genetic(
         predictor.space, population_size=config.population_size, is_allowed=is_allowed
@@ -110,7 +110,7 @@ def _shown(config: Config) -> np.ndarray:
 
 
 def _answers(table: Table, accuracy: np.ndarray) -> dict[str, Any]:
-    """Means over seeds of the answers' accuracies `[S]`, in %, and of their ranks in % of the table."""
+    """Means over seeds of the answers' accuracies `[S]`, and of their ranks, both in %."""
     known = np.sort(table.column(COLUMN))
     ranks = 100 * (1 + len(known) - np.searchsorted(known, accuracy, side="right")) / len(known)
     mean, std = 100 * accuracy.mean(dtype=np.float64), 100 * accuracy.std(ddof=1, dtype=np.float64)
@@ -125,23 +125,23 @@ def _answers(table: Table, accuracy: np.ndarray) -> dict[str, Any]:
     }
 
 
-def report(config: Config, book: ledger.Ledger) -> None:
-    """Both tables beside the paper's, and accuracy against predictions made."""
-    header = [
-        "best of ten",
-        "test accuracy (paper)",
-        "mean rank in % ± half 95 % interval (paper)",
-        "median rank",
-    ]
+def page(config: Config = CONFIG) -> pages.Page:
+    """Accuracies and ranks of the answers beside the paper's."""
+    jobs = pages.read("renas_search")["jobs"]
+    header = ["best of ten, mean of the searches", "test accuracy in % (paper)"]
+    header += ["rank in % ± half 95 % interval (paper)", "median rank in %"]
     rows = [header]
     for label in (*config.rows, TRAINED):
-        job = book.jobs[label]
-        paper = config.rows[label].paper if label in config.rows else ()
+        job, paper = jobs[label], config.rows[label].paper if label in config.rows else ()
         known = [f" ({paper[0]:.2f} ± {paper[1]:.2f})", f" ({paper[2]:.2f})"] if paper else ["", ""]
         accuracy = f"{job['accuracy']:.2f} ± {job['std']:.2f}{known[0]}"
         rank = f"{job['rank']:.3f} ± {job['rank_half_interval']:.3f}{known[1]}"
         rows.append([label, accuracy, rank, f"{job['median_rank']:.3f}"])
-    print(ledger.markdown(rows))
+    return pages.Page(("renas_search",), (rows,), ("renas_search.png",))
+
+
+def report(config: Config, book: ledger.Ledger) -> None:
+    """Write the figure of accuracy against predictions made, the result and its page."""
     figure = jnas.plots.search_curves(
         {label: book.jobs[label]["curve"] for label in config.rows if "," not in label},
         _shown(config),
@@ -150,7 +150,8 @@ def report(config: Config, book: ledger.Ledger) -> None:
         title=f"NAS-Bench-101: evolution on predictors trained with {config.num_train} cells",
     )
     jnas.plots.save(figure, common.RESULTS / "renas_search.png")
-    print(f"written: {book.write()}")
+    book.write()
+    pages.show("renas_search", page(config))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ import numpy as np
 
 import jnas
 from configs.renas_table2 import CONFIG, PAIRS, Config
-from experiments import cells, common, ledger
+from experiments import cells, common, ledger, pages
 
 CONTINUOUS = "v4 + continuity"
 
 
 def main(config: Config = CONFIG) -> None:
-    """Run all jobs; print, plot and keep the table."""
+    """Run all jobs; print, plot and keep the tables."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
     book = ledger.Ledger("renas_table2", config)
@@ -42,7 +42,8 @@ def main(config: Config = CONFIG) -> None:
                 functools.partial(ledger.train, predictor, *data, len(rows)),
             )
     figures(config, book, archs, accuracy)
-    report(config, book)
+    book.write()
+    pages.show("renas_table2", page(config))
 
 
 def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
@@ -53,7 +54,7 @@ def _continuous(setting: dict[str, Any]) -> jnas.types.Predictor:
 def sweep(
     config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray
 ) -> dict[str, Any]:
-    """The penalty, margin and λ that rank the last quarter of each training set best, trained on the rest."""
+    """Penalty, margin and λ that rank the last quarter of training sets best, from the rest."""
     cut = archs.shape[1] * 3 // 4
     train, validation = (archs[:, :cut], accuracy[:, :cut]), (archs[:, cut:], accuracy[:, cut:])
     settings: list[dict[str, Any]] = [
@@ -73,7 +74,7 @@ def sweep(
 
 
 def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray) -> None:
-    """Figure 3 from the first seed of v4, and the cell that it predicts best at each size (figure 4)."""
+    """Draw figure 3 of the first seed of v4, and its best predicted cells (figure 4)."""
     space = jnas.spaces.nasbench101()
     predictor = jnas.predictors.renas(space, training=PAIRS)
     key = jax.random.fold_in(jax.random.key(0), 0)
@@ -102,21 +103,31 @@ def figures(config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np
             jnas.plots.save(figure, common.RESULTS / "renas_ranks.png")
 
 
-def report(config: Config, book: ledger.Ledger) -> None:
-    """The table beside the paper's."""
-    rows = [["Kendall tau (paper)", *(f"{size:,}" for size in config.sizes)]]
+def page(config: Config = CONFIG) -> pages.Page:
+    """Kendall tau beside the paper's, λ and margins on validation cells, and the best cells."""
+    jobs = pages.read("renas_table2")["jobs"]
+    rows = [["Kendall tau ± half 95 % interval (paper)", *(f"{n:,}" for n in config.sizes)]]
     for label in (*config.methods, CONTINUOUS):
-        jobs = [book.jobs[f"{label} {size}"] for size in config.sizes]
-        shown = [
-            f"{job['kendall_tau']:.3f} ± {ledger.half_interval(job['seeds_kendall_tau']):.3f}"
-            for job in jobs
-        ]
-        paper = [f" ({value:.3f})" for value in config.paper.get(label, ())] or [""] * len(shown)
-        rows.append([label, *(mine + theirs for mine, theirs in zip(shown, paper, strict=True))])
-    print(ledger.markdown(rows))
+        papers = config.paper.get(label, (None,) * len(config.sizes))
+        found = [jobs[f"{label} {size}"] for size in config.sizes]
+        rows.append([label, *map(_cell, found, papers)])
+    sweep = [["penalty, margin and λ of v4 with triplets", "Kendall tau, validation"]]
+    for name, job in jobs.items():
+        if name.startswith("sweep "):
+            sweep.append([name.removeprefix("sweep "), pages.beside(job)])
+    best = [["best predicted cell from", "test accuracy (%)", "true rank", "best of top 10 (%)"]]
     for size in config.sizes:
-        print(f"best cell from {size}: {book.jobs[f'best cell {size}']}")
-    print(f"written: {book.write()}")
+        job = jobs[f"best cell {size}"]
+        mine, top = (f"{100 * job[name]:.2f}" for name in ("test_accuracy", "best_of_top_10"))
+        best.append([f"{size:,} cells", mine, f"{job['true_rank']:,}", top])
+    plots = ("renas_ranks.png", *(f"renas_best_cell_{size}.png" for size in config.sizes))
+    return pages.Page(("renas_table2",), (rows, sweep, best), plots)
+
+
+def _cell(job: dict[str, Any], paper: float | None) -> str:
+    half = ledger.half_interval(job["seeds_kendall_tau"])
+    known = "" if paper is None else f" ({pages.number(paper)})"
+    return f"{pages.number(job['kendall_tau'])} ± {half:.3f}{known}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""RNAS Table 5: counts and accuracies of all NAS-Bench-101 cells by input-output distance.
+"""Counts and accuracies of NAS-Bench-101 cells by distance and presence of a 3x3 (RNAS, table 5).
 
 python -m experiments.renas_table5                  (configs/renas_table5.py)
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import jnas
 from configs.renas_table5 import PAPER
-from experiments import cells, common
+from experiments import cells, common, pages
 
 
 def main() -> None:
@@ -47,8 +47,24 @@ def main() -> None:
                 "paper": {"cells": paper.num_cells, "best": paper.best, "mean": paper.mean},
             }
         )
-        print(row, "| paper:", paper.num_cells, paper.best, paper.mean)
-    print(f"written: {common.write_json('renas_table5', {'rows': rows})}")
+    common.write_json("renas_table5", {"rows": rows})
+    pages.show("renas_table5", page())
+
+
+def page() -> pages.Page:
+    """Counts and accuracies of each group of cells beside the paper's."""
+    header = ["has a 3x3", "distance", "cells (paper)", "best, % (paper)", "mean, % (paper)"]
+    rows = [header]
+    for row in pages.read("renas_table5")["rows"]:
+        mine, paper = row["jnas"], row["paper"]
+        cells = f"{mine['cells']:,} ({paper['cells']:,})"
+        accuracies = (
+            f"{mine[name]:.2f} ({paper[name]:.2f})" if name in mine else f"({paper[name]:.2f})"
+            for name in ("best", "mean")
+        )
+        has = "yes" if mine["conv3x3"] else "no"
+        rows.append([has, str(mine["distance"]), cells, *accuracies])
+    return pages.Page(("renas_table5",), (rows,))
 
 
 if __name__ == "__main__":

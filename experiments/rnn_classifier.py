@@ -1,4 +1,4 @@
-"""AUC, accuracy and Kendall tau of the recurrent classifier (Alshubaily 2019), alone and as an ensemble.
+"""AUC, accuracy and Kendall tau of the recurrent classifier, alone and as an ensemble.
 
 python -m experiments.rnn_classifier            (configs/rnn_classifier.py)
 
@@ -15,7 +15,7 @@ import numpy as np
 
 import jnas
 from configs.rnn_classifier import CONFIG, Config
-from experiments import common, ledger
+from experiments import common, ledger, pages
 
 THRESHOLD = 0.9
 
@@ -32,19 +32,24 @@ def main(config: Config = CONFIG) -> None:
             predictor = one if members == 1 else jnas.predictors.ensemble(one, members)
             data = archs[rows], accuracy[rows], archs[test], accuracy[test]
             book.run(f"{members} x {size}", predictor, functools.partial(measure, predictor, *data))
-    lines = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
-    for job, found in book.jobs.items():
-        networks, cells = job.split(" x ")
-        lines.append(
-            [
-                cells,
-                networks,
-                *(f"{found[name]:.3f}" for name in ("auc", "accuracy", "kendall_tau")),
-            ]
-        )
-    print(ledger.markdown(lines))
-    share = next(iter(book.jobs.values()))["share_above"]
-    print(f"share of test cells above 90 %: {share}\nwritten: {book.write()}")
+    book.write()
+    pages.show("rnn_classifier", page())
+
+
+def page() -> pages.Page:
+    """AUC, accuracy and Kendall tau by training cells and networks that vote."""
+    jobs = pages.read("rnn_classifier")["jobs"]
+    rows = [["cells", "networks", "AUC", "accuracy", "Kendall tau"]]
+    for name, job in jobs.items():
+        networks, size = name.split(" x ")
+        values = (pages.beside(job, None, key) for key in ("auc", "accuracy", "kendall_tau"))
+        rows.append([size, networks, *values])
+    share = next(iter(jobs.values()))["share_above"]
+    return pages.Page(
+        ("rnn_classifier",),
+        (rows,),
+        notes=(f"{100 * share:.1f} % of the test cells are above 90 %.",),
+    )
 
 
 def measure(
@@ -54,7 +59,7 @@ def measure(
     test: np.ndarray,
     truth: np.ndarray,
 ) -> dict[str, Any]:
-    """Means over seeds; the accuracy of the decision "logit above 0" (of an ensemble, the mean logit)."""
+    """Means over seeds of AUC, of the accuracy of "(mean) logit above 0", and of Kendall tau."""
     from sklearn.metrics import roc_auc_score
 
     begin = time.perf_counter()

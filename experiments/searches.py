@@ -1,4 +1,4 @@
-"""What the experiments with searches share: many runs as one program, spread over the devices."""
+"""Many runs of a search as one program, and what they found."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from jnas.types import History, Key, Objective, Searcher
 
 
 def one(searcher: Searcher, **budget: Any) -> Callable[[Key, Objective], History]:
-    """One run, as `jnas.engine.seeds` has it."""
+    """A function that runs one search, for `jnas.engine.seeds`."""
 
     def run(key: Key, objective: Objective) -> History:
         return jnas.search.run(searcher, objective, key, **budget)
@@ -24,7 +24,7 @@ def one(searcher: Searcher, **budget: Any) -> Callable[[Key, Objective], History
 def run_many(
     searcher: Searcher, objective: Objective, key: Key, num_runs: int, **budget: Any
 ) -> History:
-    """`num_runs` searches from one key; RuntimeError where the steps of one ended before its budget in seconds."""
+    """Histories of `num_runs` searches; RuntimeError where steps ran out before the budget."""
     history: History = seeds.run(
         one(searcher, **budget), jax.random.split(key, num_runs), objective
     )
@@ -36,7 +36,7 @@ def run_many(
 
 
 def best_predicted(table: Table, archs: jax.Array, scores: jax.Array) -> np.ndarray:
-    """Rows of the table that a search met, by its scores: the best first, isomorphic architectures once."""
+    """Rows of the table that a search met, the best scores first, isomorphic cells once."""
     rows = np.asarray(table.rows(archs))[np.argsort(-np.asarray(scores), kind="stable")]
     first: np.ndarray = rows[np.sort(np.unique(rows, return_index=True)[1])]
     return first

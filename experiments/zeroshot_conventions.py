@@ -1,6 +1,6 @@
-"""What the conventions of the published zero-cost proxies change, on the same cells.
+"""Correlations of zero-cost proxies under other conventions, on the same cells.
 
-python -m experiments.zeroshot_conventions [variant ...]    scores what is not there yet (runs/ goes on after a kill)
+python -m experiments.zeroshot_conventions [variant ...]    (runs/ goes on after a kill)
 
 Goes with `zeroshot_proxies`, whose cells, images and key it takes.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import jnas
 from configs import zeroshot_proxies
 from configs.zeroshot_conventions import VARIANTS, Variant
-from experiments import common, ledger
+from experiments import common, ledger, pages
 from experiments.zeroshot_proxies import drawn, network, read_table, score_file
 from jnas.engine.messages import nearest
 
@@ -46,7 +46,7 @@ def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarr
 
 
 def compare(name: str, variant: Variant) -> dict[str, Any]:
-    """Spearman of each score with each column: of the variant, and of the sample's own scores of those cells it has."""
+    """Spearman of each score with each column: of the variant, and of the sample's own scores."""
     config = zeroshot_proxies.CONFIGS[variant.space]
     table, file = read_table(config), np.load(score_file(config))
     rows = drawn(config, table, variant.num_archs)
@@ -75,16 +75,28 @@ def main(names: list[str]) -> None:
     kept: dict[str, Any] = json.loads(path.read_text())["variants"] if path.is_file() else {}
     for name in names:
         kept[name] = compare(name, VARIANTS[name])
-        rows = [["score", "as here", "the sample's own", "published, absolute"]]
-        rows += [
-            [key, *(", ".join(f"{x:.3f}" for x in values) for values in row.values())]
-            for key, row in kept[name].items()
-        ]
-        print(f"{name}: {VARIANTS[name]}\n\n{ledger.markdown(rows)}\n", flush=True)
+        print(ledger.markdown(_rows(name, kept[name])) + "\n", flush=True)
         common.write_json(
             NAME, {"config": {key: repr(VARIANTS[key]) for key in kept}, "variants": kept}
         )
-    print(f"written: {path}")
+    pages.show(NAME, page())
+
+
+def page() -> pages.Page:
+    """Spearman of each variant beside the sample's own and the published."""
+    kept = pages.read(NAME)["variants"]
+    tables = tuple(_rows(name, kept[name]) for name in VARIANTS if name in kept)
+    return pages.Page((NAME,), tables)
+
+
+def _rows(name: str, kept: dict[str, Any]) -> pages.Rows:
+    header = [f"Spearman, {name}", "of the variant", "of the sample's own", "published, absolute"]
+    rows = [[key, *(_numbers(values) for values in row.values())] for key, row in kept.items()]
+    return [header, *rows]
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 if __name__ == "__main__":

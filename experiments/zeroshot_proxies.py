@@ -1,7 +1,7 @@
-"""Every zero-shot score against trained accuracies: correlations, precision at the top, biases, votes.
+"""Correlations, precision at the top and biases of every zero-shot score, and of votes.
 
-python -m experiments.zeroshot_proxies scores       scores the cells (runs/zeroshot-*.npz goes on after a kill)
-python -m experiments.zeroshot_proxies              the tables and the picture (configs/zeroshot_proxies.py)
+python -m experiments.zeroshot_proxies scores       scores (runs/ goes on after a kill)
+python -m experiments.zeroshot_proxies              tables, picture (configs/zeroshot_proxies.py)
 
 Both take the name of the space, nasbench201 unless it is given.
 """
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.zeroshot_proxies import CONFIGS, Config
-from experiments import common, ledger
+from configs.zeroshot_proxies import CONFIGS, PAPERS, Config
+from experiments import common, pages
 from jnas.benchmarks import Table
 from jnas.types import Network, Space
 
@@ -87,7 +87,6 @@ def main(config: Config) -> None:
     }
     biases = _biases(config, file["archs"].astype(np.int32), scores, accuracies[config.columns[0]])
     partial = _partials(scores, accuracies[config.columns[0]])
-    report(config, found, biases, partial)
     jnas.plots.save(
         _picture(config, found), common.RESULTS / f"zeroshot_proxies_{config.space}.png"
     )
@@ -99,7 +98,8 @@ def main(config: Config) -> None:
         "biases": biases,
         "partial": partial,
     }
-    print(f"written: {common.write_json(f'zeroshot_proxies_{config.space}', result)}")
+    common.write_json(f"zeroshot_proxies_{config.space}", result)
+    pages.show("zeroshot_proxies", page())
 
 
 def _row(
@@ -108,7 +108,7 @@ def _row(
     accuracies: dict[str, np.ndarray],
     published: tuple[float, ...] | None,
 ) -> dict[str, Any]:
-    """All criteria with the first column, tau and Spearman with every one; cells without a score are the worst."""
+    """All criteria of a score; cells without one are the worst."""
     metrics, first = jnas.metrics, accuracies[config.columns[0]]
     ranked = np.isfinite(scores)
     row: dict[str, Any] = {
@@ -136,7 +136,7 @@ def _row(
 def _biases(
     config: Config, archs: np.ndarray, scores: dict[str, np.ndarray], accuracy: np.ndarray
 ) -> dict[str, Any]:
-    """Of the top tenth by each score, and by accuracy: mean parameters, and the share of each operation."""
+    """Mean parameters and shares of operations of the top tenth by each score."""
     space = jnas.spaces.by_name(config.space)
     params = np.asarray(jax.vmap(space.params)(jnp.asarray(archs)), np.float64)
     names, counts = _operations(space, archs)
@@ -152,7 +152,7 @@ def _biases(
 
 
 def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The operations that are chosen from, and how many of each a cell has, `[B, O]`: on edges or on nodes."""
+    """Names of the operations of edges or nodes, and how many of each a cell has, `[B, O]`."""
     if space.name == "nasbench201":
         return space.edge_operations, np.stack(
             [np.sum(archs == op, axis=1) for op in range(5)], axis=1
@@ -165,9 +165,10 @@ def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.nd
 
 
 def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, float]:
-    """Spearman of each count of the network with accuracy, the others' ranks held fixed by linear regression.
+    """Partial Spearman of each count of the network with accuracy, the other counts held fixed.
 
-    On NAS-Bench-201 parameters and operations have the same order, and then do not hold each other fixed.
+    Ranks are held fixed by linear regression. On NAS-Bench-201 parameters and operations have the
+    same order, and then do not hold each other fixed.
     """
     names = [name for name in ("relu_count", "params", "flops") if name in scores]
     ranks = {
@@ -185,39 +186,69 @@ def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, 
     return found
 
 
-def report(
-    config: Config, found: dict[str, Any], biases: dict[str, Any], partial: dict[str, float]
-) -> None:
-    """Print the tables in Markdown."""
+def page() -> pages.Page:
+    """Of both spaces: correlations beside the published ones, other criteria, and biases."""
+    tables: list[pages.Rows] = []
+    notes = ["What each score costs: [bench_zeroshot](bench_zeroshot.md)."]
+    for space, config in CONFIGS.items():
+        kept = pages.read(f"zeroshot_proxies_{space}")
+        tables += [_correlations(config, kept["rows"]), _criteria(config, kept["rows"])]
+        tables += [_top(config, kept["biases"])]
+        partial = ", ".join(f"{name} {value:.3f}" for name, value in kept["partial"].items())
+        notes.append(f"{NAMES[space]}, partial Spearman, the others held fixed: {partial}.")
+    names = tuple(f"zeroshot_proxies_{space}" for space in CONFIGS)
+    return pages.Page(names, tuple(tables), tuple(f"{name}.png" for name in names), tuple(notes))
+
+
+def _ranked(found: dict[str, Any]) -> list[str]:
+    """Names of the scores, the highest tau first and those that are the same for all cells last."""
+    taus = {name: row["kendall_tau"][0] for name, row in found.items()}
+    return sorted(found, key=lambda name: (not np.isfinite(taus[name]), -taus[name]))
+
+
+def _correlations(config: Config, found: dict[str, Any]) -> pages.Rows:
     short = [name.rpartition("_")[2] for name in config.columns]
-    rows = [["score", *(f"tau {c}" for c in short), *(f"Spearman {c} (published)" for c in short)]]
-    rows[0] += ["Pearson", "P@top 5 %", "P@bottom 5 %", "BR@1 %", "WR@1 %", "unranked"]
-    for name, row in found.items():
-        known = row["published_spearman"] or [None] * len(short)
-        spearman = [
-            f"{x:.3f}" + (f" ({y:.3f})" if y else "")
-            for x, y in zip(row["spearman"], known, strict=True)
-        ]
-        criteria = ("pearson", "precision_at_top", "precision_at_bottom", "best_rank", "worst_rank")
-        values = [f"{row[key]:.3f}" for key in criteria]
-        rows.append(
-            [
-                name,
-                *(f"{x:.3f}" for x in row["kendall_tau"]),
-                *spearman,
-                *values,
-                str(row["unranked"]),
-            ]
+    rows = [[f"{config.num_archs:,} cells of {NAMES[config.space]}", "paper"]]
+    rows[0] += [f"tau {column}" for column in short]
+    rows[0] += [f"Spearman {column} (published, absolute)" for column in short]
+    for name in _ranked(found):
+        row = found[name]
+        taus = map(pages.number, row["kendall_tau"])
+        published = row["published_spearman"] or [None] * len(short)
+        spearman = (
+            pages.beside({"spearman": mine}, paper, "spearman")
+            for mine, paper in zip(row["spearman"], published, strict=True)
         )
-    print(ledger.markdown(rows), "\n")
-    kinds = list(next(iter(biases.values())))
-    table = [[name, *(str(row[kind]) for kind in kinds)] for name, row in biases.items()]
-    print(ledger.markdown([[f"top {BIAS:.0%} by", *kinds], *table]), "\n")
-    print("partial Spearman with accuracy, the others held fixed:", partial)
+        rows.append([name, PAPERS.get(name, ""), *taus, *spearman])
+    return rows
+
+
+def _criteria(config: Config, found: dict[str, Any]) -> pages.Rows:
+    names = {
+        "pearson": "Pearson",
+        "precision_at_top": f"P@top {TOP:.0%}",
+        "precision_at_bottom": f"P@bottom {TOP:.0%}",
+        "best_rank": f"BR@{BEST:.0%}",
+        "worst_rank": f"WR@{BEST:.0%}",
+    }
+    rows = [[f"{NAMES[config.space]}, {config.columns[0]}", *names.values(), "without a score"]]
+    for label in _ranked(found):
+        values = (pages.number(found[label][name]) for name in names)
+        rows.append([label, *values, str(found[label]["unranked"])])
+    return rows
+
+
+def _top(config: Config, biases: dict[str, Any]) -> pages.Rows:
+    kinds = next(iter(biases.values()))
+    rows = [[f"the top {BIAS:.0%} of {NAMES[config.space]} by", *kinds]]
+    for name, row in biases.items():
+        shares = (f"{value:.0%}" for kind, value in row.items() if kind != "params")
+        rows.append([name, f"{row['params']:,}", *shares])
+    return rows
 
 
 def _picture(config: Config, found: dict[str, Any]) -> "Figure":
-    """A bar for each score and column, best first; none for a score that is the same for all cells."""
+    """A bar for each score and column, best first; none for a constant score."""
     from jnas.plots import style
 
     ranked = [
@@ -247,7 +278,8 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
     axes.set_yticks(np.arange(len(order)), order)
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=10)
-    title = f"{config.num_archs:,} random cells of {NAMES[config.space]}, untrained, {config.num_images} images"
+    cells = f"{config.num_archs:,} random cells of {NAMES[config.space]}"
+    title = f"{cells}, untrained, {config.num_images} images"
     style.set_title(figure, title)
     return figure
 
