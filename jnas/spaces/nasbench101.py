@@ -76,7 +76,7 @@ def to_matrix(arch: Arch | np.ndarray) -> tuple[np.ndarray, list[str]]:
     Returns:
         `[V, V]` upper-triangular 0/1 int32 matrix and `V` names, "input" first and "output" last.
     """
-    vector = np.asarray(prune(jnp.asarray(_checked(arch))))
+    vector = np.asarray(_prune_compiled(jnp.asarray(_checked(arch))))
     matrix = np.zeros((7, 7), np.int32)
     matrix[tuple(np.array(cells.EDGES).T)] = vector[:_E]
     keep = [0, *(v for v in range(1, 6) if matrix[v].any()), 6]

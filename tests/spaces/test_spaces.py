@@ -36,12 +36,23 @@ RETURNS_PARENT = {
     "nasbench101-uniform-official-parent",
     "nats_size-parent",
 }
+DEAR = {  # what others have apart: how to sample, how to mutate, whether the parent may come back
+    "nasbench101-official-edge-parent",
+    "nasbench101-uniform-official-parent",
+    "nasbench101-uniform-edge-other",
+    "nasbench101-uniform-edge-parent",
+    "nasbench101-rate0.3",
+}
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = ("nasbench101-official-official-other", "nasbench201", "nats_size", "spikenas_bench")
 """One option set of each space, for what options do not change."""
 
 
-@pytest.fixture(params=FACTORIES)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in FACTORIES
+    ]
+)
 def name(request) -> str:
     return request.param
 
@@ -56,10 +67,16 @@ def plain(request) -> Space:
     return FACTORIES[request.param]()
 
 
-@functools.cache
 def batched(function):
     """One compiled batch version of a function, shared by the options that share the function."""
-    return jax.jit(jax.vmap(function))
+    if not isinstance(function, functools.partial):
+        return compiled_batch(function)
+    return compiled_batch(function.func, function.args, tuple(sorted(function.keywords.items())))
+
+
+@functools.cache
+def compiled_batch(function, args=(), options=()):
+    return jax.jit(jax.vmap(functools.partial(function, *args, **dict(options))))
 
 
 def keys(seed: int, num: int = NUM) -> jax.Array:
@@ -248,16 +265,19 @@ def test_costs_are_scalars_and_positive(plain):
 
 def test_only_flops_widen_in_64_bits(plain):
     archs = samples(plain)
+
+    @jax.jit
+    @jax.vmap
+    def numbers(key, arch):
+        same = plain.identity(arch), plain.code(arch), plain.params(arch)
+        return plain.flops(arch), same, plain.mutate(key, arch)
+
     narrow = [
         np.asarray(batched(f)(archs))
         for f in (plain.flops, plain.identity, plain.code, plain.params)
     ]
     with jax.enable_x64(True):
-        flops, *same = (
-            np.asarray(batched(f)(archs))
-            for f in (plain.flops, plain.identity, plain.code, plain.params)
-        )
-        child = batched(plain.mutate)(keys(0), archs)
+        flops, same, child = jax.tree.map(np.asarray, numbers(keys(0), archs))
     assert flops.dtype == np.float64
     np.testing.assert_array_equal(flops.astype(np.float32), narrow[0])
     for wide, expected in zip(same, narrow[1:], strict=True):
@@ -270,44 +290,57 @@ def test_only_flops_widen_in_64_bits(plain):
 # Transformations
 
 
-def calls(space: Space) -> list[tuple[Callable, Callable]]:
-    """(function, maker of its arguments from an index) of everything that can be traced."""
-    first, second, several = samples(space, 0), samples(space, 3), keys(8)
-    return [
-        (space.sample, lambda i: (several[i],)),
-        (space.mutate, lambda i: (several[i], first[i])),
-        (space.crossover, lambda i: (several[i], first[i], second[i])),
-        *((getattr(space, name), lambda i: (first[i],)) for name in ON_ARCHS),
-    ]
+def everything(
+    space: Space, key: jax.Array, arch: jax.Array, other: jax.Array
+) -> dict[str, object]:
+    """Results of all that can be traced."""
+    moves = {
+        "sample": space.sample(key),
+        "mutate": space.mutate(key, arch),
+        "crossover": space.crossover(key, arch, other),
+    }
+    return moves | {name: getattr(space, name)(arch) for name in ON_ARCHS}
+
+
+def in_batches(space: Space) -> dict[str, object]:
+    """`everything` of `NUM` rows, each function from its own batch program."""
+    several, first, second = keys(8), samples(space, 0), samples(space, 3)
+    found = {
+        "sample": batched(space.sample)(several),
+        "mutate": batched(space.mutate)(several, first),
+        "crossover": batched(space.crossover)(several, first, second),
+    }
+    found |= {name: batched(getattr(space, name))(first) for name in ON_ARCHS}
+    return jax.tree.map(np.asarray, found)
+
+
+def row(tree, i: int):
+    return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
 def assert_trees_equal(actual, expected) -> None:
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-def test_a_compiled_batch_equals_an_eager_loop(plain):
-    for function, arguments in calls(plain):
-        together = jax.tree.map(np.asarray, batched(function)(*arguments(slice(None))))
-        assert_trees_equal(
-            jax.tree.map(lambda leaf: leaf[NUM - 1], together), function(*arguments(NUM - 1))
-        )
+@pytest.mark.parametrize("name", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *PLAIN[1:]])
+def test_a_compiled_batch_equals_an_eager_loop(name):
+    space, last = FACTORIES[name](), NUM - 1
+    arguments = keys(8)[last], samples(space, 0)[last], samples(space, 3)[last]
+    assert_trees_equal(row(in_batches(space), last), everything(space, *arguments))
 
 
 def test_a_compiled_function_equals_its_batch_and_is_traced_once(plain):
-    for function, arguments in calls(plain):
-        together = jax.tree.map(np.asarray, batched(function)(*arguments(slice(None))))
-        traces = []
+    together, traces = in_batches(plain), []
 
-        def counted(*args, function=function, traces=traces):
-            traces.append(1)
-            return function(*args)
+    @jax.jit
+    def compiled(*arguments):
+        traces.append(1)
+        return everything(plain, *arguments)
 
-        compiled = jax.jit(counted)
-        for i in range(30):
-            assert_trees_equal(
-                compiled(*arguments(i)), jax.tree.map(lambda leaf, i=i: leaf[i], together)
-            )
-        assert len(traces) == 1
+    several, first, second = keys(8), np.asarray(samples(plain, 0)), np.asarray(samples(plain, 3))
+    for i in range(30):
+        assert_trees_equal(compiled(several[i], first[i], second[i]), row(together, i))
+    assert len(traces) == 1
 
 
 def test_moves_run_inside_a_scan(plain):
