@@ -1,0 +1,165 @@
+"""The numbers that a change of the machinery must not change: scores, fits, histories, a search that was killed.
+
+    python -m experiments.golden                      this checkout and the committed file, floats to 1e-6
+    python -m experiments.golden --against COMMIT     this checkout and another commit on this machine, bit for bit
+    python -m experiments.golden --write              renew the committed file, results/golden.npz
+
+It prints a line a quantity, and ends with exit code 1 if one differs. What is computed stands in
+`experiments.golden_quantities`, which runs in a process of its own for 1, 2 and 8 devices; always that of this checkout,
+also for the other commit. Cost: COST minutes of one core for each checkout.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+QUANTITIES = Path(__file__).with_name("golden_quantities.py")
+GOLDEN = Path(__file__).parent / "results" / "golden.npz"
+NUM_DEVICES = (1, 2, 8)
+TOLERANCE = 1e-6
+_KEPT = 300  # numbers of an array that the committed file keeps
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def compute(checkout: Path, cache: Path | None = None) -> Arrays:
+    """Every quantity, by the jnas of a checkout.
+
+    Args:
+        checkout: folder that `jnas` is in.
+        cache: folder for compiled programs; None leaves it to the environment.
+    """
+    found: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for num in NUM_DEVICES:
+            out = Path(folder) / f"{num}.npz"
+            command = [sys.executable, str(QUANTITIES), str(out)]
+            subprocess.run(
+                command, cwd=checkout, env=_environment(checkout, num, cache), check=True
+            )
+            with np.load(out, allow_pickle=False) as file:
+                found |= {name: file[name] for name in file.files}
+    return found
+
+
+def _environment(checkout: Path, num_devices: int, cache: Path | None) -> dict[str, str]:
+    """Of a process with so many CPU devices and no other settings of XLA."""
+    kept = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    settings = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": str(num_devices),
+        "PYTHONPATH": str(checkout),
+        "PYTHONSAFEPATH": "1",  # or the script's own folder would come before the checkout
+    }
+    if cache is not None:
+        settings["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+    return kept | settings
+
+
+@contextmanager
+def worktree(commit: str) -> Iterator[Path]:
+    """A temporary checkout of a commit of this repository."""
+    git = ["git", "-C", str(ROOT), "worktree"]
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder) / "checkout"
+        subprocess.run([*git, "add", "--quiet", "--detach", str(checkout), commit], check=True)
+        try:
+            yield checkout
+        finally:
+            subprocess.run([*git, "remove", "--force", str(checkout)], check=True)
+
+
+def is_equal(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether two arrays are the same in every bit, type and shape."""
+    alike = (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    return alike and found.tobytes() == expected.tobytes()
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, by the largest magnitude in `expected`; inf where there is nothing to subtract.
+
+    That is so for other shapes or types, for integers and texts that differ, and where not the same elements are
+    finite.
+    """
+    if is_equal(found, expected):
+        return 0.0
+    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
+        return np.inf
+    if not np.issubdtype(found.dtype, np.floating):
+        return np.inf
+    finite = np.isfinite(expected)
+    if not np.array_equal(
+        np.where(finite, 0, expected), np.where(np.isfinite(found), 0, found), True
+    ):
+        return np.inf
+    scale = float(np.max(np.abs(expected[finite]), initial=0))
+    largest = float(np.max(np.abs(found[finite] - expected[finite]), initial=0))
+    return largest / scale if scale else largest
+
+
+def report(found: Arrays, expected: Arrays, tolerance: float) -> list[str]:
+    """The names that differ, or that one side lacks; a line for each name is printed.
+
+    Numbers may differ by `tolerance`, if it is not 0: then all must be equal in every bit.
+    """
+    differing = []
+    for name in sorted({*found, *expected}):
+        if name in found and name in expected:
+            value, is_same = (
+                difference(found[name], expected[name]),
+                is_equal(found[name], expected[name]),
+            )
+            is_fine = is_same or 0 < tolerance >= value
+            words = "equal" if is_same else f"largest difference {value:.1e}"
+        else:
+            is_fine, words = False, "only " + ("here" if name in found else "there")
+        print(f"{'' if is_fine else 'DIFFERS  '}{name}: {words}")
+        differing += [] if is_fine else [name]
+    return differing
+
+
+def thin(arrays: Arrays) -> dict[str, np.ndarray]:
+    """What the committed file keeps: of large arrays some numbers, evenly spaced."""
+    return {
+        name: array.ravel()[:: -(-array.size // _KEPT)] if array.size > _KEPT else array
+        for name, array in arrays.items()
+    }
+
+
+def kept() -> dict[str, np.ndarray]:
+    """The committed file."""
+    with np.load(GOLDEN, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def main() -> int:
+    """Compare or write, as the command line says; the exit code."""
+    parser = argparse.ArgumentParser(description="Compare the numbers of this checkout.")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with it, bit for bit")
+    parser.add_argument("--write", action="store_true", help="renew results/golden.npz")
+    options = parser.parse_args()
+    if options.against:
+        # Programs that both commits have are compiled once, and no cache of another machine is read.
+        with worktree(options.against) as checkout, tempfile.TemporaryDirectory() as cache:
+            expected = compute(checkout, Path(cache))
+            differing = report(compute(ROOT, Path(cache)), expected, tolerance=0.0)
+    elif options.write:
+        np.savez_compressed(GOLDEN, **thin(compute(ROOT)))  # type: ignore[arg-type]
+        print(f"written: {GOLDEN}")
+        return 0
+    else:
+        differing = report(thin(compute(ROOT)), kept(), TOLERANCE)
+    print(f"{len(differing)} quantities differ" if differing else "all quantities agree")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
