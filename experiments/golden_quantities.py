@@ -9,8 +9,9 @@ A name is `<part>/<variant>/<quantity>`. Every part is small, and covers what a 
 chunks and devices of scores, padding of trainings and seeds, blocks of epochs, a search that goes on after a kill.
 """
 
+import contextlib
 import dataclasses
-import importlib.util
+import importlib
 import inspect
 import os
 import signal
@@ -36,7 +37,7 @@ Quantities = dict[str, Any]
 def _first_module(*names: str) -> Any:
     """The first of these modules that this jnas has."""
     for name in names:
-        if importlib.util.find_spec(name) is not None:
+        with contextlib.suppress(ModuleNotFoundError):
             return importlib.import_module(name)
     raise ModuleNotFoundError(f"none of {', '.join(names)} is here")
 
