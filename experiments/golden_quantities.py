@@ -62,7 +62,7 @@ _FIELDS = (
 
 def _of_history(history: History) -> Quantities:
     """Every field, by its present name."""
-    truncated = history.truncated if "truncated" in history._fields else history.exhausted  # type: ignore[attr-defined]
+    truncated = getattr(history, "truncated" if "truncated" in history._fields else "exhausted")
     return {name: getattr(history, name) for name in _FIELDS} | {"truncated": truncated}
 
 
