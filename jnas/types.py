@@ -310,3 +310,28 @@ class History(NamedTuple):
         """The old spelling of `truncated`."""
         _renamed.warn("History.exhausted", "History.truncated")
         return self.truncated
+
+
+
+class Trainer(NamedTuple):
+    """One training as pure functions, of which `engine.trainings.train` runs many.
+
+    A job is what differs from one training to the next (a key, an architecture, a training set of its
+    own); `shared` is what all of them see (images and labels), one copy a device.
+
+    Attributes:
+        num_epochs: of each training.
+        init: `(job, shared) -> state` before the first epoch.
+        epoch: `(job, number [] int32, state, shared) -> (state, loss [])`; epochs count from 1.
+        result: `state -> result`, what is left of a training.
+        evaluate: `(job, number, state, shared) -> {name: []}`, metrics after an epoch; None for no metrics.
+        prepare: `(job, shared) -> job`, the job as the other functions but `init` see it, computed
+            once for several epochs (encoded architectures, scaled targets); None for the job itself.
+    """
+
+    num_epochs: int
+    init: Callable[[Any, Any], Any]
+    epoch: Callable[[Any, jax.Array, Any, Any], tuple[Any, jax.Array]]
+    result: Callable[[Any], Any]
+    evaluate: Callable[[Any, jax.Array, Any, Any], dict[str, jax.Array]] | None = None
+    prepare: Callable[[Any, Any], Any] | None = None

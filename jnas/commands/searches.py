@@ -185,7 +185,7 @@ def _search(
         jax.random.split(search_key, settings.seeds),
         objective,
         judge(settings.start) if settings.start else None,
-        together=not settings.uses_images,
+        batching="map" if settings.uses_images else "vmap",
         progress=progress,
         label="searching",
     )

@@ -1,20 +1,158 @@
-"""Devices: how many there are, and how rows are shared among them."""
+"""Functions of many rows, in equal parts on all devices.
+
+`each` makes a function of rows out of a function of one row. `spread` runs a function of rows on
+all that this process has: its devices, or the cores of a machine whose only device is a CPU. What
+a row comes to depends neither on the other rows nor on how many parts there are: bit for bit where
+rows are mapped one after the other, to rounding where they are vectorised.
+"""
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeAlias
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 
-_MAX_CPU_DEVICES = 8  # more would only make the chunks of a small population uneven
+from jnas.engine.fingerprints import is_key
+
+Batching: TypeAlias = Literal["vmap", "map"]
+"""Rows side by side ("vmap"), or one after the other on each device ("map")."""
+
+_MAX_CPU_PARTS = 8  # more would only make the chunks of a small population uneven
+
+
+def each(function: Callable[..., Any], batching: Batching = "vmap") -> Callable[..., Any]:
+    """A function of rows `(xs [R, ...], *shared) -> ys [R, ...]` of one `(x, *shared) -> y`.
+
+    "map" suits functions whose branches (`switch`, `cond`) are costly: under `vmap` every branch is
+    computed for every row.
+    """
+
+    def rows(xs: Any, *shared: Any) -> Any:
+        def one(x: Any) -> Any:
+            return function(x, *shared)
+
+        return jax.vmap(one)(xs) if batching == "vmap" else lax.map(one, xs)
+
+    return rows
+
+
+def num_parts(num_rows: int | None = None, num_devices: int | None = None) -> int:
+    """How many rows are computed at a time: one a device, or a core where a CPU is the only device.
+
+    Args:
+        num_rows: at most so many; None for any number.
+        num_devices: use the first so many local devices; None for all of them.
+    """
+    devices = jax.local_devices()[:num_devices]
+    num = len(devices)
+    if num == 1 and num_devices is None and devices[0].platform == "cpu":
+        num = min(_num_cores(), _MAX_CPU_PARTS)
+    return num if num_rows is None else max(min(num, num_rows), 1)
+
+
+def spread(rows: Callable[..., Any], num_devices: int | None = None) -> Callable[..., Any]:
+    """`(xs [R, ...], *shared) -> ys [R, ...]`, compiled, with the rows in equal parts on the devices.
+
+    Several devices run one program together. A single CPU device, which would give all its cores to
+    one operation after the other, runs the program of a part on a thread for each core instead:
+    the operations of small networks are too short to be shared (`experiments/bench_zeroshot.py`).
+
+    Args:
+        rows: pure, a function of rows such as `each` makes; it is traced for each new shape.
+        num_devices: the first so many local devices; None for all that there are.
+
+    Returns:
+        A function of any number of rows: where they do not fill the parts, the last row is repeated
+        and what it gives is dropped. `shared` are pytrees of arrays, one copy a device. Results are
+        JAX or NumPy arrays.
+    """
+    programs: dict[int, Callable[..., Any]] = {}
+
+    def run(xs: Any, *shared: Any) -> Any:
+        num = _num_rows(xs)
+        parts = num_parts(num, num_devices)
+        if parts not in programs:
+            programs[parts] = _program(rows, parts)
+        ys = programs[parts](_filled_up(xs, -num % parts), *shared)
+        return jax.tree.map(lambda leaf: leaf[:num], ys) if num % parts else ys
+
+    return run
+
+
+def _program(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
+    """`rows`, compiled for a number of rows that is a multiple of `parts`."""
+    if parts == 1:
+        return jax.jit(rows)
+    if parts > jax.local_device_count():
+        return _on_threads(rows, parts)
+
+    def sharded(xs: Any, *shared: Any) -> Any:
+        mesh = Mesh(np.array(jax.local_devices()[:parts]), ("rows",))
+        by_row, same = PartitionSpec("rows"), PartitionSpec()
+        specs = (by_row, *[same] * len(shared))
+        run = jax.shard_map(rows, mesh=mesh, in_specs=specs, out_specs=by_row, check_vma=False)
+        return run(xs, *shared)
+
+    return jax.jit(sharded)
+
+
+def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
+    """`rows`, each part of them by the same program on a thread of its own."""
+
+    @jax.jit
+    def of_part(part: jax.Array, xs: Any, *shared: Any) -> Any:
+        size = _num_rows(xs) // parts
+        own = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, part * size, size), xs)
+        return rows(own, *shared)
+
+    def run(xs: Any, *shared: Any) -> Any:
+        numbers = [np.int32(part) for part in range(parts)]
+        # The first call compiles, and comes back while the part is still computed. XLA runs what one
+        # thread asks for one after the other, hence a thread for each of the other parts.
+        first = of_part(numbers[0], xs, *shared)
+        with ThreadPoolExecutor(parts - 1) as pool:
+            others = list(pool.map(lambda part: of_part(part, xs, *shared), numbers[1:]))
+        return jax.tree.map(lambda *leaves: _joined(leaves), first, *others)
+
+    return run
+
+
+def _num_rows(xs: Any) -> int:
+    return int(jax.tree.leaves(xs)[0].shape[0])
+
+
+def _filled_up(xs: Any, num: int) -> Any:
+    """`xs` with `num` more rows, all equal to the last one."""
+    if num == 0:
+        return xs
+    return jax.tree.map(lambda leaf: _joined([leaf, *[leaf[-1:]] * num]), xs)
+
+
+def _joined(leaves: Any) -> Any:
+    """Arrays one after the other; on the host, where joining needs no program."""
+    if is_key(leaves[0]):
+        return jnp.concatenate(leaves)
+    return np.concatenate([np.asarray(leaf) for leaf in leaves])
+
+
+def _num_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def one_device_per_core() -> None:
-    """Let each CPU core be a device of its own, unless the user has said how many there are; call it before JAX starts.
+    """Let each CPU core be a device of its own, unless the user has said how many there are.
 
-    Scoring then runs one network a core; one device that splits every operation over the cores is slower
-    (`experiments/bench_zeroshot.py`). Without effect where JAX finds an accelerator.
+    Call it before JAX starts. Programs that are spread over the devices then have no threads to
+    share. Without effect where JAX finds an accelerator.
     """
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in os.environ.get(
-        "XLA_FLAGS", ""
-    )
-    if not chosen:
-        jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, _MAX_CPU_DEVICES))
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "JAX_NUM_CPU_DEVICES" not in os.environ and "host_platform_device_count" not in flags:
+        jax.config.update("jax_num_cpu_devices", min(_num_cores(), _MAX_CPU_PARTS))

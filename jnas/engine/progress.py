@@ -1,22 +1,70 @@
-"""The bar that long jobs show. Imports nothing of jnas."""
+"""The bar of a long job: where it goes on, how far it is, and what to do after an interrupt."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+Report: TypeAlias = Callable[..., None]
+"""`(done, note="")`: how much is done by now, and a few words that stand behind the bar."""
 
-def progress_bar(label: str, unit: str = "", note: str = "") -> "Progress":
-    """A bar for one task, on standard error: label, share, count, times gone by and left.
+
+@contextmanager
+def reporting(
+    label: str,
+    total: int,
+    *,
+    done: int = 0,
+    shown: bool = True,
+    unit: str = "",
+    kept: Path | None = None,
+) -> Iterator[Report]:
+    """A `Report` to call as a job goes on, which moves a bar on standard error.
+
+    A job that does not start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with a
+    note on how far the job was and how it goes on; what it has come to must have been saved by then.
 
     Args:
         label: what is going on.
-        unit: what is counted; stands behind the count.
-        note: stands at the end, in Rich's markup: "{task.fields[name]}" is a field of the task.
-
-    Returns:
-        A context manager; nothing is shown before it is entered.
+        total: how much there is to do.
+        done: how much of it was done before.
+        shown: False shows no bar.
+        unit: what is counted.
+        kept: where finished work is kept; None where it is not.
     """
+    now = done
+    with _bar(label, unit, shown) as bar:
+        task = bar.add_task(label, total=total, completed=done, note="")
+        if done:
+            bar.console.print(f"Resumed at {_count(done, total, unit)}", highlight=False)
+
+        def report(done: int, note: str = "") -> None:
+            nonlocal now
+            now = done
+            bar.update(task, completed=done, note=note)
+
+        try:
+            yield report
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"Stopped at {_count(now, total, unit)}. {_how_to_go_on(kept)}")
+            raise
+
+
+def _count(done: int, total: int, unit: str) -> str:
+    return f"{done:,} of {total:,} {unit}".rstrip()
+
+
+def _how_to_go_on(kept: Path | None) -> str:
+    if kept is None:
+        return "Nothing is kept; give a file or folder to keep the work in."
+    return f"{kept} keeps them: the same call goes on from there."
+
+
+def _bar(label: str, unit: str, shown: bool) -> "Progress":
+    """A bar for one task: label, share, count, times gone by and left, and a note."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -27,7 +75,15 @@ def progress_bar(label: str, unit: str = "", note: str = "") -> "Progress":
         TimeRemainingColumn,
     )
 
-    units, notes = ([TextColumn(text)] if text else [] for text in (unit, note))
-    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), *units, *times, *notes)
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(
+        TextColumn(label),
+        BarColumn(),
+        MofNCompleteColumn(),
+        *([TextColumn(unit)] if unit else []),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True, quiet=not shown),
+        disable=not shown,
+    )

@@ -7,26 +7,27 @@ CPUs), to rounding if it is vectorised over them (the plan "grouped").
 
 The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]` (or, of several
 scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a prefix), `fingerprint` (of estimator,
-architectures and key) and `about` (JSON: versions, device, counts).
+architectures and key) and `about` (JSON: versions, device, counts, `code` that computed them).
 """
 
 import functools
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
 
 from jnas.engine import fingerprints
+from jnas.engine.devices import num_parts, spread
 from jnas.engine.environment import environment
 from jnas.engine.files import replacing
-from jnas.engine.progress import progress_bar
+from jnas.engine.fingerprints import Fingerprint, Resume
+from jnas.engine.progress import reporting
 from jnas.types import Estimator, Key, Suite
 
 _SINGLE, _OF_SUITE = "scores", "scores/"  # members of the result file
@@ -42,7 +43,7 @@ def score(
     key: Key,
     chunk_size: int | None = None,
     out: str | Path | None = None,
-    resume: bool = True,
+    resume: Resume = True,
     progress: bool = True,
 ) -> Scores:
     """Score a population of any size.
@@ -51,18 +52,22 @@ def score(
         estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as `zeroshot.suite` gives.
         archs: `[B, D]` integers.
         key: the one key of the job, given to every chunk.
-        chunk_size: rows of the compiled program, rounded up to a multiple of the number of local devices;
-            the last chunk is padded. The default is 20 for up to 5,120 rows, and makes 256 chunks of
-            more, up to 4,096 rows each. A vectorised estimator needs memory for all rows of a chunk at once.
-        out: result file, `.npz`. Written whenever a chunk is done and writing costs little.
-        resume: True continues from `out` where it exists; False overwrites it.
-        progress: show a bar with the remaining time on standard error, and how many scores are not finite.
+        chunk_size: rows that are scored at a time, rounded up to a multiple of the parts that
+            `devices.spread` makes of them; the last chunk is padded. The default is 20 for up to
+            5,120 rows, and makes 256 chunks of more, up to 4,096 rows each. A vectorised estimator
+            needs memory for all rows of a chunk at once.
+        out: result file, `.npz`. Written whenever a chunk is done and writing costs little, and
+            when the job is interrupted.
+        resume: True continues from `out` where it exists; False overwrites it; "anyway" also
+            continues a job that was begun by other code of jnas or jax, and notes in `about` which.
+        progress: show a bar with the remaining time on standard error, and how many scores are not
+            finite.
 
     Returns:
         `[B]` float scores, in the order of `archs`; by name where the estimator gives several.
 
     Raises:
-        ValueError: wrong shapes, or `out` belongs to another job.
+        ValueError: wrong shapes, or `out` belongs to another job or was begun by other code.
         OSError: `out` cannot be written; raised before anything is scored.
     """
     rows = np.asarray(archs)
@@ -74,22 +79,22 @@ def score(
         raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
     size = _chunk_size(len(rows), chunk_size)
     job = _open_job(estimator, rows, key, out, resume)
-    with _reporter(len(rows), job.num_done, progress) as report:
-        for start in range(job.num_done, len(rows), size):
-            chunk = rows[start : start + size]
-            padded = np.concatenate([chunk, np.repeat(chunk[-1:], size - len(chunk), axis=0)])
-            scores = _program()(estimator, key, jnp.asarray(padded, jnp.int32))
-            job.add(
-                {
-                    name: np.asarray(values)[: len(chunk)]
-                    for name, values in _by_member(scores).items()
-                }
-            )
-            report(job)
-    job.save()
-    result = {
-        name.removeprefix(_OF_SUITE): jnp.asarray(values) for name, values in job.scores.items()
-    }
+    options: dict[str, Any] = {"done": job.num_done, "shown": progress, "kept": job.out}
+    with reporting("scoring", len(rows), unit="architectures", **options) as report:
+        try:
+            for start in range(job.num_done, len(rows), size):
+                chunk = rows[start : start + size]
+                padding = np.repeat(chunk[-1:], size - len(chunk), axis=0)
+                padded = jnp.asarray(np.concatenate([chunk, padding]), jnp.int32)
+                scores = _by_member(_program()(padded, estimator, key))
+                job.add({name: np.asarray(values)[: len(chunk)] for name, values in scores.items()})
+                report(job.num_done)
+        finally:
+            job.save()
+    if progress and job.num_unranked:
+        told = f"{job.num_unranked} of {len(rows)} architectures cannot be ranked"
+        print(f"{told} (score not finite).", file=sys.stderr)
+    result = {name.removeprefix(_OF_SUITE): jnp.asarray(x) for name, x in job.scores.items()}
     return cast(Scores, result[_SINGLE] if _SINGLE in job.scores else result)
 
 
@@ -105,24 +110,14 @@ def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
         chunk_size = min(max(-(-num_rows // 256), 20), 4096)
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
-    devices = jax.local_device_count()
-    return -(-chunk_size // devices) * devices
+    parts = num_parts()
+    return -(-chunk_size // parts) * parts
 
 
 @functools.cache
-def _program() -> Callable[[Estimator | Suite, Key, jax.Array], jax.Array | dict[str, jax.Array]]:
-    """The compiled program: each local device scores its own rows of the chunk `[chunk, D]`."""
-    mesh = Mesh(np.array(jax.local_devices()), ("rows",))
-    by_row = PartitionSpec("rows")
-    return jax.jit(
-        jax.shard_map(
-            lambda estimator, key, archs: estimator(key, archs),
-            mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(), by_row),
-            out_specs=by_row,
-            check_vma=False,
-        )
-    )
+def _program() -> Callable[..., jax.Array | dict[str, jax.Array]]:
+    """`(archs [chunk, D], estimator, key) -> scores`, compiled; each part scores its own rows."""
+    return spread(lambda archs, estimator, key: estimator(key, archs))
 
 
 class _Job:
@@ -131,8 +126,11 @@ class _Job:
     Its `scores`, by their member of the file, are none before the first rows are done.
     """
 
-    def __init__(self, archs: np.ndarray, fingerprint: str, out: Path | None) -> None:
+    def __init__(
+        self, archs: np.ndarray, fingerprint: Fingerprint | None = None, out: Path | None = None
+    ) -> None:
         self.archs, self.fingerprint, self.out = archs, fingerprint, out
+        self.kept: dict[str, Any] = {} if fingerprint is None else fingerprint._asdict()
         self.scores: dict[str, np.ndarray] = {}
         self.num_done = 0
         self._saved_at, self._save_seconds = -np.inf, 0.0
@@ -158,80 +156,63 @@ class _Job:
             return
         start = time.monotonic()
         narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
+        code = {name: value for name, value in self.kept.items() if name != "job"}
         with replacing(self.out) as file:
             np.savez(
                 file,
                 archs=self.archs.astype(narrow),
                 num_done=self.num_done,
-                fingerprint=self.fingerprint,
-                about=json.dumps(environment() | {"num_unranked": self.num_unranked}),
+                fingerprint=self.kept["job"],
+                about=json.dumps(environment() | code | {"num_unranked": self.num_unranked}),
                 **self.scores,  # type: ignore[arg-type]
             )
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
 
-    def load(self) -> None:
+    def load(self, resume: Resume) -> None:
         """Take over the finished prefix of an earlier run; ValueError if the file is another job's."""
         assert self.out is not None
+        assert self.fingerprint is not None
         try:
             with np.load(self.out, allow_pickle=False) as file:
-                found, done = str(file["fingerprint"]), int(file["num_done"])
-                scores = {
-                    name: file[name]
-                    for name in file.files
-                    if name == _SINGLE or name.startswith(_OF_SUITE)
-                }
+                done, about = int(file["num_done"]), json.loads(str(file["about"]))
+                found = {"job": str(file["fingerprint"])}
+                names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
+                scores = {name: file[name] for name in names}
         except Exception as error:
             raise ValueError(
                 f"{self.out} is not a jnas result file; choose another `out`"
             ) from error
-        if found != self.fingerprint:
-            raise ValueError(
-                f"{self.out} holds the scores of another job (other architectures, key or estimator); "
-                "choose another `out`, or overwrite it with resume=False"
-            )
+        self.kept = fingerprints.check(about | found, self.fingerprint, str(self.out), resume)
         self.scores, self.num_done = scores if done else {}, done
 
 
 def _open_job(
-    estimator: Estimator | Suite, archs: np.ndarray, key: Key, out: str | Path | None, resume: bool
+    estimator: Estimator | Suite,
+    archs: np.ndarray,
+    key: Key,
+    out: str | Path | None,
+    resume: Resume,
 ) -> _Job:
     if out is None:
-        return _Job(archs, "", None)
+        return _Job(archs)
     path = Path(out)
     if path.suffix != ".npz":
         raise ValueError(f"the result file must end in .npz; got {path}")
-    job = _Job(archs, fingerprint(estimator, archs, key), path)
+    job = _Job(archs, _fingerprint(estimator, archs, key), path)
     if resume and path.exists():
-        job.load()
+        job.load(resume)
     job.save()
     return job
 
 
-@contextmanager
-def _reporter(total: int, done: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
-    """A function to call after each chunk: moves the bar, and says at the end what cannot be ranked."""
-    if not progress:
-        yield lambda _: None
-        return
-    num_unranked = 0
-    with progress_bar("scoring") as bar:
-        task = bar.add_task("scoring", total=total, completed=done)
-
-        def report(job: _Job) -> None:
-            nonlocal num_unranked
-            num_unranked = job.num_unranked
-            bar.update(task, completed=job.num_done)
-
-        yield report
-    if num_unranked:
-        bar.console.print(
-            f"{num_unranked} of {total} architectures cannot be ranked (score not finite)."
-        )
-
-
 def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:
-    """A hash of everything the scores depend on: the estimator (its arrays, and its code with what it
-    closes over), the architectures and the key. Equal in another process.
+    """The fingerprint of a scoring job, a hexadecimal hash that is equal in another process.
+
+    It covers the estimator (its arrays, its settings and what it closes over), the architectures and the key.
     """
-    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator).job
+    return _fingerprint(estimator, archs, key).job
+
+
+def _fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> Fingerprint:
+    return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator)

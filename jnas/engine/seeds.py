@@ -1,74 +1,137 @@
-"""The driver of many seeds: one compiled program for all of them, spread over the local devices."""
+"""Many seeds of one function, as one compiled program that is spread over the devices."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
-from jax.sharding import Mesh, PartitionSpec
 
-from jnas.engine.progress import progress_bar
+from jnas.engine.checkpoints import Checkpoint
+from jnas.engine.devices import Batching, each, num_parts, spread
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.progress import reporting
 from jnas.types import Key
+
+_NUM_BLOCKS = 10  # of seeds side by side, where finished ones are to be kept
+_SAVE_SHARE = 0.05  # at most this share of the time goes into writing a checkpoint
+_QUICK = 10.0  # seconds; what takes less is not worth keeping
 
 
 def run(
     function: Callable[..., Any],
     keys: Key,
     *arguments: Any,
-    together: bool = True,
+    batching: Batching = "vmap",
     progress: bool = False,
     label: str = "running",
+    checkpoint: str | Path | None = None,
+    resume: Resume = True,
 ) -> Any:
-    """`function(key, *arguments)` for every key; results do not depend on the other keys or on the devices.
+    """The results of `function(key, *arguments)` for every key, as NumPy arrays `[S, ...]`.
+
+    Those of a key do not depend on the other keys or on the devices.
 
     Args:
-        function: pure; called once, to be compiled.
+        function: pure; traced once.
         keys: `[S]`.
         arguments: pytrees of arrays, the same for every key.
-        together: True computes all keys at once, by `vmap`. False computes one key a device after the other, which
-            suits functions whose branches (`switch`, `cond`) are costly: under `vmap` every branch is computed.
+        batching: "vmap" computes keys side by side; "map" one a device after the other, which suits
+            functions whose branches are costly (see `devices.each`).
         progress: show a bar on standard error.
         label: what the bar is of.
+        checkpoint: folder that finished seeds are kept in once the job has taken some seconds, and
+            that a job which was killed goes on from.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
 
-    Returns:
-        What the function returns, as NumPy arrays with a leading axis `S`.
+    Raises:
+        ValueError: the checkpoint holds another job, or one that other code has begun.
     """
     num = len(keys)
-    devices = np.array(jax.local_devices()[:num])
-    size = len(devices) * (-(-num // len(devices)) if together else 1)
-    # What is wrong with the function is said before a bar is drawn.
-    lowered = program(function, devices, together, len(arguments)).lower(
-        keys[np.arange(size) % num], *arguments
-    )
-    parts = []
-    bar = progress_bar(label)
-    bar.disable = not progress
-    with bar:
-        task = bar.add_task(label, total=num)
-        compiled = lowered.compile()
-        for first in range(0, num, size):
-            # The last part is filled up with a key that was there before.
-            rows = np.minimum(np.arange(first, first + size), num - 1)
-            parts.append(jax.tree.map(np.asarray, compiled(keys[rows], *arguments)))
-            bar.update(task, completed=min(first + size, num))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *parts)
+    job = _Job(function, keys, arguments, batching, checkpoint, resume)
+    size = _block_size(num, batching, checkpoint is not None)
+    one = jax.jit(function)  # is traced here, so that what is wrong with it is said before a bar is
+    program = spread(each(one, batching))
+    job.begin(jax.eval_shape(one, keys[0], *arguments))
+    options: dict[str, Any] = {"done": job.num_done, "shown": progress, "kept": job.kept_in}
+    with reporting(label, num, **options) as report:
+        try:
+            while job.num_done < num:
+                # The last block is filled up with a key that was there before.
+                rows = np.minimum(np.arange(job.num_done, job.num_done + size), num - 1)
+                job.add(jax.tree.map(np.asarray, program(keys[rows], *arguments)))
+                report(job.num_done)
+        except KeyboardInterrupt:
+            job.save()
+            raise
+    return job.results
 
 
-def program(
-    function: Callable[..., Any], devices: np.ndarray, together: bool, num_arguments: int
-) -> Any:
-    """`(keys [S], *arguments) -> results [S, ...]`, jitted: each of the devices has its share of the keys."""
+def _block_size(num: int, batching: Batching, in_blocks: bool) -> int:
+    """Seeds that are computed between two checkpoints, in equal parts on the devices."""
+    parts = num_parts(num)
+    if batching == "map":
+        return parts
+    num_blocks = min(_NUM_BLOCKS, num) if in_blocks else 1
+    return -(-num // (num_blocks * parts)) * parts
 
-    def rows(keys: Key, *arguments: Any) -> Any:
-        def one(key: Key) -> Any:
-            return function(key, *arguments)
 
-        return jax.vmap(one)(keys) if together else lax.map(one, keys)
+class _Job:
+    """The seeds that are finished and the folder they are kept in; the only state of this module."""
 
-    by_row = PartitionSpec("seeds")
-    specs = (by_row, *[PartitionSpec()] * num_arguments)
-    mesh = Mesh(devices, ("seeds",))
-    return jax.jit(
-        jax.shard_map(rows, mesh=mesh, in_specs=specs, out_specs=by_row, check_vma=False)
-    )
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        keys: Key,
+        arguments: tuple[Any, ...],
+        batching: Batching,
+        folder: str | Path | None,
+        resume: Resume,
+    ) -> None:
+        self._checkpoint = Checkpoint(
+            folder, lambda: fingerprint("seeds", function, keys, arguments, batching), resume
+        )
+        self._num = len(keys)
+        self.num_done, self._num_saved = 0, 0
+        self.results: Any = None
+        self._saved_at, self._save_seconds = time.monotonic(), _SAVE_SHARE * _QUICK
+
+    @property
+    def kept_in(self) -> Path | None:
+        """The folder, if any."""
+        return self._checkpoint.folder
+
+    def begin(self, shape: Any) -> None:
+        """Room for the results of all seeds, and those of the checkpoint."""
+
+        def like(about: dict[str, Any]) -> Any:
+            num = about["num_done"]
+            return jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape), leaf.dtype), shape)
+
+        self.results = jax.tree.map(lambda x: np.zeros((self._num, *x.shape), x.dtype), shape)
+        found = self._checkpoint.restore(like)
+        if found is not None:
+            self._take(found[0], found[1]["num_done"])
+            self._num_saved = self.num_done
+
+    def add(self, block: Any) -> None:
+        """Take over the results of the next seeds, and save if that is cheap by now."""
+        self._take(block, min(len(jax.tree.leaves(block)[0]), self._num - self.num_done))
+        if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
+            self.save()
+
+    def _take(self, block: Any, num: int) -> None:
+        for whole, part in zip(jax.tree.leaves(self.results), jax.tree.leaves(block), strict=True):
+            whole[self.num_done : self.num_done + num] = part[:num]
+        self.num_done += num
+
+    def save(self) -> None:
+        """Keep the finished seeds."""
+        if self.kept_in is None or self.num_done == self._num_saved:
+            return
+        start = time.monotonic()
+        finished = jax.tree.map(lambda leaf: leaf[: self.num_done], self.results)
+        self._checkpoint.save(self.num_done, finished, {"num_done": self.num_done})
+        self._num_saved, self._saved_at = self.num_done, time.monotonic()
+        self._save_seconds = self._saved_at - start

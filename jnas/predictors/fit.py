@@ -1,8 +1,6 @@
-"""The one training loop: seeds and training sets are an axis, epochs a `scan`, a block of epochs one compiled program.
+"""The training of predictors, as a `Trainer`.
 
-Each of the `S` trainings depends on its key, architectures and targets alone: not on the others, on the number of
-devices or on where blocks end. Every epoch goes through all architectures in a new random order, in minibatches; the
-trainings run one after the other on each CPU device (`lax.map`) and side by side (`vmap`) on an accelerator.
+Every epoch goes through all architectures in a new random order, in minibatches.
 """
 
 import functools
@@ -12,14 +10,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
 
 from jnas.predictors.prediction import Recipe, State, predict, rank
 from jnas.predictors.training import Batch, Training, loss_of
-from jnas.types import Key
+from jnas.types import Key, Trainer
 
 _NUM_REFERENCES = 64  # training architectures that a comparator scores against
 Metric = Callable[[jax.Array, jax.Array], jax.Array]
@@ -34,6 +30,18 @@ class Data(NamedTuple):
     where: jax.Array
 
 
+class Job(NamedTuple):
+    """One training: its key and training set, and of `(archs [M, D], targets [M])` what is its own test set.
+
+    `features` are the encoded architectures, once for a block of epochs; None before. What the test
+    set has None for is the same for all trainings, and is found in what they share.
+    """
+
+    data: Data
+    test: tuple[Any, ...]
+    features: Any = None
+
+
 class Progress(NamedTuple):
     """What a training carries from epoch to epoch: the state, that of the optimiser, and averaged weights."""
 
@@ -42,19 +50,32 @@ class Progress(NamedTuple):
     average: Any
 
 
-class Epochs(NamedTuple):
-    """A block of `K` epochs: `numbers [K]` int32 from 1, and `[K]` bool whether to train and to evaluate after it."""
+@functools.cache
+def trainer(recipe: Recipe, metrics: tuple[tuple[str, Metric], ...]) -> Trainer:
+    """The `Trainer` of a recipe, the same one for equal recipes and metrics, whose jobs are `Job`s.
 
-    numbers: jax.Array
-    train: jax.Array
-    evaluate: jax.Array
+    What the trainings share is the test set `(archs [M, D], targets [M])`, with None for what each
+    has of its own, or `()` where nothing is measured.
+    """
+    return Trainer(
+        num_epochs=recipe.training.epochs,
+        init=functools.partial(_start, recipe),
+        epoch=functools.partial(_epoch, recipe),
+        result=result,
+        evaluate=functools.partial(_evaluate, recipe, metrics) if metrics else None,
+        prepare=functools.partial(_prepare, recipe),
+    )
 
 
-# -- One training ----------------------------------------------------------------------------------------------------
+def _prepare(recipe: Recipe, job: Job, shared: Any) -> Job:
+    del shared
+    return job._replace(features=recipe.encode(job.data.archs))
 
 
-def _start(recipe: Recipe, data: Data) -> Progress:
+def _start(recipe: Recipe, job: Job, shared: Any) -> Progress:
     """Initial weights, from the training set's statistics where the network asks for them."""
+    del shared
+    data = job.data
     variables = recipe.module.init(data.keys, recipe.encode(data.archs), data.where)
     shift, scale = _scaling(recipe.training, data.targets, data.where)
     references = None
@@ -91,43 +112,13 @@ def _learning_rate(training: Training, epoch: jax.Array) -> jax.Array:
     return rate * jnp.minimum(epoch.astype(float) / training.warmup, 1) if training.warmup else rate
 
 
-def _run(
-    recipe: Recipe,
-    metrics: tuple[Metric, ...],
-    data: Data,
-    progress: Progress,
-    epochs: Epochs,
-    test: Any,
-) -> tuple[Progress, jax.Array, jax.Array]:
-    """A block of epochs of one training: progress, losses `[K]`, and `[K, len(metrics)]`, NaN where not asked for."""
-    features = recipe.encode(data.archs)
-    scaled = Data(
-        data.keys,
-        data.archs,
-        (data.targets - progress.state.shift) / progress.state.scale,
-        data.where,
-    )
-
-    def step(progress: Progress, epoch: Epochs) -> tuple[Progress, tuple[jax.Array, jax.Array]]:
-        no_loss = jnp.full((), jnp.nan)
-        train = functools.partial(_epoch, recipe, features, scaled, epoch.numbers)
-        progress, loss = lax.cond(
-            epoch.train, train, lambda progress: (progress, no_loss), progress
-        )
-        if not metrics:
-            return progress, (loss, jnp.zeros(0))
-        measure = functools.partial(_evaluate, recipe, metrics, data.keys, epoch.numbers, test)
-        nothing = jnp.full(len(metrics), jnp.nan)
-        return progress, (loss, lax.cond(epoch.evaluate, measure, lambda _: nothing, progress))
-
-    progress, (losses, measured) = lax.scan(step, progress, epochs)
-    return progress, losses, measured
-
-
 def _epoch(
-    recipe: Recipe, features: Any, data: Data, epoch: jax.Array, progress: Progress
-) -> tuple[Progress, Any]:
+    recipe: Recipe, job: Job, epoch: jax.Array, progress: Progress, shared: Any
+) -> tuple[Progress, jax.Array]:
     """All minibatches once; the mean of their losses."""
+    del shared
+    data, features = job.data, job.features
+    targets = (data.targets - progress.state.shift) / progress.state.scale
     num = data.where.shape[0]
     size = min(recipe.training.batch_size, num)
     num_steps = -(-num // size)
@@ -143,7 +134,7 @@ def _epoch(
     ) -> tuple[Progress, jax.Array]:
         key, rows, where = batch
         picked = jax.tree.map(lambda x: x[rows], features)
-        update = functools.partial(_update, recipe, key, picked, data.targets[rows], where, rate)
+        update = functools.partial(_update, recipe, key, picked, targets[rows], where, rate)
         if num_steps == 1:
             return update(progress)
         skip = jnp.zeros(())
@@ -215,85 +206,20 @@ def result(progress: Progress) -> State:
 
 def _evaluate(
     recipe: Recipe,
-    metrics: tuple[Metric, ...],
-    key: Key,
+    metrics: tuple[tuple[str, Metric], ...],
+    job: Job,
     epoch: jax.Array,
-    test: Any,
     progress: Progress,
-) -> jax.Array:
-    """`[len(metrics)]` on `test`, (archs `[M, D]`, targets `[M]`)."""
-    archs, targets = test
+    shared: Any,
+) -> dict[str, jax.Array]:
+    """The metrics by name, `[]` each, on the test set of `job` and `shared`."""
+    archs, targets = (
+        common if own is None else own for own, common in zip(job.test, shared, strict=True)
+    )
     state = result(progress)
     if recipe.module.pairing is None:
         scores = predict(recipe, state, archs)
     else:
-        scores = -rank(recipe, jax.random.fold_in(key, epoch), state, archs).astype(float)
-    return jnp.stack([metric(scores, targets) for metric in metrics])
-
-
-# -- Many trainings as one program -----------------------------------------------------------------------------------
-
-
-@functools.partial(jax.jit, static_argnames=("recipe", "vectorise", "num_devices"))
-def start(data: Data, *, recipe: Recipe, vectorise: bool, num_devices: int) -> Progress:
-    """`Progress` of `S` trainings before the first epoch."""
-    progress: Progress = _over_seeds(functools.partial(_start, recipe), vectorise, num_devices)(
-        data
-    )
-    return progress
-
-
-@functools.partial(
-    jax.jit, static_argnames=("recipe", "metrics", "vectorise", "num_devices"), donate_argnums=1
-)
-def run(
-    data: Data,
-    progress: Progress,
-    epochs: Epochs,
-    test: Any,
-    *,
-    recipe: Recipe,
-    metrics: tuple[Metric, ...],
-    vectorise: bool,
-    num_devices: int,
-) -> tuple[Progress, jax.Array, jax.Array]:
-    """A block of `K` epochs of `S` trainings: progress, losses `[S, K]`, metrics `[S, K, len(metrics)]`.
-
-    `test` is (archs `[M, D]`, targets `[M]`) for all trainings, or `[S, M, D]` and `[S, M]`, or empty.
-    """
-    own = jax.tree.map(
-        lambda x, rank: x if x.ndim > rank else None, test, (2, 1) if metrics else ()
-    )
-
-    def one(args: tuple[Data, Progress, Any], epochs: Epochs, shared: Any) -> Any:
-        data, progress, own = args
-        test = jax.tree.map(
-            lambda a, b: b if a is None else a, own, shared, is_leaf=lambda x: x is None
-        )
-        return _run(recipe, metrics, data, progress, epochs, test)
-
-    result: tuple[Progress, jax.Array, jax.Array] = _over_seeds(one, vectorise, num_devices)(
-        (data, progress, own), epochs, test
-    )
-    return result
-
-
-def _over_seeds(
-    function: Callable[..., Any], vectorise: bool, num_devices: int
-) -> Callable[..., Any]:
-    """`function` of the first argument's leading axis, split over devices; the other arguments are the same for all."""
-
-    def local(first: Any, *others: Any) -> Any:
-        if vectorise:
-            return jax.vmap(lambda x: function(x, *others))(first)
-        return lax.map(lambda x: function(x, *others), first)
-
-    def sharded(first: Any, *others: Any) -> Any:
-        mesh = Mesh(np.array(jax.local_devices()[:num_devices]), ("seeds",))
-        seeds, same = PartitionSpec("seeds"), PartitionSpec()
-        specs = (seeds, *[same] * len(others))
-        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=seeds, check_vma=False)(
-            first, *others
-        )
-
-    return sharded if num_devices > 1 else local
+        key = jax.random.fold_in(job.data.keys, epoch)
+        scores = -rank(recipe, key, state, archs).astype(float)
+    return {name: metric(scores, targets) for name, metric in metrics}

@@ -5,9 +5,7 @@ kept by Orbax, and a job that was killed goes on from there with the same result
 """
 
 import functools
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +15,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnas import metrics
-from jnas.engine.fingerprints import fingerprint
-from jnas.engine.progress import progress_bar
+from jnas.engine.devices import Batching
+from jnas.engine.fingerprints import Resume
+from jnas.engine.trainings import train
 from jnas.predictors import fit as training_loop
-from jnas.predictors.fit import Data, Epochs, Metric
+from jnas.predictors.fit import Data, Job, Metric
 from jnas.predictors.prediction import Recipe
 from jnas.types import Key, Predictor, Space
-
-_NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
 
 
 class Evaluation(NamedTuple):
@@ -151,10 +148,11 @@ def fit_many(
     where: ArrayLike | None = None,
     evaluation: Evaluation | None = None,
     checkpoint: str | Path | None = None,
+    resume: Resume = True,
     progress: bool = False,
-    vectorise: bool | None = None,
+    batching: Batching | None = None,
 ) -> Fitted:
-    """Train `S` predictors.
+    """`S` fitted predictors.
 
     Args:
         space: whose architectures they are.
@@ -165,43 +163,34 @@ def fit_many(
         where: `[S, B]` bool, False for padding: training sets of any size share a compiled program.
         evaluation: what to measure on the way.
         checkpoint: folder that the job is kept in from time to time, and goes on from when it was interrupted.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
-        vectorise: train side by side (True) or one after the other on each device (False); None takes what is faster
-            on the backend.
+        batching: train side by side ("vmap") or one after the other on each device ("map"); None takes
+            what is faster on the backend.
 
     Returns:
         `Fitted`. It does not depend on the number of devices, and each training not on the others.
 
     Raises:
         ValueError: as `check` says; keys that do not fit; epochs of the evaluation out of range; a checkpoint of
-            another job.
+            another job, or one that other code has begun.
     """
     data = _data(space, keys, archs, targets, where)
-    num = data.targets.shape[0]
-    test, epochs, measures = _evaluation(recipe, evaluation, num)
-    num_devices = min(num, jax.local_device_count())
-    padding = -num % num_devices
-    pad = functools.partial(
-        jax.tree.map, lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], padding, axis=0)])
+    test, epochs, measures = _evaluation(recipe, evaluation, data.targets.shape[0])
+    is_own = [x.ndim > rank for x, rank in zip(test, (2, 1), strict=False)]
+    own = tuple(x if mine else None for x, mine in zip(test, is_own, strict=True))
+    common = tuple(None if mine else x for x, mine in zip(test, is_own, strict=True))
+    run = train(
+        training_loop.trainer(recipe, tuple(measures.items())),
+        Job(data, own),
+        common,
+        epochs=epochs,
+        batching=batching,
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=progress,
     )
-    data, own_test = (
-        pad(data),
-        tuple(pad(x) if x.ndim > rank else x for x, rank in zip(test, (2, 1), strict=False)),
-    )
-    options: dict[str, Any] = {
-        "vectorise": jax.default_backend() != "cpu" if vectorise is None else vectorise
-    }
-    options |= {"num_devices": num_devices}
-    run = functools.partial(
-        training_loop.run, recipe=recipe, metrics=tuple(measures.values()), **options
-    )
-    job = _Job(recipe, checkpoint, data, own_test, (epochs, tuple(measures)))
-    job.begin(functools.partial(training_loop.start, data, recipe=recipe, **options))
-    with _bar(recipe.training.epochs, progress) as report:
-        for block in _blocks(recipe.training.epochs, epochs)[job.num_blocks :]:
-            job.add(*run(data, job.progress, block, own_test))
-            report(job)
-    return job.fitted(num, tuple(measures), epochs)
+    return Fitted(run.results, run.losses, run.metrics, run.epochs)
 
 
 def _data(
@@ -238,118 +227,6 @@ def _evaluation(
             f"evaluation needs archs [M, D] or [S, M, D] and targets to fit; got {archs.shape}"
         )
     return (archs, targets), tuple(sorted(set(epochs))), dict(evaluation.metrics)
-
-
-def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Epochs]:
-    """Blocks of equal length; epochs behind the last one are skipped."""
-    size = math.ceil(num_epochs / _NUM_BLOCKS)
-    result = []
-    for begin in range(0, num_epochs, size):
-        numbers = np.arange(begin + 1, begin + size + 1, dtype=np.int32)
-        flags = numbers <= num_epochs, np.isin(numbers, measured)
-        result.append(Epochs(jnp.asarray(numbers), *(jnp.asarray(flag) for flag in flags)))
-    return result
-
-
-class _Job:
-    """What the trainings have come to, and the folder it is kept in; the only state of this module."""
-
-    def __init__(
-        self, recipe: Recipe, folder: str | Path | None, data: Data, test: Any, measured: Any
-    ) -> None:
-        self.recipe, self.num_blocks = recipe, 0
-        self.progress: Any = None
-        self.losses: list[np.ndarray] = []
-        self.measured: list[np.ndarray] = []
-        self._manager, self._fingerprint = None, ""
-        if folder is not None:
-            import orbax.checkpoint as ocp
-
-            options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
-            self._manager = ocp.CheckpointManager(Path(folder).absolute(), options=options)
-            self._fingerprint = fingerprint(recipe, data, test, measured).job
-
-    def begin(self, start: Callable[[], Any]) -> None:
-        """Initial weights, or those of the checkpoint; ValueError if it is another job's."""
-        step = None if self._manager is None else self._manager.latest_step()
-        if step is None or self._manager is None:
-            self.progress = start()
-            return
-        import orbax.checkpoint as ocp
-
-        about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))[
-            "about"
-        ]
-        if about["fingerprint"] != self._fingerprint:
-            raise ValueError(
-                f"{self._manager.directory} holds another job (other settings, keys or data); "
-                "choose another folder, or remove it"
-            )
-        like = jax.eval_shape(start)
-        kept = self._manager.restore(
-            step, args=ocp.args.Composite(progress=ocp.args.StandardRestore(_plain(like)))
-        )
-        self.progress = jax.tree.unflatten(jax.tree.structure(like), kept["progress"])
-        self.losses, self.measured = (
-            [np.asarray(x, np.float32) for x in about[n]] for n in ("losses", "metrics")
-        )
-        self.num_blocks = step
-
-    def add(self, progress: Any, losses: jax.Array, measured: jax.Array) -> None:
-        """Take over a block, and keep it."""
-        self.progress, self.num_blocks = progress, self.num_blocks + 1
-        self.losses.append(np.asarray(losses))
-        self.measured.append(np.asarray(measured))
-        if self._manager is None:
-            return
-        import orbax.checkpoint as ocp
-
-        about = {
-            "fingerprint": self._fingerprint,
-            "losses": [x.tolist() for x in self.losses],
-            "metrics": [x.tolist() for x in self.measured],
-        }
-        arguments = {
-            "progress": ocp.args.StandardSave(_plain(progress)),
-            "about": ocp.args.JsonSave(about),
-        }
-        self._manager.save(self.num_blocks, args=ocp.args.Composite(**arguments))
-        self._manager.wait_until_finished()
-
-    def fitted(self, num: int, names: tuple[str, ...], epochs: tuple[int, ...]) -> Fitted:
-        """The result of the first `num` trainings."""
-        states = jax.tree.map(lambda x: x[:num], training_loop.result(self.progress))
-        losses = np.concatenate(self.losses, axis=1)[:num, : self.recipe.training.epochs]
-        measured = np.concatenate(self.measured, axis=1)[:num, np.asarray(epochs, int) - 1]
-        return Fitted(
-            states, losses, {name: measured[..., i] for i, name in enumerate(names)}, epochs
-        )
-
-
-def _plain(tree: Any) -> list[Any]:
-    """The leaves: what Orbax keeps does not depend on our types."""
-    return list(jax.tree.leaves(tree))
-
-
-@contextmanager
-def _bar(total: int, progress: bool) -> Iterator[Callable[[_Job], None]]:
-    """A function to call after each block: moves a bar that shows the last loss and metric."""
-    if not progress:
-        yield lambda _: None
-        return
-    with progress_bar("training", unit="epochs", note="{task.fields[last]}") as bar:
-        task = bar.add_task("training", total=total, last="")
-
-        def report(job: _Job) -> None:
-            losses = job.losses[-1][:, np.isfinite(job.losses[-1]).all(axis=0)]
-            last = f"loss {losses[:, -1].mean():.4g}" if losses.size else ""
-            bar.update(
-                task,
-                completed=min(total, job.num_blocks * math.ceil(total / _NUM_BLOCKS)),
-                last=last,
-            )
-
-        yield report
 
 
 def measure(

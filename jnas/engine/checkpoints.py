@@ -1,0 +1,97 @@
+"""A job's checkpoint: a folder that a killed job goes on from, written by Orbax, whole or not at all."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jnas.engine.fingerprints import Fingerprint, Resume, check
+
+
+class Checkpoint:
+    """The folder that one job is kept in, or none.
+
+    Attributes:
+        folder: None keeps nothing.
+        kept: what stands for the job beside its result, as `fingerprints.check` returns it; with
+            `earlier_code` where other code has done a part of it. Known once it was restored.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        fingerprint: Callable[[], Fingerprint],
+        resume: Resume = True,
+    ) -> None:
+        """Open a folder, which need not exist.
+
+        Args:
+            folder: None keeps nothing.
+            fingerprint: of the job; called only where there is a folder.
+            resume: False forgets what the folder holds; "anyway" goes on though jnas has changed.
+        """
+        self.folder = None if folder is None else Path(folder).absolute()
+        self.kept: dict[str, Any] = {}
+        self._manager: Any = None
+        self._resume: Resume = resume
+        if self.folder is None:
+            return
+        self._fingerprint = fingerprint()
+        self.kept = self._fingerprint._asdict()
+        if not resume:
+            for step in self.folder.glob("[0-9]*"):
+                shutil.rmtree(step)
+
+    def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]] | None:
+        """The last tree that was saved, and what was told about it; None where there is none.
+
+        Args:
+            like: from what was told about the tree to a tree of the same structure, whose leaves have
+                its shapes and types; only traced.
+
+        Raises:
+            ValueError: the folder holds another job, or one that other code has begun.
+        """
+        if self.folder is None or not any(self.folder.glob("[0-9]*")):
+            return None
+        ocp, manager = self._open()
+        step = manager.latest_step()
+        if step is None:
+            return None
+        told = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        found = told.get("fingerprint") if isinstance(told, dict) else None
+        found = found if isinstance(found, dict) else {}
+        self.kept = check(found, self._fingerprint, str(self.folder), self._resume)
+        shape = jax.eval_shape(lambda: like(told["about"]))
+        arguments = ocp.args.Composite(tree=ocp.args.StandardRestore(jax.tree.leaves(shape)))
+        leaves = manager.restore(step, args=arguments)["tree"]
+        return jax.tree.unflatten(jax.tree.structure(shape), leaves), told["about"]
+
+    def save(self, step: int, tree: Any, about: dict[str, Any]) -> None:
+        """Replace what the folder holds; OSError if it cannot be written.
+
+        Args:
+            step: larger than that of the last call.
+            tree: of arrays; only its leaves are kept, so that our types may change.
+            about: JSON values.
+        """
+        if self.folder is None:
+            return
+        ocp, manager = self._open()
+        arguments = {
+            "tree": ocp.args.StandardSave(jax.tree.leaves(tree)),
+            "about": ocp.args.JsonSave({"fingerprint": self.kept, "about": about}),
+        }
+        manager.save(step, args=ocp.args.Composite(**arguments))
+        manager.wait_until_finished()
+
+    def _open(self) -> tuple[Any, Any]:
+        """Orbax, which is slow to import, and its manager of the folder."""
+        import orbax.checkpoint as ocp
+
+        if self._manager is None:
+            options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+        return ocp, self._manager

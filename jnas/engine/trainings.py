@@ -1,0 +1,236 @@
+"""Many trainings as one program: blocks of epochs, evaluation between them, a bar, going on after a kill.
+
+Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. What a training comes
+to depends on its job alone: not on the others, on the number of devices or on where blocks end.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jnas.engine.checkpoints import Checkpoint
+from jnas.engine.devices import Batching, each, spread
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.progress import reporting
+from jnas.types import Trainer
+
+_NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
+
+
+class Run(NamedTuple):
+    """`S` finished trainings.
+
+    Attributes:
+        results: of `Trainer.result`, each array with a leading axis `S`.
+        losses: `[S, epochs]`.
+        metrics: name → `[S, len(epochs)]`.
+        epochs: after which the metrics were taken.
+        kept: what stands for the job in its checkpoint (see `Checkpoint.kept`); empty without one.
+    """
+
+    results: Any
+    losses: np.ndarray
+    metrics: dict[str, np.ndarray]
+    epochs: tuple[int, ...]
+    kept: dict[str, Any]
+
+
+class Block(NamedTuple):
+    """`K` epochs: `numbers [K]` int32 from 1, and `[K]` bool whether to train and to evaluate after it."""
+
+    numbers: jax.Array
+    train: jax.Array
+    evaluate: jax.Array
+
+
+def train(
+    trainer: Trainer,
+    jobs: Any,
+    shared: Any = (),
+    *,
+    epochs: Iterable[int] = (),
+    batching: Batching | None = None,
+    checkpoint: str | Path | None = None,
+    resume: Resume = True,
+    progress: bool = False,
+) -> Run:
+    """`S` trainings.
+
+    Args:
+        trainer: equal trainers share their compiled programs, so make one and keep it.
+        jobs: a pytree of arrays with a leading axis `S`.
+        shared: a pytree of arrays.
+        epochs: after which epochs to evaluate.
+        batching: side by side ("vmap"), or one after the other on each device ("map"); None takes
+            what is faster: "map" on a CPU, whose caches hold one training, else "vmap".
+        checkpoint: folder that the trainings are kept in after each block, and go on from.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show a bar with the mean of the last losses on standard error.
+
+    Raises:
+        ValueError: an epoch that there is not; the checkpoint holds another job, or one that other
+            code has begun.
+    """
+    measured = _checked(trainer, epochs)
+    how: Batching = batching or ("map" if jax.default_backend() == "cpu" else "vmap")
+    kept = Checkpoint(
+        checkpoint, lambda: fingerprint("train", trainer, jobs, shared, measured), resume
+    )
+    work = _Work(trainer, how, jobs, shared, kept)
+    blocks = _blocks(trainer.num_epochs, measured)
+    options: dict[str, Any] = {"done": work.num_epochs, "shown": progress, "kept": kept.folder}
+    with reporting("training", trainer.num_epochs, unit="epochs", **options) as report:
+        for block in blocks[work.num_blocks :]:
+            work.add(block)
+            report(work.num_epochs, work.last_loss)
+    return work.finished(measured)
+
+
+def _checked(trainer: Trainer, epochs: Iterable[int]) -> tuple[int, ...]:
+    """The epochs in order, each once."""
+    measured = tuple(sorted(set(epochs)))
+    if measured and not 1 <= measured[0] <= measured[-1] <= trainer.num_epochs:
+        raise ValueError(f"epochs to evaluate must be in 1 … {trainer.num_epochs}; got {measured}")
+    if measured and trainer.evaluate is None:
+        raise ValueError("this trainer has nothing to evaluate; leave `epochs` empty")
+    return measured
+
+
+def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Block]:
+    """Blocks of equal length; epochs behind the last one are skipped."""
+    size = _block_size(num_epochs)
+    result = []
+    for begin in range(0, num_epochs, size):
+        numbers = np.arange(begin + 1, begin + size + 1, dtype=np.int32)
+        flags = numbers <= num_epochs, np.isin(numbers, measured)
+        result.append(Block(jnp.asarray(numbers), *(jnp.asarray(flag) for flag in flags)))
+    return result
+
+
+def _block_size(num_epochs: int) -> int:
+    return math.ceil(num_epochs / _NUM_BLOCKS)
+
+
+@functools.lru_cache(maxsize=128)
+def _start(trainer: Trainer, batching: Batching) -> Any:
+    """`(jobs, shared) -> states`, compiled."""
+    return spread(each(trainer.init, batching))
+
+
+@functools.lru_cache(maxsize=128)
+def _advance(trainer: Trainer, batching: Batching) -> Any:
+    """`((jobs, states), block, shared) -> (states, losses [S, K], {name: [S, K]})`, compiled."""
+    return spread(each(functools.partial(run_block, trainer), batching))
+
+
+@functools.lru_cache(maxsize=128)
+def _results(trainer: Trainer) -> Any:
+    """`states -> results`, compiled."""
+    return jax.jit(jax.vmap(trainer.result))
+
+
+def run_block(trainer: Trainer, row: tuple[Any, Any], block: Block, shared: Any) -> Any:
+    """A block of epochs of one training.
+
+    Args:
+        trainer: of the training.
+        row: its job and its state.
+        block: `K` epochs.
+        shared: what all trainings see.
+
+    Returns:
+        The state, losses `[K]`, and metrics by name `[K]`, NaN where not asked for.
+    """
+    job, state = row
+    if trainer.prepare is not None:
+        job = trainer.prepare(job, shared)
+    no_loss = jnp.full((), jnp.nan)
+
+    def step(state: Any, epoch: Block) -> tuple[Any, tuple[jax.Array, dict[str, jax.Array]]]:
+        def one(state: Any) -> tuple[Any, jax.Array]:
+            return trainer.epoch(job, epoch.numbers, state, shared)
+
+        def measure(state: Any) -> dict[str, jax.Array]:
+            assert trainer.evaluate is not None
+            return trainer.evaluate(job, epoch.numbers, state, shared)
+
+        state, loss = lax.cond(epoch.train, one, lambda state: (state, no_loss), state)
+        if trainer.evaluate is None:
+            return state, (loss, {})
+        nothing = jax.tree.map(
+            lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(measure, state)
+        )
+        return state, (loss, lax.cond(epoch.evaluate, measure, lambda _: nothing, state))
+
+    state, (losses, metrics) = lax.scan(step, state, block)
+    return state, losses, metrics
+
+
+class _Work:
+    """What the trainings have come to; the only state of this module."""
+
+    def __init__(
+        self, trainer: Trainer, batching: Batching, jobs: Any, shared: Any, checkpoint: Checkpoint
+    ) -> None:
+        """Initial states, or those of the checkpoint."""
+        self.trainer, self._jobs, self._shared = trainer, jobs, shared
+        self._advance = _advance(trainer, batching)
+        self._checkpoint = checkpoint
+        self.losses: list[np.ndarray] = []
+        self.metrics: dict[str, list[np.ndarray]] = {}
+        start = functools.partial(_start(trainer, batching), jobs, shared)
+        init = jax.vmap(trainer.init, (0, None))
+        found = checkpoint.restore(lambda _: init(jobs, shared))
+        self.state = start() if found is None else found[0]
+        if found is not None:
+            self.losses = [np.asarray(x, np.float32) for x in found[1]["losses"]]
+            told = found[1]["metrics"].items()
+            self.metrics = {k: [np.asarray(x, np.float32) for x in blocks] for k, blocks in told}
+
+    @property
+    def num_blocks(self) -> int:
+        """How many are done."""
+        return len(self.losses)
+
+    @property
+    def num_epochs(self) -> int:
+        """How many are done."""
+        total = self.trainer.num_epochs
+        return min(total, self.num_blocks * _block_size(total))
+
+    @property
+    def last_loss(self) -> str:
+        """The mean of the losses of the last epoch, as the bar says it."""
+        losses = self.losses[-1][:, np.isfinite(self.losses[-1]).all(axis=0)]
+        return f"loss {losses[:, -1].mean():.4g}" if losses.size else ""
+
+    def add(self, block: Block) -> None:
+        """Train for a block, and keep what it has come to."""
+        state, losses, metrics = self._advance((self._jobs, self.state), block, self._shared)
+        self.state = state
+        self.losses.append(np.asarray(losses))
+        for name, values in metrics.items():
+            self.metrics.setdefault(name, []).append(np.asarray(values))
+        about = {
+            "losses": [x.tolist() for x in self.losses],
+            "metrics": {k: [x.tolist() for x in blocks] for k, blocks in self.metrics.items()},
+        }
+        self._checkpoint.save(self.num_blocks, self.state, about)
+
+    def finished(self, measured: tuple[int, ...]) -> Run:
+        """All of it."""
+        places = np.asarray(measured, int) - 1
+        return Run(
+            results=_results(self.trainer)(self.state),
+            losses=np.concatenate(self.losses, axis=1)[:, : self.trainer.num_epochs],
+            metrics={k: np.concatenate(v, axis=1)[:, places] for k, v in self.metrics.items()},
+            epochs=measured,
+            kept=self._checkpoint.kept,
+        )
