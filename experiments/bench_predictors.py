@@ -121,7 +121,7 @@ def _eager(archs: np.ndarray, targets: np.ndarray) -> float:
         jnp.asarray(targets, jnp.float32),
         jnp.ones(len(archs), bool),
     )
-    progress = fit._start(recipe, data)
+    progress = fit._start(recipe, fit.Job(data, ()), ())
     features = recipe.encode(data.archs)
     rate, times = jnp.asarray(1e-3), []
     with jax.disable_jit():

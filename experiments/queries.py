@@ -79,7 +79,7 @@ def count(
         return jax.vmap(lambda key: one(key, *arguments))(jax.random.split(key, _TOGETHER))
 
     keys = jax.random.split(jax.random.key(0), -(-num_runs // _TOGETHER))
-    parts = seeds.run(several, keys, table.objective(column), jnp.asarray(least), together=False)
+    parts = seeds.run(several, keys, table.objective(column), jnp.asarray(least), batching="map")
     queries, distinct, curves = (part.reshape(-1, part.shape[-1])[:num_runs] for part in parts)
     return *(
         np.where(queries > num_evaluations, np.inf, number) for number in (queries, distinct)

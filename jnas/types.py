@@ -312,7 +312,6 @@ class History(NamedTuple):
         return self.truncated
 
 
-
 class Trainer(NamedTuple):
     """One training as pure functions, of which `engine.trainings.train` runs many.
 

@@ -23,6 +23,7 @@ Batching: TypeAlias = Literal["vmap", "map"]
 """Rows side by side ("vmap"), or one after the other on each device ("map")."""
 
 _MAX_CPU_PARTS = 8  # more would only make the chunks of a small population uneven
+_MAX_PROGRAMS = 32  # of one function, for arguments of different shapes, that are kept compiled
 
 
 def each(function: Callable[..., Any], batching: Batching = "vmap") -> Callable[..., Any]:
@@ -110,14 +111,24 @@ def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
         own = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, part * size, size), xs)
         return rows(own, *shared)
 
+    compiled: dict[Any, Any] = {}
+
     def run(xs: Any, *shared: Any) -> Any:
         numbers = [np.int32(part) for part in range(parts)]
-        # The first call compiles, and comes back while the part is still computed. XLA runs what one
-        # thread asks for one after the other, hence a thread for each of the other parts.
-        first = of_part(numbers[0], xs, *shared)
-        with ThreadPoolExecutor(parts - 1) as pool:
-            others = list(pool.map(lambda part: of_part(part, xs, *shared), numbers[1:]))
-        return jax.tree.map(lambda *leaves: _joined(leaves), first, *others)
+        leaves, tree = jax.tree.flatten((xs, shared))
+        kind = tree, tuple(map(jax.typeof, leaves)), bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        if kind not in compiled:
+            # Here, for a thread does not see the settings of a `with` block around this call.
+            compiled[kind] = of_part.lower(numbers[0], xs, *shared).compile()
+            if len(compiled) > _MAX_PROGRAMS:
+                compiled.pop(next(iter(compiled)))
+        program = compiled[kind]
+        # XLA runs what one thread asks for one after the other, hence a thread for each part.
+        with ThreadPoolExecutor(parts) as pool:
+            ys = list(
+                pool.map(lambda part: jax.block_until_ready(program(part, xs, *shared)), numbers)
+            )
+        return jax.tree.map(lambda *parts: _joined(parts), *ys)
 
     return run
 

@@ -51,6 +51,9 @@ def reporting(
         except KeyboardInterrupt as interrupt:
             interrupt.add_note(f"Stopped at {_count(now, total, unit)}. {_how_to_go_on(kept)}")
             raise
+        except Exception:
+            bar.live.transient = True  # nothing is left of the bar: what went wrong stands alone
+            raise
 
 
 def _count(done: int, total: int, unit: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jnas import _renamed
 from jnas.engine.checkpoints import Checkpoint
 from jnas.engine.devices import Batching, each, num_parts, spread
 from jnas.engine.fingerprints import Resume, fingerprint
@@ -19,6 +20,7 @@ _SAVE_SHARE = 0.05  # at most this share of the time goes into writing a checkpo
 _QUICK = 10.0  # seconds; what takes less is not worth keeping
 
 
+@_renamed.arguments(values={True: "vmap", False: "map"}, together="batching")
 def run(
     function: Callable[..., Any],
     keys: Key,
@@ -51,9 +53,8 @@ def run(
     num = len(keys)
     job = _Job(function, keys, arguments, batching, checkpoint, resume)
     size = _block_size(num, batching, checkpoint is not None)
-    one = jax.jit(function)  # is traced here, so that what is wrong with it is said before a bar is
-    program = spread(each(one, batching))
-    job.begin(jax.eval_shape(one, keys[0], *arguments))
+    program = spread(each(function, batching))
+    job.begin(lambda: jax.eval_shape(function, keys[0], *arguments))
     options: dict[str, Any] = {"done": job.num_done, "shown": progress, "kept": job.kept_in}
     with reporting(label, num, **options) as report:
         try:
@@ -102,14 +103,13 @@ class _Job:
         """The folder, if any."""
         return self._checkpoint.folder
 
-    def begin(self, shape: Any) -> None:
-        """Room for the results of all seeds, and those of the checkpoint."""
+    def begin(self, shape: Callable[[], Any]) -> None:
+        """Take over the seeds of the checkpoint; `shape` is of the result of one."""
 
         def like(about: dict[str, Any]) -> Any:
             num = about["num_done"]
-            return jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape), leaf.dtype), shape)
+            return jax.tree.map(lambda x: np.zeros((num, *x.shape), x.dtype), shape())
 
-        self.results = jax.tree.map(lambda x: np.zeros((self._num, *x.shape), x.dtype), shape)
         found = self._checkpoint.restore(like)
         if found is not None:
             self._take(found[0], found[1]["num_done"])
@@ -122,6 +122,10 @@ class _Job:
             self.save()
 
     def _take(self, block: Any, num: int) -> None:
+        if self.results is None:
+            self.results = jax.tree.map(
+                lambda x: np.zeros((self._num, *x.shape[1:]), x.dtype), block
+            )
         for whole, part in zip(jax.tree.leaves(self.results), jax.tree.leaves(block), strict=True):
             whole[self.num_done : self.num_done + num] = part[:num]
         self.num_done += num

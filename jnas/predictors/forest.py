@@ -315,10 +315,11 @@ def e2epp(
         where: Any = None,
         evaluation: Evaluation | None = None,
         checkpoint: Any = None,
+        resume: Any = True,
         progress: bool = False,
     ) -> Fitted:
         """Forests of `S` training sets, one after the other; without checkpoints, an evaluation at the end."""
-        del checkpoint, progress
+        del checkpoint, resume, progress
         rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
         forests = []
         for key, row, value, keep in zip(keys, rows, values, exists, strict=True):

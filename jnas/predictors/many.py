@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas import metrics
+from jnas import _renamed, metrics
 from jnas.engine.devices import Batching
 from jnas.engine.fingerprints import Resume
 from jnas.engine.trainings import train
@@ -138,6 +138,7 @@ def _raise_for(what: str, wrong: np.ndarray) -> None:
         raise ValueError(f"{what}: rows {', '.join(rows[:5])}{more}")
 
 
+@_renamed.arguments(values={True: "vmap", False: "map"}, vectorise="batching")
 def fit_many(
     space: Space,
     recipe: Recipe,

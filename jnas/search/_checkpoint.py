@@ -1,6 +1,7 @@
 """A search on the host, as far as it has come, in one file of plain arrays."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.files import replacing
-from jnas.engine.fingerprints import is_key
+from jnas.engine.fingerprints import Fingerprint, Resume, check, is_key
 from jnas.types import Query
 
 _FILE = "search.npz"
@@ -63,8 +64,12 @@ class Progress(NamedTuple):
     is_over: bool
 
 
-def save(folder: Path, fingerprint: str, progress: Progress) -> None:
-    """Replace the file of a search; OSError if it cannot be written."""
+def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
+    """Replace the file of a search, with what `fingerprints.check` keeps beside it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     leaves = [
         jax.random.key_data(leaf) if is_key(leaf) else leaf
         for leaf in jax.tree.leaves(progress.state)
@@ -77,6 +82,7 @@ def save(folder: Path, fingerprint: str, progress: Progress) -> None:
         for p in progress.pending
     ]
     about = {
+        **{name: value for name, value in kept.items() if name != "job"},
         "num_asks": progress.num_asks,
         "is_over": progress.is_over,
         "evaluations": [_plain(evaluation) for evaluation in progress.evaluations],
@@ -89,19 +95,22 @@ def save(folder: Path, fingerprint: str, progress: Progress) -> None:
         ],
     }
     with replacing(folder / _FILE) as file:
-        np.savez(file, fingerprint=fingerprint, about=json.dumps(about), **arrays)
+        np.savez(file, fingerprint=kept["job"], about=json.dumps(about), **arrays)
 
 
-def load(folder: Path, fingerprint: str, start: Any) -> Progress | None:
-    """The search in a folder, or None where there is none.
+def load(
+    folder: Path, fingerprint: Fingerprint, start: Any, resume: Resume
+) -> tuple[Progress, dict[str, Any]] | None:
+    """The search in a folder and what to keep beside it, or None where there is none.
 
     Args:
         folder: of the search.
         fingerprint: of the search.
         start: an initial state of the searcher, for its structure and types.
+        resume: "anyway" goes on although jnas or jax have changed.
 
     Raises:
-        ValueError: the file is another search's, or no such file.
+        ValueError: the file is another search's, or no such file, or other code has begun it.
     """
     path = folder / _FILE
     if not path.exists():
@@ -112,27 +121,22 @@ def load(folder: Path, fingerprint: str, start: Any) -> Progress | None:
             arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
     except Exception as error:
         raise ValueError(f"{path} is not the file of a search; choose another folder") from error
-    if found != fingerprint:
-        raise ValueError(
-            f"{path} is of another search (other strategy, objective, key or budget); "
-            "choose another folder, or overwrite it with resume=False"
-        )
-    leaves = [
-        _like(array, leaf) for array, leaf in zip(arrays, jax.tree.leaves(start), strict=True)
-    ]
-    return Progress(
-        state=jax.tree.unflatten(jax.tree.structure(start), leaves),
+    kept = check(about | {"job": found}, fingerprint, str(path), resume)
+    pairs = zip(arrays, jax.tree.leaves(start), strict=True)
+    progress = Progress(
+        state=jax.tree.unflatten(jax.tree.structure(start), [_like(*pair) for pair in pairs]),
         num_asks=about["num_asks"],
         evaluations=tuple(_evaluation(plain) for plain in about["evaluations"]),
-        pending=tuple(
-            Pending(
-                Query(**{name: jnp.asarray(x, jnp.int32) for name, x in kept["query"].items()}),
-                {int(row): _evaluation(plain) for row, plain in kept["done"].items()},
-            )
-            for kept in about["pending"]
-        ),
+        pending=tuple(_pending(plain) for plain in about["pending"]),
         is_over=about["is_over"],
     )
+    return progress, kept
+
+
+def _pending(plain: dict[str, Any]) -> Pending:
+    query = {name: jnp.asarray(x, jnp.int32) for name, x in plain["query"].items()}
+    done = {int(row): _evaluation(evaluation) for row, evaluation in plain["done"].items()}
+    return Pending(Query(**query), done)
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:

@@ -10,9 +10,8 @@ history, failures = run_on_host(searcher, train, key, num_evaluations=200, num_w
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import _renamed
-from jnas.engine.fingerprints import fingerprint
-from jnas.engine.progress import progress_bar
+from jnas.engine.fingerprints import Fingerprint, Resume, fingerprint
+from jnas.engine.progress import Report, reporting
 from jnas.search import _checkpoint
 from jnas.search._budget import Budget, Overrun, is_left, is_within
 from jnas.search._checkpoint import Evaluation, Pending, Progress
@@ -58,7 +57,7 @@ def run_on_host(
     overrun: Overrun = "discarded",
     num_workers: int = 1,
     out: str | Path | None = None,
-    resume: bool = True,
+    resume: Resume = True,
     progress: bool = True,
 ) -> HostRun:
     """Run a search on an objective that is a Python function.
@@ -83,7 +82,8 @@ def run_on_host(
         out: folder that the search is kept in, brought up to date whenever an evaluation comes back. A search that was
             stopped at any moment goes on from there: what was being evaluated is evaluated again, what was finished
             is not. With one worker the history is that of an uninterrupted search.
-        resume: True goes on from `out` where it holds a search; False overwrites it.
+        resume: True goes on from `out` where it holds a search; False overwrites it; "anyway" also goes
+            on with a search that was begun by other code of jnas or jax.
         progress: show a bar on standard error.
 
     Returns:
@@ -97,12 +97,20 @@ def run_on_host(
     check_choice("overrun", overrun, Overrun)
     check_at_least_one(num_workers=num_workers)
     budget = Budget(math.inf if max_seconds is None else max_seconds, overrun)
-    about = fingerprint(key, searcher, evaluate, num_evaluations, budget).job
+    about = fingerprint(key, searcher, evaluate, num_evaluations, budget)
     search = _Search(
         searcher, key, num_evaluations, budget, None if out is None else Path(out), about
     )
     search.begin(resume)
-    with ThreadPoolExecutor(num_workers) as pool, _reporter(search, progress) as report:
+    bar = reporting(
+        "searching",
+        num_evaluations,
+        done=len(search.evaluations),
+        shown=progress,
+        unit="evaluations",
+        kept=search.folder,
+    )
+    with ThreadPoolExecutor(num_workers) as pool, bar as report:
         try:
             _loop(search, pool, evaluate, num_workers, report)
         finally:
@@ -115,7 +123,7 @@ def _loop(
     pool: ThreadPoolExecutor,
     evaluate: Evaluate,
     num_workers: int,
-    report: Callable[[], None],
+    report: Report,
 ) -> None:
     """Keep the workers busy until the budget is spent."""
     running: dict[Future[Evaluation], tuple[Pending, int]] = {}
@@ -138,7 +146,7 @@ def _loop(
         finished = wait(running, return_when=FIRST_COMPLETED).done
         for future in [future for future in running if future in finished]:
             search.add(*running.pop(future), future.result())
-            report()
+            report(len(search.evaluations), search.found)
 
 
 def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
@@ -165,7 +173,7 @@ class _Search:
         num_evaluations: int,
         budget: Budget,
         folder: Path | None,
-        about: str,
+        about: Fingerprint,
     ) -> None:
         init_key, _, ask_key = jax.random.split(key, 3)  # as in `run`
         compiled = jax.jit if searcher.is_traceable else (lambda function: function)
@@ -175,12 +183,8 @@ class _Search:
         batch, self._num_choices = query.archs.shape
         check_num_evaluations(searcher, batch, num_evaluations)
         self._keys = jax.random.split(ask_key, num_evaluations // batch)
-        self.num_evaluations, self._budget, self._folder, self._fingerprint = (
-            num_evaluations,
-            budget,
-            folder,
-            about,
-        )
+        self.num_evaluations, self._budget, self.folder = num_evaluations, budget, folder
+        self._fingerprint, self._kept = about, about._asdict()
         self.num_asks, self.is_over = 0, False
         self.evaluations: list[Evaluation] = []
         self.pending: list[Pending] = []
@@ -192,16 +196,25 @@ class _Search:
         query: Query = ask(key, self.state)[0]
         return query
 
-    def begin(self, resume: bool) -> None:
+    def begin(self, resume: Resume) -> None:
         """Go on from the folder, and see whether it can be written."""
-        kept = None
-        if self._folder is not None and resume:
-            kept = _checkpoint.load(self._folder, self._fingerprint, self.state)
-        if kept is not None:
+        found = None
+        if self.folder is not None and resume:
+            found = _checkpoint.load(self.folder, self._fingerprint, self.state, resume)
+        if found is not None:
+            kept, self._kept = found
             self.state, self.num_asks, self.is_over = kept.state, kept.num_asks, kept.is_over
             self.evaluations, self.pending = list(kept.evaluations), list(kept.pending)
             self._spent = math.fsum(map(_cost, kept.evaluations))
         self._save()
+
+    @property
+    def found(self) -> str:
+        """The best score so far and how many evaluations failed, in a few words."""
+        scores = [row.score for row in self.evaluations if not row.failure]
+        best = f"best {max(scores):.4g}" if scores else ""
+        failed = len(self.evaluations) - len(scores)
+        return ", ".join(filter(None, [best, f"{failed} failed" if failed else ""]))
 
     @property
     def may_ask(self) -> bool:
@@ -241,7 +254,7 @@ class _Search:
         self.pending = [other for other in self.pending if other is not pending]
 
     def _save(self) -> None:
-        if self._folder is not None:
+        if self.folder is not None:
             kept = Progress(
                 self.state,
                 self.num_asks,
@@ -249,7 +262,7 @@ class _Search:
                 tuple(self.pending),
                 self.is_over,
             )
-            _checkpoint.save(self._folder, self._fingerprint, kept)
+            _checkpoint.save(self.folder, self._kept, kept)
 
     def result(self, *, exhaustible: bool) -> HostRun:
         """The history so far, and what failed."""
@@ -275,24 +288,3 @@ class _Search:
 def _cost(evaluation: Evaluation) -> float:
     """Seconds; an unknown cost (NaN) counts as 0, as in `run`."""
     return 0.0 if math.isnan(evaluation.seconds) else evaluation.seconds
-
-
-@contextmanager
-def _reporter(search: _Search, progress: bool) -> Iterator[Callable[[], None]]:
-    """A function to call after each evaluation: moves a bar that shows the best score and how many failed."""
-    if not progress:
-        yield lambda: None
-        return
-    with progress_bar("searching", unit="evaluations", note="{task.fields[found]}") as bar:
-        task = bar.add_task(
-            "searching", total=search.num_evaluations, completed=len(search.evaluations), found=""
-        )
-
-        def report() -> None:
-            scores = [row.score for row in search.evaluations if not row.failure]
-            best = f"best {max(scores):.4g}" if scores else ""
-            failed = len(search.evaluations) - len(scores)
-            found = ", ".join(filter(None, [best, f"{failed} failed" if failed else ""]))
-            bar.update(task, completed=len(search.evaluations), found=found)
-
-        yield report

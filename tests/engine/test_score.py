@@ -56,15 +56,6 @@ def test_equals_one_call_of_the_estimator(estimator, archs, key, chunk_size) -> 
     )
 
 
-def test_shards_rows_over_devices(estimator, archs, key) -> None:
-    program = population._program()
-    lowered = program.lower(estimator, key, jnp.asarray(archs)).compile()
-    assert lowered.output_shardings.num_devices == 2
-    assert not lowered.output_shardings.is_fully_replicated
-    # Each device maps half of the rows: the per-device shapes in the compiled program are [25].
-    assert "f32[25]" in lowered.as_text()
-
-
 def test_one_compilation_for_any_population(archs, key) -> None:
     traces = []
 

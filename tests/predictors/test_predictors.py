@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import jnas
+from jnas.engine import trainings
 from jnas.predictors import Evaluation, Training
 
 P = jnas.predictors
@@ -108,17 +109,22 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in P.NAMES if name != "e2epp"])
-def test_one_trace_for_all_seeds_and_sizes_of_a_padding(name: str) -> None:
-    from jnas.predictors import fit
+def test_one_trace_for_all_seeds_and_sizes_of_a_padding(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces, run_block = [], trainings.run_block
 
+    def counted(*args):
+        traces.append(1)
+        return run_block(*args)
+
+    monkeypatch.setattr(trainings, "run_block", counted)
     predictor = make(name, NB201, learning_rate=1.23e-3)
     archs, targets = drawn(NB201, 12)
     where = np.arange(12) < 9
-    before = fit.run._cache_size(), fit.start._cache_size()
     predictor.fit_many(keys(1), archs[None], targets[None], where=np.ones((1, 12), bool))
     predictor.fit_many(keys(2)[1:], archs[None], targets[None], where=where[None])
-    assert fit.run._cache_size() == before[0] + 1
-    assert fit.start._cache_size() <= before[1] + 1
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("name", ["gates", "renas", "lstm"])
@@ -140,7 +146,7 @@ def test_side_by_side_is_one_after_the_other() -> None:
     data = keys(3), np.stack([archs] * 3), np.stack([targets] * 3)
     evaluation = Evaluation(archs, targets, epochs=(1, 2))
     mapped, vectorised = (
-        predictor.fit_many(*data, evaluation=evaluation, vectorise=v) for v in (False, True)
+        predictor.fit_many(*data, evaluation=evaluation, batching=b) for b in ("map", "vmap")
     )
     chex.assert_trees_all_close(mapped.states, vectorised.states, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(mapped.losses, vectorised.losses, rtol=1e-3)
@@ -225,22 +231,20 @@ def test_weight_decay_and_adam_are_those_of_torch() -> None:
 
 
 def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jnas.predictors import fit
-
     predictor = make("gates", NB201, epochs=20)
     archs, targets = drawn(NB201, 12)
     data = keys(2), np.stack([archs] * 2), np.stack([targets] * 2)
     evaluation = Evaluation(archs, targets, epochs=(1, 20))
     whole = predictor.fit_many(*data, evaluation=evaluation)
-    run, calls = fit.run, []
+    add, calls = trainings._Work.add, []
 
-    def killed(*args, **options):
+    def killed(work, block):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return run(*args, **options)
+        add(work, block)
 
-    monkeypatch.setattr(fit, "run", killed)
+    monkeypatch.setattr(trainings._Work, "add", killed)
     with pytest.raises(KeyboardInterrupt):
         predictor.fit_many(*data, evaluation=evaluation, checkpoint=tmp_path / "job")
     resumed = predictor.fit_many(*data, evaluation=evaluation, checkpoint=tmp_path / "job")
