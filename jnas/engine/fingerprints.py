@@ -8,6 +8,7 @@ same job that was begun by other code, and `resume="anyway"` can overrule the la
 Functions of jnas and of libraries count in `job` by their names and by what they close over.
 """
 
+import ast
 import dataclasses
 import functools
 import hashlib
@@ -192,7 +193,7 @@ class _Walk:
         own = _is_own(value)
         if own != self.of_libraries:
             parts.append(value.__code__)
-        found = [self.of_global(x) for x in _globals(value)] if own else []
+        found = [self.of_global(*names) for names in _globals(value)] if own else []
         return [*parts, *cells, *found]
 
     def of_class(self, value: type) -> list[Any]:
@@ -201,12 +202,16 @@ class _Walk:
         if not _is_own(value):
             return names
         members = {k: v for k, v in vars(value).items() if not k.startswith("__") or callable(v)}
-        for member in members.values():
-            self.of_global(member)
+        for name, member in members.items():
+            self.of_global(vars(value), name, member)
         return [*names, [name for name, member in members.items() if callable(member)]]
 
-    def of_global(self, value: Any) -> Any:
-        """What stands for an object that a function finds by its name: the user's are put aside."""
+    def of_global(self, scope: Mapping[str, Any], name: str, value: Any) -> Any:
+        """What stands for an object that a function finds by its name in a scope.
+
+        The user's functions and classes are put aside. What can change (a list, an object with
+        attributes) counts by the statement that makes it, for functions keep notes in such things.
+        """
         inner = value
         while hasattr(inner, "__wrapped__"):
             inner = inner.__wrapped__
@@ -215,7 +220,10 @@ class _Walk:
             return type(value).__qualname__, inner.__module__, inner.__qualname__
         if isinstance(inner, types.ModuleType):
             return inner.__name__
-        return value
+        if _is_fixed(value):
+            return value
+        self.put_aside(type(value))
+        return type(value).__qualname__, _statement(scope.get("__file__"), name)
 
     def put_aside(self, value: Any) -> None:
         """Remember a function or class of the user's, to walk through it later."""
@@ -246,16 +254,42 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _globals(function: types.FunctionType) -> list[Any]:
-    """What a function finds in its module and, by attribute, in the user's other modules."""
+def _globals(function: types.FunctionType) -> list[tuple[Mapping[str, Any], str, Any]]:
+    """What a function finds in its module and, by attribute, in the user's other modules.
+
+    As scope, name and value.
+    """
     names = list(dict.fromkeys(_names(function.__code__)))
-    scope = function.__globals__
-    direct = [scope[name] for name in names if name in scope]
-    modules = [x for x in direct if isinstance(x, types.ModuleType) and _is_own(x)]
-    within = [
-        getattr(module, name) for module in modules for name in names if hasattr(module, name)
-    ]
-    return [*direct, *within]
+    own = function.__globals__
+    modules = [own[name] for name in names if isinstance(own.get(name), types.ModuleType)]
+    scopes = [own, *(vars(module) for module in modules if _is_own(module))]
+    return [(scope, name, scope[name]) for scope in scopes for name in names if name in scope]
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether an object has a content of its own that stays: numbers, texts, arrays, tuples of them."""
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_is_fixed, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return bool(type(value).__dataclass_params__.frozen)  # type: ignore[attr-defined]
+    simple = str, bytes, int, float, complex, bool, type(None), np.ndarray, np.generic, jax.Array
+    if isinstance(value, (*simple, functools.partial)):
+        return True
+    return callable(value) and not _is_own(type(value))
+
+
+def _statement(file: str | None, name: str) -> str:
+    """The right side of the statements of a Python file that give a name its value; "" where unknown."""
+    try:
+        tree = ast.parse(Path(file or "").read_text())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    found = []
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            found.append(ast.dump(node))
+    return "\n".join(found)
 
 
 def _is_own(value: Any) -> bool:

@@ -90,7 +90,7 @@ def run_on_host(
         `HostRun`, with a history of capacity `num_evaluations`.
 
     Raises:
-        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another search: one with another strategy,
+        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another job: one with another strategy,
             key or budget, or another code or closure of `evaluate`.
         OSError: `out` cannot be written; raised before anything is evaluated.
     """

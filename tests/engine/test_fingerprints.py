@@ -366,6 +366,36 @@ def test_a_global_that_is_set_is_seen(tmp_path, monkeypatch) -> None:
     assert fingerprint(sys.modules["jobs"].by_module).job != before.job
 
 
+NOTES = """
+SETTINGS = {{"rate": {rate}}}
+CALLS = []
+class Log:
+    def __init__(self):
+        self.lines = []
+LOG = Log()
+def train(x):
+    CALLS.append(x)
+    LOG.lines.append(x)
+    return SETTINGS["rate"] * x
+"""
+
+
+def test_notes_do_not_count_but_settings_do(tmp_path, monkeypatch) -> None:
+    """A list that a function appends to is not another job; a dictionary that was edited is."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def loaded(rate: int) -> Any:
+        (tmp_path / "notes.py").write_text(NOTES.format(rate=rate))
+        sys.modules.pop("notes", None)
+        return importlib.import_module("notes")
+
+    module = loaded(1)
+    before = fingerprint(module.train)
+    module.train(3)
+    assert fingerprint(module.train) == before
+    assert fingerprint(loaded(2).train).job != before.job
+
+
 def test_many_functions_that_call_each_other() -> None:
     """Every one of 40 functions calls all: there are far too many paths to walk along each."""
     scope: dict[str, Any] = {"__name__": "mine"}

@@ -240,11 +240,11 @@ def test_a_folder_of_another_search_is_refused(key, tmp_path) -> None:
     ]
     for other in others:
         CALLS.clear()
-        with pytest.raises(ValueError, match=r"search\.npz is of another search .* resume=False"):
+        with pytest.raises(ValueError, match=r"search\.npz holds another job .* resume=False"):
             other()
         assert not CALLS
     run("evolution", key, out=tmp_path, resume=False)
-    with pytest.raises(ValueError, match="another search"):
+    with pytest.raises(ValueError, match="another job"):
         run("random", key, out=tmp_path)
     (tmp_path / "search.npz").write_bytes(b"something else")
     with pytest.raises(ValueError, match="is not the file of a search"):
