@@ -1,13 +1,16 @@
 """Encodings against plain NumPy written from the published (matrix, operations) form of a cell."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
+import jraph
 import numpy as np
 import pytest
 
 import jnas
-from tests.predictors.test_gates import relabelled
+from tests.oracles.cells import channels_of_vertices, relabelled
 
 NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
 SPACES = [NB101, NB201, SIZE]
@@ -20,9 +23,45 @@ ENCODINGS = [
 ONE_BIT = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 
-def sampled(space, num: int, seed: int = 0) -> jax.Array:
-    """`[num, D]` random architectures."""
-    return jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(seed), num))
+NUM = 2000  # One length of population, so that each encoding of a space is compiled once.
+NO_PATH = [
+    [0] * 6,
+    [3, 0, 0, 0, 0, 0],
+    [0, 0, 4, 0, 2, 3],
+    [1, 2, 3, 0, 0, 0],
+    [3, 3, 0, 0, 0, 0],
+    [0, 3, 0, 0, 2, 0],
+]
+EXTREMES = "output:0", "conv3x3:0|output:0,1", "conv3x3:0|conv1x1:0|maxpool3x3:0|output:1,2,3"
+
+
+@functools.cache
+def population(space) -> np.ndarray:
+    """`[2000, D]` architectures, the extreme ones and random ones."""
+    archs = np.array(jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), NUM)))
+    if space is NB101:
+        archs[:4] = [[0] * 15 + [1] + [0] * 10, *(NB101.from_string(text) for text in EXTREMES)]
+    if space is NB201:
+        archs[:7] = [*NO_PATH, [4, 3, 2, 1, 3, 2]]  # every kind without a path, and all edges
+    return archs
+
+
+@functools.cache
+def compiled(encoding, space, **options):
+    return jax.jit(encoding(space, **options))
+
+
+@functools.cache
+def encoded(encoding, space, num: int = NUM, **options):
+    """What an encoding makes of the first of the population."""
+    found = compiled(encoding, space, **options)(population(space))
+    return jax.tree.map(lambda values: np.asarray(values)[:num], found)
+
+
+@functools.cache
+def graphs_of(space) -> jnas.types.Graph:
+    """The graphs of the population, each array with a leading axis of 2000."""
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(space.graph))(population(space)))
 
 
 def padded(arch: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
@@ -39,9 +78,8 @@ PAIRS = [(i, j) for i in range(7) for j in range(i + 1, 7)]
 
 
 def test_adjacency_of_operations_on_nodes() -> None:
-    archs = sampled(NB101, 60)
-    encoded = np.asarray(jnas.encodings.adjacency(NB101)(archs))
-    for arch, row in zip(np.asarray(archs), encoded, strict=True):
+    rows = encoded(jnas.encodings.adjacency, NB101, 60)
+    for arch, row in zip(population(NB101)[:60], rows, strict=True):
         matrix, names = padded(arch)
         bits = [matrix[pair] for pair in PAIRS]
         nodes = [float(name == op) for name in names[1:-1] for op in ONE_BIT]
@@ -49,9 +87,8 @@ def test_adjacency_of_operations_on_nodes() -> None:
 
 
 def test_tokens_of_operations_on_nodes() -> None:
-    archs = sampled(NB101, 60)
-    encoded = np.asarray(jnas.encodings.tokens(NB101)(archs))
-    for arch, row in zip(np.asarray(archs), encoded, strict=True):
+    rows = encoded(jnas.encodings.tokens, NB101, 60)
+    for arch, row in zip(population(NB101)[:60], rows, strict=True):
         matrix, names = padded(arch)
         operations = [ONE_BIT.index(name) if name else 3 for name in names[1:-1]]
         np.testing.assert_array_equal(row, [*(matrix[pair] for pair in PAIRS), *operations])
@@ -59,7 +96,7 @@ def test_tokens_of_operations_on_nodes() -> None:
 
 
 def test_operations_on_edges() -> None:
-    archs = NB201.enumerate()[::97]
+    archs = population(NB201)
     order = [
         0,
         1,
@@ -68,35 +105,34 @@ def test_operations_on_edges() -> None:
         4,
         5,
     ]  # pairs row by row: 01 02 03 12 13 23; the vector has 01 02 12 03 13 23
-    np.testing.assert_array_equal(jnas.encodings.tokens(NB201)(archs), archs[:, order])
+    np.testing.assert_array_equal(encoded(jnas.encodings.tokens, NB201), archs[:, order])
     one_hot = np.eye(5, dtype=np.float32)[archs[:, order]][:, :, 1:].reshape(len(archs), 24)
-    np.testing.assert_array_equal(jnas.encodings.adjacency(NB201)(archs), one_hot)
+    np.testing.assert_array_equal(encoded(jnas.encodings.adjacency, NB201), one_hot)
     assert jnas.encodings.vocabulary(NB201) == (5,) * 6
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_tokens_stay_in_their_vocabulary_and_tell_cells_apart(space) -> None:
-    archs = sampled(space, 2000, 1)
-    tokens = np.asarray(jax.jit(jnas.encodings.tokens(space))(archs))
+    tokens = encoded(jnas.encodings.tokens, space)
     assert tokens.min() >= 0
     assert (tokens < np.array(jnas.encodings.vocabulary(space))).all()
-    codes = np.asarray(jax.jit(jax.vmap(space.code))(archs))
+    codes = np.asarray(jax.jit(jax.vmap(space.code))(population(space)))
     assert len(np.unique(tokens, axis=0)) >= len(np.unique(codes, axis=0))
-    flat = np.asarray(jax.jit(jnas.encodings.adjacency(space))(archs))
+    flat = encoded(jnas.encodings.adjacency, space)
     assert len(np.unique(flat, axis=0)) == len(np.unique(tokens, axis=0))
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_graphs_hold_every_cell(space) -> None:
-    archs = sampled(space, 5, 2)
-    batch = jnas.encodings.graphs(space)(archs)
-    single = [space.graph(arch) for arch in archs]
-    num = single[0].mask.shape[0]
-    assert batch.n_node.tolist() == [num] * 5
-    assert batch.n_edge.tolist() == [num * (num - 1) // 2] * 5
+    batch = encoded(jnas.encodings.graphs, space, NUM * 21)
+    cells = graphs_of(space)
+    num = cells.mask.shape[1]
+    assert batch.n_node.tolist() == [num] * NUM
+    assert batch.n_edge.tolist() == [num * (num - 1) // 2] * NUM
     assert int(batch.n_node.sum()) == batch.nodes["op"].shape[0]
     assert int(batch.n_edge.sum()) == batch.senders.shape[0]
-    for g, graph in enumerate(single):
+    for g in range(30):
+        graph = jax.tree.map(lambda values, g=g: values[g], cells)
         rebuilt = np.zeros((num, num), bool), np.zeros((num, num), int)
         edges = slice(g * num * (num - 1) // 2, (g + 1) * num * (num - 1) // 2)
         senders, receivers = (
@@ -112,33 +148,13 @@ def test_graphs_hold_every_cell(space) -> None:
         np.testing.assert_array_equal(batch.nodes["mask"][g * num : (g + 1) * num], graph.mask)
 
 
-def test_graphs_go_through_jraph(key) -> None:
+def test_graphs_go_through_jraph() -> None:
     """In-degrees, by jraph's own message passing over the masked edges."""
-    import jraph
-
-    archs = sampled(NB101, 4, 3)
-    batch = jnas.encodings.graphs(NB101)(archs)
+    batch = encoded(jnas.encodings.graphs, NB101, NUM * 21)
     degree = jraph.segment_sum(
-        batch.edges["mask"].astype(jnp.int32), batch.receivers, batch.nodes["op"].shape[0]
+        batch.edges["mask"].astype(np.int32), batch.receivers, batch.nodes["op"].shape[0]
     )
-    expected = [NB101.graph(arch).adjacency.sum(0) for arch in archs]
-    np.testing.assert_array_equal(degree, np.concatenate(expected))
-
-
-def reference_channels(matrix: np.ndarray, c_in: int, c_out: int) -> list[int]:
-    """The published vertex-channel rule on an unpadded matrix."""
-    num = len(matrix)
-    if num == 2:
-        return [c_in, c_out]
-    feeding = [v for v in range(1, num - 1) if matrix[v, -1]]
-    channels = [0] * num
-    channels[0], channels[-1] = c_in, c_out
-    for place, v in enumerate(feeding):
-        channels[v] = c_out // len(feeding) + (place < c_out % len(feeding))
-    for v in range(num - 3, 0, -1):
-        if not matrix[v, -1]:
-            channels[v] = max(channels[w] for w in range(v + 1, num - 1) if matrix[v, w])
-    return channels
+    np.testing.assert_array_equal(degree, graphs_of(NB101).adjacency.sum(1).ravel())
 
 
 NODE_OPS = ["input", *ONE_BIT, "output"]
@@ -146,14 +162,11 @@ KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 3}
 
 
 def test_layers_of_operations_on_nodes() -> None:
-    archs = jnp.concatenate(
-        [jnp.asarray([[0] * 15 + [1] + [0] * 10], jnp.int32), sampled(NB101, 60, 8)]
-    )
-    encoded = np.asarray(jnas.encodings.layers(NB101)(archs))
-    assert encoded.shape == (61, 7, 4)
-    for arch, rows in zip(np.asarray(archs), encoded, strict=True):
+    found = encoded(jnas.encodings.layers, NB101, 60)
+    assert found.shape == (60, 7, 4)
+    for arch, rows in zip(population(NB101)[:60], found, strict=True):
         matrix, names = jnas.spaces.nasbench101_to_matrix(arch)
-        channels = reference_channels(matrix, 840, 840)
+        channels = channels_of_vertices(matrix, 840, 840)
         expected = [
             (
                 1 + NODE_OPS.index(name),
@@ -171,8 +184,10 @@ def test_layers_of_operations_on_edges_and_of_widths() -> None:
         "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
     )
     expected = [(4, 3, 3, 8), (1, 0, 0, 8), (5, 3, 3, 8), (2, 0, 0, 8), (3, 1, 1, 8), (4, 3, 3, 8)]
-    np.testing.assert_array_equal(jnas.encodings.layers(NB201)(arch[None])[0], expected)
-    chain = jnas.encodings.layers(SIZE, num_ratios=3)(SIZE.from_string("8:16:24:32:64")[None])[0]
+    layers = compiled(jnas.encodings.layers, NB201)
+    np.testing.assert_array_equal(layers(np.resize(arch, (NUM, 6)))[0], expected)
+    layers = compiled(jnas.encodings.layers, SIZE, num_ratios=3)
+    chain = layers(SIZE.from_string("8:16:24:32:64")[None])[0]
     np.testing.assert_array_equal(chain, [(t, 0, 0, 3) for t in (1, 2, 3, 4, 5, 9, 10)])
     with pytest.raises(ValueError, match="at least 1; got 0"):
         jnas.encodings.layers(NB201, num_ratios=0)
@@ -193,7 +208,7 @@ def reference_tensor(arch: np.ndarray, image_size: int) -> np.ndarray:
     place = {v: p if v != num - 1 else 6 for p, v in enumerate(order)}
     tensor = np.zeros((19, 7, 7))
     for cell, (c_in, c_out) in enumerate(CELLS):
-        channels = reference_channels(matrix, c_in, c_out)
+        channels = channels_of_vertices(matrix, c_in, c_out)
         side = image_size // (1, 1, 1, 2, 2, 2, 4, 4, 4)[cell]
         for u, v in zip(*np.nonzero(matrix), strict=True):
             taps = {"conv3x3-bn-relu": 9, "conv1x1-bn-relu": 1}.get(names[v], 0)
@@ -204,46 +219,67 @@ def reference_tensor(arch: np.ndarray, image_size: int) -> np.ndarray:
     return tensor
 
 
-@pytest.mark.parametrize("image_size", [28, 32])
-def test_renas_tensor(image_size) -> None:
-    cells = [
-        jnas.spaces.nasbench101().from_string(text) for text in ("output:0", "conv3x3:0|output:0,1")
-    ]
-    archs = jnp.concatenate(
-        [jnp.stack(cells), sampled(NB101, 60, 4), jnp.asarray(NB101.enumerate()[::7001])]
-    )
-    encoded = np.asarray(jax.jit(jnas.encodings.renas(NB101, image_size=image_size))(archs))
-    assert encoded.shape == (len(archs), 19, 7, 7)
-    for arch, tensor in zip(np.asarray(archs), encoded, strict=True):
+def assert_renas_tensors(image_size: int) -> None:
+    rows = [*range(60), *range(60, NUM, 30)]
+    found = encoded(jnas.encodings.renas, NB101, image_size=image_size)
+    assert found.shape == (NUM, 19, 7, 7)
+    for arch, tensor in zip(population(NB101)[rows], found[rows], strict=True):
         np.testing.assert_array_equal(tensor, reference_tensor(arch, image_size).astype(np.float32))
-    types = jax.jit(jnas.encodings.renas(NB101, type_only=True))(archs)
-    np.testing.assert_array_equal(types[:, 0], encoded[:, 0])
 
 
-@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.__name__)
-def test_jit_equals_eager_and_one_trace(space, encoding) -> None:
+def test_renas_tensor() -> None:
+    assert_renas_tensors(28)
+    found = encoded(jnas.encodings.renas, NB101, image_size=28)
+    types = encoded(jnas.encodings.renas, NB101, type_only=True)
+    np.testing.assert_array_equal(types[:, 0], found[:, 0])
+
+
+@pytest.mark.slow
+def test_renas_tensor_of_another_size_of_image() -> None:
+    assert_renas_tensors(32)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "space"),
+    [
+        *((encoding, NB201) for encoding in (*ENCODINGS, jnas.encodings.renas)),
+        (jnas.encodings.node_graphs, NB201),
+        pytest.param(jnas.encodings.statistics, NB201, marks=pytest.mark.slow),
+        *(
+            pytest.param(encoding, space, marks=pytest.mark.slow)
+            for space in (NB101, SIZE)
+            for encoding in (*ENCODINGS, jnas.encodings.statistics)
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", getattr(value, "name", value)),
+)
+def test_jit_equals_eager_and_one_trace(encoding, space) -> None:
+    """Eagerly each operation is a program of its own: dear where an encoding has many."""
     chex.clear_trace_counter()
     encode = encoding(space)
-    archs = sampled(space, 3, 6)
+    first, second = population(space)[7:9], population(space)[9:11]
 
     @jax.jit
     @chex.assert_max_traces(n=1)
-    def compiled(archs: jax.Array) -> object:
+    def program(archs: jax.Array) -> object:
         return encode(archs)
 
-    chex.assert_trees_all_equal(compiled(archs), encode(archs))
-    compiled(sampled(space, 3, 7))
+    chex.assert_trees_all_close(program(first), encode(jnp.asarray(first)), rtol=1e-6)
+    program(second)
 
 
 @pytest.mark.parametrize(
     "encoding", [*ENCODINGS[:3], jnas.encodings.renas], ids=lambda encoding: encoding.__name__
 )
 def test_useless_vertices_change_nothing(encoding) -> None:
-    plain = NB101.from_string("conv3x3:0|maxpool3x3:1|output:0,2")
-    cluttered = NB101.from_string("conv3x3:0|conv1x1:0|maxpool3x3:1|conv3x3:2|output:0,3")
-    encode = encoding(NB101)
-    np.testing.assert_array_equal(encode(plain[None]), encode(cluttered[None]))
+    texts = (
+        "conv3x3:0|maxpool3x3:1|output:0,2",
+        "conv3x3:0|conv1x1:0|maxpool3x3:1|conv3x3:2|output:0,3",
+    )
+    options = {"image_size": 28} if encoding is jnas.encodings.renas else {}
+    archs = np.resize([NB101.from_string(text) for text in texts], (NUM, 26))
+    plain, cluttered = np.asarray(compiled(encoding, NB101, **options)(archs))[:2]
+    np.testing.assert_array_equal(plain, cluttered)
 
 
 def test_renas_errors() -> None:
@@ -254,11 +290,11 @@ def test_renas_errors() -> None:
 
 
 def test_renas_of_operations_on_edges() -> None:
-    archs = NB201.enumerate()[::311]
-    encoded = np.asarray(jax.jit(jnas.encodings.renas(NB201))(archs))
-    assert (encoded.shape, encoded.dtype) == ((len(archs), 7, 4, 4), np.float32)
+    archs = population(NB201)[:60]
+    found = encoded(jnas.encodings.renas, NB201, 60)
+    assert (found.shape, found.dtype) == ((60, 7, 4, 4), np.float32)
     taps = {"nor_conv_3x3": 9, "nor_conv_1x1": 1}
-    for arch, tensor in zip(archs, encoded, strict=True):
+    for arch, tensor in zip(archs, found, strict=True):
         expected = np.zeros((7, 4, 4))
         for op, (i, j) in zip(arch, EDGES_201, strict=True):
             expected[0, i, j] = op
@@ -267,33 +303,14 @@ def test_renas_of_operations_on_edges() -> None:
                 expected[1 + 2 * stage, i, j] = weights * pixels
                 expected[2 + 2 * stage, i, j] = weights
         np.testing.assert_array_equal(tensor, expected)
-    types = np.asarray(jax.jit(jnas.encodings.renas(NB201, type_only=True))(archs))
-    assert types.shape == (len(archs), 1, 4, 4)
-    np.testing.assert_array_equal(types[:, 0], encoded[:, 0])
+    types = encoded(jnas.encodings.renas, NB201, 60, type_only=True)
+    assert types.shape == (60, 1, 4, 4)
+    np.testing.assert_array_equal(types[:, 0], found[:, 0])
 
 
 # Cells as graphs with operations on nodes, and what is counted in them
 
 EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of the vector
-NO_PATH = [
-    [0] * 6,
-    [3, 0, 0, 0, 0, 0],
-    [0, 0, 4, 0, 2, 3],
-    [1, 2, 3, 0, 0, 0],
-    [3, 3, 0, 0, 0, 0],
-    [0, 3, 0, 0, 2, 0],
-]
-
-
-def cells_201() -> np.ndarray:
-    """Every kind of disconnected cell, one with all edges, and random ones."""
-    drawn = np.random.default_rng(5).integers(0, 5, (40, 6))
-    return np.concatenate([NO_PATH, [[4, 3, 2, 1, 3, 2]], drawn]).astype(np.int32)
-
-
-def cells_101() -> np.ndarray:
-    texts = "output:0", "conv3x3:0|output:0,1", "conv3x3:0|conv1x1:0|maxpool3x3:0|output:1,2,3"
-    return np.concatenate([[NB101.from_string(text) for text in texts], sampled(NB101, 40, 9)])
 
 
 def line_graph(arch: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -326,11 +343,13 @@ def all_paths(adjacency: np.ndarray) -> list[tuple[int, ...]]:
     return paths
 
 
-def reference_statistics(space, arch: np.ndarray) -> np.ndarray:
-    on_edges = space is NB201
+def reference_statistics(space, row: int) -> np.ndarray:
+    arch, on_edges = population(space)[row], space is NB201
     adjacency, ops = line_graph(arch) if on_edges else node_graph_101(arch)
     num_ops, num = (5 if on_edges else 3), len(ops)
-    channels = [1.0] * num if on_edges else np.array(reference_channels(adjacency, 840, 840)) / 840
+    channels = (
+        [1.0] * num if on_edges else np.array(channels_of_vertices(adjacency, 840, 840)) / 840
+    )
     number, weighted, to_output, from_input = np.zeros((4, num_ops))
     pairs = np.zeros((num_ops + 1, num_ops + 1))
     for node in range(1, num - 1):
@@ -355,27 +374,31 @@ def reference_statistics(space, arch: np.ndarray) -> np.ndarray:
             counts.min(0),
         ]
     size = [len(edges), num, adjacency[0, -1], adjacency[:, -1].sum(), adjacency[0].sum()]
-    costs = [np.log1p(float(cost(jnp.asarray(arch)))) for cost in COSTS[space.name]]
+    costs = log_costs(space)[row]
     return np.concatenate(
         [size, number, weighted, to_output, from_input, *along, pairs.ravel(), costs]
     )
 
 
-COSTS = {space.name: (jax.jit(space.params), jax.jit(space.flops)) for space in (NB101, NB201)}
-STATISTICS = {space.name: jax.jit(jnas.encodings.statistics(space)) for space in SPACES}
+@functools.cache
+def log_costs(space) -> np.ndarray:
+    """`[2000, 2]` logarithms of parameters and FLOPs."""
+
+    @jax.jit
+    @jax.vmap
+    def costs(arch):
+        return jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)])
+
+    return np.log1p(np.asarray(costs(population(space)), np.float64))
 
 
 def test_node_graphs_of_operations_on_nodes_are_the_cells() -> None:
-    archs = cells_101()
-    chex.assert_trees_all_equal(
-        jax.jit(jnas.encodings.node_graphs(NB101))(archs), jax.jit(jax.vmap(NB101.graph))(archs)
-    )
+    chex.assert_trees_all_equal(encoded(jnas.encodings.node_graphs, NB101), graphs_of(NB101))
 
 
 def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
-    archs = cells_201()
-    assert (archs == 0).any()
-    batch = jax.jit(jnas.encodings.node_graphs(NB201))(archs)
+    archs = population(NB201)[:60]
+    batch = encoded(jnas.encodings.node_graphs, NB201, 60)
     assert (batch.node_ops.dtype, batch.edge_ops.dtype) == (np.int32, np.int32)
     assert batch.mask.shape == (len(archs), 8)
     assert batch.mask.all()
@@ -390,29 +413,30 @@ def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
     ("space", "num_features"), [(NB101, 47), (NB201, 81)], ids=["nasbench101", "nasbench201"]
 )
 def test_statistics_by_enumeration_of_paths(space, num_features) -> None:
-    archs = cells_101() if space is NB101 else cells_201()
-    encoded = np.asarray(STATISTICS[space.name](archs))
-    assert (encoded.shape, encoded.dtype) == ((len(archs), num_features), np.float32)
-    expected = np.stack([reference_statistics(space, arch) for arch in archs])
-    np.testing.assert_allclose(encoded, expected, rtol=1e-5, atol=1e-6)
+    found = encoded(jnas.encodings.statistics, space, 60)
+    assert (found.shape, found.dtype) == ((60, num_features), np.float32)
+    expected = np.stack([reference_statistics(space, row) for row in range(60)])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_statistics_of_cells_without_a_path_are_finite() -> None:
-    encoded = np.asarray(STATISTICS["nasbench201"](np.array(NO_PATH, np.int32)))
-    assert np.isfinite(encoded).all()
+    found = encoded(jnas.encodings.statistics, NB201, len(NO_PATH))
+    assert np.isfinite(found).all()
     assert not any(all_paths(line_graph(np.array(arch))[0]) for arch in NO_PATH)
-    np.testing.assert_array_equal(encoded[:, 25:43], 0)  # 3 + 3 · 5 numbers of paths
-    np.testing.assert_array_equal(encoded[0, :5], [0, 8, 0, 0, 0])
+    np.testing.assert_array_equal(found[:, 25:43], 0)  # 3 + 3 · 5 numbers of paths
+    np.testing.assert_array_equal(found[0, :5], [0, 8, 0, 0, 0])
 
 
 def test_statistics_of_isomorphic_cells() -> None:
     """They are equal but for costs: of vertices that share a width, the first ones get the remainder."""
     rng = np.random.default_rng(7)
-    both = ((arch, relabelled(arch, rng)) for arch in np.asarray(sampled(NB101, 120, 10)))
+    both = ((arch, relabelled(arch, rng)) for arch in population(NB101)[4:124])
     pairs = [(arch, other) for arch, other in both if other is not None]
     assert len(pairs) >= 20
+    encode = compiled(jnas.encodings.statistics, NB101)
     one, two = (
-        np.asarray(STATISTICS["nasbench101"](np.stack(archs))) for archs in zip(*pairs, strict=True)
+        np.asarray(encode(np.resize(archs, (NUM, 26))))[: len(pairs)]
+        for archs in zip(*pairs, strict=True)
     )
     np.testing.assert_allclose(one[:, :-2], two[:, :-2], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(one[:, -2:], two[:, -2:], atol=0.05)
@@ -425,18 +449,18 @@ def test_statistics_of_isomorphic_cells() -> None:
 
 
 def test_statistics_of_chains() -> None:
-    encoded = np.asarray(STATISTICS["nats_size"](sampled(SIZE, 3)))
+    found = encoded(jnas.encodings.statistics, SIZE, 3)
     num_ops = len(SIZE.node_operations) - 2
-    assert encoded.shape == (3, 10 + 7 * num_ops + (num_ops + 1) ** 2)
-    assert np.isfinite(encoded).all()
-    np.testing.assert_array_equal(encoded[:, :5], [[6, 7, 0, 1, 1]] * 3)
-    lengths = encoded[:, 5 + 4 * num_ops :][:, :3]
+    assert found.shape == (3, 10 + 7 * num_ops + (num_ops + 1) ** 2)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[:, :5], [[6, 7, 0, 1, 1]] * 3)
+    lengths = found[:, 5 + 4 * num_ops :][:, :3]
     np.testing.assert_allclose(lengths, [[np.log(2), 6, 6]] * 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_widths(space) -> None:
-    archs = jnp.asarray(cells_101()) if space is NB101 else sampled(space, 5)
+    archs = population(space)[:60]
 
     @jax.jit
     def widths(archs):
@@ -451,22 +475,8 @@ def test_widths(space) -> None:
         np.testing.assert_array_equal(shares, np.ones(mask.shape))
         return
     for arch, row, exists in zip(archs, shares, mask, strict=True):
-        expected = np.array(reference_channels(node_graph_101(np.asarray(arch))[0], 840, 840)) / 840
+        expected = (
+            np.array(channels_of_vertices(node_graph_101(np.asarray(arch))[0], 840, 840)) / 840
+        )
         np.testing.assert_allclose(row[exists], expected, rtol=1e-6)
         np.testing.assert_array_equal(row[~exists], 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "space"),
-    [
-        ("node_graphs", NB201),
-        ("renas", NB201),
-        ("statistics", NB201),
-        pytest.param("statistics", NB101, marks=pytest.mark.slow),
-    ],
-    ids=lambda value: getattr(value, "name", value),
-)
-def test_encodings_compiled_and_eager(name, space) -> None:
-    encode = getattr(jnas.encodings, name)(space)
-    archs = sampled(space, 2, 11)
-    chex.assert_trees_all_close(jax.jit(encode)(archs), encode(archs), rtol=1e-6)

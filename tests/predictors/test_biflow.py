@@ -10,7 +10,7 @@ import pytest
 
 import jnas
 from jnas.predictors.biflow import BiFlow, Features, _attributes, _features
-from tests.predictors.test_gates import relabelled
+from tests.oracles.cells import relabelled
 
 NB101, NB201 = jnas.spaces.nasbench101(), jnas.spaces.nasbench201()
 NUM_OPS = {"nasbench101": 5, "nasbench201": 7}

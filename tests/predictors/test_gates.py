@@ -14,6 +14,7 @@ import jnas
 from jnas.predictors import message_passing
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.types import Graph
+from tests.oracles.cells import relabelled
 
 NB101, NB201 = jnas.spaces.nasbench101(), jnas.spaces.nasbench201()
 SIZES = {"node_size": 4, "hidden_size": 6, "op_size": 5}
@@ -183,21 +184,6 @@ def test_operations_on_edges_of_several_cells_with_two_inputs(options) -> None:
     params = as_doubles(variables["params"])
     expected = [on_edges(params, group, module) for group in rows_of(batch)]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
-
-
-def relabelled(arch: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Another vector of the same cell: interior vertices in another order that keeps edges ascending."""
-    matrix, names = jnas.spaces.nasbench101_to_matrix(arch)
-    interior = range(1, len(names) - 1)
-    orders = []
-    for order in itertools.permutations(interior):
-        index = [0, *order, len(names) - 1]
-        permuted, ops = matrix[np.ix_(index, index)], [names[v] for v in index]
-        if not np.tril(permuted).any() and ((permuted != matrix).any() or ops != names):
-            orders.append((permuted, ops))
-    if not orders:
-        return None
-    return np.asarray(jnas.spaces.nasbench101_from_matrix(*orders[rng.integers(len(orders))]))
 
 
 def test_isomorphic_cells_have_one_embedding() -> None:
