@@ -1,18 +1,25 @@
 """Tests run stricter than users do: rank promotion raises, warnings are errors (pyproject.toml)."""
 
+import contextlib
+import ctypes
 import gc
 import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
-# Before JAX starts. Two host devices, so that every test sees a sharded program; hardly any optimisation by the
-# compiler, because tests compile much and compute little; compiled programs are kept between runs.
+# Before JAX starts. Two host devices, so that every test sees a sharded program; hardly any
+# optimisation by the compiler, because tests compile much and compute little.
 FAST_COMPILATION = "--xla_backend_optimization_level=0"
+if version("jaxlib").startswith("0.10."):  # XLA ends the process at a flag that it does not know
+    FAST_COMPILATION += " --xla_cpu_use_fusion_emitters=false"  # a third of the time of compilation
 _FLAGS = ("--xla_force_host_platform_device_count=2", FAST_COMPILATION)
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS])
+# Compiled programs, small ones too, are kept between runs and shared by the workers of one run.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax")
 )
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax
 import pytest
@@ -30,17 +37,35 @@ def data_folder() -> Path:
     return folder
 
 
-_MAX_MAPS = 25_000  # memory maps of this process; Linux allows 65,530, and XLA crashes where it gets no more
-_MAPS = Path("/proc/self/maps")
+_MAX_MAPS = 25_000  # of this process; Linux allows 65,530, and XLA crashes where it gets no more
+_MAX_BYTES = 900 << 20  # resident, before the next module begins
+_MAPS, _PAGES = Path("/proc/self/maps"), Path("/proc/self/statm")
 
 
-@pytest.fixture(autouse=True)
+def _is_large() -> bool:
+    """Whether this process holds more memory, or more maps of it, than a worker should."""
+    if not _MAPS.exists():
+        return False
+    resident = int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resident > _MAX_BYTES or _MAPS.read_bytes().count(b"\n") > _MAX_MAPS
+
+
+def _give_back() -> None:
+    """Free memory goes back to the system: after a compilation glibc keeps hundreds of megabytes."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Every compiled program holds memory maps: let go of them before there are too many for one process."""
+    """Every compiled program holds memory: let go of all before there are too many for one process."""
     yield
-    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MAX_MAPS:
+    if _is_large():
+        _give_back()
+    if _is_large():
         jax.clear_caches()
         gc.collect()
+        _give_back()
 
 
 @pytest.fixture
