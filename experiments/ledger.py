@@ -2,6 +2,8 @@
 
 A job's result is a dict of JSON values; `results/<name>.json` maps job names to them, with the
 configuration and the environment beside. A job whose predictor has other settings now is run again.
+A job that was run by other code of jnas is kept: its "code" says which, for long experiments span
+many commits.
 Every training records Kendall's tau-b, N@5 and N@10 on the test cells, averaged over its last five
 epochs, and its seconds (compilation included).
 """
@@ -19,6 +21,7 @@ from scipy import stats
 
 import jnas
 from experiments import common
+from jnas.engine import fingerprints
 from jnas.predictors import Evaluation
 from jnas.predictors.fit import Metric
 from jnas.predictors.recipes import as_plain
@@ -67,7 +70,7 @@ class Ledger:
         if job not in self.jobs or not _agree(
             *map(json.loads, (self.jobs[job]["predictor"], settings))
         ):
-            self.jobs[job] = function() | {"predictor": settings}
+            self.jobs[job] = function() | {"predictor": settings, "code": fingerprints.code()}
             self.write()
             shown = {k: v for k, v in self.jobs[job].items() if isinstance(v, float)}
             print(job, shown, flush=True)

@@ -49,10 +49,15 @@ def fingerprint(*parts: Any) -> Fingerprint:
     """The fingerprint of a job that consists of `parts`: arrays, keys, settings, functions."""
     mode = bool(jax.config.jax_enable_x64), str(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
     functions = _Walk(of_libraries=True).whole(parts)
-    code = {"jnas": _version(), "jax": jax.__version__, "sources": sources(_PACKAGE)}
-    return Fingerprint(
-        _Walk(of_libraries=False).whole((*parts, mode)), code | {"functions": functions}
-    )
+    job = _Walk(of_libraries=False).whole((*parts, mode))
+    return Fingerprint(job, code() | {"functions": functions})
+
+
+def code() -> dict[str, str]:
+    """What computes results here: versions of jnas and jax, and the hash of jnas' sources."""
+    import jnas
+
+    return {"jnas": jnas.__version__, "jax": jax.__version__, "sources": sources(_PACKAGE)}
 
 
 def check(
@@ -72,9 +77,9 @@ def check(
     Raises:
         ValueError: another job, or the same job of other code.
     """
-    code: Mapping[str, str] = found.get("code") or {}
-    known = set(code) == set(expected.code)
-    changed = [name for name in code if known and code[name] != expected.code[name]]
+    theirs: Mapping[str, str] = found.get("code") or {}
+    known = set(theirs) == set(expected.code)
+    changed = [name for name in theirs if known and theirs[name] != expected.code[name]]
     if found.get("job") != expected.job or not known or changed == ["functions"]:
         raise ValueError(
             f"{what} holds another job (other settings, data, key or functions); choose another "
@@ -83,11 +88,11 @@ def check(
     earlier = list(found.get("earlier_code", ()))
     if changed and resume != "anyway":
         raise ValueError(
-            f"{what} was begun by other code: {_changes(code, expected.code, changed)}. Go on all "
+            f"{what} was begun by other code: {_changes(theirs, expected.code, changed)}. Go on all "
             'the same with resume="anyway" (--resume-anyway), or start anew with resume=False '
             "(--no-resume)"
         )
-    earlier += [dict(code)] if changed else []
+    earlier += [dict(theirs)] if changed else []
     return expected._asdict() | ({"earlier_code": earlier} if earlier else {})
 
 
@@ -110,12 +115,6 @@ def sources(package: Path) -> str:
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _version() -> str:
-    import jnas
-
-    return jnas.__version__
 
 
 class _Walk:
