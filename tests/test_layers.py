@@ -1,6 +1,8 @@
 """The one-way rule: a package of jnas imports only from packages to its left, and never in a cycle."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import jnas
@@ -80,9 +82,19 @@ def test_the_check_sees_an_import(tmp_path: Path) -> None:
 
 
 def test_importing_jnas_leaves_heavy_libraries_alone() -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, jnas; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'orbax') if m in sys.modules])"
+    code = "import sys, jnas; [getattr(jnas, name) for name in jnas.__all__]; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'orbax') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_packages_are_imported_when_they_are_used() -> None:
+    code = (
+        "import sys, jnas\n"
+        "assert not [m for m in sys.modules if m.startswith(('jnas.', 'flax', 'optax'))]\n"
+        "assert jnas.spaces.nasbench201().name == 'nasbench201'\n"
+        "from jnas import zeroshot\n"
+        "assert {'spaces', '__version__'} <= set(dir(jnas))\n"
+        "jnas.serach"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "module 'jnas' has no attribute 'serach'" in done.stderr
