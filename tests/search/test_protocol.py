@@ -1,4 +1,7 @@
-"""One contract for every strategy on both benchmark spaces: shapes, validity, purity, asks and tells in any order."""
+"""One contract for every strategy: shapes, validity, purity, asks and tells in any order.
+
+It holds in any space: here in a toy space, and with `-m slow` in both benchmark spaces of cells.
+"""
 
 import functools
 from collections.abc import Callable
@@ -13,13 +16,19 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.types import History, Outcome, Query, Searcher, Space
+from tests.oracles.spaces import toy
 
 NUM_STEPS, NUM_SEEDS = 24, 3
 
 SPACES: dict[str, Callable[[], Space]] = {
+    "toy": toy,
     "nasbench101": jnas.spaces.nasbench101,
     "nasbench201": jnas.spaces.nasbench201,
 }
+
+
+LIMITS = {"toy": 80_000, "nasbench101": 400_000, "nasbench201": 400_000}
+"""Parameters; about half of the toy space has fewer."""
 
 
 def last_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
@@ -81,10 +90,22 @@ def weighed(key: jax.Array, query: Query) -> Outcome:
     return Outcome(scores, jnp.ones_like(scores))
 
 
-ON_SMALL_CELLS = pytest.mark.parametrize(
-    "case", [("nasbench201", name) for name in STRATEGIES], indirect=True, ids="-".join
-)
-"""For what costs many compilations."""
+def cases(*quick: str) -> list[object]:
+    """Every strategy on every space; only those named, on the toy space, are quick."""
+    every = [(space, name) for space in SPACES for name in STRATEGIES]
+    return [
+        case
+        if case[0] == "toy" and case[1] in quick
+        else pytest.param(case, marks=pytest.mark.slow)
+        for case in every
+    ]
+
+
+CASES = cases(*(set(STRATEGIES) - {"evolution-worst"}))
+EAGER = cases("random", "evolution", "local")
+ALLOWED = cases(
+    "reinforce", "bohb"
+)  # which draw vectors themselves; the others use the moves of a space
 
 
 class Case(NamedTuple):
@@ -93,6 +114,10 @@ class Case(NamedTuple):
     searcher: Searcher
     batch_size: int
     search: Callable[[jax.Array], History]
+    init: Callable[..., object]  # compiled, like those that follow
+    ask: Callable[..., tuple[Query, object]]
+    tell: Callable[..., object]
+    traces: list[str]  # of `ask` and `tell`
     together: History  # [S, ...], of seeds 0 to S - 1 under one `vmap`
 
 
@@ -100,31 +125,59 @@ def keys() -> jax.Array:
     return jax.random.split(jax.random.key(7), NUM_SEEDS)
 
 
-@pytest.fixture(
-    scope="module", params=[(space, name) for space in SPACES for name in STRATEGIES], ids="-".join
-)
-def case(request) -> Case:
-    space_name, name = request.param
+def search_of(searcher: Searcher) -> Callable[[jax.Array], History]:
+    return lambda key: jnas.search.run(searcher, Partial(weighed), key, num_evaluations=NUM_STEPS)
+
+
+def make_case(space_name: str, name: str) -> Case:
     space = SPACES[space_name]()
     searcher = STRATEGIES[name](space)
-    batch_size = jax.eval_shape(searcher.ask, keys()[0], jax.eval_shape(searcher.init, keys()[0]))[
-        0
-    ].ids.shape[0]
+    state = jax.eval_shape(searcher.init, keys()[0])
+    query, _ = jax.eval_shape(searcher.ask, keys()[0], state)
+    traces: list[str] = []
 
-    def search(key: jax.Array) -> History:
-        return jnas.search.run(searcher, Partial(weighed), key, num_evaluations=NUM_STEPS)
+    def ask(key: jax.Array, state) -> tuple[Query, object]:
+        traces.append("ask")
+        return searcher.ask(key, state)
 
+    def tell(state, query: Query, outcome: Outcome) -> object:
+        traces.append("tell")
+        return searcher.tell(state, query, outcome)
+
+    search, steps = search_of(searcher), map(jax.jit, (searcher.init, ask, tell))
     together = jax.tree.map(np.asarray, jax.jit(jax.vmap(search))(keys()))
-    return Case(name, space, searcher, batch_size, search, together)
+    return Case(name, space, searcher, len(query.ids), search, *steps, traces, together)
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request) -> Case:
+    return make_case(*request.param)
+
+
+@functools.cache
+def batched(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    return jax.jit(jax.vmap(function))
+
+
+def all_of(condition: Callable[[jax.Array], jax.Array], archs: jax.Array) -> bool:
+    """Whether a condition holds for every row of `[..., D]`; one program for up to 128 rows."""
+    flat = np.asarray(archs).reshape(-1, archs.shape[-1])
+    rows = np.minimum(np.arange(128 * (1 + len(flat) // 128)), len(flat) - 1)
+    return all(
+        batched(condition)(part).all() for part in flat[rows].reshape(-1, 128, flat.shape[1])
+    )
 
 
 def assert_valid(case: Case, archs: jax.Array) -> None:
-    flat = jnp.asarray(archs).reshape(-1, archs.shape[-1])
-    assert flat.shape[1] == len(case.space.cardinalities)
-    assert jax.jit(jax.vmap(case.space.is_valid))(flat).all()
+    assert archs.shape[-1] == len(case.space.cardinalities)
+    assert all_of(case.space.is_valid, archs)
 
 
 def test_only_valid_architectures_and_not_always_the_same(case) -> None:
+    assert_proposals(case)
+
+
+def assert_proposals(case: Case) -> None:
     assert_valid(case, case.together.archs)
     assert case.together.archs.dtype == np.int32
     for archs in case.together.archs:
@@ -132,19 +185,59 @@ def test_only_valid_architectures_and_not_always_the_same(case) -> None:
     assert not np.array_equal(case.together.archs[0], case.together.archs[1])
 
 
+@pytest.mark.parametrize("name", ["random-new", "genetic", "reinforce"])
+def test_on_cells(name) -> None:
+    """Strategies that together use all functions of a space, on the space whose moves are the hardest."""
+    assert_proposals(make_case("nasbench101", name))
+
+
+def played(
+    case: Case, key: jax.Array, evaluate: Callable[[jax.Array, Query], Outcome]
+) -> tuple[np.ndarray, ...]:
+    """Architectures, scores and epochs of a search: the loop of `run` in Python."""
+    init_key, eval_key, ask_key = jax.random.split(key, 3)
+    state, rows = case.init(init_key), []
+    for step_key in jax.random.split(ask_key, NUM_STEPS // case.batch_size):
+        query, state = case.ask(step_key, state)
+        outcome = evaluate(eval_key, query)
+        state = case.tell(state, query, outcome)
+        rows.append((query.archs, outcome.scores, query.epochs))
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+def test_seeds_together_are_asks_and_tells_one_after_the_other(case) -> None:
+    num_traces = []
+    for i, key in enumerate(keys()):
+        history = jax.tree.map(lambda leaf, i=i: leaf[i], case.together)
+        expected = played(case, key, outcome_of)
+        chex.assert_trees_all_equal((history.archs, history.scores, history.epochs), expected)
+        num_traces.append(len(case.traces))
+    assert len(set(num_traces)) == 1, "one seed has compiled what all of them need"
+
+
+@pytest.mark.slow
 def test_seeds_together_are_seeds_alone_in_one_trace(case) -> None:
     traces = []
 
     def counted(key: jax.Array) -> History:
-        traces.append(1)
+        traces.append(None)
         return case.search(key)
 
-    search = jax.jit(counted)
+    alone = jax.jit(counted)
     for i, key in enumerate(keys()):
         chex.assert_trees_all_equal(
-            jax.tree.map(lambda leaf, i=i: leaf[i], case.together), search(key)
+            jax.tree.map(lambda leaf, i=i: leaf[i], case.together), alone(key)
         )
     assert len(traces) == 1
+
+
+def test_survives_an_objective_that_always_fails(case) -> None:
+    def fails(key: jax.Array, query: Query) -> Outcome:
+        num = len(query.ids)
+        return Outcome(np.full(num, np.nan, np.float32), np.zeros(num, np.float32))
+
+    archs, _, _ = played(case, keys()[0], fails)
+    assert_valid(case, archs)
 
 
 def step(case: Case, key: jax.Array, state) -> tuple[Query, object]:
@@ -152,18 +245,21 @@ def step(case: Case, key: jax.Array, state) -> tuple[Query, object]:
     return query, case.searcher.tell(state, query, weighed(key, query))
 
 
-@ON_SMALL_CELLS
+@pytest.mark.parametrize("case", EAGER, indirect=True, ids="-".join)
 def test_compiled_is_eager(case) -> None:
     first, second, third = keys()
     state = case.searcher.init(first)
-    compiled_state = jax.jit(case.searcher.init)(first)
+    compiled_state = case.init(first)
     chex.assert_trees_all_close(state, compiled_state, rtol=1e-5, atol=1e-6)
-    compiled = jax.jit(functools.partial(step, case))
     for key in (second, third):
         query, state = step(case, key, state)
-        compiled_query, compiled_state = compiled(key, compiled_state)
+        compiled_query, compiled_state = case.ask(key, compiled_state)
         chex.assert_trees_all_equal(query, compiled_query)
+        compiled_state = case.tell(compiled_state, query, outcome_of(key, query))
         chex.assert_trees_all_close(state, compiled_state, rtol=1e-5, atol=1e-6)
+
+
+outcome_of = jax.jit(weighed)
 
 
 def test_shapes_and_types(case) -> None:
@@ -176,7 +272,6 @@ def test_shapes_and_types(case) -> None:
     chex.assert_type(query, jnp.int32)
 
 
-@ON_SMALL_CELLS
 def test_traces_in_64_bits(case) -> None:
     with jax.enable_x64(True):
         history = jax.eval_shape(case.search, keys()[0])
@@ -184,48 +279,31 @@ def test_traces_in_64_bits(case) -> None:
 
 
 def test_asks_before_a_tell_differ_and_tells_come_in_any_order(case) -> None:
-    ask, tell = jax.jit(case.searcher.ask), jax.jit(case.searcher.tell)
-    state, queries = jax.jit(case.searcher.init)(keys()[0]), []
+    state, queries = case.init(keys()[0]), []
     for key in jax.random.split(keys()[1], 6):
-        query, state = ask(key, state)
+        query, state = case.ask(key, state)
         queries.append(query)
     archs = np.concatenate([query.archs for query in queries])
     assert_valid(case, archs)
     assert len(np.unique(archs, axis=0)) > len(archs) // 2
     ids = np.concatenate([query.ids for query in queries])
     np.testing.assert_array_equal(ids, np.arange(len(ids)))
-    assert {int(number) for query in queries for number in query.epochs} == set(
-        case.searcher.epochs or (0,)
-    )
+    epochs = np.concatenate([query.epochs for query in queries])
+    assert set(epochs.tolist()) == set(case.searcher.epochs or (0,))
     for i in (4, 0, 5, 1, 3, 2):
-        state = tell(state, queries[i], weighed(keys()[2], queries[i]))
-    query, _ = ask(keys()[2], state)
+        state = case.tell(state, queries[i], outcome_of(keys()[2], queries[i]))
+    query, _ = case.ask(keys()[2], state)
     assert_valid(case, query.archs)
     assert int(query.ids[0]) == len(ids)
 
 
-@ON_SMALL_CELLS
+@pytest.mark.parametrize("case", ALLOWED, indirect=True, ids="-".join)
 def test_only_allowed_architectures(case) -> None:
     def is_allowed(arch: jax.Array) -> jax.Array:
-        return case.space.params(arch) < 400_000
+        return case.space.params(arch) < LIMITS[case.space.name]
 
     searcher = STRATEGIES[case.name](case.space, is_allowed=is_allowed)
-    search = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(weighed), key, num_evaluations=NUM_STEPS)
-    )
-    history = search(keys()[0])
+    history = jax.jit(search_of(searcher))(keys()[0])
     assert_valid(case, history.archs)
-    assert jax.jit(jax.vmap(is_allowed))(history.archs).all()
-    assert not jax.jit(jax.vmap(is_allowed))(case.together.archs[0]).all()
-
-
-def test_survives_an_objective_that_always_fails(case) -> None:
-    def fails(key: jax.Array, query: Query) -> Outcome:
-        return Outcome(jnp.full(query.ids.shape, jnp.nan), jnp.zeros(query.ids.shape))
-
-    search = jax.jit(
-        lambda key: jnas.search.run(case.searcher, Partial(fails), key, num_evaluations=NUM_STEPS)
-    )
-    history = search(keys()[0])
-    assert_valid(case, history.archs)
-    assert np.isnan(np.asarray(history.scores)).all()
+    assert all_of(is_allowed, history.archs)
+    assert not all_of(is_allowed, case.together.archs[0])
