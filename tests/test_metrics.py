@@ -28,6 +28,9 @@ every_metric = pytest.mark.parametrize("metric", EVERYTHING.values(), ids=EVERYT
 every_correlation = pytest.mark.parametrize("metric", CORRELATIONS)
 every_rank_correlation = pytest.mark.parametrize("metric", RANK_CORRELATIONS)
 
+# Lengths that many tests share: a metric is compiled once for each.
+LENGTH, PART = 64, 33
+
 # Eight architectures. True ranks: 2, 0, 5, 1, 7, 3, 6, 4.
 TARGETS = np.array([91.0, 94.0, 60.0, 93.0, 10.0, 90.0, 55.0, 70.0], np.float32)
 # Predicted order of the architectures, best first: 5, 0, 7, 1, 6, 3, 2, 4.
@@ -94,7 +97,7 @@ def tau_b_by_definition(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("length", [2, 3, 8, 33, 500])
+@pytest.mark.parametrize("length", [2, 3, 8, PART, 500])
 @every_correlation
 def test_correlation_is_the_reference(metric, length, ties):
     for seed in range(4):
@@ -106,7 +109,7 @@ def test_correlation_is_the_reference(metric, length, ties):
 @pytest.mark.parametrize("seed", range(3))
 @every_rank_correlation
 def test_unrankable_scores_tie_at_the_bottom(metric, seed):
-    scores, targets = make_pair(seed, 60, ties=True, unrankable=True)
+    scores, targets = make_pair(seed, LENGTH, ties=True, unrankable=True)
     expected = reference(metric, np.where(np.isinf(scores), np.float32(-9.0), scores), targets)
     np.testing.assert_allclose(metric(scores, targets), expected, rtol=0, atol=1e-6)
     as_nan = np.where(np.isinf(scores), np.float32(np.nan), scores)
@@ -114,7 +117,7 @@ def test_unrankable_scores_tie_at_the_bottom(metric, seed):
     assert float(metric(as_nan, targets)) == float(metric(scores, targets))
 
 
-@pytest.mark.parametrize("length", [2, 6, 40])
+@pytest.mark.parametrize("length", [2, 8, PART])
 def test_tau_is_its_definition(length):
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -139,7 +142,7 @@ def test_tau_by_hand():
     )
 
 
-@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("ties", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_whole_benchmark_is_counted_exactly(ties):
     # 9e10 pairs: far beyond 32 bits, and beyond what float32 can add up.
     scores, targets = make_pair(0, 424_000, ties=ties)
@@ -178,12 +181,13 @@ def test_exact_sum_keeps_small_rests():
         assert float(total) == float(np.float32(sum(values)))
 
 
-@pytest.mark.parametrize("length", [2, 3, 8, 21])
+@pytest.mark.parametrize("length", [2, 3, 8, PART])
 def test_inversions_are_their_definition(length):
+    inversions = jax.jit(metrics._inversions)
     for seed in range(5):
         values = np.random.default_rng(seed).integers(0, length, length)
         expected = np.sum(pair_signs(values) > 0)
-        assert int(jnp.sum(metrics._inversions(jnp.asarray(values, jnp.int32)))) == expected
+        assert np.sum(np.asarray(inversions(values.astype(np.int32)))) == expected
 
 
 def test_pearson_of_large_numbers_with_a_small_spread():
@@ -276,7 +280,7 @@ def test_average_ranks_are_scipys():
 
 @every_metric
 def test_strictly_monotone_maps_of_the_scores_change_nothing(metric):
-    scores, targets = make_distinct_pair(0, 50)
+    scores, targets = make_distinct_pair(0, LENGTH)
     if metric is metrics.pearson:
         np.testing.assert_allclose(
             metric(3.0 * scores - 7.0, targets), metric(scores, targets), atol=1e-6
@@ -289,7 +293,7 @@ def test_strictly_monotone_maps_of_the_scores_change_nothing(metric):
 @pytest.mark.parametrize("ties", [False, True])
 @every_correlation
 def test_negation_flips_the_sign_and_exchange_does_nothing(metric, ties):
-    scores, targets = make_pair(5, 90, ties=ties)
+    scores, targets = make_pair(5, LENGTH, ties=ties)
     value = float(metric(scores, targets))
     assert abs(value) > 0.1
     np.testing.assert_allclose(metric(-scores, targets), -value, atol=1e-6)
@@ -299,9 +303,9 @@ def test_negation_flips_the_sign_and_exchange_does_nothing(metric, ties):
 
 @every_metric
 def test_the_order_of_architectures_changes_nothing(metric):
-    scores, targets = make_distinct_pair(1, 64)
+    scores, targets = make_distinct_pair(1, LENGTH)
     for seed in range(3):
-        order = np.random.default_rng(seed).permutation(64)
+        order = np.random.default_rng(seed).permutation(LENGTH)
         np.testing.assert_allclose(
             metric(scores[order], targets[order]), metric(scores, targets), atol=1e-6
         )
@@ -309,13 +313,13 @@ def test_the_order_of_architectures_changes_nothing(metric):
 
 @every_correlation
 def test_equal_and_opposite_rankings_are_exactly_one(metric):
-    values = make_distinct_pair(2, 1000)[0]
+    values = make_distinct_pair(2, 500)[0]
     assert float(metric(values, values)) == 1.0
     assert float(metric(values, -values)) == -1.0
 
 
 def test_precision_at_top_and_bottom_mirror_each_other():
-    scores, targets = make_distinct_pair(3, 40)
+    scores, targets = make_distinct_pair(3, LENGTH)
     for ratio in (0.1, 0.25, 0.5):
         bottom = metrics.precision_at_bottom(scores, targets, ratio)
         assert float(bottom) == float(metrics.precision_at_top(-scores, -targets, ratio))
@@ -324,11 +328,13 @@ def test_precision_at_top_and_bottom_mirror_each_other():
 @pytest.mark.parametrize("ties", [False, True])
 @every_correlation
 def test_where_is_the_same_as_leaving_out(metric, ties):
-    scores, targets = make_pair(6, 70, ties=ties)
-    where = np.random.default_rng(0).random(70) < 0.6
+    scores, targets = make_pair(6, LENGTH, ties=ties)
+    where = np.random.default_rng(0).permutation(LENGTH) < PART
     expected = metric(scores[where], targets[where])
     np.testing.assert_allclose(metric(scores, targets, where=where), expected, atol=1e-6)
-    garbage = np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 5.0], 70).astype(np.float32)
+    garbage = (
+        np.random.default_rng(1).choice([np.nan, np.inf, -np.inf, 5.0], LENGTH).astype(np.float32)
+    )
     scores, targets = np.where(where, scores, garbage), np.where(where, targets, garbage[::-1])
     np.testing.assert_allclose(metric(scores, targets, where=where), expected, atol=1e-6)
     np.testing.assert_allclose(
@@ -338,15 +344,15 @@ def test_where_is_the_same_as_leaving_out(metric, ties):
 
 @every_correlation
 def test_padding_does_not_tie_with_the_best(metric):
-    scores, targets = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])
-    padded = (np.append(values, [4.0] * 5) for values in (scores, targets))
+    scores, targets = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])
+    padded = (np.append(values, [3.0] * 5) for values in (scores, targets))
     np.testing.assert_allclose(
-        metric(*padded, where=np.arange(9) < 4), metric(scores, targets), rtol=1e-6
+        metric(*padded, where=np.arange(8) < 3), metric(scores, targets), rtol=1e-6
     )
 
 
 def test_where_restricts_to_the_predicted_top():
-    scores, targets = make_distinct_pair(4, 60)
+    scores, targets = make_distinct_pair(4, LENGTH)
     top = np.argsort(-scores)[:15]
     found = metrics.kendall_tau(scores, targets, where=metrics.ranks(scores) < 15)
     np.testing.assert_allclose(
@@ -359,7 +365,7 @@ def test_where_restricts_to_the_predicted_top():
 
 @every_correlation
 def test_constant_inputs_have_no_correlation(metric):
-    constant, varied = np.full(9, 0.1, np.float32), np.arange(9.0, dtype=np.float32)
+    constant, varied = np.full(8, 0.1, np.float32), np.arange(8.0, dtype=np.float32)
     for scores, targets in ((constant, varied), (varied, constant), (constant, constant)):
         for width in (np.float32, np.float64):
             value = float(metric(scores.astype(width), targets.astype(width)))
@@ -368,14 +374,14 @@ def test_constant_inputs_have_no_correlation(metric):
 
 @every_correlation
 def test_fewer_than_two_pairs_have_no_correlation(metric):
-    for where in (np.zeros(5, bool), np.arange(5) == 3):
-        assert math.isnan(metric(np.arange(5.0), np.arange(5.0), where=where))
+    for where in (np.zeros(8, bool), np.arange(8) == 3):
+        assert math.isnan(metric(np.arange(8.0), np.arange(8.0), where=where))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @every_metric
 def test_targets_that_are_not_finite(metric, bad):
-    scores, targets = np.arange(10.0), np.arange(10.0)
+    scores, targets = np.arange(8.0), np.arange(8.0)
     targets[2] = bad
     for width in (np.float32, np.float64):
         value = metric(scores.astype(width), targets.astype(width))
@@ -404,7 +410,7 @@ def test_64_bit_numpy_arrays_are_compared_in_64_bits():
 
 @every_metric
 def test_narrow_types_mix(metric):
-    scores, targets = np.array([5, 3, 9, 1, 7, 0, 2, 8, 4, 6]), np.arange(10)
+    scores, targets = np.array([5, 3, 1, 7, 0, 2, 4, 6]), np.arange(8)
     expected = float(metric(scores.astype(np.float32), targets.astype(np.float32)))
     for width in (np.int8, np.uint16, np.int32, np.float16, jnp.bfloat16):
         np.testing.assert_allclose(metric(jnp.asarray(scores, width), targets), expected, atol=1e-6)
@@ -421,36 +427,31 @@ def test_booleans_are_numbers():
 
 
 @every_metric
-def test_jit_equals_eager(metric):
-    scores, targets = make_pair(7, 33, ties=True, unrankable=True)
-    np.testing.assert_allclose(jax.jit(metric)(scores, targets), metric(scores, targets), atol=1e-6)
+def test_jit_equals_eager_and_is_traced_once(metric):
+    chex.clear_trace_counter()
+    counted = jax.jit(chex.assert_max_traces(metric, n=1))
+    for seed in range(7, 10):
+        scores, targets = make_pair(seed, PART, ties=True, unrankable=True)
+        np.testing.assert_allclose(counted(scores, targets), metric(scores, targets), atol=1e-6)
 
 
 @every_metric
 def test_vmap_equals_a_loop(metric):
-    pairs = [make_pair(seed, 21, ties=True, unrankable=True) for seed in range(5)]
-    scores, targets = (jnp.stack(column) for column in zip(*pairs, strict=True))
+    pairs = [make_pair(seed, PART, ties=True, unrankable=True) for seed in range(5)]
+    scores, targets = (np.stack(column) for column in zip(*pairs, strict=True))
     batched = jax.vmap(metric)(scores, targets)
     chex.assert_shape(batched, (5,))
-    looped = jnp.stack([metric(*pair) for pair in pairs])
+    looped = [metric(*pair) for pair in pairs]
     np.testing.assert_allclose(batched, looped, atol=1e-6)
 
 
 @every_correlation
 def test_vmap_over_where(metric):
-    scores, targets = make_pair(8, 20, ties=False)
-    where = np.arange(20) < np.array([[5], [12], [20]])
+    scores, targets = make_pair(8, PART, ties=False)
+    where = np.arange(PART) < np.array([[3], [8], [PART]])
     batched = jax.vmap(lambda w: metric(scores, targets, where=w))(where)
     looped = [metric(scores[w], targets[w]) for w in where]
     np.testing.assert_allclose(batched, looped, atol=1e-6)
-
-
-@every_metric
-def test_repeated_calls_are_traced_once(metric):
-    chex.clear_trace_counter()
-    counted = jax.jit(chex.assert_max_traces(metric, n=1))
-    for seed in range(3):
-        counted(*make_pair(seed, 13, ties=False))
 
 
 @pytest.mark.parametrize(
@@ -466,13 +467,13 @@ def test_repeated_calls_are_traced_once(metric):
 def test_eager_calls_compile_once_a_length(program, call):
     program.clear_cache()
     for seed in range(3):
-        call(*make_pair(seed, 19, ties=True))
+        call(*make_pair(seed, PART, ties=True))
     assert program._cache_size() == 1
 
 
 @every_metric
 def test_64_bit_mode_is_float64_accurate(metric):
-    scores, targets = make_pair(9, 200, ties=True)
+    scores, targets = make_pair(9, LENGTH, ties=True)
     narrow = metric(scores, targets)
     with jax.enable_x64(True):
         scores, targets = scores.astype(np.float64), targets.astype(np.float64)
