@@ -1,5 +1,5 @@
 """`python -m jnas`."""
 
-from jnas.commands.cli import main
+from jnas.commands import main
 
 main()

@@ -1,1 +1,46 @@
-"""The command line and nothing else: settings, estimators by name, ground truth, run folders, one module a command."""
+"""The command line: `jnas search`, `jnas fit`, `jnas score`, `jnas data`.
+
+Each command's module has its settings, which the options are made from, and calls the library.
+Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong
+usage, 130 interrupted.
+"""
+
+import inspect
+import sys
+
+from cyclopts import App
+
+import jnas
+from jnas.commands import data, fit, score, search
+from jnas.engine.devices import one_device_per_core
+
+
+def _unwrapped(docstring: str) -> str:
+    """Paragraphs of a docstring as lines, which the terminal wraps."""
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+app = App(
+    name="jnas",
+    help="Rank and search neural architectures, whole populations at once.",
+    help_format="plaintext",
+    version=f"jnas {jnas.__version__}",
+    result_action="return_value",
+)
+for _name, _module in {"search": search, "fit": fit, "score": score, "data": data}.items():
+    app.command(_module.command, name=_name, help=_unwrapped(_module.command.__doc__ or ""))
+
+
+def main() -> None:
+    """Entry point of `jnas` and `python -m jnas`."""
+    one_device_per_core()
+    try:
+        app()
+    except KeyboardInterrupt as error:
+        notes = " ".join(getattr(error, "__notes__", ()))
+        print(f"interrupted. {notes}".rstrip(), file=sys.stderr)
+        raise SystemExit(130) from None
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -46,14 +46,19 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no {option}. {nearest(option, known)}")
-    return _FACTORIES[name](space, **options)
+    return factory(name)(space, **options)
+
+
+def factory(name: str) -> Callable[..., Searcher]:
+    """The function in `jnas.search` that makes the strategy; ValueError lists the valid names."""
+    if name not in _FACTORIES:
+        raise ValueError(f"unknown strategy {name!r}. {nearest(name, NAMES)}")
+    return _FACTORIES[name]
 
 
 def defaults(name: str) -> dict[str, Any]:
     """Option → default of the strategy of that name; ValueError lists the valid names."""
-    if name not in _FACTORIES:
-        raise ValueError(f"unknown strategy {name!r}. {nearest(name, NAMES)}")
-    parameters = inspect.signature(_FACTORIES[name]).parameters.values()
+    parameters = inspect.signature(factory(name)).parameters.values()
     return {
         parameter.name: parameter.default
         for parameter in parameters

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas.commands import judges
-from jnas.commands.judges import Materials
+from jnas.commands import estimators
+from jnas.commands.estimators import Materials
 
 SPACE = jnas.spaces.nasbench201()
 ARCHS = SPACE.enumerate()[100:103]
 
 
 def judged(name: str, **materials: object) -> np.ndarray:
-    judge = judges.estimator(name, SPACE, Materials(**materials), jax.random.key(1))  # type: ignore[arg-type]
+    judge = estimators.estimator(name, SPACE, Materials(**materials), jax.random.key(1))  # type: ignore[arg-type]
     return np.asarray(judge(jax.random.key(0), ARCHS))
 
 
@@ -31,7 +31,7 @@ def test_a_table(tmp_path) -> None:
 
 def test_images_follow_the_key() -> None:
     one, two = (
-        judges.estimator("naswot", SPACE, Materials(num_images=2), jax.random.key(seed)).args[0]
+        estimators.estimator("naswot", SPACE, Materials(num_images=2), jax.random.key(seed)).args[0]
         for seed in (1, 2)
     )
     assert one.shape == two.shape == (2, 32, 32, 3)
@@ -43,17 +43,19 @@ def test_scores_of_untrained_networks_by_name() -> None:
     for name in ("params", "flops"):
         expected = getattr(jnas.zeroshot, name)(SPACE)(jax.random.key(0), ARCHS)
         np.testing.assert_array_equal(judged(name, num_images=2), expected)
-    snip = judges.estimator("snip", SPACE, Materials(num_images=2), jax.random.key(0))
+    snip = estimators.estimator("snip", SPACE, Materials(num_images=2), jax.random.key(0))
     assert [leaf.shape for leaf in jax.tree.leaves(snip)] == [(2, 32, 32, 3), (2,)]
     with pytest.raises(ValueError, match="noise has no labels"):
-        judges.estimator("snip", SPACE, Materials(images="noise", num_images=2), jax.random.key(0))
-    assert judges.sees_images("snip")
-    assert not judges.sees_images("table")
+        estimators.estimator(
+            "snip", SPACE, Materials(images="noise", num_images=2), jax.random.key(0)
+        )
+    assert estimators.sees_images("snip")
+    assert not estimators.sees_images("table")
 
 
 def test_labels() -> None:
-    assert (judges.is_saved("a/gates.npz"), judges.label("a/gates.npz")) == (True, "gates")
-    assert (judges.is_saved("naswot"), judges.label("naswot")) == (False, "naswot")
+    assert (estimators.is_saved("a/gates.npz"), estimators.label("a/gates.npz")) == (True, "gates")
+    assert (estimators.is_saved("naswot"), estimators.label("naswot")) == (False, "naswot")
 
 
 def test_unknown_names() -> None:
@@ -66,4 +68,4 @@ def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="Did you mean 'val_accuracy'"):
         judged("table", column="val_acuracy")
     with pytest.raises(ValueError, match="no image network for the space 'spikenas_bench'"):
-        judges.estimator("naswot", jnas.spaces.spikenas_bench(), Materials(), jax.random.key(0))
+        estimators.estimator("naswot", jnas.spaces.spikenas_bench(), Materials(), jax.random.key(0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas.commands import checks
+from jnas.commands import truth
 
 SPACE = jnas.spaces.nasbench201()
 TABLE = jnas.benchmarks.make_table(
@@ -16,18 +16,26 @@ TABLE = jnas.benchmarks.make_table(
 
 
 def test_ranks_by_hand() -> None:
-    """Three searches of two evaluations; the last row of the table is the best, the fourth one has no accuracy."""
+    """Four searches of two evaluations; the last row of the table is the best, the fourth one has no accuracy."""
     rows = np.array([[0, 1], [3, 4], [4, 3], [0, 6]])
+    best = np.array([[0, 1], [0, 1], [0, 1], [0, 1]])
     known = np.array([[True, True], [False, True], [True, True], [True, True]])
-    check = checks.look_up("top", TABLE, "top", SPACE.enumerate()[rows], known)
+    check = truth.look_up("top", TABLE, "top", SPACE.enumerate()[rows], best, known)
     np.testing.assert_array_equal(check.accuracy, [[1, 3], [np.nan, 5], [5, np.nan], [1, np.nan]])
     np.testing.assert_array_equal(check.ranks, [2, 1, np.nan, np.nan])
     assert (len(check.table), check.table_best, check.convention) == (4, 5.0, "in %")
 
 
+def test_the_best_so_far_and_all_that_was_evaluated() -> None:
+    best, known = np.array([[0, 0, 2]]), np.ones((1, 3), bool)
+    check = truth.look_up("top", TABLE, "top", SPACE.enumerate()[[[1, 0, 4]]], best, known)
+    np.testing.assert_array_equal(check.evaluated, [[3, 1, 5]])
+    np.testing.assert_array_equal(check.accuracy, [[3, 3, 5]])
+
+
 def test_columns_of_the_usual_table_and_of_a_file() -> None:
     packaged = jnas.benchmarks.nasbench201("cifar10")
-    columns = checks.columns(packaged, ("val_accuracy", "val_accuracy_0"), True)
+    columns = truth.columns(packaged, ("val_accuracy", "val_accuracy_0"), True)
     assert list(columns) == [
         "val_accuracy cifar10",
         "val_accuracy_0 cifar10",
@@ -35,7 +43,7 @@ def test_columns_of_the_usual_table_and_of_a_file() -> None:
         "val_accuracy imagenet16",
     ]
     assert "imagenet" in columns["val_accuracy imagenet16"][0].source
-    assert checks.columns(TABLE, ("top", None), False) == {"top": (TABLE, "top")}
-    assert checks.columns(None, ("top", None), True) == {}
+    assert truth.columns(TABLE, ("top", None), False) == {"top": (TABLE, "top")}
+    assert truth.columns(None, ("top", None), True) == {}
     with pytest.raises(ValueError, match=r"unknown column 'tops'.*Did you mean 'top'"):
-        checks.columns(TABLE, ("top", "tops"), False)
+        truth.columns(TABLE, ("top", "tops"), False)

@@ -22,13 +22,15 @@ class Check(NamedTuple):
     Attributes:
         name: of the column, and after a space of the data set where there are several.
         convention: which accuracy the column holds.
-        accuracy: `[S, T]`, of the best architecture so far; NaN where it is unknown.
+        evaluated: `[S, T]`, of each architecture that was evaluated; NaN where it is unknown.
+        accuracy: `[S, T]`, of the best architecture so far; NaN likewise.
         ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer; NaN likewise.
         table: `[A]`, every known accuracy of the table, ascending.
     """
 
     name: str
     convention: str
+    evaluated: np.ndarray
     accuracy: np.ndarray
     ranks: np.ndarray
     table: np.ndarray
@@ -65,18 +67,30 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
     }
 
 
-def look_up(name: str, table: Table, column: str, archs: np.ndarray, known: np.ndarray) -> Check:
-    """Look up `archs` `[S, T, D]` where `known` `[S, T]`."""
+def look_up(
+    name: str, table: Table, column: str, archs: np.ndarray, best: np.ndarray, known: np.ndarray
+) -> Check:
+    """How good all that was evaluated is, in one column of a table.
+
+    Args:
+        name: of the check.
+        table: has the column.
+        column: of accuracies.
+        archs: `[S, T, D]`, evaluated in this order.
+        best: `[S, T]`, index of the best among the first `t + 1`.
+        known: `[S, T]` bool, where there is such an architecture.
+    """
     values = table.column(column)
-    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1])))).reshape(
-        known.shape
-    )
-    accuracy = np.where(known & (rows >= 0), values[rows], np.nan)
+    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1]))))
+    rows = rows.reshape(known.shape)
+    evaluated = np.where(rows >= 0, values[rows], np.nan)
+    accuracy = np.where(known, np.take_along_axis(evaluated, best, axis=1), np.nan)
     everything = np.sort(values[np.isfinite(values)])
     num_better = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")
     return Check(
         name=name,
         convention=table.conventions[column],
+        evaluated=evaluated,
         accuracy=accuracy,
         ranks=np.where(np.isfinite(accuracy[:, -1]), 1 + num_better, np.nan),
         table=everything,

@@ -8,20 +8,32 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas.commands import search_reports, searches
-from jnas.commands.search_settings import Settings
-from jnas.commands.searches import Searches
+from jnas.commands import folder as folders
+from jnas.commands.search import evaluation, searches
+from jnas.commands.search.searches import Searches
+from jnas.commands.search.settings import Settings
+from jnas.commands.search.summary import summarise
 
 SPACE = jnas.spaces.nasbench201()
 TABLE = jnas.benchmarks.nasbench201("cifar10")
 SHORT = Settings(strategy="regularized_evolution", estimator="table", budget=15, seeds=3)
 
 
+def table_of(values: np.ndarray) -> jnas.benchmarks.Table:
+    return jnas.benchmarks.make_table(SPACE, TABLE.archs, {"top": values})
+
+
+def keep(folder: Path, result: Searches) -> None:
+    """Write into a run folder what is taken over."""
+    evaluation.save(folder, result.histories, result.distinct)
+    folders.write_facts(folder, summarise(result).facts)
+
+
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searches, Path]:
     folder = tmp_path_factory.mktemp("short")
     result = searches.run(SHORT, folder)
-    search_reports.write(folder, result)
+    keep(folder, result)
     return result, folder
 
 
@@ -46,13 +58,12 @@ def test_searches_are_those_of_the_loop(short) -> None:
 
 def test_defaults_are_filled_in(short) -> None:
     settings = short[0].settings
-    filled = {
-        "population_size": 10,
-        "sample_size": 3,
-        "column": "val_accuracy",
-        "seconds": "seconds",
-    }
-    assert settings == dataclasses.replace(SHORT, **filled, images=None, num_images=None)
+    filled = {"budget": 15, "column": "val_accuracy", "seconds": "seconds"}
+    own = {"population_size": 10, "sample_size": 3, "batch_size": 1, "dies": "oldest"}
+    own |= {"tournament": "with_replacement"}
+    none = {"images": None, "num_images": None}
+    assert settings == dataclasses.replace(SHORT, **filled, **none, options=own)
+    assert settings.facts() | own == settings.facts()
 
 
 def test_answers_are_checked(short) -> None:
@@ -69,14 +80,11 @@ def test_answers_are_checked(short) -> None:
 
 def test_finished_searches_are_taken_over(short, monkeypatch) -> None:
     result, folder = short
-    monkeypatch.setattr(searches, "_search", None)
+    monkeypatch.setattr(evaluation, "search_all", None)
     again = searches.run(SHORT, folder)
     jax.tree.map(np.testing.assert_array_equal, again.histories, result.histories)
-    assert (again.settings, again.seconds, again.chosen) == (
-        result.settings,
-        result.seconds,
-        result.chosen,
-    )
+    for name in ("settings", "seconds", "chosen", "fingerprint"):
+        assert getattr(again, name) == getattr(result, name)
     np.testing.assert_array_equal(again.distinct, result.distinct)
 
 
@@ -85,7 +93,7 @@ def test_folder_of_other_searches(short, tmp_path) -> None:
     other = dataclasses.replace(SHORT, budget=16)
     with pytest.raises(ValueError, match="another job"):
         searches.run(other, folder)
-    search_reports.write(tmp_path, result)
+    keep(tmp_path, result)
     (tmp_path / "histories.npz").write_bytes(b"broken")
     with pytest.raises(
         ValueError, match=r"histories.npz cannot be read; search again with --no-resume"
@@ -94,18 +102,41 @@ def test_folder_of_other_searches(short, tmp_path) -> None:
     assert searches.run(other, tmp_path, resume=False).settings.budget == 16
 
 
+def test_searches_on_a_table_that_has_changed(tmp_path) -> None:
+    """Equal settings, but other accuracies in the file that they name."""
+    settings = Settings(estimator="table", table=str(tmp_path / "mine.npz"), budget=3)
+    values = np.arange(15_625.0)
+    jnas.benchmarks.save(table_of(values), tmp_path / "mine.npz")
+    keep(tmp_path, searches.run(settings, tmp_path))
+    jnas.benchmarks.save(table_of(-values), tmp_path / "mine.npz")
+    with pytest.raises(ValueError, match="another job"):
+        searches.run(settings, tmp_path)
+
+
+def test_histories_of_the_last_release(short, tmp_path) -> None:
+    """They call `truncated` exhausted."""
+    result, _ = short
+    fields = result.histories._asdict()
+    fields["exhausted"] = fields.pop("truncated")
+    np.savez(tmp_path / "histories.npz", distinct=result.distinct, **fields)
+    histories, distinct = evaluation.load(tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, histories, result.histories)
+    np.testing.assert_array_equal(distinct, result.distinct)
+
+
 def test_limits_and_distinct(tmp_path) -> None:
-    settings = dataclasses.replace(
-        SHORT, max_params=400_000, max_flops=60e6, distinct=True, population_size=5
-    )
+    limits = {"max_params": 400_000, "max_flops": 60e6, "distinct": True}
+    settings = dataclasses.replace(SHORT, **limits, options={"population_size": 5})
     result = searches.run(settings, tmp_path)
     archs = result.histories.archs.reshape(-1, 6)
     assert (np.asarray(jax.vmap(SPACE.params)(archs)) <= 400_000).all()
     assert (np.asarray(jax.vmap(SPACE.flops)(archs)) <= 60e6).all()
     np.testing.assert_array_equal(result.distinct, 15)
-    huge = searches._is_allowed(Settings(max_params=10**12), SPACE)
-    assert huge is not None
-    assert huge(archs[0])
+
+
+def test_a_limit_beyond_all_numbers() -> None:
+    huge = evaluation._within_limits(Settings(max_params=10**12), SPACE)
+    assert huge.sample(jax.random.key(0)).shape == (6,)
 
 
 def test_seconds_end_searches(tmp_path) -> None:
@@ -140,7 +171,7 @@ def test_bohb_pays_for_the_epochs_it_asks_for(tmp_path) -> None:
     )
     jnas.benchmarks.save(table, tmp_path / "curve.npz")
     short = dataclasses.replace(
-        SHORT, strategy="bohb", budget=13, min_epochs=1, max_epochs=9, column="val9"
+        SHORT, strategy="bohb", budget=13, options={"min_epochs": 1, "max_epochs": 9}, column="val9"
     )
     parts = searches.run(
         dataclasses.replace(short, table=str(tmp_path / "curve.npz")), tmp_path / "parts"
@@ -161,7 +192,7 @@ def test_bohb_pays_for_the_epochs_it_asks_for(tmp_path) -> None:
 
 def test_a_front_of_all_searches_together(tmp_path) -> None:
     settings = dataclasses.replace(
-        SHORT, strategy="nsga2", against="flops", population_size=8, budget=24
+        SHORT, strategy="nsga2", against="flops", options={"population_size": 8}, budget=24
     )
     result = searches.run(settings, tmp_path)
     scores, archs = result.histories.scores.ravel(), result.histories.archs.reshape(-1, 6)
@@ -172,11 +203,11 @@ def test_a_front_of_all_searches_together(tmp_path) -> None:
         assert np.any((front.scores >= score) & (front.costs[:, 0] <= cost))
     for score, cost in zip(front.scores, front.costs[:, 0], strict=True):
         assert not np.any((scores >= score) & (costs <= cost) & ((scores > score) | (costs < cost)))
-    search_reports.write(tmp_path, result)
-    header, *rows = (tmp_path / "front.csv").read_text().splitlines()
-    assert header == "architecture,val_accuracy,flops"
-    assert [row.split(",")[0] for row in rows] == [SPACE.to_string(arch) for arch in front.archs]
-    assert (tmp_path / "front.png").exists()
+    told = summarise(result)
+    header, *rows = told.tables["front.csv"]
+    assert header == ["architecture", "val_accuracy", "flops"]
+    assert [row[0] for row in rows] == [SPACE.to_string(arch) for arch in front.archs]
+    assert "front" in told.figures
     assert result.settings.against == "flops"
 
 
@@ -186,7 +217,9 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     predictor = jnas.predictors.mlp(space, training=jnas.predictors.Training(epochs=1))
     state = predictor.fit(jax.random.key(0), archs, np.arange(len(archs), dtype=float))
     jnas.predictors.save(tmp_path / "mine.npz", predictor, state)
-    settings = Settings("nats_size", "local_search", str(tmp_path / "mine.npz"), budget=8, seeds=2)
+    settings = Settings(
+        "nats_size", str(tmp_path / "mine.npz"), strategy="local_search", budget=8, seeds=2
+    )
     result = searches.run(settings, tmp_path / "run")
     expected = predictor.predict(state, result.histories.archs.reshape(-1, 5)).reshape(2, 8)
     np.testing.assert_allclose(result.histories.scores, expected, rtol=1e-5, atol=1e-6)
@@ -199,11 +232,17 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     [
         ({"budget": 9}, "needs at least 10 evaluations; got 9"),
         ({"budget": 0}, "budget must be at least 1; got 0"),
-        ({"population_size": 0}, "population_size must be at least 1; got 0"),
+        ({"options": {"population_size": 0}}, "population_size must be at least 1; got 0"),
         ({"seeds": 0}, "seeds must be at least 1; got 0"),
         ({"strategy": "genetic"}, "positive multiple of the batch size 64; got 15"),
-        ({"sample_size": 11}, "sample_size must be at most the population_size 10; got 11"),
-        ({"strategy": "local_search", "population_size": 3}, "local_search has no population_size"),
+        (
+            {"options": {"sample_size": 11}},
+            "sample_size must be at most the population_size 10; got 11",
+        ),
+        (
+            {"strategy": "local_search", "options": {"population_size": 3}},
+            "local_search has no population_size",
+        ),
         ({"strategy": "regularised_evolution"}, "Did you mean 'regularized_evolution'"),
         ({"max_params": 1000}, "holds for 0 of 4,096 samples of nasbench201"),
         ({"max_flops": 0.0}, "max_flops must be above 0; got 0"),
@@ -222,9 +261,9 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
             {"strategy": "nsga2", "against": "latency"},
             "unknown cost 'latency'. Valid names: params, flops",
         ),
-        ({"max_epochs": 9}, "regularized_evolution has no max_epochs"),
+        ({"options": {"max_epochs": 9}}, "regularized_evolution has no max_epochs"),
         (
-            {"strategy": "bohb", "max_epochs": 9},
+            {"strategy": "bohb", "options": {"max_epochs": 9}},
             "min_epochs must be at most the max_epochs 9; got 12",
         ),
         ({"column": "val_acuracy"}, "Did you mean 'val_accuracy'"),
@@ -256,23 +295,64 @@ def test_tables_without_costs_or_with_nothing(tmp_path) -> None:
         )
 
 
-def test_folder_is_named_after_the_settings() -> None:
-    assert Settings().folder_name == "search-nasbench201-random-naswot-digits128-100-1seeds-seed0"
-    limits = {
-        "max_params": 400_000,
-        "max_seconds": 12_000.0,
-        "distinct": True,
-        "population_size": 50,
-    }
-    named = dataclasses.replace(
-        SHORT, table="a/mine.npz", column="top", test_column="test", **limits
+# ------------------------------------------------------------------------------------------------------
+# A batch of candidates.
+
+
+def test_a_batch_is_random_search_that_is_scored_at_once(tmp_path) -> None:
+    draw_key, _, score_key = jax.random.split(jax.random.key(3), 3)
+    searcher = jnas.search.random_search(SPACE, batch_size=9)
+    query, _ = searcher.ask(draw_key, searcher.init(draw_key))
+    scores = jnas.zeroshot.params(SPACE)(score_key, query.archs)
+    settings = Settings(estimator="params", num_images=2, candidates=9, seed=3)
+    result = searches.run(settings, tmp_path, chunk_size=4)
+    np.testing.assert_array_equal(result.histories.archs, query.archs[None])
+    np.testing.assert_array_equal(result.histories.scores, scores[None])
+    np.testing.assert_array_equal(result.archs[0], query.archs[int(np.argmax(scores))])
+    np.testing.assert_array_equal(result.best[0], np.maximum.accumulate(np.asarray(scores)))
+    assert result.histories.num_evaluations.tolist() == [9]
+    with np.load(tmp_path / "scores.npz") as kept:
+        np.testing.assert_array_equal(kept["scores"], scores)
+
+
+def test_a_batch_within_limits_on_a_table(tmp_path) -> None:
+    settings = Settings(estimator="table", candidates=9, max_params=400_000, column="test_accuracy")
+    result = searches.run(dataclasses.replace(settings, column="val_accuracy"), tmp_path)
+    archs = result.histories.archs[0]
+    assert (np.asarray(jax.vmap(SPACE.params)(archs)) <= 400_000).all()
+    accuracy = TABLE.column("val_accuracy")[np.asarray(TABLE.rows(archs))]
+    np.testing.assert_allclose(result.histories.scores[0], accuracy, rtol=1e-6)
+
+
+def batch(monkeypatch, folder: Path, archs: list[list[int]], scores: list[float]) -> Searches:
+    """A batch of given candidates with given scores."""
+    settings = Settings(estimator="params", num_images=2, candidates=len(archs))
+    rows = jax.numpy.arange(len(archs), dtype=np.int32)
+    query = jnas.types.Query(archs=jax.numpy.array(archs, np.int32), epochs=rows * 0, ids=rows)
+    monkeypatch.setattr(
+        jnas.search,
+        "random_search",
+        lambda space, batch_size: jnas.types.Searcher(
+            lambda key: None,
+            lambda key, state: (query, None),
+            lambda *_: None,
+        ),
     )
-    name = "search-nasbench201-mine-regularized_evolution-table-top-test-params400000-seconds12000-population50"
-    assert named.folder_name == f"{name}-distinct-15-3seeds-seed0"
-    assert (
-        "-area-gates-digits128-" in Settings(strategy="area", estimator="a/gates.npz").folder_name
-    )
-    assert (
-        "-area-gates-forest-100-"
-        in Settings(strategy="area", estimator="gates.npz", start="forest.npz").folder_name
-    )
+    monkeypatch.setattr(jnas.population, "score", lambda *_: jax.numpy.array(scores, np.float32))
+    return searches.run(settings, folder)
+
+
+def test_ranks_and_choice_by_hand(monkeypatch, tmp_path) -> None:
+    archs = [[3, 3, 3, 1, 3, 2], [0, 0, 0, 0, 0, 0], [3, 3, 3, 1, 3, 3]]
+    result = batch(monkeypatch, tmp_path, archs, [5.0, -np.inf, np.nan])
+    np.testing.assert_array_equal(result.archs, archs[:1])
+    check = result.checks[0]
+    assert check.name == "val_accuracy cifar10"
+    # The cell with the best CIFAR-10 validation accuracy of the benchmark.
+    assert check.ranks.tolist() == [1]
+    assert check.accuracy[0, -1] == check.table_best
+
+
+def test_nothing_to_choose_from(monkeypatch, tmp_path) -> None:
+    with pytest.raises(ValueError, match="none of the 2 candidates can be ranked"):
+        batch(monkeypatch, tmp_path, [[0] * 6] * 2, [-np.inf, np.nan])

@@ -1,10 +1,12 @@
-"""What a fit leaves behind, in the cases the command line does not reach."""
+"""The summary of a fit, in the cases that the command does not reach."""
 
 import numpy as np
 
 import jnas
-from jnas.commands import fit_reports, fits
-from jnas.commands.fits import Settings
+from jnas.commands import summary
+from jnas.commands.fit import fits
+from jnas.commands.fit.settings import Settings
+from jnas.commands.fit.summary import summarise
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -20,11 +22,13 @@ def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
             "nasbench201", predictor=predictor, members=members, epochs=epochs, **short
         )
         result = fits.run(settings, folder)
-        fit_reports.write(folder, result)
+        summary.write(folder, summarise(result))
         assert (folder / "curves.png").exists() == (predictor == "mlp")
         assert (folder / "ranks.png").exists()
         assert result.fitted.epochs == (0,)
         assert result.scores.shape == (1, 20)
+        state = jnas.predictors.state(result.fitted.states, 0)
+        jnas.predictors.save(folder / "predictor.npz", result.predictor, state)
         saved, state = jnas.predictors.load(folder / "predictor.npz", SPACE)
         archs = jnas.benchmarks.nasbench201("cifar10").archs[-20:]
         np.testing.assert_array_equal(saved.predict(state, archs), result.scores[0])

@@ -1,15 +1,13 @@
-"""What a fit leaves behind: a folder of files with a report, and a few lines on the screen."""
+"""The summary of a fit: how well predictors rank, in numbers, tables and plots."""
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jnas import plots, predictors, report
-from jnas.commands import runs
-from jnas.commands.fits import Fit
+from jnas import plots
+from jnas.commands.fit.fits import Fit
+from jnas.commands.summary import Part, Summary, moments
 from jnas.engine.environment import environment
 from jnas.predictors.recipes import as_plain
 
@@ -21,31 +19,36 @@ _NAMES = {
 }
 
 
-def write(folder: Path, result: Fit) -> None:
-    """Write `metrics.csv`, `result.json`, the plots, `predictor.npz` (of seed 0) and `report.html` into `folder`."""
-    header = ("seed", *result.metrics)
-    seeds = range(len(result.scores))
-    runs.write_csv(
-        folder / "metrics.csv", header, zip(seeds, *result.metrics.values(), strict=True)
-    )
-    runs.write_json(folder / "result.json", _facts(result))
-    predictors.save(
-        folder / "predictor.npz", result.predictor, predictors.state(result.fitted.states, 0)
-    )
+def summarise(result: Fit) -> Summary:
+    """All that is told about a fit."""
     figures = _figures(result)
-    for name in ("curves", "ranks"):
-        path = folder / f"{name}.png"
-        if name in figures:
-            plots.save(figures[name][1], path)
-        else:
-            path.unlink(missing_ok=True)
-    report.write(folder / "report.html", "jnas fit", _sections(result, figures))
+    curves = ["curves"] if "curves" in figures else []
+    saved = "predictor.npz holds the predictor of seed 0."
+    parts = [
+        Part(_title(result), _legend(result), _rows(result), ["ranks"], is_printed=True),
+        Part("Training", saved, figures=curves),
+    ]
+    return Summary(
+        command="jnas fit",
+        parts=parts,
+        facts=_facts(result),
+        tables={"metrics.csv": _metrics(result)},
+        figures=figures,
+        stale=("curves.png",),
+        files={"Predictor of seed 0": "predictor.npz"},
+    )
+
+
+def _metrics(result: Fit) -> list[list[Any]]:
+    """A header, and a row for each seed."""
+    rows = zip(range(len(result.scores)), *result.metrics.values(), strict=True)
+    return [["seed", *result.metrics], *map(list, rows)]
 
 
 def _facts(result: Fit) -> dict[str, Any]:
     """Everything a reader needs to trust and repeat the run; what is not known is None."""
     return {
-        "metrics": {name: runs.moments(values) for name, values in result.metrics.items()},
+        "metrics": {name: moments(values) for name, values in result.metrics.items()},
         "best_of_test_set": float(result.targets.max()),
         "tau_epochs": list(result.tau_epochs),
         "convention": result.convention,
@@ -54,6 +57,7 @@ def _facts(result: Fit) -> dict[str, Any]:
         "seconds": result.seconds,
         "resumed": result.resumed,
         "environment": environment(),
+        "fingerprint": dict(result.fingerprint),
     }
 
 
@@ -121,25 +125,3 @@ def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
     return figures | {
         "curves": (caption, plots.training_curves(losses, taus, title=_title(result)))
     }
-
-
-def _sections(result: Fit, figures: Mapping[str, tuple[str, Any]]) -> list[report.Section]:
-    curves = [figures["curves"]] if "curves" in figures else []
-    saved = "predictor.npz holds the predictor of seed 0."
-    return [
-        report.Section(_title(result), _legend(result), _rows(result), [figures["ranks"]]),
-        report.Section("Training", saved, figures=curves),
-        runs.about_the_run(_facts(result)),
-    ]
-
-
-def show(result: Fit, folder: Path) -> None:
-    """Print how well the predictors rank and where the files are."""
-    from rich.console import Console
-
-    console = Console()
-    console.print()
-    runs.print_table(_title(result), _rows(result))
-    console.print(_legend(result), style="dim", highlight=False, markup=False, soft_wrap=True)
-    lines = f"\nPredictor of seed 0: {folder / 'predictor.npz'}\nReport, plots and files: {folder / 'report.html'}"
-    console.print(lines, highlight=False, markup=False, soft_wrap=True)

@@ -1,6 +1,5 @@
 """A fit: which rows it takes, what it measures, when it goes on, and what it refuses."""
 
-import csv
 import dataclasses
 import json
 
@@ -9,8 +8,10 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas.commands import fit_reports, fits
-from jnas.commands.fits import Settings
+from jnas.commands import folder as folders
+from jnas.commands.fit import fits
+from jnas.commands.fit.settings import Settings, make_predictor
+from jnas.commands.fit.summary import summarise
 
 SPACE = jnas.spaces.nasbench201()
 SHORT = Settings("nasbench201", predictor="mlp", num_train=30, num_test=50, seeds=2, epochs=6)
@@ -81,13 +82,13 @@ def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
     one = dataclasses.replace(SHORT, seeds=1, epochs=1)
     for settings, resume in ((one, True), (dataclasses.replace(one, seed=1), False)):
         result = fits.run(settings, tmp_path, resume=resume)
-        fit_reports.write(tmp_path, result)
+        told = summarise(result)
+        folders.write_facts(tmp_path, told.facts)
     facts = json.loads((tmp_path / "result.json").read_text())
     assert facts["settings"]["seed"] == 1
     assert facts["metrics"]["kendall_tau"]["std"] is None
     assert not facts["resumed"]
-    with (tmp_path / "metrics.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 1
+    assert len(told.tables["metrics.csv"]) == 2  # a header and a seed
     with pytest.raises(ValueError, match="another job"):
         fits.run(one, tmp_path)
     (tmp_path / "result.json").unlink()  # as if it had been killed before the end
@@ -98,7 +99,7 @@ def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
 
 def test_training_follows_the_settings() -> None:
     def training(**changes):
-        return fits.make_predictor(dataclasses.replace(SHORT, **changes)).settings["training"]
+        return make_predictor(dataclasses.replace(SHORT, **changes)).settings["training"]
 
     assert training() == jnas.predictors.Training(epochs=6)
     assert training(loss="mse") == jnas.predictors.Training(
@@ -107,7 +108,7 @@ def test_training_follows_the_settings() -> None:
     assert training(predictor="peephole", loss="hinge").scaling == "none"
     assert training(predictor="rnn_classifier", threshold=85.0).threshold == 85
     assert training(predictor="biflow").schedule == "cosine"
-    gates = fits.make_predictor(dataclasses.replace(SHORT, predictor="gates", loss="comparator"))
+    gates = make_predictor(dataclasses.replace(SHORT, predictor="gates", loss="comparator"))
     assert gates.settings["pairing"] == "diff"
 
 

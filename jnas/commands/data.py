@@ -1,0 +1,52 @@
+"""`jnas data`: the tables and images that are available here, and where the others come from."""
+
+import dataclasses
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from jnas import benchmarks, images
+from jnas.commands.options import TASK, default
+
+_MOST = 30  # columns of a table that are named
+
+
+@Parameter(name="*", group=TASK)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is listed."""
+
+    folder: Annotated[Path | None, Parameter(show_default=default("$JNAS_DATA"))] = None
+    """Where to look for files."""
+
+
+def run(settings: Settings) -> None:
+    """Print the lists."""
+    print("Tables of trained accuracies")
+    for table in benchmarks.available(settings.folder):
+        rows = f"{table.rows:,} rows" if table.rows else "not here"
+        _print(table.name, rows, table.where, _listed(table.columns))
+    print("\nImages")
+    for source in images.available(settings.folder):
+        known = f"{source.num:,} images" if source.num else "not here"
+        number = "any number" if source.num is None else known
+        _print(source.name, number, source.where, " x ".join(map(str, source.shape)))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """The names, or only the first of them and how many more there are."""
+    more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
+def _print(name: str, amount: str, where: str, content: str) -> None:
+    print(f"  {name}: {amount}\n      {where}")
+    if content:
+        print(textwrap.fill(content, 100, initial_indent="      ", subsequent_indent="      "))
+
+
+def command(*, settings: Settings = Settings()) -> None:
+    """List the tables and images that are available here, and where the others come from."""
+    run(settings)

@@ -1,0 +1,30 @@
+"""`jnas fit`: trains predictors on a table, and tests how well they rank."""
+
+from jnas import predictors
+from jnas.commands import folder as folders
+from jnas.commands import summary
+from jnas.commands.fit import fits
+from jnas.commands.fit.settings import Settings
+from jnas.commands.fit.summary import summarise
+from jnas.commands.options import Folder, Running
+
+
+def command(
+    *,
+    settings: Settings = Settings(),  # noqa: B008  (frozen)
+    folder: Folder = Folder(),  # noqa: B008
+    running: Running = Running(),  # noqa: B008
+) -> None:
+    """Train a predictor on a table of trained accuracies, and test how well it ranks what it has not seen.
+
+    The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which
+    jnas score --estimator and jnas search --estimator take.
+    """
+    place = folder.named(settings.folder_name)
+    result = fits.run(settings, place, running.resumes, running.progress)
+    folders.reopen(place)
+    first = predictors.state(result.fitted.states, 0)
+    predictors.save(place / "predictor.npz", result.predictor, first)
+    told = summarise(result)
+    summary.write(place, told)
+    summary.show(told, place)

@@ -1,0 +1,121 @@
+"""What a fit is asked for: the options of `jnas fit`, and the predictor that they describe."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from cyclopts import Group, Parameter
+
+from jnas import predictors, spaces
+from jnas.commands.options import FLAG, TASK, Column, Seed, SpaceName, TableFile, at_least, default
+from jnas.predictors.recipes import as_plain
+from jnas.predictors.training import LossName
+from jnas.types import Predictor
+
+MAX_TEST = 42_362  # test architectures of GATES on NAS-Bench-101
+MIN_TEST = 10  # N@10
+TRAINING = Group("Training", sort_key=1)
+_OWN = default("the predictor's own")
+
+
+@Parameter(name="*", group=TASK)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a fit is asked for; None stands for a default that depends on the others."""
+
+    space: SpaceName = "nasbench101"
+    table: TableFile = None
+    column: Column = None
+    predictor: Annotated[
+        str, Parameter(help=f"What is trained: {', '.join(predictors.NAMES)}.")
+    ] = "gates"
+    num_train: int = 381
+    """Training architectures, from the front of the table."""
+    num_test: Annotated[
+        int | None, Parameter(show_default=default(f"all left, at most {MAX_TEST:,}"))
+    ] = None
+    """Test architectures, from its end."""
+    random_split: Annotated[bool, FLAG] = False
+    """Draw both at random, the same for all seeds."""
+    seed: Seed = 0
+    seeds: Annotated[int, Parameter(group=TRAINING)] = 5
+    """Trainings, as one program; they differ in everything random but the split."""
+    members: Annotated[int, Parameter(group=TRAINING)] = 1
+    """Trainings that vote as one ensemble, for each seed."""
+    epochs: Annotated[int | None, Parameter(group=TRAINING, show_default=_OWN)] = None
+    """Epochs of each training."""
+    loss: Annotated[
+        str | None,
+        Parameter(group=TRAINING, help=f"{', '.join(get_args(LossName))}.", show_default=_OWN),
+    ] = None
+    threshold: Annotated[float | None, Parameter(group=TRAINING, show_default=_OWN)] = None
+    """Of the loss classification, in the unit of the column."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers; ValueError names the one that is wrong and what is allowed."""
+        at_least({"num_train": 2, "num_test": MIN_TEST, "seeds": 1, "members": 1}, self)
+
+    @property
+    def folder_name(self) -> str:
+        """A name that says what is not left to its default."""
+        stem = Path(self.table).stem if self.table else ""
+        parts = [
+            "fit",
+            self.space,
+            stem if stem != self.space else "",
+            self.column,
+            self.predictor,
+            self.loss,
+        ]
+        options = {"threshold": self.threshold, "epochs": self.epochs, "test": self.num_test}
+        options |= {"members": self.members if self.members > 1 else None}
+        parts += [f"{name}{value:g}" for name, value in options.items() if value is not None]
+        parts += [
+            "random" if self.random_split else "",
+            f"{self.num_train}",
+            f"{self.seeds}seeds",
+            f"seed{self.seed}",
+        ]
+        return "-".join(part for part in parts if part)
+
+
+def make_predictor(settings: Settings) -> Predictor:
+    """The predictor, or ensemble, that the settings name.
+
+    Raises:
+        ValueError: an unknown space, predictor or loss, or a setting that the predictor does not have.
+    """
+    space = spaces.by_name(settings.space)
+    predictor = predictors.by_name(settings.predictor, space)
+    changes = {"epochs": settings.epochs, "loss": settings.loss, "threshold": settings.threshold}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if changes:
+        predictor = _changed(predictor, changes)
+    return predictor if settings.members == 1 else predictors.ensemble(predictor, settings.members)
+
+
+def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
+    """The same predictor with another training."""
+    options = dict(predictor.settings)
+    if "training" not in options:
+        raise ValueError(
+            f"{predictor.name} is not trained in epochs; it has no {' and no '.join(changes)}"
+        )
+    training = options["training"]
+    if "loss" in changes:
+        plain = dataclasses.replace(training, scaling="none")
+        regresses = dataclasses.replace(plain, loss=changes["loss"]).regresses
+        scaling = training.scaling if training.scaling != "none" else "standard"
+        changes = changes | {"scaling": scaling if regresses else "none"}
+        compares = changes["loss"] == "comparator"
+        if compares and "pairing" not in options:
+            raise ValueError(f"{predictor.name} cannot be trained as a comparator; gates can")
+        options |= {"pairing": "diff"} if compares else {}
+    options["training"] = dataclasses.replace(training, **changes)
+    return predictors.by_name(predictor.name, predictor.space, **options)
+
+
+def training_of(predictor: Predictor) -> dict[str, Any]:
+    """The fields of `predictors.Training` of a predictor or of an ensemble's members; empty where there is none."""
+    settings = as_plain(dict(predictor.settings.get("member_settings", predictor.settings)))
+    return dict(settings.get("training", {}))

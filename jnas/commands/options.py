@@ -1,0 +1,114 @@
+"""Options that several commands share: their types with the help texts, and how defaults are told."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import Group, Parameter
+
+from jnas import networks, spaces
+from jnas.commands import estimators
+from jnas.engine.fingerprints import Resume
+
+TASK = Group("Task", sort_key=0)
+BATCH = Group("One batch of candidates", sort_key=1)
+SEARCHES = Group("Searches by a strategy", sort_key=2)
+STRATEGY = Group("Options of the strategies", sort_key=3)
+RUN = Group("The run", sort_key=4)
+
+FLAG = Parameter(negative="", show_default=False)
+"""A flag without a `--no-` form."""
+
+
+def default(text: str) -> Callable[[object], str]:
+    """What help says is the default of an option whose value None stands for it."""
+    return lambda _: text
+
+
+SpaceName: TypeAlias = Annotated[str, Parameter(help=f"Search space: {', '.join(spaces.NAMES)}.")]
+JudgedSpaceName: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help=f"Search space: {', '.join(spaces.NAMES)}; untrained networks: "
+        f"{', '.join(networks.NAMES)}."
+    ),
+]
+EstimatorName: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help=f"What judges: {', '.join(estimators.NAMES)}, or a predictor.npz that jnas fit has saved."
+    ),
+]
+Images: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help="What untrained networks see: digits, cifar10, noise, or an .npz file with x [N, H, W, C]."
+    ),
+]
+NumImages: TypeAlias = Annotated[
+    int, Parameter(help="Images of the mini-batch that untrained networks see, at least 2.")
+]
+TableFile: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        help="File of trained accuracies, .npz or .csv.", show_default=default("see jnas data")
+    ),
+]
+Column: TypeAlias = Annotated[
+    str | None,
+    Parameter(
+        help="Accuracy of the table that counts.",
+        show_default=default("test_accuracy, val_accuracy or the first"),
+    ),
+]
+Seed: TypeAlias = Annotated[int, Parameter(help="Everything random follows from it.")]
+ChunkSize: TypeAlias = Annotated[
+    int | None,
+    Parameter(
+        help="Architectures that are scored at a time, by one compiled program.",
+        group=RUN,
+        show_default=default("20, and more of many"),
+    ),
+]
+
+
+@Parameter(name="*", group=RUN)
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """How a command runs, which its numbers do not depend on."""
+
+    resume: bool = True
+    """Go on with an interrupted run, or start anew."""
+    resume_anyway: Annotated[bool, FLAG] = False
+    """Go on though jnas or jax have changed since; the result names both."""
+    progress: bool = True
+    """Show a progress bar."""
+
+    @property
+    def resumes(self) -> Resume:
+        """The argument `resume` of what runs."""
+        return "anyway" if self.resume_anyway else self.resume
+
+
+@Parameter(name="*", group=RUN)
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """Where a run is kept."""
+
+    out: Annotated[
+        Path | None, Parameter(show_default=default("runs/NAME, named after the settings"))
+    ] = None
+    """Run folder."""
+
+    def named(self, name: str) -> Path:
+        """The folder that was chosen, or else `runs/NAME`."""
+        return self.out or Path("runs") / name
+
+
+def at_least(least: dict[str, int], settings: object) -> None:
+    """ValueError names the first setting that is given and too small, and what is allowed."""
+    for name, smallest in least.items():
+        value = getattr(settings, name)
+        if value is not None and value < smallest:
+            raise ValueError(f"{name} must be at least {smallest}; got {value}")

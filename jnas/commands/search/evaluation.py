@@ -1,0 +1,237 @@
+"""What a search evaluates: a batch of candidates, or searches by a strategy from all seeds.
+
+Axes are those of `types`: `S` searches of `T` evaluations.
+"""
+
+import functools
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import population, search
+from jnas.benchmarks import Table
+from jnas.commands import estimators
+from jnas.commands.estimators import Materials
+from jnas.commands.search.settings import DEFAULT_BUDGET, Settings
+from jnas.engine import seeds
+from jnas.engine.files import replacing
+from jnas.engine.fingerprints import Fingerprint, Resume, fingerprint
+from jnas.search import Cost
+from jnas.search.history import make_history
+from jnas.types import Arch, Estimator, History, Key, Objective, Searcher, Space
+
+_HISTORIES = "histories.npz"
+_SCORES = "scores.npz"
+_NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
+
+
+class Batch(NamedTuple):
+    """Candidates `archs` `[T, D]` int32, and what scores them all with one key."""
+
+    estimator: Estimator
+    archs: jax.Array
+    key: Key
+
+
+class Seeds(NamedTuple):
+    """Searches: keys `[S]`, what is maximised, and what chooses where area starts."""
+
+    keys: Key
+    objective: Objective
+    start: Estimator | None
+
+
+class Job(NamedTuple):
+    """All that a search depends on.
+
+    Attributes:
+        settings: with the defaults filled in.
+        space: where to search, within the limits of the settings.
+        costs: what the score is weighed against; nothing for a strategy with one objective.
+        work: what is evaluated.
+        fingerprint: of all this.
+    """
+
+    settings: Settings
+    space: Space
+    costs: list[Cost]
+    work: Batch | Seeds
+    fingerprint: Fingerprint
+
+
+def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
+    """The job of filled settings; ValueError names what is unknown or does not fit."""
+    allowed = _within_limits(settings, space)
+    costs = [getattr(space, settings.against)] if settings.against else []
+    work: Batch | Seeds
+    if settings.is_batch:
+        work = _batch(settings, space, allowed)
+    else:
+        work = _seeds(
+            settings, space, table, functools.partial(_searcher, settings, allowed, costs)
+        )
+    return Job(settings, allowed, costs, work, fingerprint(settings.facts(), work))
+
+
+def score_batch(
+    job: Job, folder: Path, chunk_size: int | None, resume: Resume, progress: bool
+) -> tuple[History, np.ndarray]:
+    """Score the candidates, chunk by chunk; `scores.npz` in `folder` keeps them on the way.
+
+    Returns:
+        The history `[1, T, ...]` of one search, and `[1]` classes of isomorphic architectures.
+    """
+    assert isinstance(job.work, Batch)
+    estimator, archs, key = job.work
+    scores = population.score(
+        estimator, archs, key, chunk_size, folder / _SCORES, bool(resume), progress
+    )
+    no, num = jnp.asarray(False), len(archs)
+    history = make_history(
+        archs,
+        scores,
+        jnp.zeros(num),
+        jnp.zeros(num, jnp.int32),
+        jnp.ones(num, bool),
+        truncated=no,
+        num_repeats=jnp.zeros((), jnp.int32),
+        stalled=no,
+    )
+    distinct = search.num_distinct(history, job.space.identity)
+    alone: History = jax.tree.map(lambda leaf: np.asarray(leaf)[None], history)
+    return alone, np.asarray(distinct)[None]
+
+
+def search_all(job: Job, progress: bool) -> tuple[History, np.ndarray]:
+    """Search from all seeds as one program.
+
+    Returns:
+        Histories `[S, T, ...]`, and `[S]` classes of isomorphic architectures that were evaluated.
+    """
+    assert isinstance(job.work, Seeds)
+    keys, objective, start = job.work
+    history, distinct = seeds.run(
+        functools.partial(_one, job.settings, job.space, job.costs),
+        keys,
+        objective,
+        start,
+        together=not job.settings.uses_images,
+        progress=progress,
+        label="searching",
+    )
+    longest = max(int(history.num_evaluations.max()), 1)
+    shortened = jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history)
+    return shortened, distinct
+
+
+def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
+    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`."""
+    with replacing(folder / _HISTORIES) as file:
+        np.savez_compressed(file, allow_pickle=False, **histories._asdict(), distinct=distinct)
+
+
+def load(folder: Path) -> tuple[History, np.ndarray]:
+    """What `save` wrote; ValueError if it cannot be read."""
+    try:
+        with np.load(folder / _HISTORIES, allow_pickle=False) as file:
+            # What is `truncated` was called `exhausted` in files of the last release.
+            old = {"truncated": "exhausted"} if "exhausted" in file else {}
+            fields = {name: file[old.get(name, name)] for name in History._fields}
+            return History(**fields), file["distinct"]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{folder / _HISTORIES} cannot be read; search again with --no-resume"
+        ) from error
+
+
+def _within_limits(settings: Settings, space: Space) -> Space:
+    """The space, constrained where there is a limit."""
+    if settings.max_params is None and settings.max_flops is None:
+        return space
+    params = min(settings.max_params or _NO_LIMIT, _NO_LIMIT)
+    flops = settings.max_flops or float("inf")
+
+    def is_allowed(arch: Arch) -> jax.Array:
+        return (space.params(arch) <= params) & (space.flops(arch) <= flops)
+
+    return search.constrained(space, is_allowed)
+
+
+def _materials(settings: Settings) -> Materials:
+    images, num = settings.images or "", settings.num_images or 0
+    return Materials(images, num, settings.table, settings.column)
+
+
+def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
+    draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
+    estimator = estimators.estimator(settings.estimator, space, _materials(settings), image_key)
+    searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
+    query, _ = searcher.ask(draw_key, searcher.init(draw_key))
+    return Batch(estimator, query.archs, score_key)
+
+
+def _seeds(
+    settings: Settings,
+    space: Space,
+    table: Table | None,
+    make_searcher: Callable[[Estimator | None], Searcher],
+) -> Seeds:
+    image_key, search_key = jax.random.split(jax.random.key(settings.seed))
+    materials = _materials(settings)
+
+    def judge(name: str) -> Estimator:
+        return estimators.estimator(name, space, materials, image_key)
+
+    start = judge(settings.start) if settings.start else None
+    searcher = make_searcher(start)  # what is wrong with its options is said first
+    if settings.estimator == "table" and table is not None and settings.column is not None:
+        objective = _look_up(settings, searcher, table, settings.column)
+    else:
+        objective = search.objective(judge(settings.estimator))
+    return Seeds(jax.random.split(search_key, settings.seeds), objective, start)
+
+
+def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
+    """Scores after the epochs asked for, if the table has them all, or else of the whole training.
+
+    What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole training.
+    """
+    if not searcher.epochs:
+        return table.objective(column, seconds=settings.seconds)
+    curve = table.learning_curve(column)
+    if set(searcher.epochs) <= set(curve):
+        return table.objective(curve, seconds=settings.seconds, cost_epochs=max(curve))
+    return table.objective(column, seconds=settings.seconds, cost_epochs=max(searcher.epochs))
+
+
+def _searcher(
+    settings: Settings, space: Space, costs: list[Cost], start: Estimator | None
+) -> Searcher:
+    needed = {"costs": costs} if settings.against else {}
+    chosen = {"estimator": start} if start is not None else {}
+    return search.by_name(settings.strategy, space, **settings.options, **needed, **chosen)
+
+
+def _one(
+    settings: Settings,
+    space: Space,
+    costs: list[Cost],
+    key: Key,
+    objective: Objective,
+    start: Estimator | None,
+) -> tuple[History, jax.Array]:
+    """One search, and how many classes it evaluated."""
+    history = search.run(
+        _searcher(settings, space, costs, start),
+        objective,
+        key,
+        num_evaluations=settings.budget or DEFAULT_BUDGET,
+        max_seconds=settings.max_seconds,
+        identity=space.identity if settings.distinct else None,
+    )
+    return history, search.num_distinct(history, space.identity)

@@ -1,0 +1,108 @@
+"""The plots of a search: the answer, how it was found, and how scores and accuracies go together.
+
+Each function returns name of the file → (caption, figure).
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from jnas import plots
+from jnas.commands import estimators
+from jnas.commands.search.searches import Searches
+from jnas.commands.truth import Check
+
+Figures: TypeAlias = dict[str, tuple[str, Any]]
+
+
+def judge(result: Searches) -> str:
+    """What is maximised, as tables and plots call it."""
+    settings = result.settings
+    if settings.estimator == "table":
+        return settings.column or ""
+    return f"{estimators.label(settings.estimator)} score"
+
+
+def title(result: Searches) -> str:
+    """What was searched, how and on what."""
+    settings = result.settings
+    return f"{settings.space}: {settings.strategy} on {judge(result)}"
+
+
+def _cell(result: Searches) -> Figures:
+    cell = plots.cell(result.space, result.archs[result.chosen])
+    return {"cell": ("The best answer.", cell)}
+
+
+def batch_figures(result: Searches) -> Figures:
+    """The plots of a batch: a curve, and scores against accuracies where these are known of all candidates."""
+    scores, score = np.asarray(result.histories.scores)[0], judge(result)
+    known = [check for check in result.checks if np.isfinite(check.evaluated).all()]
+    figures = _cell(result)
+    if not known:
+        best = plots.best_so_far(scores, score_label=score)
+        return figures | {"search": ("Best score so far.", best)}
+    first, chosen = known[0], int(np.asarray(result.histories.best)[0, -1])
+    curve = plots.best_so_far(
+        scores, first.evaluated[0], score_label=score, accuracy_label=first.name
+    )
+    caption = f"Best score so far, and the {first.name} of the candidate that has it."
+    figures["search"] = (caption, curve)
+    for check in known if len(scores) > 1 else []:
+        scatter = plots.score_against_accuracy(
+            scores,
+            check.evaluated[0],
+            chosen=chosen,
+            score_label=score,
+            accuracy_label=check.name,
+        )
+        caption = f"Scores and {check.name} of the candidates."
+        figures[f"scores_{_file(check)}"] = caption, scatter
+    histogram = plots.accuracy_histogram(
+        first.table, float(first.accuracy[0, -1]), accuracy_label=first.name
+    )
+    caption = f"All {first.name} of the space, and the chosen one."
+    return figures | {f"rank_{_file(first)}": (caption, histogram)}
+
+
+def _file(check: Check) -> str:
+    """What a check is called in names of files: by its data set, where there are several."""
+    column, _, dataset = check.name.partition(" ")
+    return dataset if column == "val_accuracy" and dataset else check.name.replace(" ", "_")
+
+
+def curve_figures(result: Searches) -> Figures:
+    """The plots of searches by a strategy: the best so far, by score and by accuracy, and a front."""
+    strategy, checks = result.settings.strategy, result.checks
+    is_on_table, score = result.settings.estimator == "table", judge(result)
+    lines = {"best of the table": checks[0].table_best} if checks else {}
+    curves = plots.search_curves(
+        {strategy: result.best},
+        lines=lines if is_on_table else {},
+        y_label=f"best {score} so far",
+        title=title(result),
+    )
+    figures = _front_figure(result) | {"curves": (f"Best {score} so far.", curves)}
+    if not is_on_table and checks and np.isfinite(checks[0].accuracy[:, -1]).any():
+        name = f"{checks[0].name} of the architecture with the best {score} so far"
+        label = f"{checks[0].name} of the best {score} so far"
+        accuracy = plots.search_curves(
+            {strategy: checks[0].accuracy}, lines=lines, y_label=label, title=title(result)
+        )
+        figures["accuracy"] = f"The {name}.", accuracy
+    return _cell(result) | figures
+
+
+def _front_figure(result: Searches) -> Figures:
+    """All that was evaluated, for a strategy that weighs the score against a cost."""
+    against, score = result.settings.against, judge(result)
+    if result.against is None:
+        return {}
+    front = plots.pareto_front(
+        np.asarray(result.histories.scores).ravel(),
+        result.against.ravel() / 1e6,
+        score_label=score,
+        cost_label=f"{against} (millions)",
+        title=title(result),
+    )
+    return {"front": (f"All that was evaluated: {score} against {against}.", front)}

@@ -1,0 +1,178 @@
+"""Finished searches: a batch of candidates, or searches by a strategy, and how good their answers are.
+
+Axes are those of `types`: `S` searches of `T` evaluations. A batch of candidates is random search
+in one batch: one search, whose evaluations are the candidates.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import benchmarks, search, spaces
+from jnas.benchmarks import Table
+from jnas.commands import folder as folders
+from jnas.commands import truth
+from jnas.commands.search import evaluation
+from jnas.commands.search.evaluation import Job
+from jnas.commands.search.settings import Settings, filled
+from jnas.commands.truth import Check, Columns
+from jnas.engine.fingerprints import Resume
+from jnas.search import Front
+from jnas.types import History, Space
+
+
+class Searches(NamedTuple):
+    """Finished searches.
+
+    Attributes:
+        settings: what they were asked for, with the defaults filled in.
+        space: where they searched.
+        histories: `[S, T, ...]`, `T` being the evaluations of the longest one.
+        distinct: `[S]`, classes of isomorphic architectures that were evaluated.
+        best: `[S, T]`, the best score so far; NaN while there is none.
+        archs: `[S, D]` int32, the answers: the best architecture of each search, the first of equal ones.
+        params, flops: `[S]`, their costs.
+        chosen: the search with the best answer.
+        checks: one for each column of trained accuracies.
+        against: `[S, T]`, what the score is weighed against; None for a strategy with one objective, as is `front`.
+        front: what all searches together found that is best for its cost.
+        seconds: wall time, compilation included.
+        fingerprint: of the job, and of the code that ran it.
+    """
+
+    settings: Settings
+    space: Space
+    histories: History
+    distinct: np.ndarray
+    best: np.ndarray
+    archs: np.ndarray
+    params: np.ndarray
+    flops: np.ndarray
+    chosen: int
+    checks: tuple[Check, ...]
+    against: np.ndarray | None
+    front: Front | None
+    seconds: float
+    fingerprint: Mapping[str, Any]
+
+
+def run(
+    settings: Settings,
+    folder: Path,
+    resume: Resume = True,
+    progress: bool = False,
+    chunk_size: int | None = None,
+) -> Searches:
+    """Search, and look the answers up.
+
+    Args:
+        settings: what to do.
+        folder: where the searches are kept; those that are finished there are taken over, and a batch of
+            candidates goes on where it stopped.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show a bar on standard error.
+        chunk_size: candidates that are scored at a time.
+
+    Raises:
+        ValueError: an unknown name, a budget that does not suit the strategy, nothing allowed, a folder of another
+            job, or no architecture that can be ranked.
+        OSError: a table or predictor cannot be read.
+    """
+    if chunk_size is not None and not settings.is_batch:
+        raise ValueError(
+            "--chunk-size does not go with searches by a strategy; their evaluations are the --budget"
+        )
+    space = spaces.by_name(settings.space)
+    table = _table(settings, space)
+    full = filled(settings, table)
+    columns = truth.columns(table, (full.column, full.test_column), full.table is None)
+    job = evaluation.make_job(full, space, table)
+    earlier = folders.earlier_facts(folder, job.fingerprint, resume)
+    started = time.monotonic()
+    if full.is_batch:
+        evaluated = evaluation.score_batch(job, folder, chunk_size, resume, progress)
+    elif "seconds" in earlier:
+        evaluated = evaluation.load(folder)
+    else:
+        evaluated = evaluation.search_all(job, progress)
+    facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
+    return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
+
+
+def _table(settings: Settings, space: Space) -> Table | None:
+    """The trained accuracies to search on, or to check answers against; None where there are none."""
+    try:
+        return benchmarks.of_space(space, settings.table)
+    except FileNotFoundError:
+        is_asked = settings.table or settings.column or settings.test_column
+        if settings.estimator == "table" or is_asked:
+            raise
+        return None
+
+
+def _look_up(
+    job: Job,
+    histories: History,
+    distinct: np.ndarray,
+    columns: Columns,
+    seconds: float,
+    fingerprint: Mapping[str, Any],
+) -> Searches:
+    """The answers of searches, what they cost, and how good they are by trained accuracies."""
+    archs, scores, places = map(np.asarray, (histories.archs, histories.scores, histories.best))
+    so_far = np.take_along_axis(scores, places, axis=1)
+    best = np.where(np.isfinite(so_far), so_far, np.nan)
+    if not np.isfinite(best[:, -1]).any():
+        raise ValueError(_why_no_answer(job.settings, histories))
+    answers = np.take_along_axis(archs, places[:, -1:, None], axis=1)[:, 0]
+    against, front = _weigh(histories, job.space, job.costs)
+    return Searches(
+        settings=job.settings,
+        space=job.space,
+        histories=histories,
+        distinct=distinct,
+        best=best,
+        archs=answers,
+        params=np.asarray(jax.vmap(job.space.params)(jnp.asarray(answers))),
+        flops=np.asarray(jax.vmap(job.space.flops)(jnp.asarray(answers))),
+        chosen=int(np.nanargmax(best[:, -1])),
+        checks=tuple(
+            truth.look_up(name, *where, archs, places, np.isfinite(best))
+            for name, where in columns.items()
+        ),
+        against=against,
+        front=front,
+        seconds=seconds,
+        fingerprint=fingerprint,
+    )
+
+
+def _why_no_answer(settings: Settings, histories: History) -> str:
+    num = int(np.asarray(histories.num_evaluations).sum())
+    if settings.is_batch:
+        return f"none of the {num:,} candidates can be ranked; draw more of them"
+    why = (
+        f"none of the {num:,} evaluations can be ranked"
+        if num
+        else "no evaluation ends within max_seconds"
+    )
+    return f"{why}, so there is no answer; search with a larger budget or limit"
+
+
+def _weigh(
+    histories: History, space: Space, costs: list[search.Cost]
+) -> tuple[np.ndarray | None, Front | None]:
+    """The only cost `[S, T]` of all that was evaluated, and the front of all searches together; None without a cost."""
+    if not costs:
+        return None, None
+    pooled = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories
+    )
+    front = search.pareto_front(pooled, costs, identity=space.identity)
+    against = np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs))
+    return against.reshape(histories.scores.shape), front

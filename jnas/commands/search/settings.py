@@ -1,0 +1,209 @@
+"""What a search is asked for: the options of `jnas search`, and the defaults that depend on others."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from jnas import benchmarks, search
+from jnas.benchmarks import Table
+from jnas.commands import estimators
+from jnas.commands.options import (
+    BATCH,
+    FLAG,
+    SEARCHES,
+    TASK,
+    Column,
+    EstimatorName,
+    Images,
+    JudgedSpaceName,
+    NumImages,
+    Seed,
+    TableFile,
+    at_least,
+    default,
+)
+from jnas.commands.search import strategies
+from jnas.commands.search.strategies import Plain
+from jnas.engine.messages import nearest
+
+DEFAULT_CANDIDATES = 100
+DEFAULT_BUDGET = 100
+COSTS = ("params", "flops")
+_NO_LIMIT = default("no limit")
+_SHORT = {
+    "population_size": "population",
+    "sample_size": "sample",
+    "min_epochs": "from",
+    "max_epochs": "to",
+}
+
+
+@Parameter(name="*", group=TASK)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a search is asked for; None is a default that depends on the others, or no limit."""
+
+    space: JudgedSpaceName = "nasbench201"
+    estimator: EstimatorName = "naswot"
+    images: Images | None = "digits"
+    num_images: NumImages | None = 128
+    table: TableFile = None
+    column: Column = None
+    test_column: Annotated[str | None, Parameter(show_default=default("none"))] = None
+    """A second accuracy, that answers are only looked up in."""
+    max_params: Annotated[int | None, Parameter(show_default=_NO_LIMIT)] = None
+    """Parameters of the largest architecture allowed."""
+    max_flops: Annotated[float | None, Parameter(show_default=_NO_LIMIT)] = None
+    """Its multiply-accumulate operations."""
+    seed: Seed = 0
+    candidates: Annotated[
+        int | None, Parameter(group=BATCH, show_default=default(f"{DEFAULT_CANDIDATES}"))
+    ] = None
+    """Architectures to draw at random and to score; goes with the task, not with searches."""
+    strategy: Annotated[
+        str, Parameter(group=SEARCHES, help=f"How to search: {', '.join(search.NAMES)}.")
+    ] = "random"
+    budget: Annotated[
+        int | None, Parameter(group=SEARCHES, show_default=default(f"{DEFAULT_BUDGET}"))
+    ] = None
+    """Evaluations of each search."""
+    seeds: Annotated[int, Parameter(group=SEARCHES)] = 1
+    """Searches, as one program; they differ in everything random but the images."""
+    max_seconds: Annotated[float | None, Parameter(group=SEARCHES, show_default=_NO_LIMIT)] = None
+    """Simulated seconds of each search, by a table."""
+    seconds: Annotated[
+        str | None,
+        Parameter(group=SEARCHES, show_default=default("those that go with the column")),
+    ] = None
+    """Column of the table with the costs."""
+    distinct: Annotated[bool, Parameter(group=SEARCHES), FLAG] = False
+    """Evaluate isomorphic architectures once."""
+    start: Annotated[str | None, Parameter(group=SEARCHES, show_default=default("naswot"))] = None
+    """What chooses the first population of area: as --estimator."""
+    against: Annotated[
+        str | None,
+        Parameter(
+            group=SEARCHES,
+            help=f"What nsga2 weighs scores against: {' or '.join(COSTS)}.",
+            show_default=default("params"),
+        ),
+    ] = None
+    options: Annotated[dict[str, Plain], Parameter(parse=False)] = dataclasses.field(
+        default_factory=dict
+    )
+    """Those of the strategy, by name."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
+        least = dict.fromkeys(("candidates", "budget", "seeds", "max_params"), 1)
+        at_least(least | {"num_images": 2}, self)
+        for name in ("max_seconds", "max_flops"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0; got {value}")
+        self._check_strategy()
+        if self.candidates is not None and (asked := self._of_searches()):
+            raise ValueError(
+                f"--candidates does not go with searches by a strategy, which {asked[0]} asks for; "
+                "their evaluations are the --budget"
+            )
+
+    def _check_strategy(self) -> None:
+        for name in ("max_seconds", "seconds"):
+            if getattr(self, name) is not None and self.estimator != "table":
+                raise ValueError(
+                    f"{name} needs the costs of a table; it goes with --estimator table"
+                )
+        for name, strategy in (("start", "area"), ("against", "nsga2")):
+            if getattr(self, name) is not None and self.strategy != strategy:
+                raise ValueError(
+                    f"{name} goes with the strategy {strategy}; {self.strategy} has no use for it"
+                )
+        if self.against is not None and self.against not in COSTS:
+            raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
+        known = strategies.defaults(self.strategy)
+        for name in self.options:
+            if name not in known:
+                raise ValueError(f"{self.strategy} has no {name}. {nearest(name, [*known])}")
+
+    def _of_searches(self) -> list[str]:
+        """The options given that only searches by a strategy have."""
+        names = ("strategy", "budget", "seeds", "max_seconds", "seconds", "distinct")
+        plain = {field.name: field.default for field in dataclasses.fields(self)}
+        given = [name for name in names if getattr(self, name) != plain[name]]
+        return [f"--{name.replace('_', '-')}" for name in (*given, *self.options)]
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether candidates are drawn and scored in one batch: if so asked, or for the plain task."""
+        judged = {"space", "estimator", "images", "num_images", "seed"}
+        same = {name: getattr(self, name) for name in judged}
+        is_plain = self.estimator != "table" and self == Settings(**same)
+        return self.candidates is not None or is_plain
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether untrained networks judge, or choose where to start."""
+        start = self.start or ("naswot" if self.strategy == "area" else None)
+        return any(estimators.sees_images(name) for name in (self.estimator, start) if name)
+
+    @property
+    def folder_name(self) -> str:
+        """A name that says what is not left to its default."""
+        stem = Path(self.table).stem if self.table else ""
+        table = stem if stem != self.space else ""
+        images = f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""
+        limits = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
+        numbers = {name: value for name, value in limits.items() if value is not None}
+        judge, seed = estimators.label(self.estimator), f"seed{self.seed}"
+        columns = [self.column, self.test_column, self.seconds, self.against]
+        limited = [_told(name, value) for name, value in numbers.items()]
+        if self.is_batch:
+            num = self.candidates or DEFAULT_CANDIDATES
+            parts = [self.space, table, judge, *columns, images, *limited, f"{num}", seed]
+            return "-".join(part for part in parts if part)
+        start = estimators.label(self.start or "")
+        parts = ["search", self.space, table, self.strategy, judge, *columns, start, images]
+        parts += [*limited, *(_told(_SHORT.get(k, k), v) for k, v in self.options.items())]
+        parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
+        return "-".join(part for part in [*parts, f"{self.seeds}seeds", seed] if part)
+
+    def facts(self) -> dict[str, Any]:
+        """Name → value, for JSON; the options of the strategy stand among the others."""
+        facts: dict[str, Any] = dataclasses.asdict(self)
+        options: dict[str, Any] = facts.pop("options")
+        return facts | options
+
+
+def filled(settings: Settings, table: Table | None) -> Settings:
+    """The settings with every default that is used, and None for what is not used."""
+    is_batch, strategy = settings.is_batch, settings.strategy
+    candidates = settings.candidates or DEFAULT_CANDIDATES
+    full = dataclasses.replace(
+        settings,
+        candidates=candidates if is_batch else None,
+        budget=None if is_batch else settings.budget or DEFAULT_BUDGET,
+        options={} if is_batch else strategies.defaults(strategy) | settings.options,
+        start=settings.start or ("naswot" if strategy == "area" else None),
+        against=settings.against or ("params" if strategy == "nsga2" else None),
+        column=settings.column or (benchmarks.usual_column(table) if table else None),
+        images=settings.images if settings.uses_images else None,
+        num_images=settings.num_images if settings.uses_images else None,
+    )
+    if is_batch or table is None or full.column is None or full.estimator != "table":
+        return full
+    cost = full.seconds or table.cost_column(full.column)
+    if full.max_seconds is not None and cost is None:
+        raise ValueError(
+            f"{table.source} has no column of seconds for max_seconds; name it with --seconds"
+        )
+    return dataclasses.replace(full, seconds=cost)
+
+
+def _told(name: str, value: Plain) -> str:
+    """An option in the name of a folder."""
+    if isinstance(value, bool):
+        return name if value else f"no_{name}"
+    return f"{name}-{value}" if isinstance(value, str) else f"{name}{value:g}"

@@ -1,0 +1,114 @@
+"""Options of the search strategies, read from the signatures and docstrings of `jnas.search`.
+
+An option is a keyword of a strategy whose value can be written on a command line: a number, a
+truth value or a name. So a strategy with one new option changes its own file only.
+"""
+
+import dataclasses
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+from cyclopts import Parameter
+
+from jnas import search
+from jnas.commands.options import STRATEGY
+from jnas.search.named import factory
+
+Plain: TypeAlias = int | float | bool | str
+_PLAIN = (int, float, bool, str)
+
+
+class Option(NamedTuple):
+    """One option of one or several strategies.
+
+    Attributes:
+        kind: type of its values.
+        text: what it is, as the docstring of the first strategy that has it says.
+        defaults: strategy → default; None where the text tells it.
+    """
+
+    kind: Any
+    text: str
+    defaults: dict[str, Any]
+
+
+@functools.cache
+def all_options() -> Mapping[str, Option]:
+    """Name → option, of all strategies."""
+    found: dict[str, Option] = {}
+    for strategy in search.NAMES:
+        function = factory(strategy)
+        hints, texts = typing.get_type_hints(function), _texts(inspect.getdoc(function) or "")
+        for name, value in search.defaults(strategy).items():
+            kind = _plain(hints[name])
+            if kind is not None:
+                option = found.setdefault(name, Option(kind, texts[name], {}))
+                option.defaults[strategy] = value
+    return found
+
+
+def defaults(strategy: str) -> dict[str, Any]:
+    """Option → default of one strategy; ValueError lists the valid names."""
+    search.defaults(strategy)
+    return {
+        name: option.defaults[strategy]
+        for name, option in all_options().items()
+        if strategy in option.defaults
+    }
+
+
+@functools.cache
+def parsed_class() -> Any:
+    """A dataclass with a field for every option, None where it is not given, for the parser."""
+    fields = [(name, _field(option), None) for name, option in all_options().items()]
+    # The parser looks into no class of the standard library, where make_dataclass puts it.
+    made = dataclasses.make_dataclass(
+        "Options", fields, frozen=True, namespace={"__module__": __name__}
+    )
+    return Parameter(name="*")(made)
+
+
+def given(parsed: Any) -> dict[str, Plain]:
+    """The options that were given, in the order of `all_options`."""
+    values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _field(option: Option) -> Any:
+    """The type of an optional field, with its help."""
+    by_value: dict[Any, list[str]] = {}
+    for strategy, value in option.defaults.items():
+        by_value.setdefault(value, []).append(strategy)
+    told = "; ".join(
+        ", ".join(names) + ("" if value is None else f": {value}")
+        for value, names in by_value.items()
+    )
+    parameter = Parameter(help=f"{option.text} [{told}]", group=STRATEGY, show_default=False)
+    return Annotated[option.kind | None, parameter]
+
+
+def _plain(hint: Any) -> Any:
+    """The part of a type that can be written on a command line; None where there is none."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        parts = [part for part in map(_plain, typing.get_args(hint)) if part is not None]
+        return parts[0] if parts else None
+    return hint if hint in _PLAIN or typing.get_origin(hint) is Literal else None
+
+
+def _texts(docstring: str) -> dict[str, str]:
+    """Argument → its text, of a docstring with a section `Args:`."""
+    section = re.search(r"^Args:\n(.*?)(?:^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
+    entries = re.split(r"^    (?=\w+: )", section[1] if section else "", flags=re.MULTILINE)
+    pairs = (entry.split(": ", 1) for entry in entries if ": " in entry)
+    return {name: _sentence(" ".join(text.split())) for name, text in pairs}
+
+
+def _sentence(text: str) -> str:
+    """The first sentence of a text, for people: without the marks of code, with a capital at its start."""
+    plain = re.split(r"(?<=\.) (?=[A-Z])", text.replace("`", ""))[0]
+    return plain[:1].upper() + plain[1:]

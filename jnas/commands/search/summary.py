@@ -1,0 +1,272 @@
+"""The summary of searches: their answers in words, numbers, tables and plots."""
+
+from typing import Any
+
+import numpy as np
+
+from jnas import metrics
+from jnas.commands import estimators
+from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
+from jnas.commands.search.searches import Searches
+from jnas.commands.summary import Part, Summary, moments, spread
+from jnas.commands.truth import Check
+from jnas.engine.environment import environment
+
+_NUM_ROWS = 20  # searches that a report lists
+_FILES = (
+    "scores.csv",
+    "scores.npz",
+    "results.csv",
+    "histories.npz",
+    "front.csv",
+    *(f"{name}.png" for name in ("cell", "search", "curves", "front", "accuracy")),
+    "scores_*.png",
+    "rank_*.png",
+)
+_MEANS = {
+    "evaluations": "evaluations",
+    "distinct": "distinct architectures among them",
+    "simulated_seconds": "simulated seconds",
+}
+_ENDS = {
+    "num_without_answer": "found nothing that can be ranked",
+    "num_out_of_evaluations": "had seconds left when their evaluations were used up",
+    "num_stalled": "were given up, for all they proposed was evaluated before",
+}
+_RANK = "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed or not."
+_TAU = "Best drawn: of all candidates. Tau: Kendall's tau-b of the candidates' scores with their accuracies."
+
+
+def summarise(result: Searches) -> Summary:
+    """All that is told about searches."""
+    facts = _facts(result)
+    is_batch = result.settings.is_batch
+    tables = {"scores.csv": _scores(result)} if is_batch else {"results.csv": _results(result)}
+    if front := _front(result):
+        tables["front.csv"] = front
+    figures = batch_figures(result) if is_batch else curve_figures(result)
+    text = result.space.to_string(result.archs[result.chosen])
+    answer = f"{text}\nThe best {_of_what(result)}, with a {judge(result)} of {_best(result):.5g}."
+    plotted = [name for name in figures if name != "cell"]
+    parts = [
+        Part("The answer", answer, figures=["cell"], is_printed=True),
+        Part(title(result), _legend(result, facts), _rows(result), plotted, is_printed=True),
+    ]
+    if not is_batch:
+        parts.append(_listed(tables["results.csv"]))
+    kept = {"scores.npz"} if is_batch else {"histories.npz"}
+    stale = [name for name in _FILES if name not in kept]
+    return Summary("jnas search", parts, facts, tables, figures, stale)
+
+
+def _listed(rows: list[list[Any]]) -> Part:
+    """The first searches, one a row."""
+    header, *rows = rows
+    first = f"The first {_NUM_ROWS} searches; " if len(rows) > _NUM_ROWS else ""
+    files = (
+        f"{first}results.csv has one line for each search, histories.npz all that they evaluated."
+    )
+    return Part("The searches", files, [header, *rows[:_NUM_ROWS]])
+
+
+# ------------------------------------------------------------------------------------------------------
+# Numbers.
+
+
+def _facts(result: Searches) -> dict[str, Any]:
+    """Everything a reader needs to trust and repeat the run; what is not known is None."""
+    chosen, histories = result.chosen, result.histories
+    seconds = np.asarray(histories.seconds).sum(axis=1, dtype=np.float64)
+    num = int(np.asarray(histories.num_evaluations).sum())
+    return {
+        "best": {
+            "architecture": result.space.to_string(result.archs[chosen]),
+            "score": float(result.best[chosen, -1]),
+            "search": chosen,
+            "params": int(result.params[chosen]),
+            "flops": float(result.flops[chosen]),
+        },
+        "score": moments(result.best[:, -1]),
+        "truth": [_truth(result, check) for check in result.checks],
+        "evaluations": moments(np.asarray(histories.num_evaluations)),
+        "distinct": moments(result.distinct),
+        "simulated_seconds": moments(seconds),
+        "num_unranked": num - int(np.isfinite(histories.scores).sum()),
+        "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
+        "num_out_of_evaluations": int(np.sum(histories.truncated)),
+        "num_stalled": int(np.sum(histories.stalled)),
+        "settings": result.settings.facts(),
+        "seconds": result.seconds,
+        "environment": environment(),
+        "fingerprint": dict(result.fingerprint),
+    }
+
+
+def _truth(result: Searches, check: Check) -> dict[str, Any]:
+    """How good the answers are by one column; of a batch also what there was to choose from."""
+    accuracy, rank = check.accuracy[result.chosen, -1], check.ranks[result.chosen]
+    facts = {
+        "column": check.name,
+        "convention": check.convention,
+        "of_best": None if np.isnan(rank) else {"accuracy": float(accuracy), "rank": int(rank)},
+        "accuracy": moments(check.accuracy[:, -1]),
+        "rank": moments(check.ranks) | {"median": _median(check.ranks)},
+        "table_rows": len(check.table),
+        "best_of_table": check.table_best,
+    }
+    return facts | (_of_candidates(result, check) if result.settings.is_batch else {})
+
+
+def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
+    """The best known accuracy of the candidates, and how well their scores rank them."""
+    known = np.isfinite(check.evaluated[0])
+    scores, accuracy = np.asarray(result.histories.scores)[0][known], check.evaluated[0][known]
+    tau = float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else np.nan
+    return {
+        "best_of_candidates": float(accuracy.max()) if len(accuracy) else None,
+        "kendall_tau": tau if np.isfinite(tau) else None,
+    }
+
+
+def _median(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None
+
+
+def _scores(result: Searches) -> list[list[Any]]:
+    """A header, and a row for each candidate, in the order they were drawn."""
+    columns = {check.name.replace(" ", "_"): check.evaluated[0] for check in result.checks}
+    texts = [result.space.to_string(arch) for arch in np.asarray(result.histories.archs)[0]]
+    rows = zip(texts, np.asarray(result.histories.scores)[0], *columns.values(), strict=True)
+    return [["architecture", "score", *columns], *map(list, rows)]
+
+
+def _results(result: Searches) -> list[list[Any]]:
+    """A header, and a row for each search; cells that tell of an answer are empty where there is none."""
+    histories, last = result.histories, np.asarray(result.histories.best)[:, -1]
+    always: dict[str, Any] = {
+        "search": range(len(last)),
+        "evaluations": np.asarray(histories.num_evaluations),
+        "distinct": result.distinct,
+        "seconds": np.asarray(histories.seconds).sum(axis=1, dtype=np.float64),
+    }
+    answers: dict[str, Any] = {
+        "architecture": [result.space.to_string(arch) for arch in result.archs],
+        "score": result.best[:, -1],
+        "found_at": last + 1,
+        "params": result.params,
+        "flops": result.flops,
+    }
+    for check in result.checks:
+        name, known = check.name.replace(" ", "_"), np.isfinite(check.ranks)
+        ranks = [int(rank) if any_ else "" for rank, any_ in zip(check.ranks, known, strict=True)]
+        answers |= {name: check.accuracy[:, -1], f"rank_{name}": ranks}
+    rows = [[*always, *answers]]
+    for place, has_answer in enumerate(np.isfinite(result.best[:, -1])):
+        found = [values[place] if has_answer else "" for values in answers.values()]
+        rows.append([*(values[place] for values in always.values()), *found])
+    return rows
+
+
+def _front(result: Searches) -> list[list[Any]]:
+    """A header and rows: the front, the cheapest first; nothing for a strategy with one objective."""
+    front = result.front
+    if front is None:
+        return []
+    cells = zip(front.archs, front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)
+    rows = [[result.space.to_string(arch), score, f"{cost:.0f}"] for arch, score, cost in cells]
+    return [["architecture", judge(result), result.settings.against], *rows]
+
+
+# ------------------------------------------------------------------------------------------------------
+# Texts.
+
+
+def _of_what(result: Searches) -> str:
+    settings = result.settings
+    if settings.is_batch:
+        return f"of {settings.candidates:,} candidates"
+    return f"answer of {_count(settings.seeds)}"
+
+
+def _count(num: int) -> str:
+    return "one search" if num == 1 else f"{num:,} searches"
+
+
+def _best(result: Searches) -> float:
+    return float(result.best[result.chosen, -1])
+
+
+def _rows(result: Searches) -> list[list[str]]:
+    """A table for people: the answers by score and by every column of trained accuracies."""
+    is_batch = result.settings.is_batch
+    several = ["median rank"] if not is_batch else ["best drawn", "tau"]
+    rows = [["answers by", *(["mean ± std"] if not is_batch else [])]]
+    rows[0] += ["best", "rank", *several, "best of all"]
+    if result.settings.estimator != "table":
+        score = [] if is_batch else [spread(result.best[:, -1])]
+        rows.append([judge(result), *score, f"{_best(result):.5g}", *[""] * (len(several) + 2)])
+    return rows + [_row(result, check) for check in result.checks]
+
+
+def _row(result: Searches, check: Check) -> list[str]:
+    """The answers by one column of trained accuracies."""
+    accuracy, rank = check.accuracy[result.chosen, -1], check.ranks[result.chosen]
+    best = ["unknown", ""] if np.isnan(rank) else [f"{accuracy:.5g}", f"{rank:,.0f}"]
+    most = f"{check.table_best:.5g}"
+    if result.settings.is_batch:
+        drawn, tau = _of_candidates(result, check).values()
+        told = [_number(drawn, ".5g"), _number(tau, ".3f")]
+        return [check.name, *best, *told, most]
+    among = _number(_median(check.ranks), ",.10g")
+    return [check.name, spread(check.accuracy[:, -1]), *best, among, most]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
+
+
+def _legend(result: Searches, facts: dict[str, Any]) -> str:
+    """What was done, and what the numbers of the table are."""
+    lines = _batch_lines(result, facts) if result.settings.is_batch else _lines(result, facts)
+    lines += [
+        f"{check.name}: {check.convention}; {len(check.table):,} architectures."
+        for check in result.checks
+    ]
+    if result.checks:
+        lines += [_RANK, *([_TAU] if result.settings.is_batch else []), *_who_saw(result)]
+    return "\n".join(lines)
+
+
+def _who_saw(result: Searches) -> list[str]:
+    """Whether accuracies are a fair check: a trained predictor has seen some, other estimators have not."""
+    name = result.settings.estimator
+    if name == "table":
+        return []
+    if estimators.is_saved(name):
+        return ["Trained accuracies: the predictor may have been trained on some of them."]
+    return ["Trained accuracies: the search did not see them."]
+
+
+def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
+    num, distinct = result.settings.candidates, int(result.distinct[0])
+    lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
+    if unranked := facts["num_unranked"]:
+        lines.append(f"{unranked:,} of them cannot be ranked, for their score is not finite.")
+    return lines
+
+
+def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
+    settings = result.settings
+    seconds = settings.max_seconds
+    limit = "" if seconds is None else f" or {seconds:,g} simulated seconds"
+    means = {what: facts[name]["mean"] for name, what in _MEANS.items()}
+    spent = ", ".join(
+        f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean
+    )
+    count = _count(settings.seeds).capitalize()
+    return [
+        f"{count} of {settings.budget:,} evaluations{limit}.",
+        f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",
+        *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
+    ]

@@ -1,0 +1,145 @@
+"""The summary of a finished run, and its renderers: files with JSON, a report in HTML, and the terminal.
+
+Each command has a function from its result to a `Summary`. The renderers look at nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jnas import plots, report
+from jnas.commands import folder as folders
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+
+class Part(NamedTuple):
+    """A part of what is told about a run.
+
+    Attributes:
+        title: heading.
+        text: lines.
+        rows: a table, the first row its header.
+        figures: names of figures of the summary.
+        is_printed: whether it is short enough for the terminal, and tells the main thing.
+    """
+
+    title: str
+    text: str = ""
+    rows: Sequence[Sequence[object]] = ()
+    figures: Sequence[str] = ()
+    is_printed: bool = False
+
+
+class Summary(NamedTuple):
+    """All that is told about a finished run.
+
+    Attributes:
+        command: such as "jnas search".
+        parts: in order.
+        facts: everything a reader needs to trust and repeat the run, plain enough for JSON: at least "settings",
+            "seconds" and "environment". What is not known is None.
+        tables: name of a CSV file → its rows, the first one its header.
+        figures: name of a PNG file without its ending → caption and figure.
+        stale: patterns of the files that other runs of this command leave in their folders.
+        files: what is to be pointed out → name of the file in the folder.
+    """
+
+    command: str
+    parts: Sequence[Part]
+    facts: Mapping[str, Any]
+    tables: Mapping[str, Sequence[Sequence[object]]]
+    figures: Mapping[str, "tuple[str, Figure]"]
+    stale: Sequence[str] = ()
+    files: Mapping[str, str] = {}
+
+
+def write(folder: Path, summary: Summary) -> None:
+    """Write the tables, the plots, `report.html` and, last, `result.json` into `folder`."""
+    for name, (header, *rows) in summary.tables.items():
+        folders.write_csv(folder / name, [str(cell) for cell in header], rows)
+    for name, (_, figure) in summary.figures.items():
+        plots.save(figure, folder / f"{name}.png")
+    written = {*summary.tables, *(f"{name}.png" for name in summary.figures)}
+    for pattern in summary.stale:
+        for path in folder.glob(pattern):
+            if path.name not in written:
+                path.unlink()
+    report.write(folder / "report.html", summary.command, _sections(summary))
+    folders.write_facts(folder, summary.facts)
+
+
+def show(summary: Summary, folder: Path) -> None:
+    """Print what matters most, and where the files are."""
+    from rich.console import Console
+
+    console = Console()
+    for part in summary.parts:
+        if part.is_printed:
+            _print(console, part)
+    files = {**summary.files, "Report, plots and files": "report.html"}
+    lines = "\n".join(f"{what}: {folder / name}" for what, name in files.items())
+    console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
+
+
+def moments(values: np.ndarray) -> dict[str, float | None]:
+    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is none."""
+    known = values[np.isfinite(values)]
+    mean = float(known.mean()) if len(known) else None
+    return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}
+
+
+def spread(values: np.ndarray) -> str:
+    """Mean and deviation `[S]` for people."""
+    mean, std = moments(values).values()
+    if mean is None:
+        return "unknown"
+    return f"{mean:.5g}" if std is None else f"{mean:.5g} ± {std:.2g}"
+
+
+def _sections(summary: Summary) -> list[report.Section]:
+    parts = [
+        report.Section(
+            part.title, part.text, part.rows, [summary.figures[name] for name in part.figures]
+        )
+        for part in summary.parts
+    ]
+    return [*parts, report.Section("The run", "", _about_the_run(summary.facts))]
+
+
+def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:
+    """Settings that are in use, seconds and environment."""
+    settings = facts["settings"].items()
+    given = [(name, str(value)) for name, value in settings if value not in (None, False)]
+    seconds = "seconds since it was resumed" if facts.get("resumed") else "seconds"
+    return [
+        ("setting", "value"),
+        *given,
+        (seconds, facts["seconds"]),
+        *facts["environment"].items(),
+    ]
+
+
+def _print(console: "Console", part: Part) -> None:
+    """A table with its legend, or an answer in its own right."""
+    console.print()
+    if not part.rows:
+        console.print(part.text, highlight=False, markup=False, soft_wrap=True)
+        return
+    _print_table(console, part.title, part.rows)
+    console.print(part.text, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_table(console: "Console", title: str, rows: Sequence[Sequence[object]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for place, name in enumerate(rows[0]):
+        table.add_column(str(name), no_wrap=place < 2)
+    for row in rows[1:]:
+        table.add_row(*map(str, row))
+    console.print(table)

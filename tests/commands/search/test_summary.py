@@ -1,0 +1,99 @@
+"""The summary of searches, in the cases that commands do not reach."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import jnas
+from jnas.commands import summary
+from jnas.commands.search import searches
+from jnas.commands.search.searches import Searches
+from jnas.commands.search.settings import Settings
+from jnas.commands.search.summary import summarise
+from tests.commands.helpers import files, read_csv, read_json
+
+SPACE = jnas.spaces.nasbench201()
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory) -> Searches:
+    """Eight searches for seconds, on a table that knows half of the space: some have no answer."""
+    folder = tmp_path_factory.mktemp("partial")
+    archs = SPACE.enumerate()
+    known = np.where(np.arange(len(archs)) % 2 == 0, np.arange(len(archs)), np.nan)
+    columns = {
+        "top": known,
+        "other": np.where(known > 8000, known, np.nan),
+        "seconds": np.full(len(archs), 10.0),
+    }
+    jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, archs, columns), folder / "half.npz")
+    settings = Settings(
+        estimator="table",
+        table=str(folder / "half.npz"),
+        column="top",
+        test_column="other",
+        budget=1,
+        seeds=8,
+    )
+    return searches.run(dataclasses.replace(settings, max_seconds=100.0), folder / "run")
+
+
+def test_searches_without_an_answer(partial, tmp_path, capsys) -> None:
+    lost = int(np.isnan(partial.best[:, -1]).sum())
+    assert 0 < lost < 8
+    told = summarise(partial)
+    summary.write(tmp_path, told)
+    summary.show(told, tmp_path)
+    facts = read_json(tmp_path / "result.json")
+    assert facts["num_without_answer"] == lost
+    assert facts["num_out_of_evaluations"] == 8
+    assert facts["score"]["mean"] == pytest.approx(np.nanmean(partial.best[:, -1]))
+    rows = read_csv(tmp_path / "results.csv")
+    assert sum(row["architecture"] == "" == row["params"] for row in rows) == lost
+    assert [row["score"] == "" for row in rows] == list(np.isnan(partial.best[:, -1]))
+    for row in rows:
+        assert (row["rank_other"] == "") == (row["score"] == "" or float(row["score"]) <= 8000)
+    printed = capsys.readouterr().out
+    assert f"{lost} of them found nothing that can be ranked" in printed
+    assert "8 of them had seconds left" in printed
+
+
+def test_one_search_has_no_deviation(partial) -> None:
+    place = int(np.argmax(np.isfinite(partial.best[:, -1])))
+    one = slice(place, place + 1)
+    first = partial._replace(
+        settings=dataclasses.replace(partial.settings, seeds=1),
+        histories=jax.tree.map(lambda leaf: leaf[one], partial.histories),
+        chosen=0,
+        checks=(),
+        **{
+            name: getattr(partial, name)[one]
+            for name in ("distinct", "best", "archs", "params", "flops")
+        },
+    )
+    told = summarise(first)
+    assert told.facts["score"] == {"mean": pytest.approx(float(first.best[0, -1])), "std": None}
+    assert "One search of 1 evaluations or 100 simulated seconds." in told.parts[1].text
+    assert "accuracy" not in told.figures
+
+
+def test_files_of_other_searches_do_not_stay(partial, tmp_path) -> None:
+    for name in ("accuracy.png", "scores_cifar10.png", "scores.npz", "mine.png"):
+        (tmp_path / name).write_bytes(b"of an earlier run")
+    (tmp_path / "histories.npz").write_bytes(b"of this run")
+    summary.write(tmp_path, summarise(partial))
+    names = {"results.csv", "cell.png", "curves.png", "report.html", "result.json"}
+    assert set(files(tmp_path)) == names | {"histories.npz", "mine.png"}
+
+
+def test_a_batch_in_a_space_without_a_table(tmp_path) -> None:
+    settings = Settings("nats_size", "params", num_images=2, candidates=3)
+    result = searches.run(settings, tmp_path)
+    assert result.checks == ()
+    told = summarise(result)
+    assert told.tables["scores.csv"][0] == ["architecture", "score"]
+    assert set(told.figures) == {"cell", "search"}
+    assert result.space.to_string(result.archs[0]) in told.parts[0].text
+    assert "The best of 3 candidates" in told.parts[0].text
