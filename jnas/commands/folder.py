@@ -1,9 +1,13 @@
-"""Run folders: which job they hold, and their files."""
+"""Run folders: which job they hold, and their files.
+
+`job.json` stands for a job that has begun, and `result.json` for one that is finished.
+"""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from jnas.engine import fingerprints
 from jnas.engine.files import replacing
 from jnas.engine.fingerprints import Fingerprint, Resume
 
-_RESULT = "result.json"
+_BEGUN, _RESULT = "job.json", "result.json"
 _JOB = "fingerprint"
 
 
@@ -25,8 +29,8 @@ def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, A
     Raises:
         ValueError: the folder holds another job, or one that other code of jnas has begun.
     """
-    path = folder / _RESULT
-    if not resume or not path.exists():
+    path = next((folder / x for x in (_BEGUN, _RESULT) if (folder / x).exists()), None)
+    if not resume or path is None:
         return {_JOB: job._asdict()}
     try:
         facts: dict[str, Any] = json.loads(path.read_text())
@@ -36,15 +40,29 @@ def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, A
     return facts | {_JOB: fingerprints.check(found, job, f"{folder}", resume)}
 
 
-def reopen(folder: Path) -> None:
-    """Make the folder, and mark it as unfinished until `write_facts`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _RESULT).unlink(missing_ok=True)
+@contextmanager
+def begun(folder: Path, facts: Mapping[str, Any]) -> Iterator[None]:
+    """Mark a folder as that of a job until `write_facts`; not if the block ends with an error.
+
+    So a job that was killed is told from another one, and what it was begun by is not forgotten.
+    """
+    path = folder / _BEGUN
+    _write_json(path, {_JOB: facts[_JOB]})
+    try:
+        yield
+    except Exception:
+        path.unlink()
+        raise
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write `result.json`, which stands for a finished folder, and so comes last."""
-    with replacing(folder / _RESULT) as file:
+    _write_json(folder / _RESULT, facts)
+    (folder / _BEGUN).unlink(missing_ok=True)
+
+
+def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    with replacing(path) as file:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
 
 

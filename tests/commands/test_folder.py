@@ -17,8 +17,30 @@ def test_a_finished_folder_is_taken_over_by_the_same_job_alone(tmp_path) -> None
     for other in (({"seed": 1}, table), ({"seed": 0}, table + 1)):
         with pytest.raises(ValueError, match="another job"):
             folder.earlier_facts(tmp_path, fingerprint(*other), True)
-    folder.reopen(tmp_path)
-    assert "seconds" not in folder.earlier_facts(tmp_path, job, True)
+    with folder.begun(tmp_path, facts):
+        assert "seconds" not in folder.earlier_facts(tmp_path, job, True)
+
+
+def test_a_job_that_was_killed(tmp_path) -> None:
+    """It is told from another one, and the code that began it is not forgotten."""
+    job, other = fingerprint("a job"), fingerprint("another")
+    old = job._replace(code=job.code | {"jax": "0.0.1"})
+    folder.write_facts(tmp_path, {"fingerprint": other._asdict(), "seconds": 2.0})
+    with pytest.raises(KeyboardInterrupt), folder.begun(tmp_path, {"fingerprint": old._asdict()}):
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="another job"):
+        folder.earlier_facts(tmp_path, other, True)
+    facts = folder.earlier_facts(tmp_path, job, "anyway")
+    assert facts == {"fingerprint": job._asdict() | {"earlier_code": [old.code]}}
+    folder.write_facts(tmp_path, facts)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_an_error_leaves_no_job(tmp_path) -> None:
+    facts = {"fingerprint": fingerprint("a job")._asdict()}
+    with pytest.raises(ValueError, match="wrong"), folder.begun(tmp_path, facts):
+        raise ValueError("wrong")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_code_is_named_and_can_be_overruled(tmp_path) -> None:

@@ -1,12 +1,11 @@
 """`jnas fit`: trains predictors on a table, and tests how well they rank."""
 
 from jnas import predictors
-from jnas.commands import folder as folders
-from jnas.commands import summary
 from jnas.commands.fit import fits
 from jnas.commands.fit.settings import Settings
 from jnas.commands.fit.summary import summarise
 from jnas.commands.options import Folder, Running
+from jnas.commands.summary import show, write
 
 
 def command(
@@ -22,9 +21,8 @@ def command(
     """
     place = folder.named(settings.folder_name)
     result = fits.run(settings, place, running.resumes, running.progress)
-    folders.reopen(place)
     first = predictors.state(result.fitted.states, 0)
     predictors.save(place / "predictor.npz", result.predictor, first)
     told = summarise(result)
-    summary.write(place, told)
-    summary.show(told, place)
+    write(place, told)
+    show(told, place)

@@ -98,7 +98,8 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     earlier = folders.earlier_facts(folder, job, resume)
     checkpoint = _checkpoint(folder, resume)
     resumed, started = any(checkpoint.glob("[0-9]*")), time.monotonic()
-    fitted = _fit(predictor, data, keys, checkpoint, progress)
+    with folders.begun(folder, earlier):
+        fitted = _fit(predictor, data, keys, checkpoint, progress)
     seconds = round(time.monotonic() - started, 2)
     scores = _scores(predictor, fitted, data.test_archs)
     return Fit(

@@ -3,12 +3,11 @@
 import dataclasses
 from typing import Any
 
-from jnas.commands import folder as folders
-from jnas.commands import summary
 from jnas.commands.options import ChunkSize, Folder, Running
 from jnas.commands.search import evaluation, searches, strategies
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.summary import summarise
+from jnas.commands.summary import show, write
 
 
 def command(
@@ -30,12 +29,11 @@ def command(
     settings = dataclasses.replace(settings, options=strategies.given(options))
     place = folder.named(settings.folder_name)
     result = searches.run(settings, place, running.resumes, running.progress, chunk_size)
-    folders.reopen(place)
     if not result.settings.is_batch:
         evaluation.save(place, result.histories, result.distinct)
     told = summarise(result)
-    summary.write(place, told)
-    summary.show(told, place)
+    write(place, told)
+    show(told, place)
 
 
 # The options of the strategies are read from their functions, so that the type is made here.

@@ -94,12 +94,13 @@ def run(
     job = evaluation.make_job(full, space, table)
     earlier = folders.earlier_facts(folder, job.fingerprint, resume)
     started = time.monotonic()
-    if full.is_batch:
-        evaluated = evaluation.score_batch(job, folder, chunk_size, resume, progress)
-    elif "seconds" in earlier:
-        evaluated = evaluation.load(folder)
-    else:
-        evaluated = evaluation.search_all(job, progress)
+    with folders.begun(folder, earlier):
+        if full.is_batch:
+            evaluated = evaluation.score_batch(job, folder, chunk_size, resume, progress)
+        elif "seconds" in earlier:
+            evaluated = evaluation.load(folder)
+        else:
+            evaluated = evaluation.search_all(job, progress)
     facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
     return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
 
