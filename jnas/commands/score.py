@@ -87,7 +87,7 @@ def run(
     materials = Materials(settings.images, settings.num_images, settings.table, settings.column)
     estimator = estimators.estimator(settings.estimator, space, materials, image_key)
     kept = settings.out.with_suffix(".npz")
-    scores = population.score(estimator, archs, score_key, chunk_size, kept, bool(resume), progress)
+    scores = population.score(estimator, archs, score_key, chunk_size, kept, resume, progress)
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]
     header = "architecture", estimators.label(settings.estimator)
     write_csv(settings.out, header, zip(named, values, strict=True))

@@ -1,11 +1,10 @@
-"""Files that are written whole or not at all, and folders that no other job takes. Imports nothing of jnas."""
+"""Files that are written whole or not at all. Imports nothing of jnas."""
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 
 @contextmanager
@@ -29,20 +28,3 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def earlier_facts(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What `result.json` of a run folder says, nothing where there is none; ValueError if its settings are others."""
-    path = folder / "result.json"
-    if not path.exists():
-        return {}
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-        found = facts["settings"]
-    except (ValueError, TypeError, KeyError):
-        facts, found = {}, {}
-    if found != settings:
-        raise ValueError(
-            f"{folder} holds another job; choose another --out, or replace it with --no-resume"
-        )
-    return facts

@@ -1,10 +1,10 @@
-"""Files appear whole or not at all, and run folders belong to one job."""
+"""Files appear whole or not at all."""
 
 import contextlib
 
 import pytest
 
-from jnas.engine.files import earlier_facts, replacing
+from jnas.engine.files import replacing
 
 
 def test_writes_whole_and_makes_folders(tmp_path) -> None:
@@ -30,13 +30,3 @@ def test_a_folder_that_is_a_file(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"), replacing(tmp_path / "file" / "x"):
         pass
-
-
-def test_facts_of_an_earlier_run(tmp_path) -> None:
-    assert earlier_facts(tmp_path, {"seed": 1}) == {}
-    (tmp_path / "result.json").write_text('{"settings": {"seed": 1}, "seconds": 2.5}')
-    assert earlier_facts(tmp_path, {"seed": 1})["seconds"] == 2.5
-    for text in ('{"settings": {"seed": 2}}', "[]", "{", "{}"):
-        (tmp_path / "result.json").write_text(text)
-        with pytest.raises(ValueError, match="another job; choose another --out"):
-            earlier_facts(tmp_path, {"seed": 1})

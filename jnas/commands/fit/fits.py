@@ -5,7 +5,6 @@ Axes beyond those of `types`: `M` test architectures.
 
 import dataclasses
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,10 +95,11 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     recipe = as_plain(dict(predictor.settings))
     job = fingerprint(dataclasses.asdict(full), recipe, data, keys)
     earlier = folders.earlier_facts(folder, job, resume)
-    checkpoint = _checkpoint(folder, resume)
-    resumed, started = any(checkpoint.glob("[0-9]*")), time.monotonic()
+    checkpoint = folder / "checkpoint"
+    resumed = resume is not False and any(checkpoint.glob("[0-9]*"))
+    started = time.monotonic()
     with folders.begun(folder, earlier):
-        fitted = _fit(predictor, data, keys, checkpoint, progress)
+        fitted = _fit(predictor, data, keys, checkpoint, resume, progress)
     seconds = round(time.monotonic() - started, 2)
     scores = _scores(predictor, fitted, data.test_archs)
     return Fit(
@@ -162,18 +162,13 @@ def _check_threshold(predictor: Predictor, targets: np.ndarray) -> None:
         )
 
 
-def _checkpoint(folder: Path, resume: Resume) -> Path:
-    """Where checkpoints are kept; those of an earlier training are removed unless it goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "checkpoint"
-    if not resume:
-        for step in path.glob("[0-9]*"):
-            shutil.rmtree(step)
-    return path
-
-
 def _fit(
-    predictor: Predictor, data: Split, keys: jax.Array, checkpoint: Path, progress: bool
+    predictor: Predictor,
+    data: Split,
+    keys: jax.Array,
+    checkpoint: Path,
+    resume: Resume,
+    progress: bool,
 ) -> Fitted:
     training = predictor.settings.get("training")
     epochs = None
@@ -187,6 +182,7 @@ def _fit(
         np.repeat(data.targets[None], len(keys), 0),
         evaluation=Evaluation(data.test_archs, data.test_targets, epochs=epochs),
         checkpoint=checkpoint,
+        resume=resume,
         progress=progress,
     )
     return fitted

@@ -4,6 +4,7 @@ Axes are those of `types`: `S` searches of `T` evaluations.
 """
 
 import functools
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from jnas.types import Arch, Estimator, History, Key, Objective, Searcher, Space
 
 _HISTORIES = "histories.npz"
 _SCORES = "scores.npz"
+_CHECKPOINT = "checkpoint"
 _NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
 
 
@@ -88,9 +90,7 @@ def score_batch(
     """
     assert isinstance(job.work, Batch)
     estimator, archs, key = job.work
-    scores = population.score(
-        estimator, archs, key, chunk_size, folder / _SCORES, bool(resume), progress
-    )
+    scores = population.score(estimator, archs, key, chunk_size, folder / _SCORES, resume, progress)
     no, num = jnp.asarray(False), len(archs)
     history = make_history(
         archs,
@@ -107,8 +107,10 @@ def score_batch(
     return alone, np.asarray(distinct)[None]
 
 
-def search_all(job: Job, progress: bool) -> tuple[History, np.ndarray]:
-    """Search from all seeds as one program.
+def search_all(
+    job: Job, folder: Path, resume: Resume, progress: bool
+) -> tuple[History, np.ndarray]:
+    """Search from all seeds as one program; a checkpoint in `folder` keeps finished ones on the way.
 
     Returns:
         Histories `[S, T, ...]`, and `[S]` classes of isomorphic architectures that were evaluated.
@@ -120,9 +122,11 @@ def search_all(job: Job, progress: bool) -> tuple[History, np.ndarray]:
         keys,
         objective,
         start,
-        together=not job.settings.uses_images,
+        batching="map" if job.settings.uses_images else "vmap",
         progress=progress,
         label="searching",
+        checkpoint=folder / _CHECKPOINT,
+        resume=resume,
     )
     longest = max(int(history.num_evaluations.max()), 1)
     shortened = jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history)
@@ -130,9 +134,13 @@ def search_all(job: Job, progress: bool) -> tuple[History, np.ndarray]:
 
 
 def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
-    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`."""
+    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`.
+
+    The checkpoint of the searches is done with, and removed.
+    """
     with replacing(folder / _HISTORIES) as file:
         np.savez_compressed(file, allow_pickle=False, **histories._asdict(), distinct=distinct)
+    shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[History, np.ndarray]:

@@ -100,9 +100,9 @@ def run(
         elif "seconds" in earlier:
             evaluated = evaluation.load(folder)
         else:
-            evaluated = evaluation.search_all(job, progress)
-    facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
-    return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
+            evaluated = evaluation.search_all(job, folder, resume, progress)
+        facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
+        return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
 
 
 def _table(settings: Settings, space: Space) -> Table | None:
