@@ -36,15 +36,12 @@ def ranks_of_table(key: jax.Array, table: jax.Array, *, leaf_size: int) -> jax.A
     return ranks_by_comparison(key, lambda i, j: table[i, j], table.shape[0], leaf_size=leaf_size)
 
 
-@functools.partial(jax.jit, static_argnames=("leaf_size", "certain"))
-def ranks_of_scores(
-    key: jax.Array, scores: jax.Array, *, leaf_size: int, certain: bool = False
-) -> jax.Array:
-    def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
-        difference = scores[j] - scores[i]
-        return (difference > 0).astype(jnp.float32) if certain else jax.nn.sigmoid(difference)
-
-    return ranks_by_comparison(key, is_better, scores.shape[0], leaf_size=leaf_size)
+def probabilities(scores: np.ndarray, certain: bool = False) -> np.ndarray:
+    """`[N, N]`, of `j` being better than `i`."""
+    differences = scores[None] - scores[:, None]
+    if certain:
+        return (differences > 0).astype(np.float32)
+    return (1 / (1 + np.exp(-differences))).astype(np.float32)
 
 
 def true_ranks(scores: np.ndarray) -> np.ndarray:
@@ -52,20 +49,21 @@ def true_ranks(scores: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("certain", [False, True])
-@pytest.mark.parametrize("num", [2, 50])
+@pytest.mark.parametrize("num", [2, 37])
 def test_a_transitive_comparison_sorts(key, num, certain) -> None:
     scores = np.random.default_rng(num).permutation(num).astype(np.float32) / 7
-    ranks = ranks_of_scores(key, scores, leaf_size=1, certain=certain)
+    ranks = ranks_of_table(key, probabilities(scores, certain), leaf_size=1)
     assert ranks.dtype == jnp.int32
     np.testing.assert_array_equal(ranks, true_ranks(scores))
 
 
-@pytest.mark.parametrize(("num", "leaf_size"), [(40, 100), (300, 100), (300, 20)])
+@pytest.mark.parametrize(("num", "leaf_size"), [(37, 100), (150, 100), (150, 20)])
 def test_parts_that_are_not_split_stay_in_order_of_probability(num, leaf_size) -> None:
     """With exact probabilities that order is the true one, even where the whole set is such a part."""
     scores = np.random.default_rng(num).permutation(num).astype(np.float32) / num
     for seed in range(2):
-        ranks = ranks_of_scores(jax.random.key(seed), scores, leaf_size=leaf_size)
+        table = probabilities(scores)
+        ranks = ranks_of_table(jax.random.key(seed), table, leaf_size=leaf_size)
         np.testing.assert_array_equal(ranks, true_ranks(scores))
 
 
@@ -92,30 +90,27 @@ def test_one_element_and_none() -> None:
 
 @pytest.mark.parametrize("value", [0.5, 0.0, 1.0, math.nan])
 def test_ties_give_every_rank_once(value) -> None:
-    table = np.full((12, 12), value, np.float32)
+    table = np.full((37, 37), value, np.float32)
     for leaf_size in (1, 100):
         ranks = np.asarray(ranks_of_table(jax.random.key(1), table, leaf_size=leaf_size))
-        np.testing.assert_array_equal(np.sort(ranks), np.arange(12))
+        np.testing.assert_array_equal(np.sort(ranks), np.arange(37))
 
 
 def test_the_key_breaks_ties() -> None:
-    scores = np.zeros(30, np.float32)
+    equal = np.full((37, 37), 0.5, np.float32)
     one, two = (
-        np.asarray(ranks_of_scores(jax.random.key(seed), scores, leaf_size=100))
-        for seed in range(2)
+        np.asarray(ranks_of_table(jax.random.key(seed), equal, leaf_size=100)) for seed in range(2)
     )
     assert (one != two).any()
-    groups = np.repeat(np.arange(3, dtype=np.float32), 10)
-    ranks = np.asarray(ranks_of_scores(jax.random.key(0), groups, leaf_size=1))
-    for group in range(3):
-        np.testing.assert_array_equal(
-            np.sort(ranks[groups == group]), np.arange(10) + 10 * (2 - group)
-        )
+    groups = np.repeat(np.arange(3, dtype=np.float32), (10, 10, 17))
+    ranks = np.asarray(ranks_of_table(jax.random.key(0), probabilities(groups), leaf_size=1))
+    for group, places in enumerate((range(27, 37), range(17, 27), range(17))):
+        np.testing.assert_array_equal(np.sort(ranks[groups == group]), places)
 
 
 def test_jit_equals_eager_and_vmap(key) -> None:
     rng = np.random.default_rng(5)
-    tables = rng.random((3, 9, 9)).astype(np.float32)
+    tables = rng.random((3, 37, 37)).astype(np.float32)
     keys = jax.random.split(key, 3)
     together = jax.vmap(functools.partial(ranks_of_table, leaf_size=1))(keys, tables)
     for row in range(3):
@@ -123,40 +118,51 @@ def test_jit_equals_eager_and_vmap(key) -> None:
             ranks_of_table(keys[row], tables[row], leaf_size=1), together[row]
         )
     table = jnp.asarray(tables[0])
-    eager = ranks_by_comparison(keys[0], lambda i, j: table[i, j], 9, leaf_size=1)
+    eager = ranks_by_comparison(keys[0], lambda i, j: table[i, j], 37, leaf_size=1)
     np.testing.assert_array_equal(eager, together[0])
 
 
-# A round compares N pairs, so that O(log N) rounds are O(N log N) comparisons.
-@pytest.mark.parametrize("kind", ["graded", "certain", "not transitive"])
-@pytest.mark.parametrize("leaf_size", [1, 100])
-def test_number_of_rounds(key, kind, leaf_size) -> None:
-    num = 1024
-    scores = np.random.default_rng(2).normal(size=num).astype(np.float32)
-    compared = []
+NUM = 1024
+KINDS = ("graded", "certain", "not transitive")
+
+
+@functools.cache
+def counted(leaf_size: int):
+    """Ranks of scores by a comparison of a kind, compiled, and the list of what each round compares."""
+    compared: list[int] = []
 
     def count(size):
         compared.append(int(size))
         return np.zeros((), np.float32)
 
-    def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
-        assert i.shape == j.shape == (num,)
-        difference = jnp.asarray(scores)[j] - jnp.asarray(scores)[i]
-        if kind == "certain":
-            difference = jnp.sign(difference) * 1e3
-        if kind == "not transitive":
-            difference = jnp.sin(1000 * difference)
-        nothing = jax.pure_callback(count, jax.ShapeDtypeStruct((), jnp.float32), jnp.sum(j >= 0))
-        return jax.nn.sigmoid(difference + nothing)
+    @jax.jit
+    def ranks(key: jax.Array, scores: jax.Array, kind: jax.Array) -> jax.Array:
+        def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
+            assert i.shape == j.shape == (NUM,)
+            difference = scores[j] - scores[i]
+            kinds = [difference, jnp.sign(difference) * 1e3, jnp.sin(1000 * difference)]
+            shape = jax.ShapeDtypeStruct((), jnp.float32)
+            nothing = jax.pure_callback(count, shape, jnp.sum(j >= 0))
+            return jax.nn.sigmoid(jnp.stack(kinds)[kind] + nothing)
 
-    ranks = jax.jit(
-        functools.partial(ranks_by_comparison, is_better=is_better, num=num, leaf_size=leaf_size)
-    )(key)
-    np.testing.assert_array_equal(np.sort(np.asarray(ranks)), np.arange(num))
+        return ranks_by_comparison(key, is_better, NUM, leaf_size=leaf_size)
+
+    return ranks, compared
+
+
+# A round compares N pairs, so that O(log N) rounds are O(N log N) comparisons.
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("leaf_size", [1, 100])
+def test_number_of_rounds(key, kind, leaf_size) -> None:
+    scores = np.random.default_rng(2).normal(size=NUM).astype(np.float32)
+    program, compared = counted(leaf_size)
+    compared.clear()
+    ranks = np.asarray(program(key, scores, np.int32(KINDS.index(kind))))
+    np.testing.assert_array_equal(np.sort(ranks), np.arange(NUM))
     # Halving takes log2(N / leaf_size) rounds, random pivots about 4.3 ln(N) at the very worst.
-    most = math.ceil(math.log2(num / leaf_size)) + 2 if kind == "graded" else 5 * math.log(num)
-    assert math.log2(num / leaf_size) - 1 <= len(compared) <= most
-    assert set(compared) == {num}
+    most = math.ceil(math.log2(NUM / leaf_size)) + 2 if kind == "graded" else 5 * math.log(NUM)
+    assert math.log2(NUM / leaf_size) - 1 <= len(compared) <= most
+    assert set(compared) == {NUM}
 
 
 def sizes_in(jaxpr) -> set[int]:
