@@ -91,10 +91,10 @@ def _evolve(
     config: Config, row: Row, predictor: Predictor, state: Any, key: Key
 ) -> tuple[jax.Array, ...]:
     """What was met `[T, D]`, its predictions `[T]`, and the best after some generations."""
-    is_allowed = cells.is_promising if row.is_promising else None
-    searcher = jnas.search.genetic(
-        predictor.space, population_size=config.population_size, is_allowed=is_allowed
-    )
+    space = predictor.space
+    if row.is_promising:
+        space = jnas.search.constrained(space, cells.is_promising)
+    searcher = jnas.search.genetic(space, population_size=config.population_size)
     objective = jnas.search.objective(jnas.predictors.estimator(predictor, state))
     history = jnas.search.run(
         searcher, objective, key, num_evaluations=config.population_size * config.num_generations

@@ -6,15 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnas.types import Arch, Key, Space
+from jnas.types import Arch, Key
 
 Draw = Callable[[Key], Arch]
 Condition = Callable[[Arch], jax.Array]
-
-
-def acceptable(space: Space, is_allowed: Condition | None) -> Condition:
-    """What may be proposed: valid architectures, under a condition if there is one."""
-    return lambda arch: space.is_valid(arch) & (True if is_allowed is None else is_allowed(arch))
 
 
 def draw_until(

@@ -7,9 +7,7 @@ https://arxiv.org/abs/2006.04647, section 4.1 and algorithm 2.
 import jax
 from jax import lax
 
-from jnas.search._redraw import Condition
 from jnas.search._selection import Tournament, comparable
-from jnas.search.constrained import within
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.types import Estimator, Key, Searcher, Space
 
@@ -23,7 +21,6 @@ def area(
     sample_size: int = 3,
     tournament: Tournament = "without_replacement",
     batch_size: int = 1,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Regularized evolution that starts with the best-scored half of twice as many random architectures.
 
@@ -39,7 +36,6 @@ def area(
         sample_size: members that compete to be the parent (the paper does not give it; that of NAS-Bench-201).
         tournament: whether a member can be drawn twice into one sample.
         batch_size: architectures proposed by one `ask`.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`. The initial population is proposed from the best score to the worst, and so ages.
@@ -52,7 +48,6 @@ def area(
         raise ValueError(
             f"num_candidates must be at least the population_size {population_size}; got {num}"
         )
-    space = within(space, is_allowed)
 
     def best_scored(key: Key, size: int) -> jax.Array:
         draw_key, score_key = jax.random.split(key)

@@ -15,9 +15,8 @@ import numpy as np
 from jnas.search._brackets import Schedule, schedule
 from jnas.search._checks import check_at_least_one
 from jnas.search._density import bandwidths, draw_near, log_density
-from jnas.search._redraw import Condition, acceptable, draw_until
+from jnas.search._redraw import draw_until
 from jnas.search._selection import comparable
-from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
@@ -55,7 +54,6 @@ def bohb(
     bandwidth_factor: float = 1.0,
     capacity: int = 1000,
     max_draws: int = 100,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Train many a little, go on with the best of them, and learn from all where to look for more.
 
@@ -67,7 +65,7 @@ def bohb(
     New architectures are random until some number of epochs has enough evaluations for two densities: of its best
     `top_percent` (but at least `min_points`) and of the others. The model of the largest such number draws
     `num_samples` architectures from the density of the good and proposes the one with the largest ratio of the two. A
-    draw that is invalid or not allowed is drawn again, up to `max_draws` draws, after which `space.sample` steps in.
+    draw that is invalid is drawn again, up to `max_draws` draws, after which `space.sample` steps in.
     Failed evaluations count as the worst.
 
     Two things differ from HpBandSter. A kernel spreads over all choices of a position, not over those that occur in the
@@ -90,14 +88,13 @@ def bohb(
             not widen those of categorical choices, and the published baselines therefore had 1.
         capacity: last evaluations to remember; those before are in no model any more. At least a bracket.
         max_draws: draws at most for one of the samples.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher` with a batch size of 1, that needs the evaluations of the first bracket.
 
     Raises:
         ValueError: there are fewer `max_epochs` than `min_epochs`, `eta` is less than 2, another number is out of its
-            range, or nothing is allowed.
+            range.
     """
     plan = schedule(min_epochs, max_epochs, eta)
     points = len(space.cardinalities) + 1 if min_points is None else min_points
@@ -108,7 +105,6 @@ def bohb(
         raise ValueError(
             f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}"
         )
-    space = within(space, is_allowed)
     levels, epochs = jnp.asarray(plan.levels), jnp.asarray(plan.epochs, jnp.int32)
     model = _Model(
         num_samples,
@@ -132,7 +128,7 @@ def bohb(
         source = _to_promote(state, plan)
         is_new = jnp.asarray(plan.num_before)[step] == 0
         arch = jnp.where(
-            is_new, _propose(key, state, model, len(epochs), space, is_allowed), state.archs[source]
+            is_new, _propose(key, state, model, len(epochs), space), state.archs[source]
         )
         promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
         after = BohbState(
@@ -189,7 +185,6 @@ def _propose(
     model: _Model,
     num_levels: int,
     space: Space,
-    is_allowed: Condition | None,
 ) -> Arch:
     """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no model."""
     num_choices = np.array(space.cardinalities, np.int32)
@@ -203,7 +198,6 @@ def _propose(
         for data in (split.good, split.bad)
     )
     wide = jnp.minimum(model.bandwidth_factor * good, limits)
-    may_be_proposed = acceptable(space, is_allowed)
 
     def draw(key: Key) -> Arch:
         center_key, near_key = jax.random.split(key)
@@ -215,7 +209,7 @@ def _propose(
         arch, found = draw_until(
             draw_key,
             draw,
-            lambda arch: may_be_proposed(arch) | ~split.exists,
+            lambda arch: space.is_valid(arch) | ~split.exists,
             size=len(num_choices),
             max_draws=model.max_draws,
         )

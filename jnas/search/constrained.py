@@ -16,8 +16,9 @@ def constrained(
     """`space` with moves that stay among the allowed architectures, such as those under a number of parameters.
 
     Sampling falls back on an architecture found when the space is made, mutation on the parent, and crossover on
-    the first allowed parent, so that no move leaves the allowed architectures for others. What the space says
-    about an architecture (`is_valid`, `identity`, `enumerate`, …) stays as it was.
+    the first allowed parent, so that no move leaves the allowed architectures for others. What is not
+    allowed is not valid, so that strategies which draw until a vector is valid keep to it, too. All else
+    that the space says about an architecture (`identity`, `enumerate`, …) stays as it was.
 
     Args:
         space: whose moves.
@@ -26,7 +27,7 @@ def constrained(
         num_checked: samples that are drawn to look for an allowed one. Host only.
 
     Returns:
-        A `Space` whose `sample`, `mutate` and `crossover` are conditioned on `is_allowed`.
+        A `Space` whose `sample`, `mutate`, `crossover` and `is_valid` are conditioned on `is_allowed`.
 
     Raises:
         ValueError: none of the samples is allowed, or a number is less than 1.
@@ -48,12 +49,10 @@ def constrained(
     def crossover(key: Key, a: Arch, b: Arch) -> Arch:
         return redraw(key, lambda key: space.crossover(key, a, b), jnp.where(is_allowed(a), a, b))
 
-    return space._replace(sample=sample, mutate=mutate, crossover=crossover)
+    def is_valid(arch: Arch) -> jax.Array:
+        return space.is_valid(arch) & is_allowed(arch)
 
-
-def within(space: Space, is_allowed: Condition | None) -> Space:
-    """`space`, constrained where there is a condition."""
-    return space if is_allowed is None else constrained(space, is_allowed)
+    return space._replace(sample=sample, mutate=mutate, crossover=crossover, is_valid=is_valid)
 
 
 def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:

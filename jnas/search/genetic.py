@@ -14,8 +14,6 @@ import jax.numpy as jnp
 
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition
-from jnas.search.constrained import within
 from jnas.search.regularized_evolution import Init, draw_initial
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
@@ -45,7 +43,6 @@ def genetic(
     mutation: float = 0.2,
     tournament_size: int = 2,
     init: Init | None = None,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Every member of a generation is a survivor, a child of two or a mutant of one of the generation before.
 
@@ -60,15 +57,14 @@ def genetic(
         crossover: probability that it is `space.crossover` of two parents.
         mutation: probability that it is `space.mutate` of one.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, allowed architectures all; by default `space.sample`.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default `space.sample`.
 
     Returns:
         A `Searcher`.
 
     Raises:
         ValueError: a number is less than 1, the tournament is larger than the population, the probabilities are
-            negative or do not sum to 1, or nothing is allowed.
+            negative or do not sum to 1.
     """
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)
@@ -77,7 +73,6 @@ def genetic(
         raise ValueError(
             f"selection, crossover and mutation must be probabilities that sum to 1; got {chances}"
         )
-    space = within(space, is_allowed)
 
     def start(key: Key) -> GeneticState:
         archs = draw_initial(space, init, key, population_size)

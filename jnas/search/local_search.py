@@ -11,9 +11,7 @@ import jax.numpy as jnp
 
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition
 from jnas.search._selection import comparable
-from jnas.search.constrained import within
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 Move: TypeAlias = Literal["best", "first"]
@@ -48,7 +46,6 @@ def local_search(
     num_initial: int = 1,
     move: Move = "best",
     batch_size: int = 1,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Hill climbing with random restarts.
 
@@ -66,20 +63,18 @@ def local_search(
             improvement.
         batch_size: architectures proposed by one `ask`. Outcomes of what was asked before the last move or restart
             are only history.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`.
 
     Raises:
-        ValueError: a number is less than 1, the move is unknown, or nothing is allowed.
+        ValueError: a number is less than 1, the move is unknown.
     """
     neighbors = (
         sum(num - 1 for num in space.cardinalities) if num_neighbors is None else num_neighbors
     )
     check_at_least_one(num_neighbors=neighbors, num_initial=num_initial, batch_size=batch_size)
     check_choice("move", move, Move)
-    space = within(space, is_allowed)
 
     def init(key: Key) -> LocalSearchState:
         arch, worst, zero = space.sample(key), jnp.asarray(-jnp.inf), jnp.zeros((), jnp.int32)

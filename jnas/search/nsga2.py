@@ -16,8 +16,6 @@ import jax.numpy as jnp
 
 from jnas.search import _checks, _selection, pareto
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition
-from jnas.search.constrained import within
 from jnas.search.regularized_evolution import Init, draw_initial
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
@@ -50,7 +48,6 @@ def nsga2(
     mutation: float = 1.0,
     tournament_size: int = 2,
     init: Init | None = None,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """The multi-objective form of `genetic`: the score against parameters, operations, latency or several of them.
 
@@ -73,15 +70,14 @@ def nsga2(
         crossover: probability that a child is `space.crossover` of two parents; otherwise it starts as its first.
         mutation: probability that it is then changed by `space.mutate`.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, allowed architectures all; by default `space.sample`.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
+        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default `space.sample`.
 
     Returns:
         A `Searcher`.
 
     Raises:
         ValueError: there is no cost, or one is no function `[D] -> []`; a number is less than 1, the tournament is
-            larger than the population, a probability is not in [0, 1] or both are 0, or nothing is allowed.
+            larger than the population, a probability is not in [0, 1] or both are 0.
     """
     pareto.check_costs(costs, len(space.cardinalities))
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
@@ -90,7 +86,6 @@ def nsga2(
         raise ValueError(
             f"crossover and mutation must be in [0, 1], not both 0; got {crossover} and {mutation}"
         )
-    space = within(space, is_allowed)
 
     def start(key: Key) -> Nsga2State:
         archs = draw_initial(space, init, key, population_size)

@@ -15,9 +15,7 @@ from jax.tree_util import Partial
 
 from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition
 from jnas.search._selection import comparable
-from jnas.search.constrained import within
 from jnas.search.run import check_num_evaluations, objective, run
 from jnas.types import Key, Outcome, Predictor, Query, Searcher, Space
 
@@ -43,7 +41,7 @@ class Candidates(NamedTuple):
 
     archs: Any
     identities: Any
-    is_allowed: Any
+    is_valid: Any
 
 
 def predictor_guided(
@@ -55,7 +53,7 @@ def predictor_guided(
     inner_steps: int = 200,
     num_inner: int = 1,
     random_share: float = 0.0,
-    is_allowed: Condition | None = None,
+    space: Space | None = None,
 ) -> Searcher:
     """Evaluate what an inner search finds on a predictor, fitted anew for every batch.
 
@@ -65,7 +63,7 @@ def predictor_guided(
     no two scores differ, the rest is random.
 
     Args:
-        predictor: fitted on the scores as they are; its space is searched.
+        predictor: fitted on the scores as they are.
         inner: the strategy that searches on the predictor, the same from its start every time; GATES has evolution
             with a population of 20 and tournaments of 5. Must be traceable.
         num_initial: random architectures before the first fit, a multiple of `batch_size`.
@@ -74,15 +72,15 @@ def predictor_guided(
         num_inner: inner searches a batch, each with a key of its own, that take turns in contributing their best new
             architecture. GATES has as many as the batch is large.
         random_share: part of every batch that is random whatever the predictor says, in [0, 1]; BRP-NAS has 0.5.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`. What `inner` meets and is not
-            allowed is left out.
+        space: where to search, by default the predictor's; or that under a condition (`constrained`). What `inner`
+            meets and is not valid there is left out.
 
     Returns:
         A `Searcher` that is not traceable. Its `ask` raises RuntimeError where no new architecture is found any more.
 
     Raises:
         ValueError: a number is less than 1, `num_initial` is no multiple of `batch_size`, the share is not in [0, 1],
-            `inner_steps` does not suit the inner strategy, or nothing is allowed.
+            `inner_steps` does not suit the inner strategy.
     """
     check_at_least_one(
         num_initial=num_initial, batch_size=batch_size, inner_steps=inner_steps, num_inner=num_inner
@@ -94,10 +92,10 @@ def predictor_guided(
     if not 0 <= random_share <= 1:
         raise ValueError(f"random_share must be in [0, 1]; got {random_share}")
     check_num_evaluations(inner, _batch_size(inner), inner_steps)
-    space = within(predictor.space, is_allowed)
+    space = predictor.space if space is None else space
     num_best = batch_size - round(random_share * batch_size)
     add_random = _random_proposals(space, 8 * batch_size)
-    search = _inner_search(predictor, inner, inner_steps, num_inner, is_allowed)
+    search = _inner_search(predictor, inner, inner_steps, num_inner, space)
 
     def init(key: Key) -> GuidedState:
         del key
@@ -159,7 +157,7 @@ def _inner_search(
     inner: Searcher,
     num_evaluations: int,
     num_inner: int,
-    is_allowed: Condition | None,
+    space: Space,
 ) -> Callable[[Key, Any], Candidates]:
     """A function of a key and a fitted predictor: what each of `num_inner` searches met, best first."""
 
@@ -174,12 +172,9 @@ def _inner_search(
                 inner, objective(Partial(estimate, fitted)), key, num_evaluations=num_evaluations
             )
             archs = history.archs[jnp.argsort(-comparable(history.scores), stable=True)]
-            allowed = (
-                jnp.ones(num_evaluations, bool)
-                if is_allowed is None
-                else jax.vmap(is_allowed)(archs)
+            return Candidates(
+                archs, jax.vmap(space.identity)(archs), jax.vmap(space.is_valid)(archs)
             )
-            return Candidates(archs, jax.vmap(predictor.space.identity)(archs), allowed)
 
         sources: Candidates = jax.vmap(one)(jax.random.split(key, num_inner))
         return sources
@@ -207,7 +202,7 @@ def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) 
 
 
 def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
-    """Propose up to `num` candidates that are allowed and isomorphic to none proposed before: sources take turns.
+    """Propose up to `num` candidates that are valid and isomorphic to none proposed before: sources take turns.
 
     Args:
         state: what was proposed.
@@ -218,7 +213,7 @@ def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
     chosen: list[Candidates] = []
 
     def is_new(candidate: Candidates) -> bool:
-        return bool(candidate.is_allowed) and candidate.identities.tobytes() not in known
+        return bool(candidate.is_valid) and candidate.identities.tobytes() not in known
 
     queues = [
         iter(_rows(Candidates(*source))) for source in zip(*map(np.asarray, sources), strict=True)

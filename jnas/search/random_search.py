@@ -8,8 +8,7 @@ from jax import lax
 
 from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition, draw_until
-from jnas.search.constrained import within
+from jnas.search._redraw import draw_until
 from jnas.types import Key, Outcome, Query, Searcher, Space
 
 
@@ -32,7 +31,6 @@ def random_search(
     with_replacement: bool = True,
     capacity: int | None = None,
     max_draws: int = 100,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Independent draws of `space.sample`.
 
@@ -45,13 +43,12 @@ def random_search(
         with_replacement: whether isomorphic architectures may be proposed again.
         capacity: proposals to remember, usually the evaluations of the run; only without replacement.
         max_draws: draws at most for one proposal without replacement.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`; it learns nothing from what it is told.
 
     Raises:
-        ValueError: a number is less than 1, `capacity` is missing or has no use, or nothing is allowed.
+        ValueError: a number is less than 1, `capacity` is missing or has no use.
     """
     if with_replacement != (capacity is None):
         raise ValueError(
@@ -61,7 +58,6 @@ def random_search(
     check_at_least_one(
         batch_size=batch_size, max_draws=max_draws, capacity=1 if capacity is None else capacity
     )
-    space = within(space, is_allowed)
 
     def init(key: Key) -> RandomSearchState:
         del key

@@ -15,8 +15,6 @@ import jax.numpy as jnp
 
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition
-from jnas.search.constrained import within
 from jnas.types import Key, Outcome, Query, Searcher, Space
 
 Dies: TypeAlias = Literal["oldest", "worst"]
@@ -51,7 +49,6 @@ def regularized_evolution(
     dies: Dies = "oldest",
     init: Init | None = None,
     batch_size: int = 1,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Mutate the best of a random sample of the population; the child takes the place of the oldest member.
 
@@ -65,16 +62,15 @@ def regularized_evolution(
         sample_size: members that compete to be the parent.
         tournament: whether a member can be drawn twice into one sample.
         dies: "oldest", or "worst" as in ordinary evolution; of the worst, the oldest, and it may be the child.
-        init: draws the initial population, allowed architectures all; by default `space.sample`.
+        init: draws the initial population, valid architectures all; by default `space.sample`.
         batch_size: architectures proposed by one `ask`, each from a tournament of its own.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`.
 
     Raises:
         ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
-            population, or nothing is allowed.
+            population.
     """
     _checks.check_at_least_one(
         population_size=population_size, sample_size=sample_size, batch_size=batch_size
@@ -82,7 +78,6 @@ def regularized_evolution(
     _checks.check_choice("tournament", tournament, _selection.Tournament)
     _checks.check_choice("dies", dies, Dies)
     _checks.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
-    space = within(space, is_allowed)
 
     def start(key: Key) -> EvolutionState:
         initial = draw_initial(space, init, key, population_size)

@@ -17,8 +17,7 @@ import optax
 from jnas.search import policies
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
-from jnas.search._redraw import Condition, acceptable, draw_until
-from jnas.search.constrained import within
+from jnas.search._redraw import draw_until
 from jnas.types import Arch, Key, Outcome, Params, Policy, Query, Searcher, Space
 
 PolicyName: TypeAlias = Literal["factorised", "lstm"]
@@ -53,7 +52,6 @@ def reinforce(
     failure_reward: float = 0.0,
     batch_size: int = 1,
     max_draws: int = 100,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """Policy gradients with a moving average of the rewards as baseline.
 
@@ -66,8 +64,7 @@ def reinforce(
     its start at 0, and includes the batch itself, as in the published script of NAS-Bench-201 (Alshubaily's is of the
     previous rewards alone).
 
-    A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first) or not allowed.
-    They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient is that of the
+    A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first). They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient is that of the
     unconditioned policy at the architecture proposed.
 
     Args:
@@ -81,14 +78,12 @@ def reinforce(
             accuracies.
         batch_size: architectures proposed by one `ask`, and averaged in one update.
         max_draws: draws at most for one proposal.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`.
 
     Raises:
-        ValueError: the policy is unknown, a number is less than 1, the momentum is not in [0, 1), or nothing is
-            allowed.
+        ValueError: the policy is unknown, a number is less than 1, the momentum is not in [0, 1).
     """
     check_at_least_one(batch_size=batch_size, max_draws=max_draws)
     if not 0 <= momentum < 1:
@@ -96,8 +91,6 @@ def reinforce(
     pi = _policy(policy, space)
     rate = _LEARNING_RATES["lstm" if policy == "lstm" else "factorised"]
     descent = optax.adam(rate) if optimiser is None else optimiser
-    space = within(space, is_allowed)
-    may_be_proposed = acceptable(space, is_allowed)
 
     def init(key: Key) -> ReinforceState:
         params = pi.init(key)
@@ -111,7 +104,7 @@ def reinforce(
         arch, found = draw_until(
             policy_key,
             lambda key: pi.sample(key, params),
-            may_be_proposed,
+            space.is_valid,
             size=size,
             max_draws=max_draws,
         )

@@ -19,9 +19,8 @@ import jax.numpy as jnp
 import optax
 
 from jnas.search._checks import check_at_least_one
-from jnas.search._redraw import Condition, acceptable, draw_until
+from jnas.search._redraw import draw_until
 from jnas.search._selection import Tournament
-from jnas.search.constrained import within
 from jnas.search.policies import choice_mask
 from jnas.search.regularized_evolution import (
     EvolutionState,
@@ -79,7 +78,6 @@ def reinforced_evolution(
     batch_size: int = 1,
     max_draws: int = 100,
     num_pending: int = 64,
-    is_allowed: Condition | None = None,
 ) -> Searcher:
     """`regularized_evolution` whose mutations are drawn by a controller that learns from their effects.
 
@@ -87,7 +85,7 @@ def reinforced_evolution(
 
         mean_j −log π(m_j | a_j) (R_j − b)
 
-    with the baseline `b` of `reinforce`. A child that is not valid or not allowed is drawn again, up to `max_draws`
+    with the baseline `b` of `reinforce`. A child that is not valid is drawn again, up to `max_draws`
     draws, after which `space.mutate` steps in; the gradient is that of the unconditioned controller.
 
     Nothing is learned from the initial population, from an evaluation that failed or whose parent has no score, from
@@ -101,11 +99,10 @@ def reinforced_evolution(
         tournament: whether a member can be drawn twice into one sample.
         optimiser: of the controller; by default Adam with the learning rate 0.01 of the factorised `reinforce`.
         momentum: of the baseline, in [0, 1).
-        init: draws the initial population, allowed architectures all; by default `space.sample`.
+        init: draws the initial population, valid architectures all; by default `space.sample`.
         batch_size: architectures proposed by one `ask`, and averaged in one update.
         max_draws: draws at most for one child.
         num_pending: evaluations whose parents are kept, at least the batch size.
-        is_allowed: `[D] -> []` bool, a condition on what is proposed; see `constrained`.
 
     Returns:
         A `Searcher`.
@@ -121,7 +118,6 @@ def reinforced_evolution(
         raise ValueError(
             f"num_pending must be at least the batch_size {batch_size}; got {num_pending}"
         )
-    space = within(space, is_allowed)
     evolution = regularized_evolution(
         space,
         population_size=population_size,
@@ -132,7 +128,7 @@ def reinforced_evolution(
     )
     descent = optax.adam(0.01) if optimiser is None else optimiser
     mask = choice_mask(space.cardinalities)
-    mutate = functools.partial(_mutate, space, acceptable(space, is_allowed), max_draws)
+    mutate = functools.partial(_mutate, space, max_draws)
     learn = functools.partial(_learn, descent, momentum, mask)
 
     def start(key: Key) -> ReinforcedState:
@@ -207,7 +203,6 @@ def _learn(
 
 def _mutate(
     space: Space,
-    may_be_proposed: Condition,
     max_draws: int,
     key: Key,
     logits: jax.Array,
@@ -224,7 +219,7 @@ def _mutate(
         )
         return parent.at[position].set(choice.astype(jnp.int32))
 
-    child, found = draw_until(draw_key, draw, may_be_proposed, size=len(mask), max_draws=max_draws)
+    child, found = draw_until(draw_key, draw, space.is_valid, size=len(mask), max_draws=max_draws)
     return jnp.where(found, child, space.mutate(space_key, parent))
 
 

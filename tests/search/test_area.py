@@ -84,7 +84,10 @@ def test_naswot_assists(key) -> None:
 
 def test_candidates_are_allowed(key) -> None:
     candidates, _ = seen_by(
-        lambda spy: jnas.search.area(SPACE, spy, is_allowed=lambda arch: arch[0] == 2), key
+        lambda spy: jnas.search.area(
+            jnas.search.constrained(SPACE, lambda arch: arch[0] == 2), spy
+        ),
+        key,
     )
     assert (candidates[:, 0] == 2).all()
 

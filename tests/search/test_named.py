@@ -19,7 +19,8 @@ def first_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
 def test_every_name_is_a_strategy_that_can_be_traced(name, key) -> None:
     needed = {"area": {"estimator": Partial(first_choice)}, "nsga2": {"costs": [SPACE.params]}}
     options = needed.get(name, {})
-    searcher = jnas.search.by_name(name, SPACE, is_allowed=lambda arch: arch[0] > 1, **options)
+    space = jnas.search.constrained(SPACE, lambda arch: arch[0] > 1)
+    searcher = jnas.search.by_name(name, space, **options)
     assert searcher.is_traceable
     query, _ = searcher.ask(key, searcher.init(key))
     assert (np.asarray(query.archs)[:, 0] > 1).all()

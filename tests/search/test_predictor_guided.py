@@ -159,7 +159,7 @@ def test_only_allowed_architectures_until_there_are_no_more(key) -> None:
         num_initial=2,
         batch_size=1,
         inner_steps=6,
-        is_allowed=is_allowed,
+        space=jnas.search.constrained(SPACE, is_allowed),
     )
     state, archs = searcher.init(key), []
     for step_key in jax.random.split(key, 5):

@@ -302,7 +302,7 @@ def test_only_allowed_architectures(case) -> None:
     def is_allowed(arch: jax.Array) -> jax.Array:
         return case.space.params(arch) < LIMITS[case.space.name]
 
-    searcher = STRATEGIES[case.name](case.space, is_allowed=is_allowed)
+    searcher = STRATEGIES[case.name](jnas.search.constrained(case.space, is_allowed))
     history = jax.jit(search_of(searcher))(keys()[0])
     assert_valid(case, history.archs)
     assert all_of(is_allowed, history.archs)
