@@ -64,7 +64,8 @@ class Space(NamedTuple):
         crossover: `(key, [D], [D]) -> [D]`, a valid child of two valid parents.
         is_valid: `[D] -> []` bool.
         identity: `[D] -> [2]` uint32, equal exactly for isomorphic cells.
-        code: `[D] -> [2]` uint32, what a benchmark looks its rows up by (high word first).
+        code: `[D] -> [W]` uint32, what a benchmark looks its rows up by, high word first; `W` is the space's
+            own (2 in those that jnas has).
         graph: `[D] -> Graph`.
         params: `[D] -> []` int32, trainable parameters of the whole reference network.
         flops: `[D] -> []` float, multiply-accumulate operations of the reference network's
@@ -74,6 +75,15 @@ class Space(NamedTuple):
         from_string: `str -> [D]`; ValueError says what is wrong with the text. Host only.
         enumerate: `() -> [A, D]` NumPy int32, every architecture in ascending order of the vector;
             ValueError where the space is too large. Host only.
+        cells: names of the `C` kinds of cell that `graph` shows, such as ("normal", "reduction").
+        num_inputs: how many of the first nodes of each cell are inputs, which read no other.
+        node_widths: `([D], c_in, c_out) -> [C, N]` int32, channels of the nodes of `graph` in a cell from `c_in` to
+            `c_out` channels; None where all nodes of a cell are equally wide.
+        text_form: regular expression that the whole of `to_string` matches, by which files that do not name their
+            space are told apart; of several that match, the last of `spaces.NAMES` counts. Empty: never guessed.
+        usual_column: the accuracy of a benchmark's table that is meant where nothing else is said.
+        datasets: the data sets that `benchmarks.of_space` has a table of each, the usual one first; empty where there
+            is one table, or none.
     """
 
     name: str
@@ -92,6 +102,12 @@ class Space(NamedTuple):
     to_string: Callable[[Arch | np.ndarray], str]
     from_string: Callable[[str], Arch]
     enumerate: Callable[[], np.ndarray]
+    cells: tuple[str, ...] = ("cell",)
+    num_inputs: int = 1
+    node_widths: Callable[[Arch, int, int], jax.Array] | None = None
+    text_form: str = ""
+    usual_column: str = ""
+    datasets: tuple[str, ...] = ()
 
 
 class Relu(NamedTuple):

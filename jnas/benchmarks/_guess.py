@@ -1,4 +1,4 @@
-"""Which space a file is about that does not say so."""
+"""The space of a file that does not say it, told from an architecture in it."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,11 @@ from jnas.types import Space
 
 def space_of_text(text: str, file: Path) -> Space:
     """The space whose text form this looks like."""
-    forms = {
-        "spikenas_bench": r"\|(zero|skip|conv3x3_\w+)~.*",
-        "nasbench201": r"\|.*",
-        "nats_size": r"\d+(:\d+){4}",
-        "nasbench101": r"(.*\|)?output:.*",
-    }
-    for name, form in forms.items():
-        if re.fullmatch(form, text.strip()):
-            return spaces.by_name(name)
-    hint = f"give space=, one of {', '.join(forms)}"
+    # A later space may be a special case of an earlier one.
+    for space in map(spaces.by_name, reversed(spaces.NAMES)):
+        if space.text_form and re.fullmatch(space.text_form, text.strip()):
+            return space
+    hint = f"give space=, one of {', '.join(spaces.NAMES)}"
     raise ValueError(f"cannot tell the space of {text!r} in {file.name}; {hint}")
 
 

@@ -262,7 +262,7 @@ def _each(function: Callable[[jax.Array], jax.Array], archs: jax.Array) -> jax.A
 
 
 def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending codes `[A, 2]` uint32 and the row `[A]` int32 of each; checks validity and duplicates."""
+    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each; checks validity and duplicates."""
     invalid = np.flatnonzero(~np.asarray(_each(space.is_valid, archs)))
     if invalid.size:
         row = int(invalid[0])
@@ -270,9 +270,8 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"row {row} is not a valid {space.name} architecture: {archs[row].tolist()}"
         )
     codes = np.asarray(_each(space.code, archs))
-    numbers = codes[:, 0].astype(np.uint64) << np.uint64(32) | codes[:, 1].astype(np.uint64)
-    order = np.argsort(numbers, kind="stable").astype(np.int32)
-    repeated = np.flatnonzero(numbers[order[1:]] == numbers[order[:-1]])
+    order = np.lexsort(codes.T[::-1]).astype(np.int32)  # stable, the high word first
+    repeated = np.flatnonzero(np.all(codes[order[1:]] == codes[order[:-1]], axis=1))
     if repeated.size:
         at = repeated[
             np.argmin(order[repeated + 1])
@@ -291,7 +290,7 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @jax.jit
 def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
-    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, 2]`, or -1; binary search."""
+    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1; binary search."""
     chex.assert_rank(archs, 2)
     chex.assert_type(archs, int)
     wanted, size = jax.vmap(code)(archs), codes.shape[0]
@@ -314,8 +313,11 @@ def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) 
 
 
 def _less(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`[B]` bool, lexicographic comparison of `[B, 2]` codes, high word first."""
-    return (a[:, 0] < b[:, 0]) | ((a[:, 0] == b[:, 0]) & (a[:, 1] < b[:, 1]))
+    """`[B]` bool, lexicographic comparison of `[B, W]` codes, high word first."""
+    less = a[:, -1] < b[:, -1]
+    for word in range(a.shape[1] - 2, -1, -1):
+        less = (a[:, word] < b[:, word]) | ((a[:, word] == b[:, word]) & less)
+    return less
 
 
 def _estimate(
@@ -344,7 +346,7 @@ class LookUp:
     Attributes:
         code: `space.code`, a pytree without leaves.
         is_valid: `space.is_valid`, likewise.
-        codes: `[A, 2]` uint32, ascending.
+        codes: `[A, W]` uint32, ascending.
         scores: `[A, E]` float32, of each number of epochs.
         costs: `[A]` float32, seconds.
         epochs: the `E` numbers of epochs, ascending; None for a single column that answers for every number.

@@ -1,40 +1,50 @@
-"""Which table and which column are meant where nothing else is said."""
+"""The table of a space, and its column, that are meant where nothing else is said."""
 
 import os
+from collections.abc import Callable
 
 from jnas.benchmarks.files import load, nasbench101, nasbench201, spikenas_bench
 from jnas.benchmarks.table import Table
+from jnas.engine.messages import nearest
 from jnas.types import Space
 
-_COLUMNS = {
-    "nasbench101": "test_accuracy",
-    "nasbench201": "val_accuracy",
-    "spikenas_bench": "val100",
+_TABLES: dict[str, Callable[..., Table]] = {
+    "nasbench101": nasbench101,
+    "nasbench201": nasbench201,
+    "spikenas_bench": spikenas_bench,
 }
 
 
-def of_space(space: Space, path: str | os.PathLike[str] | None = None) -> Table:
+def of_space(
+    space: Space, path: str | os.PathLike[str] | None = None, *, dataset: str | None = None
+) -> Table:
     """The table of a file, or without one that of the space: of NAS-Bench-201, the accuracies on CIFAR-10.
 
+    Args:
+        space: whose architectures are looked up.
+        path: the file.
+        dataset: one of `space.datasets`, by default the first; only without a file.
+
     Raises:
-        ValueError: the file is no table of that space.
+        ValueError: the file is no table of that space, or the space has no such data set.
         FileNotFoundError: the file is absent, or no table of the space is at hand.
     """
+    if dataset is not None and dataset not in space.datasets:
+        raise ValueError(
+            f"{space.name} has no data set {dataset!r}. {nearest(dataset, space.datasets)}"
+        )
     if path is not None:
         return load(path, space)
-    if space.name == "nasbench101":
-        return nasbench101()
-    if space.name == "nasbench201":
-        return nasbench201("cifar10")
-    if space.name == "spikenas_bench":
-        return spikenas_bench()
-    raise FileNotFoundError(
-        f"jnas has no table of trained accuracies of {space.name}; give one with --table"
-    )
+    if space.name not in _TABLES:
+        raise FileNotFoundError(
+            f"jnas has no table of trained accuracies of {space.name}; give one with --table"
+        )
+    chosen = (dataset or space.datasets[0],) if space.datasets else ()
+    return _TABLES[space.name](*chosen)
 
 
 def usual_column(table: Table) -> str:
     """The space's usual accuracy where the table has it, or else its first column."""
-    usual = _COLUMNS.get(table.space.name, "")
+    usual = table.space.usual_column
     others = [name for name in table.columns if name != "index"]
     return usual if usual in table.columns else next(iter(others), "index")

@@ -58,12 +58,14 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
     given = [name for name in names if name]
     for name in given:
         table.column(name)
-    if not is_packaged or table.space.name != "nasbench201":
+    if not is_packaged or not table.space.datasets:
         return {name: (table, name) for name in given}
-    first, *others = benchmarks.DATASETS
+    first, *others = table.space.datasets
+    usual = table.space.usual_column
     mine: Columns = {f"{name} {first}": (table, name) for name in given}
     return mine | {
-        f"val_accuracy {other}": (benchmarks.nasbench201(other), "val_accuracy") for other in others
+        f"{usual} {other}": (benchmarks.of_space(table.space, dataset=other), usual)
+        for other in others
     }
 
 

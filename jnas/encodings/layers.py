@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.spaces import nasbench101_prune, nasbench101_widths
 from jnas.types import Arch, Space
 
 
@@ -23,8 +22,8 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
 
     Args:
         space: where the architectures come from.
-        num_ratios: bins of the channel ratio. In nasbench101 that is the vertex's share of the cell's width, in
-            1 … `num_ratios`; in other spaces every layer keeps the width, and has `num_ratios`.
+        num_ratios: bins of the channel ratio. With `Space.node_widths` (nasbench101) that is the vertex's share of the
+            cell's width, in 1 … `num_ratios`; without, every layer keeps the width, and has `num_ratios`.
 
     Returns:
         `archs [B, D] -> [B, L, 4]` int32 (type, kernel width, kernel height, ratio), all 0 for padding, which comes
@@ -49,9 +48,9 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
     def encode_nodes(arch: Arch) -> jax.Array:
         graph = space.graph(arch)
         ratios = jnp.full(graph.mask.shape, num_ratios, jnp.int32)
-        if space.name == "nasbench101":
+        if space.node_widths is not None:
             reference = 840  # every share 1/1 to 1/5 of it, remainders aside, is whole
-            widths = nasbench101_widths(nasbench101_prune(arch), reference, reference)
+            widths = space.node_widths(arch, reference, reference)[0]
             ratios = -(-widths * num_ratios // reference)
         rows = jnp.where(graph.mask[:, None], _rows(graph.node_ops, kernels, ratios), 0)
         return rows[jnp.argsort(~graph.mask, stable=True)]

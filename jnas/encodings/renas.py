@@ -12,11 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.spaces import nasbench101_prune, nasbench101_widths
 from jnas.types import Arch, Graph, Space
 
-# Of jnas' node operations (input, conv3x3, conv1x1, maxpool3x3, output): published type number, kernel area.
-_TYPES, _TAPS = np.array([1, 3, 2, 4, 5], np.int32), np.array([0, 9, 1, 0, 0], np.int32)
+# Operation of a node to its published type number and kernel area.
+_NODES = {
+    "input": (1, 0),
+    "conv1x1-bn-relu": (2, 1),
+    "conv3x3-bn-relu": (3, 9),
+    "maxpool3x3": (4, 0),
+    "output": (5, 0),
+}
+# Operation of an edge to its kernel area.
+_EDGES = {"none": 0, "skip_connect": 0, "nor_conv_1x1": 1, "nor_conv_3x3": 9, "avg_pool_3x3": 0}
 # (channels in, channels out, the stack's down-sampling) of the nine cells.
 _CELLS = (
     *[(128, 128, 1)] * 3,
@@ -51,28 +58,29 @@ def renas(
     Raises:
         ValueError: another space, or an `image_size` that is not a multiple of 4.
     """
-    if space.name == "nasbench201":
+    if set(space.edge_operations) <= set(_EDGES):
         return jax.vmap(functools.partial(_encode_edges, space, type_only))
-    if space.name != "nasbench101":
+    widths_of = space.node_widths
+    if widths_of is None or not set(space.node_operations) <= set(_NODES):
         raise ValueError(
             f"the ReNAS tensor is defined for nasbench101 and nasbench201; got {space.name}"
         )
     if image_size < 4 or image_size % 4:
         raise ValueError(f"image_size must be a multiple of 4; got {image_size}")
+    types_of, taps_of = np.array([_NODES[name] for name in space.node_operations], np.int32).T
 
     def encode(arch: Arch) -> jax.Array:
-        arch = nasbench101_prune(arch)
         graph = space.graph(arch)
         order = _by_depth(graph)
         edges = graph.adjacency[order][:, order].astype(jnp.int32)
         node_ops, exists = graph.node_ops[order], graph.mask[order]
-        types = edges * jnp.where(exists, jnp.asarray(_TYPES)[node_ops], 0)[None]
+        types = edges * jnp.where(exists, jnp.asarray(types_of)[node_ops], 0)[None]
         if type_only:
             return types[None].astype(jnp.float32)
-        taps = jnp.where(exists, jnp.asarray(_TAPS)[node_ops], 0)
+        taps = jnp.where(exists, jnp.asarray(taps_of)[node_ops], 0)
         matrices = [types]
         for c_in, c_out, downsampling in _CELLS:
-            width = nasbench101_widths(arch, c_in, c_out)[order]
+            width = widths_of(arch, c_in, c_out)[0][order]
             params = edges * (taps * width * width)[None]
             params = params.at[0].add(edges[0] * c_in * width)
             matrices += [params * (image_size // downsampling) ** 2, params]
@@ -84,17 +92,12 @@ def renas(
 def _encode_edges(space: Space, type_only: bool, arch: Arch) -> jax.Array:
     """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its cells."""
     ops = space.graph(arch).edge_ops
-    taps = jnp.asarray([_taps(name) for name in space.edge_operations])[ops]
+    taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
     matrices = [ops]
     for stage in range(0 if type_only else 3):
         width, size = 16 * 2**stage, 32 // 2**stage
         matrices += [taps * (width * width * size * size), taps * (width * width)]
     return jnp.stack(matrices).astype(jnp.float32)
-
-
-def _taps(name: str) -> int:
-    """Kernel area of a convolution, 0 for what has no weights."""
-    return next((area for kernel, area in (("conv_3x3", 9), ("conv_1x1", 1)) if kernel in name), 0)
 
 
 def _by_depth(graph: Graph) -> jax.Array:

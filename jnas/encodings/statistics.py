@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jnas.encodings.graphs import node_graphs
-from jnas.spaces import nasbench101_prune, nasbench101_widths
 from jnas.types import Arch, Graph, Space
 
 
@@ -42,14 +41,10 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
 
 def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     """`[N]` float, each node's share of the cell's width: 1 but in nasbench101, where branches share it."""
-    if space.name != "nasbench101":
+    if space.node_widths is None:
         return graph.mask.astype(float)
-    # The pruned vector numbers vertices as `Space.graph` does; shares of 840 are whole.
-    return (
-        nasbench101_widths(nasbench101_prune(arch), 840, 840).astype(float)
-        / 840
-        * graph.mask.astype(float)
-    )
+    shares = space.node_widths(arch, 840, 840)[0].astype(float) / 840  # of 840 they are whole
+    return shares * graph.mask.astype(float)
 
 
 def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:

@@ -102,8 +102,7 @@ def check(
         f"architectures that are not valid in {space.name}",
         ~np.asarray(valid).reshape(values.shape) & exists,
     )
-    words = np.asarray(codes).astype(np.uint64)
-    numbers = ((words[:, 0] << np.uint64(32)) | words[:, 1]).reshape(values.shape)
+    numbers = np.unique(np.asarray(codes), axis=0, return_inverse=True)[1].reshape(values.shape)
     _raise_for("architectures that occur twice in a training set", _repeated(numbers, exists))
     for number, (row, keep) in enumerate(zip(values, exists, strict=True)):
         if len(np.unique(row[keep])) < 2:

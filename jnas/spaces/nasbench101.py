@@ -66,6 +66,11 @@ def widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
     return jnp.stack(costs.vertex_channels(cells.pruned(cells.pack(arch)), c_in, c_out))
 
 
+def graph_widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
+    """`[1, 7]` int32, `widths` of the vertices as `graph` numbers them."""
+    return widths(prune(arch), c_in, c_out)[None]
+
+
 # The host functions below go through many small operations a cell; compiled, a row takes microseconds.
 _is_valid_compiled, _prune_compiled = jax.jit(is_valid), jax.jit(prune)
 
@@ -234,4 +239,7 @@ def nasbench101(
         to_string=to_string,
         from_string=from_string,
         enumerate=enumerate_cells,
+        node_widths=graph_widths,
+        text_form=r"(.*\|)?output:.*",
+        usual_column="test_accuracy",
     )

@@ -206,4 +206,7 @@ def nasbench201(*, consider_zero: bool = True) -> Space:
         to_string=to_string,
         from_string=from_string,
         enumerate=enumerate_cells,
+        text_form=r"\|.*",
+        usual_column="val_accuracy",
+        datasets=("cifar10", "cifar100", "imagenet16"),
     )

@@ -149,4 +149,5 @@ def nats_size(*, allow_parent: bool = False) -> Space:
         to_string=to_string,
         from_string=from_string,
         enumerate=enumerate_networks,
+        text_form=r"\d+(:\d+){4}",
     )

@@ -116,4 +116,7 @@ def spikenas_bench() -> Space:
         flops=flops,
         to_string=to_string,
         from_string=from_string,
+        text_form=r"\|(zero|skip|conv3x3_\w+)~.*",
+        usual_column="val100",
+        datasets=(),
     )
