@@ -14,7 +14,7 @@ _CONV3X3 = next(
 
 def distance(arch: Arch) -> jax.Array:
     """`[]` int32, edges of the shortest path from the input to the output."""
-    adjacency = SPACE.graph(arch).adjacency
+    adjacency = SPACE.graph(arch).adjacency[0, 0]
     # Walks of 1, 2, ... edges that leave the input; the first that reaches the output is shortest.
     walks = [adjacency[0]]
     while len(walks) < len(adjacency) - 1:

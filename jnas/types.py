@@ -32,17 +32,20 @@ Params: TypeAlias = Any
 
 
 class Graph(NamedTuple):
-    """A padded directed acyclic graph: what one cell computes. Edges go from lower to higher nodes.
+    """The `C` kinds of cell of an architecture as padded directed acyclic multigraphs of `N` nodes.
 
-    It serves spaces with operations on nodes (every edge then has the operation "identity") and spaces
-    with operations on edges (every interior node then has the operation "sum").
+    Edges go from lower to higher nodes. It serves spaces with operations on nodes (every edge then has
+    the operation "identity") and spaces with operations on edges (every interior node then has the
+    operation "sum"). Where a node may read another one several times there are `K` parallel edges
+    between two nodes, and otherwise `K` is 1. `encodings.graphs` has the same as a `jraph.GraphsTuple`.
 
     Attributes:
-        node_ops: `[N]` int32, index into `Space.node_operations`; 0 where `mask` is False.
-        edge_ops: `[N, N]` int32, `edge_ops[i, j]` is the operation on the edge `i → j`, an index into
-            `Space.edge_operations`; 0 where there is no edge.
-        adjacency: `[N, N]` bool, `adjacency[i, j]` is True where information flows `i → j`.
-        mask: `[N]` bool, True for nodes that exist. The input is node 0, the output node `N - 1`.
+        node_ops: `[C, N]` int32, index into `Space.node_operations`; 0 where `mask` is False.
+        edge_ops: `[C, K, N, N]` int32, `edge_ops[c, k, i, j]` is the operation on the `k`-th edge `i → j` of cell
+            `c`, an index into `Space.edge_operations`; 0 where there is no edge.
+        adjacency: `[C, K, N, N]` bool, True where information flows along that edge.
+        mask: `[C, N]` bool, True for nodes that exist. The inputs are the first `Space.num_inputs` nodes, the output
+            is node `N - 1`.
     """
 
     node_ops: jax.Array

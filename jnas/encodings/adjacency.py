@@ -10,7 +10,7 @@ from jnas.types import Arch, Space
 
 
 def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """One-hot edges and nodes of the pruned cell, side by side.
+    """One-hot edges and nodes of the pruned cells, side by side: all edges, then all nodes.
 
     Each pair `i < j` has one feature for each edge operation but the first ("none", all zeros): one bit where
     operations are on nodes. Each interior node follows with one feature for each interior node operation
@@ -25,15 +25,16 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     def encode(arch: Arch) -> jax.Array:
         graph = space.graph(arch)
-        rows, columns = np.triu_indices(graph.mask.shape[0], 1)
-        edges = jax.nn.one_hot(graph.edge_ops[rows, columns] - 1, len(space.edge_operations) - 1)
-        edges = jnp.where(graph.adjacency[rows, columns, None], edges, 0)
+        rows, columns = np.triu_indices(graph.mask.shape[1], 1)
+        ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
+        edges = jax.nn.one_hot(ops - 1, len(space.edge_operations) - 1)
+        edges = jnp.where(exists[..., None], edges, 0)
         interior = len(space.node_operations) - 2
         if interior == 1:
             return edges.ravel()
-        nodes = jnp.where(
-            graph.mask[1:-1, None], jax.nn.one_hot(graph.node_ops[1:-1] - 1, interior), 0
-        )
+        inner = slice(space.num_inputs, -1)
+        nodes = jax.nn.one_hot(graph.node_ops[:, inner] - 1, interior)
+        nodes = jnp.where(graph.mask[:, inner, None], nodes, 0)
         return jnp.concatenate([edges.ravel(), nodes.ravel()])
 
     return jax.vmap(encode)

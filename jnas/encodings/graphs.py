@@ -1,6 +1,7 @@
 """A population as one jraph graph batch of static shape, for graph networks."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -8,24 +9,26 @@ import jax.numpy as jnp
 import jraph
 import numpy as np
 
+from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
 
 def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
     """All cells of a population in one `jraph.GraphsTuple`, padded to the same number of nodes and edges.
 
-    With `B` cells of `N` nodes there are `B * N` nodes, and `B * N (N - 1) / 2` edges: every pair `i < j`, whether
-    information flows or not. A graph network multiplies by the masks; shapes never depend on the cells.
+    With `G = B · C` cells of `N` nodes there are `G · N` nodes, and in each cell `E = K · N (N - 1) / 2` edges:
+    every pair `i < j` row by row, once for each of the `K` parallel edges, whether information flows or not.
+    A graph network multiplies by the masks; shapes never depend on the cells.
 
     Args:
         space: where the architectures come from.
 
     Returns:
         `archs [B, D] -> GraphsTuple` with
-            nodes: `{"op": [B N] int32, "mask": [B N] bool}`, operation index and whether the node exists;
-            edges: `{"op": [B E] int32, "mask": [B E] bool}`, operation index and whether information flows;
-            senders, receivers: `[B E]` int32, from the lower to the higher node of each pair;
-            n_node, n_edge: `[B]` int32; globals: None.
+            nodes: `{"op": [G N] int32, "mask": [G N] bool}`, operation index and whether the node exists;
+            edges: `{"op": [G E] int32, "mask": [G E] bool}`, operation index and whether information flows;
+            senders, receivers: `[G E]` int32, from the lower to the higher node of each pair;
+            n_node, n_edge: `[G]` int32; globals: None.
     """
     return lambda archs: graphs_tuple(jax.vmap(space.graph)(archs))
 
@@ -36,20 +39,22 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
     Args:
         batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes only.
     """
-    num_graphs, num_nodes = batch.mask.shape
+    num_graphs, num_nodes = math.prod(batch.mask.shape[:-1]), batch.mask.shape[-1]
     rows, columns = np.triu_indices(num_nodes, 1)
+    num_parallel = batch.edge_ops.shape[-3]
+    senders, receivers = (np.tile(ends, num_parallel).astype(np.int32) for ends in (rows, columns))
     first_node = num_nodes * jnp.arange(num_graphs, dtype=jnp.int32)[:, None]
     return jraph.GraphsTuple(
         nodes={"op": batch.node_ops.ravel(), "mask": batch.mask.ravel()},
         edges={
-            "op": batch.edge_ops[:, rows, columns].ravel(),
-            "mask": batch.adjacency[:, rows, columns].ravel(),
+            "op": batch.edge_ops[..., rows, columns].ravel(),
+            "mask": batch.adjacency[..., rows, columns].ravel(),
         },
-        senders=(first_node + rows.astype(np.int32)[None]).ravel(),
-        receivers=(first_node + columns.astype(np.int32)[None]).ravel(),
+        senders=(first_node + senders[None]).ravel(),
+        receivers=(first_node + receivers[None]).ravel(),
         globals=None,
         n_node=jnp.full(num_graphs, num_nodes, jnp.int32),
-        n_edge=jnp.full(num_graphs, len(rows), jnp.int32),
+        n_edge=jnp.full(num_graphs, len(senders), jnp.int32),
     )
 
 
@@ -65,14 +70,17 @@ def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
 
     Returns:
         `archs [B, D] -> Graph` with a leading axis `B`; 7 nodes for nasbench101, 8 for nasbench201.
+
+    Raises:
+        ValueError: there are several kinds of cell, several inputs, or parallel edges.
     """
-    return jax.vmap(
-        space.graph if len(space.edge_operations) == 2 else functools.partial(_line_graph, space)
-    )
+    simple = simple_graph(space, "a graph with operations on nodes")
+    on_nodes = len(space.edge_operations) == 2
+    return jax.vmap(space.graph if on_nodes else functools.partial(_line_graph, space, simple))
 
 
-def _line_graph(space: Space, arch: Arch) -> Graph:
-    graph = space.graph(arch)
+def _line_graph(space: Space, simple: Callable[[Arch], Graph], arch: Arch) -> Graph:
+    graph = simple(arch)
     num_nodes = graph.mask.shape[0]
     pairs = [(i, j) for j in range(1, num_nodes) for i in range(j)]
     ends = [(0, 0), *pairs, (num_nodes - 1, num_nodes - 1)]
@@ -84,4 +92,5 @@ def _line_graph(space: Space, arch: Arch) -> Graph:
     adjacency = jnp.asarray(follows) & flows[:, None] & flows[None]
     last = jnp.int32(len(space.edge_operations) + 1)
     ops = jnp.stack([jnp.int32(0), *(graph.edge_ops[pair] + 1 for pair in pairs), last])
-    return Graph(ops, adjacency.astype(jnp.int32), adjacency, jnp.ones(len(ends), bool))
+    edges = adjacency[None, None]
+    return Graph(ops[None], edges.astype(jnp.int32), edges, jnp.ones((1, len(ends)), bool))

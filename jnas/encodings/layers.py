@@ -15,7 +15,7 @@ from jnas.types import Arch, Space
 
 
 def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Array]:
-    """Layers of the pruned cell in topological order.
+    """Layers of the pruned cells in topological order, cell by cell.
 
     Where operations are on nodes a layer is a node, input and output included; where they are on edges it is a pair
     `i < j`, "none" included. The kernel is read off the operation's name ("3x3"), 0 where it names none.
@@ -41,8 +41,9 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
     )
 
     def encode_edges(arch: Arch) -> jax.Array:
-        ops = space.graph(arch).edge_ops
-        ops = ops[np.triu_indices(ops.shape[0], 1)]
+        square = space.graph(arch).edge_ops
+        rows, columns = np.triu_indices(square.shape[-1], 1)
+        ops = square[..., rows, columns].ravel()
         return _rows(ops, kernels, jnp.full(ops.shape, num_ratios, jnp.int32))
 
     def encode_nodes(arch: Arch) -> jax.Array:
@@ -50,10 +51,11 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
         ratios = jnp.full(graph.mask.shape, num_ratios, jnp.int32)
         if space.node_widths is not None:
             reference = 840  # every share 1/1 to 1/5 of it, remainders aside, is whole
-            widths = space.node_widths(arch, reference, reference)[0]
+            widths = space.node_widths(arch, reference, reference)
             ratios = -(-widths * num_ratios // reference)
-        rows = jnp.where(graph.mask[:, None], _rows(graph.node_ops, kernels, ratios), 0)
-        return rows[jnp.argsort(~graph.mask, stable=True)]
+        mask = graph.mask.ravel()
+        rows = _rows(graph.node_ops.ravel(), kernels, ratios.ravel())
+        return jnp.where(mask[:, None], rows, 0)[jnp.argsort(~mask, stable=True)]
 
     return jax.vmap(encode_edges if on_edges else encode_nodes)
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
 # Operation of a node to its published type number and kernel area.
@@ -58,8 +59,9 @@ def renas(
     Raises:
         ValueError: another space, or an `image_size` that is not a multiple of 4.
     """
+    graph_of = simple_graph(space, "the ReNAS tensor")
     if set(space.edge_operations) <= set(_EDGES):
-        return jax.vmap(functools.partial(_encode_edges, space, type_only))
+        return jax.vmap(functools.partial(_encode_edges, space, graph_of, type_only))
     widths_of = space.node_widths
     if widths_of is None or not set(space.node_operations) <= set(_NODES):
         raise ValueError(
@@ -70,7 +72,7 @@ def renas(
     types_of, taps_of = np.array([_NODES[name] for name in space.node_operations], np.int32).T
 
     def encode(arch: Arch) -> jax.Array:
-        graph = space.graph(arch)
+        graph = graph_of(arch)
         order = _by_depth(graph)
         edges = graph.adjacency[order][:, order].astype(jnp.int32)
         node_ops, exists = graph.node_ops[order], graph.mask[order]
@@ -89,9 +91,11 @@ def renas(
     return jax.vmap(encode)
 
 
-def _encode_edges(space: Space, type_only: bool, arch: Arch) -> jax.Array:
+def _encode_edges(
+    space: Space, graph_of: Callable[[Arch], Graph], type_only: bool, arch: Arch
+) -> jax.Array:
     """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its cells."""
-    ops = space.graph(arch).edge_ops
+    ops = graph_of(arch).edge_ops
     taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
     matrices = [ops]
     for stage in range(0 if type_only else 3):

@@ -24,6 +24,9 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     Returns:
         `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101 and 81 for nasbench201.
+
+    Raises:
+        ValueError: as for `node_graphs`.
     """
     graph_of = node_graphs(space)
 
@@ -40,16 +43,20 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
 
 
 def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
-    """`[N]` float, each node's share of the cell's width: 1 but in nasbench101, where branches share it."""
-    if space.node_widths is None:
-        return graph.mask.astype(float)
+    """`[N]` float, each node's share of the cell's width, of a graph of `node_graphs`.
+
+    It is 1 but in nasbench101, where branches share the width.
+    """
+    exists = graph.mask[0].astype(float)
+    if space.node_widths is None or len(space.edge_operations) > 2:
+        return exists
     shares = space.node_widths(arch, 840, 840)[0].astype(float) / 840  # of 840 they are whole
-    return shares * graph.mask.astype(float)
+    return shares * exists
 
 
 def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:
-    edges = graph.adjacency.astype(float)
-    ops = jax.nn.one_hot(graph.node_ops, num_ops + 2) * graph.mask[:, None].astype(float)
+    edges, exists = graph.adjacency[0, 0].astype(float), graph.mask[0].astype(float)
+    ops = jax.nn.one_hot(graph.node_ops[0], num_ops + 2) * exists[:, None]
     inner = ops[:, 1:-1]
     costs = jnp.log(
         1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)])
@@ -57,7 +64,7 @@ def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Arr
     size = jnp.stack(
         [
             edges.sum(),
-            graph.mask.sum().astype(float),
+            graph.mask[0].sum().astype(float),
             edges[0, -1],
             edges[:, -1].sum(),
             edges[0].sum(),

@@ -17,7 +17,8 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
     """Connection tokens of all pairs `i < j` row by row, then one operation token for each interior node.
 
     A connection token is the index of the edge operation. An operation token is the index of the interior node
-    operation, and the number of them for padding ("none"); there are none where nodes have one operation only.
+    operation, and the number of them for padding ("none"); there are none where nodes have one operation only. Of several
+    cells, and of parallel edges, all connections come first.
 
     Args:
         space: where the architectures come from.
@@ -29,13 +30,15 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     def encode(arch: Arch) -> jax.Array:
         graph = space.graph(arch)
-        rows, columns = np.triu_indices(graph.mask.shape[0], 1)
-        connections = jnp.where(graph.adjacency[rows, columns], graph.edge_ops[rows, columns], 0)
+        rows, columns = np.triu_indices(graph.mask.shape[1], 1)
+        ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
+        connections = jnp.where(exists, ops, 0).ravel()
         interior = len(space.node_operations) - 2
         if interior == 1:
             return connections
-        operations = jnp.where(graph.mask[1:-1], graph.node_ops[1:-1] - 1, interior)
-        return jnp.concatenate([connections, operations])
+        inner = slice(space.num_inputs, -1)
+        operations = jnp.where(graph.mask[:, inner], graph.node_ops[:, inner] - 1, interior)
+        return jnp.concatenate([connections, operations.ravel()])
 
     return jax.vmap(encode)
 
@@ -43,7 +46,10 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
 def vocabulary(space: Space) -> tuple[int, ...]:
     """`L` ints, how many values each token of `tokens(space)` has; host only."""
     arch = jax.ShapeDtypeStruct((len(space.cardinalities),), jnp.int32)
-    num_nodes: int = jax.eval_shape(space.graph, arch).mask.shape[0]
-    connections = (len(space.edge_operations),) * (num_nodes * (num_nodes - 1) // 2)
+    shape: tuple[int, ...] = jax.eval_shape(space.graph, arch).edge_ops.shape
+    num_cells, num_parallel, num_nodes, _ = shape
+    num_edges = num_cells * num_parallel * (num_nodes * (num_nodes - 1) // 2)
+    connections = (len(space.edge_operations),) * num_edges
     interior = len(space.node_operations) - 2
-    return connections if interior == 1 else connections + (interior + 1,) * (num_nodes - 2)
+    num_inner = num_cells * (num_nodes - space.num_inputs - 1)
+    return connections if interior == 1 else connections + (interior + 1,) * num_inner

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.plots.style import GREY, INK, Point, set_title, wrapped
+from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
     A space with several edge operations besides the first, "no edge", is drawn as numbered nodes joined by
     labelled arcs, every pair of nodes at the same place in every cell. Any other space is drawn as boxes that
     are named after their operation and placed by the length of the longest path from the input.
+
+    Raises:
+        ValueError: there are several kinds of cell, several inputs, or parallel edges.
     """
-    graph: Graph = jax.tree.map(np.asarray, space.graph(jnp.asarray(arch)))
+    graph: Graph = jax.tree.map(np.asarray, simple_graph(space, "a drawing")(jnp.asarray(arch)))
     on_edges = len(space.edge_operations) > 2
     layout = _arcs(graph) if on_edges else _layers(graph)
     figure, axes = _canvas(layout, title)

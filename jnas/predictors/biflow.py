@@ -36,7 +36,7 @@ _TRAINING = Training(max_ratio=None, schedule="cosine", batch_size=64, epochs=10
 
 
 class Features(NamedTuple):
-    """What BiFlow sees: `graph` `[B]`, node attributes `nodes` `[B, N, A]`, and `statistics` `[B, F]`."""
+    """What BiFlow sees: `graph` `[B]` of one kind of cell, node attributes `nodes` `[B, N, A]`, and `statistics` `[B, F]`."""
 
     graph: Graph
     nodes: jax.Array
@@ -73,7 +73,7 @@ class BiFlow(nn.Module):
         """Embed a batch."""
         del train
         graph = graphs_tuple(features.graph)
-        num_graphs, num_nodes = features.graph.mask.shape
+        num_graphs, _, num_nodes = features.graph.mask.shape
         ops = self._operations(features)
         mask = features.graph.mask.reshape(num_graphs, num_nodes, 1).astype(jnp.float32)
         found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
@@ -140,8 +140,8 @@ def _features(space: Space) -> Callable[[jax.Array], Features]:
 
 def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
     """`[N, 5]` in 0 … 1: depth, distance to the output, predecessors, successors, and share of the cell's width."""
-    num_nodes = graph.mask.shape[0]
-    edges = graph.adjacency.astype(float)
+    mask = graph.mask[0]
+    num_nodes, edges = mask.shape[0], graph.adjacency[0, 0].astype(float)
     depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
     columns = [
         depth / num_nodes,
@@ -150,7 +150,7 @@ def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
         edges.sum(1) / num_nodes,
     ]
     columns.append(encodings.widths(space, arch, graph))
-    return jnp.stack(columns, axis=-1) * graph.mask[:, None].astype(float)
+    return jnp.stack(columns, axis=-1) * mask[:, None].astype(float)
 
 
 def _longest_paths(edges: jax.Array) -> jax.Array:
@@ -180,7 +180,7 @@ def biflow(
     """BiFlow, this library's own predictor: better than GATES at every size in `experiments/beyond_gates.py`.
 
     Args:
-        space: any.
+        space: one kind of cell, with one input and no parallel edges; ValueError for others.
         layers: output sizes of each direction.
         attributes: whether node attributes gate too.
         statistics: whether the cell's statistics join the embedding.

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jnas.encodings import graphs_tuple
@@ -20,7 +21,7 @@ from jnas.types import Graph
 
 
 class GatesOnNodes(nn.Module):
-    """The encoder of cells with operations on nodes: `Graph [B] -> [B, layers[-1]]`.
+    """The encoder of cells with operations on nodes: `Graph [B] -> [B, C · layers[-1]]`.
 
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
@@ -29,6 +30,7 @@ class GatesOnNodes(nn.Module):
         plus_identity: add `I` to `Aᵀ`, so that a node also gates itself. The published settings for NAS-Bench-101 have
             it in some files and the residual in others; only this one reaches the published ranking.
         residual: add `x W` to all nodes (None), or to the first few only (0 is none).
+        num_inputs: nodes that read no other; each has its own embedding.
         aggregate: how nodes gather what their predecessors send.
     """
 
@@ -39,6 +41,7 @@ class GatesOnNodes(nn.Module):
     op_size: int = 48
     plus_identity: bool = True
     residual: int | None = 0
+    num_inputs: int = 1
     aggregate: Aggregate = message_passing.dense
 
     @nn.compact
@@ -46,15 +49,14 @@ class GatesOnNodes(nn.Module):
         """Embed a batch."""
         del where, train
         graph = graphs_tuple(batch)
-        num_graphs, num_nodes = batch.mask.shape
+        num_rows, num_cells, num_nodes = batch.mask.shape
+        num_graphs = num_rows * num_cells
         weights = graph.edges["mask"].astype(jnp.float32)
         ops = jax.nn.one_hot(batch.node_ops.ravel(), self.num_ops)
         # Few distinct rows stand behind all nodes before the first product: multiply those, then spread them.
         x = self._first_nodes()
-        is_input = jnp.arange(num_nodes) == 0
-        spread = jnp.tile(
-            jnp.stack([is_input, ~is_input], axis=-1).astype(jnp.float32), (num_graphs, 1)
-        )
+        which = np.minimum(np.arange(num_nodes), self.num_inputs)
+        spread = jnp.tile(jax.nn.one_hot(which, self.num_inputs + 1), (num_graphs, 1))
         table = self._operations()
         for layer, size in enumerate(self.layers):
             init = uniform(size)
@@ -66,12 +68,14 @@ class GatesOnNodes(nn.Module):
             x = x + _residual(sent, self.residual, num_nodes)
             x = x + self.param(f"bias_{layer}", init, (size,))[None]
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
-        x = jnp.where(batch.mask[..., None], x.reshape(num_graphs, num_nodes, -1), 0)
-        return jnp.sum(x[:, 1:], axis=1) / (num_nodes - 1)
+        mask = batch.mask.reshape(num_graphs, num_nodes)
+        x = jnp.where(mask[..., None], x.reshape(num_graphs, num_nodes, -1), 0)
+        inner = x[:, self.num_inputs :]
+        return (jnp.sum(inner, axis=1) / inner.shape[1]).reshape(num_rows, -1)
 
     def _first_nodes(self) -> jax.Array:
-        """`[2, hidden_size]`, of the input node and of every other node."""
-        first = self.param("input_node", EMBEDDING, (1, self.node_size))
+        """`[num_inputs + 1, hidden_size]`, of the input nodes and of every other node."""
+        first = self.param("input_node", EMBEDDING, (self.num_inputs, self.node_size))
         other = self.param("other_node", nn.initializers.zeros, (1, self.node_size))
         return Dense(self.hidden_size, name="node_to_hidden")(jnp.concatenate([first, other]))
 
@@ -83,10 +87,9 @@ class GatesOnNodes(nn.Module):
 
 
 class GatesOnEdges(nn.Module):
-    """The encoder of cells with operations on edges: `Graph [B] -> [B, layers[-1]]`.
+    """The encoder of cells with operations on edges: `Graph [B] -> [B, C · layers[-1]]`.
 
-    Spaces whose networks have several kinds of cell (normal and reduction, as in ENAS and DARTS) give `Graph`s with
-    arrays `[B, C, ...]`; the embeddings of the `C` cells are concatenated, `[B, C · layers[-1]]`.
+    The embeddings of the `C` kinds of cell (normal and reduction, as in ENAS and DARTS) are concatenated.
 
     Attributes:
         num_ops: edge operations, of which 0 ("none") carries nothing.
@@ -117,18 +120,8 @@ class GatesOnEdges(nn.Module):
     def __call__(self, batch: Graph, where: jax.Array, *, train: bool = False) -> jax.Array:
         """Embed a batch."""
         del where, train
-        num_rows, num_cells = (
-            batch.mask.shape[0],
-            1 if batch.mask.ndim == 2 else batch.mask.shape[1],
-        )
-        num_nodes = batch.mask.shape[-1]
-        flat = Graph(
-            *(
-                value.reshape(num_rows * num_cells, *value.shape[batch.mask.ndim - 1 :])
-                for value in batch
-            )
-        )
-        graph = graphs_tuple(flat)
+        num_rows, num_cells, num_nodes = batch.mask.shape
+        graph = graphs_tuple(batch)
         ops = jnp.where(
             graph.edges["mask"][:, None], jax.nn.one_hot(graph.edges["op"], self.num_ops), 0
         )
@@ -147,9 +140,8 @@ class GatesOnEdges(nn.Module):
             if self.use_bias:
                 x = x + self.param(f"bias_{layer}", init, (size,))[None]
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
-        return self._read(x.reshape(num_rows * num_cells, num_nodes, -1), flat.mask).reshape(
-            num_rows, -1
-        )
+        cells = x.reshape(num_rows * num_cells, num_nodes, -1)
+        return self._read(cells, batch.mask.reshape(-1, num_nodes)).reshape(num_rows, -1)
 
     def _first_nodes(self, num_cells: int, num_nodes: int) -> jax.Array:
         """`[num_cells · N, hidden_size]`: learned for inputs, zero for the others."""

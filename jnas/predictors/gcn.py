@@ -16,7 +16,7 @@ from jnas.types import Graph
 
 
 class Gcn(nn.Module):
-    """`Graph [B] -> [B, layers[-1]]`, cells with operations on nodes.
+    """The encoder of cells with operations on nodes: `Graph [B] -> [B, C · layers[-1]]`.
 
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
@@ -43,7 +43,7 @@ class Gcn(nn.Module):
         """Embed a batch."""
         del where, train
         batch = _with_global_node(batch, self.num_ops) if self.global_node else batch
-        num_graphs, num_nodes = batch.mask.shape
+        num_rows, num_cells, num_nodes = batch.mask.shape
         graph = graphs_tuple(batch)
         weights, own = self._weights(batch, graph.edges["mask"].astype(jnp.float32))
         x = jax.nn.one_hot(batch.node_ops.ravel(), self.num_ops + self.global_node)
@@ -57,21 +57,20 @@ class Gcn(nn.Module):
             x = self.aggregate(graph, sent, weights) + sent * own[:, None]
             x = x + self.param(f"bias_{layer}", init, (size,))[None]
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
-        x = x.reshape(num_graphs, num_nodes, -1)
+        x = x.reshape(num_rows * num_cells, num_nodes, -1)
         if self.global_node:
-            return x[:, -1]
-        inner = batch.mask[:, 1:, None]
-        return jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1) / jnp.sum(
-            inner, axis=1, dtype=x.dtype
-        )
+            return x[:, -1].reshape(num_rows, -1)
+        inner = batch.mask.reshape(-1, num_nodes)[:, 1:, None]
+        total = jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1)
+        return (total / jnp.sum(inner, axis=1, dtype=x.dtype)).reshape(num_rows, -1)
 
     def _weights(self, batch: Graph, edges: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Weights of the edges `[B E]` and of the self loops `[B N]`."""
         own = jnp.full(batch.mask.size, float(self.self_loops))
         if not self.normalise:
             return edges, own
-        adjacency = batch.adjacency.astype(jnp.float32)
-        degree = jnp.sum(adjacency, 1) + jnp.sum(adjacency, 2) + float(self.self_loops)
+        adjacency = jnp.sum(batch.adjacency, axis=2, dtype=jnp.float32)
+        degree = jnp.sum(adjacency, 2) + jnp.sum(adjacency, 3) + float(self.self_loops)
         root = jax.lax.rsqrt(jnp.maximum(degree, 1))
         graph = graphs_tuple(batch)
         return edges * root.ravel()[graph.senders] * root.ravel()[
@@ -89,12 +88,13 @@ class Gcn(nn.Module):
 
 def _with_global_node(batch: Graph, op: int) -> Graph:
     """One more node behind all others, of operation `op`, that gathers from each existing one."""
-    last = ((0, 0), (0, 1))
-    square = (*last, (0, 1))
-    adjacency = jnp.pad(batch.adjacency, square).at[:, :-1, -1].set(batch.mask)
+    last = ((0, 0), (0, 0), (0, 1))
+    square = ((0, 0), *last, (0, 1))
+    adjacency = jnp.pad(batch.adjacency, square).at[:, :, 0, :-1, -1].set(batch.mask)
+    joined = batch.mask.astype(batch.edge_ops.dtype)
     return Graph(
         jnp.pad(batch.node_ops, last, constant_values=op),
-        jnp.pad(batch.edge_ops, square).at[:, :-1, -1].set(batch.mask.astype(batch.edge_ops.dtype)),
+        jnp.pad(batch.edge_ops, square).at[:, :, 0, :-1, -1].set(joined),
         adjacency,
         jnp.pad(batch.mask, last, constant_values=True),
     )

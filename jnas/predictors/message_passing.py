@@ -2,7 +2,8 @@
 
 An aggregator is `(graph, sent [B N, F], weights [B E] or [B E, F]) -> [B N, F]`: what each node receives, the sum (or
 another reduction) over its incoming edges of `weights * sent[sender]`. `graph` is a `jraph.GraphsTuple` as
-`encodings.graphs` makes it: all pairs `i < j` of `N` nodes, the weight of a missing edge is 0.
+`encodings.graphs` makes it: all pairs `i < j` of `N` nodes, once for each of the parallel edges; the weight of a missing
+edge is 0.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
     """The sum, knowing that edges are all pairs `i < j` in row order: batched products, no gather, no scatter."""
     num_graphs = graph.n_node.shape[0]
     num_nodes = sent.shape[0] // num_graphs
-    rows, columns = np.triu_indices(num_nodes, 1)
+    rows, columns = _ends(graph, num_nodes)
     nodes = sent.reshape(num_graphs, num_nodes, -1)
     if weights.ndim == 1:
         place = np.zeros((len(rows), num_nodes, num_nodes), np.float32)
@@ -56,6 +57,13 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
     return jnp.stack(received, axis=1).reshape(sent.shape)
 
 
+def _ends(graph: jraph.GraphsTuple, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """`[E]` each, the lower and the higher node of every edge of a cell."""
+    rows, columns = np.triu_indices(num_nodes, 1)
+    num_parallel = graph.senders.shape[0] // graph.n_node.shape[0] // max(len(rows), 1)
+    return np.tile(rows, num_parallel), np.tile(columns, num_parallel)
+
+
 def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
     """The same batch with every edge turned around and nodes renumbered from the output, so that `i < j` again."""
     num_graphs, num_edges = (
@@ -65,8 +73,9 @@ def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
     num_nodes = graph.nodes["op"].shape[0] // num_graphs
     rows, columns = np.triu_indices(num_nodes, 1)
     number = np.zeros((num_nodes, num_nodes), np.int32)
-    number[rows, columns] = np.arange(num_edges)
-    order = number[num_nodes - 1 - columns, num_nodes - 1 - rows]
+    number[rows, columns] = np.arange(len(rows))
+    turned = number[num_nodes - 1 - columns, num_nodes - 1 - rows]
+    order = (np.arange(0, num_edges, len(rows))[:, None] + turned).ravel()
     return graph._replace(
         nodes={
             name: value.reshape(num_graphs, -1)[:, ::-1].ravel()

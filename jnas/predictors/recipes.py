@@ -73,9 +73,14 @@ def gates(
     on_edges = operations_on_edges(space)
     sizes = layers or ((128,) * 5 if on_edges else (128,) * 4)
     encoder = (
-        GatesOnEdges(len(space.edge_operations), sizes)
+        GatesOnEdges(
+            len(space.edge_operations),
+            sizes,
+            num_inputs=space.num_inputs,
+            residual=space.num_inputs,
+        )
         if on_edges
-        else GatesOnNodes(len(space.node_operations), sizes)
+        else GatesOnNodes(len(space.node_operations), sizes, num_inputs=space.num_inputs)
     )
     used = training or default
     if (used.loss == "comparator") != (pairing is not None):

@@ -1,6 +1,9 @@
 """What can be built: vectors, moves, identity, costs and strings. Each function returns a `types.Space`."""
 
+from collections.abc import Callable
+
 from jnas.engine.messages import nearest
+from jnas.spaces._common import simple_graph
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune
@@ -11,20 +14,20 @@ from jnas.spaces.nats_size import nats_size
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
 
-NAMES = ("nasbench101", "nasbench201", "nats_size", "spikenas_bench")
+_FACTORIES: dict[str, Callable[..., Space]] = {
+    "nasbench101": nasbench101,
+    "nasbench201": nasbench201,
+    "nats_size": nats_size,
+    "spikenas_bench": spikenas_bench,
+}
+NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str) -> Space:
     """The space of that name with its default options; ValueError lists the valid names."""
-    factories = {
-        "nasbench101": nasbench101,
-        "nasbench201": nasbench201,
-        "nats_size": nats_size,
-        "spikenas_bench": spikenas_bench,
-    }
-    if name not in factories:
+    if name not in _FACTORIES:
         raise ValueError(f"unknown space {name!r}. {nearest(name, NAMES)}")
-    return factories[name]()
+    return _FACTORIES[name]()
 
 
 __all__ = [
@@ -37,5 +40,6 @@ __all__ = [
     "nasbench101_widths",
     "nasbench201",
     "nats_size",
+    "simple_graph",
     "spikenas_bench",
 ]

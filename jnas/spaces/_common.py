@@ -1,14 +1,14 @@
-"""What the spaces share: mixed-radix numbers of vectors, uniform crossover, checks at the door."""
+"""Functions that the spaces share: numbers of vectors, uniform crossover, simple graphs, checks at the door."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.types import Arch, Key
+from jnas.types import Arch, Graph, Key, Space
 
 
 def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
@@ -50,6 +50,34 @@ def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     chex.assert_rank([a, b], 1)
     chex.assert_equal_shape([a, b])
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
+
+
+def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
+    """`Space.graph` without the axes `C` and `K`, of a space with one kind of cell.
+
+    Args:
+        space: whose architectures.
+        what: the name of what is made of it, for the message.
+
+    Returns:
+        `[D] -> Graph` with `node_ops` and `mask` `[N]`, `edge_ops` and `adjacency` `[N, N]`.
+
+    Raises:
+        ValueError: there are several kinds of cell, several inputs, or parallel edges.
+    """
+    arch = jax.ShapeDtypeStruct((len(space.cardinalities),), jnp.int32)
+    num_cells, num_parallel = jax.eval_shape(space.graph, arch).edge_ops.shape[:2]
+    if (num_cells, num_parallel, space.num_inputs) != (1, 1, 1):
+        raise ValueError(
+            f"{what} is for one kind of cell with one input and no parallel edges; {space.name} has "
+            f"{num_cells} kinds, {space.num_inputs} inputs and up to {num_parallel} parallel edges"
+        )
+
+    def graph(arch: Arch) -> Graph:
+        full = space.graph(arch)
+        return Graph(full.node_ops[0], full.edge_ops[0, 0], full.adjacency[0, 0], full.mask[0])
+
+    return graph
 
 
 def as_vector(values: Sequence[int]) -> Arch:

@@ -64,10 +64,9 @@ def graph(arch: Arch) -> Graph:
     """The cell with operations on edges: 4 nodes, an edge where the operation is not "none"."""
     _common.check_arch(arch, CARDINALITIES)
     sources, targets = np.array(EDGES).T
-    edge_ops = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
-    return Graph(
-        jnp.asarray([0, 1, 1, 2], jnp.int32), edge_ops, edge_ops != NONE, jnp.ones(4, bool)
-    )
+    square = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
+    node_ops, edge_ops = jnp.asarray([[0, 1, 1, 2]], jnp.int32), square[None, None]
+    return Graph(node_ops, edge_ops, edge_ops != NONE, jnp.ones((1, 4), bool))
 
 
 def params(arch: Arch) -> jax.Array:

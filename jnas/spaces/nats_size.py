@@ -51,7 +51,8 @@ def graph(arch: Arch) -> Graph:
     ends = jnp.asarray([0], jnp.int32), jnp.asarray([len(WIDTHS) + 1], jnp.int32)
     chain = jnp.eye(7, k=1, dtype=bool)
     node_ops = jnp.concatenate([ends[0], arch.astype(jnp.int32) + 1, ends[1]])
-    return Graph(node_ops, chain.astype(jnp.int32), chain, jnp.ones(7, bool))
+    edges = chain[None, None]
+    return Graph(node_ops[None], edges.astype(jnp.int32), edges, jnp.ones((1, 7), bool))
 
 
 def params(arch: Arch) -> jax.Array:

@@ -11,6 +11,7 @@ import pytest
 
 import jnas
 from tests.oracles.cells import channels_of_vertices, relabelled
+from tests.oracles.graphs import simple
 
 NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
 SPACES = [NB101, NB201, SIZE]
@@ -61,7 +62,7 @@ def encoded(encoding, space, num: int = NUM, **options):
 @functools.cache
 def graphs_of(space) -> jnas.types.Graph:
     """The graphs of the population, each array with a leading axis of 2000."""
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(space.graph))(population(space)))
+    return simple(jax.tree.map(np.asarray, jax.jit(jax.vmap(space.graph))(population(space))))
 
 
 def padded(arch: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
@@ -393,12 +394,13 @@ def log_costs(space) -> np.ndarray:
 
 
 def test_node_graphs_of_operations_on_nodes_are_the_cells() -> None:
-    chex.assert_trees_all_equal(encoded(jnas.encodings.node_graphs, NB101), graphs_of(NB101))
+    found = simple(encoded(jnas.encodings.node_graphs, NB101))
+    chex.assert_trees_all_equal(found, graphs_of(NB101))
 
 
 def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
     archs = population(NB201)[:60]
-    batch = encoded(jnas.encodings.node_graphs, NB201, 60)
+    batch = simple(encoded(jnas.encodings.node_graphs, NB201, 60))
     assert (batch.node_ops.dtype, batch.edge_ops.dtype) == (np.int32, np.int32)
     assert batch.mask.shape == (len(archs), 8)
     assert batch.mask.all()
@@ -467,7 +469,7 @@ def test_widths(space) -> None:
         graphs = jnas.encodings.node_graphs(space)(archs)
         return jax.vmap(lambda arch, graph: jnas.encodings.widths(space, arch, graph))(
             archs, graphs
-        ), graphs.mask
+        ), simple(graphs).mask
 
     shares, mask = map(np.asarray, widths(archs))
     assert shares.dtype == np.float32

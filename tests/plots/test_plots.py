@@ -170,7 +170,8 @@ def chain_space(num: int, operations: tuple[str, ...]) -> Space:
     """A space outside the package: `num` nodes that are all joined, with operations on edges."""
     adjacency = np.triu(np.ones((num, num), bool), 1)
     node_ops = np.array([0] + [1] * (num - 2) + [2], np.int32)
-    graph = Graph(node_ops, adjacency.astype(np.int32) * 2, adjacency, np.ones(num, bool))  # type: ignore
+    edges = adjacency[None, None]
+    graph = Graph(node_ops[None], edges.astype(np.int32) * 2, edges, np.ones((1, num), bool))  # type: ignore
     return spaces.nasbench201()._replace(graph=lambda arch: graph, edge_operations=operations)
 
 

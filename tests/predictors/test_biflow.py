@@ -11,6 +11,7 @@ import pytest
 import jnas
 from jnas.predictors.biflow import BiFlow, Features, _attributes, _features
 from tests.oracles.cells import relabelled
+from tests.oracles.graphs import simple
 
 NB101, NB201 = jnas.spaces.nasbench101(), jnas.spaces.nasbench201()
 NUM_OPS = {"nasbench101": 5, "nasbench201": 7}
@@ -82,8 +83,9 @@ def gates(
 def reference(module: BiFlow, variables, batch: Features, row: int) -> np.ndarray:
     """The embedding of one cell, which is cut down to the nodes that exist."""
     params = jax.tree.map(lambda it: np.asarray(it, np.float64), variables["params"])
-    mask = batch.graph.mask[row]
-    adjacency, ops = batch.graph.adjacency[row][np.ix_(mask, mask)], batch.graph.node_ops[row][mask]
+    graph = simple(batch.graph)
+    mask = graph.mask[row]
+    adjacency, ops = graph.adjacency[row][np.ix_(mask, mask)], graph.node_ops[row][mask]
     operations = [params["operations"][op] for op in ops]
     if module.attributes:
         one, two = params["attributes_1"], params["attributes_2"]
@@ -112,7 +114,7 @@ def test_embeddings(space, flags) -> None:
     """Without any addition it is GATES with `plus_identity`, the input node counted among the others."""
     module = BiFlow(NUM_OPS[space.name], **SMALL, **dict(zip(FLAGS, flags, strict=True)))
     batch = features(space)
-    assert space is NB201 or not batch.graph.mask.all(1)[:3].any()
+    assert space is NB201 or not simple(batch.graph).mask.all(1)[:3].any()
     variables, found = initialised(module, batch)
     num_statistics = batch.statistics.shape[1]
     assert found.shape == (60, 2 * 5 + num_statistics if all(flags) else 5)
@@ -169,16 +171,17 @@ def test_statistics_far_outside_of_the_training_set_are_clipped() -> None:
 def test_nodes_that_do_not_exist_count_for_nothing() -> None:
     module = BiFlow(5, **SMALL)
     batch = features(NB101)
-    absent = ~batch.graph.mask
+    graph = simple(batch.graph)
+    absent = ~graph.mask
     assert absent.any(1).sum() > 10
     assert not batch.nodes[absent].any()
     variables, found = initialised(module, batch)
     rng = np.random.default_rng(2)
-    ops = np.where(absent, rng.integers(0, 5, absent.shape), batch.graph.node_ops).astype(np.int32)
+    ops = np.where(absent, rng.integers(0, 5, absent.shape), graph.node_ops).astype(np.int32)
     nodes = np.where(absent[..., None], rng.normal(size=batch.nodes.shape), batch.nodes).astype(
         np.float32
     )
-    other = batch._replace(graph=batch.graph._replace(node_ops=ops), nodes=nodes)
+    other = batch._replace(graph=batch.graph._replace(node_ops=ops[:, None]), nodes=nodes)
     np.testing.assert_allclose(embedded(module, variables, other), found, atol=1e-6)
 
 
@@ -193,7 +196,7 @@ def test_isomorphic_cells_have_one_embedding() -> None:
     batch = jax.tree.map(
         np.asarray, encode["nasbench101"](np.array(pairs).transpose(1, 0, 2).reshape(60, 26))
     )
-    ops, adjacency = batch.graph.node_ops, batch.graph.adjacency
+    ops, _, adjacency, _ = simple(batch.graph)
     differ = (ops[:30] != ops[30:]).any(1) | (adjacency[:30] != adjacency[30:]).any((1, 2))
     assert differ.all(), "the network must see two different graphs"
     module = BiFlow(5, **SMALL)
@@ -239,12 +242,13 @@ def shares(adjacency: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("space", [NB101, NB201], ids=lambda space: space.name)
 def test_attributes_by_enumeration_of_paths(space) -> None:
     batch = features(space)
-    num = batch.graph.mask.shape[1]
+    graph = simple(batch.graph)
+    num = graph.mask.shape[1]
     assert batch.nodes.shape == (60, num, 5)
     assert (batch.nodes >= 0).all()
     assert (batch.nodes <= 1).all()
     for row in range(60):
-        adjacency, mask = batch.graph.adjacency[row], batch.graph.mask[row]
+        adjacency, mask = graph.adjacency[row], graph.mask[row]
         widths = np.ones(num)
         if space is NB101:
             widths[mask] = shares(adjacency[np.ix_(mask, mask)])

@@ -15,6 +15,7 @@ from jnas.predictors import message_passing
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.types import Graph
 from tests.oracles.cells import relabelled
+from tests.oracles.graphs import simple
 
 NB101, NB201 = jnas.spaces.nasbench101(), jnas.spaces.nasbench201()
 SIZES = {"node_size": 4, "hidden_size": 6, "op_size": 5}
@@ -44,16 +45,16 @@ def two_input_cells(num: int, num_cells: int, num_nodes: int, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     shape = num, num_cells, num_nodes
     edge_ops, adjacency = (
-        np.zeros((*shape, num_nodes), np.int32),
-        np.zeros((*shape, num_nodes), bool),
+        np.zeros((num, num_cells, 1, num_nodes, num_nodes), np.int32),
+        np.zeros((num, num_cells, 1, num_nodes, num_nodes), bool),
     )
     mask = np.ones(shape, bool)
     mask[0, :, -1] = False
     for row, cell, node in itertools.product(range(num), range(num_cells), range(2, num_nodes)):
         if mask[row, cell, node]:
             sources = rng.choice(node, 2, replace=False)
-            adjacency[row, cell, sources, node] = True
-            edge_ops[row, cell, sources, node] = rng.integers(0, 4, 2)
+            adjacency[row, cell, 0, sources, node] = True
+            edge_ops[row, cell, 0, sources, node] = rng.integers(0, 4, 2)
     return Graph(np.zeros(shape, np.int32), edge_ops, adjacency, mask)
 
 
@@ -125,8 +126,8 @@ def on_edges(params, group: Graph, module: GatesOnEdges) -> np.ndarray:
             for node in range(num):
                 value = np.zeros_like(sent[0])
                 for sender in range(node):
-                    op = group.edge_ops[number, sender, node]
-                    if group.adjacency[number, sender, node] and op != 0:
+                    op = group.edge_ops[number, 0, sender, node]
+                    if group.adjacency[number, 0, sender, node] and op != 0:
                         attention = sigmoid(
                             params["operations"][op] @ gate["kernel"] + gate["bias"]
                         )
@@ -153,7 +154,7 @@ def test_operations_on_nodes(plus_identity, residual) -> None:
     assert not batch.mask.all()
     variables, embeddings = everywhere(module, batch)
     params = as_doubles(variables["params"])
-    expected = [on_nodes(params, cell, plus_identity, residual) for cell in rows_of(batch)]
+    expected = [on_nodes(params, cell, plus_identity, residual) for cell in rows_of(simple(batch))]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -166,9 +167,7 @@ def test_operations_on_edges(options) -> None:
     variables, embeddings = everywhere(module, batch)
     assert embeddings.shape == (6, 5)
     params = as_doubles(variables["params"])
-    expected = [
-        on_edges(params, Graph(*(value[None] for value in cell)), module) for cell in rows_of(batch)
-    ]
+    expected = [on_edges(params, cell, module) for cell in rows_of(batch)]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -196,7 +195,7 @@ def test_isomorphic_cells_have_one_embedding() -> None:
     one, two = np.split(np.asarray(jax.jit(jax.vmap(NB101.identity))(both)), 2)
     np.testing.assert_array_equal(one, two)
     batch = jax.jit(jax.vmap(NB101.graph))(both)
-    ops, adjacency = np.asarray(batch.node_ops), np.asarray(batch.adjacency)
+    ops, _, adjacency, _ = map(np.asarray, simple(batch))
     differ = (ops[:16] != ops[16:]).any(1) | (adjacency[:16] != adjacency[16:]).any((1, 2))
     assert differ.all(), "the network must see two different graphs"
     _, embeddings = everywhere(GatesOnNodes(5, (16, 16, 16), **SIZES), batch)
@@ -302,7 +301,7 @@ def test_other_reductions_go_through_segments() -> None:
 
 def test_reverse() -> None:
     graph, sent, _, _ = traffic(False)
-    _, batch = cells(NB101, 3)
+    batch = simple(cells(NB101, 3)[1])
     turned = jax.jit(message_passing.reverse)(graph)
     for one, two in zip(
         jax.tree.leaves(message_passing.reverse(turned)), jax.tree.leaves(graph), strict=True

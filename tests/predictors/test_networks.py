@@ -15,6 +15,7 @@ from jnas.predictors.lstm import Peephole, Recurrence, TokenLstm
 from jnas.predictors.mlp import Flatten
 from jnas.predictors.renas import Conv3x3, LeNet, Standardise
 from jnas.types import Graph
+from tests.oracles.graphs import simple
 
 NB101 = jnas.spaces.nasbench101()
 
@@ -111,7 +112,7 @@ def test_graph_convolutions(global_node, self_loops, normalise) -> None:
     variables, embeddings = everywhere(module, batch, np.ones(5, bool))
     assert embeddings.shape == (5, 5)
     params = as_doubles(variables["params"])
-    rows = [Graph(*(value[row] for value in batch)) for row in range(5)]
+    rows = [Graph(*(value[row] for value in simple(batch))) for row in range(5)]
     expected = [graph_convolution(params, cell, module) for cell in rows]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
 

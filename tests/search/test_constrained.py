@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 import jnas
-from jnas.types import Space
+from jnas.types import Outcome, Query, Space
 
 SPACE = jnas.spaces.nasbench201()
 NUM = 400
@@ -119,3 +120,95 @@ def test_bad_arguments() -> None:
     for name in ("max_draws", "num_checked"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
             jnas.search.constrained(SPACE, few_convolutions, **{name: 0})
+
+
+def weighed(key: jax.Array, query: Query) -> Outcome:
+    """An objective without structure; a quarter of the evaluations fails."""
+    weights = jnp.arange(1, 7, dtype=jnp.int32)
+    totals = jnp.sum(query.archs * weights[None] ** 2, axis=1) * 37 % 101
+    scores = jnp.where(totals % 4 == 0, jnp.nan, totals.astype(jnp.float32) / 100)
+    return Outcome(scores, jnp.ones_like(scores))
+
+
+def last_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
+    return archs[:, -1].astype(jnp.float32)
+
+
+STRATEGIES = {
+    "random_search": {"with_replacement": False, "capacity": 12},
+    "regularized_evolution": {"population_size": 4},
+    "area": {"estimator": Partial(last_choice), "population_size": 4},
+    "local_search": {"num_neighbors": 4},
+    "reinforce": {"batch_size": 2},
+    "reinforced_evolution": {"population_size": 4},
+    "genetic": {
+        "population_size": 6,
+        "selection": 0.2,
+        "crossover": 0.4,
+        "mutation": 0.4,
+        "tournament_size": 3,
+    },
+    "nsga2": {"costs": [SPACE.params], "population_size": 6},
+    "bohb": {
+        "min_epochs": 1,
+        "max_epochs": 3,
+        "min_points": 2,
+        "capacity": 20,
+        "random_fraction": 0.2,
+    },
+}
+# What `strategy(SPACE, is_allowed=few_convolutions, **options)` evaluated when strategies took the
+# condition themselves: numbers of the cells, from `jax.random.key(0)`.
+BEFORE = {
+    "random_search": [3448, 4689, 12127, 5129, 2873, 15307, 6553, 1416, 7533, 14246, 12735, 5264],
+    "regularized_evolution": [
+        5725,
+        7814,
+        1839,
+        7567,
+        1789,
+        3089,
+        1339,
+        589,
+        3086,
+        1334,
+        1337,
+        1330,
+    ],
+    "area": [9729, 12558, 3003, 12157, 9679, 1128, 2503, 3, 2500, 2520, 2503, 2875],
+    "local_search": [
+        13265,
+        13267,
+        13266,
+        13140,
+        3890,
+        13391,
+        13267,
+        13251,
+        7016,
+        10796,
+        10771,
+        4546,
+    ],
+    "reinforce": [8385, 8645, 12850, 1304, 3162, 8399, 8386, 3996, 9646, 1879, 628, 12546],
+    "reinforced_evolution": [5725, 7814, 1839, 7567, 1764, 1864, 1829, 1774, 1649, 579, 589, 504],
+    "genetic": [5725, 7814, 1839, 7567, 7248, 7076, 1839, 1839, 14339, 1839, 7079, 7814],
+    "nsga2": [5725, 7814, 1839, 7567, 7248, 7076, 4964, 1564, 4579, 4964, 1834, 10939],
+    "bohb": [674, 15123, 6942, 15123, 1176, 3332, 10127, 1997, 9747, 1997, 1997, 14747],
+}
+DRAW_UNTIL_VALID = ("reinforce", "reinforced_evolution", "bohb")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in DRAW_UNTIL_VALID else pytest.param(name, marks=pytest.mark.slow)
+        for name in STRATEGIES
+    ],
+)
+def test_a_constrained_space_is_the_condition_that_strategies_had(name) -> None:
+    tight = jnas.search.constrained(SPACE, few_convolutions)
+    searcher = getattr(jnas.search, name)(tight, **STRATEGIES[name])
+    run = jax.jit(lambda key: jnas.search.run(searcher, Partial(weighed), key, num_evaluations=12))
+    codes = jax.vmap(SPACE.code)(run(jax.random.key(0)).archs)
+    assert codes[:, 1].tolist() == BEFORE[name]

@@ -22,6 +22,7 @@ from jnas.spaces import (
     nasbench101_prune,
     nasbench101_to_matrix,
 )
+from tests.oracles.graphs import simple
 
 SPACE = nasbench101()
 CONV3X3, CONV1X1, MAXPOOL3X3 = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
@@ -325,7 +326,7 @@ def test_pruning_keeps_useful_parts_and_is_idempotent():
 
 def test_graph_shows_the_pruned_cell():
     archs = some_cells()
-    graph = jax.tree.map(np.asarray, batched(SPACE.graph)(archs))
+    graph = simple(jax.tree.map(np.asarray, batched(SPACE.graph)(archs)))
     pruned = np.asarray(batched(nasbench101_prune)(archs))
     np.testing.assert_array_equal(graph.adjacency, matrices(pruned))
     np.testing.assert_array_equal(graph.edge_ops, matrices(pruned))
@@ -648,7 +649,7 @@ def test_the_cell_of_two_vertices():
     arch = CELL_OF_TWO
     assert batched(SPACE.is_valid)(arch[None]).all()
     np.testing.assert_array_equal(batched(nasbench101_prune)(arch[None])[0], arch)
-    graph = jax.tree.map(lambda leaf: leaf[0], batched(SPACE.graph)(arch[None]))
+    graph = simple(jax.tree.map(lambda leaf: leaf[0], batched(SPACE.graph)(arch[None])))
     assert graph.mask.tolist() == [True, *[False] * 5, True]
     assert graph.node_ops.tolist() == [0, 0, 0, 0, 0, 0, 4]
     matrix, names = nasbench101_to_matrix(arch)

@@ -11,6 +11,7 @@ import pytest
 
 from jnas import spaces
 from jnas.types import Space
+from tests.oracles.graphs import simple
 
 NUM = 2_000  # one batch size for all tests, so that every function is compiled once
 
@@ -229,7 +230,7 @@ def test_code_separates_what_identity_separates(space):
 
 
 def test_graphs_are_padded_acyclic_and_consistent(plain):
-    graph = jax.tree.map(np.asarray, batched(plain.graph)(samples(plain)))
+    graph = simple(jax.tree.map(np.asarray, batched(plain.graph)(samples(plain))))
     num_nodes = graph.mask.shape[1]
     assert graph.node_ops.shape == (NUM, num_nodes)
     assert graph.edge_ops.shape == graph.adjacency.shape == (NUM, num_nodes, num_nodes)
