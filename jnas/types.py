@@ -4,9 +4,11 @@ An architecture is a short integer vector. A search strategy proposes vectors, a
 them; everything else builds one or the other.
 
 Axis legend, used in every docstring of the package:
-    `B` batch of architectures, `D` choices in one architecture, `N` nodes of a graph (images of a
-    mini-batch where a network is concerned), `E` edges, `O` operations, `P` population, `S` seeds,
-    `T` steps of a search.
+    `B` batch of architectures, `D` choices in one architecture, `C` kinds of cell, `N` nodes, `E`
+    edges, `O` operations, `P` population, `S` seeds, `T` evaluations of a search.
+
+Where a network and its images are concerned, `N` counts the images of a mini-batch and `C`
+channels.
 
 Functions named here take one architecture unless their shape says `[B, D]`; batch them with
 `jax.vmap`. All of them are pure, and all but the three host functions of `Space` (`to_string`,
@@ -34,18 +36,19 @@ Params: TypeAlias = Any
 class Graph(NamedTuple):
     """The `C` kinds of cell of an architecture as padded directed acyclic multigraphs of `N` nodes.
 
-    Edges go from lower to higher nodes. It serves spaces with operations on nodes (every edge then has
-    the operation "identity") and spaces with operations on edges (every interior node then has the
-    operation "sum"). Where a node may read another one several times there are `K` parallel edges
-    between two nodes, and otherwise `K` is 1. `encodings.graphs` has the same as a `jraph.GraphsTuple`.
+    Edges go from lower to higher nodes. It serves spaces with operations on nodes (every edge then
+    has the operation "identity") and spaces with operations on edges (every interior node then has
+    the operation "sum"). Where a node may read another one several times there are `K` parallel
+    edges between two nodes, and otherwise `K` is 1. `encodings.graphs` has the same as a
+    `jraph.GraphsTuple`.
 
     Attributes:
         node_ops: `[C, N]` int32, index into `Space.node_operations`; 0 where `mask` is False.
-        edge_ops: `[C, K, N, N]` int32, `edge_ops[c, k, i, j]` is the operation on the `k`-th edge `i → j` of cell
-            `c`, an index into `Space.edge_operations`; 0 where there is no edge.
+        edge_ops: `[C, K, N, N]` int32, `edge_ops[c, k, i, j]` is the operation on the `k`-th edge
+            `i → j` of cell `c`, an index into `Space.edge_operations`; 0 where there is no edge.
         adjacency: `[C, K, N, N]` bool, True where information flows along that edge.
-        mask: `[C, N]` bool, True for nodes that exist. The inputs are the first `Space.num_inputs` nodes, the output
-            is node `N - 1`.
+        mask: `[C, N]` bool, True for nodes that exist. The inputs are the first `Space.num_inputs`
+            nodes, the output is node `N - 1`.
     """
 
     node_ops: jax.Array
@@ -67,26 +70,27 @@ class Space(NamedTuple):
         crossover: `(key, [D], [D]) -> [D]`, a valid child of two valid parents.
         is_valid: `[D] -> []` bool.
         identity: `[D] -> [2]` uint32, equal exactly for isomorphic cells.
-        code: `[D] -> [W]` uint32, what a benchmark looks its rows up by, high word first; `W` is the space's
-            own (2 in those that jnas has).
+        code: `[D] -> [W]` uint32, what a benchmark looks its rows up by, high word first; `W` is
+            the space's own (2 in those that jnas has).
         graph: `[D] -> Graph`.
         params: `[D] -> []` int32, trainable parameters of the whole reference network.
         flops: `[D] -> []` float, multiply-accumulate operations of the reference network's
-            convolutions and dense layer for one image (the field prints these as "FLOPs"). Counted in
-            exact integers, rounded once to the float width in use.
+            convolutions and dense layer for one image (the field prints these as "FLOPs"). Counted
+            in exact integers, rounded once to the float width in use.
         to_string: `[D] -> str`, the published text form. Host only.
         from_string: `str -> [D]`; ValueError says what is wrong with the text. Host only.
         enumerate: `() -> [A, D]` NumPy int32, every architecture in ascending order of the vector;
             ValueError where the space is too large. Host only.
         cells: names of the `C` kinds of cell that `graph` shows, such as ("normal", "reduction").
         num_inputs: how many of the first nodes of each cell are inputs, which read no other.
-        node_widths: `([D], c_in, c_out) -> [C, N]` int32, channels of the nodes of `graph` in a cell from `c_in` to
-            `c_out` channels; None where all nodes of a cell are equally wide.
-        text_form: regular expression that the whole of `to_string` matches, by which files that do not name their
-            space are told apart; of several that match, the last of `spaces.NAMES` counts. Empty: never guessed.
+        node_widths: `([D], c_in, c_out) -> [C, N]` int32, channels of the nodes of `graph` in a
+            cell from `c_in` to `c_out` channels; None where all nodes of a cell are equally wide.
+        text_form: regular expression that the whole of `to_string` matches, by which files that do
+            not name their space are told apart; of several that match, the last of `spaces.NAMES`
+            counts. Empty: never guessed.
         usual_column: the accuracy of a benchmark's table that is meant where nothing else is said.
-        datasets: the data sets that `benchmarks.of_space` has a table of each, the usual one first; empty where there
-            is one table, or none.
+        datasets: the data sets that `benchmarks.of_space` has a table of each, the usual one first;
+            empty where there is one table, or none.
     """
 
     name: str
@@ -117,7 +121,8 @@ class Relu(NamedTuple):
     """One tensor that rectified linear units read, as a network shows it to a zero-shot score.
 
     Attributes:
-        inputs: `[N, ..., C]` float, the tensor before rectification; 0 in channels that do not exist.
+        inputs: `[N, ..., C]` float, the tensor before rectification; 0 in channels that do not
+            exist.
         channels: `[C]` bool, the channels that exist in this architecture.
         num_modules: `[]` int32, how many ReLU modules of this architecture read the tensor.
         num_live: `[]` int32, how many of them have a path to the logits.
@@ -130,14 +135,17 @@ class Relu(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What a zero-shot score looks at, or changes, in a forward pass; None leaves the network as it is.
+    """What a zero-shot score looks at, or changes, in a forward pass; None leaves the network as it
+    is.
 
     Attributes:
-        on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order of computation.
-        norm: `(x [N, H, W, C], weights, channels [C] bool) -> (y [N, H, W, C], value [])`, in place of every batch
-            normalisation; the values of those that the architecture has are summed.
-        on_block: `(state, x, weights) -> (state, x, weights)`, called with the input and the weights of each
-            cell, each block between stages and the classifier, before these are computed.
+        on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order of
+            computation.
+        norm: `(x [N, H, W, C], weights, channels [C] bool) -> (y [N, H, W, C], value [])`, in place
+            of every batch normalisation; the values of those that the architecture has are summed.
+        on_block: `(state, x, weights) -> (state, x, weights)`, called with the input and the
+            weights of each cell, each block between stages and the classifier, before these are
+            computed.
     """
 
     on_relu: Callable[[Any, Relu], Any] | None = None
@@ -166,16 +174,17 @@ class Network(NamedTuple):
 
     Attributes:
         space: the space whose architectures it takes.
-        init: `key -> params`, the weights of every operation of every architecture. Each layer with weights is a
-            dict with `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`, and `bias` where it has one.
+        init: `key -> params`, the weights of every operation of every architecture. Each layer with
+            weights is a dict with `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`, and `bias`
+            where it has one.
         apply: `(params, [D], images [N, H, W, C]) -> logits [N, num_classes]`, batch normalisation
             with the statistics of the batch.
         forward: `(params, [D], images, hooks, state) -> Pass`: `apply`, with hooks.
-        present: `[D] -> list`, for each array of weights of `networks.kernels(params)` a 0/1 float array that
-            broadcasts to it: the weights that this architecture has.
-        instantiate: `(params, [D]) -> params`, the weights that this architecture has out of those of all, as it would
-            have been initialised; identity where nothing depends on the architecture. The other functions take
-            either.
+        present: `[D] -> list`, for each array of weights of `networks.kernels(params)` a 0/1 float
+            array that broadcasts to it: the weights that this architecture has.
+        instantiate: `(params, [D]) -> params`, the weights that this architecture has out of those
+            of all, as it would have been initialised; identity where nothing depends on the
+            architecture. The other functions take either.
     """
 
     space: Space
@@ -198,7 +207,9 @@ class Estimator(Protocol):
 
 
 class Suite(Protocol):
-    """`(key, archs [B, D]) -> {name: scores [B]}`: several estimators that share their computation."""
+    """`(key, archs [B, D]) -> {name: scores [B]}`: several estimators that share their
+    computation.
+    """
 
     def __call__(self, key: Key, archs: jax.Array, /) -> dict[str, jax.Array]:
         """Score a population."""
@@ -233,7 +244,8 @@ class Outcome(NamedTuple):
 class Objective(Protocol):
     """`(key, Query) -> Outcome`: what a search evaluates; made from an Estimator or a Table.
 
-    One that answers for some numbers of epochs only has them as its attribute `epochs`, a tuple of ints.
+    One that answers for some numbers of epochs only has them as its attribute `epochs`, a tuple of
+    ints.
     """
 
     def __call__(self, key: Key, query: Query, /) -> Outcome:
@@ -247,12 +259,13 @@ class Predictor(NamedTuple):
         name: of the factory in `jnas.predictors` that makes it.
         space: whose architectures it takes.
         settings: keyword arguments of the factory; with `name` and `space` they make it again.
-        fit: `(key, archs [B, D], targets [B]) -> state`; host only. ValueError for targets that are not finite or all
-            equal, and for architectures that are invalid or repeated.
+        fit: `(key, archs [B, D], targets [B]) -> state`; host only. ValueError for targets that are
+            not finite or all equal, and for architectures that are invalid or repeated.
         predict: `(state, archs [B, D]) -> scores [B]`, pure.
-        fit_many: `(keys [S], archs [S, B, D], targets [S, B], **options) -> predictors.Fitted`: `S` trainings as one
-            program; see `predictors.fit_many`.
-        predict_many: `(states, archs [B, D]) -> scores [S, B]`, pure; states are those of `fit_many`.
+        fit_many: `(keys [S], archs [S, B, D], targets [S, B], **options) -> predictors.Fitted`: `S`
+            trainings as one program; see `predictors.fit_many`.
+        predict_many: `(states, archs [B, D]) -> scores [S, B]`, pure; states are those of
+            `fit_many`.
     """
 
     name: str
@@ -271,9 +284,12 @@ class Searcher(NamedTuple):
         init: `key -> state`.
         ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
         tell: `(state, Query, Outcome) -> state`, in any order of the queries.
-        min_evaluations: how many it takes before it searches (its initial population); loops refuse less.
-        is_traceable: whether all three work under `jit` and `scan`; otherwise only `search.run_on_host` runs it.
-        epochs: the numbers of training epochs that its queries ask for; empty where these leave them to the objective.
+        min_evaluations: how many it takes before it searches (its initial population); loops refuse
+            less.
+        is_traceable: whether all three work under `jit` and `scan`; otherwise only
+            `search.run_on_host` runs it.
+        epochs: the numbers of training epochs that its queries ask for; empty where these leave
+            them to the objective.
     """
 
     init: Callable[[Key], Any]
@@ -290,8 +306,8 @@ class Policy(NamedTuple):
     Attributes:
         init: `key -> params`.
         sample: `(key, params) -> [D]` int32.
-        logits: `(params, [D]) -> [D, K]` float, of every position given the choices before it; `K` is
-            the largest of the cardinalities.
+        logits: `(params, [D]) -> [D, K]` float, of every position given the choices before it; `K`
+            is the largest of the cardinalities.
     """
 
     init: Callable[[Key], Params]
@@ -310,7 +326,8 @@ class History(NamedTuple):
         best: `[T]` int32, index of the best evaluation among the first `t + 1`.
         num_evaluations: `[]` int32, slots in use.
         truncated: `[]` bool, True where the capacity ended the search before the budget in seconds.
-        num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that was asked for.
+        num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that
+            was asked for.
         stalled: `[]` bool, True where too many repeats ended the search before its budget.
     """
 
