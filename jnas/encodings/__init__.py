@@ -1,8 +1,8 @@
 """How an architecture is shown to a predictor: pure functions `archs [B, D] -> features`.
 
-Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and without any
-trainable part. All but `renas` serve every space: they see `Space.graph` (and `layers` and
-`statistics` the widths of its nodes).
+Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and
+without any trainable part. All but `renas` serve every space: they see `Space.graph` (and `layers`
+and `statistics` the widths of its nodes).
 """
 
 from jnas.encodings.adjacency import adjacency

@@ -12,9 +12,9 @@ from jnas.types import Arch, Space
 def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
     """One-hot edges and nodes of the pruned cells, side by side: all edges, then all nodes.
 
-    Each pair `i < j` has one feature for each edge operation but the first ("none", all zeros): one bit where
-    operations are on nodes. Each interior node follows with one feature for each interior node operation
-    (padding: all zeros), unless the space has only one.
+    Each pair `i < j` has one feature for each edge operation but the first ("none", all zeros): one
+    bit where operations are on nodes. Each interior node follows with one feature for each interior
+    node operation (padding: all zeros), unless the space has only one.
 
     Args:
         space: where the architectures come from.

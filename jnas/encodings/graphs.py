@@ -14,19 +14,23 @@ from jnas.types import Arch, Graph, Space
 
 
 def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
-    """All cells of a population in one `jraph.GraphsTuple`, padded to the same number of nodes and edges.
+    """All cells of a population in one `jraph.GraphsTuple`, padded to the same number of nodes and
+    edges.
 
-    With `G = B · C` cells of `N` nodes there are `G · N` nodes, and in each cell `E = K · N (N - 1) / 2` edges:
-    every pair `i < j` row by row, once for each of the `K` parallel edges, whether information flows or not.
-    A graph network multiplies by the masks; shapes never depend on the cells.
+    With `G = B · C` cells of `N` nodes there are `G · N` nodes, and in each cell
+    `E = K · N (N - 1) / 2` edges: every pair `i < j` row by row, once for each of the `K` parallel
+    edges, whether information flows or not. A graph network multiplies by the masks; shapes never
+    depend on the cells.
 
     Args:
         space: where the architectures come from.
 
     Returns:
         `archs [B, D] -> GraphsTuple` with
-            nodes: `{"op": [G N] int32, "mask": [G N] bool}`, operation index and whether the node exists;
-            edges: `{"op": [G E] int32, "mask": [G E] bool}`, operation index and whether information flows;
+            nodes: `{"op": [G N] int32, "mask": [G N] bool}`, operation index and whether the node
+            exists;
+            edges: `{"op": [G E] int32, "mask": [G E] bool}`, operation index and whether
+            information flows;
             senders, receivers: `[G E]` int32, from the lower to the higher node of each pair;
             n_node, n_edge: `[G]` int32; globals: None.
     """
@@ -37,7 +41,8 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
     """The `jraph.GraphsTuple` of a batch of graphs, as `graphs` describes it.
 
     Args:
-        batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes only.
+        batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes
+            only.
     """
     num_graphs, num_nodes = math.prod(batch.mask.shape[:-1]), batch.mask.shape[-1]
     rows, columns = np.triu_indices(num_nodes, 1)
@@ -59,11 +64,13 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
 
 
 def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
-    """Cells as graphs with operations on nodes; where they are on edges, the line graph of each cell.
+    """Cells as graphs with operations on nodes; where they are on edges, the line graph of each
+    cell.
 
-    Nodes of a line graph are the edges of the cell, those into lower nodes first, between an input and an output node;
-    its operations count from 1 (`Space.edge_operations`), with 0 for the input and the number after the last for the
-    output. Edges of the operation "none" stay, but nothing flows through them.
+    Nodes of a line graph are the edges of the cell, those into lower nodes first, between an input
+    and an output node; its operations count from 1 (`Space.edge_operations`), with 0 for the input
+    and the number after the last for the output. Edges of the operation "none" stay, but nothing
+    flows through them.
 
     Args:
         space: where the architectures come from.

@@ -1,7 +1,8 @@
 """The sequence of layers that Peephole reads: type, kernel and width of each.
 
-Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017, https://arxiv.org/abs/1712.03351,
-section 3.1: a layer is (type, kernel width, kernel height, channel ratio), each an integer that gets its own embedding.
+Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017,
+https://arxiv.org/abs/1712.03351, section 3.1: a layer is (type, kernel width, kernel height,
+channel ratio), each an integer that gets its own embedding.
 """
 
 import re
@@ -17,18 +18,20 @@ from jnas.types import Arch, Space
 def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Array]:
     """Layers of the pruned cells in topological order, cell by cell.
 
-    Where operations are on nodes a layer is a node, input and output included; where they are on edges it is a pair
-    `i < j`, "none" included. The kernel is read off the operation's name ("3x3"), 0 where it names none.
+    Where operations are on nodes a layer is a node, input and output included; where they are on
+    edges it is a pair `i < j`, "none" included. The kernel is read off the operation's name
+    ("3x3"), 0 where it names none.
 
     Args:
         space: where the architectures come from.
-        num_ratios: bins of the channel ratio. With `Space.node_widths` (nasbench101) that is the vertex's share of the
-            cell's width, in 1 … `num_ratios`; without, every layer keeps the width, and has `num_ratios`.
+        num_ratios: bins of the channel ratio. With `Space.node_widths` (nasbench101) that is the
+            vertex's share of the cell's width, in 1 … `num_ratios`; without, every layer keeps the
+            width, and has `num_ratios`.
 
     Returns:
-        `archs [B, D] -> [B, L, 4]` int32 (type, kernel width, kernel height, ratio), all 0 for padding, which comes
-        last; types count from 1 in the order of `Space.node_operations` or `Space.edge_operations`. `L` is 7 for
-        nasbench101 and 6 for nasbench201.
+        `archs [B, D] -> [B, L, 4]` int32 (type, kernel width, kernel height, ratio), all 0 for
+        padding, which comes last; types count from 1 in the order of `Space.node_operations` or
+        `Space.edge_operations`. `L` is 7 for nasbench101 and 6 for nasbench201.
 
     Raises:
         ValueError: `num_ratios` is less than 1.

@@ -1,8 +1,10 @@
-"""The ReNAS tensor: a type matrix, and FLOPs and parameters of each of the nine cells of the network.
+"""The ReNAS tensor: a type matrix, and FLOPs and parameters of each of the nine cells of the
+network.
 
 Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021, section 3.1,
-https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from the input), the missing ones stand just
-before the output, and entry `(i, j)` of each matrix carries the value of node `j` where information flows `i → j`.
+https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from the input), the
+missing ones stand just before the output, and entry `(i, j)` of each matrix carries the value of
+node `j` where information flows `i → j`.
 """
 
 import functools
@@ -40,21 +42,22 @@ def renas(
 ) -> Callable[[jax.Array], jax.Array]:
     """The `[19, 7, 7]` tensor of ReNAS, or its type matrix alone (predictors v1 and v3).
 
-    Channels are [types, FLOPs of cell 1, parameters of cell 1, FLOPs of cell 2, ...]. A convolution of `c` channels
-    has `k² c²` parameters; the 1x1 projection of an edge from the input, `c_in c`, is added in row 0. FLOPs are
-    parameters times pixels. Types are input 1, conv1x1 2, conv3x3 3, maxpool 4, output 5. Standardise the features
-    with the statistics of the training set.
+    Channels are [types, FLOPs of cell 1, parameters of cell 1, FLOPs of cell 2, ...]. A convolution
+    of `c` channels has `k² c²` parameters; the 1x1 projection of an edge from the input, `c_in c`,
+    is added in row 0. FLOPs are parameters times pixels. Types are input 1, conv1x1 2, conv3x3 3,
+    maxpool 4, output 5. Standardise the features with the statistics of the training set.
 
     Args:
-        space: nasbench101. For nasbench201, which the paper does not treat, there are a type matrix (entry `(i, j)` is
-            the operation of the edge, none 0) and the FLOPs and parameters of a cell of each of the three stages, at
-            32x32 images and 16 channels.
+        space: nasbench101. For nasbench201, which the paper does not treat, there are a type matrix
+            (entry `(i, j)` is the operation of the edge, none 0) and the FLOPs and parameters of a
+            cell of each of the three stages, at 32x32 images and 16 channels.
         type_only: keep the first channel only.
-        image_size: height and width of the first stack's feature maps; the paper's figure suggests 28.
+        image_size: height and width of the first stack's feature maps; the paper's figure suggests
+            28.
 
     Returns:
-        `archs [B, D] -> [B, 19, 7, 7]` float32 (`[B, 7, 4, 4]` for nasbench201; one channel with `type_only`), exact
-        integers.
+        `archs [B, D] -> [B, 19, 7, 7]` float32 (`[B, 7, 4, 4]` for nasbench201; one channel with
+        `type_only`), exact integers.
 
     Raises:
         ValueError: another space, or an `image_size` that is not a multiple of 4.
@@ -94,7 +97,9 @@ def renas(
 def _encode_edges(
     space: Space, graph_of: Callable[[Arch], Graph], type_only: bool, arch: Arch
 ) -> jax.Array:
-    """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its cells."""
+    """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its
+    cells.
+    """
     ops = graph_of(arch).edge_ops
     taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
     matrices = [ops]

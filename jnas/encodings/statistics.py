@@ -1,4 +1,6 @@
-"""Numbers that describe a cell as a whole: operations, paths, neighbours and costs, for predictors of few examples."""
+"""Numbers that describe a cell as a whole: operations, paths, neighbours and costs, for predictors
+of few examples.
+"""
 
 from collections.abc import Callable
 
@@ -10,20 +12,24 @@ from jnas.types import Arch, Graph, Space
 
 
 def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """Counts of operations, of their pairs along edges, and along the paths from the input to the output.
+    """Counts of operations, of their pairs along edges, and along the paths from the input to the
+    output.
 
-    Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations there are: nodes,
-    edges, logarithm of the number of paths, edges of the longest and of the shortest path, degrees of input and output,
-    whether an edge joins them; for each operation its number, its number weighted by the node's share of the cell's
-    width, its mean, most and least on a path, and its numbers next to the output and to the input; its `(O + 1)²` pairs
-    along edges, input and output included; logarithms of the network's parameters and FLOPs. All but these two are
-    equal for isomorphic cells: what is left over of a width of nasbench101 goes to the first vertices that share it.
+    Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations
+    there are: nodes, edges, logarithm of the number of paths, edges of the longest and of the
+    shortest path, degrees of input and output, whether an edge joins them; for each operation its
+    number, its number weighted by the node's share of the cell's width, its mean, most and least on
+    a path, and its numbers next to the output and to the input; its `(O + 1)²` pairs along edges,
+    input and output included; logarithms of the network's parameters and FLOPs. All but these two
+    are equal for isomorphic cells: what is left over of a width of nasbench101 goes to the first
+    vertices that share it.
 
     Args:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101 and 81 for nasbench201.
+        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101 and 81 for
+        nasbench201.
 
     Raises:
         ValueError: as for `node_graphs`.
@@ -81,7 +87,9 @@ def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Arr
 
 
 def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
-    """`[3 + 3 O]` from adjacency `[N, N]` and one-hot operations `[N, O]`: sums over all paths, node by node."""
+    """`[3 + 3 O]` from adjacency `[N, N]` and one-hot operations `[N, O]`: sums over all paths,
+    node by node.
+    """
     far = edges.shape[0] + 2.0
     ones = jnp.concatenate(
         [jnp.ones((edges.shape[0], 1)), inner], axis=1

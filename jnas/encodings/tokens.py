@@ -1,7 +1,7 @@
 """A sequence of small integers for recurrent predictors, in the order of the GATES paper.
 
-Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
-https://arxiv.org/abs/2004.01899: first the connections, then the operations.
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
+ECCV 2020, https://arxiv.org/abs/2004.01899: first the connections, then the operations.
 """
 
 from collections.abc import Callable
@@ -14,18 +14,19 @@ from jnas.types import Arch, Space
 
 
 def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """Connection tokens of all pairs `i < j` row by row, then one operation token for each interior node.
+    """Connection tokens of all pairs `i < j` row by row, then one operation token for each interior
+    node.
 
-    A connection token is the index of the edge operation. An operation token is the index of the interior node
-    operation, and the number of them for padding ("none"); there are none where nodes have one operation only. Of several
-    cells, and of parallel edges, all connections come first.
+    A connection token is the index of the edge operation. An operation token is the index of the
+    interior node operation, and the number of them for padding ("none"); there are none where nodes
+    have one operation only. Of several cells, and of parallel edges, all connections come first.
 
     Args:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> [B, L]` int32 of the pruned cell; `L` is 26 for nasbench101 and 6 for nasbench201.
-        `vocabulary(space)` gives the number of values at each place.
+        `archs [B, D] -> [B, L]` int32 of the pruned cell; `L` is 26 for nasbench101 and 6 for
+        nasbench201. `vocabulary(space)` gives the number of values at each place.
     """
 
     def encode(arch: Arch) -> jax.Array:

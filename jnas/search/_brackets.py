@@ -1,7 +1,7 @@
 """Hyperband's brackets of successive halving, as tables of what is evaluated when.
 
-Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
-Optimization", JMLR 18, 2018, https://arxiv.org/abs/1603.06560.
+Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, "Hyperband: A Novel Bandit-Based Approach to
+Hyperparameter Optimization", JMLR 18, 2018, https://arxiv.org/abs/1603.06560.
 """
 
 from typing import NamedTuple
@@ -12,14 +12,17 @@ from jnas.search._checks import check_at_least_one
 
 
 class Schedule(NamedTuple):
-    """When to evaluate what: brackets one after the other, each rung by rung, and then from the start again.
+    """When to evaluate what: brackets one after the other, each rung by rung, and then from the
+    start again.
 
     Attributes:
         epochs: of each level, ascending.
-        brackets: evaluations in each rung of each bracket; the last rung of all is at the last level.
+        brackets: evaluations in each rung of each bracket; the last rung of all is at the last
+            level.
         levels: `[L]` int32, of each evaluation of a cycle.
         before: `[L]` int32, the cycle's evaluation with which the rung below begins.
-        num_before: `[L]` int32, evaluations in the rung below; 0 in the lowest of a bracket, which is new.
+        num_before: `[L]` int32, evaluations in the rung below; 0 in the lowest of a bracket, which
+            is new.
     """
 
     epochs: tuple[int, ...]
@@ -30,7 +33,9 @@ class Schedule(NamedTuple):
 
 
 def schedule(min_epochs: int, max_epochs: int, eta: int) -> Schedule:
-    """The brackets of HpBandSter; ValueError unless `1 <= min_epochs <= max_epochs` and `eta >= 2`."""
+    """The brackets of HpBandSter; ValueError unless `1 <= min_epochs <= max_epochs` and `eta >=
+    2`.
+    """
     check_at_least_one(min_epochs=min_epochs)
     if min_epochs > max_epochs:
         raise ValueError(

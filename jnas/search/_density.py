@@ -1,7 +1,8 @@
 """Kernel densities of categorical vectors: what BOHB models good and bad architectures with.
 
-A kernel is that of Aitchison and Aitken (Biometrika 63, 1976) in each position: a value keeps its weight up to the
-bandwidth `h`, which the other `c - 1` values share. Up to `h = 1 - 1/c`, where all values weigh the same, it falls off.
+A kernel is that of Aitchison and Aitken (Biometrika 63, 1976) in each position: a value keeps its
+weight up to the bandwidth `h`, which the other `c - 1` values share. Up to `h = 1 - 1/c`, where all
+values weigh the same, it falls off.
 """
 
 import jax
@@ -55,7 +56,9 @@ def log_density(
 
 
 def draw_near(key: Key, center: Arch, bandwidth: jax.Array, num_choices: jax.Array) -> Arch:
-    """`[D]` int32, a draw from the kernel around one vector `[D]`: each position keeps its value or takes another."""
+    """`[D]` int32, a draw from the kernel around one vector `[D]`: each position keeps its value or
+    takes another.
+    """
     leave_key, shift_key = jax.random.split(key)
     leaves = jax.random.uniform(leave_key, bandwidth.shape, bandwidth.dtype) < bandwidth
     shift = jax.random.randint(shift_key, center.shape, 1, num_choices, jnp.int32)

@@ -39,7 +39,9 @@ class Memory(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """One row of a query, with what the objective answers; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
+    """One row of a query, with what the objective answers; `[]` each, but `arch` `[D]` and
+    `identity` `[2]`.
+    """
 
     arch: jax.Array
     identity: jax.Array
@@ -117,7 +119,9 @@ def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
 
 
 def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outcome]:
-    """Answer one proposal from memory, or take its evaluation into memory as far as the budget goes."""
+    """Answer one proposal from memory, or take its evaluation into memory as far as the budget
+    goes.
+    """
     capacity = len(memory.scores)
     is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (
         memory.epochs == row.epochs

@@ -22,15 +22,15 @@ def tournament(
 ) -> jax.Array:
     """The best of a random sample of a population; the one drawn first wins ties.
 
-    Only members that are present and have a rank (a score above -inf) are drawn. Where there is none, all
-    that are present are, and where nobody is, everybody is.
+    Only members that are present and have a rank (a score above -inf) are drawn. Where there is
+    none, all that are present are, and where nobody is, everybody is.
 
     Args:
         key: consumed.
         scores: `[P]` float, no NaN.
         present: `[P]` bool.
-        size: how many are drawn, at most `P`. A sample without replacement is as large as those to draw from
-            if they are fewer.
+        size: how many are drawn, at most `P`. A sample without replacement is as large as those to
+            draw from if they are fewer.
         kind: whether one member can be drawn twice.
 
     Returns:
@@ -39,12 +39,15 @@ def tournament(
     ranked = present & (scores > -jnp.inf)
     eligible = jnp.where(jnp.any(ranked), ranked, present | ~jnp.any(present))
     drawn = _DRAWS[kind](key, eligible, size)
-    # A sample without replacement ends with others than the eligible where these are fewer than `size`.
+    # A sample without replacement ends with others than the eligible where these are fewer than
+    # `size`.
     return drawn[jnp.argmax(jnp.where(eligible, scores, -jnp.inf)[drawn])]
 
 
 def _with_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
-    """`[size]` int32, each uniform over the eligible: one word a draw, biased by less than P/2^23."""
+    """`[size]` int32, each uniform over the eligible: one word a draw, biased by less than
+    P/2^23.
+    """
     counts = jnp.cumsum(eligible, dtype=jnp.int32)
     nth = (jax.random.uniform(key, (size, 1), jnp.float32) * counts[-1].astype(jnp.float32)).astype(
         jnp.int32

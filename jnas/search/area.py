@@ -22,26 +22,31 @@ def area(
     tournament: Tournament = "without_replacement",
     batch_size: int = 1,
 ) -> Searcher:
-    """Regularized evolution that starts with the best-scored half of twice as many random architectures.
+    """Regularized evolution that starts with the best-scored half of twice as many random
+    architectures.
 
-    Only the start is assisted: afterwards the estimator has no say. What scoring costs is not part of the
-    outcomes, so a budget in seconds has to be shortened by it. All candidates of a search are scored with the
-    same key.
+    Only the start is assisted: afterwards the estimator has no say. What scoring costs is not part
+    of the outcomes, so a budget in seconds has to be shortened by it. All candidates of a search
+    are scored with the same key.
 
     Args:
         space: where to search.
         estimator: scores the candidates, such as `zeroshot.naswot`; must be traceable.
         population_size: members, the paper's `N`.
-        num_candidates: random architectures to score, the paper's `M`; by default twice the population.
-        sample_size: members that compete to be the parent (the paper does not give it; that of NAS-Bench-201).
+        num_candidates: random architectures to score, the paper's `M`; by default twice the
+            population.
+        sample_size: members that compete to be the parent (the paper does not give it; that of
+            NAS-Bench-201).
         tournament: whether a member can be drawn twice into one sample.
         batch_size: architectures proposed by one `ask`.
 
     Returns:
-        A `Searcher`. The initial population is proposed from the best score to the worst, and so ages.
+        A `Searcher`. The initial population is proposed from the best score to the worst, and so
+        ages.
 
     Raises:
-        ValueError: there are fewer candidates than members; otherwise as for `regularized_evolution`.
+        ValueError: there are fewer candidates than members; otherwise as for
+            `regularized_evolution`.
     """
     num = 2 * population_size if num_candidates is None else num_candidates
     if num < population_size:

@@ -1,9 +1,11 @@
-"""BOHB: Hyperband's brackets of successive halving, filled by a model of what is good and what is bad.
+"""BOHB: Hyperband's brackets of successive halving, filled by a model of what is good and what is
+bad.
 
-Falkner, Klein and Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018,
-https://arxiv.org/abs/1807.01774, algorithm 2. The defaults are those of the baseline of NAS-Bench-201 (Dong and Yang,
-ICLR 2020); NATS-Bench has 1 to 12 epochs. Optuna's TPE with its Hyperband pruner would not do: it has neither these
-bandwidths nor a model for each number of epochs, and it runs on the host, trial by trial.
+Falkner, Klein and Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
+2018, https://arxiv.org/abs/1807.01774, algorithm 2. The defaults are those of the baseline of
+NAS-Bench-201 (Dong and Yang, ICLR 2020); NATS-Bench has 1 to 12 epochs. Optuna's TPE with its
+Hyperband pruner would not do: it has neither these bandwidths nor a model for each number of
+epochs, and it runs on the host, trial by trial.
 """
 
 from typing import NamedTuple
@@ -21,7 +23,8 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class BohbState(NamedTuple):
-    """The last evaluations; a ring buffer, whose slot is the number of the evaluation modulo its capacity `C`.
+    """The last evaluations; a ring buffer, whose slot is the number of the evaluation modulo its
+    capacity `C`.
 
     Attributes:
         archs: `[C, D]` int32.
@@ -57,44 +60,49 @@ def bohb(
 ) -> Searcher:
     """Train many a little, go on with the best of them, and learn from all where to look for more.
 
-    The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`: by default 22, 66
-    and 200. The sizes of the brackets are those of the reference implementation, HpBandSter: by default 9 → 3 → 1,
-    3 → 1 and 3, which is 20 evaluations a cycle. A rung takes the best of the one below, and trains them from the
-    start; an evaluation that is still out counts as worse than all that are told, but for those that failed.
+    The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`:
+    by default 22, 66 and 200. The sizes of the brackets are those of the reference implementation,
+    HpBandSter: by default 9 → 3 → 1, 3 → 1 and 3, which is 20 evaluations a cycle. A rung takes the
+    best of the one below, and trains them from the start; an evaluation that is still out counts as
+    worse than all that are told, but for those that failed.
 
-    New architectures are random until some number of epochs has enough evaluations for two densities: of its best
-    `top_percent` (but at least `min_points`) and of the others. The model of the largest such number draws
-    `num_samples` architectures from the density of the good and proposes the one with the largest ratio of the two. A
-    draw that is invalid is drawn again, up to `max_draws` draws, after which `space.sample` steps in.
-    Failed evaluations count as the worst.
+    New architectures are random until some number of epochs has enough evaluations for two
+    densities: of its best `top_percent` (but at least `min_points`) and of the others. The model of
+    the largest such number draws `num_samples` architectures from the density of the good and
+    proposes the one with the largest ratio of the two. A draw that is invalid is drawn again, up to
+    `max_draws` draws, after which `space.sample` steps in. Failed evaluations count as the worst.
 
-    Two things differ from HpBandSter. A kernel spreads over all choices of a position, not over those that occur in the
-    data, where it divides by zero if that is one. And bandwidths end where a kernel is uniform, beyond which it would
-    prefer every other value to its own.
+    Two things differ from HpBandSter. A kernel spreads over all choices of a position, not over
+    those that occur in the data, where it divides by zero if that is one. And bandwidths end where
+    a kernel is uniform, beyond which it would prefer every other value to its own.
 
-    `History.best` compares scores whatever the epochs; full trainings have `history.epochs == max_epochs`.
+    `History.best` compares scores whatever the epochs; full trainings have
+    `history.epochs == max_epochs`.
 
     Args:
         space: where to search.
         min_epochs: the fewest epochs worth a training.
         max_epochs: epochs of a full training.
         eta: one of so many goes on, with so many times the epochs.
-        num_samples: draws from the density of the good for one proposal (HpBandSter's default is 64).
+        num_samples: draws from the density of the good for one proposal (HpBandSter's default is
+            64).
         random_fraction: share of random proposals even with a model, in [0, 1] (HpBandSter: 1/3).
         top_percent: evaluations that count as good, in %, 1 to 99.
         min_points: evaluations in each of the two densities at least; by default `D + 1`.
         min_bandwidth: bandwidth at least, in (0, 1) (HpBandSter: 0.001).
-        bandwidth_factor: what draws widen the bandwidths by. The paper has 3; HpBandSter, whatever it is given, does
-            not widen those of categorical choices, and the published baselines therefore had 1.
-        capacity: last evaluations to remember; those before are in no model any more. At least a bracket.
+        bandwidth_factor: what draws widen the bandwidths by. The paper has 3; HpBandSter, whatever
+            it is given, does not widen those of categorical choices, and the published baselines
+            therefore had 1.
+        capacity: last evaluations to remember; those before are in no model any more. At least a
+            bracket.
         max_draws: draws at most for one of the samples.
 
     Returns:
         A `Searcher` with a batch size of 1, that needs the evaluations of the first bracket.
 
     Raises:
-        ValueError: there are fewer `max_epochs` than `min_epochs`, `eta` is less than 2, another number is out of its
-            range.
+        ValueError: there are fewer `max_epochs` than `min_epochs`, `eta` is less than 2, another
+            number is out of its range.
     """
     plan = schedule(min_epochs, max_epochs, eta)
     points = len(space.cardinalities) + 1 if min_points is None else min_points
@@ -186,7 +194,9 @@ def _propose(
     num_levels: int,
     space: Space,
 ) -> Arch:
-    """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no model."""
+    """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no
+    model.
+    """
     num_choices = np.array(space.cardinalities, np.int32)
     model_key, random_key, which_key = jax.random.split(key, 3)
     split = split_data(
@@ -230,7 +240,9 @@ def _propose(
 
 
 def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
-    """`[]` int32, slot of the best of the rung below that does not go on yet; of no meaning in the lowest rung."""
+    """`[]` int32, slot of the best of the rung below that does not go on yet; of no meaning in the
+    lowest rung.
+    """
     step = state.num_asked % len(plan.levels)
     before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
     places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)

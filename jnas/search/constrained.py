@@ -13,12 +13,14 @@ from jnas.types import Arch, Key, Space
 def constrained(
     space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096
 ) -> Space:
-    """`space` with moves that stay among the allowed architectures, such as those under a number of parameters.
+    """`space` with moves that stay among the allowed architectures, such as those under a number of
+    parameters.
 
-    Sampling falls back on an architecture found when the space is made, mutation on the parent, and crossover on
-    the first allowed parent, so that no move leaves the allowed architectures for others. What is not
-    allowed is not valid, so that strategies which draw until a vector is valid keep to it, too. All else
-    that the space says about an architecture (`identity`, `enumerate`, …) stays as it was.
+    Sampling falls back on an architecture found when the space is made, mutation on the parent, and
+    crossover on the first allowed parent, so that no move leaves the allowed architectures for
+    others. What is not allowed is not valid, so that strategies which draw until a vector is valid
+    keep to it, too. All else that the space says about an architecture (`identity`, `enumerate`, …)
+    stays as it was.
 
     Args:
         space: whose moves.
@@ -27,7 +29,8 @@ def constrained(
         num_checked: samples that are drawn to look for an allowed one. Host only.
 
     Returns:
-        A `Space` whose `sample`, `mutate`, `crossover` and `is_valid` are conditioned on `is_allowed`.
+        A `Space` whose `sample`, `mutate`, `crossover` and `is_valid` are conditioned on
+        `is_allowed`.
 
     Raises:
         ValueError: none of the samples is allowed, or a number is less than 1.
@@ -69,6 +72,7 @@ def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:
         arch, found = jax.jit(check)(jax.random.key(0))
     if not found:
         raise ValueError(
-            f"the condition (is_allowed) holds for 0 of {num:,} samples of {space.name}; nothing to search among"
+            f"the condition (is_allowed) holds for 0 of {num:,} samples of {space.name}; "
+            "nothing to search among"
         )
     return arch

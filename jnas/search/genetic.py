@@ -1,9 +1,10 @@
 """A genetic algorithm with generations, as ReNAS searches with its predictor.
 
 Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021,
-https://arxiv.org/abs/1910.01523, section 4. The paper names the three operators and gives each a probability. How it
-chooses parents it does not say; tournaments are used here, for they see only the order of the scores, and that is all
-its predictor learns. The default size and probabilities are those commonly ascribed to it, unconfirmed.
+https://arxiv.org/abs/1910.01523, section 4. The paper names the three operators and gives each a
+probability. How it chooses parents it does not say; tournaments are used here, for they see only
+the order of the scores, and that is all its predictor learns. The default size and probabilities
+are those commonly ascribed to it, unconfirmed.
 """
 
 import math
@@ -44,27 +45,31 @@ def genetic(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """Every member of a generation is a survivor, a child of two or a mutant of one of the generation before.
+    """Every member of a generation is a survivor, a child of two or a mutant of one of the
+    generation before.
 
-    One `ask` proposes one generation, survivors included: they are evaluated again (and paid for), which an
-    estimator does not mind. Parents are winners of tournaments, with replacement; failed evaluations are no
-    parents while there are others. For a score and costs, such as parameters or a latency, there is `nsga2`.
+    One `ask` proposes one generation, survivors included: they are evaluated again (and paid for),
+    which an estimator does not mind. Parents are winners of tournaments, with replacement; failed
+    evaluations are no parents while there are others. For a score and costs, such as parameters or
+    a latency, there is `nsga2`.
 
     Args:
         space: where to search.
-        population_size: members `P`, the batch size of `ask`. The paper's search has 500 generations.
+        population_size: members `P`, the batch size of `ask`. The paper's search has 500
+            generations.
         selection: probability that a member is a survivor.
         crossover: probability that it is `space.crossover` of two parents.
         mutation: probability that it is `space.mutate` of one.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default `space.sample`.
+        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default
+            `space.sample`.
 
     Returns:
         A `Searcher`.
 
     Raises:
-        ValueError: a number is less than 1, the tournament is larger than the population, the probabilities are
-            negative or do not sum to 1.
+        ValueError: a number is less than 1, the tournament is larger than the population, the
+            probabilities are negative or do not sum to 1.
     """
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)

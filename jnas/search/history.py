@@ -39,7 +39,9 @@ def make_history(
     num_repeats: jax.Array,
     stalled: jax.Array,
 ) -> History:
-    """A `History`: finds the best so far, and masks everything from the first slot on that is not `used` (`[T]`)."""
+    """A `History`: finds the best so far, and masks everything from the first slot on that is not
+    `used` (`[T]`).
+    """
     used = jnp.cumprod(used.astype(jnp.int32)) == 1
     scores = jnp.where(used, scores, jnp.nan)
     order = comparable(scores)

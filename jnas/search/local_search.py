@@ -1,4 +1,5 @@
-"""Local search: move to the best neighbour until there is no better one, then start again elsewhere.
+"""Local search: move to the best neighbour until there is no better one, then start again
+elsewhere.
 
 White, Nolen and Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
 https://arxiv.org/abs/2005.02960, algorithm 1.
@@ -49,20 +50,22 @@ def local_search(
 ) -> Searcher:
     """Hill climbing with random restarts.
 
-    The paper evaluates every neighbour once. A `Space` has no list of neighbours, so they are draws of
-    `space.mutate`, with replacement: where the best of `num_neighbors` of them is no improvement, the centre counts as
-    a local optimum, though a better neighbour may have been missed. The search then starts again at random, as the
-    paper does while there is budget.
+    The paper evaluates every neighbour once. A `Space` has no list of neighbours, so they are draws
+    of `space.mutate`, with replacement: where the best of `num_neighbors` of them is no
+    improvement, the centre counts as a local optimum, though a better neighbour may have been
+    missed. The search then starts again at random, as the paper does while there is budget.
 
     Args:
         space: where to search.
-        num_neighbors: neighbours to evaluate before moving or giving up; by default as many as vectors that differ
-            from the centre in one position (24 in NAS-Bench-201, 31 in NAS-Bench-101).
-        num_initial: random architectures to evaluate at a start; the best of them is the first centre.
-        move: "best" evaluates the whole neighbourhood before it moves, as published; "first" moves to the first
-            improvement.
-        batch_size: architectures proposed by one `ask`. Outcomes of what was asked before the last move or restart
-            are only history.
+        num_neighbors: neighbours to evaluate before moving or giving up; by default as many as
+            vectors that differ from the centre in one position (24 in NAS-Bench-201, 31 in
+            NAS-Bench-101).
+        num_initial: random architectures to evaluate at a start; the best of them is the first
+            centre.
+        move: "best" evaluates the whole neighbourhood before it moves, as published; "first" moves
+            to the first improvement.
+        batch_size: architectures proposed by one `ask`. Outcomes of what was asked before the last
+            move or restart are only history.
 
     Returns:
         A `Searcher`.

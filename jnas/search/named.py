@@ -1,4 +1,6 @@
-"""Strategies by name, for command lines: those that run inside a compiled program, with the papers' settings."""
+"""Strategies by name, for command lines: those that run inside a compiled program, with the papers'
+settings.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -37,7 +39,8 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
     Args:
         name: one of `NAMES`.
         space: where to search.
-        options: arguments of the function in `jnas.search`; "area" needs `estimator`, "nsga2" `costs`.
+        options: arguments of the function in `jnas.search`; "area" needs `estimator`, "nsga2"
+            `costs`.
 
     Raises:
         ValueError: an unknown name or option, or an option that is not allowed.

@@ -1,11 +1,12 @@
 """NSGA-II: a genetic algorithm for a score and the costs that it is paid with.
 
-Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions
-on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017. From the paper: non-dominated sorting,
-crowding distance, binary tournaments by both, parents and children together compete to survive; 100 members and a
-crossover probability of 0.9 (section IV). It mutates each of `n` variables with probability `1/n`, one a child on
-average; here a child gets one `space.mutate`. Not from the paper: two equal vectors are never both members while
-there are others, for in a finite space the front would fill with copies of itself.
+Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+IEEE Transactions on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017. From
+the paper: non-dominated sorting, crowding distance, binary tournaments by both, parents and
+children together compete to survive; 100 members and a crossover probability of 0.9 (section IV).
+It mutates each of `n` variables with probability `1/n`, one a child on average; here a child gets
+one `space.mutate`. Not from the paper: two equal vectors are never both members while there are
+others, for in a finite space the front would fill with copies of itself.
 """
 
 from collections.abc import Sequence
@@ -27,8 +28,9 @@ class Nsga2State(NamedTuple):
         archs: `[P, D]` int32; at first the initial population.
         scores: `[P]` float, -inf for a failed evaluation and before the initial population is told.
         costs: `[P, M]` float.
-        fitness: `[P]` float, minus the number of those before it in the order of the crowded comparison (a lower
-            front, or in one front the more distant from its neighbours); -inf without a score or a cost.
+        fitness: `[P]` float, minus the number of those before it in the order of the crowded
+            comparison (a lower front, or in one front the more distant from its neighbours); -inf
+            without a score or a cost.
         num_asked: `[]` int32, evaluations proposed so far.
     """
 
@@ -49,35 +51,39 @@ def nsga2(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """The multi-objective form of `genetic`: the score against parameters, operations, latency or several of them.
+    """The multi-objective form of `genetic`: the score against parameters, operations, latency or
+    several of them.
 
-    The costs need no evaluation, so the loops, objectives and histories are those of every strategy;
-    `pareto_front` reads what was found from the history.
+    The costs need no evaluation, so the loops, objectives and histories are those of every
+    strategy; `pareto_front` reads what was found from the history.
 
         searcher = nsga2(space, [space.params])
         history = run(searcher, objective, key, num_evaluations=2000)
         front = pareto_front(history, [space.params])
 
-    One `ask` proposes one generation of children. Of the members and the children together those survive that are
-    in the first fronts, and of the last front that has room the least crowded. Outcomes of older generations
-    compete like any others. An evaluation that failed, or whose cost is not finite, survives and becomes a parent
-    only while there is nothing else.
+    One `ask` proposes one generation of children. Of the members and the children together those
+    survive that are in the first fronts, and of the last front that has room the least crowded.
+    Outcomes of older generations compete like any others. An evaluation that failed, or whose cost
+    is not finite, survives and becomes a parent only while there is nothing else.
 
     Args:
         space: where to search.
         costs: what is paid for the score, at least one; see `pareto.Cost`.
         population_size: members `P`, the batch size of `ask`.
-        crossover: probability that a child is `space.crossover` of two parents; otherwise it starts as its first.
+        crossover: probability that a child is `space.crossover` of two parents; otherwise it starts
+            as its first.
         mutation: probability that it is then changed by `space.mutate`.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default `space.sample`.
+        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default
+            `space.sample`.
 
     Returns:
         A `Searcher`.
 
     Raises:
-        ValueError: there is no cost, or one is no function `[D] -> []`; a number is less than 1, the tournament is
-            larger than the population, a probability is not in [0, 1] or both are 0.
+        ValueError: there is no cost, or one is no function `[D] -> []`; a number is less than 1,
+            the tournament is larger than the population, a probability is not in [0, 1] or both are
+            0.
     """
     pareto.check_costs(costs, len(space.cardinalities))
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
@@ -128,7 +134,9 @@ def nsga2(
 
 
 def _crowded_comparison(archs: jax.Array, values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The fitness `[R]` of members `[R, D]` with objectives `[R, M]`, and their order `[R]` int32, best first."""
+    """The fitness `[R]` of members `[R, D]` with objectives `[R, M]`, and their order `[R]` int32,
+    best first.
+    """
     ranked = jnp.all(jnp.isfinite(values), axis=1)
     same = jnp.all(archs[:, None] == archs[None], axis=-1) & ranked[:, None]
     is_copy = jnp.any(jnp.triu(same, 1), axis=0)

@@ -1,11 +1,13 @@
 """Several objectives: who dominates whom, fronts, crowding, and the front of a finished search.
 
-Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions
-on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017, sections III-A and III-B.
+Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+IEEE Transactions on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017,
+sections III-A and III-B.
 
-A row dominates another if it is no worse in any objective and better in at least one. Objectives are minimised:
-the first is the score with its sign changed, the others are costs. `M` counts objectives, or costs where they are
-named so. Vectors that are equal in all objectives do not dominate each other.
+A row dominates another if it is no worse in any objective and better in at least one. Objectives
+are minimised: the first is the score with its sign changed, the others are costs. `M` counts
+objectives, or costs where they are named so. Vectors that are equal in all objectives do not
+dominate each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +21,9 @@ from jax import lax
 from jnas.types import Arch, History
 
 Cost: TypeAlias = Callable[[Arch], jax.Array]
-"""`[D] -> []`, a number that depends on the architecture alone, lower is better: `space.params`, `space.flops`, or a
-column of a table, `table.cost("latency")`. NaN or infinite where the architecture has none."""
+"""`[D] -> []`, a number that depends on the architecture alone, lower is better: `space.params`,
+`space.flops`, or a column of a table, `table.cost("latency")`. NaN or infinite where the
+architecture has none."""
 
 
 class Front(NamedTuple):
@@ -42,26 +45,29 @@ class Front(NamedTuple):
 def pareto_front(
     history: History, costs: Sequence[Cost], *, identity: Callable[[Arch], jax.Array] | None = None
 ) -> Front:
-    """What a search found: the evaluations that no other one dominates. Host only; in a program, `is_on_front`.
+    """What a search found: the evaluations that no other one dominates. Host only; in a program,
+    `is_on_front`.
 
     An evaluation that failed, cannot be ranked (±inf), or has no finite cost, is not in it.
 
     Args:
         history: of one search, with any strategy.
         costs: what is paid for the score; see `Cost`.
-        identity: `[D] -> [2]` uint32, equal for architectures that count as one, usually `space.identity`; by default
-            those with equal vectors. Of several in the front the first evaluated is kept.
+        identity: `[D] -> [2]` uint32, equal for architectures that count as one, usually
+            `space.identity`; by default those with equal vectors. Of several in the front the first
+            evaluated is kept.
 
     Returns:
         A `Front`, empty where every evaluation failed.
 
     Raises:
-        ValueError: there is no cost, one is no function `[D] -> []` or not finite for any evaluation that has a
-            score, or the history is that of several searches.
+        ValueError: there is no cost, one is no function `[D] -> []` or not finite for any
+            evaluation that has a score, or the history is that of several searches.
     """
     if np.ndim(history.scores) != 1:
         raise ValueError(
-            f"needs the history of one search, scores [T]; got scores {list(np.shape(history.scores))}"
+            "needs the history of one search, scores [T]; "
+            f"got scores {list(np.shape(history.scores))}"
         )
     values = np.asarray(cost_values(costs, history.archs))
     archs, scores = np.asarray(history.archs), np.asarray(history.scores)
@@ -77,7 +83,8 @@ def pareto_front(
 
 
 def is_on_front(history: History, costs: Sequence[Cost]) -> jax.Array:
-    """`[T]` bool: evaluations that no other one dominates, equal ones included. Pure: works under `jit` and `vmap`.
+    """`[T]` bool: evaluations that no other one dominates, equal ones included. Pure: works under
+    `jit` and `vmap`.
 
     As `pareto_front`, which see, but for what only the host can know: that a cost is never finite.
     """
@@ -88,13 +95,13 @@ def is_on_front(history: History, costs: Sequence[Cost]) -> jax.Array:
 def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
     """The area between a front and a point, in units of score times cost; larger is better.
 
-    Zitzler and Thiele, "Multiobjective evolutionary algorithms: a comparative case study and the strength Pareto
-    approach", IEEE Transactions on Evolutionary Computation 3(4), 1999.
+    Zitzler and Thiele, "Multiobjective evolutionary algorithms: a comparative case study and the
+    strength Pareto approach", IEEE Transactions on Evolutionary Computation 3(4), 1999.
 
     Args:
         front: with one cost.
-        reference: score and cost of the point; what has a lower score or a higher cost counts nothing. Fronts that
-            are to be compared need the same point.
+        reference: score and cost of the point; what has a lower score or a higher cost counts
+            nothing. Fronts that are to be compared need the same point.
 
     Raises:
         ValueError: the front has not exactly one cost, or the point is not finite.
@@ -109,7 +116,7 @@ def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
     return float(np.sum(np.maximum.accumulate(height) * np.diff(edges)))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Inside programs.
 
 
@@ -142,7 +149,8 @@ def objectives(scores: jax.Array, costs: jax.Array) -> jax.Array:
 
 
 def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
-    """Non-dominated sorting: 0 for those that nobody dominates, 1 for those that only they dominate, and so on.
+    """Non-dominated sorting: 0 for those that nobody dominates, 1 for those that only they
+    dominate, and so on.
 
     Args:
         values: `[P, M]` float, finite where counted.
@@ -167,10 +175,12 @@ def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
 
 
 def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
-    """Crowding distance of every row within its front: how far its neighbours are apart, summed over the objectives.
+    """Crowding distance of every row within its front: how far its neighbours are apart, summed
+    over the objectives.
 
-    Each objective is in units of its range within the front; one without a range adds nothing. The first and the
-    last in an objective are infinitely far; of equal ones, the lower index comes first.
+    Each objective is in units of its range within the front; one without a range adds nothing. The
+    first and the last in an objective are infinitely far; of equal ones, the lower index comes
+    first.
 
     Args:
         values: `[P, M]` float, finite.
@@ -218,13 +228,16 @@ def _is_on_front(scores: jax.Array, costs: jax.Array) -> jax.Array:
 
 
 def _is_dominated_by_score_or_cost(loss: jax.Array, cost: jax.Array) -> jax.Array:
-    """`[T]` bool, for two objectives `[T]`, both minimised; infinite ones dominate nothing that is finite."""
+    """`[T]` bool, for two objectives `[T]`, both minimised; infinite ones dominate nothing that is
+    finite.
+    """
     index = jnp.arange(len(loss), dtype=jnp.int32)
     cost, loss, order = lax.sort((cost, loss, index), num_keys=2)
     starts = lax.cummax(
         jnp.where(jnp.concatenate([jnp.ones(1, bool), cost[1:] != cost[:-1]]), index, 0)
     )
-    # The best of all that cost less, and the best of all that cost the same, which comes first of them.
+    # The best of all that cost less, and the best of all that cost the same, which comes first of
+    # them.
     cheaper = jnp.where(starts > 0, lax.cummin(loss)[starts - 1], jnp.inf)
     return jnp.zeros(len(loss), bool).at[order].set((cheaper <= loss) | (loss[starts] < loss))
 

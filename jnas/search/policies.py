@@ -1,7 +1,8 @@
-"""Distributions over architectures that REINFORCE learns: independent positions, or an LSTM over tokens.
+"""Distributions over architectures that REINFORCE learns: independent positions, or an LSTM over
+tokens.
 
-A policy chooses position by position. `K` is the largest of the space's cardinalities; choices that a position
-does not have get the logit -1e9, which leaves them no probability and no gradient.
+A policy chooses position by position. `K` is the largest of the space's cardinalities; choices that
+a position does not have get the logit -1e9, which leaves them no probability and no gradient.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
         return scale * jax.random.normal(key, mask.shape)
 
     def sample(key: Key, params: Params) -> Arch:
-        # By one uniform number a position: `categorical` draws, and takes logarithms of, one for every choice.
+        # By one uniform number a position: `categorical` draws, and takes logarithms of, one for
+        # every choice.
         up_to = jnp.cumsum(jax.nn.softmax(jnp.where(mask, params, _IMPOSSIBLE)), axis=1)
         draws = jax.random.uniform(key, (len(mask), 1), params.dtype)
         return jnp.minimum(jnp.sum(draws >= up_to, axis=1, dtype=jnp.int32), last)
@@ -49,7 +51,8 @@ class LstmParams(NamedTuple):
 
     Attributes:
         embedding: `[D, K, H]`, what the choice at a position feeds into the step after it.
-        kernels: `[L, 2H, 4H]`, from input and hidden state to the gates input, forget, cell and output.
+        kernels: `[L, 2H, 4H]`, from input and hidden state to the gates input, forget, cell and
+            output.
         biases: `[L, 4H]`.
         head: `[D, H, K]`, from the last hidden state to the logits of a position.
         head_bias: `[D, K]`.
@@ -68,10 +71,11 @@ def lstm(
     """A recurrent controller: every choice is a softmax over the state, and the next input.
 
     Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
-    https://arxiv.org/abs/1611.01578: what is fed back and predicted of section 3.1, layers, units and initial weights
-    of section 4.1. Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, who
-    searches NAS-Bench-101 with such a controller, gives no sizes. That every position has an embedding and a head of
-    its own, and that the first input is 0, are choices made here.
+    https://arxiv.org/abs/1611.01578: what is fed back and predicted of section 3.1, layers, units
+    and initial weights of section 4.1. Alshubaily, "Speeding Up Neural Architecture Search By Using
+    Performance Prediction", 2019, who searches NAS-Bench-101 with such a controller, gives no
+    sizes. That every position has an embedding and a head of its own, and that the first input is
+    0, are choices made here.
 
     Args:
         cardinalities: `D` ints.
@@ -124,7 +128,8 @@ def lstm(
         return lax.scan(step, (zeros, [(zeros, zeros)] * num_layers), tokens)[1]
 
     def logits(params: LstmParams, arch: Arch) -> jax.Array:
-        # The choices are known: a layer at a time, so that only its recurrent product goes token by token.
+        # The choices are known: a layer at a time, so that only its recurrent product goes token by
+        # token.
         zeros = jnp.zeros(hidden, params.kernels.dtype)
         fed = params.embedding[jnp.arange(size - 1, dtype=jnp.int32), arch[:-1]]
         outputs = jnp.concatenate([zeros[None], fed])
@@ -146,14 +151,18 @@ def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
 
 
 def _lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """From the gates before their nonlinearities `[4H]` and the cell `[H]` to the new hidden state and cell."""
+    """From the gates before their nonlinearities `[4H]` and the cell `[H]` to the new hidden state
+    and cell.
+    """
     i, f, g, o = jnp.split(gates, 4)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
 
 def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Hidden states `[D, H]` of a layer, from what its inputs add to the gates `[D, 4H]` and `kernel` `[H, 4H]`."""
+    """Hidden states `[D, H]` of a layer, from what its inputs add to the gates `[D, 4H]` and
+    `kernel` `[H, 4H]`.
+    """
 
     def step(
         state: tuple[jax.Array, jax.Array], row: jax.Array
@@ -162,6 +171,7 @@ def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
         return state, state[0]
 
     zeros = jnp.zeros(kernel.shape[0], kernel.dtype)
-    # Unrolled, the sums that make up the gradient of the kernel are one program; longer, and it compiles slowly.
+    # Unrolled, the sums that make up the gradient of the kernel are one program; longer, and it
+    # compiles slowly.
     hiddens: jax.Array = lax.scan(step, (zeros, zeros), gates, unroll=min(len(gates), _UNROLL))[1]
     return hiddens

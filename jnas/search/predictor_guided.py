@@ -1,8 +1,10 @@
-"""Predictor-guided search: fit a predictor on what was evaluated, search on it, evaluate what it finds, and again.
+"""Predictor-guided search: fit a predictor on what was evaluated, search on it, evaluate what it
+finds, and again.
 
-Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS" (GATES), ECCV 2020,
-https://arxiv.org/abs/2004.01899; proposals that are partly random: Dudziak et al., "BRP-NAS", NeurIPS
-2020, https://arxiv.org/abs/2007.08668. Works on the host, by `run_on_host`, because predictors are fitted there.
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS"
+(GATES), ECCV 2020, https://arxiv.org/abs/2004.01899; proposals that are partly random: Dudziak et
+al., "BRP-NAS", NeurIPS 2020, https://arxiv.org/abs/2007.08668. Works on the host, by `run_on_host`,
+because predictors are fitted there.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,7 +39,9 @@ class GuidedState(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Architectures to choose from, the best first: `[N, D]` int32, `[N, 2]` uint32 and `[N]` bool."""
+    """Architectures to choose from, the best first: `[N, D]` int32, `[N, 2]` uint32 and `[N]`
+    bool.
+    """
 
     archs: Any
     identities: Any
@@ -57,30 +61,34 @@ def predictor_guided(
 ) -> Searcher:
     """Evaluate what an inner search finds on a predictor, fitted anew for every batch.
 
-    The first `num_initial` proposals are random. Afterwards each `ask` fits the predictor on all finite scores told so
-    far, runs the inner searches on it, and proposes the best that they met. No proposal is isomorphic
-    (`space.identity`) to another one of the search: where the inner searches meet too few new architectures, and while
-    no two scores differ, the rest is random.
+    The first `num_initial` proposals are random. Afterwards each `ask` fits the predictor on all
+    finite scores told so far, runs the inner searches on it, and proposes the best that they met.
+    No proposal is isomorphic (`space.identity`) to another one of the search: where the inner
+    searches meet too few new architectures, and while no two scores differ, the rest is random.
 
     Args:
         predictor: fitted on the scores as they are.
-        inner: the strategy that searches on the predictor, the same from its start every time; GATES has evolution
-            with a population of 20 and tournaments of 5. Must be traceable.
+        inner: the strategy that searches on the predictor, the same from its start every time;
+            GATES has evolution with a population of 20 and tournaments of 5. Must be traceable.
         num_initial: random architectures before the first fit, a multiple of `batch_size`.
-        batch_size: architectures proposed by one `ask`. The defaults are BRP-NAS's rounds; GATES proposes 200.
-        inner_steps: evaluations on the predictor of one inner search (GATES has 200 on NAS-Bench-101).
-        num_inner: inner searches a batch, each with a key of its own, that take turns in contributing their best new
-            architecture. GATES has as many as the batch is large.
-        random_share: part of every batch that is random whatever the predictor says, in [0, 1]; BRP-NAS has 0.5.
-        space: where to search, by default the predictor's; or that under a condition (`constrained`). What `inner`
-            meets and is not valid there is left out.
+        batch_size: architectures proposed by one `ask`. The defaults are BRP-NAS's rounds; GATES
+            proposes 200.
+        inner_steps: evaluations on the predictor of one inner search (GATES has 200 on
+            NAS-Bench-101).
+        num_inner: inner searches a batch, each with a key of its own, that take turns in
+            contributing their best new architecture. GATES has as many as the batch is large.
+        random_share: part of every batch that is random whatever the predictor says, in [0, 1];
+            BRP-NAS has 0.5.
+        space: where to search, by default the predictor's; or that under a condition
+            (`constrained`). What `inner` meets and is not valid there is left out.
 
     Returns:
-        A `Searcher` that is not traceable. Its `ask` raises RuntimeError where no new architecture is found any more.
+        A `Searcher` that is not traceable. Its `ask` raises RuntimeError where no new architecture
+        is found any more.
 
     Raises:
-        ValueError: a number is less than 1, `num_initial` is no multiple of `batch_size`, the share is not in [0, 1],
-            `inner_steps` does not suit the inner strategy.
+        ValueError: a number is less than 1, `num_initial` is no multiple of `batch_size`, the share
+            is not in [0, 1], `inner_steps` does not suit the inner strategy.
     """
     check_at_least_one(
         num_initial=num_initial, batch_size=batch_size, inner_steps=inner_steps, num_inner=num_inner
@@ -159,7 +167,9 @@ def _inner_search(
     num_inner: int,
     space: Space,
 ) -> Callable[[Key, Any], Candidates]:
-    """A function of a key and a fitted predictor: what each of `num_inner` searches met, best first."""
+    """A function of a key and a fitted predictor: what each of `num_inner` searches met, best
+    first.
+    """
 
     def estimate(fitted: Any, key: Key, archs: jax.Array) -> jax.Array:
         del key
@@ -189,7 +199,9 @@ def _batch_size(searcher: Searcher) -> int:
 
 
 def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) -> Any:
-    """A fitted predictor. Training sets are padded to powers of two, for every size is compiled on its own."""
+    """A fitted predictor. Training sets are padded to powers of two, for every size is compiled on
+    its own.
+    """
     num = len(scores)
     padding = (1 << (num - 1).bit_length()) - num
     fitted = predictor.fit_many(
@@ -202,7 +214,8 @@ def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) 
 
 
 def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
-    """Propose up to `num` candidates that are valid and isomorphic to none proposed before: sources take turns.
+    """Propose up to `num` candidates that are valid and isomorphic to none proposed before: sources
+    take turns.
 
     Args:
         state: what was proposed.

@@ -1,4 +1,6 @@
-"""Random search: the baseline of every paper, and with a zero-shot estimator NASWOT's algorithm 1."""
+"""Random search: the baseline of every paper, and with a zero-shot estimator NASWOT's algorithm
+1.
+"""
 
 from typing import NamedTuple
 
@@ -17,7 +19,8 @@ class RandomSearchState(NamedTuple):
 
     Attributes:
         num_asked: `[]` int32, evaluations proposed so far.
-        seen: `[capacity, 2]` uint32, identities of the last proposals, a ring buffer; `[0, 2]` with replacement.
+        seen: `[capacity, 2]` uint32, identities of the last proposals, a ring buffer; `[0, 2]` with
+            replacement.
     """
 
     num_asked: jax.Array
@@ -34,14 +37,16 @@ def random_search(
 ) -> Searcher:
     """Independent draws of `space.sample`.
 
-    Without replacement no proposal is isomorphic (`space.identity`) to one of the last `capacity` proposals, as
-    far as `max_draws` draws can tell: where all of them are known, the last of them is proposed again.
+    Without replacement no proposal is isomorphic (`space.identity`) to one of the last `capacity`
+    proposals, as far as `max_draws` draws can tell: where all of them are known, the last of them
+    is proposed again.
 
     Args:
         space: where to draw from.
         batch_size: architectures proposed by one `ask`.
         with_replacement: whether isomorphic architectures may be proposed again.
-        capacity: proposals to remember, usually the evaluations of the run; only without replacement.
+        capacity: proposals to remember, usually the evaluations of the run; only without
+            replacement.
         max_draws: draws at most for one proposal without replacement.
 
     Returns:

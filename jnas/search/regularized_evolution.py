@@ -1,9 +1,9 @@
 """Regularized (aging) evolution: the oldest member dies, not the worst.
 
-Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019,
-https://arxiv.org/abs/1802.01548, algorithm 1. The defaults are those of the baseline "REA" of NAS-Bench-201
-(Dong and Yang, ICLR 2020); NAS-Bench-101 (Ying et al., ICML 2019) has 50 members and samples 10 of them without
-replacement.
+Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI
+2019, https://arxiv.org/abs/1802.01548, algorithm 1. The defaults are those of the baseline "REA" of
+NAS-Bench-201 (Dong and Yang, ICLR 2020); NAS-Bench-101 (Ying et al., ICML 2019) has 50 members and
+samples 10 of them without replacement.
 """
 
 from collections.abc import Callable
@@ -50,18 +50,20 @@ def regularized_evolution(
     init: Init | None = None,
     batch_size: int = 1,
 ) -> Searcher:
-    """Mutate the best of a random sample of the population; the child takes the place of the oldest member.
+    """Mutate the best of a random sample of the population; the child takes the place of the oldest
+    member.
 
-    Members age in the order in which their outcomes arrive. An evaluation that failed is a member like any
-    other, the worst one, and becomes a parent only while there is nothing else. While the initial population
-    is out for evaluation, the parents are those already known.
+    Members age in the order in which their outcomes arrive. An evaluation that failed is a member
+    like any other, the worst one, and becomes a parent only while there is nothing else. While the
+    initial population is out for evaluation, the parents are those already known.
 
     Args:
         space: where to search.
         population_size: members `P`.
         sample_size: members that compete to be the parent.
         tournament: whether a member can be drawn twice into one sample.
-        dies: "oldest", or "worst" as in ordinary evolution; of the worst, the oldest, and it may be the child.
+        dies: "oldest", or "worst" as in ordinary evolution; of the worst, the oldest, and it may be
+            the child.
         init: draws the initial population, valid architectures all; by default `space.sample`.
         batch_size: architectures proposed by one `ask`, each from a tournament of its own.
 
@@ -69,8 +71,8 @@ def regularized_evolution(
         A `Searcher`.
 
     Raises:
-        ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger than the
-            population.
+        ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger
+            than the population.
     """
     _checks.check_at_least_one(
         population_size=population_size, sample_size=sample_size, batch_size=batch_size
@@ -138,7 +140,9 @@ def _replace_oldest(
 def _keep_best(
     state: EvolutionState, archs: jax.Array, scores: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Let the worst die, one for each newcomer; sorted best first and, among equals, youngest first."""
+    """Let the worst die, one for each newcomer; sorted best first and, among equals, youngest
+    first.
+    """
     size = len(state.scores)
     # NaN, which sorts behind the failures, for slots that are not yet in use.
     members = jnp.where(jnp.arange(size, dtype=jnp.int32) < state.num_told, state.scores, jnp.nan)

@@ -1,11 +1,12 @@
 """REINFORCE: a distribution over architectures climbs the gradient of its expected reward.
 
-Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement learning", Machine
-Learning 8, 1992; with a recurrent controller Zoph and Le, "Neural Architecture Search with Reinforcement
-Learning", ICLR 2017, https://arxiv.org/abs/1611.01578; with independent positions the baseline of NAS-Bench-201
-(Dong and Yang, ICLR 2020) and NATS-Bench. Alshubaily, "Speeding Up Neural Architecture Search By Using Performance
-Prediction", 2019, has the same update, with a moving average of the previous accuracies as baseline; he gives no batch
-size, momentum, learning rate or size of the controller.
+Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
+learning", Machine Learning 8, 1992; with a recurrent controller Zoph and Le, "Neural Architecture
+Search with Reinforcement Learning", ICLR 2017, https://arxiv.org/abs/1611.01578; with independent
+positions the baseline of NAS-Bench-201 (Dong and Yang, ICLR 2020) and NATS-Bench. Alshubaily,
+"Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, has the same update,
+with a moving average of the previous accuracies as baseline; he gives no batch size, momentum,
+learning rate or size of the controller.
 """
 
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -59,23 +60,24 @@ def reinforce(
 
         mean_k −(Σ_t log π(a_kt | a_k1 … a_k(t−1))) (R_k − b) − entropy_weight · H(a_k)
 
-    (Zoph and Le, section 3.2), `H` being the sum of the entropies of the positions. The baseline `b` is the
-    average of the batches' mean rewards with the weight of a batch falling by `momentum` a batch, corrected for
-    its start at 0, and includes the batch itself, as in the published script of NAS-Bench-201 (Alshubaily's is of the
-    previous rewards alone).
+    (Zoph and Le, section 3.2), `H` being the sum of the entropies of the positions. The baseline
+    `b` is the average of the batches' mean rewards with the weight of a batch falling by `momentum`
+    a batch, corrected for its start at 0, and includes the batch itself, as in the published script
+    of NAS-Bench-201 (Alshubaily's is of the previous rewards alone).
 
-    A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first). They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient is that of the
-    unconditioned policy at the architecture proposed.
+    A policy can draw vectors that are no valid architectures (in NAS-Bench-101 most are at first).
+    They are drawn again, up to `max_draws` draws, after which `space.sample` steps in; the gradient
+    is that of the unconditioned policy at the architecture proposed.
 
     Args:
         space: where to search.
         policy: "factorised", "lstm", or one from `policies` with other sizes.
-        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le, section 4.1) and otherwise 0.01
-            (NATS-Bench; the script of NAS-Bench-201 has 0.5).
+        optimiser: by default Adam, with learning rate 6e-4 for "lstm" (Zoph and Le, section 4.1)
+            and otherwise 0.01 (NATS-Bench; the script of NAS-Bench-201 has 0.5).
         momentum: of the baseline, in [0, 1).
         entropy_weight: how much the entropy of the policy is worth, in units of the reward.
-        failure_reward: reward of evaluations that failed or cannot be ranked (NaN, ±inf); the default suits
-            accuracies.
+        failure_reward: reward of evaluations that failed or cannot be ranked (NaN, ±inf); the
+            default suits accuracies.
         batch_size: architectures proposed by one `ask`, and averaged in one update.
         max_draws: draws at most for one proposal.
 
@@ -145,7 +147,9 @@ def _policy(policy: PolicyName | Policy, space: Space) -> Policy:
 
 
 def _log_prob_and_entropy(logits: jax.Array, arch: Arch) -> tuple[jax.Array, jax.Array]:
-    """`[]` and `[]`: of the choices `[D]`, and of the distributions `[D, K]` they were drawn from, summed."""
+    """`[]` and `[]`: of the choices `[D]`, and of the distributions `[D, K]` they were drawn from,
+    summed.
+    """
     log_probs = jax.nn.log_softmax(logits)
     chosen = jnp.take_along_axis(log_probs, arch[:, None], axis=1)
     return jnp.sum(chosen), -jnp.sum(jnp.exp(log_probs) * log_probs)

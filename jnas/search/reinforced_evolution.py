@@ -1,13 +1,14 @@
 """Aging evolution with reinforced mutation: REINFORCE learns which slight modifications do good.
 
-Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, proposes it in his
-conclusion, after Chen et al., "Reinforced Evolutionary Neural Architecture Search", 2018,
-https://arxiv.org/abs/1808.00193: an evolutionary method in which a mutation controller learns the effects of slight
-modifications and makes the mutations. From his text: the evolution (`regularized_evolution`) and the update rule
-(`reinforce`). He does not say what the controller sees, draws or is rewarded with; these are the most literal choices:
+Alshubaily, "Speeding Up Neural Architecture Search By Using Performance Prediction", 2019, proposes
+it in his conclusion, after Chen et al., "Reinforced Evolutionary Neural Architecture Search", 2018,
+https://arxiv.org/abs/1808.00193: an evolutionary method in which a mutation controller learns the
+effects of slight modifications and makes the mutations. From his text: the evolution
+(`regularized_evolution`) and the update rule (`reinforce`). He does not say what the controller
+sees, draws or is rewarded with; these are the most literal choices:
 
-    Controller: a logit for every modification, "at position d, choice i becomes choice k". Given a parent, a softmax
-        over all modifications of one position of it, uniform at first.
+    Controller: a logit for every modification, "at position d, choice i becomes choice k". Given a
+        parent, a softmax over all modifications of one position of it, uniform at first.
     Reward: the effect of the modification, the score of the child less that of its parent.
 """
 
@@ -79,25 +80,28 @@ def reinforced_evolution(
     max_draws: int = 100,
     num_pending: int = 64,
 ) -> Searcher:
-    """`regularized_evolution` whose mutations are drawn by a controller that learns from their effects.
+    """`regularized_evolution` whose mutations are drawn by a controller that learns from their
+    effects.
 
     A batch of modifications `m_j` of parents `a_j` with effects `R_j` descends, by the optimiser,
 
         mean_j −log π(m_j | a_j) (R_j − b)
 
-    with the baseline `b` of `reinforce`. A child that is not valid is drawn again, up to `max_draws`
-    draws, after which `space.mutate` steps in; the gradient is that of the unconditioned controller.
+    with the baseline `b` of `reinforce`. A child that is not valid is drawn again, up to
+    `max_draws` draws, after which `space.mutate` steps in; the gradient is that of the
+    unconditioned controller.
 
-    Nothing is learned from the initial population, from an evaluation that failed or whose parent has no score, from
-    a move of `space.mutate` that changes several positions, and from an outcome that is told when more than
-    `num_pending` evaluations have been asked for since.
+    Nothing is learned from the initial population, from an evaluation that failed or whose parent
+    has no score, from a move of `space.mutate` that changes several positions, and from an outcome
+    that is told when more than `num_pending` evaluations have been asked for since.
 
     Args:
         space: where to search.
         population_size: members `P`.
         sample_size: members that compete to be the parent.
         tournament: whether a member can be drawn twice into one sample.
-        optimiser: of the controller; by default Adam with the learning rate 0.01 of the factorised `reinforce`.
+        optimiser: of the controller; by default Adam with the learning rate 0.01 of the factorised
+            `reinforce`.
         momentum: of the baseline, in [0, 1).
         init: draws the initial population, valid architectures all; by default `space.sample`.
         batch_size: architectures proposed by one `ask`, and averaged in one update.
@@ -108,8 +112,8 @@ def reinforced_evolution(
         A `Searcher`.
 
     Raises:
-        ValueError: as for `regularized_evolution`; the momentum is not in [0, 1), or fewer parents are kept than a
-            batch has.
+        ValueError: as for `regularized_evolution`; the momentum is not in [0, 1), or fewer parents
+            are kept than a batch has.
     """
     check_at_least_one(max_draws=max_draws)
     if not 0 <= momentum < 1:
@@ -184,7 +188,9 @@ def _learn(
     effects: jax.Array,
     teaches: jax.Array,
 ) -> ReinforcedState:
-    """One update from those of the modifications `parents` to `archs` `[B, D]` that teach `[B]` bool, if any does."""
+    """One update from those of the modifications `parents` to `archs` `[B, D]` that teach `[B]`
+    bool, if any does.
+    """
     effects = jnp.where(teaches, effects, 0)
     num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
     reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
@@ -224,7 +230,9 @@ def _mutate(
 
 
 def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
-    """`[D, K]`, of every modification of one position of `parent`; `logits` `[D, K, K]`, `mask` `[D, K]` bool."""
+    """`[D, K]`, of every modification of one position of `parent`; `logits` `[D, K, K]`, `mask`
+    `[D, K]` bool.
+    """
     size, num_choices = mask.shape
     of_parent = logits[jnp.arange(size, dtype=jnp.int32), parent]
     changes = mask & (jnp.arange(num_choices, dtype=jnp.int32)[None] != parent[:, None])
@@ -234,7 +242,9 @@ def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
 def _loss(
     logits: jax.Array, mask: jax.Array, parents: jax.Array, archs: jax.Array, weights: jax.Array
 ) -> jax.Array:
-    """`[]`, minus the log-probabilities of the modifications that made `archs` `[B, D]`, with `weights` `[B]`."""
+    """`[]`, minus the log-probabilities of the modifications that made `archs` `[B, D]`, with
+    `weights` `[B]`.
+    """
 
     def log_prob(parent: Arch, child: Arch) -> jax.Array:
         position = jnp.argmax(parent != child)

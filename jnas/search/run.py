@@ -3,8 +3,8 @@
     history = run(searcher, objective, key, num_evaluations=500)
     histories = jax.vmap(lambda key: run(searcher, objective, key, num_evaluations=500))(keys)
 
-A budget has two forms: `num_evaluations` counts evaluations and is the capacity of the history; `max_seconds` ends the
-search when the simulated time is spent.
+A budget has two forms: `num_evaluations` counts evaluations and is the capacity of the history;
+`max_seconds` ends the search when the simulated time is spent.
 """
 
 import functools
@@ -47,35 +47,40 @@ def run(
 ) -> History:
     """Run a search. Pure: works under `jit` and `vmap`.
 
-    Each step asks for a batch, evaluates it and tells the outcome. An estimator inside the objective gets the
-    same key at every step, so that all architectures of a run meet the same random state (as in NASWOT).
+    Each step asks for a batch, evaluates it and tells the outcome. An estimator inside the
+    objective gets the same key at every step, so that all architectures of a run meet the same
+    random state (as in NASWOT).
 
-    With `identity`, an architecture that is isomorphic to one evaluated before in this run, for as many epochs, is
-    answered from memory: the searcher is told the same score, at no cost, and the history has no slot for it. Where
-    no proposal is a repeat, the history is that of the run without `identity`.
+    With `identity`, an architecture that is isomorphic to one evaluated before in this run, for as
+    many epochs, is answered from memory: the searcher is told the same score, at no cost, and the
+    history has no slot for it. Where no proposal is a repeat, the history is that of the run
+    without `identity`.
 
     Args:
         searcher: the strategy.
         objective: what is maximised; must be traceable.
         key: consumed.
         num_evaluations: evaluations, a multiple of the searcher's batch size; static.
-        max_seconds: simulated budget. The search is over with the first evaluation that is not within it.
-        overrun: what becomes of the evaluation that would end after the budget. "discarded": it is neither
-            recorded nor told, as in the scripts of NAS-Bench-201 (Dong and Yang, ICLR 2020). "counted": it is the
-            last one, as in those of NATS-Bench (Dong et al., TPAMI 2021). Both evaluate an initial population to its
-            end whatever it costs, which is not done here.
-        identity: `[D] -> [2]` uint32, equal for isomorphic cells, usually `space.identity`; None evaluates whatever
-            is proposed.
-        max_repeats: answers from memory after which the search is given up (`History.stalled`), at the end of a
-            batch; only with `identity`. By default ten times `num_evaluations`.
+        max_seconds: simulated budget. The search is over with the first evaluation that is not
+            within it.
+        overrun: what becomes of the evaluation that would end after the budget. "discarded": it is
+            neither recorded nor told, as in the scripts of NAS-Bench-201 (Dong and Yang, ICLR
+            2020). "counted": it is the last one, as in those of NATS-Bench (Dong et al., TPAMI
+            2021). Both evaluate an initial population to its end whatever it costs, which is not
+            done here.
+        identity: `[D] -> [2]` uint32, equal for isomorphic cells, usually `space.identity`; None
+            evaluates whatever is proposed.
+        max_repeats: answers from memory after which the search is given up (`History.stalled`), at
+            the end of a batch; only with `identity`. By default ten times `num_evaluations`.
 
     Returns:
         A `History` of capacity `num_evaluations`. `best` counts NaN scores as worst.
 
     Raises:
-        ValueError: `num_evaluations` is not a positive multiple of the batch size, or too few for the initial
-            population of the searcher; the searcher is not traceable, or asks for numbers of epochs that the objective
-            does not answer for; `overrun` is unknown; `max_repeats` is less than 1, or has no use.
+        ValueError: `num_evaluations` is not a positive multiple of the batch size, or too few for
+            the initial population of the searcher; the searcher is not traceable, or asks for
+            numbers of epochs that the objective does not answer for; `overrun` is unknown;
+            `max_repeats` is less than 1, or has no use.
     """
     check_choice("overrun", overrun, Overrun)
     if not searcher.is_traceable:
@@ -109,16 +114,20 @@ def check_num_evaluations(searcher: Searcher, batch_size: int, num_evaluations: 
     """ValueError unless a searcher with this batch size can do that many evaluations."""
     if num_evaluations < 1 or num_evaluations % batch_size:
         raise ValueError(
-            f"evaluations (num_evaluations) must be a positive multiple of the batch size {batch_size}; got {num_evaluations}"
+            "num_evaluations must be a positive multiple of the batch size "
+            f"{batch_size}; got {num_evaluations}"
         )
     if num_evaluations < searcher.min_evaluations:
         raise ValueError(
-            f"this searcher needs at least {searcher.min_evaluations} evaluations; got {num_evaluations}"
+            f"this searcher needs at least {searcher.min_evaluations} evaluations; "
+            f"got {num_evaluations}"
         )
 
 
 def check_epochs(searcher: Searcher, objective: Objective) -> None:
-    """ValueError if a searcher will ask for numbers of epochs that an objective says it has no answers for."""
+    """ValueError if a searcher will ask for numbers of epochs that an objective says it has no
+    answers for.
+    """
     known: tuple[int, ...] | None = getattr(objective, "epochs", None)
     unknown = [number for number in searcher.epochs if known is not None and number not in known]
     if unknown:
@@ -146,7 +155,8 @@ def _run(
         outcome = objective(eval_key, query)
         ends = spent + jnp.cumsum(jnp.nan_to_num(outcome.seconds))
         within = is_within(budget, jnp.concatenate([spent[None], ends[:-1]]), ends)
-        # Told after the end, too: nothing that comes of it is recorded, and a choice would copy the state every step.
+        # Told after the end, too: nothing that comes of it is recorded, and a choice would copy the
+        # state every step.
         told = searcher.tell(asked, query, outcome)
         return (told, ends[-1]), (
             query.archs,

@@ -1,4 +1,6 @@
-"""What can be built: vectors, moves, identity, costs and strings. Each function returns a `types.Space`."""
+"""What can be built: vectors, moves, identity, costs and strings. Each function returns a
+`types.Space`.
+"""
 
 from collections.abc import Callable
 

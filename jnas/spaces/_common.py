@@ -1,4 +1,6 @@
-"""Functions that the spaces share: numbers of vectors, uniform crossover, simple graphs, checks at the door."""
+"""Functions that the spaces share: numbers of vectors, uniform crossover, simple graphs, checks at
+the door.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -69,8 +71,9 @@ def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
     num_cells, num_parallel = jax.eval_shape(space.graph, arch).edge_ops.shape[:2]
     if (num_cells, num_parallel, space.num_inputs) != (1, 1, 1):
         raise ValueError(
-            f"{what} is for one kind of cell with one input and no parallel edges; {space.name} has "
-            f"{num_cells} kinds, {space.num_inputs} inputs and up to {num_parallel} parallel edges"
+            f"{what} is for one kind of cell with one input and no parallel edges; {space.name} "
+            f"has {num_cells} kinds, {space.num_inputs} inputs and up to {num_parallel} "
+            "parallel edges"
         )
 
     def graph(arch: Arch) -> Graph:

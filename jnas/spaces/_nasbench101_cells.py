@@ -1,7 +1,7 @@
 """NAS-Bench-101 cells as bit sets: pruning, validity, isomorphism, and the list of all of them.
 
-Edges are a `[]` uint32 mask: edge `x → y` (`x < y`) is bit `x + y(y-1)/2`, so that the bits of the edges into
-`y` are contiguous. Vertices are bits of a uint32 too: 0 is the input, 6 the output.
+Edges are a `[]` uint32 mask: edge `x → y` (`x < y`) is bit `x + y(y-1)/2`, so that the bits of the
+edges into `y` are contiguous. Vertices are bits of a uint32 too: 0 is the input, 6 the output.
 """
 
 import functools
@@ -39,7 +39,9 @@ def sources_of(mask: jax.Array, y: int) -> jax.Array:
 
 
 def kept_vertices(mask: jax.Array) -> jax.Array:
-    """Vertices on a path from input to output, as a bit set; lacks the output if there is no path."""
+    """Vertices on a path from input to output, as a bit set; lacks the output if there is no
+    path.
+    """
     reached, useful = jnp.ones_like(mask), jnp.full_like(mask, 1 << OUTPUT)
     for y in range(1, NUM_VERTICES):
         reached |= (sources_of(mask, y) & reached != 0).astype(_U) << y
@@ -92,9 +94,9 @@ def _mix(h: jax.Array, salt: int) -> jax.Array:
 def identity(arch: jax.Array) -> jax.Array:
     """`[26]` → `[2]` uint32, equal exactly for isomorphic cells (after pruning).
 
-    Each vertex starts from its operation and takes in the sums over its sources and over its targets,
-    once for every step of the longest path; the multiset of the results is the identity. That this
-    separates all 423,624 cells is checked by enumeration.
+    Each vertex starts from its operation and takes in the sums over its sources and over its
+    targets, once for every step of the longest path; the multiset of the results is the identity.
+    That this separates all 423,624 cells is checked by enumeration.
     """
     mask = pruned(pack(arch))
     kept = kept_vertices(mask)
@@ -123,12 +125,13 @@ def _lane(
     return _mix(jnp.sum(present * _mix(h, salt), dtype=_U), salt)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Enumeration, on the host.
 
 
 def _topologies(num_interior: int) -> tuple[np.ndarray, np.ndarray]:
-    """All canonical pruned masks of `num_interior` interior vertices, and which permutations fix them.
+    """All canonical pruned masks of `num_interior` interior vertices, and which permutations fix
+    them.
 
     The canonical mask is the smallest among the relabellings that keep edges going up. Vertices are
     numbered 0 … num_interior + 1 here (the output last), in the same bit order.
@@ -171,7 +174,9 @@ def _permuted(
 
 
 def _colourings(automorphisms: np.ndarray, num_interior: int) -> np.ndarray:
-    """`[M, 3^num_interior]` bool: colourings that are the smallest of their orbit under automorphisms."""
+    """`[M, 3^num_interior]` bool: colourings that are the smallest of their orbit under
+    automorphisms.
+    """
     colours = np.array(list(itertools.product(range(3), repeat=num_interior)), np.int64)
     weights = 3 ** np.arange(num_interior - 1, -1, -1, dtype=np.int64)
     keep = np.ones((len(automorphisms), len(colours)), bool)
@@ -184,7 +189,8 @@ def _colourings(automorphisms: np.ndarray, num_interior: int) -> np.ndarray:
 
 @functools.cache
 def enumerate_codes() -> np.ndarray:
-    """`[423624]` uint32, one packed cell (`edge mask | operations << 21`) for each isomorphism class.
+    """`[423624]` uint32, one packed cell (`edge mask | operations << 21`) for each isomorphism
+    class.
 
     Ascending order of the vectors. Canonical topologies come first, then the colourings of each by
     operations up to its automorphisms, so that no cell is ever generated twice.

@@ -1,7 +1,7 @@
 """Exact parameter and multiply-accumulate counts of the NAS-Bench-101 reference network.
 
-Stem of 128 channels, three stacks of three cells on 32x32, 16x16 and 8x8 pixels; the first cell of the second
-and third stack doubles the width. Ying et al., ICML 2019, section 2 and appendix.
+Stem of 128 channels, three stacks of three cells on 32x32, 16x16 and 8x8 pixels; the first cell of
+the second and third stack doubles the width. Ying et al., ICML 2019, section 2 and appendix.
 """
 
 import jax
@@ -19,8 +19,8 @@ CONV3X3, CONV1X1, MAXPOOL3X3 = range(3)
 def vertex_channels(mask: jax.Array, c_in: int, c_out: int) -> list[jax.Array]:
     """Widths of the 7 vertices of a pruned cell.
 
-    The vertices that feed the output share its channels, the first ones taking the remainder (an edge
-    from input to output does not count); any other vertex is as wide as its widest target.
+    The vertices that feed the output share its channels, the first ones taking the remainder (an
+    edge from input to output does not count); any other vertex is as wide as its widest target.
 
     Args:
         mask: `[]` uint32, pruned edge mask.
@@ -77,8 +77,8 @@ def params(arch: Arch) -> jax.Array:
 def flops(arch: Arch) -> jax.Array:
     """`[]` float, multiply-accumulates of convolutions and dense layer for one 32x32x3 image.
 
-    Every term is a multiple of 64, and the count in units of 64 fits 32 bits: it is exact until the one
-    rounding to the float width in use.
+    Every term is a multiple of 64, and the count in units of 64 fits 32 bits: it is exact until the
+    one rounding to the float width in use.
     """
     mask, ops = cells.pruned(cells.pack(arch)), arch[cells.NUM_EDGE_BITS :]
     units: jax.Array = jnp.int32(27 * STEM_CHANNELS * 16 + 512 * NUM_CLASSES // 64)

@@ -1,7 +1,8 @@
 """Random moves on NAS-Bench-101 cells by rejection, with few random words.
 
-Validity depends on the edges alone, an attempt works on a 21-bit mask, and one 32-bit word is decoded into
-several biased bits (arithmetic decoding), so that a million lanes can afford to wait for the slowest one.
+Validity depends on the edges alone, an attempt works on a 21-bit mask, and one 32-bit word is
+decoded into several biased bits (arithmetic decoding), so that a million lanes can afford to wait
+for the slowest one.
 """
 
 from collections.abc import Callable
@@ -18,10 +19,11 @@ _E = cells.NUM_EDGE_BITS
 def _first_valid(
     key: Key, propose: Callable[[jax.Array], jax.Array], fallback: jax.Array
 ) -> jax.Array:
-    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is one.
+    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is
+    one.
 
-    Ends with `fallback` after 4,096 masks, which no valid parents need; a loop without end would hang a whole
-    batch for one invalid row.
+    Ends with `fallback` after 4,096 masks, which no valid parents need; a loop without end would
+    hang a whole batch for one invalid row.
     """
 
     def attempt(
@@ -41,7 +43,9 @@ def _first_valid(
 
 
 def sample_official(key: Key) -> Arch:
-    """Edges Bernoulli(½) until the cell is valid, operations uniform (validity does not ask for them)."""
+    """Edges Bernoulli(½) until the cell is valid, operations uniform (validity does not ask for
+    them).
+    """
     edge_key, op_key = jax.random.split(key)
     input_to_output = jnp.uint32(1 << cells.EDGES.index((0, cells.OUTPUT)))
     mask = _first_valid(edge_key, lambda words: words >> (32 - _E), input_to_output)
@@ -58,10 +62,11 @@ def sample_uniform(key: Key) -> Arch:
 
 
 def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent: bool) -> Arch:
-    """Flip each of 21 edges with probability rate/7, change each of 5 operations with probability rate/5.
+    """Flip each of 21 edges with probability rate/7, change each of 5 operations with probability
+    rate/5.
 
-    Drawn again until the cell is valid and, unless `allow_parent`, the vector differs from the parent's.
-    Acts on the vector as it is, parts that pruning would remove included.
+    Drawn again until the cell is valid and, unless `allow_parent`, the vector differs from the
+    parent's. Acts on the vector as it is, parts that pruning would remove included.
     """
     parent_mask, parent_ops = cells.pack(arch), list(arch[_E:])
     edge_rate, op_rate = mutation_rate / cells.NUM_VERTICES, mutation_rate / cells.NUM_INTERIOR
@@ -90,8 +95,9 @@ def _unit(word: jax.Array) -> jax.Array:
 def _biased_bits(word: jax.Array, probability: float, num: int) -> list[jax.Array]:
     """`num` independent bool scalars, each True with `probability`, from one word.
 
-    The word is a number in [0, 1). Each bit asks on which side of `probability` it falls and stretches
-    that side back to [0, 1); seven bits of probability 1/7 use 4 of its 24 bits on average.
+    The word is a number in [0, 1). Each bit asks on which side of `probability` it falls and
+    stretches that side back to [0, 1); seven bits of probability 1/7 use 4 of its 24 bits on
+    average.
     """
     p = min(max(probability, 0.0), 1.0)
     u, bits = _unit(word), []
@@ -117,8 +123,8 @@ def _shifts(word: jax.Array, probability: float) -> list[jax.Array]:
 def mutate_edge(key: Key, arch: Arch) -> Arch:
     """Prune the parent, then flip one edge, uniform over the flips that leave a valid cell.
 
-    Flips stay among the parent's own vertices, as in the NASWOT experiments; the cell of two vertices has no
-    such flip, and gets one that leads to a new vertex.
+    Flips stay among the parent's own vertices, as in the NASWOT experiments; the cell of two
+    vertices has no such flip, and gets one that leads to a new vertex.
     """
     parent = cells.compacted(arch)
     mask = cells.pack(parent)

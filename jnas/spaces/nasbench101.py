@@ -1,12 +1,13 @@
-"""NAS-Bench-101: cells of up to 7 vertices and 9 edges with operations on vertices, 423,624 of them.
+"""NAS-Bench-101: cells of up to 7 vertices and 9 edges with operations on vertices, 423,624 of
+them.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019,
 https://arxiv.org/abs/1902.09635.
 
 An architecture is `[26]` int32. Positions 0 to 20 are edge bits: `x → y` (`x < y`) is position
-`x + y(y-1)/2`; vertex 0 is the input and 6 the output. Positions 21 to 25 are the operations of vertices 1 to
-5, each an index into `OPERATIONS`. Vertices off every input → output path count for nothing ("pruning"); a
-cell is valid if a path exists and at most 9 edges are left after pruning.
+`x + y(y-1)/2`; vertex 0 is the input and 6 the output. Positions 21 to 25 are the operations of
+vertices 1 to 5, each an index into `OPERATIONS`. Vertices off every input → output path count for
+nothing ("pruning"); a cell is valid if a path exists and at most 9 edges are left after pruning.
 """
 
 import functools
@@ -50,7 +51,8 @@ def graph(arch: Arch) -> Graph:
 def prune(arch: Arch) -> Arch:
     """`[26]` → `[26]`: the same cell without useless vertices and edges, renumbered without gaps.
 
-    Isomorphic cells may still differ in the order of their vertices; compare `Space.identity` instead.
+    Isomorphic cells may still differ in the order of their vertices; compare `Space.identity`
+    instead.
     """
     _common.check_arch(arch, cells.CARDINALITIES)
     return cells.compacted(arch)
@@ -60,7 +62,8 @@ def widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
     """`[7]` int32, channels of the vertices of the cell in a network (Ying et al., appendix).
 
     Args:
-        arch: `[26]`; vertices are numbered as in the vector, and those that pruning removes have 0 channels.
+        arch: `[26]`; vertices are numbered as in the vector, and those that pruning removes have 0
+            channels.
         c_in: channels of the cell's input.
         c_out: channels of its output.
     """
@@ -72,7 +75,8 @@ def graph_widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
     return widths(prune(arch), c_in, c_out)[None]
 
 
-# The host functions below go through many small operations a cell; compiled, a row takes microseconds.
+# The host functions below go through many small operations a cell; compiled, a row takes
+# microseconds.
 _is_valid_compiled, _prune_compiled = jax.jit(is_valid), jax.jit(prune)
 
 
@@ -122,7 +126,8 @@ def from_matrix(matrix: np.ndarray | Sequence[Sequence[int]], operations: Sequen
 def to_string(arch: Arch | np.ndarray) -> str:
     """Compact text: each vertex with its sources, `conv3x3:0|maxpool3x3:0,1|output:1,2`.
 
-    Vertices are written as the vector has them, useless ones included; unused last ones are left out.
+    Vertices are written as the vector has them, useless ones included; unused last ones are left
+    out.
     """
     vector = _checked(arch)
     sources = [[x for x in range(y) if vector[x + y * (y - 1) // 2]] for y in range(7)]
@@ -198,9 +203,9 @@ def nasbench101(
     Args:
         sample: "official" draws edges with probability ½ and uniform operations until the cell is
             valid, as the published random search does; "uniform" draws from the 423,624 cells.
-        mutate: "official" flips each edge with probability `mutation_rate`/7 and changes each operation
-            with probability `mutation_rate`/5 until the cell is valid; "edge" flips one edge of the
-            pruned cell and no operation, as the NASWOT experiments do.
+        mutate: "official" flips each edge with probability `mutation_rate`/7 and changes each
+            operation with probability `mutation_rate`/5 until the cell is valid; "edge" flips one
+            edge of the pruned cell and no operation, as the NASWOT experiments do.
         mutation_rate: expected number of changes to operations; only for "official".
         allow_parent: True lets the official mutation return the parent's own vector, as published.
 

@@ -1,11 +1,11 @@
 """NAS-Bench-201, also NATS-Bench topology: 6 edges, 5 operations, 15,625 cells.
 
-Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020,
-https://arxiv.org/abs/2001.00326.
+Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR
+2020, https://arxiv.org/abs/2001.00326.
 
-A cell has 4 nodes; each pair `i < j` is joined by one operation and a node is the sum of what comes in.
-An architecture is `[6]` int32, the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the order of the
-official string), each an index into `OPERATIONS`.
+A cell has 4 nodes; each pair `i < j` is joined by one operation and a node is the sum of what comes
+in. An architecture is `[6]` int32, the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the
+order of the official string), each an index into `OPERATIONS`.
 """
 
 import functools
@@ -32,7 +32,9 @@ _STAGES = ((16, 5, 32 * 32), (32, 5, 16 * 16), (64, 5, 8 * 8))
 
 
 def is_valid(arch: Arch) -> jax.Array:
-    """`[]` bool: every operation exists. Disconnected cells are valid architectures of this space."""
+    """`[]` bool: every operation exists. Disconnected cells are valid architectures of this
+    space.
+    """
     return _common.in_range(arch, CARDINALITIES)
 
 
@@ -44,8 +46,8 @@ def sample(key: Key) -> Arch:
 def mutate(key: Key, arch: Arch) -> Arch:
     """The published move: a uniform node, a uniform incoming edge of it, a different operation.
 
-    Edges are therefore not uniform: 0→1 changes with probability 1/3, those of node 3 with 1/9 each.
-    The child always differs from the parent.
+    Edges are therefore not uniform: 0→1 changes with probability 1/3, those of node 3 with 1/9
+    each. The child always differs from the parent.
     """
     _common.check_arch(arch, CARDINALITIES)
     node_key, edge_key, op_key = jax.random.split(key, 3)
@@ -80,7 +82,9 @@ def params(arch: Arch) -> jax.Array:
 
 
 def flops(arch: Arch) -> jax.Array:
-    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples of 64)."""
+    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples
+    of 64).
+    """
     conv1x1, conv3x3 = _num_convolutions(arch)
     total = jnp.asarray(7_783_040, jnp.int32)
     for channels, cells, pixels in _STAGES:
@@ -106,7 +110,8 @@ def from_string(text: str) -> Arch:
 def cell_to_string(
     arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str
 ) -> str:
-    """The official form with other names of the operations, of a vector that has the edges in another order.
+    """The official form with other names of the operations, of a vector that has the edges in
+    another order.
 
     Args:
         arch: `[6]` integers, the operation of each of the `edges`.
@@ -143,7 +148,9 @@ def enumerate_cells() -> np.ndarray:
 
 
 def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
-    """The published description of what a cell computes, with skips written through and summands sorted."""
+    """The published description of what a cell computes, with skips written through and summands
+    sorted.
+    """
     nodes = ["0"]
     for target in (1, 2, 3):
         summands = []
@@ -179,11 +186,11 @@ def nasbench201(*, consider_zero: bool = True) -> Space:
     """The NAS-Bench-201 space.
 
     Args:
-        consider_zero: which published equivalence `identity` means. True: "none" edges, and edges that
-            leave a node which is itself only "none", carry nothing (6,466 classes). False: only skips are
-            transparent and "none" is an ordinary operation (12,751 classes). Both follow the published
-            text form, which does not flatten sums of sums; some cells that compute the same function
-            therefore stay apart.
+        consider_zero: which published equivalence `identity` means. True: "none" edges, and edges
+            that leave a node which is itself only "none", carry nothing (6,466 classes). False:
+            only skips are transparent and "none" is an ordinary operation (12,751 classes). Both
+            follow the published text form, which does not flatten sums of sums; some cells that
+            compute the same function therefore stay apart.
 
     Returns:
         A `Space` with `D = 6`. `mutate` always differs from its parent.

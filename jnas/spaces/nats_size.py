@@ -1,11 +1,11 @@
 """NATS-Bench size: 5 layer widths of 8 choices each, 32,768 networks.
 
-Dong, Liu, Musial and Gabrys, "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size",
-TPAMI 2021, https://arxiv.org/abs/2009.00437.
+Dong, Liu, Musial and Gabrys, "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and
+Size", TPAMI 2021, https://arxiv.org/abs/2009.00437.
 
-An architecture is `[5]` int32; choice `c` means `8 * (c + 1)` output channels. The layers are: stem and cell,
-residual block of stride 2, cell, residual block of stride 2, cell. Every cell is the NAS-Bench-201 cell with
-the best CIFAR-100 validation accuracy (`CELL`).
+An architecture is `[5]` int32; choice `c` means `8 * (c + 1)` output channels. The layers are: stem
+and cell, residual block of stride 2, cell, residual block of stride 2, cell. Every cell is the
+NAS-Bench-201 cell with the best CIFAR-100 validation accuracy (`CELL`).
 """
 
 import functools
@@ -19,7 +19,10 @@ from jnas.types import Arch, Graph, Key, Space
 
 WIDTHS = tuple(range(8, 65, 8))
 CARDINALITIES = (len(WIDTHS),) * 5
-CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+CELL = (
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+)
 
 
 def is_valid(arch: Arch) -> jax.Array:
@@ -79,7 +82,8 @@ def flops(arch: Arch) -> jax.Array:
 def _cell(c_in: jax.Array, c_out: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(parameters, multiply-accumulates a pixel) of `CELL`.
 
-    Edges that leave node 0 change the width; a skip that does so is a 1x1 convolution with batch norm.
+    Edges that leave node 0 change the width; a skip that does so is a 1x1 convolution with batch
+    norm.
     """
     widen = c_in != c_out
     weights = 9 * (2 * c_in * c_out + 3 * c_out * c_out) + jnp.where(widen, c_in * c_out, 0)
@@ -87,7 +91,9 @@ def _cell(c_in: jax.Array, c_out: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _residual(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
-    """Weights of a residual block: two 3x3 convolutions and a 1x1 shortcut, all at the output's size."""
+    """Weights of a residual block: two 3x3 convolutions and a 1x1 shortcut, all at the output's
+    size.
+    """
     return 9 * (c_in * c_out + c_out * c_out) + c_in * c_out
 
 

@@ -1,11 +1,12 @@
 """SpikeNAS-Bench: the wiring of NAS-Bench-201 with spiking convolutions, 15,625 cells.
 
-Sun et al., "SpikeNAS-Bench: Benchmarking NAS Algorithms for Spiking Neural Network Architecture", IEEE Transactions
-on Artificial Intelligence 6(6), 2025, https://doi.org/10.1109/TAI.2025.3534136.
+Sun et al., "SpikeNAS-Bench: Benchmarking NAS Algorithms for Spiking Neural Network Architecture",
+IEEE Transactions on Artificial Intelligence 6(6), 2025, https://doi.org/10.1109/TAI.2025.3534136.
 
-An architecture is `[6]` int32, the operations of the edges 0→1, 0→2, 0→3, 1→2, 1→3, 2→3, each an index into
-`OPERATIONS`; NAS-Bench-201 has these edges in another order. A convolution reads leaky integrate-and-fire neurons with
-a low, middle or high threshold (0.5, 1, 1.5). What depends on the wiring alone is NAS-Bench-201's, edge by edge.
+An architecture is `[6]` int32, the operations of the edges 0→1, 0→2, 0→3, 1→2, 1→3, 2→3, each an
+index into `OPERATIONS`; NAS-Bench-201 has these edges in another order. A convolution reads leaky
+integrate-and-fire neurons with a low, middle or high threshold (0.5, 1, 1.5). What depends on the
+wiring alone is NAS-Bench-201's, edge by edge.
 """
 
 import functools
@@ -44,7 +45,9 @@ def mutate(key: Key, arch: Arch) -> Arch:
 
 
 def identity(arch: Arch) -> jax.Array:
-    """`[2]` uint32, NAS-Bench-201's equivalence: skips, and edges that carry nothing, are written through."""
+    """`[2]` uint32, NAS-Bench-201's equivalence: skips, and edges that carry nothing, are written
+    through.
+    """
     return identity_201(_reordered(arch))
 
 
@@ -60,7 +63,9 @@ def _reordered(arch: Arch) -> Arch:
 
 
 def params(arch: Arch) -> jax.Array:
-    """`[]` int32, trainable parameters of the network for 10 classes, as published with each training."""
+    """`[]` int32, trainable parameters of the network for 10 classes, as published with each
+    training.
+    """
     total = jnp.asarray(17_179_620, jnp.int32)  # stem, reduction, norms, classifier
     return total + _num_convolutions(arch) * sum(
         9 * channels**2 + 2 * channels for channels, _ in _CELLS
@@ -68,9 +73,11 @@ def params(arch: Arch) -> jax.Array:
 
 
 def flops(arch: Arch) -> jax.Array:
-    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples of 4,096).
+    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples
+    of 4,096).
 
-    All 5 time steps, but for the stem, whose input stays the same; a spike counts like any other number.
+    All 5 time steps, but for the stem, whose input stays the same; a spike counts like any other
+    number.
     """
     channels, pixels = _CELLS[0]
     stem, reduction, classifier = (
@@ -90,7 +97,9 @@ def _num_convolutions(arch: Arch) -> jax.Array:
 
 
 def to_string(arch: Arch | np.ndarray) -> str:
-    """NAS-Bench-201's form with the names of these operations (none was published); ValueError if invalid."""
+    """NAS-Bench-201's form with the names of these operations (none was published); ValueError if
+    invalid.
+    """
     return cell_to_string(arch, OPERATIONS, EDGES, _TITLE)
 
 
@@ -104,7 +113,8 @@ def spikenas_bench() -> Space:
     """The SpikeNAS-Bench space.
 
     Returns:
-        A `Space` with `D = 6`. `mutate` always differs from its parent; `identity` has 6,466 classes.
+        A `Space` with `D = 6`. `mutate` always differs from its parent; `identity` has 6,466
+        classes.
     """
     return nasbench201()._replace(
         name="spikenas_bench",
