@@ -58,7 +58,7 @@ class Graph(NamedTuple):
 
 
 class Space(NamedTuple):
-    """What can be built: vectors, moves, identity, costs and strings of one search space.
+    """A search space: vectors, moves, identity, costs, graphs and strings.
 
     Attributes:
         name: name of the space, as `jnas.spaces.<name>` and the command line spell it.
@@ -135,8 +135,7 @@ class Relu(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """What a zero-shot score looks at, or changes, in a forward pass; None leaves the network as it
-    is.
+    """Hooks of a forward pass, for zero-shot scores; None leaves the network as it is.
 
     Attributes:
         on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order of
@@ -154,7 +153,7 @@ class Hooks(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What one forward pass computes.
+    """Results of one forward pass.
 
     Attributes:
         logits: `[N, num_classes]`.
@@ -207,16 +206,14 @@ class Estimator(Protocol):
 
 
 class Suite(Protocol):
-    """`(key, archs [B, D]) -> {name: scores [B]}`: several estimators that share their
-    computation.
-    """
+    """`(key, archs [B, D]) -> {name: scores [B]}`: estimators that share their computation."""
 
     def __call__(self, key: Key, archs: jax.Array, /) -> dict[str, jax.Array]:
         """Score a population."""
 
 
 class Query(NamedTuple):
-    """What a searcher wants evaluated.
+    """A batch of architectures that a searcher wants evaluated.
 
     Attributes:
         ids: `[B]` int32, number of the evaluation within the search.
@@ -230,7 +227,7 @@ class Query(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an objective answers.
+    """The answer of an objective to a `Query`.
 
     Attributes:
         scores: `[B]` float, higher is better; NaN marks an evaluation that failed.
@@ -316,7 +313,7 @@ class Policy(NamedTuple):
 
 
 class History(NamedTuple):
-    """Everything a search evaluated, in order, in buffers of a fixed capacity `T`.
+    """The evaluations of a search, in order, in buffers of a fixed capacity `T`.
 
     Attributes:
         archs: `[T, D]` int32.

@@ -188,7 +188,7 @@ class Source(NamedTuple):
 
 
 def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
-    """The tables there are, and how to get those that are not; architectures are not checked.
+    """`Source` of every table there is, and of those that can be got; architectures are not checked.
 
     Args:
         folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA`
@@ -245,7 +245,7 @@ def _packaged(dataset: str) -> Source:
 
 
 def _summary(file: Path) -> Source | None:
-    """A line for one file, or None if it is not a table."""
+    """`Source` of one file; None if it is not a table."""
     try:
         if file.suffix == ".csv":
             header, rows = _csv_cells(file)
@@ -325,7 +325,7 @@ def _read_csv(file: Path, space: Space | None, columns: Sequence[str] | None) ->
 
 
 def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and `(line, cells)` of every row that is not blank."""
+    """The header of a CSV file, and `(line, cells)` of every row that is not blank."""
     with file.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]

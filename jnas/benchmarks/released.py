@@ -26,7 +26,7 @@ _SPLITS = {
 
 
 class Contents(NamedTuple):
-    """What a file holds, before it is checked.
+    """Contents of a file, not checked yet.
 
     Attributes:
         space: name of the space.
@@ -53,7 +53,7 @@ def is_nasbench101(arrays: Mapping[str, Any]) -> bool:
 
 
 def nasbench101(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
-    """Packed NAS-Bench-101.
+    """`Contents` of the packed NAS-Bench-101.
 
     Args:
         arrays: `num_vertices` `[A]`, 2 to 7; `edge_bits` `[A]`, edge `x → y` is bit `x + y(y-1)/2`;
@@ -107,7 +107,7 @@ def is_nasbench201(arrays: Mapping[str, Any]) -> bool:
 
 
 def nasbench201(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
-    """NAS-Bench-201, all data sets, rows in the official index order.
+    """`Contents` of NAS-Bench-201, all data sets, rows in the official index order.
 
     Args:
         arrays: `ops` `[A, 6]`, operations of the edges in the order of the official string; for `D`
@@ -172,15 +172,13 @@ def mean_over_seeds(values: np.ndarray) -> np.ndarray:
 
 
 def is_spikenas_bench(arrays: Mapping[str, Any]) -> bool:
-    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]` and so
-    on.
-    """
+    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]`."""
     names = {"ops", "val_accuracy", "test_accuracy", "seconds", "epochs"}
     return names <= set(arrays) and np.ndim(arrays["val_accuracy"]) == 2
 
 
 def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
-    """SpikeNAS-Bench on CIFAR-10, rows in the order of the published number.
+    """`Contents` of SpikeNAS-Bench on CIFAR-10, rows in the order of the published number.
 
     A few cells were trained for 200 epochs, the others for 100. The curves end after 100 epochs in
     all of them; so do the seconds here, but not the test accuracy.
@@ -252,9 +250,7 @@ def hpo_bench_path(dataset: str) -> Path:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads dicts, lists, strings and numbers; a pickle that names any class or function is
-    refused.
-    """
+    """Unpickler of plain data: a pickle that names any class or function is refused."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(
@@ -263,8 +259,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def hpo_bench(path: Path, dataset: str) -> Contents:
-    """NAS-Bench-201 with 200-epoch validation accuracies of each seed, rows in the official index
-    order.
+    """`Contents` of the package's NAS-Bench-201: 200-epoch accuracies of each seed, in index order.
 
     A key of the file is six digits: the operations of the edges 0→1, 0→2, 1→2, 0→3, 1→3, 2→3 (the
     order of the official string), 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4

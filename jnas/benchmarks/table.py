@@ -86,8 +86,7 @@ class Table:
         return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
 
     def cost(self, column: str) -> Callable[[Arch], jax.Array]:
-        """One column as a function of one architecture, `[D] -> []` float32: a cost for
-        `search.nsga2`.
+        """A cost for `search.nsga2`: one column as a function `[D] -> []` float32.
 
         A miss gives NaN.
 
@@ -104,8 +103,7 @@ class Table:
         epochs: int | None = None,
         cost_epochs: int | None = None,
     ) -> Objective:
-        """An objective for a search: scores from one column or a learning curve, simulated cost
-        from another.
+        """An objective: scores from one column or a learning curve, at the cost of another column.
 
             # One fidelity; a learning curve; full scores at a partial cost.
             table.objective("val200_c10")
@@ -148,8 +146,7 @@ class Table:
         return LookUp(*self._identify(), self._codes, scores, costs, known, cost_epochs)
 
     def cost_column(self, column: str) -> str | None:
-        """The column that an evaluation of `column` costs, as `objective` chooses it; None where
-        there is none.
+        """The column that an evaluation of `column` costs; None where there is none.
 
         Raises:
             ValueError: several columns could be the cost.
@@ -164,8 +161,7 @@ class Table:
         return wanted if len(names) > 1 else next(iter(names), None)
 
     def learning_curve(self, column: str) -> dict[int, str]:
-        """Number of epochs → column, of all columns that `column` differs from in its number alone;
-        {} without one.
+        """Number of epochs → column, of the columns that differ from `column` in that alone; or {}.
 
         `val100` of a table with `val1` … `val100` has 100 of them. For `objective`.
         """
@@ -176,9 +172,7 @@ class Table:
         return {int(found[1]): name for name in self.columns if (found := form.fullmatch(name))}
 
     def _identify(self) -> tuple[Partial, Partial]:
-        """`space.code` and `space.is_valid` as pytrees without leaves: they compare by the
-        function.
-        """
+        """`space.code` and `space.is_valid` as pytrees without leaves, equal for equal functions."""
         return Partial(self.space.code), Partial(self.space.is_valid)
 
     def _sorted(self, column: str) -> jax.Array:
@@ -278,9 +272,7 @@ def _each(function: Callable[[jax.Array], jax.Array], archs: jax.Array) -> jax.A
 
 
 def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each; checks validity and
-    duplicates.
-    """
+    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each, checked."""
     invalid = np.flatnonzero(~np.asarray(_each(space.is_valid, archs)))
     if invalid.size:
         row = int(invalid[0])
@@ -308,9 +300,7 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @jax.jit
 def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
-    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1; binary
-    search.
-    """
+    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1."""
     chex.assert_rank(archs, 2)
     chex.assert_type(archs, int)
     wanted, size = jax.vmap(code)(archs), codes.shape[0]
@@ -363,8 +353,7 @@ def _value(estimator: Estimator, arch: Arch) -> jax.Array:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class LookUp:
-    """The objective of a table: its arrays are leaves of a pytree, so two of them share one
-    compiled program.
+    """The objective of a table, a pytree: two of them share one compiled program.
 
     Attributes:
         code: `space.code`, a pytree without leaves.

@@ -18,8 +18,7 @@ _TABLES: dict[str, Callable[..., Table]] = {
 def of_space(
     space: Space, path: str | os.PathLike[str] | None = None, *, dataset: str | None = None
 ) -> Table:
-    """The table of a file, or without one that of the space: of NAS-Bench-201, the accuracies on
-    CIFAR-10.
+    """The table of a file, or without one that of the space.
 
     Args:
         space: whose architectures are looked up.

@@ -14,8 +14,7 @@ from jnas.types import Arch, Graph, Space
 
 
 def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
-    """All cells of a population in one `jraph.GraphsTuple`, padded to the same number of nodes and
-    edges.
+    """A population as one `jraph.GraphsTuple`, each cell padded to the same nodes and edges.
 
     With `G = B · C` cells of `N` nodes there are `G · N` nodes, and in each cell
     `E = K · N (N - 1) / 2` edges: every pair `i < j` row by row, once for each of the `K` parallel
@@ -64,8 +63,7 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
 
 
 def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
-    """Cells as graphs with operations on nodes; where they are on edges, the line graph of each
-    cell.
+    """Cells as graphs with operations on nodes: where these are on edges, line graphs.
 
     Nodes of a line graph are the edges of the cell, those into lower nodes first, between an input
     and an output node; its operations count from 1 (`Space.edge_operations`), with 0 for the input

@@ -1,5 +1,4 @@
-"""The ReNAS tensor: a type matrix, and FLOPs and parameters of each of the nine cells of the
-network.
+"""The ReNAS tensor: a type matrix, and FLOPs and parameters of the network's nine cells.
 
 Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021, section 3.1,
 https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from the input), the
@@ -97,9 +96,7 @@ def renas(
 def _encode_edges(
     space: Space, graph_of: Callable[[Arch], Graph], type_only: bool, arch: Arch
 ) -> jax.Array:
-    """`[7, 4, 4]` float32, operations on edges; a reduction in a stage's input is no part of its
-    cells.
-    """
+    """`[7, 4, 4]` float32, operations on edges; reductions between stages count for nothing."""
     ops = graph_of(arch).edge_ops
     taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
     matrices = [ops]

@@ -1,6 +1,4 @@
-"""Numbers that describe a cell as a whole: operations, paths, neighbours and costs, for predictors
-of few examples.
-"""
+"""Statistics of a cell: operations, paths, neighbours and costs."""
 
 from collections.abc import Callable
 
@@ -12,8 +10,7 @@ from jnas.types import Arch, Graph, Space
 
 
 def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """Counts of operations, of their pairs along edges, and along the paths from the input to the
-    output.
+    """Counts of operations: in the cell, in pairs along edges, and along paths to the output.
 
     Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations
     there are: nodes, edges, logarithm of the number of paths, edges of the longest and of the
@@ -87,9 +84,7 @@ def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Arr
 
 
 def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
-    """`[3 + 3 O]` from adjacency `[N, N]` and one-hot operations `[N, O]`: sums over all paths,
-    node by node.
-    """
+    """`[3 + 3 O]`, sums over all paths, from adjacency `[N, N]` and one-hot operations `[N, O]`."""
     far = edges.shape[0] + 2.0
     ones = jnp.concatenate(
         [jnp.ones((edges.shape[0], 1)), inner], axis=1

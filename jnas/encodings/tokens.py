@@ -14,8 +14,7 @@ from jnas.types import Arch, Space
 
 
 def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """Connection tokens of all pairs `i < j` row by row, then one operation token for each interior
-    node.
+    """Tokens: a connection for each pair `i < j` row by row, then an operation for each inner node.
 
     A connection token is the index of the edge operation. An operation token is the index of the
     interior node operation, and the number of them for padding ("none"); there are none where nodes

@@ -12,8 +12,7 @@ from jnas.search._checks import check_at_least_one
 
 
 class Schedule(NamedTuple):
-    """When to evaluate what: brackets one after the other, each rung by rung, and then from the
-    start again.
+    """A schedule of evaluations: brackets one after the other, rung by rung, then from the start.
 
     Attributes:
         epochs: of each level, ascending.

@@ -1,9 +1,9 @@
-"""When a budget in seconds is spent."""
+"""Budgets in seconds, and when they are spent."""
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Overrun: TypeAlias = Literal["discarded", "counted"]
-"""What becomes of the evaluation that a budget in seconds ends in; see `run`."""
+"""The fate of the evaluation that a budget in seconds ends in; see `run`."""
 
 
 class Budget(NamedTuple):

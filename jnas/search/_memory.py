@@ -13,7 +13,7 @@ from jnas.types import Arch, History, Key, Objective, Outcome, Searcher
 
 
 class Memory(NamedTuple):
-    """What a search has evaluated; slots are in use up to `num_evaluations`.
+    """A memory of evaluations; slots are in use up to `num_evaluations`.
 
     Attributes:
         archs: `[T, D]` int32.
@@ -39,9 +39,7 @@ class Memory(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """One row of a query, with what the objective answers; `[]` each, but `arch` `[D]` and
-    `identity` `[2]`.
-    """
+    """One row of a query with its answer; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
 
     arch: jax.Array
     identity: jax.Array
@@ -119,9 +117,7 @@ def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
 
 
 def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outcome]:
-    """Answer one proposal from memory, or take its evaluation into memory as far as the budget
-    goes.
-    """
+    """The memory after one proposal: answered from it, or added to it within the budget."""
     capacity = len(memory.scores)
     is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (
         memory.epochs == row.epochs

@@ -1,4 +1,4 @@
-"""What populations share: scores that failed, and the tournament that picks a parent."""
+"""Selection in populations: comparable scores, and the tournament that picks a parent."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias

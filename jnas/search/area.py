@@ -22,8 +22,7 @@ def area(
     tournament: Tournament = "without_replacement",
     batch_size: int = 1,
 ) -> Searcher:
-    """Regularized evolution that starts with the best-scored half of twice as many random
-    architectures.
+    """A strategy: regularized evolution from the best-scored half of random architectures.
 
     Only the start is assisted: afterwards the estimator has no say. What scoring costs is not part
     of the outcomes, so a budget in seconds has to be shortened by it. All candidates of a search

@@ -1,5 +1,4 @@
-"""BOHB: Hyperband's brackets of successive halving, filled by a model of what is good and what is
-bad.
+"""BOHB: Hyperband's brackets of successive halving, filled by a model of good and bad.
 
 Falkner, Klein and Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
 2018, https://arxiv.org/abs/1807.01774, algorithm 2. The defaults are those of the baseline of
@@ -23,8 +22,7 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class BohbState(NamedTuple):
-    """The last evaluations; a ring buffer, whose slot is the number of the evaluation modulo its
-    capacity `C`.
+    """The last evaluations, a ring buffer: number `id` is in slot `id` modulo its capacity `C`.
 
     Attributes:
         archs: `[C, D]` int32.
@@ -58,7 +56,7 @@ def bohb(
     capacity: int = 1000,
     max_draws: int = 100,
 ) -> Searcher:
-    """Train many a little, go on with the best of them, and learn from all where to look for more.
+    """A strategy that trains many a little, goes on with the best, and learns where to look.
 
     The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`:
     by default 22, 66 and 200. The sizes of the brackets are those of the reference implementation,
@@ -176,7 +174,7 @@ def _check_shares(
 
 
 class _Model(NamedTuple):
-    """Where proposals come from; see `bohb`."""
+    """Settings of the model that proposals come from; see `bohb`."""
 
     num_samples: int
     random_fraction: float
@@ -194,9 +192,7 @@ def _propose(
     num_levels: int,
     space: Space,
 ) -> Arch:
-    """`[D]` int32, the sample with the largest ratio of the two densities; random while there is no
-    model.
-    """
+    """`[D]` int32, the sample with the largest ratio of the densities; random without a model."""
     num_choices = np.array(space.cardinalities, np.int32)
     model_key, random_key, which_key = jax.random.split(key, 3)
     split = split_data(
@@ -240,9 +236,7 @@ def _propose(
 
 
 def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
-    """`[]` int32, slot of the best of the rung below that does not go on yet; of no meaning in the
-    lowest rung.
-    """
+    """`[]` int32, slot of the best of the rung below that does not go on yet; any in the lowest."""
     step = state.num_asked % len(plan.levels)
     before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
     places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)
@@ -258,7 +252,7 @@ def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
 
 
 class Split(NamedTuple):
-    """What the two densities are made of.
+    """Data of the two densities.
 
     Attributes:
         exists: `[]` bool, whether there is enough; otherwise the rest has no meaning.

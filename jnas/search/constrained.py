@@ -13,8 +13,7 @@ from jnas.types import Arch, Key, Space
 def constrained(
     space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096
 ) -> Space:
-    """`space` with moves that stay among the allowed architectures, such as those under a number of
-    parameters.
+    """`space` with moves that stay among allowed architectures, as those with few parameters.
 
     Sampling falls back on an architecture found when the space is made, mutation on the parent, and
     crossover on the first allowed parent, so that no move leaves the allowed architectures for

@@ -20,7 +20,7 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class GeneticState(NamedTuple):
-    """The last generation that is known.
+    """State: the last generation that is known.
 
     Attributes:
         archs: `[P, D]` int32; at first the initial population.
@@ -45,8 +45,7 @@ def genetic(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """Every member of a generation is a survivor, a child of two or a mutant of one of the
-    generation before.
+    """A strategy of generations: members are survivors, children or mutants of the last one.
 
     One `ask` proposes one generation, survivors included: they are evaluated again (and paid for),
     which an estimator does not mind. Parents are winners of tournaments, with replacement; failed

@@ -1,4 +1,4 @@
-"""What a search evaluated: its history, and what can be told from it."""
+"""Histories of searches, and what can be told from them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from jnas.types import Arch, History
 
 
 def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax.Array:
-    """How many different cells a search evaluated. Pure: works under `jit` and `vmap`.
+    """Number of different cells that a search evaluated. Pure: works under `jit` and `vmap`.
 
     Args:
         history: of one search.
@@ -39,9 +39,7 @@ def make_history(
     num_repeats: jax.Array,
     stalled: jax.Array,
 ) -> History:
-    """A `History`: finds the best so far, and masks everything from the first slot on that is not
-    `used` (`[T]`).
-    """
+    """A `History` with the best so far, masked from the first slot on that is not `used` `[T]`."""
     used = jnp.cumprod(used.astype(jnp.int32)) == 1
     scores = jnp.where(used, scores, jnp.nan)
     order = comparable(scores)

@@ -1,5 +1,4 @@
-"""Local search: move to the best neighbour until there is no better one, then start again
-elsewhere.
+"""Local search: to the best neighbour until none is better, then from another start.
 
 White, Nolen and Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021,
 https://arxiv.org/abs/2005.02960, algorithm 1.
@@ -19,7 +18,7 @@ Move: TypeAlias = Literal["best", "first"]
 
 
 class LocalSearchState(NamedTuple):
-    """Where the search stands, and what it has seen of the neighbourhood.
+    """State: where the search stands, and what it has seen of the neighbourhood.
 
     Attributes:
         center: `[D]` int32, the architecture whose neighbours are evaluated.
@@ -48,7 +47,7 @@ def local_search(
     move: Move = "best",
     batch_size: int = 1,
 ) -> Searcher:
-    """Hill climbing with random restarts.
+    """A strategy of hill climbing with random restarts.
 
     The paper evaluates every neighbour once. A `Space` has no list of neighbours, so they are draws
     of `space.mutate`, with replacement: where the best of `num_neighbors` of them is no
@@ -101,7 +100,7 @@ def local_search(
 
 
 def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSearchState:
-    """Take what was asked since the last move into account."""
+    """The state after outcomes of what was asked since the last move."""
     counts = query.ids >= state.first_id
     scores = jnp.where(counts, comparable(scores), -jnp.inf).astype(state.best_score.dtype)
     top = jnp.argmax(scores)
@@ -115,7 +114,7 @@ def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSear
 def _moved(
     state: LocalSearchState, num_neighbors: int, num_initial: int, move: Move
 ) -> LocalSearchState:
-    """Move, start again, or stay for more neighbours."""
+    """The state after a move, a new start, or neither."""
     starting = state.center_score == -jnp.inf
     improves = state.best_score > state.center_score
     done = state.num_tried >= jnp.where(starting, num_initial, num_neighbors)

@@ -1,6 +1,4 @@
-"""Strategies by name, for command lines: those that run inside a compiled program, with the papers'
-settings.
-"""
+"""Strategies by name, those that run inside a compiled program, with the papers' settings."""
 
 import inspect
 from collections.abc import Callable

@@ -22,7 +22,7 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class Nsga2State(NamedTuple):
-    """The members, best first.
+    """State: the members, best first.
 
     Attributes:
         archs: `[P, D]` int32; at first the initial population.
@@ -51,8 +51,7 @@ def nsga2(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """The multi-objective form of `genetic`: the score against parameters, operations, latency or
-    several of them.
+    """A strategy of several objectives: `genetic` for a score against costs.
 
     The costs need no evaluation, so the loops, objectives and histories are those of every
     strategy; `pareto_front` reads what was found from the history.
@@ -134,9 +133,7 @@ def nsga2(
 
 
 def _crowded_comparison(archs: jax.Array, values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The fitness `[R]` of members `[R, D]` with objectives `[R, M]`, and their order `[R]` int32,
-    best first.
-    """
+    """Fitness `[R]` of members `[R, D]` by objectives `[R, M]`, and their order `[R]`, best first."""
     ranked = jnp.all(jnp.isfinite(values), axis=1)
     same = jnp.all(archs[:, None] == archs[None], axis=-1) & ranked[:, None]
     is_copy = jnp.any(jnp.triu(same, 1), axis=0)

@@ -45,10 +45,10 @@ class Front(NamedTuple):
 def pareto_front(
     history: History, costs: Sequence[Cost], *, identity: Callable[[Arch], jax.Array] | None = None
 ) -> Front:
-    """What a search found: the evaluations that no other one dominates. Host only; in a program,
-    `is_on_front`.
+    """The front of a search: the evaluations that no other one dominates. Host only.
 
-    An evaluation that failed, cannot be ranked (±inf), or has no finite cost, is not in it.
+    In a program `is_on_front` tells them. An evaluation that failed, cannot be ranked (±inf), or
+    has no finite cost, is not in it.
 
     Args:
         history: of one search, with any strategy.

@@ -1,5 +1,4 @@
-"""Distributions over architectures that REINFORCE learns: independent positions, or an LSTM over
-tokens.
+"""Policies, distributions over architectures: independent positions, or an LSTM over tokens.
 
 A policy chooses position by position. `K` is the largest of the space's cardinalities; choices that
 a position does not have get the logit -1e9, which leaves them no probability and no gradient.

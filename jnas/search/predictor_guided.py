@@ -1,5 +1,4 @@
-"""Predictor-guided search: fit a predictor on what was evaluated, search on it, evaluate what it
-finds, and again.
+"""Predictor-guided search: fit a predictor, search on it, evaluate what it likes.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS"
 (GATES), ECCV 2020, https://arxiv.org/abs/2004.01899; proposals that are partly random: Dudziak et
@@ -25,7 +24,7 @@ _MAX_ROUNDS = 100  # rounds of samples that are looked through for new architect
 
 
 class GuidedState(NamedTuple):
-    """Everything that was proposed; NumPy arrays that grow with every `ask`.
+    """State: all that was proposed, in NumPy arrays that grow with every `ask`.
 
     Attributes:
         archs: `[A, D]` int32.
@@ -59,7 +58,7 @@ def predictor_guided(
     random_share: float = 0.0,
     space: Space | None = None,
 ) -> Searcher:
-    """Evaluate what an inner search finds on a predictor, fitted anew for every batch.
+    """A strategy that evaluates what an inner search finds on a predictor, fitted anew each batch.
 
     The first `num_initial` proposals are random. Afterwards each `ask` fits the predictor on all
     finite scores told so far, runs the inner searches on it, and proposes the best that they met.
@@ -167,9 +166,7 @@ def _inner_search(
     num_inner: int,
     space: Space,
 ) -> Callable[[Key, Any], Candidates]:
-    """A function of a key and a fitted predictor: what each of `num_inner` searches met, best
-    first.
-    """
+    """A function `(key, fitted predictor)`: what each of `num_inner` searches met, best first."""
 
     def estimate(fitted: Any, key: Key, archs: jax.Array) -> jax.Array:
         del key
@@ -214,8 +211,7 @@ def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) 
 
 
 def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
-    """Propose up to `num` candidates that are valid and isomorphic to none proposed before: sources
-    take turns.
+    """The state with up to `num` new candidates, valid and not isomorphic to a former one.
 
     Args:
         state: what was proposed.

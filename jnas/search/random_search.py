@@ -15,7 +15,7 @@ from jnas.types import Key, Outcome, Query, Searcher, Space
 
 
 class RandomSearchState(NamedTuple):
-    """What random search remembers.
+    """State: proposals that random search remembers.
 
     Attributes:
         num_asked: `[]` int32, evaluations proposed so far.
@@ -35,7 +35,7 @@ def random_search(
     capacity: int | None = None,
     max_draws: int = 100,
 ) -> Searcher:
-    """Independent draws of `space.sample`.
+    """A strategy of independent draws of `space.sample`.
 
     Without replacement no proposal is isomorphic (`space.identity`) to one of the last `capacity`
     proposals, as far as `max_draws` draws can tell: where all of them are known, the last of them

@@ -23,7 +23,7 @@ Init: TypeAlias = Callable[[Key, int], jax.Array]
 
 
 class EvolutionState(NamedTuple):
-    """A population and what is still to be proposed of its beginning.
+    """State: a population, and what is still to be proposed of its beginning.
 
     Attributes:
         initial: `[P, D]` int32, the initial population.
@@ -50,8 +50,7 @@ def regularized_evolution(
     init: Init | None = None,
     batch_size: int = 1,
 ) -> Searcher:
-    """Mutate the best of a random sample of the population; the child takes the place of the oldest
-    member.
+    """A strategy of mutants: of the best of a random sample, each in place of the oldest member.
 
     Members age in the order in which their outcomes arrive. An evaluation that failed is a member
     like any other, the worst one, and becomes a parent only while there is nothing else. While the
@@ -140,9 +139,7 @@ def _replace_oldest(
 def _keep_best(
     state: EvolutionState, archs: jax.Array, scores: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Let the worst die, one for each newcomer; sorted best first and, among equals, youngest
-    first.
-    """
+    """Members `[P, …]` after the worst died, one for each newcomer; best first, then youngest."""
     size = len(state.scores)
     # NaN, which sorts behind the failures, for slots that are not yet in use.
     members = jnp.where(jnp.arange(size, dtype=jnp.int32) < state.num_told, state.scores, jnp.nan)

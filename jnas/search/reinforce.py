@@ -26,7 +26,7 @@ _LEARNING_RATES = {"factorised": 0.01, "lstm": 6e-4}
 
 
 class ReinforceState(NamedTuple):
-    """A policy in training.
+    """State: a policy in training.
 
     Attributes:
         params: of the policy.
@@ -54,7 +54,7 @@ def reinforce(
     batch_size: int = 1,
     max_draws: int = 100,
 ) -> Searcher:
-    """Policy gradients with a moving average of the rewards as baseline.
+    """A strategy of policy gradients, with a moving average of the rewards as baseline.
 
     A batch of architectures `a_k` with rewards `R_k` (their scores) descends, by the optimiser,
 

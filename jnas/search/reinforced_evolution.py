@@ -48,7 +48,7 @@ class Pending(NamedTuple):
 
 
 class ReinforcedState(NamedTuple):
-    """A population and a controller in training.
+    """State: a population, and a controller in training.
 
     Attributes:
         evolution: the population.
@@ -80,8 +80,7 @@ def reinforced_evolution(
     max_draws: int = 100,
     num_pending: int = 64,
 ) -> Searcher:
-    """`regularized_evolution` whose mutations are drawn by a controller that learns from their
-    effects.
+    """A strategy: `regularized_evolution` with mutations by a controller that learns.
 
     A batch of modifications `m_j` of parents `a_j` with effects `R_j` descends, by the optimiser,
 

@@ -24,7 +24,7 @@ from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query,
 
 
 def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
-    """Search on an estimator: its scores, each evaluation at a fixed cost in seconds."""
+    """The objective of an estimator: its scores, each evaluation at a fixed cost in seconds."""
     return Partial(_evaluate, estimator, jnp.asarray(seconds, jnp.float32))
 
 
@@ -45,7 +45,7 @@ def run(
     identity: Callable[[Arch], jax.Array] | None = None,
     max_repeats: int | None = None,
 ) -> History:
-    """Run a search. Pure: works under `jit` and `vmap`.
+    """The history of a search. Pure: works under `jit` and `vmap`.
 
     Each step asks for a batch, evaluates it and tells the outcome. An estimator inside the
     objective gets the same key at every step, so that all architectures of a run meet the same
@@ -145,7 +145,7 @@ def _run(
     ask_keys: Key,
     budget: Budget,
 ) -> History:
-    """One of the `ask_keys` a step, without memory."""
+    """The history of a search without memory, one of the `ask_keys` a step."""
 
     def step(
         carry: tuple[object, jax.Array], key: Key

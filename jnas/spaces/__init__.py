@@ -1,6 +1,4 @@
-"""What can be built: vectors, moves, identity, costs and strings. Each function returns a
-`types.Space`.
-"""
+"""Search spaces: vectors, moves, identity, costs and strings. Each function returns a `Space`."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,4 @@
-"""Functions that the spaces share: numbers of vectors, uniform crossover, simple graphs, checks at
-the door.
-"""
+"""Parts that spaces share: numbers of vectors, crossover, simple graphs, checks at the door."""
 
 import math
 from collections.abc import Callable, Sequence

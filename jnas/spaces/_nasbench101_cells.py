@@ -39,9 +39,7 @@ def sources_of(mask: jax.Array, y: int) -> jax.Array:
 
 
 def kept_vertices(mask: jax.Array) -> jax.Array:
-    """Vertices on a path from input to output, as a bit set; lacks the output if there is no
-    path.
-    """
+    """Vertices on a path from input to output, a bit set; without the output if there is no path."""
     reached, useful = jnp.ones_like(mask), jnp.full_like(mask, 1 << OUTPUT)
     for y in range(1, NUM_VERTICES):
         reached |= (sources_of(mask, y) & reached != 0).astype(_U) << y
@@ -67,7 +65,7 @@ def is_valid_mask(mask: jax.Array) -> jax.Array:
 
 
 def compacted(arch: jax.Array) -> jax.Array:
-    """Prune and renumber: kept interior vertices first, padding after them, operation 0 on padding.
+    """The pruned and renumbered vector: kept interior vertices first, operation 0 on padding.
 
     This is the vector that the published (pruned) matrix stands for. `[26]` → `[26]`.
     """
@@ -130,8 +128,7 @@ def _lane(
 
 
 def _topologies(num_interior: int) -> tuple[np.ndarray, np.ndarray]:
-    """All canonical pruned masks of `num_interior` interior vertices, and which permutations fix
-    them.
+    """All canonical pruned masks of so many interior vertices, and the permutations that fix them.
 
     The canonical mask is the smallest among the relabellings that keep edges going up. Vertices are
     numbered 0 … num_interior + 1 here (the output last), in the same bit order.
@@ -210,7 +207,7 @@ def enumerate_codes() -> np.ndarray:
 
 
 def _moved_output(masks: np.ndarray, num_interior: int) -> np.ndarray:
-    """Renumber the output from `num_interior + 1` to 6, leaving the vertices between as padding."""
+    """Masks with the output renumbered from `num_interior + 1` to 6; padding lies between."""
     last = num_interior + 1
     start = last * (last - 1) // 2
     rest = masks & ((1 << start) - 1)

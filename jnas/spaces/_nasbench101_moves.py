@@ -19,8 +19,7 @@ _E = cells.NUM_EDGE_BITS
 def _first_valid(
     key: Key, propose: Callable[[jax.Array], jax.Array], fallback: jax.Array
 ) -> jax.Array:
-    """The first valid of the masks `propose(random words [4] uint32) -> [4]`, drawn until there is
-    one.
+    """The first valid mask of `propose(random words [4] uint32) -> [4]`.
 
     Ends with `fallback` after 4,096 masks, which no valid parents need; a loop without end would
     hang a whole batch for one invalid row.
@@ -43,9 +42,7 @@ def _first_valid(
 
 
 def sample_official(key: Key) -> Arch:
-    """Edges Bernoulli(½) until the cell is valid, operations uniform (validity does not ask for
-    them).
-    """
+    """A random cell: edges Bernoulli(½) until it is valid, operations uniform."""
     edge_key, op_key = jax.random.split(key)
     input_to_output = jnp.uint32(1 << cells.EDGES.index((0, cells.OUTPUT)))
     mask = _first_valid(edge_key, lambda words: words >> (32 - _E), input_to_output)
@@ -54,7 +51,7 @@ def sample_official(key: Key) -> Arch:
 
 
 def sample_uniform(key: Key) -> Arch:
-    """Uniform over the 423,624 cells, as their canonical representatives."""
+    """A random cell, uniform over the 423,624, as its canonical representative."""
     codes = jnp.asarray(cells.enumerate_codes())
     code = codes[jax.random.randint(key, (), 0, len(codes))]
     ops = (code >> _E).astype(jnp.int32) // jnp.asarray([81, 27, 9, 3, 1], jnp.int32) % 3
@@ -62,8 +59,7 @@ def sample_uniform(key: Key) -> Arch:
 
 
 def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent: bool) -> Arch:
-    """Flip each of 21 edges with probability rate/7, change each of 5 operations with probability
-    rate/5.
+    """A mutant: each edge flips with probability rate/7, each operation changes with rate/5.
 
     Drawn again until the cell is valid and, unless `allow_parent`, the vector differs from the
     parent's. Acts on the vector as it is, parts that pruning would remove included.
@@ -121,7 +117,7 @@ def _shifts(word: jax.Array, probability: float) -> list[jax.Array]:
 
 
 def mutate_edge(key: Key, arch: Arch) -> Arch:
-    """Prune the parent, then flip one edge, uniform over the flips that leave a valid cell.
+    """A mutant: the pruned parent with one edge flipped, uniform over flips that leave it valid.
 
     Flips stay among the parent's own vertices, as in the NASWOT experiments; the cell of two
     vertices has no such flip, and gets one that leads to a new vertex.
@@ -140,7 +136,7 @@ def mutate_edge(key: Key, arch: Arch) -> Arch:
 
 
 def crossover(key: Key, a: Arch, b: Arch) -> Arch:
-    """Each position from either parent, drawn again until the cell is valid."""
+    """A child: each position from either parent, drawn again until the cell is valid."""
     mask_a, mask_b = cells.pack(a), cells.pack(b)
     edge_key, op_key = jax.random.split(key)
 

@@ -1,5 +1,4 @@
-"""NAS-Bench-101: cells of up to 7 vertices and 9 edges with operations on vertices, 423,624 of
-them.
+"""NAS-Bench-101: 423,624 cells of up to 7 vertices and 9 edges, operations on vertices.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019,
 https://arxiv.org/abs/1902.09635.

@@ -110,8 +110,7 @@ def from_string(text: str) -> Arch:
 def cell_to_string(
     arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str
 ) -> str:
-    """The official form with other names of the operations, of a vector that has the edges in
-    another order.
+    """The official text form, with other names of operations and another order of edges.
 
     Args:
         arch: `[6]` integers, the operation of each of the `edges`.
@@ -148,9 +147,7 @@ def enumerate_cells() -> np.ndarray:
 
 
 def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
-    """The published description of what a cell computes, with skips written through and summands
-    sorted.
-    """
+    """The published text of what a cell computes: skips written through, summands sorted."""
     nodes = ["0"]
     for target in (1, 2, 3):
         summands = []

@@ -91,9 +91,7 @@ def _cell(c_in: jax.Array, c_out: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _residual(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
-    """Weights of a residual block: two 3x3 convolutions and a 1x1 shortcut, all at the output's
-    size.
-    """
+    """Weights of a residual block: two 3x3 convolutions and a 1x1 shortcut, all of its output size."""
     return 9 * (c_in * c_out + c_out * c_out) + c_in * c_out
 
 
