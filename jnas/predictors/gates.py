@@ -56,7 +56,8 @@ class GatesOnNodes(nn.Module):
         # Few distinct rows stand behind all nodes before the first product: multiply those, then spread them.
         x = self._first_nodes()
         which = np.minimum(np.arange(num_nodes), self.num_inputs)
-        spread = jnp.tile(jax.nn.one_hot(which, self.num_inputs + 1), (num_graphs, 1))
+        spread = jax.nn.one_hot(which, self.num_inputs + 1, dtype=jnp.float32)
+        spread = jnp.tile(spread, (num_graphs, 1))
         table = self._operations()
         for layer, size in enumerate(self.layers):
             init = uniform(size)

@@ -23,7 +23,7 @@ def slots(arch):
 
 
 def sample(key: Key) -> Arch:
-    return jax.random.randint(key, (16,), 0, jnp.asarray(CARDINALITIES, jnp.int32), jnp.int32)
+    return jax.random.randint(key, (16,), 0, 6, jnp.int32) % jnp.asarray(CARDINALITIES, jnp.int32)
 
 
 def mutate(key: Key, arch: Arch) -> Arch:
@@ -45,7 +45,7 @@ def code(arch: Arch) -> jax.Array:
     """`[3]`: a word that is the same in all architectures, and one for each cell up to the order of the slots."""
     sources, ops = slots(arch)
     pairs = jnp.sort((sources * 3 + ops).astype(jnp.uint32), axis=-1)
-    digits = pairs.reshape(2, 4) * jnp.asarray([1, 9, 81, 729], jnp.uint32)
+    digits = pairs.reshape(2, 4) * jnp.asarray([[1, 9, 81, 729]], jnp.uint32)
     return jnp.concatenate([jnp.full(1, 7, jnp.uint32), jnp.sum(digits, axis=1, dtype=jnp.uint32)])
 
 
