@@ -1,24 +1,29 @@
 """How well predicted scores rank architectures: arrays in, one number out.
 
-Every metric takes `(scores [N], targets [N])`, predicted scores and true accuracies, higher being better
-in both, and returns `[]` float (`best_rank_at_k`: int32). NumPy and JAX arrays of real numbers of any width
-will do. All are pure, work under `jit` and `vmap` and cost O(N log N); `ratio` and `k` are static.
+Every metric takes `(scores [N], targets [N])`, predicted scores and true accuracies, higher being
+better in both, and returns `[]` float (`best_rank_at_k`: int32). NumPy and JAX arrays of real
+numbers of any width will do. All are pure, work under `jit` and `vmap` and cost O(N log N); `ratio`
+and `k` are static.
 
 What all of them share:
-    Scores: only comparisons matter (but for `pearson`). `-inf` means "cannot be ranked" and ranks last, NaN
-        is read as `-inf`, and all of these tie with each other.
-    Targets: must be finite, or the result is NaN. `pearson` instead drops every pair that is not finite, and
-        `best_rank_at_k`, an integer, ranks such targets by the rules for scores.
-    Undefined: a correlation of under two pairs is NaN, and one of constant scores or targets (tau-a is 0).
-    `where`: `[N]` bool, False for padding, which then has no influence. It also restricts a correlation to
-        part of the ranking: `kendall_tau(scores, targets, where=ranks(scores) < k)` is KD in the top k.
+    Scores: only comparisons matter (but for `pearson`). `-inf` means "cannot be ranked" and ranks
+        last, NaN is read as `-inf`, and all of these tie with each other.
+    Targets: must be finite, or the result is NaN. `pearson` instead drops every pair that is not
+        finite, and `best_rank_at_k`, an integer, ranks such targets by the rules for scores.
+    Undefined: a correlation of under two pairs is NaN, and one of constant scores or targets (tau-a
+        is 0).
+    `where`: `[N]` bool, False for padding, which then has no influence. It also restricts a
+        correlation to part of the ranking: `kendall_tau(scores, targets, where=ranks(scores) < k)`
+        is KD in the top k.
     Ties: correlations treat them alike; metrics at a cut-off rank them in order of appearance.
-    Precision: pairs are counted in exact integers and rounded once to the float width in use. 64-bit NumPy
-        arrays are compared in 64 bits whatever that width is; `pearson` computes in it.
+    Precision: pairs are counted in exact integers and rounded once to the float width in use.
+        64-bit NumPy arrays are compared in 64 bits whatever that width is; `pearson` computes in
+        it.
     Errors: ValueError where inputs are not real numbers of rank 1 and equal length N, 2 ≤ N ≤ 2²².
 
-Names of the literature: N@K and P@K after Ning et al. (GATES, ECCV 2020); P@topK, P@bottomK, BR@K and WR@K
-after Ning et al. (Evaluating Efficient Performance Estimators of Neural Architectures, NeurIPS 2021).
+Names of the literature: N@K and P@K after Ning et al. (GATES, ECCV 2020); P@topK, P@bottomK, BR@K
+and WR@K after Ning et al. (Evaluating Efficient Performance Estimators of Neural Architectures,
+NeurIPS 2021).
 """
 
 import operator
@@ -41,8 +46,8 @@ def kendall_tau(
 ) -> jax.Array:
     """Kendall's tau-b (KD, KTau), corrected for ties: `[]` float in −1 … 1 (Kendall 1945).
 
-    τ_b = (C − D) / √((C + D + T_s)(C + D + T_t)) over C concordant and D discordant pairs, T_s pairs tied
-    in the scores alone and T_t pairs tied in the targets alone.
+    τ_b = (C − D) / √((C + D + T_s)(C + D + T_t)) over C concordant and D discordant pairs, T_s
+    pairs tied in the scores alone and T_t pairs tied in the targets alone.
     """
     difference, a, b, _ = _count_pairs(*_rankable(scores, targets, where))
     # Unlike a product under the root, this form is exactly ±1 for equal and for opposite rankings.
@@ -62,7 +67,9 @@ def kendall_tau_a(
 
 
 def spearman(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
-    """Spearman's ρ (SpearmanR), the correlation of average ranks: `[]` float in −1 … 1 (Spearman 1904)."""
+    """Spearman's ρ (SpearmanR), the correlation of average ranks: `[]` float in −1 … 1 (Spearman
+    1904).
+    """
     rho: jax.Array = _spearman(*_rankable(scores, targets, where))
     return rho
 
@@ -137,13 +144,17 @@ def best_rank_at_k(scores: ArrayLike, targets: ArrayLike, k: int) -> jax.Array:
 
 
 def ranks(values: ArrayLike) -> jax.Array:
-    """`[N]` int32, the rank of each of `values [N]`: 0 for the highest, ties in order of appearance."""
+    """`[N]` int32, the rank of each of `values [N]`: 0 for the highest, ties in order of
+    appearance.
+    """
     result: jax.Array = _ranks(_orderable("values", values))
     return result
 
 
 def average_ranks(values: ArrayLike) -> jax.Array:
-    """`[N]` float, the rank of each of `values [N]`: 0 for the highest, ties share their mean rank."""
+    """`[N]` float, the rank of each of `values [N]`: 0 for the highest, ties share their mean
+    rank.
+    """
     array = _orderable("values", values)
     first, last = _tie_spans(array, jnp.ones(array.shape, bool))
     mean: jax.Array = array.shape[0] - 1 - (first + last).astype(float) / 2
@@ -186,7 +197,9 @@ def _rankable(scores: ArrayLike, targets: ArrayLike, where: ArrayLike | None) ->
 
 
 def _cut(scores: ArrayLike, targets: ArrayLike, ratio: float) -> tuple[int, _Three]:
-    """The cut-off k, truncated in Python floats as the published evaluations do, and `_both_ranks`."""
+    """The cut-off k, truncated in Python floats as the published evaluations do, and
+    `_both_ranks`.
+    """
     rankable = _rankable(scores, targets, None)
     length = jnp.size(scores)
     if not 0 < ratio <= 1 or int(ratio * length) < 1:
@@ -200,7 +213,8 @@ def _orderable(name: str, values: ArrayLike) -> jax.Array:
     _check_numbers(name, values)
     if not _would_narrow(values):
         return jnp.asarray(values)
-    # Narrowing invents ties, overflows floats and wraps integers around; dense ranks are exact in float32.
+    # Narrowing invents ties, overflows floats and wraps integers around; dense ranks are exact in
+    # float32.
     wide = np.asarray(values)
     dense = np.unique(wide, return_inverse=True)[1]
     return jnp.asarray(np.where(np.isfinite(wide), dense, wide).astype(np.float32))
@@ -261,14 +275,18 @@ def _places(values: jax.Array) -> jax.Array:
 
 
 def _run_starts(changes: jax.Array) -> jax.Array:
-    """`[N]` int32, where each place's run of equals began; `changes [N - 1]`: place i + 1 differs from i."""
+    """`[N]` int32, where each place's run of equals began; `changes [N - 1]`: place i + 1 differs
+    from i.
+    """
     starts = jnp.pad(changes, (1, 0), constant_values=True)
     return lax.cummax(jnp.where(starts, _places(starts), 0))
 
 
 @jax.jit
 def _tie_spans(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`[N]` int32 twice, first and last place of each value's ties in ascending order; invalid ones last."""
+    """`[N]` int32 twice, first and last place of each value's ties in ascending order; invalid ones
+    last.
+    """
     places = _places(values)
     keys = ((~valid).astype(jnp.int32), _lowest_for_nan(values))
     invalid, ordered, origin = lax.sort((*keys, places), num_keys=2)
@@ -281,11 +299,14 @@ def _tie_spans(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Arra
 
 @jax.jit
 def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tuple[jax.Array, ...]:
-    """`[]` float each: C − D (NaN for bad targets), pairs untied in scores, untied in targets, all."""
-    # A count of pairs is summed over architectures, since each one's share fits 32 bits and the sum does not:
-    # C − D = untied in scores + untied in targets − all + tied in both − 2 D.
+    """`[]` float each: C − D (NaN for bad targets), pairs untied in scores, untied in targets,
+    all.
+    """
+    # A count of pairs is summed over architectures, since each one's share fits 32 bits and the sum
+    # does not: C − D = untied in scores + untied in targets − all + tied in both − 2 D.
     places = _places(scores)
-    # From here on, a value is the number of values below it; padding ties with itself, above all others.
+    # From here on, a value is the number of values below it; padding ties with itself, above all
+    # others.
     score, target = (
         jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0])
         for values in (scores, targets)
@@ -302,9 +323,10 @@ def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tup
 def _inversions(values: jax.Array) -> jax.Array:
     """`[2^L ≥ N]` int32 that add up to the number of pairs i < j with values[i] > values[j].
 
-    A radix sort from the highest bit (the levels of a wavelet tree): elements that agree in all higher bits
-    lie together in their first order, and each 0 bit is inverted with the 1 bits before it in its group. On
-    a permutation of 0 … 2^L − 1 the groups are aligned blocks, half 0 bits and half 1 bits.
+    A radix sort from the highest bit (the levels of a wavelet tree): elements that agree in all
+    higher bits lie together in their first order, and each 0 bit is inverted with the 1 bits before
+    it in its group. On a permutation of 0 … 2^L − 1 the groups are aligned blocks, half 0 bits and
+    half 1 bits.
     """
     num_levels = (values.shape[0] - 1).bit_length()
     places = lax.iota(jnp.int32, 2**num_levels)
@@ -354,7 +376,8 @@ def _pearson(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> jax.Arr
 
 def _centred(values: jax.Array, valid: jax.Array) -> jax.Array:
     """Valid values shifted to mean 0 and scaled to range 1 (NaN if constant), 0 elsewhere."""
-    # Shifted by the minimum first: the mean of large numbers is too coarse to tell small differences.
+    # Shifted by the minimum first: the mean of large numbers is too coarse to tell small
+    # differences.
     values = jnp.where(valid, values - jnp.min(values, where=valid, initial=jnp.inf), 0.0)
     values = values / jnp.max(values)
     mean = jnp.sum(values) / jnp.sum(valid).astype(values.dtype)

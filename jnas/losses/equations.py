@@ -16,12 +16,16 @@ Phi: TypeAlias = Callable[[jax.Array], jax.Array]
 
 
 def hinge(*, margin: ArrayLike = 0.1) -> Phi:
-    """φ(a) = max(0, margin − a); the margin is that of GATES, ReNAS states none. Its slope at the kink is 0."""
+    """φ(a) = max(0, margin − a); the margin is that of GATES, ReNAS states none. Its slope at the
+    kink is 0.
+    """
     return Partial(_hinge, margin=margin)
 
 
 def logistic() -> Phi:
-    """φ(a) = log(1 + e^−a): the binary cross entropy of σ(s_2 − s_1) with the label y_2 > y_1 (GATES)."""
+    """φ(a) = log(1 + e^−a): the binary cross entropy of σ(s_2 − s_1) with the label y_2 > y_1
+    (GATES).
+    """
     return Partial(_logistic)
 
 
@@ -83,8 +87,8 @@ def binary_classification(
 ) -> jax.Array:
     """Binary cross entropy of "accuracy above `threshold`" (Alshubaily 2019); terms `[..., N]`.
 
-    `threshold` is in the unit of the targets; `positive_weight`, a factor on the terms of those above it, makes up
-    for their being rare.
+    `threshold` is in the unit of the targets; `positive_weight`, a factor on the terms of those
+    above it, makes up for their being rare.
     """
     logits, targets, valid = shared.as_lists(where, logits=logits, targets=targets)
     good = jax.nn.softplus(-logits) * positive_weight
@@ -103,11 +107,13 @@ def pairwise(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 3, and GATES: φ((s_i − s_j) · sign(y_i − y_j)) over `pairs`, all i < j if None.
+    """ReNAS equation 3, and GATES: φ((s_i − s_j) · sign(y_i − y_j)) over `pairs`, all i < j if
+    None.
 
-    ReNAS sums over all pairs; its released code takes the mean, with `phi=logistic()`. GATES takes the mean over
-    `sample_pairs`, with the default `hinge`, or with `logistic()` as its pairwise cross entropy. Terms are `[..., M]`,
-    or `[..., N, N]` with zeros on and below the diagonal for all pairs.
+    ReNAS sums over all pairs; its released code takes the mean, with `phi=logistic()`. GATES takes
+    the mean over `sample_pairs`, with the default `hinge`, or with `logistic()` as its pairwise
+    cross entropy. Terms are `[..., M]`, or `[..., N, N]` with zeros on and below the diagonal for
+    all pairs.
     """
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     s_i, s_j = shared.members(scores, pairs, 2)
@@ -130,11 +136,13 @@ def comparator(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """The loss of a comparator f on each pair and on the swapped pair with the opposite label (GATES).
+    """The loss of a comparator f on each pair and on the swapped pair with the opposite label
+    (GATES).
 
-    φ(f(i, j) · sign(y_j − y_i)) + φ(f(j, i) · sign(y_i − y_j)): a positive output says "the second is better". φ is a
-    hinge on the raw outputs, or `logistic()` for binary cross entropy. `outputs [..., M]` are f(i, j) and
-    `swapped [..., M]` f(j, i) of the pairs (i, j). Terms, each the sum of both, are `[..., M]`.
+    φ(f(i, j) · sign(y_j − y_i)) + φ(f(j, i) · sign(y_i − y_j)): a positive output says "the second
+    is better". φ is a hinge on the raw outputs, or `logistic()` for binary cross entropy.
+    `outputs [..., M]` are f(i, j) and `swapped [..., M]` f(j, i) of the pairs (i, j). Terms, each
+    the sum of both, are `[..., M]`.
     """
     outputs, swapped, _ = shared.as_lists(None, outputs=outputs, swapped=swapped)
     targets, exists = shared.as_lists(where, targets=targets)
@@ -157,12 +165,14 @@ def list_mle(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ListMLE (Xia et al., ICML 2008), as in GATES: −log P(the true order) of Plackett and Luce, a mean over places.
+    """ListMLE (Xia et al., ICML 2008), as in GATES: −log P(the true order) of Plackett and Luce, a
+    mean over places.
 
-    With the best target first, ties in order of appearance, place k has the term log Σ_{l ≥ k} e^{s_l} − s_k. The
-    published code clamps e^{s − max s} at 1e-12, so that scores more than 27 below the best one of their list have no
-    gradient; here logarithms are accumulated and nothing is clamped. `list_length` keeps the terms of the first
-    places only; all others still compete for them. Terms are `[..., min(N, list_length)]`, place by place.
+    With the best target first, ties in order of appearance, place k has the term log Σ_{l ≥ k}
+    e^{s_l} − s_k. The published code clamps e^{s − max s} at 1e-12, so that scores more than 27
+    below the best one of their list have no gradient; here logarithms are accumulated and nothing
+    is clamped. `list_length` keeps the terms of the first places only; all others still compete for
+    them. Terms are `[..., min(N, list_length)]`, place by place.
     """
     if list_length is not None and list_length < 1:
         raise ValueError(f"list_length must be at least 1 or None, got {list_length}.")
@@ -190,10 +200,11 @@ def triplet_continuity(
 ) -> jax.Array:
     """ReNAS equation 4: φ((d_ij − d_ik) · sign(l_ij − l_ik)), near features for near accuracies.
 
-    `features [..., N, F]` are, in ReNAS, those before the last layer; d is their Euclidean distance, with slope 0 at
-    distance 0, and l_ij = |y_i − y_j|. ReNAS states no margin. The sum is over `triplets` (i, j, k), all i < j < k if
-    None, at O(N³) memory. A `threshold` above 0, of l_ij − l_ik, also keeps rounding from choosing a sign. Terms are
-    `[..., M]`, or `[..., N, N, N]` with zeros unless i < j < k for all triplets.
+    `features [..., N, F]` are, in ReNAS, those before the last layer; d is their Euclidean
+    distance, with slope 0 at distance 0, and l_ij = |y_i − y_j|. ReNAS states no margin. The sum is
+    over `triplets` (i, j, k), all i < j < k if None, at O(N³) memory. A `threshold` above 0, of
+    l_ij − l_ik, also keeps rounding from choosing a sign. Terms are `[..., M]`, or `[..., N, N, N]`
+    with zeros unless i < j < k for all triplets.
     """
     targets, valid = shared.as_lists(where, targets=targets)
     features = shared.as_floats("features", features)
@@ -225,8 +236,9 @@ def renas(
 ) -> jax.Array:
     """ReNAS equation 5: `pairwise` over all pairs + `weight` · `triplet_continuity`, `[]` float.
 
-    The paper states neither λ = `weight` nor the margins, and its released code has no second term. λ of the sums
-    in the paper is `weight` with `reduce_fn=jnp.sum`; between means the scale is another.
+    The paper states neither λ = `weight` nor the margins, and its released code has no second term.
+    λ of the sums in the paper is `weight` with `reduce_fn=jnp.sum`; between means the scale is
+    another.
     """
     ranking = pairwise(scores, targets, phi=phi, where=where, reduce_fn=reduce_fn)
     continuity = triplet_continuity(

@@ -20,19 +20,23 @@ def sample_pairs(
     threshold: ArrayLike = 0.0,
     where: ArrayLike | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The pairs GATES trains a minibatch with: all i < j that are no ties, or a random part of them.
+    """The pairs GATES trains a minibatch with: all i < j that are no ties, or a random part of
+    them.
 
-    Of more than int(max_ratio · n) such pairs among n `targets [N]`, not counting padding, exactly that many are
-    drawn, uniformly and without replacement. `num_pairs` takes the place of int(max_ratio · n). Memory is
-    O(M); O(N²) where few pairs are left out, and where too many of the pairs drawn are ties.
+    Of more than int(max_ratio · n) such pairs among n `targets [N]`, not counting padding, exactly
+    that many are drawn, uniformly and without replacement. `num_pairs` takes the place of
+    int(max_ratio · n). Memory is O(M); O(N²) where few pairs are left out, and where too many of
+    the pairs drawn are ties.
 
     Returns:
-        `[M, 2]` int32 and `[M]` bool, to be `pairs` and `pair_mask`; M = min(N (N − 1) / 2, int(max_ratio · N)), and
-        the rest behind the pairs is (0, 0). Pairs come in no particular order.
+        `[M, 2]` int32 and `[M]` bool, to be `pairs` and `pair_mask`; M = min(N (N − 1) / 2,
+        int(max_ratio · N)), and the rest behind the pairs is (0, 0). Pairs come in no particular
+        order.
     """
     targets, exists = shared.as_lists(where, targets=targets)
     length = targets.size
-    # The number of pairs for each possible n, truncated in Python floats as the published code does.
+    # The number of pairs for each possible n, truncated in Python floats as the published code
+    # does.
     limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
     if targets.ndim != 1 or length < 2 or limits[-1] < 1:
         raise ValueError(
@@ -62,9 +66,11 @@ def _by_lot(
     limit: jax.Array,
     size: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """The first `limit` different, untied pairs of a random sequence, `[size, 2]`, and how many there were.
+    """The first `limit` different, untied pairs of a random sequence, `[size, 2]`, and how many
+    there were.
 
-    A uniform sample without replacement like `_among_all`, if there are enough; it never looks at all N² pairs.
+    A uniform sample without replacement like `_among_all`, if there are enough; it never looks at
+    all N² pairs.
     """
     num_exist = jnp.maximum(jnp.sum(exists, dtype=jnp.int32), 2)
     order = jnp.argsort(~exists, stable=True)
@@ -109,7 +115,9 @@ def _among_all(
 
 
 def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
-    """The n-th largest, `[]`, of `values` int32, of which n are ≥ 0; by bisection, many times faster than sorting."""
+    """The n-th largest, `[]`, of `values` int32, of which n are ≥ 0; by bisection, many times
+    faster than sorting.
+    """
 
     def set_bit(bit: jax.Array, found: jax.Array) -> jax.Array:
         higher = found | (jnp.int32(1) << (30 - bit))
@@ -120,7 +128,9 @@ def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
 
 
 def sample_triplets(key: jax.Array, num_items: int, num_triplets: int) -> jax.Array:
-    """`[num_triplets, 3]` int32, each drawn uniformly, with replacement, from all i < j < k < num_items."""
+    """`[num_triplets, 3]` int32, each drawn uniformly, with replacement, from all i < j < k <
+    num_items.
+    """
     if num_items < 3 or num_triplets < 1:
         raise ValueError(
             f"triplets need num_items ≥ 3 and num_triplets ≥ 1, got {num_items} and {num_triplets}."

@@ -23,7 +23,9 @@ def as_floats(name: str, values: ArrayLike) -> jax.Array:
 
 
 def as_lists(where: ArrayLike | None, **named: ArrayLike) -> tuple[jax.Array, ...]:
-    """The arrays as floats, 0 where masked, and which of their elements are valid: `[..., N]` each."""
+    """The arrays as floats, 0 where masked, and which of their elements are valid: `[..., N]`
+    each.
+    """
     arrays = {name: as_floats(name, values) for name, values in named.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     shape = next(iter(shapes.values()))
@@ -44,9 +46,11 @@ def as_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
 def members(
     values: jax.Array, indices: ArrayLike | None, size: int, *, axis: int = -1
 ) -> list[jax.Array]:
-    """First, second, … members of each tuple along `axis`; without indices that axis N becomes N × … × N.
+    """First, second, … members of each tuple along `axis`; without indices that axis N becomes N ×
+    … × N.
 
-    Views that broadcast serve all tuples: a gather, and the scatter of its gradient, would cost much more.
+    Views that broadcast serve all tuples: a gather, and the scatter of its gradient, would cost
+    much more.
     """
     if indices is None:
         after = range(axis - size + 1, axis + 1)
@@ -73,7 +77,9 @@ def members(
 def all_valid(
     valid: jax.Array, indices: ArrayLike | None, mask: ArrayLike | None, size: int
 ) -> jax.Array:
-    """Which tuples have only valid members, are not masked and, where all are meant, are ascending."""
+    """Which tuples have only valid members, are not masked and, where all are meant, are
+    ascending.
+    """
     result = functools.reduce(operator.and_, members(valid, indices, size))
     if indices is not None:
         mask = (
@@ -98,7 +104,9 @@ def differ(differences: jax.Array, threshold: ArrayLike) -> jax.Array:
 def signed(
     differences: jax.Array, target_differences: jax.Array, valid: jax.Array, threshold: ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
-    """The differences, positive where they agree with the targets, and which of them count; the others are 0."""
+    """The differences, positive where they agree with the targets, and which of them count; the
+    others are 0.
+    """
     used = valid & differ(target_differences, threshold)
     return jnp.where(used, differences, 0.0) * jnp.where(
         used, jnp.sign(target_differences), 0.0

@@ -12,7 +12,9 @@ NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str) -> Network:
-    """The reference network of the space of that name; ValueError lists the spaces that have one."""
+    """The reference network of the space of that name; ValueError lists the spaces that have
+    one.
+    """
     if name not in NAMES:
         raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")
     return _FACTORIES[name]()

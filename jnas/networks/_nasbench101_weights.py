@@ -1,7 +1,8 @@
 """The weights of the NAS-Bench-101 network: those of all architectures, and those of one.
 
-Every kernel is stored as wide as its stack, `[..., k, k, C, C]`. An architecture has the first rows and columns of it,
-as its vertices are narrower; a draw for the full width is then of the wrong size. `instantiate` makes up for that.
+Every kernel is stored as wide as its stack, `[..., k, k, C, C]`. An architecture has the first rows
+and columns of it, as its vertices are narrower; a draw for the full width is then of the wrong
+size. `instantiate` makes up for that.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,8 @@ class Cell(NamedTuple):
     Attributes:
         edges: `[7, 7]` bool, `edges[i, j]` is True where there is an edge `i → j`.
         ops: `[5]` int32, operations of the interior vertices.
-        widths: `[7]` int32, 0 for an interior vertex that is not there; that of the input counts for nothing.
+        widths: `[7]` int32, 0 for an interior vertex that is not there; that of the input counts
+            for nothing.
         channels: `[7, C]` bool, the channels that each vertex has.
     """
 
@@ -61,7 +63,9 @@ def draw(
     in_channels: int,
     init: Init,
 ) -> Params:
-    """Weights for all architectures; of the cells of a stack, they are stacked `[repeats, vertices, ...]`."""
+    """Weights for all architectures; of the cells of a stack, they are stacked `[repeats, vertices,
+    ...]`.
+    """
     widths = stack_widths(channels, stacks)
     tree = {
         "stem": _conv_norm(3, in_channels, channels, (), init),
@@ -92,7 +96,9 @@ def _dense(c_in: int, c_out: int, init: Init) -> Params:
 
 
 def present(arch: Arch, channels: int, stacks: int, repeats: int) -> list[jax.Array]:
-    """For each of `weights.kernels(params)` a 0/1 float array that broadcasts to it: the weights of `arch`."""
+    """For each of `weights.kernels(params)` a 0/1 float array that broadcasts to it: the weights of
+    `arch`.
+    """
     tree = {
         "stem": {"conv": jnp.ones(())},
         "stacks": [
@@ -105,7 +111,9 @@ def present(arch: Arch, channels: int, stacks: int, repeats: int) -> list[jax.Ar
 
 
 def _stack_present(cell: Cell, *, is_first: bool, repeats: int) -> Params:
-    """Masks `[repeats or 1, vertices, 1, 1, C, C]`; the first cell of a later stack has half of the input."""
+    """Masks `[repeats or 1, vertices, 1, 1, C, C]`; the first cell of a later stack has half of the
+    input.
+    """
     width = cell.channels.shape[1]
     first = jnp.arange(width) < (width if is_first else width // 2)
     inputs = jnp.stack([first] + [jnp.ones(width, bool)] * (repeats - 1))  # [repeats, C]
@@ -124,7 +132,8 @@ def _stack_present(cell: Cell, *, is_first: bool, repeats: int) -> Params:
 def instantiate(
     params: Params, arch: Arch, present: Callable[[Arch], list[jax.Array]], init: Init
 ) -> Params:
-    """The weights of `arch`, scaled as if each kernel had been drawn with its own width; 0 elsewhere.
+    """The weights of `arch`, scaled as if each kernel had been drawn with its own width; 0
+    elsewhere.
 
     The variance is inverse to the channels out of a layer ("published") or into it ("torch").
     """

@@ -13,11 +13,12 @@ from jnas.types import Params
 
 
 def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch that was taken.
+    """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch
+    that was taken.
 
-    That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not taken; in a
-    network that is most of the time. Under `vmap` each branch, and its gradient, is computed for those that take it
-    (`grouped.switch`).
+    That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not
+    taken; in a network that is most of the time. Under `vmap` each branch, and its gradient, is
+    computed for those that take it (`grouped.switch`).
 
     Args:
         index: `[]` int32, clamped to the branches that there are.
@@ -37,7 +38,8 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
         return None, grouped.switch(index, pulls, operands, grad)
 
     def forward(index: jax.Array, operands: Any) -> Any:
-        # Through `vjp`, so that what has a gradient of its own is resolved and can be differentiated forwards.
+        # Through `vjp`, so that what has a gradient of its own is resolved and can be
+        # differentiated forwards.
         values = [lambda *operands, b=branch: jax.vjp(b, *operands)[0] for branch in branches]
         return grouped.switch(index, values, *operands), (index, operands)
 
@@ -46,7 +48,8 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
 
 def select(condition: jax.Array, one: Params, other: Params) -> Params:
-    """The tree `one` where the condition `[]` bool holds, else `other`; for small arrays of two branches of a switch.
+    """The tree `one` where the condition `[]` bool holds, else `other`; for small arrays of two
+    branches of a switch.
 
     A branch that differs from another by its weights alone need not be compiled twice.
     """
@@ -58,9 +61,9 @@ def scan(
 ) -> Any:
     """`(x, state)` after `step(x, state, block) -> (x, state)` for each block that `xs` stacks.
 
-    The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the steps and computes
-    each step once more; and all of it is resolved within a step, so that it can itself be differentiated forwards
-    (`grasp` needs a Hessian-vector product).
+    The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the
+    steps and computes each step once more; and all of it is resolved within a step, so that it can
+    itself be differentiated forwards (`grasp` needs a Hessian-vector product).
     """
 
     def linearised(carry: tuple[jax.Array, Any], block: Any) -> Any:
@@ -91,7 +94,9 @@ def scan(
 
 
 def unstacked(tree: Params, num: int) -> list[Params]:
-    """The `num` trees that are stacked along the first axis of every leaf; the gradient is one concatenation."""
+    """The `num` trees that are stacked along the first axis of every leaf; the gradient is one
+    concatenation.
+    """
     split = jax.tree.map(lambda leaf: [part[0] for part in lax.split(leaf, (1,) * num)], tree)
     return [
         jax.tree.map(lambda parts, k=k: parts[k], split, is_leaf=lambda x: isinstance(x, list))

@@ -13,8 +13,8 @@ from jax.custom_batching import custom_vmap
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     """`[N, H, W, C]` with `[k, k, C, C']` → `[N, H/stride, W/stride, C']`, no bias.
 
-    Its gradients are written out, because XLA for CPUs computes a weight gradient inside `scan`, `map` or
-    `switch` fifty times slower than outside of them (`experiments/bench_zeroshot.py`).
+    Its gradients are written out, because XLA for CPUs computes a weight gradient inside `scan`,
+    `map` or `switch` fifty times slower than outside of them (`experiments/bench_zeroshot.py`).
     """
     return _conv(x, kernel, stride)
 
@@ -47,8 +47,8 @@ def _conv_bwd(
 def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """`(x [N, H, W, C], grad [N, H/stride, W/stride, C']) -> [k, k, C, C']`.
 
-    A population's are batched matrix products: XLA would make one grouped convolution of them, with windows as large
-    as the images.
+    A population's are batched matrix products: XLA would make one grouped convolution of them, with
+    windows as large as the images.
     """
 
     @custom_vmap
@@ -88,7 +88,9 @@ def _weight_grad_by_taps(x: jax.Array, grad: jax.Array, size: int, stride: int) 
 
 
 def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
-    """The gradient of a strided convolution as that of one with stride 1: zeros where no output was."""
+    """The gradient of a strided convolution as that of one with stride 1: zeros where no output
+    was.
+    """
     if stride == 1:
         return grad
     full = jnp.zeros((*shape[:3], grad.shape[-1]), grad.dtype)

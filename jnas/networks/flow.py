@@ -9,7 +9,9 @@ from jnas.types import Hooks, Params, Relu
 
 
 class Flow(NamedTuple):
-    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm values `[]`."""
+    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm
+    values `[]`.
+    """
 
     x: jax.Array
     state: Any

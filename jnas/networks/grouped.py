@@ -1,10 +1,12 @@
-"""A switch for populations: under `vmap` each branch is computed for those that take it, not for all.
+"""A switch for populations: under `vmap` each branch is computed for those that take it, not for
+all.
 
-`lax.switch` becomes, with a batched index, a select of the values of all branches. Here the rows are put into blocks
-whose rows all take the same branch, and a loop over blocks has a real conditional. Weights that all rows share stay
-shared, so that a block is one ordinary convolution of the images of all of its rows. Nothing has to be packed on the
-host and no branch has a capacity: shapes depend on the number of rows alone, every row is computed, and what is wasted
-is less than one block a branch.
+`lax.switch` becomes, with a batched index, a select of the values of all branches. Here the rows
+are put into blocks whose rows all take the same branch, and a loop over blocks has a real
+conditional. Weights that all rows share stay shared, so that a block is one ordinary convolution of
+the images of all of its rows. Nothing has to be packed on the host and no branch has a capacity:
+shapes depend on the number of rows alone, every row is computed, and what is wasted is less than
+one block a branch.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +25,8 @@ class _Blocks(NamedTuple):
     """How `B` rows lie in `M` blocks of `G` slots.
 
     Attributes:
-        branch: `[M]` int32, of the rows of a block; the number of branches for a block without rows.
+        branch: `[M]` int32, of the rows of a block; the number of branches for a block without
+            rows.
         rows: `[M, G]` int32, the row in each slot; 0 in those that are left over.
         slots: `[B]` int32, where each row lies among the `M·G` slots.
     """
@@ -34,10 +37,11 @@ class _Blocks(NamedTuple):
 
 
 def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """`lax.switch(index, branches, *operands)` with the rule above for `vmap`, and for `vmap` of `jvp`.
+    """`lax.switch(index, branches, *operands)` with the rule above for `vmap`, and for `vmap` of
+    `jvp`.
 
-    It has no gradient of its own (`control.switch` has), and branches must not close over arrays that are mapped or
-    differentiated. Within two `vmap`s the outer one computes all branches.
+    It has no gradient of its own (`control.switch` has), and branches must not close over arrays
+    that are mapped or differentiated. Within two `vmap`s the outer one computes all branches.
     """
 
     @custom_vmap
@@ -56,7 +60,8 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
             result = lax.switch(index, mapped, *operands)
         return result, jax.tree.map(lambda _: True, result)
 
-    # Not the derivative that `custom_vmap` has: it would multiply by the zeros of weights that do not move.
+    # Not the derivative that `custom_vmap` has: it would multiply by the zeros of weights that do
+    # not move.
     @jax.custom_jvp
     def with_tangents(index: jax.Array, operands: Any) -> Any:
         return run(index, operands)
@@ -99,7 +104,9 @@ def _jvp(
 def _by_blocks(
     index: jax.Array, branches: Sequence[Callable[..., Any]], axes: Any, operands: Any
 ) -> Any:
-    """The values of all rows, `[B, ...]`; `axes` has 0 for operands that have rows and None for others."""
+    """The values of all rows, `[B, ...]`; `axes` has 0 for operands that have rows and None for
+    others.
+    """
     blocks = _blocks(jnp.clip(index, 0, len(branches) - 1), len(branches))
     size = blocks.rows.shape[1]
     mapped = [jax.vmap(branch, axes, axis_size=size) for branch in branches]
@@ -121,7 +128,9 @@ def _by_blocks(
 
 
 def _blocks(index: jax.Array, num_branches: int) -> _Blocks:
-    """Blocks for the branches `[B]` of the rows, as many as the worst case needs: each branch fills up its own."""
+    """Blocks for the branches `[B]` of the rows, as many as the worst case needs: each branch fills
+    up its own.
+    """
     num_rows = len(index)
     size = block_size(num_rows, num_branches)
     num_used = min(num_rows, num_branches)
@@ -139,5 +148,7 @@ def _blocks(index: jax.Array, num_branches: int) -> _Blocks:
 
 
 def block_size(num_rows: int, num_branches: int) -> int:
-    """Rows of a block: half of a branch's share, so that on average a quarter of the slots stays empty."""
+    """Rows of a block: half of a branch's share, so that on average a quarter of the slots stays
+    empty.
+    """
     return min(max(num_rows // (2 * num_branches), 1), _MAX_ROWS)

@@ -1,7 +1,8 @@
 """Layers as functions of their weights, with PyTorch's defaults.
 
-Images are `[N, H, W, C]`. Convolutions pad symmetrically by half their kernel, whatever the stride. Batch
-normalisation uses the statistics of the batch (the "train mode" in which zero-shot scores are taken).
+Images are `[N, H, W, C]`. Convolutions pad symmetrically by half their kernel, whatever the stride.
+Batch normalisation uses the statistics of the batch (the "train mode" in which zero-shot scores are
+taken).
 """
 
 import itertools
@@ -32,7 +33,8 @@ class Normal(NamedTuple):
 
 
 def draw(key: Key, tree: Params) -> Params:
-    """Replace every `Uniform` and `Normal` of a pytree by its weights; those of a kind are cut from one flat draw.
+    """Replace every `Uniform` and `Normal` of a pytree by its weights; those of a kind are cut from
+    one flat draw.
 
     Each draw is compiled on its own, so one for all layers compiles several times as fast.
     """
@@ -76,7 +78,9 @@ def dense_weights(c_in: int, c_out: int) -> dict[str, Uniform]:
 
 
 def conv_layer(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
-    """Convolve with `weights["conv"]`; apply `gain`, `bias` and `probe` where there are any (`weights.with_extras`)."""
+    """Convolve with `weights["conv"]`; apply `gain`, `bias` and `probe` where there are any
+    (`weights.with_extras`).
+    """
     return _extras(conv(x, weights["conv"], stride), weights)
 
 
@@ -95,7 +99,9 @@ def _extras(y: jax.Array, weights: Params) -> jax.Array:
 
 @jax.custom_vjp
 def _probed(y: jax.Array, probe: jax.Array) -> jax.Array:
-    """`y` `[N, ..., C]`; the gradient of `probe` `[N, C]` is the sum over pixels of `y` times its gradient."""
+    """`y` `[N, ..., C]`; the gradient of `probe` `[N, C]` is the sum over pixels of `y` times its
+    gradient.
+    """
     del probe
     return y
 
@@ -123,7 +129,9 @@ def batch_norm(x: jax.Array, norm: dict[str, jax.Array], eps: float = 1e-5) -> j
 def norm_layer(
     x: jax.Array, norm: Params, hooks: Hooks, channels: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Batch norm of the channels `[C]` bool that exist (None: all), or what the hooks have instead; and its value."""
+    """Batch norm of the channels `[C]` bool that exist (None: all), or what the hooks have instead;
+    and its value.
+    """
     if hooks.norm is None:
         return batch_norm(x, norm), jnp.zeros(())
     return hooks.norm(x, norm, jnp.ones(x.shape[-1], bool) if channels is None else channels)
@@ -133,8 +141,8 @@ def norm_layer(
 def avg_pool3x3(x: jax.Array) -> jax.Array:
     """3x3, stride 1, padding 1, divided by the number of pixels inside (count_include_pad=False).
 
-    Two passes of three shifted sums, which on CPU beat a reduction over windows (`experiments/bench_zeroshot.py`);
-    the gradient is the same sum of the divided gradients.
+    Two passes of three shifted sums, which on CPU beat a reduction over windows
+    (`experiments/bench_zeroshot.py`); the gradient is the same sum of the divided gradients.
     """
     return _sum3x3(x) * (1 / _num_inside(x))
 
@@ -173,7 +181,8 @@ def avg_pool2x2(x: jax.Array) -> jax.Array:
 def max_pool3x3(x: jax.Array) -> jax.Array:
     """3x3, stride 1, the largest of the pixels inside; of equal ones, one gets the gradient.
 
-    Shifted maxima of rows, then of columns: the gradient of a reduction over windows is ten times as slow on CPUs.
+    Shifted maxima of rows, then of columns: the gradient of a reduction over windows is ten times
+    as slow on CPUs.
     """
     _, height, width, _ = x.shape
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
@@ -182,7 +191,9 @@ def max_pool3x3(x: jax.Array) -> jax.Array:
 
 
 def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The maximum; where equal, all of the gradient goes to `x`, which takes half the time of sharing it."""
+    """The maximum; where equal, all of the gradient goes to `x`, which takes half the time of
+    sharing it.
+    """
     return jnp.where(y > x, y, x)
 
 

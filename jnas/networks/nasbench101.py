@@ -1,13 +1,15 @@
 """The NAS-Bench-101 image network with the architecture as an input.
 
-Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635, section 2 and appendix: a stem (3x3 convolution), stacks of
-identical cells with a 2x2 max-pool and twice the channels before each but the first, mean over pixels, dense layer.
-A convolution is followed by batch norm and ReLU. An edge from the input of a cell is a 1x1 convolution to the width
-of its target; one between interior vertices passes the first channels on. Vertices sum what comes in; the output
-concatenates, and then adds the projection of the input.
+Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635, section 2 and appendix: a stem (3x3
+convolution), stacks of identical cells with a 2x2 max-pool and twice the channels before each but
+the first, mean over pixels, dense layer. A convolution is followed by batch norm and ReLU. An edge
+from the input of a cell is a 1x1 convolution to the width of its target; one between interior
+vertices passes the first channels on. Vertices sum what comes in; the output concatenates, and then
+adds the projection of the input.
 
-One program serves the whole space: all vertices have as many channels as the stack, those beyond a vertex's own width
-are 0, and `control.switch` skips what a cell does not have. Map over architectures with `lax.map`.
+One program serves the whole space: all vertices have as many channels as the stack, those beyond a
+vertex's own width are 0, and `control.switch` skips what a cell does not have. Map over
+architectures with `lax.map`.
 """
 
 import functools
@@ -33,7 +35,9 @@ _MIN_CHANNELS = (
 def _rectify(
     flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks
 ) -> Flow:
-    """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the tensor."""
+    """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the
+    tensor.
+    """
     count = exists.astype(jnp.int32)
     state = show(flow.state, Relu(flow.x, channels & exists, count, count), hooks)
     x = jnp.where(exists, jax.nn.relu(flow.x), flow.x)
@@ -41,7 +45,9 @@ def _rectify(
 
 
 def _norm(x: jax.Array, norm: Params, mask: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
-    """`mask` `[C]` is 1.0 for channels that exist: an operand of a switch, and those have to be float."""
+    """`mask` `[C]` is 1.0 for channels that exist: an operand of a switch, and those have to be
+    float.
+    """
     channels = mask > 0
     y, value = layers.norm_layer(x, norm, hooks, channels)
     return jnp.where(channels[None, None, None], y, 0), value
@@ -56,15 +62,17 @@ def _zeros(x: jax.Array, _: Params) -> jax.Array:
     return jnp.zeros_like(x)
 
 
-# Convolution and norm are two switches, so that what a gradient needs of each is just its input. Within `jit`, the
-# vertices of a stack are traced once.
+# Convolution and norm are two switches, so that what a gradient needs of each is just its input.
+# Within `jit`, the vertices of a stack are traced once.
 
 
 @functools.partial(jax.jit, static_argnames="hooks")
 def _projection(
     exists: jax.Array, x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Projection and norm of the input of a cell, before the ReLU, and its norm value; zeros if it does not exist."""
+    """Projection and norm of the input of a cell, before the ReLU, and its norm value; zeros if it
+    does not exist.
+    """
     which = exists.astype(jnp.int32)
     x = control.switch(which, (_zeros, layers.conv_layer), x, layer)
     norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
@@ -78,7 +86,8 @@ def _projection(
 def _operation(
     op: jax.Array, x: jax.Array, vertex: Params, channels: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Operation `op` `[]` int32 and norm of an interior vertex, before the ReLU, and its norm value.
+    """Operation `op` `[]` int32 and norm of an interior vertex, before the ReLU, and its norm
+    value.
 
     An `op` beyond the last gives zeros.
     """
@@ -116,7 +125,9 @@ def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks:
 
 
 def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> jax.Array:
-    """`output` with the channels of `x` after those of the vertices before, if the vertex feeds the output."""
+    """`output` with the channels of `x` after those of the vertices before, if the vertex feeds the
+    output.
+    """
     feeds = cell.edges[1:OUTPUT, OUTPUT]
     offset = jnp.sum(jnp.where(feeds, cell.widths[1:OUTPUT], 0)[: vertex - 1])
     branches = (
@@ -159,7 +170,8 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
     flow = _stem(params["stem"], images, hooks, state)
     for stack, stacked in enumerate(params["stacks"]):
         if stack > 0:
-            # The first cell is as wide as the others: it reads zeros in the channels that are yet to come.
+            # The first cell is as wide as the others: it reads zeros in the channels that are yet
+            # to come.
             x = layers.max_pool2x2(flow.x)
             flow = flow._replace(x=jnp.pad(x, ((0, 0),) * 3 + ((0, x.shape[-1]),)))
         cell = weights.cell_of(arch, flow.x.shape[-1])
@@ -194,21 +206,25 @@ def nasbench101(
 ) -> Network:
     """The network of the NAS-Bench-101 space.
 
-    The benchmark's own has 128 channels. NASWOT was published with 16, the zero-cost proxies with 128.
+    The benchmark's own has 128 channels. NASWOT was published with 16, the zero-cost proxies with
+    128.
 
     Args:
-        channels: width of the stem and the first stack; each later stack is twice as wide as the one before.
+        channels: width of the stem and the first stack; each later stack is twice as wide as the
+            one before.
         stacks: number of stacks.
         cells: cells a stack.
         num_classes: width of the logits.
         in_channels: channels of the images.
-        init: "published" is that of the published zero-cost proxies: convolutions from N(0, 2 / (k² C_out)), the
-            dense layer from N(0, 0.01²) with a bias of 0; "torch" is PyTorch's default, U(±1/√fan_in).
+        init: "published" is that of the published zero-cost proxies: convolutions from N(0, 2 / (k²
+            C_out)), the dense layer from N(0, 0.01²) with a bias of 0; "torch" is PyTorch's
+            default, U(±1/√fan_in).
 
     Returns:
-        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`. `init` draws
-        kernels as wide as their stack; `instantiate` makes those of one architecture of them, which has narrower
-        ones. Logits of the two differ by no more than what the epsilon of batch norms makes of the scale.
+        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`.
+        `init` draws kernels as wide as their stack; `instantiate` makes those of one architecture
+        of them, which has narrower ones. Logits of the two differ by no more than what the epsilon
+        of batch norms makes of the scale.
 
     Raises:
         ValueError: a size is less than 1 (channels: less than 4), or `init` is unknown.

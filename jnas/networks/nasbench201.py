@@ -1,12 +1,13 @@
 """The NAS-Bench-201 image network with the architecture as an input.
 
-Dong and Yang, ICLR 2020, figure 1: a stem (3x3 convolution, batch norm), three stages of identical cells
-joined by two residual blocks of stride 2 that double the width, then batch norm, ReLU, mean over pixels,
-dense layer. A convolution operation is ReLU, convolution, batch norm; the pool has no batch norm; a node sums
-what comes in.
+Dong and Yang, ICLR 2020, figure 1: a stem (3x3 convolution, batch norm), three stages of identical
+cells joined by two residual blocks of stride 2 that double the width, then batch norm, ReLU, mean
+over pixels, dense layer. A convolution operation is ReLU, convolution, batch norm; the pool has no
+batch norm; a node sums what comes in.
 
-One program serves the whole space: a switch on each edge's operation, a loop over the cells of a stage. Under `lax.map`
-the switch is a conditional; under `vmap` it groups architectures by operation (`networks.control`, `grouped`).
+One program serves the whole space: a switch on each edge's operation, a loop over the cells of a
+stage. Under `lax.map` the switch is a conditional; under `vmap` it groups architectures by
+operation (`networks.control`, `grouped`).
 """
 
 import functools
@@ -95,10 +96,11 @@ def _relu_conv_norm(
 def _operation(
     op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is the space's.
+    """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is
+    the space's.
 
-    Convolution and norm are two switches, so that what a gradient needs of each is just its input. Within `jit`, the
-    edges of a stage are traced once.
+    Convolution and norm are two switches, so that what a gradient needs of each is just its input.
+    Within `jit`, the edges of a stage are traced once.
     """
 
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
@@ -220,9 +222,9 @@ def nasbench201(
         cells: cells a stage.
         num_classes: width of the logits.
         in_channels: channels of the images.
-        affine: True is the benchmark's own network, batch norms with scale and bias after convolutions without
-            bias; False is the one that the zero-cost proxies were published on: in the cells, batch norms have
-            neither, and convolutions have a bias.
+        affine: True is the benchmark's own network, batch norms with scale and bias after
+            convolutions without bias; False is the one that the zero-cost proxies were published
+            on: in the cells, batch norms have neither, and convolutions have a bias.
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws

@@ -1,17 +1,19 @@
 """The NATS-Bench size-space image network with the widths as an input.
 
-Dong, Liu, Musial and Gabrys, TPAMI 2021: a stem (3x3 convolution, batch norm), then a cell, a residual block of
-stride 2, a cell, a residual block of stride 2, a cell; then batch norm, ReLU, mean over pixels, dense layer. Stem and
-first cell, then every block and cell, have a width of their own. The cell is always `spaces.nats_size.CELL`:
+Dong, Liu, Musial and Gabrys, TPAMI 2021: a stem (3x3 convolution, batch norm), then a cell, a
+residual block of stride 2, a cell, a residual block of stride 2, a cell; then batch norm, ReLU,
+mean over pixels, dense layer. Stem and first cell, then every block and cell, have a width of their
+own. The cell is always `spaces.nats_size.CELL`:
 
     node 1 = conv(node 0)
     node 2 = conv(node 0) + conv(node 1)
     node 3 = skip(node 0) + conv(node 1) + conv(node 2)
 
-where `conv` is ReLU, 3x3 convolution, batch norm; edges that leave node 0 change the width, and a skip that does so is
-1x1 convolution, batch norm (in the published code no ReLU comes before it).
+where `conv` is ReLU, 3x3 convolution, batch norm; edges that leave node 0 change the width, and a
+skip that does so is 1x1 convolution, batch norm (in the published code no ReLU comes before it).
 
-One program serves the whole space: all arrays have 64 channels, of which those that a layer does not have are 0.
+One program serves the whole space: all arrays have 64 channels, of which those that a layer does
+not have are 0.
 """
 
 import functools
@@ -100,7 +102,8 @@ def _present(arch: Arch) -> list[jax.Array]:
 
 
 def _instantiate(params: Params, arch: Arch) -> Params:
-    """0 where the architecture has no weight; the others as if drawn for their true number of input channels.
+    """0 where the architecture has no weight; the others as if drawn for their true number of input
+    channels.
 
     Batch norms stay as they are: the network masks what comes out of them.
     """
@@ -112,7 +115,9 @@ def _instantiate(params: Params, arch: Arch) -> Params:
 
 
 def _shrink(kernel: jax.Array, mask: jax.Array) -> jax.Array:
-    """`[..., C, C']` U(±1/√C) to U(±1/√c), with `c` the number of input channels that `mask` has."""
+    """`[..., C, C']` U(±1/√C) to U(±1/√c), with `c` the number of input channels that `mask`
+    has.
+    """
     channels = jnp.max(jnp.sum(jnp.broadcast_to(mask, kernel.shape), axis=-2))
     return kernel * mask * jnp.sqrt(kernel.shape[-2] / jnp.maximum(channels, 1))
 
@@ -137,7 +142,9 @@ def _relu_conv_norm(
 def _skip(
     x: jax.Array, cell: Params, c_in: jax.Array, c_out: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """The edge 0→3 and its norm value; the first cell has no weights for it, because it keeps its width."""
+    """The edge 0→3 and its norm value; the first cell has no weights for it, because it keeps its
+    width.
+    """
     if "skip" not in cell:
         return x, jnp.zeros(())
     branches = (
@@ -214,9 +221,10 @@ def nats_size(*, num_classes: int = 10, in_channels: int = 3) -> Network:
         in_channels: channels of the images.
 
     Returns:
-        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws PyTorch's default
-        weights of the widest architecture; `instantiate` cuts those of another out of them, with the bounds of its
-        widths. `Pass.features` and all arrays that hooks see have 64 channels.
+        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws
+        PyTorch's default weights of the widest architecture; `instantiate` cuts those of another
+        out of them, with the bounds of its widths. `Pass.features` and all arrays that hooks see
+        have 64 channels.
 
     Raises:
         ValueError: a size is less than 1.

@@ -1,7 +1,8 @@
 """The weights of a network as a list, and what can be added to each layer.
 
-A layer is a dict with an array `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`; leading axes stack layers of one
-kind. All lists here are in the same order. Batch norms and biases are not in them, as in the published proxies.
+A layer is a dict with an array `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`; leading axes
+stack layers of one kind. All lists here are in the same order. Batch norms and biases are not in
+them, as in the published proxies.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +17,9 @@ NAMES = ("conv", "kernel")
 
 
 def map_layers(function: Callable[[dict[str, Any], str], dict[str, Any]], params: Params) -> Params:
-    """`function(layer, name of its weights)` in place of each layer, in the order of all lists of this module."""
+    """`function(layer, name of its weights)` in place of each layer, in the order of all lists of
+    this module.
+    """
     if isinstance(params, dict):
         for name in NAMES:
             if name in params:
@@ -46,9 +49,11 @@ def with_kernels(params: Params, values: Iterable[Any]) -> Params:
 
 
 def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
-    """`params` whose layers have one more array each: `gain` (a factor of the output, before the bias), or `probe`.
+    """`params` whose layers have one more array each: `gain` (a factor of the output, before the
+    bias), or `probe`.
 
-    The gradient of a probe `[..., N, C']` is the sum over pixels of the layer's output times its gradient.
+    The gradient of a probe `[..., N, C']` is the sum over pixels of the layer's output times its
+    gradient.
     """
     rest = iter(values)
     return map_layers(lambda layer, _: {**layer, name: next(rest)}, params)

@@ -1,15 +1,19 @@
-"""Figures of architectures, rankings and searches: nouns and plain arrays in, a Matplotlib `Figure` out.
+"""Figures of architectures, rankings and searches: nouns and plain arrays in, a Matplotlib `Figure`
+out.
 
-Nothing is shown and no global state of Matplotlib is touched, and it is imported by the first call; write a
-figure with `save`, or gather several into one page with `jnas.report`.
+Nothing is shown and no global state of Matplotlib is touched, and it is imported by the first call;
+write a figure with `save`, or gather several into one page with `jnas.report`.
 
 What all of them share:
     Numbers: accuracies in the unit of the caller, higher is better; NaN where unknown.
-    Scores: `-inf` and NaN mean "cannot be ranked"; they are on no axis, but counted in the note below.
-    Outliers: an axis of accuracies begins at Tukey's outer fence, Q1 − 3 (Q3 − Q1), lest a few untrainable
-        networks squash the others; the note counts what lies below.
-    Texts: `title` heads the figure; `score_label` and `accuracy_label` name the axes, with their unit.
-    Colours: Okabe and Ito's, which the colour-blind can tell apart; vermilion marks the chosen architecture.
+    Scores: `-inf` and NaN mean "cannot be ranked"; they are on no axis, but counted in the note
+        below.
+    Outliers: an axis of accuracies begins at Tukey's outer fence, Q1 − 3 (Q3 − Q1), lest a few
+        untrainable networks squash the others; the note counts what lies below.
+    Texts: `title` heads the figure; `score_label` and `accuracy_label` name the axes, with their
+        unit.
+    Colours: Okabe and Ito's, which the colour-blind can tell apart; vermilion marks the chosen
+        architecture.
     Errors: ValueError where an array has another rank or length than its shape here says.
 """
 

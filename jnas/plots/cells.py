@@ -55,11 +55,13 @@ class _Layout(NamedTuple):
 
 
 def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
-    """Draw what `space.graph(arch)` computes, `arch` `[D]`, from the input at the left to the output.
+    """Draw what `space.graph(arch)` computes, `arch` `[D]`, from the input at the left to the
+    output.
 
-    A space with several edge operations besides the first, "no edge", is drawn as numbered nodes joined by
-    labelled arcs, every pair of nodes at the same place in every cell. Any other space is drawn as boxes that
-    are named after their operation and placed by the length of the longest path from the input.
+    A space with several edge operations besides the first, "no edge", is drawn as numbered nodes
+    joined by labelled arcs, every pair of nodes at the same place in every cell. Any other space is
+    drawn as boxes that are named after their operation and placed by the length of the longest path
+    from the input.
 
     Raises:
         ValueError: there are several kinds of cell, several inputs, or parallel edges.
@@ -83,7 +85,9 @@ def _short(name: str) -> str:
 
 
 def _arcs(graph: Graph) -> _Layout:
-    """Nodes in a row, neighbours joined straight, others by arcs above or below, whichever crosses less."""
+    """Nodes in a row, neighbours joined straight, others by arcs above or below, whichever crosses
+    less.
+    """
     sides: dict[_Edge, int] = {}
     pairs = itertools.combinations(range(len(graph.mask)), 2)
     for i, j in sorted(pairs, key=lambda pair: (pair[1] - pair[0], pair)):
@@ -103,7 +107,9 @@ def _arc(i: int, j: int, side: int) -> list[Point]:
 
 
 def _layers(graph: Graph) -> _Layout:
-    """Nodes by their longest path from the input; edges that skip a depth pass between its nodes."""
+    """Nodes by their longest path from the input; edges that skip a depth pass between its
+    nodes.
+    """
     num, depth = len(graph.mask), {0: 0}
     for j in range(1, num):
         if graph.mask[j] or j == num - 1:
@@ -122,7 +128,9 @@ def _layers(graph: Graph) -> _Layout:
 
 
 def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict[_Stop, Point]:
-    """Places of the stops; the order of each layer in turn makes the fewest crossings and shortest links."""
+    """Places of the stops; the order of each layer in turn makes the fewest crossings and shortest
+    links.
+    """
 
     def column(d: int, order: Sequence[_Stop]) -> dict[_Stop, Point]:
         return {
@@ -139,7 +147,8 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
         )
 
     at: dict[_Stop, Point] = {}
-    # At first each layer sees only those before it: a crossing would else just move from layer to layer.
+    # At first each layer sees only those before it: a crossing would else just move from layer to
+    # layer.
     for d in [*range(len(layers)), *range(len(layers)), *reversed(range(len(layers)))]:
         # 720 are all orders of six stops, and enough of more.
         columns = [
@@ -153,7 +162,9 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
 def _route(
     chain: Iterable[_Link], at: Mapping[_Stop, Point], links: Sequence[_Link]
 ) -> list[Point]:
-    """Level past the boxes, bent between the depths; edges that share a box end beside each other."""
+    """Level past the boxes, bent between the depths; edges that share a box end beside each
+    other.
+    """
 
     def port(stop: _Stop, y: float, others: Iterable[_Stop]) -> float:
         ends = sorted(at[other][1] for other in others)

@@ -36,10 +36,12 @@ def score_against_accuracy(
     accuracy_label: str = "accuracy",
     title: str = "",
 ) -> "Figure":
-    """Scatter what an estimator said against the truth, `[B]` each, `B >= 2`; Kendall's τ-b in the title.
+    """Scatter what an estimator said against the truth, `[B]` each, `B >= 2`; Kendall's τ-b in the
+    title.
 
-    τ-b is over all architectures of known accuracy, those that cannot be ranked being last together. Points
-    below the axis are triangles at its edge; the architecture of index `chosen` is a star.
+    τ-b is over all architectures of known accuracy, those that cannot be ranked being last
+    together. Points below the axis are triangles at its edge; the architecture of index `chosen` is
+    a star.
     """
     x, y = vectors(scores=scores, accuracy=accuracy)
     tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
@@ -77,8 +79,8 @@ def best_so_far(
 ) -> "Figure":
     """Best of `scores` `[T]` by number of evaluations; of equal scores the first is chosen.
 
-    True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best so far. Its
-    axis begins at the lowest value after a fiftieth of the evaluations.
+    True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best
+    so far. Its axis begins at the lowest value after a fiftieth of the evaluations.
     """
     x, y = vectors(scores=scores, accuracy=scores if accuracy is None else accuracy)
     best = _first_best(x)
@@ -117,7 +119,8 @@ def accuracy_histogram(
     accuracy_label: str = "accuracy",
     title: str = "",
 ) -> "Figure":
-    """Where the chosen architecture stands among all, `[A]`: its rank is 1 plus the number of better ones.
+    """Where the chosen architecture stands among all, `[A]`: its rank is 1 plus the number of
+    better ones.
 
     Raises:
         ValueError: also where no accuracy, or not the chosen one, is finite.
@@ -146,8 +149,9 @@ def accuracy_histogram(
 def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "Figure":
     """Image of a Hamming kernel `[N, N]` normalised by its diagonal, K_ij / √(K_ii K_jj).
 
-    Mellor et al., "Neural Architecture Search without Training", ICML 2021, Figure 1. The colours go from
-    `low` to 1, by default from the smallest entry; kernels that are to be compared need the same `low`.
+    Mellor et al., "Neural Architecture Search without Training", ICML 2021, Figure 1. The colours
+    go from `low` to 1, by default from the smallest entry; kernels that are to be compared need the
+    same `low`.
 
     Raises:
         ValueError: the matrix is not square, or its diagonal not positive.
@@ -167,7 +171,9 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
 
 
 def _first_best(scores: np.ndarray) -> np.ndarray:
-    """`[T]`, index of the first of the best among the first `t + 1` scores; -1 while none can be ranked."""
+    """`[T]`, index of the first of the best among the first `t + 1` scores; -1 while none can be
+    ranked.
+    """
     rankable = np.where(np.isnan(scores), -np.inf, scores)
     before = np.maximum.accumulate(np.concatenate([[-np.inf], rankable[:-1]]))
     return np.maximum.accumulate(np.where(rankable > before, np.arange(len(scores)), -1))

@@ -32,11 +32,12 @@ def pareto_front(
     cost_label: str = "cost",
     title: str = "",
 ) -> "Figure":
-    """What a search evaluated, scores and costs `[T]`, in grey, and its front: the best score for at most a cost.
+    """What a search evaluated, scores and costs `[T]`, in grey, and its front: the best score for
+    at most a cost.
 
-    Scores and costs `[A]` of a whole space, or of its front alone, add the true front, dashed. Points below the
-    axis are triangles at its edge, and a front may come from below it. Evaluations without a finite score and cost
-    are on no axis.
+    Scores and costs `[A]` of a whole space, or of its front alone, add the true front, dashed.
+    Points below the axis are triangles at its edge, and a front may come from below it. Evaluations
+    without a finite score and cost are on no axis.
 
     Raises:
         ValueError: also where only one of `true_scores` and `true_costs` is given.
@@ -86,7 +87,9 @@ def pareto_front(
 
 
 def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and costs of the points that no other dominates, equal ones once, by ascending cost."""
+    """Scores and costs of the points that no other dominates, equal ones once, by ascending
+    cost.
+    """
     order = np.lexsort([-scores, costs])
     y, x = scores[order], costs[order]
     before = np.maximum.accumulate(np.append(-np.inf, y[:-1])) if len(y) else y
@@ -94,7 +97,9 @@ def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _step(axes: "Axes", scores: np.ndarray, costs: np.ndarray, right: float, **style: Any) -> None:
-    """A staircase through a front, which goes on to the right, as what costs more is no reason to score less."""
+    """A staircase through a front, which goes on to the right, as what costs more is no reason to
+    score less.
+    """
     if len(scores):
         y, x = np.append(scores, scores[-1]), np.append(costs, max(right, costs[-1]))
         points = list(range(len(scores)))

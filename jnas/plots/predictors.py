@@ -26,10 +26,11 @@ def tau_by_size(
     y_label: str = "Kendall τ-b on the test set",
     title: str = "",
 ) -> "Figure":
-    """A line for each label through (size, value, standard deviation); dashed, the values of a paper.
+    """A line for each label through (size, value, standard deviation); dashed, the values of a
+    paper.
 
-    Ticks are all sizes of the curves, and those that only the paper has where their labels have room beside these. What
-    the paper has of other labels is not drawn.
+    Ticks are all sizes of the curves, and those that only the paper has where their labels have
+    room beside these. What the paper has of other labels is not drawn.
     """
     figure, (axes,) = new_figure(x_label, y_label)
     for label, (x, y, deviation), style in _styled(curves, 3):
@@ -62,7 +63,8 @@ def tau_by_size(
 def predicted_ranks(
     scores: ArrayLike, targets: ArrayLike, *, num: int = _MAX_POINTS, seed: int = 0, title: str = ""
 ) -> "Figure":
-    """Predicted against true rank, 1 is best, of `num` random architectures of `[N]` (ReNAS figure 3).
+    """Predicted against true rank, 1 is best, of `num` random architectures of `[N]` (ReNAS figure
+    3).
 
     τ-b is over all architectures of known target, those that cannot be ranked being last together.
     """
@@ -98,9 +100,11 @@ def predicted_ranks(
 def training_curves(
     losses: ArrayLike, taus: ArrayLike | None = None, *, title: str = ""
 ) -> "Figure":
-    """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b `[S, epochs]`.
+    """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b
+    `[S, epochs]`.
 
-    Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both lines.
+    Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both
+    lines.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -134,7 +138,9 @@ def training_curves(
 def precision_by_share(
     curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = ""
 ) -> "Figure":
-    """P@K of each label by the share K (GATES figure 3): how many of the predicted best are among the true best."""
+    """P@K of each label by the share K (GATES figure 3): how many of the predicted best are among
+    the true best.
+    """
     figure, (axes,) = new_figure("K, share of the test architectures", "P@K")
     for label, columns, style in _styled(curves, 2):
         axes.plot(*columns, label=label, **style)
@@ -171,7 +177,9 @@ def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.
 
 
 def _with_room(sizes: Set[int], others: Set[int]) -> list[int]:
-    """`sizes`, and those of `others`, smallest first, that lie apart on a log axis through all of them."""
+    """`sizes`, and those of `others`, smallest first, that lie apart on a log axis through all of
+    them.
+    """
     shown, every = set(sizes), sizes | others
     span = math.log(max(every) / min(every)) if every else 0.0
     for size in sorted(others - sizes):

@@ -26,9 +26,9 @@ def search_curves(
 ) -> "Figure":
     """The best so far `[S, T]` of each label: the median search in the middle half of them.
 
-    A single label has a band of the middle nine tenths, too. Searches that end with nothing (not finite) are left out,
-    as is what was before every other search has something. The axis of scores begins at the lowest value after a
-    fiftieth of the way.
+    A single label has a band of the middle nine tenths, too. Searches that end with nothing (not
+    finite) are left out, as is what was before every other search has something. The axis of scores
+    begins at the lowest value after a fiftieth of the way.
 
     Args:
         curves: label → `[S, T]`; `S` may differ, and without `x` so may `T`.

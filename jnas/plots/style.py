@@ -31,7 +31,9 @@ def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
 
 
 def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None:
-    """Write a `.png` file (ValueError for another suffix), whole or not at all; missing folders are made."""
+    """Write a `.png` file (ValueError for another suffix), whole or not at all; missing folders are
+    made.
+    """
     if pathlib.Path(path).suffix.lower() != ".png":
         raise ValueError(f"figures are saved as .png files, got {pathlib.Path(path).name!r}")
     with replacing(path) as file:
@@ -61,7 +63,9 @@ def new_figure(
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Lines of 12 points that fit into so many inches; the long names of NAS-Bench-201 break at a plus."""
+    """Lines of 12 points that fit into so many inches; the long names of NAS-Bench-201 break at a
+    plus.
+    """
     return textwrap.wrap(text.replace("+|", "+ |"), max(int(9.5 * width), 1))
 
 
@@ -104,7 +108,9 @@ def num_unrankable(scores: np.ndarray) -> int:
 
 
 def outer_fence(accuracy: np.ndarray) -> float:
-    """Where the axis of finite accuracies begins: at Tukey's outer fence, or at the lowest of them."""
+    """Where the axis of finite accuracies begins: at Tukey's outer fence, or at the lowest of
+    them.
+    """
     first, third = np.percentile(accuracy, [25, 75]) if len(accuracy) else (0.0, 0.0)
     # Accuracies that are mostly equal have no spread to measure outliers by.
     fence = first - 3 * (third - first) if third > first else -np.inf

@@ -1,12 +1,13 @@
 """Estimators learned from (architecture, accuracy) pairs.
 
-A factory takes a space and settings and returns a `types.Predictor`: `state = predictor.fit(key, archs, targets)`, then
-`predictor.predict(state, archs)` or an `estimator`. Seeds and training sets are an axis of `predictor.fit_many`,
-with evaluation on the way, progress and checkpoints. Targets are accuracies in any unit, higher is better.
+A factory takes a space and settings and returns a `types.Predictor`:
+`state = predictor.fit(key, archs, targets)`, then `predictor.predict(state, archs)` or an
+`estimator`. Seeds and training sets are an axis of `predictor.fit_many`, with evaluation on the
+way, progress and checkpoints. Targets are accuracies in any unit, higher is better.
 
-Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020 (`gates`,
-`gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas`); Deng et al., "Peephole", 2017; Alshubaily, 2019
-(`rnn_classifier`).
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
+ECCV 2020 (`gates`, `gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas`); Deng et al.,
+"Peephole", 2017; Alshubaily, 2019 (`rnn_classifier`).
 """
 
 from jnas import _renamed

@@ -1,13 +1,15 @@
-"""BiFlow: GATES in both directions, told what cells are made of. It is no paper's, but this library's own.
+"""BiFlow: GATES in both directions, told what cells are made of. It is no paper's, but this
+library's own.
 
 Additions to GATES (Ning et al., ECCV 2020), each measured alone in `experiments/beyond_gates.py`:
-    Attributes: what gates a node is not its operation alone but also its width, depth, distance to the output and
-        number of neighbours.
+    Attributes: what gates a node is not its operation alone but also its width, depth, distance to
+        the output and number of neighbours.
     Both directions: information also flows from the output to the input, with weights of its own.
-    Statistics: counts of operations on paths, and parameters and FLOPs of the whole network, join the embedding
-        (`encodings.statistics`). They are exact and cost no more than the encoding.
-    Training: all pairs of a minibatch are compared, not a sample of them; minibatches are small, so that few
-        architectures still make many steps; the learning rate falls to 0 (cosine); the head has one layer more.
+    Statistics: counts of operations on paths, and parameters and FLOPs of the whole network, join
+        the embedding (`encodings.statistics`). They are exact and cost no more than the encoding.
+    Training: all pairs of a minibatch are compared, not a sample of them; minibatches are small, so
+        that few architectures still make many steps; the learning rate falls to 0 (cosine); the
+        head has one layer more.
     Voting: scores of several trainings are averaged.
 
 Where operations are on edges, edges become the nodes of a line graph.
@@ -36,7 +38,9 @@ _TRAINING = Training(max_ratio=None, schedule="cosine", batch_size=64, epochs=10
 
 
 class Features(NamedTuple):
-    """What BiFlow sees: `graph` `[B]` of one kind of cell, node attributes `nodes` `[B, N, A]`, and `statistics` `[B, F]`."""
+    """What BiFlow sees: `graph` `[B]` of one kind of cell, node attributes `nodes` `[B, N, A]`, and
+    `statistics` `[B, F]`.
+    """
 
     graph: Graph
     nodes: jax.Array
@@ -139,7 +143,9 @@ def _features(space: Space) -> Callable[[jax.Array], Features]:
 
 
 def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
-    """`[N, 5]` in 0 … 1: depth, distance to the output, predecessors, successors, and share of the cell's width."""
+    """`[N, 5]` in 0 … 1: depth, distance to the output, predecessors, successors, and share of the
+    cell's width.
+    """
     mask = graph.mask[0]
     num_nodes, edges = mask.shape[0], graph.adjacency[0, 0].astype(float)
     depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
@@ -154,7 +160,9 @@ def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
 
 
 def _longest_paths(edges: jax.Array) -> jax.Array:
-    """`[N]`, edges of the longest path from node 0 to each node of an upper triangular `[N, N]`; 0 if there is none."""
+    """`[N]`, edges of the longest path from node 0 to each node of an upper triangular `[N, N]`; 0
+    if there is none.
+    """
     lengths = [jnp.zeros(())]
     for node in range(1, edges.shape[0]):
         before = jnp.stack(lengths)
@@ -177,7 +185,8 @@ def biflow(
     num_members: int = 1,
     training: Training = _TRAINING,
 ) -> Predictor:
-    """BiFlow, this library's own predictor: better than GATES at every size in `experiments/beyond_gates.py`.
+    """BiFlow, this library's own predictor: better than GATES at every size in
+    `experiments/beyond_gates.py`.
 
     Args:
         space: one kind of cell, with one input and no parallel edges; ValueError for others.
@@ -189,7 +198,8 @@ def biflow(
         hidden: layers of the head.
         dropout: of the head.
         num_members: trainings whose scores are averaged; 1 is no ensemble.
-        training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that falls to 0.
+        training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that
+            falls to 0.
     """
     num_ops = (
         len(space.edge_operations) + 2

@@ -1,8 +1,10 @@
-"""Ranking a whole set by a function that compares two: the quicksort of GATES, all its partitions at once.
+"""Ranking a whole set by a function that compares two: the quicksort of GATES, all its partitions
+at once.
 
-Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its middle element, and so are its parts, sorted by
-their comparison with the last pivot; those of at most `leaf_size` members stay in that order. Here one round splits all
-parts together: N comparisons a round, O(N log N) in all, and no table of N² of them.
+Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its middle element, and so are
+its parts, sorted by their comparison with the last pivot; those of at most `leaf_size` members stay
+in that order. Here one round splits all parts together: N comparisons a round, O(N log N) in all,
+and no table of N² of them.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,9 @@ from jnas.types import Key
 
 
 class _Parts(NamedTuple):
-    """Elements in order of place, each with the first place of its part and the place behind the last."""
+    """Elements in order of place, each with the first place of its part and the place behind the
+    last.
+    """
 
     elements: jax.Array
     starts: jax.Array
@@ -34,10 +38,11 @@ def ranks_by_comparison(
 
     Args:
         key: shuffles the set.
-        is_better: `(i [N], j [N]) -> [N]`, the probability that element `j` is better than element `i`; it need not be
-            transitive.
+        is_better: `(i [N], j [N]) -> [N]`, the probability that element `j` is better than element
+            `i`; it need not be transitive.
         num: N, the number of elements.
-        leaf_size: parts of at most so many members are not split; 1 sorts to the end. The whole set always is.
+        leaf_size: parts of at most so many members are not split; 1 sorts to the end. The whole set
+            always is.
 
     Returns:
         `[N]` int32.
@@ -51,7 +56,8 @@ def ranks_by_comparison(
     places = lax.iota(jnp.int32, num)
 
     def split(parts: _Parts) -> _Parts:
-        # The middle of an order by probability: its first member would split off nothing but itself.
+        # The middle of an order by probability: its first member would split off nothing but
+        # itself.
         middles = (parts.starts + parts.ends - 1) // 2
         probability = is_better(parts.elements[middles], parts.elements)
         large = parts.ends - parts.starts > leaf_size
@@ -76,7 +82,9 @@ def ranks_by_comparison(
 
 
 def _spans(changes: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """First place and end of each run of equals; `changes` `[N - 1]` says where a new one begins."""
+    """First place and end of each run of equals; `changes` `[N - 1]` says where a new one
+    begins.
+    """
     begins = jnp.pad(changes, (1, 0), constant_values=True)
     starts = lax.cummax(jnp.where(begins, places, 0))
     last = jnp.pad(changes, (0, 1), constant_values=True)

@@ -1,4 +1,6 @@
-"""Several trainings of one predictor that judge together: a mean of scores or of ranks, and how far they disagree."""
+"""Several trainings of one predictor that judge together: a mean of scores or of ranks, and how far
+they disagree.
+"""
 
 import functools
 from typing import Any, NamedTuple
@@ -17,7 +19,8 @@ class Members(NamedTuple):
 
     Attributes:
         members: states of the member predictor, each array with a leading axis `K`.
-        means, deviations: `[K]`, of each member's scores on the training set: members differ in the scale of scores.
+        means, deviations: `[K]`, of each member's scores on the training set: members differ in the
+            scale of scores.
     """
 
     members: Any
@@ -28,7 +31,8 @@ class Members(NamedTuple):
 def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
     """A predictor whose score is the mean of its members' standardised scores.
 
-    Members differ in their keys: in initial weights, order of minibatches and pairs. Their trainings are one program.
+    Members differ in their keys: in initial weights, order of minibatches and pairs. Their
+    trainings are one program.
 
     Args:
         predictor: of this module, not an ensemble itself.
@@ -71,7 +75,9 @@ def _ensemble(
         evaluation: Evaluation | None = None,
         **options: Any,
     ) -> Fitted:
-        """Of `S` ensembles; an evaluation is taken once, of the fitted ensembles, and its epochs must be None."""
+        """Of `S` ensembles; an evaluation is taken once, of the fitted ensembles, and its epochs
+        must be None.
+        """
         if evaluation is not None and evaluation.epochs is not None:
             raise ValueError(
                 "an ensemble is evaluated at the end; leave the epochs of the evaluation None"
@@ -95,14 +101,18 @@ def _ensemble(
 
 
 def member_scores(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[K, B]` standardised scores of an ensemble's members; their standard deviation is its uncertainty."""
+    """`[K, B]` standardised scores of an ensemble's members; their standard deviation is its
+    uncertainty.
+    """
     settings = recipes.from_plain(dict(predictor.settings["member_settings"]))
     one = by_name(predictor.settings["member"], predictor.space, **settings)
     return _member_scores(one, state, archs)
 
 
 def spread(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[B]`, how far an ensemble's members disagree: the standard deviation of their standardised scores."""
+    """`[B]`, how far an ensemble's members disagree: the standard deviation of their standardised
+    scores.
+    """
     return jnp.std(member_scores(predictor, state, archs), axis=0)
 
 

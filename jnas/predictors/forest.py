@@ -1,11 +1,13 @@
-"""E2EPP: a forest of regression trees that each see all architectures, but only some of the features.
+"""E2EPP: a forest of regression trees that each see all architectures, but only some of the
+features.
 
-Sun, Wang, Xue, Jin, Yen and Zhang, "Surrogate-Assisted Evolutionary Deep Learning Using an End-to-End Random
-Forest-based Performance Predictor", IEEE Transactions on Evolutionary Computation 2019: 1000 trees of unrestricted
-depth, each on a random subset of the `F` features whose size is uniform in 1 … F; the prediction is their mean.
+Sun, Wang, Xue, Jin, Yen and Zhang, "Surrogate-Assisted Evolutionary Deep Learning Using an
+End-to-End Random Forest-based Performance Predictor", IEEE Transactions on Evolutionary Computation
+2019: 1000 trees of unrestricted depth, each on a random subset of the `F` features whose size is
+uniform in 1 … F; the prediction is their mean.
 
-scikit-learn grows the trees on the host; padded arrays of their nodes make prediction a pure JAX function. Axes beyond
-the package's: `T` trees, `M` nodes of a tree, `F` features.
+scikit-learn grows the trees on the host; padded arrays of their nodes make prediction a pure JAX
+function. Axes beyond the package's: `T` trees, `M` nodes of a tree, `F` features.
 """
 
 import functools
@@ -31,11 +33,13 @@ _WIDTHS = 128  # nodes are padded to multiples of it, so that forests of most se
 
 
 class Trees(NamedTuple):
-    """A forest. Node 0 is a root; a leaf, padding included, is its own child. Several forests lead with an axis `S`.
+    """A forest. Node 0 is a root; a leaf, padding included, is its own child. Several forests lead
+    with an axis `S`.
 
     Attributes:
         feature: `[T, M]` int32, the feature that a node asks for; 0 for a leaf.
-        threshold: `[T, M]` float32; `x <= threshold` goes left, all else (NaN too) right; 0 for a leaf.
+        threshold: `[T, M]` float32; `x <= threshold` goes left, all else (NaN too) right; 0 for a
+            leaf.
         left, right: `[T, M]` int32, children.
         value: `[T, M]` float32, mean of the targets that reached the node; 0 for padding.
         depth: `[]` int32, steps from the root to the deepest leaf of any tree.
@@ -64,7 +68,8 @@ class _Plan(NamedTuple):
 def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
     """`[B]` float32, the mean over trees for `features [B, F]`; `vmap` it over stacked forests.
 
-    Trees one after the other, rows side by side: memory beyond the arguments is a few numbers a row.
+    Trees one after the other, rows side by side: memory beyond the arguments is a few numbers a
+    row.
 
     Args:
         trees: one forest; arrays `[T, M]`.
@@ -77,7 +82,8 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
         raise ValueError(
             f"predict_trees takes features [B, F] and trees [T, M]; got {features.shape} and {trees.feature.shape}"
         )
-    # Sums of differences to a typical target: float32 would lose digits in a sum over thousands of targets.
+    # Sums of differences to a typical target: float32 would lose digits in a sum over thousands of
+    # targets.
     typical = trees.value[0, 0]
 
     def predict(row: jax.Array) -> jax.Array:
@@ -117,7 +123,8 @@ def fit_trees(
 ) -> Trees:
     """Grow a forest. Host only.
 
-    With `max_features="all"` and `bootstrap` this is a random forest in scikit-learn's default form.
+    With `max_features="all"` and `bootstrap` this is a random forest in scikit-learn's default
+    form.
 
     Args:
         key: the only source of randomness.
@@ -125,12 +132,15 @@ def fit_trees(
             scikit-learn.
         targets: `[B]`.
         num_trees: `T`.
-        max_features: "random" gives each tree a subset of the features (`feature_subsets`), "all" every feature.
+        max_features: "random" gives each tree a subset of the features (`feature_subsets`), "all"
+            every feature.
         bootstrap: grow each tree on `B` samples drawn with replacement instead of on all of them.
-        num_threads: trees grown at once, by default one for each core; the result does not depend on it.
+        num_threads: trees grown at once, by default one for each core; the result does not depend
+            on it.
 
     Raises:
-        ValueError: wrong shapes, nothing to train on, values that are not finite, or a setting out of range.
+        ValueError: wrong shapes, nothing to train on, values that are not finite, or a setting out
+            of range.
     """
     features, targets = _check(features, targets)
     if num_threads is not None and num_threads < 1:
@@ -140,7 +150,8 @@ def fit_trees(
     plans = [
         _Plan(subset, int(seed), bootstrap) for subset, seed in zip(subsets, seeds, strict=True)
     ]
-    # Threads: processes take seconds to start, as long as a thousand trees on a few hundred samples do.
+    # Threads: processes take seconds to start, as long as a thousand trees on a few hundred samples
+    # do.
     with ThreadPoolExecutor(num_threads or os.cpu_count() or 1) as pool:
         grown = list(pool.map(functools.partial(_grow, features, targets), plans))
     width = -(-max(tree.node_count for tree in grown) // _WIDTHS) * _WIDTHS
@@ -198,7 +209,9 @@ def pad_trees(forests: Sequence[Trees]) -> Trees:
 def _check(
     features: np.ndarray | jax.Array, targets: np.ndarray | jax.Array
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`[B, F]` float32 and `[B]` float64, both finite: scikit-learn's types, so that it need not check again."""
+    """`[B, F]` float32 and `[B]` float64, both finite: scikit-learn's types, so that it need not
+    check again.
+    """
     with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
         inputs, outputs = (
             np.ascontiguousarray(features, np.float32),
@@ -236,14 +249,17 @@ def _grow(features: np.ndarray, targets: np.ndarray, plan: _Plan) -> Any:
     if plan.bootstrap:
         rows = np.random.default_rng(plan.seed).integers(len(targets), size=len(targets))
         inputs, targets = inputs[rows], targets[rows]
-    # The seed still matters: features are tried in random order, and the first of equally good splits is taken.
+    # The seed still matters: features are tried in random order, and the first of equally good
+    # splits is taken.
     return (
         DecisionTreeRegressor(random_state=plan.seed).fit(inputs, targets, check_input=False).tree_
     )
 
 
 def _export(tree: Any, plan: _Plan) -> tuple[np.ndarray, ...]:
-    """The arrays of `Trees` up to `value`, `[nodes]` each, of one tree; features count among all."""
+    """The arrays of `Trees` up to `value`, `[nodes]` each, of one tree; features count among
+    all.
+    """
     is_leaf = tree.children_left < 0
     own = np.arange(tree.node_count, dtype=np.int32)
     subset = np.flatnonzero(plan.features).astype(np.int32)
@@ -257,7 +273,9 @@ def _export(tree: Any, plan: _Plan) -> tuple[np.ndarray, ...]:
 
 
 def _round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 that is not above: no float32 lies between, so every `x` stays on its side."""
+    """The greatest float32 that is not above: no float32 lies between, so every `x` stays on its
+    side.
+    """
     nearest = threshold.astype(np.float32)
     return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
@@ -290,7 +308,8 @@ def e2epp(
     max_features: MaxFeatures = "random",
     bootstrap: bool = False,
 ) -> Predictor:
-    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it; fitted on the host, scores in the targets' unit.
+    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it; fitted on the host, scores in
+    the targets' unit.
 
     `max_features="all"` with `bootstrap=True` and 100 trees is scikit-learn's default forest.
     """
@@ -318,7 +337,9 @@ def e2epp(
         resume: Any = True,
         progress: bool = False,
     ) -> Fitted:
-        """Forests of `S` training sets, one after the other; without checkpoints, an evaluation at the end."""
+        """Forests of `S` training sets, one after the other; without checkpoints, an evaluation at
+        the end.
+        """
         del checkpoint, resume, progress
         rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
         forests = []

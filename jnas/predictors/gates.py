@@ -1,9 +1,10 @@
 """GATES: operations as gates on the information that flows through a cell.
 
-Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020,
-https://arxiv.org/abs/2004.01899, section 3. Where operations are on nodes, layer `l` is
-`x' = σ(o W_o + b_o) ⊙ (Aᵀ (x W)) [+ x W] + b`; where they are on edges, the gate `σ(o W_o + b_o)` of each edge
-multiplies what it carries. Nodes have no number that the network sees, so isomorphic cells have one embedding.
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
+ECCV 2020, https://arxiv.org/abs/2004.01899, section 3. Where operations are on nodes, layer `l` is
+`x' = σ(o W_o + b_o) ⊙ (Aᵀ (x W)) [+ x W] + b`; where they are on edges, the gate `σ(o W_o + b_o)`
+of each edge multiplies what it carries. Nodes have no number that the network sees, so isomorphic
+cells have one embedding.
 """
 
 from typing import Any
@@ -26,9 +27,11 @@ class GatesOnNodes(nn.Module):
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
         layers: output sizes.
-        node_size, hidden_size, op_size: of node embeddings, of what the first layer reads, of operation embeddings.
-        plus_identity: add `I` to `Aᵀ`, so that a node also gates itself. The published settings for NAS-Bench-101 have
-            it in some files and the residual in others; only this one reaches the published ranking.
+        node_size, hidden_size, op_size: of node embeddings, of what the first layer reads, of
+            operation embeddings.
+        plus_identity: add `I` to `Aᵀ`, so that a node also gates itself. The published settings for
+            NAS-Bench-101 have it in some files and the residual in others; only this one reaches
+            the published ranking.
         residual: add `x W` to all nodes (None), or to the first few only (0 is none).
         num_inputs: nodes that read no other; each has its own embedding.
         aggregate: how nodes gather what their predecessors send.
@@ -53,7 +56,8 @@ class GatesOnNodes(nn.Module):
         num_graphs = num_rows * num_cells
         weights = graph.edges["mask"].astype(jnp.float32)
         ops = jax.nn.one_hot(batch.node_ops.ravel(), self.num_ops)
-        # Few distinct rows stand behind all nodes before the first product: multiply those, then spread them.
+        # Few distinct rows stand behind all nodes before the first product: multiply those, then
+        # spread them.
         x = self._first_nodes()
         which = np.minimum(np.arange(num_nodes), self.num_inputs)
         spread = jax.nn.one_hot(which, self.num_inputs + 1, dtype=jnp.float32)
@@ -90,7 +94,8 @@ class GatesOnNodes(nn.Module):
 class GatesOnEdges(nn.Module):
     """The encoder of cells with operations on edges: `Graph [B] -> [B, C · layers[-1]]`.
 
-    The embeddings of the `C` kinds of cell (normal and reduction, as in ENAS and DARTS) are concatenated.
+    The embeddings of the `C` kinds of cell (normal and reduction, as in ENAS and DARTS) are
+    concatenated.
 
     Attributes:
         num_ops: edge operations, of which 0 ("none") carries nothing.

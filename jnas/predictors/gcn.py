@@ -1,7 +1,8 @@
 """The graph convolutional network that GATES is compared with, with and without a global node.
 
-Ning et al., ECCV 2020, section 4.1, after Kipf and Welling, ICLR 2017: operations are attributes of nodes, layers are
-`x' = Â x W + b` with the transposed adjacency matrix, optionally with self loops and symmetrically normalised.
+Ning et al., ECCV 2020, section 4.1, after Kipf and Welling, ICLR 2017: operations are attributes of
+nodes, layers are `x' = Â x W + b` with the transposed adjacency matrix, optionally with self loops
+and symmetrically normalised.
 """
 
 import jax
@@ -24,8 +25,8 @@ class Gcn(nn.Module):
         op_size, hidden_size: of operation embeddings and of what the first layer reads.
         self_loops: add `I` to the transposed adjacency matrix.
         normalise: divide each edge by the roots of the degrees of its two ends.
-        global_node: read the embedding off one more node, which every node sends to; else off the mean of the nodes
-            but the input.
+        global_node: read the embedding off one more node, which every node sends to; else off the
+            mean of the nodes but the input.
         aggregate: how nodes gather what their predecessors send.
     """
 

@@ -1,4 +1,5 @@
-"""Layers with the initial weights of PyTorch, which small training sets feel, and the score heads on top.
+"""Layers with the initial weights of PyTorch, which small training sets feel, and the score heads
+on top.
 
 `fan` names what PyTorch's uniform distributions divide by: weights and biases are in ±1/√fan.
 """
@@ -15,7 +16,9 @@ EMBEDDING = nn.initializers.normal(1.0)
 
 
 class Output(NamedTuple):
-    """What a network makes of a batch: `scores` `[B]`, and the embedding `features` `[B, F]` they come from."""
+    """What a network makes of a batch: `scores` `[B]`, and the embedding `features` `[B, F]` they
+    come from.
+    """
 
     scores: jax.Array
     features: jax.Array
@@ -32,7 +35,9 @@ def uniform(fan: int) -> Any:
 
 
 class Dense(nn.Module):
-    """`torch.nn.Linear`: `[..., F] -> [..., features]`, weights and biases in ±1/√F (or ±1/√`fan`)."""
+    """`torch.nn.Linear`: `[..., F] -> [..., features]`, weights and biases in ±1/√F (or
+    ±1/√`fan`).
+    """
 
     features: int
     use_bias: bool = True
@@ -65,7 +70,8 @@ class Head(nn.Module):
 
 
 class ComparatorHead(nn.Module):
-    """A head that reads two embeddings; the first layer's product is done once an embedding, not once a pair.
+    """A head that reads two embeddings; the first layer's product is done once an embedding, not
+    once a pair.
 
     Attributes:
         pairing: "diff" reads (e_i, e_j − e_i) and "concat" (e_i, e_j).
@@ -84,7 +90,9 @@ class ComparatorHead(nn.Module):
         self.rest = Head(self.hidden[1:], self.dropout)
 
     def project(self, embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`[B, F]` → what each contributes as the first and as the second of a pair, `[B, hidden[0]]` each."""
+        """`[B, F]` → what each contributes as the first and as the second of a pair, `[B,
+        hidden[0]]` each.
+        """
         first, second = self.first_half(embedding), self.second_half(embedding)
         return (first - second if self.pairing == "diff" else first), second
 
@@ -146,7 +154,8 @@ class Scorer(nn.Module):
 
 
 class MaskedBatchNorm(nn.Module):
-    """`torch.nn.BatchNorm` over the rows that exist: biased variance in training, running statistics otherwise.
+    """`torch.nn.BatchNorm` over the rows that exist: biased variance in training, running
+    statistics otherwise.
 
     Running statistics move by `momentum` towards the mean and the unbiased variance of a batch.
     """

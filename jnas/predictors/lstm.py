@@ -1,7 +1,8 @@
 """Recurrent encoders: the LSTM over tokens of the GATES comparison, and Peephole's over layers.
 
 Peephole: Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017,
-https://arxiv.org/abs/1712.03351. All runs of a table being equally long, its embedding of the epoch is left out.
+https://arxiv.org/abs/1712.03351. All runs of a table being equally long, its embedding of the epoch
+is left out.
 """
 
 from typing import TypeAlias
@@ -17,7 +18,9 @@ _Pair: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 class Recurrence(nn.Module):
-    """One layer of `torch.nn.LSTM`, weights and its two biases in ±1/√hidden; returns the last hidden state."""
+    """One layer of `torch.nn.LSTM`, weights and its two biases in ±1/√hidden; returns the last
+    hidden state.
+    """
 
     hidden: int
 
@@ -27,8 +30,8 @@ class Recurrence(nn.Module):
     ) -> jax.Array:
         """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps.
 
-        With a `table` `[V, F]` of embeddings, `inputs` are `[L, B, V]` weights of its rows: the first product is then
-        done once a row.
+        With a `table` `[V, F]` of embeddings, `inputs` are `[L, B, V]` weights of its rows: the
+        first product is then done once a row.
         """
         init, size = uniform(self.hidden), 4 * self.hidden
         kernel = self.param(
@@ -53,10 +56,12 @@ class Recurrence(nn.Module):
 
 
 class TokenLstm(nn.Module):
-    """`tokens [B, L] -> [B, hidden]`: an embedding for each value of each kind of token, then an LSTM.
+    """`tokens [B, L] -> [B, hidden]`: an embedding for each value of each kind of token, then an
+    LSTM.
 
     Attributes:
-        vocabulary: how many values each of the `L` tokens has; tokens with equally many share their embeddings.
+        vocabulary: how many values each of the `L` tokens has; tokens with equally many share their
+            embeddings.
         embedding, hidden: sizes.
     """
 
@@ -77,7 +82,8 @@ class TokenLstm(nn.Module):
 
 
 class Peephole(nn.Module):
-    """`layers [B, L, 4] -> [B, hidden]`: type, kernel and channels embedded one by one, then an LSTM.
+    """`layers [B, L, 4] -> [B, hidden]`: type, kernel and channels embedded one by one, then an
+    LSTM.
 
     Attributes:
         num_values: values of each of the four integers, padding included.

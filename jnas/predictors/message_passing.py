@@ -1,9 +1,9 @@
 """How information travels along the edges of a batch of cells: one interface, dense or by segments.
 
-An aggregator is `(graph, sent [B N, F], weights [B E] or [B E, F]) -> [B N, F]`: what each node receives, the sum (or
-another reduction) over its incoming edges of `weights * sent[sender]`. `graph` is a `jraph.GraphsTuple` as
-`encodings.graphs` makes it: all pairs `i < j` of `N` nodes, once for each of the parallel edges; the weight of a missing
-edge is 0.
+An aggregator is `(graph, sent [B N, F], weights [B E] or [B E, F]) -> [B N, F]`: what each node
+receives, the sum (or another reduction) over its incoming edges of `weights * sent[sender]`.
+`graph` is a `jraph.GraphsTuple` as `encodings.graphs` makes it: all pairs `i < j` of `N` nodes,
+once for each of the parallel edges; the weight of a missing edge is 0.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ Aggregate: TypeAlias = Callable[[jraph.GraphsTuple, jax.Array, jax.Array], jax.A
 def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
     """An aggregator by `jraph.GraphNetwork`, with any of jraph's reductions over segments.
 
-    Gathers senders and scatters to receivers, whatever they are; on two CPU cores about as fast as `dense`
-    (`experiments/bench_predictors.py`).
+    Gathers senders and scatters to receivers, whatever they are; on two CPU cores about as fast as
+    `dense` (`experiments/bench_predictors.py`).
     """
 
     def aggregate(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
@@ -38,7 +38,9 @@ def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
 
 
 def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
-    """The sum, knowing that edges are all pairs `i < j` in row order: batched products, no gather, no scatter."""
+    """The sum, knowing that edges are all pairs `i < j` in row order: batched products, no gather,
+    no scatter.
+    """
     num_graphs = graph.n_node.shape[0]
     num_nodes = sent.shape[0] // num_graphs
     rows, columns = _ends(graph, num_nodes)
@@ -65,7 +67,9 @@ def _ends(graph: jraph.GraphsTuple, num_nodes: int) -> tuple[np.ndarray, np.ndar
 
 
 def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-    """The same batch with every edge turned around and nodes renumbered from the output, so that `i < j` again."""
+    """The same batch with every edge turned around and nodes renumbered from the output, so that `i
+    < j` again.
+    """
     num_graphs, num_edges = (
         graph.n_node.shape[0],
         graph.edges["op"].shape[0] // graph.n_node.shape[0],

@@ -1,4 +1,6 @@
-"""A network with its weights as a judge: scores and ranks of populations of any size in the memory of one chunk."""
+"""A network with its weights as a judge: scores and ranks of populations of any size in the memory
+of one chunk.
+"""
 
 import dataclasses
 import functools
@@ -38,7 +40,8 @@ class State(NamedTuple):
     Attributes:
         variables: of the Flax module.
         shift, scale: `[]` each, what puts scores of a regression into the unit of the targets.
-        references: `[R, D]` training architectures that a comparator scores against; None for other predictors.
+        references: `[R, D]` training architectures that a comparator scores against; None for other
+            predictors.
     """
 
     variables: Any
@@ -49,7 +52,9 @@ class State(NamedTuple):
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
-    """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each one beats."""
+    """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each
+    one beats.
+    """
     if recipe.module.pairing is None:
         scores: jax.Array = _by_chunks(
             lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs
@@ -69,7 +74,9 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
-    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is encoded once for all."""
+    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is
+    encoded once for all.
+    """
     if recipe.module.pairing is not None:
         shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
         return shares
@@ -109,7 +116,9 @@ def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.A
 def _probability(
     recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]
 ) -> jax.Array:
-    """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the better one."""
+    """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the
+    better one.
+    """
 
     def compare(first: jax.Array, second: jax.Array) -> jax.Array:
         shape = jnp.broadcast_shapes(first.shape, second.shape)
@@ -124,7 +133,9 @@ def _probability(
 
 
 def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
-    """`function(archs)` with the memory of one chunk; chunks are of equal size, the last one padded."""
+    """`function(archs)` with the memory of one chunk; chunks are of equal size, the last one
+    padded.
+    """
     num = archs.shape[0]
     if num <= _CHUNK:
         return function(archs)

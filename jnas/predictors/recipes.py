@@ -1,8 +1,8 @@
 """The predictors of the papers, each a few lines: an encoding, a network, a loss.
 
-All factories take a `types.Space` and keyword-only settings whose defaults are the papers', and return a
-`types.Predictor`; equal calls return the same object, and with it its compiled programs. ValueError says which space a
-predictor is not made for. `training` is a `predictors.Training`.
+All factories take a `types.Space` and keyword-only settings whose defaults are the papers', and
+return a `types.Predictor`; equal calls return the same object, and with it its compiled programs.
+ValueError says which space a predictor is not made for. `training` is a `predictors.Training`.
 """
 
 import dataclasses
@@ -63,7 +63,8 @@ def gates(
 
     Args:
         space: operations on nodes or on edges.
-        layers: output sizes of the encoder; None for four layers of 128 (on nodes) or five (on edges).
+        layers: output sizes of the encoder; None for four layers of 128 (on nodes) or five (on
+            edges).
         hidden: layers of the head.
         dropout: of the head.
         pairing: "diff" or "concat" for a comparator; its training has `loss="comparator"` then.
@@ -112,8 +113,8 @@ def gcn(
     dropout: float = 0.1,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """The graph convolutional network of the GATES comparison, `gcn.Gcn`; where operations are on edges, edges become
-    the nodes of a line graph.
+    """The graph convolutional network of the GATES comparison, `gcn.Gcn`; where operations are on
+    edges, edges become the nodes of a line graph.
     """
     on_edges = operations_on_edges(space)
     encode = cached(encodings.node_graphs, space)
@@ -141,7 +142,9 @@ def mlp(
     dropout: float = 0.1,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """The MLP of the GATES comparison: connection bits and operation numbers, as they are, into a head."""
+    """The MLP of the GATES comparison: connection bits and operation numbers, as they are, into a
+    head.
+    """
     recipe = Recipe(cached(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
     return predictor(
         "mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe
@@ -183,7 +186,9 @@ def rnn_classifier(
     size: int = 100,
     training: Training = _CLASSIFIER,
 ) -> Predictor:
-    """The recurrent classifier of Alshubaily (2019): is the accuracy above `training.threshold`? Scores are logits."""
+    """The recurrent classifier of Alshubaily (2019): is the accuracy above `training.threshold`?
+    Scores are logits.
+    """
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {"embedding": embedding, "size": size, "training": training}
     return predictor(
@@ -225,8 +230,9 @@ def peephole(
 def renas(space: Space, *, type_only: bool = False, training: Training = _RENAS) -> Predictor:
     """ReNAS (Xu et al., CVPR 2021): `renas.LeNet` on the tensor of `encodings.renas`.
 
-    Its four variants are v1 `type_only=True` with `Training(loss="mse", scaling="minmax", batch_size=1024)`, v2 the
-    same on the whole tensor, v3 `type_only=True` with pairs (the default loss), v4 the default; "renas" adds triplets.
+    Its four variants are v1 `type_only=True` with
+    `Training(loss="mse", scaling="minmax", batch_size=1024)`, v2 the same on the whole tensor, v3
+    `type_only=True` with pairs (the default loss), v4 the default; "renas" adds triplets.
     """
     recipe = Recipe(
         cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training
@@ -261,7 +267,9 @@ RENAMED = {"lenet": "renas"}
 
 
 def by_name(name: str, space: Space, **settings: Any) -> Predictor:
-    """The predictor of a factory of this name; ValueError lists the valid names, TypeError wrong settings."""
+    """The predictor of a factory of this name; ValueError lists the valid names, TypeError wrong
+    settings.
+    """
     if name in RENAMED:
         _renamed.warn(f"the predictor {name!r}", repr(RENAMED[name]))
         name = RENAMED[name]

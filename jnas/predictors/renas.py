@@ -35,7 +35,9 @@ class LeNet(nn.Module):
 
 
 class Standardise(nn.Module):
-    """Each feature shifted and scaled to mean 0 and variance 1 over the batch it was initialised with."""
+    """Each feature shifted and scaled to mean 0 and variance 1 over the batch it was initialised
+    with.
+    """
 
     @nn.compact
     def __call__(self, features: jax.Array, where: jax.Array) -> jax.Array:
@@ -60,7 +62,8 @@ class Standardise(nn.Module):
 class Conv3x3(nn.Module):
     """A 3x3 convolution of stride 1 without bias on `[B, H, W, C]`, as one matrix product.
 
-    A convolution's weight gradient inside `scan` falls off XLA's fast path on CPUs; that of a product does not.
+    A convolution's weight gradient inside `scan` falls off XLA's fast path on CPUs; that of a
+    product does not.
     """
 
     features: int

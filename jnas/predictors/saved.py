@@ -1,4 +1,6 @@
-"""Saved predictors: one `.npz` file of plain arrays, with the name and settings that make the predictor again."""
+"""Saved predictors: one `.npz` file of plain arrays, with the name and settings that make the
+predictor again.
+"""
 
 import json
 import zipfile
@@ -43,7 +45,8 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
 
     Args:
         path: file that `save` wrote.
-        space: the space it must be for; None takes the one the file names, with its default options.
+        space: the space it must be for; None takes the one the file names, with its default
+            options.
 
     Raises:
         ValueError: not such a file, or a predictor of another space.
@@ -80,7 +83,9 @@ def _as_dict(value: Any) -> Any:
 
 
 def _as_state(value: Any) -> Any:
-    """The inverse of `_as_dict`: a dict with the fields of a kind of state is that kind of state."""
+    """The inverse of `_as_dict`: a dict with the fields of a kind of state is that kind of
+    state.
+    """
     if not isinstance(value, Mapping):
         return value
     parts = {name: _as_state(part) for name, part in value.items()}
@@ -92,7 +97,9 @@ def _as_state(value: Any) -> Any:
 
 
 def estimator(predictor: Predictor, state: Any) -> Estimator:
-    """An `Estimator` of a fitted predictor; the state is its argument, never a constant of a compiled program."""
+    """An `Estimator` of a fitted predictor; the state is its argument, never a constant of a
+    compiled program.
+    """
     return Partial(_estimate, Partial(predictor.predict), state)
 
 

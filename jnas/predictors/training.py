@@ -1,4 +1,6 @@
-"""How a predictor is trained: the settings, and the named losses of the papers on what a network puts out."""
+"""How a predictor is trained: the settings, and the named losses of the papers on what a network
+puts out.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -33,9 +35,10 @@ class Training:
     """The settings of a training; defaults are those of GATES on NAS-Bench-101.
 
     Attributes:
-        loss: "hinge", "logistic" (pairwise cross entropy) and "exponential" compare sampled pairs; "mse", "l1" and
-            "smooth_l1" regress; "list_mle" ranks lists; "classification" asks for "accuracy above `threshold`";
-            "comparator" trains a head on two architectures, by `phi`; "renas" is pairs and triplets.
+        loss: "hinge", "logistic" (pairwise cross entropy) and "exponential" compare sampled pairs;
+            "mse", "l1" and "smooth_l1" regress; "list_mle" ranks lists; "classification" asks for
+            "accuracy above `threshold`"; "comparator" trains a head on two architectures, by `phi`;
+            "renas" is pairs and triplets.
         phi: the penalty of "comparator" and "renas": "hinge", "logistic" or "exponential".
         margin: of hinges, in units of scores.
         max_ratio: at most so many pairs for each architecture of a minibatch; None takes all pairs.
@@ -43,13 +46,16 @@ class Training:
         continuity: λ, the weight of the triplets of "renas".
         num_triplets: sampled in a minibatch.
         threshold: in the unit of the targets.
-        scaling: of the targets: "minmax" to 0 … 1, "standard" to mean 0 and variance 1. Scores of a regression are put
-            back into the unit of the targets.
+        scaling: of the targets: "minmax" to 0 … 1, "standard" to mean 0 and variance 1. Scores of a
+            regression are put back into the unit of the targets.
         epochs, batch_size: of the training; the last minibatch of an epoch may be smaller.
-        learning_rate, weight_decay: of Adam; the decay is added to the gradient, as PyTorch's Adam has it.
-        schedule: of the learning rate: "constant", or "cosine" to 0, after `warmup` epochs of linear growth.
+        learning_rate, weight_decay: of Adam; the decay is added to the gradient, as PyTorch's Adam
+            has it.
+        schedule: of the learning rate: "constant", or "cosine" to 0, after `warmup` epochs of
+            linear growth.
         warmup: epochs.
-        average_from: share of the epochs after which weights are averaged over epochs; 1 is no averaging.
+        average_from: share of the epochs after which weights are averaged over epochs; 1 is no
+            averaging.
     """
 
     loss: LossName = "hinge"
@@ -105,7 +111,9 @@ class Training:
 
 
 class Batch(NamedTuple):
-    """What a loss sees: `output` of the network, `targets` and `where` `[B]`, and a comparator's two functions."""
+    """What a loss sees: `output` of the network, `targets` and `where` `[B]`, and a comparator's
+    two functions.
+    """
 
     output: Output
     targets: jax.Array

@@ -1,4 +1,6 @@
-"""Estimators without training: scores of untrained networks. Each function returns an `types.Estimator`."""
+"""Estimators without training: scores of untrained networks. Each function returns an
+`types.Estimator`.
+"""
 
 from jnas import _renamed
 from jnas.zeroshot.estimators import (

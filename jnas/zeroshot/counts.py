@@ -8,7 +8,9 @@ from jnas.zeroshot.passes import Candidate, Seen
 
 
 def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log |det K| over the ReLUs with a path to the logits (Mellor et al., ICML 2021, equation 2)."""
+    """Log |det K| over the ReLUs with a path to the logits (Mellor et al., ICML 2021, equation
+    2).
+    """
     del candidate
     assert seen.live is not None
     return log_determinant(seen.live.matrix())
@@ -24,7 +26,8 @@ def relu_logdet(candidate: Candidate, seen: Seen) -> jax.Array:
 def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
     """Number of distinct codes among the images.
 
-    Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: the images fall into that many linear regions.
+    Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: the images fall into that many linear
+    regions.
     """
     del candidate
     assert seen.live is not None
@@ -34,10 +37,12 @@ def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def swap(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Number of distinct patterns over the first 16 images, of all units that ReLUs with a path to the logits read.
+    """Number of distinct patterns over the first 16 images, of all units that ReLUs with a path to
+    the logits read.
 
-    Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: Sample-Wise Activation Patterns for Ultra-fast NAS", ICLR 2024,
-    https://arxiv.org/abs/2403.04161, definition 3.2; its regularisation by the number of parameters is left out.
+    Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: Sample-Wise Activation Patterns for
+    Ultra-fast NAS", ICLR 2024, https://arxiv.org/abs/2403.04161, definition 3.2; its regularisation
+    by the number of parameters is left out.
     """
     del candidate
     assert seen.patterns is not None

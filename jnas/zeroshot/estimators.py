@@ -1,8 +1,10 @@
-"""Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where it is not finite.
+"""Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where
+it is not finite.
 
 All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and
-`batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are `[N]` integers. Batch norm always sees the batch; higher is
-better. Several scores of one population are cheaper from `suite`.
+`batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are `[N]`
+integers. Batch norm always sees the batch; higher is better. Several scores of one population are
+cheaper from `suite`.
 """
 
 import functools
@@ -29,7 +31,9 @@ class Settings(TypedDict, total=False):
 def grad_norm(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Σ over layers of the norm of the loss gradient (Abdelfattah et al., ICLR 2021, section 3.1); 64 images there."""
+    """Σ over layers of the norm of the loss gradient (Abdelfattah et al., ICLR 2021, section 3.1);
+    64 images there.
+    """
     return by_name("grad_norm", network, images, labels, **settings)
 
 
@@ -50,7 +54,9 @@ def grasp(
 def fisher(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in Abdelfattah et al."""
+    """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in
+    Abdelfattah et al.
+    """
     return by_name("fisher", network, images, labels, **settings)
 
 
@@ -75,14 +81,18 @@ def _negative(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
 
 
 def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """How uncorrelated the images' Jacobians are (Mellor et al., first version; Abdelfattah et al., ICLR 2021)."""
+    """How uncorrelated the images' Jacobians are (Mellor et al., first version; Abdelfattah et al.,
+    ICLR 2021).
+    """
     return by_name("jacob_cov", network, images, **settings)
 
 
 def synflow(
     network: Network, images: jax.Array, *, batch_norm: bool = False, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Log Σ |w ⊙ ∂R/∂w| of an image of ones in the shape of `images` (Tanaka et al., NeurIPS 2020)."""
+    """Log Σ |w ⊙ ∂R/∂w| of an image of ones in the shape of `images` (Tanaka et al., NeurIPS
+    2020).
+    """
     return by_name("synflow_bn" if batch_norm else "synflow", network, images, **settings)
 
 
@@ -93,22 +103,24 @@ def naswot(
     relus: Literal["live", "all"] = "live",
     **settings: Unpack[Settings],
 ) -> Estimator:
-    """Log |det K| of the Hamming kernel of ReLU codes (Mellor et al., ICML 2021, equation 2); 128 images there.
+    """Log |det K| of the Hamming kernel of ReLU codes (Mellor et al., ICML 2021, equation 2); 128
+    images there.
 
     Args:
         network: the candidate networks.
         images: `[N, H, W, C]`, at least two.
-        relus: which ReLU modules count. "live": those with a path of operations other than "none" to the
-            logits, the paper's intent. "all": every module of the architecture (the `relu_logdet` and
-            `nwot` variants). The published code counts modules that autograd reaches. In its
-            NAS-Bench-201 networks "none" multiplies by zero, which passes a gradient of zeros on, so
-            there it counts all of them. It also matches class names that contain "ReLU" and so counts
-            each ReLU-Conv-BN operation twice; that doubles most of K and adds about N log 2 to every
-            score, which changes almost no ranks.
+        relus: which ReLU modules count. "live": those with a path of operations other than "none"
+            to the logits, the paper's intent. "all": every module of the architecture (the
+            `relu_logdet` and `nwot` variants). The published code counts modules that autograd
+            reaches. In its NAS-Bench-201 networks "none" multiplies by zero, which passes a
+            gradient of zeros on, so there it counts all of them. It also matches class names that
+            contain "ReLU" and so counts each ReLU-Conv-BN operation twice; that doubles most of K
+            and adds about N log 2 to every score, which changes almost no ranks.
         settings: as in `suite`.
 
     Returns:
-        An `Estimator`; -inf for a singular kernel, for example of a cell whose input and output are not connected.
+        An `Estimator`; -inf for a singular kernel, for example of a cell whose input and output are
+        not connected.
     """
     check_relus(relus)
     return by_name("naswot" if relus == "live" else "relu_logdet", network, images, **settings)
@@ -120,12 +132,16 @@ def relu_count(network: Network, images: jax.Array, **settings: Unpack[Settings]
 
 
 def zen(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Zen-score (Lin et al., ICCV 2021); of the images the shape alone matters. The paper has `repeats=32`."""
+    """Zen-score (Lin et al., ICCV 2021); of the images the shape alone matters. The paper has
+    `repeats=32`.
+    """
     return by_name("zen", network, images, **settings)
 
 
 def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Σ over layers of the norm of the initial weights (Krishnakumar et al., "NAS-Bench-Suite-Zero", NeurIPS 2022)."""
+    """Σ over layers of the norm of the initial weights (Krishnakumar et al.,
+    "NAS-Bench-Suite-Zero", NeurIPS 2022).
+    """
     return by_name("l2_norm", network, images, **settings)
 
 
@@ -139,12 +155,16 @@ def epe_nas(
 def zico(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Mean over deviation of gradients between the two halves of the batch (Li et al., ICLR 2023)."""
+    """Mean over deviation of gradients between the two halves of the batch (Li et al., ICLR
+    2023).
+    """
     return by_name("zico", network, images, labels, **settings)
 
 
 def ntk_condition(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Minus the condition number of the tangent kernel of the first 16 images (TE-NAS, Chen et al., ICLR 2021)."""
+    """Minus the condition number of the tangent kernel of the first 16 images (TE-NAS, Chen et al.,
+    ICLR 2021).
+    """
     return by_name("ntk_condition", network, images, **settings)
 
 
@@ -157,7 +177,9 @@ def linear_regions(network: Network, images: jax.Array, **settings: Unpack[Setti
 
 
 def swap(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Number of distinct activation patterns over the first 16 images (Peng et al., SWAP-NAS, ICLR 2024)."""
+    """Number of distinct activation patterns over the first 16 images (Peng et al., SWAP-NAS, ICLR
+    2024).
+    """
     return by_name("swap", network, images, **settings)
 
 

@@ -1,8 +1,9 @@
 """Scores of the loss gradient: grad_norm, snip, plain, grasp, fisher, zico.
 
-As in Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, https://arxiv.org/abs/2101.08134: the mean
-cross-entropy of one batch, batch norm with the statistics of the batch, sums over the weights of convolutions and the
-dense layer alone. Each function takes what the passes saw and returns a scalar.
+As in Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021,
+https://arxiv.org/abs/2101.08134: the mean cross-entropy of one batch, batch norm with the
+statistics of the batch, sums over the weights of convolutions and the dense layer alone. Each
+function takes what the passes saw and returns a scalar.
 """
 
 import jax
@@ -57,10 +58,11 @@ def grasp(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def fisher(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Σ over layers and output channels of ½ mean over images of (Σ pixels a·∂L/∂a)², times weights a channel.
+    """Σ over layers and output channels of ½ mean over images of (Σ pixels a·∂L/∂a)², times weights
+    a channel.
 
-    Turner et al., ICLR 2020. That factor, C·k², is the published implementation's, which broadcasts a channel's value
-    over its weights.
+    Turner et al., ICLR 2020. That factor, C·k², is the published implementation's, which broadcasts
+    a channel's value over its weights.
     """
     assert seen.probes is not None
     total = []
@@ -82,11 +84,12 @@ def l2_norm(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def zico(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Σ over layers of log Σ over weights of mean |g| / deviation of g, over two halves of the batch.
+    """Σ over layers of log Σ over weights of mean |g| / deviation of g, over two halves of the
+    batch.
 
     Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023,
-    https://arxiv.org/abs/2301.11300, equation 12. Weights with no deviation add nothing, nor do layers that
-    have only such.
+    https://arxiv.org/abs/2301.11300, equation 12. Weights with no deviation add nothing, nor do
+    layers that have only such.
     """
     del seen
     kernels, size = _kernels(candidate), len(candidate.images) // NUM_ZICO_BATCHES

@@ -1,8 +1,10 @@
-"""The passes through a network that scores share: forward with the ReLUs shown, backward, Hessian, Jacobian.
+"""The passes through a network that scores share: forward with the ReLUs shown, backward, Hessian,
+Jacobian.
 
-One forward and one backward pass serve all scores of the codes, the loss gradient and its Hessian. With a factor
-(1 + t) on the output of every layer, the gradient with respect to the weights is G(t) = (1 + t) ∇L((1 + t) w), so that
-one forward-mode derivative of it, G'(0) = ∇L + H w, gives the Hessian-vector product along the weights.
+One forward and one backward pass serve all scores of the codes, the loss gradient and its Hessian.
+With a factor (1 + t) on the output of every layer, the gradient with respect to the weights is G(t)
+= (1 + t) ∇L((1 + t) w), so that one forward-mode derivative of it, G'(0) = ∇L + H w, gives the
+Hessian-vector product along the weights.
 """
 
 from collections.abc import Callable
@@ -47,7 +49,8 @@ class Seen(NamedTuple):
         num_relus: `[]` int32.
         patterns: `[2^n]` bool, which patterns over the first n images some ReLU unit has.
         gradients: ∂L/∂w of each array of weights, L the mean cross-entropy.
-        probes: `[..., N, C']` for each array of weights, Σ over pixels of a layer's output times its gradient.
+        probes: `[..., N, C']` for each array of weights, Σ over pixels of a layer's output times
+            its gradient.
         hessian: H w of each array of weights.
         jacobian: `[N, H·W·C]`, gradient of the sum of all logits with respect to each image.
     """
@@ -152,7 +155,9 @@ def _backward(candidate: Candidate, wanted: frozenset[str]) -> dict[str, Any]:
 
 
 def _jacobian(candidate: Candidate) -> jax.Array:
-    """`[N, H·W·C]`. A pass of its own: sharing the forward pass would compute the weights' gradients twice."""
+    """`[N, H·W·C]`. A pass of its own: sharing the forward pass would compute the weights'
+    gradients twice.
+    """
 
     def total(images: jax.Array) -> jax.Array:
         return jnp.sum(candidate.network.apply(candidate.params, candidate.arch, images))

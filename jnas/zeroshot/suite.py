@@ -1,4 +1,6 @@
-"""Scores of untrained networks by name, several from the same passes, as estimators over populations."""
+"""Scores of untrained networks by name, several from the same passes, as estimators over
+populations.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -74,18 +76,19 @@ def suite(
 ) -> Suite:
     """Several scores of the same untrained networks; what they have in common is computed once.
 
-    One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode derivative of that
-    pass) and the scores of ReLU codes; another one jacob_cov and epe_nas.
+    One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode
+    derivative of that pass) and the scores of ReLU codes; another one jacob_cov and epe_nas.
 
     Args:
         network: the candidate networks.
-        images: `[N, H, W, C]` float, one batch; or `[repeats, N, H, W, C]`, a batch for each repeat. The proxies were
-            published with 64 images (NAS-Bench-201), NASWOT with 128.
+        images: `[N, H, W, C]` float, one batch; or `[repeats, N, H, W, C]`, a batch for each
+            repeat. The proxies were published with 64 images (NAS-Bench-201), NASWOT with 128.
         labels: `[N]` or `[repeats, N]` integers, for the scores that need them.
         names: of `NAMES`.
-        shared_init: True draws one set of weights from the key for all architectures; False draws them
-            anew for each architecture, folding its vector into the key.
-        repeats: how many initialisations (and batches, if there are several) each score is averaged over.
+        shared_init: True draws one set of weights from the key for all architectures; False draws
+            them anew for each architecture, folding its vector into the key.
+        repeats: how many initialisations (and batches, if there are several) each score is averaged
+            over.
         batching: how a population is computed; both give the same scores up to rounding.
             "map": one architecture after the other, each a program of conditionals; scores are the
             same bits whatever else is in the population. "vmap": all at once; on each edge those
@@ -94,13 +97,14 @@ def suite(
             None: "vmap" on an accelerator, "map" on CPUs.
 
     Returns:
-        A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not finite (a cell whose
-        input and output are not connected, a constant Jacobian) are -inf. With `repeats` of two or more each score is
-        the mean, and `name_std` the standard deviation over the repeats.
+        A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not
+        finite (a cell whose input and output are not connected, a constant Jacobian) are -inf. With
+        `repeats` of two or more each score is the mean, and `name_std` the standard deviation over
+        the repeats.
 
     Raises:
-        ValueError: an unknown name or batching, a score without the labels or the number of images that it needs, labels
-            that do not fit, a wrong rank, images that are not finite.
+        ValueError: an unknown name or batching, a score without the labels or the number of images
+            that it needs, labels that do not fit, a wrong rank, images that are not finite.
     """
     wanted = tuple(dict.fromkeys(names))
     for name in wanted:
@@ -156,7 +160,9 @@ def _checked_labels(
 def _program(
     network: Network, names: tuple[str, ...], shared_init: bool, repeats: int, batching: str
 ) -> Callable[[jax.Array, jax.Array | None, Key, jax.Array], dict[str, jax.Array]]:
-    """The function behind the estimator; one object for each setting, so that programs are compiled once."""
+    """The function behind the estimator; one object for each setting, so that programs are compiled
+    once.
+    """
     wants = frozenset(field for name in names for field in SCORES[name].wants)
 
     def of_population(

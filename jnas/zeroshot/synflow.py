@@ -1,12 +1,14 @@
 """SynFlow, in the log domain.
 
-Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020,
-https://arxiv.org/abs/2006.05467, as a score of networks in Abdelfattah et al., ICLR 2021: all weights and biases in
-absolute value, no batch norm, one image of ones, R the sum of the logits, score log Σ |w ⊙ ∂R/∂w|.
+Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow",
+NeurIPS 2020, https://arxiv.org/abs/2006.05467, as a score of networks in Abdelfattah et al., ICLR
+2021: all weights and biases in absolute value, no batch norm, one image of ones, R the sum of the
+logits, score log Σ |w ⊙ ∂R/∂w|.
 
-Values reach 1e60. Activations are divided by their maximum before each block, the biases within by the same factor,
-and the logarithms of the factors added up. All terms are positive, and Σ w ⊙ ∂R/∂w is the derivative of R to a factor
-(1 + t) on the output of every layer, so that no gradient of a weight is computed.
+Values reach 1e60. Activations are divided by their maximum before each block, the biases within by
+the same factor, and the logarithms of the factors added up. All terms are positive, and Σ w ⊙ ∂R/∂w
+is the derivative of R to a factor (1 + t) on the output of every layer, so that no gradient of a
+weight is computed.
 """
 
 from typing import Any
@@ -59,8 +61,8 @@ def _rescale(
 def synflow_bn(candidate: Candidate, seen: Seen) -> jax.Array:
     """Log Σ |w ⊙ ∂R/∂w| with batch norm over the one image; -inf if nothing flows.
 
-    The image is constant but for the padding at its border. Where max-pools smooth that out, as in many NAS-Bench-101
-    cells, batch norm makes it 0.
+    The image is constant but for the padding at its border. Where max-pools smooth that out, as in
+    many NAS-Bench-101 cells, batch norm makes it 0.
     """
     del seen
     params = jax.tree.map(jnp.abs, candidate.params)

@@ -1,7 +1,8 @@
 """Several scores as one ranking: votes on pairs, means of ranks.
 
-Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip decide each pair by majority), and the
-estimator study, whose experts are relu_logdet, jacob_cov and synflow on NAS-Bench-201.
+Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip decide each pair by
+majority), and the estimator study, whose experts are relu_logdet, jacob_cov and synflow on
+NAS-Bench-201.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +16,11 @@ from jnas.types import Estimator, Key
 
 
 def majority(scores: jax.Array) -> jax.Array:
-    """How many others each architecture beats in a vote of the experts, and half of those that it draws with.
+    """How many others each architecture beats in a vote of the experts, and half of those that it
+    draws with.
 
-    Which of two a majority prefers is not transitive; the number of won pairs (Copeland's rule) makes it an order that
-    does not depend on a sorting algorithm.
+    Which of two a majority prefers is not transitive; the number of won pairs (Copeland's rule)
+    makes it an order that does not depend on a sorting algorithm.
 
     Args:
         scores: `[K, B]`, higher is better; -inf loses against all others, NaN counts as -inf.
@@ -44,7 +46,8 @@ def majority(scores: jax.Array) -> jax.Array:
 
 
 def mean_rank(scores: jax.Array) -> jax.Array:
-    """Minus the mean over experts of an architecture's rank among all, best 0; ties share their mean rank.
+    """Minus the mean over experts of an architecture's rank among all, best 0; ties share their
+    mean rank.
 
     Args:
         scores: `[K, B]`, higher is better; NaN counts as -inf.
@@ -77,8 +80,8 @@ def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Arra
         estimators: the experts, for example synflow, jacob_cov and snip of one network.
 
     Returns:
-        `(key, archs [B, D]) -> ranks [B]` int32, 0 is best; a `Partial`. It judges a set as a whole:
-        equal numbers of won pairs are ranked in the order of the population.
+        `(key, archs [B, D]) -> ranks [B]` int32, 0 is best; a `Partial`. It judges a set as a
+        whole: equal numbers of won pairs are ranked in the order of the population.
 
     Raises:
         ValueError: no estimator.

@@ -1,9 +1,10 @@
 """Zen-score.
 
 Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021,
-https://arxiv.org/abs/2102.01063, algorithm 1: weights N(0, 1), images x and x + α z of N(0, 1) noise, α = 0.01, f the
-features before the mean over pixels; log mean ‖f(x) - f(x + αz)‖₁ plus, over batch norms, log of the root of the mean
-variance. The published program uses running variances; here they are those of the batch of x, plus 1e-5.
+https://arxiv.org/abs/2102.01063, algorithm 1: weights N(0, 1), images x and x + α z of N(0, 1)
+noise, α = 0.01, f the features before the mean over pixels; log mean ‖f(x) - f(x + αz)‖₁ plus, over
+batch norms, log of the root of the mean variance. The published program uses running variances;
+here they are those of the batch of x, plus 1e-5.
 """
 
 import jax
