@@ -1,8 +1,9 @@
 """How an architecture is shown to a predictor: pure functions `archs [B, D] -> features`.
 
 Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and
-without any trainable part. All but `renas` serve every space: they see `Space.graph` (and `layers`
-and `statistics` the widths of its nodes).
+without any trainable part. They see `Space.graph`, and `layers`, `renas` and `statistics` the
+widths of its nodes. `node_graphs`, `renas` and `statistics` are for one kind of cell, the others
+serve every space.
 """
 
 from jnas.encodings.adjacency import adjacency
