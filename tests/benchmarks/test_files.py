@@ -132,7 +132,7 @@ def test_csv_columns_selects_and_skips_text(tmp_path: Path) -> None:
         ("", "at least one row"),
         (
             "arch,x\nresnet,1\n",
-            "cannot tell the space of 'resnet' in table.csv; give space=, one of spikenas_bench, nasbench201",
+            "cannot tell the space of 'resnet' in table.csv; give space=, one of nasbench101, nasbench201",
         ),
         ("arch,x\n8:8:8,1\n", "cannot tell the space of '8:8:8'"),
         ("arch,x\n|conv~0|,1\n", r"row 0 \(line 2\) of table.csv: unknown operation 'conv'"),
