@@ -1,15 +1,16 @@
 """NASWOT: the log-determinant of the Hamming kernel of ReLU codes.
 
 Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021,
-https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units of the
-untrained network and `d_H` the Hamming distance,
+https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units
+of the untrained network and `d_H` the Hamming distance,
 
     K_ij = N_A - d_H(c_i, c_j)         (equation 1)
     score = log |det K|                (equation 2)
 
-d_H is a sum over tensors. On CPUs codes are packed into 32-bit words and differing bits counted; on accelerators
-the codes are ±1 and s sᵀ is an int8 product with int32 accumulation. Both are exact. Convolutions that leave the same
-node rectify the same tensor, so one count serves them all. Only the determinant is in floating point, in float64.
+d_H is a sum over tensors. On CPUs codes are packed into 32-bit words and differing bits counted; on
+accelerators the codes are ±1 and s sᵀ is an int8 product with int32 accumulation. Both are exact.
+Convolutions that leave the same node rectify the same tensor, so one count serves them all. Only
+the determinant is in floating point: float64, or pairs of float32 (`double_float`) on a TPU.
 """
 
 import math
@@ -22,6 +23,7 @@ from jax import lax
 
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Hooks, Network, Relu
+from jnas.zeroshot import double_float
 
 _COUNTED = ("live", "all")
 
@@ -91,7 +93,7 @@ def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
 
 
 def hamming_distances(inputs: jax.Array) -> jax.Array:
-    """`[N, N]` int32, in how many entries of `[N, ...]` one image is above zero and the other is not."""
+    """`[N, N]` int32, in how many entries of `[N, ...]` one image is above zero, the other not."""
     active = inputs.reshape(inputs.shape[0], -1) > 0
     if jax.default_backend() != "cpu":
         signs = jnp.where(active, jnp.int8(1), jnp.int8(-1))
@@ -115,14 +117,33 @@ def packed(bits: jax.Array) -> jax.Array:
 
 
 def log_determinant(kernel: jax.Array) -> jax.Array:
-    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32, computed in float64; -inf if singular.
+    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32; -inf if singular.
 
-    Singular means up to rounding: two images with the same code leave a pivot of an LU factorisation that
-    is seldom exactly 0, and a determinant that would be noise.
+    Singular means up to rounding: two images with the same code leave a pivot of an LU
+    factorisation that is seldom exactly 0, and a determinant that would be noise. Pivots are in
+    float64 on CPUs and GPUs and in pairs of float32 on TPUs, and what counts as 0 is N times the
+    rounding of either, relative to the largest entry. Both give the same score to 2e-7 of it.
     """
+    score: jax.Array = lax.platform_dependent(
+        kernel, tpu=log_determinant_in_pairs, default=_log_determinant_in_float64
+    )
+    return score
+
+
+def _log_determinant_in_float64(kernel: jax.Array) -> jax.Array:
     with jax.enable_x64(True):
         matrix = lax.convert_element_type(kernel, jnp.float64)
         pivots = jnp.abs(jnp.diagonal(lax.linalg.lu(matrix)[0]))
         rounding = matrix.shape[0] * float(np.finfo(np.float64).eps) * jnp.max(jnp.abs(matrix))
         score = jnp.where(jnp.min(pivots) > rounding, jnp.sum(jnp.log(pivots)), -jnp.inf)
         return lax.convert_element_type(score, jnp.float32)
+
+
+def log_determinant_in_pairs(kernel: jax.Array) -> jax.Array:
+    """`log_determinant` without float64, on any platform."""
+    matrix = double_float.from_integers(kernel)
+    pivots = double_float.pivots(matrix)
+    rounding = kernel.shape[0] * double_float.EPS * jnp.max(jnp.abs(matrix.high))
+    # The sum of the rounded logarithms is a pair, so that only they are rounded.
+    score = double_float.total(double_float.from_float(double_float.logarithm(pivots))).high
+    return jnp.where(jnp.min(pivots.high) > rounding, score, -jnp.inf)

@@ -1,7 +1,11 @@
-"""Scores of the Jacobian of the outputs with respect to the images: jacob_cov, epe_nas; and the NTK's condition.
+"""Scores of the outputs' Jacobian with respect to the images, and the condition of the NTK.
 
-Correlations and eigenvalues are in float64.
+Correlations and eigenvalues are in float64 on CPUs and GPUs and in pairs of float32
+(`double_float`) on TPUs, which have no float64. Functions `…_in_pairs` are those of a TPU and run
+on any platform; they agree with float64 to 1e-6.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +13,8 @@ import numpy as np
 from jax import lax
 
 from jnas.networks import weights
+from jnas.zeroshot import double_float
+from jnas.zeroshot.double_float import Pair
 from jnas.zeroshot.passes import Candidate, Seen
 
 _K = 1e-5
@@ -16,16 +22,35 @@ NUM_NTK_IMAGES = 16
 
 
 def jacob_cov(candidate: Candidate, seen: Seen) -> jax.Array:
-    """-Σ (log(v + k) + 1 / (v + k)), v the eigenvalues of the correlations of the images' Jacobians, k = 1e-5.
+    """-Σ (log(v + k) + 1 / (v + k)), v the eigenvalues of the Jacobians' correlations, k = 1e-5.
 
-    Mellor et al., "Neural Architecture Search without Training", first version, https://arxiv.org/abs/2006.04647v1, as
-    in Abdelfattah et al., ICLR 2021. NaN where a Jacobian is constant, for example 0.
+    Mellor et al., "Neural Architecture Search without Training", first version,
+    https://arxiv.org/abs/2006.04647v1, as in Abdelfattah et al., ICLR 2021. NaN where the Jacobian
+    of an image is constant, for example 0.
     """
     del candidate
     assert seen.jacobian is not None
+    score: jax.Array = lax.platform_dependent(
+        seen.jacobian, tpu=jacob_cov_in_pairs, default=_jacob_cov_in_float64
+    )
+    return score
+
+
+def _jacob_cov_in_float64(jacobian: jax.Array) -> jax.Array:
     with jax.enable_x64(True):
-        values = jnp.linalg.eigvalsh(_correlations(seen.jacobian)) + _K
+        values = jnp.linalg.eigvalsh(_correlations(jacobian)) + _K
         return lax.convert_element_type(-jnp.sum(jnp.log(values) + 1 / values), jnp.float32)
+
+
+def jacob_cov_in_pairs(jacobian: jax.Array) -> jax.Array:
+    """The score of Jacobians `[N, P]` float32 without float64."""
+    values = double_float.eigenvalues(_correlations_in_pairs(jacobian))
+    # Eigenvalues may be far below k, or less than 0 by rounding: only the sum is float32.
+    values = _plus_k(values)
+    one = double_float.from_float(jnp.ones_like(values.high))
+    inverse = double_float.divide(one, values)
+    logs = double_float.from_float(double_float.logarithm(values))
+    return -double_float.total(double_float.add(logs, inverse)).high
 
 
 def _correlations(jacobian: jax.Array) -> jax.Array:
@@ -37,16 +62,53 @@ def _correlations(jacobian: jax.Array) -> jax.Array:
     return jnp.clip(covariance / deviation[:, None] / deviation[None, :], -1, 1)
 
 
-def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Σ over classes of |Σ log(|c_ij| + k)|, c the correlations between Jacobians of images of one class, k = 1e-5.
+def _correlations_in_pairs(jacobian: jax.Array) -> Pair:
+    """`[N, N]` Pearson correlations of the rows of `[N, P]` float32, not clipped: 1 to 2^-43."""
+    rows = double_float.from_float(_of_size_one(jacobian))
+    num = double_float.from_float(jnp.float32(jacobian.shape[1]))
+    mean = double_float.divide(double_float.total(rows), num)
+    centred = double_float.subtract(rows, mean.at(slice(None), None))
+    covariance: Pair = lax.map(
+        lambda row: double_float.total(double_float.multiply(row.at(None), centred)), centred
+    )
+    variance = Pair(*(jnp.diagonal(x) for x in covariance))
+    deviation = double_float.square_root(variance)
+    halfway = double_float.divide(covariance, deviation.at(slice(None), None))
+    return double_float.divide(halfway, deviation.at(None))
 
-    Lopes, Alirezazadeh and Alexandre, "EPE-NAS: Efficient Performance Estimation Without Training for Neural
-    Architecture Search", ICANN 2021, https://arxiv.org/abs/2102.08099, in its form for up to 100 classes.
+
+def _of_size_one(rows: jax.Array) -> jax.Array:
+    """Rows `[N, P]` times powers of two, largest entries in [1, 2): no square underflows."""
+    largest = jnp.max(jnp.abs(rows), axis=1, keepdims=True)
+    exponent = lax.bitcast_convert_type(largest, jnp.uint32) & jnp.uint32(0x7F800000)
+    return rows * lax.bitcast_convert_type(jnp.uint32(254 << 23) - exponent, jnp.float32)
+
+
+def _plus_k(values: Pair) -> Pair:
+    """Values + k, with the k of float64."""
+    high = np.float32(_K)
+    rest = np.float32(_K - float(high))
+    both = (double_float.from_float(jnp.full_like(values.high, part)) for part in (high, rest))
+    return functools.reduce(double_float.add, both, values)
+
+
+def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Σ over classes of |Σ log(|c_ij| + k)|, c the correlations of a class's Jacobians, k = 1e-5.
+
+    Lopes, Alirezazadeh and Alexandre, "EPE-NAS: Efficient Performance Estimation Without Training
+    for Neural Architecture Search", ICANN 2021, https://arxiv.org/abs/2102.08099, in its form for
+    up to 100 classes.
     """
     assert seen.jacobian is not None
+    score: jax.Array = lax.platform_dependent(
+        seen.jacobian, candidate.labels, tpu=epe_nas_in_pairs, default=_epe_nas_in_float64
+    )
+    return score
+
+
+def _epe_nas_in_float64(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
     with jax.enable_x64(True):
-        logs = jnp.log(jnp.abs(_correlations(seen.jacobian)) + _K)
-        labels = candidate.labels
+        logs = jnp.log(jnp.abs(_correlations(jacobian)) + _K)
         logs = jnp.where(labels[:, None] == labels[None, :], logs, 0)
         # The sum of a class, once for each image of it: each image counts 1 / size of its class.
         rows = jnp.sum(logs, axis=1)
@@ -57,13 +119,25 @@ def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
         )
 
 
+def epe_nas_in_pairs(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
+    """The score of Jacobians `[N, P]` float32 of images with labels `[N]` without float64."""
+    sizes = double_float.absolute(_correlations_in_pairs(jacobian))
+    logs = double_float.logarithm(_plus_k(sizes))
+    same = labels[:, None] == labels[None, :]
+    # All logarithms have one sign, but for correlations of 1: float32 sums cancel nothing.
+    rows = jnp.sum(jnp.where(same, logs, 0.0), axis=1)
+    of_class = jnp.sum(jnp.where(same, rows[None], 0.0), axis=1)
+    return jnp.sum(jnp.abs(of_class) / jnp.sum(same, axis=1).astype(jnp.float32))
+
+
 def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
     """-λ_max / λ_min of the neural tangent kernel of the first 16 images.
 
-    Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS), ICLR 2021,
-    https://arxiv.org/abs/2102.11535. The kernel is G Gᵀ with G_i the gradient of the sum of image i's logits with
-    respect to the weights; batch norm sees the 16 images. It is summed in float32 and decomposed in float64. NaN for a
-    kernel that is singular up to that rounding, whose smallest eigenvalue may as well be negative.
+    Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS),
+    ICLR 2021, https://arxiv.org/abs/2102.11535. The kernel is G Gᵀ with G_i the gradient of the sum
+    of image i's logits with respect to the weights; batch norm sees the 16 images. It is summed in
+    float32 and decomposed in float64 (pairs of float32 on a TPU). NaN for a kernel that is singular
+    up to the rounding of the sums, whose smallest eigenvalue may as well be negative.
     """
     del seen
     images = candidate.images[:NUM_NTK_IMAGES]
@@ -79,8 +153,23 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
     for gradient in gradients:
         rows = gradient.reshape(len(images), -1)
         kernel += rows @ rows.T
+    score: jax.Array = lax.platform_dependent(
+        kernel, tpu=minus_condition_in_pairs, default=_minus_condition_in_float64
+    )
+    return score
+
+
+def _minus_condition_in_float64(kernel: jax.Array) -> jax.Array:
     with jax.enable_x64(True):
         eigenvalues = jnp.linalg.eigvalsh(lax.convert_element_type(kernel, jnp.float64))
-        rounding = len(images) * float(np.finfo(np.float32).eps) * eigenvalues[-1]
+        rounding = len(kernel) * float(np.finfo(np.float32).eps) * eigenvalues[-1]
         condition = jnp.where(eigenvalues[0] > rounding, eigenvalues[-1] / eigenvalues[0], jnp.nan)
         return lax.convert_element_type(-condition, jnp.float32)
+
+
+def minus_condition_in_pairs(kernel: jax.Array) -> jax.Array:
+    """-λ_max / λ_min of `[N, N]` float32 without float64; NaN if singular to its rounding."""
+    eigenvalues = double_float.eigenvalues(double_float.from_float(kernel)).high
+    low, high = jnp.min(eigenvalues), jnp.max(eigenvalues)
+    rounding = len(kernel) * float(np.finfo(np.float32).eps) * high
+    return jnp.where(low > rounding, -high / low, jnp.nan)
