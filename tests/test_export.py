@@ -1,0 +1,147 @@
+"""Main programs, exported for CPUs, GPUs and TPUs; none needs float64 on a TPU.
+
+Exporting traces and lowers, and compiles nothing. What is exported is what a machine with that
+accelerator would run: the tests say which backend there is while a program is traced.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import export
+
+from jnas import metrics, networks, predictors, search, spaces
+from jnas.predictors import fit
+from jnas.zeroshot import NAMES, suite
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+BACKENDS = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}
+SMALL = {
+    "nasbench101": networks.nasbench101(channels=4, stacks=1, cells=1),
+    "nasbench201": networks.nasbench201(channels=2, cells=1),
+    "nats_size": networks.nats_size(),
+}
+LIGHT = ("naswot", "swap", "params", "flops", "relu_count", "jacob_cov", "epe_nas")
+"""Scores with no gradient with respect to the weights: quick to trace."""
+
+
+def check_exports(monkeypatch, make, platforms=PLATFORMS):
+    """Export what `make()` gives, a function and its arguments, for each platform."""
+    made = {}
+    for platform in platforms:
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: BACKENDS[platform])
+        # What GPUs and TPUs run is traced once.
+        kind = "cpu" if platform == "cpu" else "accelerator"
+        if kind not in made:
+            function, *args = make()
+            made[kind] = jax.jit(lambda *args, function=function: function(*args)), args
+        function, args = made[kind]
+        exported = export.export(function, platforms=[platform])(*args)
+        assert exported.platforms == (platform,)
+        if platform == "tpu":
+            assert "f64" not in exported.mlir_module()
+
+
+def scores(name, names, num_archs=2):
+    """A suite of scores, images, labels, key and architectures."""
+    network = SMALL[name]
+    # A shape for each kind of backend, so that nothing traced for one is taken for the other.
+    num = 4 if jax.default_backend() == "cpu" else 6
+    images, labels = jnp.ones((num, 4, 4, 3)), jnp.arange(num) % 2
+    key = jax.random.key(0)
+    archs = jax.vmap(network.space.sample)(jax.random.split(key, num_archs))
+    estimator = suite(network, images, labels, names)
+    return estimator.func, *estimator.args, key, archs
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_scores_without_gradients_of_weights(monkeypatch, name):
+    check_exports(monkeypatch, functools.partial(scores, name, LIGHT))
+
+
+def test_all_scores_on_nasbench201(monkeypatch):
+    check_exports(monkeypatch, functools.partial(scores, "nasbench201", NAMES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
+def test_all_scores(monkeypatch, name):
+    check_exports(monkeypatch, functools.partial(scores, name, NAMES))
+
+
+# Searches
+
+
+def count_of_operations(key, archs):
+    del key
+    return jnp.sum(archs, axis=1).astype(jnp.float32)
+
+
+@pytest.mark.parametrize("name", search.NAMES)
+def test_searches(monkeypatch, name):
+    space = spaces.nasbench201()
+    needed = {"area": {"estimator": count_of_operations}, "nsga2": {"costs": [space.params]}}
+
+    def make():
+        searcher = search.by_name(name, space, **needed.get(name, {}))
+        objective = search.objective(count_of_operations, seconds=1.0)
+
+        def run(key):
+            return search.run(searcher, objective, key, num_evaluations=200, max_seconds=150.0)
+
+        return jax.vmap(run), jax.random.split(jax.random.key(0), 2)
+
+    check_exports(monkeypatch, make)
+
+
+def test_pareto_front(monkeypatch):
+    space = spaces.nasbench201()
+    searcher = search.random_search(space)
+    objective = search.objective(count_of_operations)
+
+    def run(key):
+        history = search.run(searcher, objective, key, num_evaluations=20)
+        return search.is_on_front(history, [space.params, space.flops])
+
+    check_exports(monkeypatch, lambda: (run, jax.random.key(0)))
+
+
+# Predictors
+
+SPACE = spaces.nasbench201()
+PREDICTORS = {
+    "gates": predictors.gates(SPACE, layers=(8, 8), hidden=(8,)),
+    "mlp": predictors.mlp(SPACE, hidden=(8,)),
+    "comparator": predictors.gates(SPACE, layers=(8, 8), hidden=(8,), pairing="diff"),
+}
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_fits_and_predictions(monkeypatch, name):
+    """Two trainings from initial weights through two epochs, each evaluated, then predictions."""
+    recipe = PREDICTORS[name].fit_many.args[1]
+    keys = jax.random.split(jax.random.key(0), 2)
+    archs = jax.vmap(jax.vmap(SPACE.sample))(jax.vmap(lambda key: jax.random.split(key, 8))(keys))
+    targets = jnp.arange(16.0).reshape(2, 8)
+    data = fit.Data(keys, archs, targets, jnp.ones((2, 8), bool))
+    epochs = fit.Epochs(jnp.asarray([1, 2]), jnp.ones(2, bool), jnp.ones(2, bool))
+
+    def make():
+        options = {
+            "recipe": recipe,
+            "vectorise": jax.default_backend() != "cpu",
+            "num_devices": 1,
+        }
+
+        def trained(data, epochs, archs, targets):
+            progress = fit.start(data, **options)
+            test = archs, targets
+            measures = (metrics.kendall_tau,)
+            progress, *curves = fit.run(data, progress, epochs, test, metrics=measures, **options)
+            states = jax.vmap(fit.result)(progress)
+            return curves, PREDICTORS[name].predict_many(states, archs)
+
+        return trained, data, epochs, archs[0], targets[0]
+
+    check_exports(monkeypatch, make)
