@@ -12,6 +12,8 @@ import pytest
 from jax import export
 
 from jnas import metrics, networks, predictors, search, spaces
+from jnas.engine.devices import each
+from jnas.engine.trainings import Block, run_block
 from jnas.predictors import fit
 from jnas.zeroshot import NAMES, suite
 
@@ -55,7 +57,7 @@ def scores(name, names, num_archs=2):
     return estimator.func, *estimator.args, key, archs
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
 def test_scores_without_gradients_of_weights(monkeypatch, name):
     check_exports(monkeypatch, functools.partial(scores, name, LIGHT))
 
@@ -81,7 +83,11 @@ def count_of_operations(key, archs):
 @pytest.mark.parametrize("name", search.NAMES)
 def test_searches(monkeypatch, name):
     space = spaces.nasbench201()
-    needed = {"area": {"estimator": count_of_operations}, "nsga2": {"costs": [space.params]}}
+    needed = {
+        "area": {"estimator": count_of_operations},
+        "genetic": {"population_size": 50},
+        "nsga2": {"costs": [space.params]},
+    }
 
     def make():
         searcher = search.by_name(name, space, **needed.get(name, {}))
@@ -124,24 +130,20 @@ def test_fits_and_predictions(monkeypatch, name):
     keys = jax.random.split(jax.random.key(0), 2)
     archs = jax.vmap(jax.vmap(SPACE.sample))(jax.vmap(lambda key: jax.random.split(key, 8))(keys))
     targets = jnp.arange(16.0).reshape(2, 8)
-    data = fit.Data(keys, archs, targets, jnp.ones((2, 8), bool))
-    epochs = fit.Epochs(jnp.asarray([1, 2]), jnp.ones(2, bool), jnp.ones(2, bool))
+    jobs = fit.Job(fit.Data(keys, archs, targets, jnp.ones((2, 8), bool)), (None, None))
+    block = Block(jnp.asarray([1, 2]), jnp.ones(2, bool), jnp.ones(2, bool))
+    trainer = fit.trainer(recipe, (("kendall_tau", metrics.kendall_tau),))
 
     def make():
-        options = {
-            "recipe": recipe,
-            "vectorise": jax.default_backend() != "cpu",
-            "num_devices": 1,
-        }
+        batching = "map" if jax.default_backend() == "cpu" else "vmap"
+        start = each(trainer.init, batching)
+        advance = each(functools.partial(run_block, trainer), batching)
 
-        def trained(data, epochs, archs, targets):
-            progress = fit.start(data, **options)
-            test = archs, targets
-            measures = (metrics.kendall_tau,)
-            progress, *curves = fit.run(data, progress, epochs, test, metrics=measures, **options)
-            states = jax.vmap(fit.result)(progress)
-            return curves, PREDICTORS[name].predict_many(states, archs)
+        def trained(jobs, block, test):
+            states, *curves = advance((jobs, start(jobs, test)), block, test)
+            results = jax.vmap(trainer.result)(states)
+            return curves, PREDICTORS[name].predict_many(results, test[0])
 
-        return trained, data, epochs, archs[0], targets[0]
+        return trained, jobs, block, (archs[0], targets[0])
 
     check_exports(monkeypatch, make)

@@ -16,12 +16,14 @@ Against NumPy's float64 on CPUs: log-determinants of Hamming kernels of 16 to 12
 2e-7 of their value (the last bit of float32), eigenvalues to 1e-11 of the largest.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_batching import custom_vmap
 
 EPS = 2.0**-44
 """Bound of the relative rounding of one operation, with a few bits to spare."""
@@ -38,6 +40,26 @@ class Pair(NamedTuple):
     def at(self, *index: object) -> "Pair":
         """Both halves at an index."""
         return Pair(self.high[index], self.low[index])
+
+
+def unless_tpu(default: Callable[..., Any], tpu: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is `default` on CPUs and GPUs, and `tpu` where a program is lowered for TPUs.
+
+    `default` may open an `enable_x64` block. Under `vmap` each of the two is mapped for itself: a
+    branch that was traced before it is mapped would be mapped outside of that block, in float32.
+    """
+
+    @custom_vmap
+    def run(*args: Any) -> Any:
+        return lax.platform_dependent(*args, tpu=tpu, default=default)
+
+    @run.def_vmap
+    def rule(axis_size: int, is_batched: Sequence[bool], *args: Any) -> tuple[Any, bool]:
+        axes = [0 if batched else None for batched in is_batched]
+        mapped = (jax.vmap(function, axes, axis_size=axis_size) for function in (default, tpu))
+        return unless_tpu(*mapped)(*args), True
+
+    return run
 
 
 # -- Arithmetic, element by element --------------------------------------------------------------

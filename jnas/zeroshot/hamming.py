@@ -124,9 +124,9 @@ def log_determinant(kernel: jax.Array) -> jax.Array:
     float64 on CPUs and GPUs and in pairs of float32 on TPUs, and what counts as 0 is N times the
     rounding of either, relative to the largest entry. Both give the same score to 2e-7 of it.
     """
-    score: jax.Array = lax.platform_dependent(
-        kernel, tpu=log_determinant_in_pairs, default=_log_determinant_in_float64
-    )
+    score: jax.Array = double_float.unless_tpu(
+        _log_determinant_in_float64, log_determinant_in_pairs
+    )(kernel)
     return score
 
 

@@ -14,7 +14,7 @@ from jax import lax
 
 from jnas.networks import weights
 from jnas.zeroshot import double_float
-from jnas.zeroshot.double_float import Pair
+from jnas.zeroshot.double_float import Pair, unless_tpu
 from jnas.zeroshot.passes import Candidate, Seen
 
 _K = 1e-5
@@ -30,9 +30,7 @@ def jacob_cov(candidate: Candidate, seen: Seen) -> jax.Array:
     """
     del candidate
     assert seen.jacobian is not None
-    score: jax.Array = lax.platform_dependent(
-        seen.jacobian, tpu=jacob_cov_in_pairs, default=_jacob_cov_in_float64
-    )
+    score: jax.Array = unless_tpu(_jacob_cov_in_float64, jacob_cov_in_pairs)(seen.jacobian)
     return score
 
 
@@ -100,8 +98,8 @@ def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
     up to 100 classes.
     """
     assert seen.jacobian is not None
-    score: jax.Array = lax.platform_dependent(
-        seen.jacobian, candidate.labels, tpu=epe_nas_in_pairs, default=_epe_nas_in_float64
+    score: jax.Array = unless_tpu(_epe_nas_in_float64, epe_nas_in_pairs)(
+        seen.jacobian, candidate.labels
     )
     return score
 
@@ -153,9 +151,7 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
     for gradient in gradients:
         rows = gradient.reshape(len(images), -1)
         kernel += rows @ rows.T
-    score: jax.Array = lax.platform_dependent(
-        kernel, tpu=minus_condition_in_pairs, default=_minus_condition_in_float64
-    )
+    score: jax.Array = unless_tpu(_minus_condition_in_float64, minus_condition_in_pairs)(kernel)
     return score
 
 
