@@ -1,7 +1,7 @@
 """jnas ranks and searches neural architectures as pure functions over whole populations.
 
-Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jnas.types`. A package is
-imported when it is first used, so that `import jnas` costs next to nothing.
+Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jnas.types`. A package
+is imported when it is first used, so that `import jnas` costs next to nothing.
 """
 
 import importlib

@@ -1,4 +1,5 @@
-"""Spellings of the last release: they work for one more, with a `DeprecationWarning` that names the new one.
+"""Spellings of the last release: they work for one more, with a `DeprecationWarning` that names the
+new one.
 
 Imports nothing of jnas, so that every module can say what its names were.
 """

@@ -3,16 +3,18 @@
 Every source gives `[num, size, size, 3]` float32, normalised channel by channel:
 
     `"digits"`   the 1,797 grey 8 x 8 digits bundled with scikit-learn; nothing to download
-    `"cifar10"`  32 x 32, from the folder `cifar-10-batches-py` or a file `cifar10*.npz`, found under
-                 `folder=`, else `$JNAS_DATA`, else the current directory
+    `"cifar10"`  32 x 32, from the folder `cifar-10-batches-py` or a file `cifar10*.npz`, found
+                 under `folder=`, else `$JNAS_DATA`, else the current directory
     `"noise"`    standard normal numbers, as many and as large as asked for
-    a path       a `.npz` file (`x [N, H, W, C]`, perhaps `y [N]`), a folder of CIFAR-10 batches, or one
-                 of its `data_batch_*` files; a `.npz` file has no published constants, whatever its name
+    a path       a `.npz` file (`x [N, H, W, C]`, perhaps `y [N]`), a folder of CIFAR-10 batches, or
+                 one of its `data_batch_*` files; a `.npz` file has no published constants, whatever
+                 its name
 
 Pixels are put on the scale `[0, 1]` (float files keep their own), then normalised with the mean and
-standard deviation of the whole source at its native resolution (CIFAR-10: with the published constants),
-then resized if they are not `size x size` already, then grey is repeated over three channels. Normalised
-numbers therefore do not depend on `num` or `key`, and images of the right size keep exact pixels.
+standard deviation of the whole source at its native resolution (CIFAR-10: with the published
+constants), then resized if they are not `size x size` already, then grey is repeated over three
+channels. Normalised numbers therefore do not depend on `num` or `key`, and images of the right size
+keep exact pixels.
 """
 
 import os
@@ -64,7 +66,8 @@ class Source(NamedTuple):
 
 
 class _Pixels(NamedTuple):
-    """A source in memory: x `[N, H, W, C]` with C 1 or 3, y `[N]`; `x / scale` is what gets normalised.
+    """A source in memory: x `[N, H, W, C]` with C 1 or 3, y `[N]`; `x / scale` is what gets
+    normalised.
 
     Mean and std (scalars or `[C]`) are None where the statistics of x are to be used.
     """
@@ -90,28 +93,28 @@ def load(
 ) -> jax.Array:
     """A batch of normalised images.
 
-    CIFAR-10 is normalised as in NASWOT: Mellor, Turner, Storkey and Crowley, "Neural Architecture Search
-    without Training", 2021, https://arxiv.org/abs/2006.04647.
+    CIFAR-10 is normalised as in NASWOT: Mellor, Turner, Storkey and Crowley, "Neural Architecture
+    Search without Training", 2021, https://arxiv.org/abs/2006.04647.
 
     Args:
         name_or_path: one of `NAMES`, or a path; a string that is a name is never taken for a path.
         size: height and width of the result in pixels; other aspect ratios are stretched.
         num: number of images.
-        key: takes a random subset without replacement in random order; without a key, the first images.
-            For noise the key draws the pixels, `jax.random.key(0)` by default.
+        key: takes a random subset without replacement in random order; without a key, the first
+            images. For noise the key draws the pixels, `jax.random.key(0)` by default.
         folder: where to look for CIFAR-10.
-        mean: scalar or `[C]`, subtracted in place of the source's own mean, on the scale `[0, 1]` (that of
-            the file where it holds floats).
-        std: scalar or `[C]`, positive, divides in place of the source's own standard deviation. Channels
-            that are constant over the source are divided by 1.
+        mean: scalar or `[C]`, subtracted in place of the source's own mean, on the scale `[0, 1]`
+            (that of the file where it holds floats).
+        std: scalar or `[C]`, positive, divides in place of the source's own standard deviation.
+            Channels that are constant over the source are divided by 1.
         method: interpolation, as `jax.image.resize` calls it; antialiased where the image shrinks.
 
     Returns:
         `[num, size, size, 3]` float32.
 
     Raises:
-        ValueError: for an unknown name or method, a size or num below 1, more images than there are, or
-            a file whose content is not what the module promises to read.
+        ValueError: for an unknown name or method, a size or num below 1, more images than there
+            are, or a file whose content is not what the module promises to read.
         FileNotFoundError: for a path that does not exist, or CIFAR-10 where it is not found.
     """
     _check_request(size, num, key, method)
@@ -141,7 +144,8 @@ def load_labelled(
         Images `[num, size, size, 3]` float32 and labels `[num]` int32.
 
     Raises:
-        ValueError: as `load`; and where the source has no labels, or not one integer for each image.
+        ValueError: as `load`; and where the source has no labels, or not one integer for each
+            image.
         FileNotFoundError: as `load`.
     """
     _check_request(size, num, key, method)
@@ -160,7 +164,8 @@ def available(folder: str | Path | None = None) -> list[Source]:
         folder: where to look for CIFAR-10, as in `load`.
 
     Returns:
-        One `Source` for each of `NAMES`. What is missing or cannot be read has `num` 0 and says why.
+        One `Source` for each of `NAMES`. What is missing or cannot be read has `num` 0 and says
+        why.
     """
     try:
         pixels = _read_cifar10(folder)
@@ -326,7 +331,9 @@ def _read_batches(where: Path, files: list[Path]) -> _Pixels:
 
 
 def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch; its rows are channel-major."""
+    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch; its rows are
+    channel-major.
+    """
     try:
         with path.open("rb") as file:
             batch = _BatchUnpickler(file, encoding="bytes").load()
@@ -355,7 +362,9 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def _bytes_dtype(code: str | bytes, align: int = 0, copy: int = 1) -> np.dtype:
-    """The dtype uint8, whose state a pickle may set without harm; that of objects could forge pointers."""
+    """The dtype uint8, whose state a pickle may set without harm; that of objects could forge
+    pointers.
+    """
     del align, copy  # They mean nothing for single bytes; old pickles give them as integers.
     if code not in ("u1", b"u1"):
         raise pickle.UnpicklingError(f"an array of dtype {code!r} is not allowed here")

@@ -1,7 +1,8 @@
 """One self-contained HTML page of texts, tables and figures.
 
-The page needs no network, no script and no other file, so it can be mailed or archived as it is; it reads on
-a phone as on a desktop and follows the reader's light or dark theme. Nothing given here is read as HTML.
+The page needs no network, no script and no other file, so it can be mailed or archived as it is; it
+reads on a phone as on a desktop and follows the reader's light or dark theme. Nothing given here is
+read as HTML.
 """
 
 import base64
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #222; --grey: #666; --line: #ddd; --page: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --grey: #aaa; --line: #444; --page: #181818; } }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --grey: #aaa; --line: #444; --page: #181818; }
+}
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink); background: var(--page);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 1.25; }
@@ -28,7 +31,8 @@ h2 { font-size: 1.25rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--li
 p { white-space: pre-line; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: left;
+  vertical-align: top; }
 th { color: var(--grey); }
 .number { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0; }
@@ -36,7 +40,7 @@ img { max-width: 100%; height: auto; background: #fff; }
 figcaption { color: var(--grey); font-size: .9rem; }
 """
 
-# What a column of numbers may hold: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, and – for one that is missing
+# What a column of numbers may hold: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, – for a missing one.
 _NUMBER = re.compile(
     r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE
 )
@@ -48,8 +52,9 @@ class Section(NamedTuple):
     Attributes:
         title: heading.
         text: paragraphs, separated by empty lines; line breaks are kept.
-        rows: rows of a table, the first of them its header. Columns of numbers are aligned to the right,
-            floats are given six significant digits and integers thousands separators; None is an empty cell.
+        rows: rows of a table, the first of them its header. Columns of numbers are aligned to the
+            right, floats are given six significant digits and integers thousands separators; None
+            is an empty cell.
         figures: captions and figures.
     """
 
@@ -68,8 +73,8 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
         sections: the parts, in order.
 
     Raises:
-        ValueError: the suffix is not `.html`, or a row of a table has another length than its header; the
-            message names the section and the row.
+        ValueError: the suffix is not `.html`, or a row of a table has another length than its
+            header; the message names the section and the row.
     """
     if not os.fspath(path).lower().endswith((".html", ".htm")):
         raise ValueError(f"a report is an .html file, got {os.fspath(path)!r}")

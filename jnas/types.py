@@ -348,17 +348,19 @@ class History(NamedTuple):
 class Trainer(NamedTuple):
     """One training as pure functions, of which `engine.trainings.train` runs many.
 
-    A job is what differs from one training to the next (a key, an architecture, a training set of its
-    own); `shared` is what all of them see (images and labels), one copy a device.
+    A job is what differs from one training to the next (a key, an architecture, a training set of
+    its own); `shared` is what all of them see (images and labels), one copy a device.
 
     Attributes:
         num_epochs: of each training.
         init: `(job, shared) -> state` before the first epoch.
         epoch: `(job, number [] int32, state, shared) -> (state, loss [])`; epochs count from 1.
         result: `state -> result`, what is left of a training.
-        evaluate: `(job, number, state, shared) -> {name: []}`, metrics after an epoch; None for no metrics.
+        evaluate: `(job, number, state, shared) -> {name: []}`, metrics after an epoch; None for no
+            metrics.
         prepare: `(job, shared) -> job`, the job as the other functions but `init` see it, computed
-            once for several epochs (encoded architectures, scaled targets); None for the job itself.
+            once for several epochs (encoded architectures, scaled targets); None for the job
+            itself.
     """
 
     num_epochs: int

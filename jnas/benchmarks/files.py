@@ -188,7 +188,8 @@ class Source(NamedTuple):
 
 
 def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
-    """`Source` of every table there is, and of those that can be got; architectures are not checked.
+    """`Source` of every table there is, and of those that can be got; architectures are not
+    checked.
 
     Args:
         folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA`

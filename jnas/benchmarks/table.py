@@ -172,7 +172,7 @@ class Table:
         return {int(found[1]): name for name in self.columns if (found := form.fullmatch(name))}
 
     def _identify(self) -> tuple[Partial, Partial]:
-        """`space.code` and `space.is_valid` as pytrees without leaves, equal for equal functions."""
+        """`space.code` and `space.is_valid` as pytrees without leaves, equal if they are."""
         return Partial(self.space.code), Partial(self.space.is_valid)
 
     def _sorted(self, column: str) -> jax.Array:

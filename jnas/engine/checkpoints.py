@@ -1,4 +1,4 @@
-"""A job's checkpoint: a folder that a killed job goes on from, written by Orbax, whole or not at all."""
+"""Checkpoints: folders that a killed job goes on from, written by Orbax, whole or not at all."""
 
 import shutil
 from collections.abc import Callable
@@ -48,8 +48,8 @@ class Checkpoint:
         """The last tree that was saved, and what was told about it; None where there is none.
 
         Args:
-            like: from what was told about the tree to a tree of the same structure, whose leaves have
-                its shapes and types; only traced.
+            like: from what was told about the tree to a tree of the same structure, whose leaves
+                have its shapes and types; only traced.
 
         Raises:
             ValueError: the folder holds another job, or one that other code has begun.

@@ -57,7 +57,7 @@ def num_parts(num_rows: int | None = None, num_devices: int | None = None) -> in
 
 
 def spread(rows: Callable[..., Any], num_devices: int | None = None) -> Callable[..., Any]:
-    """`(xs [R, ...], *shared) -> ys [R, ...]`, compiled, with the rows in equal parts on the devices.
+    """`(xs [R, ...], *shared) -> ys [R, ...]`, compiled, with rows in equal parts on the devices.
 
     Several devices run one program together. A single CPU device, which would give all its cores to
     one operation after the other, runs the program of a part on a thread for each core instead:

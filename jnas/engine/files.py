@@ -11,8 +11,8 @@ from typing import BinaryIO
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary stream whose content becomes the file `path` when the block ends without an error.
 
-    Written beside the file, flushed to disk, then renamed: a reader, or a kill at any moment, meets the old file or
-    the new one. Missing folders are made.
+    Written beside the file, flushed to disk, then renamed: a reader, or a kill at any moment, meets
+    the old file or the new one. Missing folders are made.
 
     Raises:
         OSError: the folder cannot be made or written.

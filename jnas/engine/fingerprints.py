@@ -1,9 +1,10 @@
-"""Fingerprints of jobs: hashes of what a result depends on, and the one refusal of another job's file.
+"""Fingerprints of jobs: hashes of what a result depends on, and the refusal of another job.
 
-A fingerprint has two parts. `job` covers what was asked for: arrays, keys, settings, functions with what they close
-over, and the code of the user's own functions with all that they call in the user's own modules. `code` covers what
-computes it: the sources of jnas and the versions of jnas and jax. So a file of another job is told from a file of the
-same job that was begun by other code, and `resume="anyway"` can overrule the latter alone.
+A fingerprint has two parts. `job` covers what was asked for: arrays, keys, settings, functions with
+what they close over, and the code of the user's own functions with all that they call in the user's
+own modules. `code` covers what computes it: the sources of jnas and the versions of jnas and jax.
+So a file of another job is told from a file of the same job that was begun by other code, and
+`resume="anyway"` can overrule the latter alone.
 
 Functions of jnas and of libraries count in `job` by their names and by what they close over.
 """
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Resume: TypeAlias = bool | Literal["anyway"]
-"""Whether to go on with a job that a file or folder holds; "anyway" does so after jnas or jax have changed, too."""
+"""Whether to go on with a job that is kept; "anyway" does so after jnas or jax have changed, too."""
 
 _PACKAGE = Path(__file__).parent.parent
 _LIBRARIES = tuple(
@@ -37,8 +38,8 @@ class Fingerprint(NamedTuple):
 
     Attributes:
         job: hexadecimal hash of what was asked for.
-        code: name → version or hexadecimal hash: "jnas", "jax", "sources" of jnas, and "functions", those of jnas and
-            of libraries that the job consists of.
+        code: name → version or hexadecimal hash: "jnas", "jax", "sources" of jnas, and "functions",
+            those of jnas and of libraries that the job consists of.
     """
 
     job: str
@@ -63,7 +64,7 @@ def code() -> dict[str, str]:
 def check(
     found: Mapping[str, Any], expected: Fingerprint, what: str, resume: Resume = True
 ) -> dict[str, Any]:
-    """What to keep beside a job that goes on: the fingerprint, and that of the code which began it if it is another.
+    """Fingerprint to keep beside a job that goes on, with the code that began it if that is another.
 
     Args:
         found: what an earlier call has kept; anything else is another job.
@@ -72,7 +73,8 @@ def check(
         resume: "anyway" goes on although jnas or jax have changed.
 
     Returns:
-        `job` and `code` of `expected`, and `earlier_code`, a list, where other code has done a part.
+        `job` and `code` of `expected`, and `earlier_code`, a list, where other code has done a
+        part.
 
     Raises:
         ValueError: another job, or the same job of other code.
@@ -88,8 +90,8 @@ def check(
     earlier = list(found.get("earlier_code", ()))
     if changed and resume != "anyway":
         raise ValueError(
-            f"{what} was begun by other code: {_changes(theirs, expected.code, changed)}. Go on all "
-            'the same with resume="anyway" (--resume-anyway), or start anew with resume=False '
+            f"{what} was begun by other code: {_changes(theirs, expected.code, changed)}. Go on "
+            'all the same with resume="anyway" (--resume-anyway), or start anew with resume=False '
             "(--no-resume)"
         )
     earlier += [dict(theirs)] if changed else []
@@ -141,7 +143,8 @@ class _Walk:
     def digest(self, value: Any, above: tuple[int, ...] = ()) -> bytes:
         """32 bytes of `value` by content, never by address, in objects with the ids `above`.
 
-        Whole digests stand for parts, so that no two structures run together: (1, 12) is not (11, 2).
+        Whole digests stand for parts, so that no two structures run together: (1, 12) is not
+        (11, 2).
         """
         if id(value) in above:
             return hashlib.sha256(f"cycle {above.index(id(value))}".encode()).digest()
@@ -177,7 +180,7 @@ class _Walk:
         return self.of_class(value) if isinstance(value, type) else self.of_instance(value)
 
     def of_instance(self, value: Any) -> list[Any]:
-        """The fields of a dataclass, the attributes of what has a class of the user's, or else names."""
+        """Fields of a dataclass, attributes of what has a class of the user's, or else names."""
         self.put_aside(type(value))
         if dataclasses.is_dataclass(value):
             return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
@@ -185,7 +188,7 @@ class _Walk:
         return [*names, getattr(value, "__dict__", ()) if _is_own(type(value)) else ()]
 
     def of_function(self, value: types.FunctionType) -> list[Any]:
-        """Name, code if it counts, defaults, what it closes over, and what it finds in its module."""
+        """Name, code if it counts, defaults, what it closes over and finds in its module."""
         cells = [_content(cell) for cell in value.__closure__ or ()]
         names = value.__module__, value.__qualname__
         parts: list[Any] = [*names, value.__defaults__, value.__kwdefaults__]
@@ -266,7 +269,7 @@ def _globals(function: types.FunctionType) -> list[tuple[Mapping[str, Any], str,
 
 
 def _is_fixed(value: Any) -> bool:
-    """Whether an object has a content of its own that stays: numbers, texts, arrays, tuples of them."""
+    """Whether an object has a content that stays: numbers, texts, arrays, tuples of them."""
     if isinstance(value, (tuple, frozenset)):
         return all(map(_is_fixed, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -278,7 +281,7 @@ def _is_fixed(value: Any) -> bool:
 
 
 def _statement(file: str | None, name: str) -> str:
-    """The right side of the statements of a Python file that give a name its value; "" where unknown."""
+    """Statements of a Python file that give a name its value; "" where unknown."""
     try:
         tree = ast.parse(Path(file or "").read_text())
     except (OSError, SyntaxError, ValueError):
@@ -292,7 +295,7 @@ def _statement(file: str | None, name: str) -> str:
 
 
 def _is_own(value: Any) -> bool:
-    """Whether a function, class or module is the user's own: not of jnas, of a library or of Python."""
+    """Whether a function, class or module is the user's own: not of jnas, a library or Python."""
     if isinstance(value, types.FunctionType):
         file: str | None = value.__code__.co_filename
     elif isinstance(value, types.ModuleType):

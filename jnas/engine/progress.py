@@ -24,8 +24,9 @@ def reporting(
 ) -> Iterator[Report]:
     """A `Report` to call as a job goes on, which moves a bar on standard error.
 
-    A job that does not start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with a
-    note on how far the job was and how it goes on; what it has come to must have been saved by then.
+    A job that does not start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with
+    a note on how far the job was and how it goes on; what it has come to must have been saved by
+    then.
 
     Args:
         label: what is going on.

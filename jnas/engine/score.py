@@ -1,13 +1,15 @@
 """The driver of long scoring jobs: chunks, devices, progress, resume, one result file.
 
-Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk split over
-all local devices. Scores do not depend on the chunk size or the number of devices, because an estimator judges each
-row on its own: bit for bit if it maps over rows (estimators on networks do with the plan "switch", the default on
-CPUs), to rounding if it is vectorised over them (the plan "grouped").
+Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk
+split over all local devices. Scores do not depend on the chunk size or the number of devices,
+because an estimator judges each row on its own: bit for bit if it maps over rows (estimators on
+networks do with the plan "switch", the default on CPUs), to rounding if it is vectorised over them
+(the plan "grouped").
 
-The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]` (or, of several
-scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a prefix), `fingerprint` (of estimator,
-architectures and key) and `about` (JSON: versions, device, counts, `code` that computed them).
+The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]`
+(or, of several scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a
+prefix), `fingerprint` (of estimator, architectures and key) and `about` (JSON: versions, device,
+counts, `code` that computed them).
 """
 
 import functools
@@ -49,7 +51,8 @@ def score(
     """Score a population of any size.
 
     Args:
-        estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as `zeroshot.suite` gives.
+        estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as
+            `zeroshot.suite` gives.
         archs: `[B, D]` integers.
         key: the one key of the job, given to every chunk.
         chunk_size: rows that are scored at a time, rounded up to a multiple of the parts that
@@ -170,7 +173,7 @@ class _Job:
         self._save_seconds = self._saved_at - start
 
     def load(self, resume: Resume) -> None:
-        """Take over the finished prefix of an earlier run; ValueError if the file is another job's."""
+        """Take over the finished prefix of an earlier run; ValueError if it is another job's."""
         assert self.out is not None
         assert self.fingerprint is not None
         try:
@@ -209,7 +212,8 @@ def _open_job(
 def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:
     """The fingerprint of a scoring job, a hexadecimal hash that is equal in another process.
 
-    It covers the estimator (its arrays, its settings and what it closes over), the architectures and the key.
+    It covers the estimator (its arrays, its settings and what it closes over), the architectures
+    and the key.
     """
     return _fingerprint(estimator, archs, key).job
 

@@ -79,7 +79,7 @@ def _block_size(num: int, batching: Batching, in_blocks: bool) -> int:
 
 
 class _Job:
-    """The seeds that are finished and the folder they are kept in; the only state of this module."""
+    """Finished seeds and the folder they are kept in; the only state of this module."""
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
-"""Many trainings as one program: blocks of epochs, evaluation between them, a bar, going on after a kill.
+"""Many trainings as one program, in blocks of epochs that are evaluated and survive a kill.
 
-Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. What a training comes
-to depends on its job alone: not on the others, on the number of devices or on where blocks end.
+Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. What a training
+comes to depends on its job alone: not on the others, on the number of devices or on where blocks
+end.
 """
 
 import functools
@@ -43,7 +44,7 @@ class Run(NamedTuple):
 
 
 class Block(NamedTuple):
-    """`K` epochs: `numbers [K]` int32 from 1, and `[K]` bool whether to train and to evaluate after it."""
+    """`K` epochs: `numbers [K]` int32 from 1, and `[K]` bool whether to train and to evaluate."""
 
     numbers: jax.Array
     train: jax.Array

@@ -149,7 +149,8 @@ def comparator(
     y_i, y_j = shared.members(targets, pairs, 2)
     if outputs.shape != y_i.shape:
         raise ValueError(
-            f"outputs must be [..., M] = {y_i.shape} for these targets and pairs, got {outputs.shape}."
+            f"outputs must be [..., M] = {y_i.shape} for these targets and pairs, "
+            f"got {outputs.shape}."
         )
     valid = shared.all_valid(exists, pairs, pair_mask, 2)
     forward, used = shared.signed(outputs, y_j - y_i, valid, threshold)

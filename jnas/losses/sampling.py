@@ -40,7 +40,8 @@ def sample_pairs(
     limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
     if targets.ndim != 1 or length < 2 or limits[-1] < 1:
         raise ValueError(
-            f"pairs need targets [N], N ≥ 2, and at least one pair; got {targets.shape} and {limits[-1]}."
+            "pairs need targets [N], N ≥ 2, and at least one pair; "
+            f"got {targets.shape} and {limits[-1]}."
         )
     size = min(length * (length - 1) // 2, limits[-1])
     limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]

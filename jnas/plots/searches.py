@@ -84,7 +84,8 @@ def search_curves(
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)
     most, fewest = max(ends, default=0), min(filter(None, ends), default=0)
-    bands = f"searches{'' if is_single else ' each'}: median, and the middle 50 %{' and 90 %' if is_single else ''}"
+    shares = "50 % and 90 %" if is_single else "50 %"
+    bands = f"searches{'' if is_single else ' each'}: median, and the middle {shares}"
     bands = f"to {most:,} {bands}" if fewest < most else bands
     set_note(figure, (fewest, bands if most > 1 else "search"), (lost, "without an answer"))
     return figure

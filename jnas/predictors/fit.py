@@ -22,7 +22,9 @@ Metric = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Data(NamedTuple):
-    """Training sets: `keys [S]`, `archs [S, B, D]`, `targets [S, B]`, `where [S, B]` (False for padding)."""
+    """Training sets: `keys [S]`, `archs [S, B, D]`, `targets [S, B]`, `where [S, B]` (False for
+    padding).
+    """
 
     keys: jax.Array
     archs: jax.Array
@@ -31,7 +33,8 @@ class Data(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One training: its key and training set, and of `(archs [M, D], targets [M])` what is its own test set.
+    """One training: its key and training set, and of `(archs [M, D], targets [M])` what is its own
+    test set.
 
     `features` are the encoded architectures, once for a block of epochs; None before. What the test
     set has None for is the same for all trainings, and is found in what they share.
@@ -43,7 +46,9 @@ class Job(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a training carries from epoch to epoch: the state, that of the optimiser, and averaged weights."""
+    """What a training carries from epoch to epoch: the state, that of the optimiser, and averaged
+    weights.
+    """
 
     state: State
     optimiser: Any

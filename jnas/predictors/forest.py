@@ -29,7 +29,7 @@ from jnas.types import Key, Predictor, Space
 MaxFeatures = Literal["random", "all"]
 
 _MAX_FEATURES = ("random", "all")
-_WIDTHS = 128  # nodes are padded to multiples of it, so that forests of most seeds share one compiled program
+_WIDTHS = 128  # nodes are padded to multiples of it: forests of most seeds share one program
 
 
 class Trees(NamedTuple):
@@ -61,7 +61,7 @@ class _Plan(NamedTuple):
     bootstrap: bool
 
 
-# -- Prediction ------------------------------------------------------------------------------------------------------
+# -- Prediction ------------------------------------------------------------------------------------
 
 
 @jax.jit
@@ -80,7 +80,8 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
     """
     if features.ndim != 2 or trees.feature.ndim != 2:
         raise ValueError(
-            f"predict_trees takes features [B, F] and trees [T, M]; got {features.shape} and {trees.feature.shape}"
+            "predict_trees takes features [B, F] and trees [T, M]; "
+            f"got {features.shape} and {trees.feature.shape}"
         )
     # Sums of differences to a typical target: float32 would lose digits in a sum over thousands of
     # targets.
@@ -108,7 +109,7 @@ def _at(array: jax.Array, index: jax.Array) -> jax.Array:
     return array.at[index].get(mode="clip", wrap_negative_indices=False)
 
 
-# -- Growing ---------------------------------------------------------------------------------------------------------
+# -- Growing ---------------------------------------------------------------------------------------
 
 
 def fit_trees(
@@ -219,7 +220,8 @@ def _check(
         )
     if np.ndim(features) != 2 or 0 in inputs.shape:
         raise ValueError(
-            f"features must be [B, F] with at least 1 sample and 1 feature; got {np.shape(features)}"
+            "features must be [B, F] with at least 1 sample and 1 feature; "
+            f"got {np.shape(features)}"
         )
     if np.shape(targets) != inputs.shape[:1]:
         raise ValueError(
@@ -297,7 +299,7 @@ def _pad(part: tuple[np.ndarray, ...], width: int) -> tuple[np.ndarray, ...]:
     return feature, threshold, left, right, value
 
 
-# -- The predictor ---------------------------------------------------------------------------------------------------
+# -- The predictor ---------------------------------------------------------------------------------
 
 
 @functools.cache

@@ -1,7 +1,8 @@
-"""Fitting on the host: checks at the door, blocks of epochs, progress, checkpoints, and what comes out.
+"""Fitting on the host: checks at the door, blocks of epochs, progress, checkpoints, and what comes
+out.
 
-`fit_many` trains `S` predictors as one program; `fit` is the same with `S = 1`. Between blocks the whole state can be
-kept by Orbax, and a job that was killed goes on from there with the same result.
+`fit_many` trains `S` predictors as one program; `fit` is the same with `S = 1`. Between blocks the
+whole state can be kept by Orbax, and a job that was killed goes on from there with the same result.
 """
 
 import functools
@@ -44,7 +45,8 @@ class Fitted(NamedTuple):
     """`S` fitted predictors and how they got there.
 
     Attributes:
-        states: of the predictor, each array with a leading axis `S`; `state(fitted.states, s)` is one of them.
+        states: of the predictor, each array with a leading axis `S`; `state(fitted.states, s)` is
+            one of them.
         losses: `[S, epochs]` mean training loss of each epoch.
         metrics: name → `[S, len(epochs)]`.
         epochs: after which the metrics were taken.
@@ -76,11 +78,13 @@ def predict_each(
 def check(
     space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None
 ) -> tuple[Any, ...]:
-    """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]` bool.
+    """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]`
+    bool.
 
     Raises:
-        ValueError: shapes do not fit; a target is not finite; fewer than two different targets in a training set; an
-            architecture is invalid, or repeated in a training set. The message names rows, counted from 0.
+        ValueError: shapes do not fit; a target is not finite; fewer than two different targets in a
+            training set; an architecture is invalid, or repeated in a training set. The message
+            names rows, counted from 0.
     """
     rows, values = np.asarray(archs), np.asarray(targets, np.float32)
     num = len(space.cardinalities)
@@ -162,18 +166,19 @@ def fit_many(
         targets: `[S, B]`, higher is better.
         where: `[S, B]` bool, False for padding: training sets of any size share a compiled program.
         evaluation: what to measure on the way.
-        checkpoint: folder that the job is kept in from time to time, and goes on from when it was interrupted.
+        checkpoint: folder that the job is kept in from time to time, and goes on from when it was
+            interrupted.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
-        batching: train side by side ("vmap") or one after the other on each device ("map"); None takes
-            what is faster on the backend.
+        batching: train side by side ("vmap") or one after the other on each device ("map"); None
+            takes what is faster on the backend.
 
     Returns:
         `Fitted`. It does not depend on the number of devices, and each training not on the others.
 
     Raises:
-        ValueError: as `check` says; keys that do not fit; epochs of the evaluation out of range; a checkpoint of
-            another job, or one that other code has begun.
+        ValueError: as `check` says; keys that do not fit; epochs of the evaluation out of range; a
+            checkpoint of another job, or one that other code has begun.
     """
     data = _data(space, keys, archs, targets, where)
     test, epochs, measures = _evaluation(recipe, evaluation, data.targets.shape[0])
@@ -199,7 +204,8 @@ def _data(
     checked = check(space, archs, targets, where)
     if not isinstance(keys, jax.Array) or keys.shape != checked[1].shape[:1]:
         raise ValueError(
-            f"keys must be [S] = {checked[1].shape[:1]} keys, as jax.random.split makes them; got {keys!r}"
+            f"keys must be [S] = {checked[1].shape[:1]} keys, as jax.random.split makes them; "
+            f"got {keys!r}"
         )
     return Data(keys, *checked)
 

@@ -82,7 +82,8 @@ class Training:
         for name, names in allowed.items():
             if getattr(self, name) not in names:
                 raise ValueError(
-                    f"unknown {name} {getattr(self, name)!r}. {nearest(str(getattr(self, name)), names)}"
+                    f"unknown {name} {getattr(self, name)!r}. "
+                    f"{nearest(str(getattr(self, name)), names)}"
                 )
         for name, least in (
             ("epochs", 1),
@@ -95,7 +96,8 @@ class Training:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}")
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.average_from <= 1:
             raise ValueError(
-                "learning_rate must be positive, weight_decay not negative and average_from in 0 … 1; got "
+                "learning_rate must be positive, weight_decay not negative and average_from in "
+                "0 … 1; got "
                 f"{self.learning_rate}, {self.weight_decay} and {self.average_from}"
             )
 

@@ -1,10 +1,12 @@
-"""The loop for what cannot be traced: real trainings, on threads of this machine or behind them a cluster.
+"""The loop for what cannot be traced: real trainings, on threads of this machine or behind them a
+cluster.
 
 def train(arch, epochs):
 ...
 return accuracy
 
-history, failures = run_on_host(searcher, train, key, num_evaluations=200, num_workers=4, out="my-search")
+history, failures = run_on_host(searcher, train, key, num_evaluations=200, num_workers=4,
+out="my-search")
 """
 
 import functools
@@ -31,7 +33,9 @@ from jnas.search.run import check_num_evaluations
 from jnas.types import History, Key, Outcome, Query, Searcher
 
 Evaluate: TypeAlias = Callable[[np.ndarray, int], float | tuple[float, float]]
-"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better, 0 epochs means "its own number"."""
+"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better, 0 epochs means "its
+own number".
+"""
 
 
 class HostRun(NamedTuple):
@@ -62,36 +66,40 @@ def run_on_host(
 ) -> HostRun:
     """Run a search on an objective that is a Python function.
 
-    With one worker the history is that of `run` with the same key and objective, to the rounding of sums of seconds.
-    With more of them, evaluations come back in any order, and the searcher is asked again as soon as a worker has
-    nothing to do; it is told a query when all of its rows are back.
+    With one worker the history is that of `run` with the same key and objective, to the rounding of
+    sums of seconds. With more of them, evaluations come back in any order, and the searcher is
+    asked again as soon as a worker has nothing to do; it is told a query when all of its rows are
+    back.
 
-    An evaluation fails by an exception or a score that is NaN. It is recorded and told like any other, with score
-    NaN, and the search goes on.
+    An evaluation fails by an exception or a score that is NaN. It is recorded and told like any
+    other, with score NaN, and the search goes on.
 
     Args:
         searcher: the strategy; need not be traceable.
-        evaluate: what is maximised; called on a thread, for each worker one call at a time. Where it answers without
-            seconds, or fails by an exception, the cost is the time that the call took.
+        evaluate: what is maximised; called on a thread, for each worker one call at a time. Where
+            it answers without seconds, or fails by an exception, the cost is the time that the call
+            took.
         key: consumed.
         num_evaluations: evaluations, a multiple of the searcher's batch size.
-        max_seconds: budget for the sum of the seconds of all evaluations, however many run at a time. The search is
-            over with the first that comes back and is not within it; those still running are waited for, and lost.
+        max_seconds: budget for the sum of the seconds of all evaluations, however many run at a
+            time. The search is over with the first that comes back and is not within it; those
+            still running are waited for, and lost.
         overrun: what becomes of an evaluation that ends after the budget; see `run`.
         num_workers: evaluations that run at a time.
-        out: folder that the search is kept in, brought up to date whenever an evaluation comes back. A search that was
-            stopped at any moment goes on from there: what was being evaluated is evaluated again, what was finished
-            is not. With one worker the history is that of an uninterrupted search.
-        resume: True goes on from `out` where it holds a search; False overwrites it; "anyway" also goes
-            on with a search that was begun by other code of jnas or jax.
+        out: folder that the search is kept in, brought up to date whenever an evaluation comes
+            back. A search that was stopped at any moment goes on from there: what was being
+            evaluated is evaluated again, what was finished is not. With one worker the history is
+            that of an uninterrupted search.
+        resume: True goes on from `out` where it holds a search; False overwrites it; "anyway" also
+            goes on with a search that was begun by other code of jnas or jax.
         progress: show a bar on standard error.
 
     Returns:
         `HostRun`, with a history of capacity `num_evaluations`.
 
     Raises:
-        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another job: one with another strategy,
-            key or budget, or another code or closure of `evaluate`.
+        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another job: one with
+            another strategy, key or budget, or another code or closure of `evaluate`.
         OSError: `out` cannot be written; raised before anything is evaluated.
     """
     check_choice("overrun", overrun, Overrun)
@@ -229,7 +237,9 @@ class _Search:
         return self.pending[-1]
 
     def add(self, pending: Pending, row: int, evaluation: Evaluation) -> None:
-        """Take an evaluation as far as the budget goes, tell its query if that is complete, and save."""
+        """Take an evaluation as far as the budget goes, tell its query if that is complete, and
+        save.
+        """
         ends = self._spent + _cost(evaluation)
         if self.is_over or not is_within(self._budget, self._spent, ends):
             self.is_over = True

@@ -213,8 +213,8 @@ def eigenvalues(matrix: Pair) -> Pair:
     Brent and Luk, "The solution of singular-value and symmetric eigenvalue problems on
     multiprocessor arrays", 1985: a round rotates N/2 disjoint planes at once, then the rows move on
     so that N-1 rounds, a sweep, meet every plane and leave the rows where they were. Of a matrix
-    that is not quite symmetric it takes the symmetric part, as `jnp.linalg.eigvalsh` does. NaN where
-    the matrix holds a NaN.
+    that is not quite symmetric it takes the symmetric part, as `jnp.linalg.eigvalsh` does. NaN
+    where the matrix holds a NaN.
     """
     size = matrix.high.shape[0]
     doubled = add(matrix, Pair(matrix.high.T, matrix.low.T))

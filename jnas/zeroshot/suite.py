@@ -126,7 +126,8 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
         raise ValueError(f"repeats must be at least 1; got {repeats}")
     if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
         raise ValueError(
-            f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; got shape {images.shape}"
+            f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; "
+            f"got shape {images.shape}"
         )
     for name in names:
         least = SCORES[name].min_images
