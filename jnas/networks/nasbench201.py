@@ -23,13 +23,19 @@ from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
-_NUM_STAGES, _NUM_NODES = 3, 4
+_NUM_NODES = 4
 
 
 def _init(
-    key: Key, affine: bool, channels: int, cells: int, num_classes: int, in_channels: int
+    key: Key,
+    affine: bool,
+    channels: int,
+    stages: int,
+    cells: int,
+    num_classes: int,
+    in_channels: int,
 ) -> Params:
-    widths = [channels * 2**stage for stage in range(_NUM_STAGES)]
+    widths = [channels * 2**stage for stage in range(stages)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
         "stages": [_stage_weights(width, cells, affine) for width in widths],
@@ -66,7 +72,7 @@ def _block_weights(width: int) -> Params:
     }
 
 
-def _present(arch: Arch) -> list[jax.Array]:
+def _present(arch: Arch, stages: int) -> list[jax.Array]:
     of_edge = {
         name: (arch == op).astype(jnp.float32)[None, :, None, None, None, None]
         for name, op in (("conv1x1", CONV1X1), ("conv3x3", CONV3X3))
@@ -74,8 +80,8 @@ def _present(arch: Arch) -> list[jax.Array]:
     always = {"conv": jnp.ones(())}
     tree = {
         "stem": always,
-        "stages": [{name: {"conv": value} for name, value in of_edge.items()}] * _NUM_STAGES,
-        "blocks": [{"a": always, "b": always, "shortcut": always}] * (_NUM_STAGES - 1),
+        "stages": [{name: {"conv": value} for name, value in of_edge.items()}] * stages,
+        "blocks": [{"a": always, "b": always, "shortcut": always}] * (stages - 1),
         "dense": {"kernel": jnp.ones(())},
     }
     return weights.kernels(tree)
@@ -173,7 +179,8 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-    check_images(images, params["stem"]["conv"].shape[-2], 4)
+    num_stages = len(params["stages"])
+    check_images(images, params["stem"]["conv"].shape[-2], 2 ** (num_stages - 1))
     connected = _reaches_output(arch)[0]
     x, norm_sum = layers.norm_layer(
         layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks
@@ -181,7 +188,7 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
     flow = Flow(x, state, norm_sum)
     for stage, cells in enumerate(params["stages"]):
         num = cells["conv1x1"]["conv"].shape[0]
-        last = (jnp.arange(num) == num - 1) & (stage == _NUM_STAGES - 1)
+        last = (jnp.arange(num) == num - 1) & (stage == num_stages - 1)
 
         def step(
             x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]
@@ -191,7 +198,7 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
 
         x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
         flow = Flow(x, *rest)
-        if stage < _NUM_STAGES - 1:
+        if stage < num_stages - 1:
             flow = _block(flow, params["blocks"][stage], connected, hooks)
     flow, dense = enter(flow, params["dense"], hooks)
     x, value = layers.norm_layer(flow.x, params["norm"], hooks)
@@ -210,6 +217,7 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
 def nasbench201(
     *,
     channels: int = 16,
+    stages: int = 3,
     cells: int = 5,
     num_classes: int = 10,
     in_channels: int = 3,
@@ -218,7 +226,8 @@ def nasbench201(
     """The network of the NAS-Bench-201 space.
 
     Args:
-        channels: width of the first stage; the second and third have two and four times as many.
+        channels: width of the first stage; each later one is twice as wide as the one before.
+        stages: number of stages; the benchmark has three.
         cells: cells a stage.
         num_classes: width of the logits.
         in_channels: channels of the images.
@@ -227,14 +236,15 @@ def nasbench201(
             on: in the cells, batch norms have neither, and convolutions have a bias.
 
     Returns:
-        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws
-        PyTorch's default weights for both convolutions on every edge of every cell.
+        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stages - 1)`.
+        `init` draws PyTorch's default weights for both convolutions on every edge of every cell.
 
     Raises:
         ValueError: a size is less than 1.
     """
     sizes = {
         "channels": channels,
+        "stages": stages,
         "cells": cells,
         "num_classes": num_classes,
         "in_channels": in_channels,
@@ -246,8 +256,10 @@ def nasbench201(
         _init,
         affine=affine,
         channels=channels,
+        stages=stages,
         cells=cells,
         num_classes=num_classes,
         in_channels=in_channels,
     )
-    return Network(spaces.nasbench201(), init, _apply, _forward, _present, _instantiate)
+    present = functools.partial(_present, stages=stages)
+    return Network(spaces.nasbench201(), init, _apply, _forward, present, _instantiate)

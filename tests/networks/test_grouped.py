@@ -1,5 +1,7 @@
 """The switch for populations against a loop: values, gradients, their derivatives, and what it computes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ CHOICES = {
 
 
 def normal(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def weights(*batch):
@@ -46,7 +48,7 @@ def loss_of(choice):
 
 
 def row(tree, number):
-    return jax.tree.map(lambda leaf: leaf[number], tree)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[number], tree)
 
 
 def assert_rows_equal(found, of_row, num):
@@ -58,22 +60,38 @@ def assert_rows_equal(found, of_row, num):
         )
 
 
+@functools.cache
+def of_population(shared):
+    """`(index, x, w) -> (values, gradients of the loss)`, weights shared by all rows or not."""
+
+    def of_one(index, x, w):
+        values = control.switch(index, BRANCHES, x, w)
+        return values, jax.grad(loss, (1, 2))(index, x, w)
+
+    return jax.jit(jax.vmap(of_one, (0, 0, None if shared else 0)))
+
+
+@functools.cache
+def of_branch(choice):
+    """`of_population` of one row, without a switch."""
+
+    def of_one(x, w):
+        return BRANCHES[choice](x, w), jax.grad(loss_of(choice), (0, 1))(x, w)
+
+    return jax.jit(of_one)
+
+
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
 @pytest.mark.parametrize("shared", [True, False])
 def test_equals_a_loop_in_values_and_gradients(choices, shared):
-    index, num = jnp.asarray(choices, jnp.int32), len(choices)
+    num = len(choices)
     x, w = normal(num, 2, 3), weights() if shared else weights(num)
-    axes = (0, 0, None if shared else 0)
-    values = jax.jit(jax.vmap(lambda i, x, w: control.switch(i, BRANCHES, x, w), axes))(index, x, w)
-    gradients = jax.jit(jax.vmap(jax.grad(loss, (1, 2)), axes))(index, x, w)
+    found = of_population(shared)(np.asarray(choices, np.int32), x, w)
 
-    def own(number):
-        return x[number], w if shared else row(w, number)
+    def of_row(number):
+        return of_branch(choices[number])(x[number], w if shared else row(w, number))
 
-    assert_rows_equal(values, lambda number: BRANCHES[choices[number]](*own(number)), num)
-    assert_rows_equal(
-        gradients, lambda number: jax.grad(loss_of(choices[number]), (0, 1))(*own(number)), num
-    )
+    assert_rows_equal(found, of_row, num)
 
 
 def test_forward_derivative_of_the_gradient_equals_a_loop():
@@ -92,38 +110,42 @@ def test_forward_derivative_of_the_gradient_equals_a_loop():
 
     found = jax.jit(jax.vmap(of_population))(jnp.asarray(choices), x)
 
-    def of_row(number):
-        gradient = jax.grad(loss_of(choices[number]), (0, 1))
-        return slope(lambda t: gradient(x[number], moved(t)))(jnp.zeros(()))
+    @functools.cache
+    def slope_of(choice):
+        gradient = jax.grad(loss_of(choice), (0, 1))
+        return jax.jit(lambda x: slope(lambda t: gradient(x, moved(t)))(jnp.zeros(())))
 
-    assert_rows_equal(found, of_row, 11)
+    assert_rows_equal(found, lambda number: slope_of(choices[number])(x[number]), 11)
     assert np.abs(found[1]["m"][0]).max() > 0.1  # branch 2: it does depend on what moves
 
 
 @pytest.mark.parametrize("mapped", [(None, 0), (0, None)])
 def test_either_the_choice_or_the_operand_may_be_shared(mapped):
-    index = jnp.asarray(2 if mapped[0] is None else [2, 1, 0], jnp.int32)
+    index = np.asarray(2 if mapped[0] is None else [2, 1, 0], np.int32)
     x, w = normal(*((3,) if mapped[1] == 0 else ()), 2, 3), weights()
-    found = jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w), mapped)(index, x)
-    assert_rows_equal(
-        found,
-        lambda n: BRANCHES[int(jnp.broadcast_to(index, 3)[n])](x[n] if mapped[1] == 0 else x, w),
-        3,
-    )
+    found = jax.jit(jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w), mapped))(index, x)
+
+    def of_row(n):
+        choice = int(np.broadcast_to(index, 3)[n])
+        return of_branch(choice)(x[n] if mapped[1] == 0 else x, w)[0]
+
+    assert_rows_equal(found, of_row, 3)
 
 
 def test_choices_out_of_range_are_clamped_as_in_a_switch():
     x, w = normal(4, 2, 3), weights()
-    found = jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w))(jnp.asarray([-3, 0, 3, 9]), x)
-    assert_rows_equal(found, lambda n: BRANCHES[(0, 0, 3, 3)[n]](x[n], w), 4)
+    switch = jax.jit(jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w)))
+    found = switch(np.array([-3, 0, 3, 9], np.int32), x)
+    assert_rows_equal(found, lambda n: of_branch((0, 0, 3, 3)[n])(x[n], w)[0], 4)
 
 
 def test_within_two_vmaps():
-    index, x, w = jnp.asarray([[2, 1, 0], [3, 3, 1]]), normal(2, 3, 2, 3), weights()
-    found = jax.vmap(jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w)))(index, x)
+    index, x, w = np.array([[2, 1, 0], [3, 3, 1]], np.int32), normal(2, 3, 2, 3), weights()
+    switch = jax.vmap(jax.vmap(lambda i, x: grouped.switch(i, BRANCHES, x, w)))
+    found = jax.jit(switch)(index, x)
     for outer in range(2):
         assert_rows_equal(
-            row(found, outer), lambda n, o=outer: BRANCHES[int(index[o, n])](x[o, n], w), 3
+            row(found, outer), lambda n, o=outer: of_branch(int(index[o, n]))(x[o, n], w)[0], 3
         )
 
 
@@ -133,6 +155,7 @@ def test_every_row_has_a_slot_in_a_block_of_its_branch(num_rows, num_branches):
     size = grouped.block_size(num_rows, num_branches)
     rng = np.random.default_rng(num_rows)
     worst = np.arange(num_rows) % num_branches  # and one row more than full blocks in each branch
+    blocks_of = jax.jit(grouped._blocks, static_argnums=1)
     for index in (
         rng.integers(0, num_branches, num_rows),
         np.zeros(num_rows, int),
@@ -140,7 +163,7 @@ def test_every_row_has_a_slot_in_a_block_of_its_branch(num_rows, num_branches):
         np.minimum(worst, 1),
     ):
         branch, rows, slots = (
-            np.asarray(part) for part in grouped._blocks(jnp.asarray(index), num_branches)
+            np.asarray(part) for part in blocks_of(index.astype(np.int32), num_branches)
         )
         assert rows.shape == (len(branch), size)
         assert len(np.unique(slots)) == num_rows
@@ -161,11 +184,10 @@ def test_blocks_that_no_row_needs_compute_nothing():
 
         return branch
 
-    index = jnp.asarray([1] * 12 + [0], jnp.int32)
+    index = np.array([1] * 12 + [0], np.int32)
     branches = [counted(name) for name in ("zero", "one", "two")]
-    jax.block_until_ready(
-        jax.vmap(lambda i, x: grouped.switch(i, branches, x))(index, normal(13, 4))
-    )
+    switch = jax.jit(jax.vmap(lambda i, x: grouped.switch(i, branches, x)))
+    jax.block_until_ready(switch(index, normal(13, 4)))
     jax.effects_barrier()
     size = grouped.block_size(13, 3)
     assert size == 2

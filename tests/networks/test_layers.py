@@ -10,89 +10,60 @@ from jax import lax
 
 from jnas.networks import control, layers
 from jnas.networks.convolution import conv
+from tests.oracles.layers import (
+    assert_normal,
+    assert_uniform,
+    conv_by_loops,
+    max_pool3x3_by_loops,
+    norm_by_loops,
+    pool2x2_by_loops,
+    pool3x3_by_loops,
+)
 
 SIZES = [(4, 4), (8, 6), (5, 7), (1, 3), (2, 2), (1, 1)]
-
-
-def conv_by_loops(x, kernel, stride=1):
-    """Cross-correlation with k // 2 zeros on every side, in float64."""
-    size, pad = kernel.shape[0], kernel.shape[0] // 2
-    num, height, width, _ = x.shape
-    rows, columns = (height + 2 * pad - size) // stride + 1, (width + 2 * pad - size) // stride + 1
-    out = np.zeros((num, rows, columns, kernel.shape[3]))
-    for row in range(rows):
-        for column in range(columns):
-            for i in range(size):
-                for j in range(size):
-                    y, z = row * stride + i - pad, column * stride + j - pad
-                    if 0 <= y < height and 0 <= z < width:
-                        out[:, row, column] += np.asarray(x, np.float64)[:, y, z] @ kernel[i, j]
-    return out
-
-
-def norm_by_loops(x, norm, eps=1e-5):
-    """Each channel minus its mean, over the root of its mean squared deviation plus eps."""
-    out = np.zeros(x.shape)
-    for c in range(x.shape[-1]):
-        values = np.asarray(x[..., c], np.float64)
-        mean = values.sum() / values.size
-        variance = ((values - mean) ** 2).sum() / values.size
-        out[..., c] = (values - mean) / np.sqrt(variance + eps) * norm["scale"][c] + norm["bias"][c]
-    return out
-
-
-def pool3x3_by_loops(x):
-    """Mean of the neighbours that exist."""
-    x, out = np.asarray(x, np.float64), np.zeros(x.shape)
-    _, height, width, _ = x.shape
-    for row in range(height):
-        for column in range(width):
-            window = x[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-            out[:, row, column] = window.mean(axis=(1, 2))
-    return out
-
-
-def pool2x2_by_loops(x):
-    """Mean of each block of four."""
-    x = np.asarray(x, np.float64)
-    return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel_size", [1, 3])
-def test_conv_is_a_padded_cross_correlation(kernel_size, stride, size):
-    x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    np.testing.assert_allclose(
-        conv(x, kernel, stride), conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4
+def test_conv_is_a_padded_cross_correlation(kernel_size, stride):
+    kernel = normal(kernel_size, kernel_size, 3, 4, seed=1)
+    images = [normal(2, *size, 3) for size in SIZES]
+    found = jax.jit(lambda images: [conv(x, kernel, stride) for x in images])(images)
+    for x, got in zip(images, found, strict=True):
+        np.testing.assert_allclose(got, conv_by_loops(x, kernel, stride), rtol=1e-4, atol=1e-4)
+
+
+def lax_conv(x, kernel, stride):
+    """What `conv` computes, with the gradients that JAX derives."""
+    pad = (kernel.shape[0] // 2,) * 2
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-@pytest.mark.parametrize("size", [(4, 4), (8, 6), (5, 7)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel_size", [1, 3])
-def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size, stride, size):
+def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size, stride):
     """With shared weights; against XLA's own gradients."""
-    x, kernel = normal(3, 2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    pad = (kernel_size // 2,) * 2
-
-    def own(x, kernel):
-        layout = ("NHWC", "HWIO", "NHWC")
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), (pad, pad), dimension_numbers=layout
-        )
+    kernel = normal(kernel_size, kernel_size, 3, 4, seed=1)
+    populations = [normal(3, 2, *size, 3) for size in ((4, 4), (8, 6), (5, 7))]
 
     def gradients(conv):
-        return jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel))), (0, 1))
+        return jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel, stride))), (0, 1))
 
-    found = jax.vmap(gradients(lambda x, kernel: conv(x, kernel, stride)), (0, None))(x, kernel)
-    for member in range(3):
-        for got, expected in zip(found, gradients(own)(x[member], kernel), strict=True):
-            np.testing.assert_allclose(got[member], expected, rtol=1e-4, atol=1e-4)
+    @jax.jit
+    def of_all(populations, kernel):
+        together = jax.vmap(gradients(conv), (0, None))
+        own = functools.partial(lax.map, lambda x: gradients(lax_conv)(x, kernel))
+        return [(together(x, kernel), own(x)) for x in populations]
+
+    for found, expected in of_all(populations, kernel):
+        for got, want in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
 def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():
@@ -105,17 +76,20 @@ def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():
 
 def test_one_pixel_sees_only_the_middle_of_the_kernel():
     kernel = normal(3, 3, 2, 2)
-    out = conv(jnp.ones((1, 1, 1, 2)), kernel)
+    out = conv(np.ones((1, 1, 1, 2), np.float32), kernel)
     np.testing.assert_allclose(out[0, 0, 0], kernel[1, 1].sum(axis=0), rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_batch_norm_uses_the_batchs_mean_and_biased_variance(size):
-    x = 3 + 2 * normal(2, *size, 4)
+def of_sizes(layer, images):
+    """The layer's value of images of several sizes, from one program."""
+    return zip(images, jax.jit(lambda images: [layer(x) for x in images])(images), strict=True)
+
+
+def test_batch_norm_uses_the_batchs_mean_and_biased_variance():
     norm = {"scale": normal(4, seed=1), "bias": normal(4, seed=2)}
-    np.testing.assert_allclose(
-        layers.batch_norm(x, norm), norm_by_loops(x, norm), rtol=1e-4, atol=1e-4
-    )
+    images = [3 + 2 * normal(2, *size, 4) for size in SIZES]
+    for x, got in of_sizes(lambda x: layers.batch_norm(x, norm), images):
+        np.testing.assert_allclose(got, norm_by_loops(x, norm), rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_of_two_values_by_hand():
@@ -128,7 +102,7 @@ def test_batch_norm_of_two_values_by_hand():
 
 def test_batch_norm_of_a_constant_is_the_bias():
     norm = {"scale": jnp.full(3, 5.0), "bias": jnp.asarray([-1.0, 0.0, 2.0])}
-    out = layers.batch_norm(jnp.full((2, 3, 3, 3), 7.0), norm)
+    out = jax.jit(layers.batch_norm)(jnp.full((2, 3, 3, 3), 7.0), norm)
     np.testing.assert_array_equal(out[1, 2, 0], [-1, 0, 2])
     assert jnp.all(out == out[0, 0, 0][None, None, None])
 
@@ -142,78 +116,49 @@ def test_batch_norm_adds_the_published_epsilon_to_the_variance():
     )
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_pool_of_three_divides_by_the_pixels_inside(size):
-    x = normal(2, *size, 3)
-    np.testing.assert_allclose(layers.avg_pool3x3(x), pool3x3_by_loops(x), rtol=1e-5, atol=1e-6)
+def test_pool_of_three_divides_by_the_pixels_inside():
+    for x, got in of_sizes(layers.avg_pool3x3, [normal(2, *size, 3) for size in SIZES]):
+        np.testing.assert_allclose(got, pool3x3_by_loops(x), rtol=1e-5, atol=1e-6)
 
 
 def test_pool_of_three_keeps_a_constant_up_to_the_border():
     """With count_include_pad a corner would be 4/9 of the constant."""
-    np.testing.assert_allclose(layers.avg_pool3x3(jnp.full((1, 4, 5, 2), 3.0)), 3.0, rtol=1e-6)
+    pooled = jax.jit(layers.avg_pool3x3)(np.full((1, 4, 5, 2), 3, np.float32))
+    np.testing.assert_allclose(pooled, 3.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(2, 2), (4, 8), (6, 2)])
-def test_pool_of_two(size):
-    x = normal(2, *size, 3)
-    np.testing.assert_allclose(layers.avg_pool2x2(x), pool2x2_by_loops(x), rtol=1e-5, atol=1e-6)
+def test_pool_of_two():
+    images = [normal(2, *size, 3) for size in ((2, 2), (4, 8), (6, 2))]
+    for x, got in of_sizes(layers.avg_pool2x2, images):
+        np.testing.assert_allclose(got, pool2x2_by_loops(x), rtol=1e-5, atol=1e-6)
 
 
-def assert_uniform(draws, bound):
-    """All within the bound, and the moments of U(±bound) to five standard errors."""
-    draws = np.asarray(draws, np.float64).ravel()
-    assert np.abs(draws).max() <= bound
-    assert np.abs(draws).max() > 0.98 * bound
-    assert abs(draws.mean()) < 5 * bound / np.sqrt(3 * draws.size)
-    # The fourth moment of U(±b) is b⁴/5, so the mean square has the variance (1/5 - 1/9) b⁴ / n.
-    assert abs((draws**2).mean() - bound**2 / 3) < 5 * bound**2 * np.sqrt(4 / 45 / draws.size)
-
-
-def max_pool3x3_by_loops(x):
-    """Largest of the neighbours that exist."""
-    x, out = np.asarray(x, np.float64), np.zeros(x.shape)
-    for row in range(x.shape[1]):
-        for column in range(x.shape[2]):
-            window = x[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-            out[:, row, column] = window.max(axis=(1, 2))
-    return out
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_max_pool_of_three_takes_the_pixels_inside(size):
-    x = normal(2, *size, 3) - 5  # all below 0, so that padding with zeros would show
-    np.testing.assert_allclose(layers.max_pool3x3(x), max_pool3x3_by_loops(x), rtol=1e-6)
+def test_max_pool_of_three_takes_the_pixels_inside():
+    """All pixels are below 0, so that padding with zeros would show."""
+    for x, got in of_sizes(layers.max_pool3x3, [normal(2, *size, 3) - 5 for size in SIZES]):
+        np.testing.assert_allclose(got, max_pool3x3_by_loops(x), rtol=1e-6)
 
 
 def test_max_pool_of_two():
     x = normal(2, 4, 6, 3) - 5
     blocks = [x[:, i::2, j::2] for i in range(2) for j in range(2)]
-    np.testing.assert_array_equal(layers.max_pool2x2(x), np.max(blocks, axis=0))
+    np.testing.assert_array_equal(jax.jit(layers.max_pool2x2)(x), np.max(blocks, axis=0))
 
 
 @pytest.mark.parametrize("pool", [layers.max_pool3x3, layers.max_pool2x2])
 def test_gradient_of_a_max_pool_goes_to_the_largest(pool):
     """And where all are equal no part of it is lost."""
-    x, weights = normal(2, 4, 6, 3), normal(*pool(jnp.zeros((2, 4, 6, 3))).shape, seed=1)
-
-    def loss(x):
-        return jnp.sum(pool(x) * weights)
-
-    gradient, rng = jax.grad(loss)(x), np.random.default_rng(2)
+    x = normal(2, 4, 6, 3)
+    weights = normal(*jax.eval_shape(pool, x).shape, seed=1)
+    value_and_gradient = jax.jit(jax.value_and_grad(lambda x: jnp.sum(pool(x) * weights)))
+    gradient, rng = value_and_gradient(x)[1], np.random.default_rng(2)
     for index in zip(*(rng.integers(0, n, 20) for n in x.shape), strict=True):
         step = np.zeros_like(x)
         step[index] = 1e-3
-        np.testing.assert_allclose(
-            gradient[index], (loss(x + step) - loss(x - step)) / 2e-3, atol=2e-2
-        )
-    np.testing.assert_allclose(jnp.sum(jax.grad(loss)(jnp.zeros_like(x))), weights.sum(), rtol=1e-4)
-
-
-def assert_normal(draws, deviation):
-    """The first two moments of N(0, deviation²) to five standard errors."""
-    draws = np.asarray(draws, np.float64).ravel()
-    assert abs(draws.mean()) < 5 * deviation / np.sqrt(draws.size)
-    assert abs((draws**2).mean() - deviation**2) < 5 * deviation**2 * np.sqrt(2 / draws.size)
+        above, below = (value_and_gradient(x + sign * step)[0] for sign in (1, -1))
+        np.testing.assert_allclose(gradient[index], (above - below) / 2e-3, atol=2e-2)
+    of_equal = np.asarray(value_and_gradient(np.zeros_like(x))[1])
+    np.testing.assert_allclose(of_equal.sum(), weights.sum(), rtol=1e-4)
 
 
 def test_normal_weights_and_uniform_ones_of_a_tree_are_drawn_apart(key):
@@ -260,48 +205,51 @@ def test_norm_starts_as_the_identity():
     np.testing.assert_array_equal(norm["bias"], np.zeros((2, 6, 3)))
 
 
-def lax_conv(x, kernel, stride):
-    """What `conv` computes, with the gradients that JAX derives."""
-    pad = (kernel.shape[0] // 2,) * 2
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-@pytest.mark.parametrize("size", [(10, 12), (4, 4), (5, 7), (9, 9), (2, 1)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel_size", [1, 3])
-def test_gradients_of_conv_are_those_that_jax_derives(kernel_size, stride, size):
+def test_gradients_of_conv_are_those_that_jax_derives(kernel_size, stride):
     """Above 64 pixels and below, even sizes and odd ones."""
-    x, kernel = normal(2, *size, 3), normal(kernel_size, kernel_size, 3, 4, seed=1)
-    value, pull = jax.vjp(lambda x, kernel: lax_conv(x, kernel, stride), x, kernel)
-    got_value, got_pull = jax.vjp(lambda x, kernel: conv(x, kernel, stride), x, kernel)
-    np.testing.assert_allclose(got_value, value, rtol=1e-4, atol=1e-4)
-    grad = normal(*value.shape, seed=2)
-    for got, want in zip(got_pull(grad), pull(grad), strict=True):
-        assert got.shape == want.shape
-        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+    kernel = normal(kernel_size, kernel_size, 3, 4, seed=1)
+    images = [normal(2, *size, 3) for size in ((10, 12), (4, 4), (5, 7), (9, 9), (2, 1))]
+
+    @jax.jit
+    def values_and_gradients(images, kernel):
+        def of(x):
+            value, pull = jax.vjp(lambda *args: lax_conv(*args, stride), x, kernel)
+            got_value, got_pull = jax.vjp(lambda *args: conv(*args, stride), x, kernel)
+            grad = jnp.cos(7 * value)
+            return got_value, got_pull(grad), value, pull(grad)
+
+        return [of(x) for x in images]
+
+    for got_value, got, value, expected in values_and_gradients(images, kernel):
+        np.testing.assert_allclose(got_value, value, rtol=1e-4, atol=1e-4)
+        for found, want in zip(got, expected, strict=True):
+            assert found.shape == want.shape
+            np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_gradient_of_pool_of_three_is_its_transpose(size):
+def test_gradient_of_pool_of_three_is_its_transpose():
     """The pool is linear: <grad, pool(x)> is <gradient, x>, for pools by loops of one pixel each."""
-    grad = normal(1, *size, 1, seed=1)
-    got = jax.vjp(layers.avg_pool3x3, normal(1, *size, 1))[1](grad)[0]
-    pixels = np.eye(size[0] * size[1]).reshape(-1, *size, 1)  # as images
-    want = (pool3x3_by_loops(pixels) * grad).sum(axis=(1, 2, 3)).reshape(1, *size, 1)
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+    def pull(grad):
+        return jax.vjp(layers.avg_pool3x3, jnp.sin(grad))[1](grad)[0]  # at any images
+
+    for grad, got in of_sizes(pull, [normal(1, *size, 1, seed=1) for size in SIZES]):
+        size = grad.shape[1:3]
+        pixels = np.eye(size[0] * size[1]).reshape(-1, *size, 1)  # as images
+        want = (pool3x3_by_loops(pixels) * grad).sum(axis=(1, 2, 3)).reshape(1, *size, 1)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
 def test_gain_comes_before_bias():
     x, conv, dense = normal(2, 4, 5, 3), {"conv": normal(3, 3, 3, 4)}, {"kernel": normal(6, 4)}
     extras, rows = {"gain": np.float32(3), "bias": normal(4, seed=1)}, normal(2, 6)
     want = 3 * conv_by_loops(x, conv["conv"]) + extras["bias"]
-    np.testing.assert_allclose(layers.conv_layer(x, {**conv, **extras}), want, rtol=1e-4, atol=1e-4)
+    conv_layer, dense_layer = jax.jit(layers.conv_layer), jax.jit(layers.dense_layer)
+    np.testing.assert_allclose(conv_layer(x, {**conv, **extras}), want, rtol=1e-4, atol=1e-4)
     want = 3 * rows @ dense["kernel"] + extras["bias"]
-    np.testing.assert_allclose(
-        layers.dense_layer(rows, {**dense, **extras}), want, rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(dense_layer(rows, {**dense, **extras}), want, rtol=1e-4, atol=1e-4)
 
 
 def test_conv_layer_has_the_stride_that_it_is_asked_for():
@@ -323,12 +271,13 @@ def test_gradient_of_a_probe_sums_outputs_times_gradients_over_pixels(shape):
     def loss(weights, x):
         return jnp.sum(mix * jnp.sin(layer(x, weights)))
 
-    y = np.asarray(layer(x, weights), np.float64)
-    np.testing.assert_array_equal(layer(x, probed), layer(x, weights))
-    gradient, of_x = jax.grad(loss, (0, 1))(probed, x)
+    values, gradients = jax.jit(layer), jax.jit(jax.grad(loss, (0, 1)))
+    y = np.asarray(values(x, weights), np.float64)
+    np.testing.assert_array_equal(values(x, probed), values(x, weights))
+    gradient, of_x = gradients(probed, x)
     want = (y * mix * np.cos(y)).reshape(3, -1, 4).sum(axis=1)
     np.testing.assert_allclose(gradient.pop("probe"), want, rtol=1e-3, atol=1e-4)
-    others = jax.grad(loss, (0, 1))(weights, x)
+    others = gradients(weights, x)
     for got, without in zip(
         jax.tree.leaves((gradient, of_x)), jax.tree.leaves(others), strict=True
     ):
@@ -338,9 +287,8 @@ def test_gradient_of_a_probe_sums_outputs_times_gradients_over_pixels(shape):
 def test_batch_norm_without_scale_and_bias():
     x = 3 + 2 * normal(2, 3, 4, 5)
     identity = {"scale": np.ones(5), "bias": np.zeros(5)}
-    np.testing.assert_allclose(
-        layers.batch_norm(x, {}), norm_by_loops(x, identity), rtol=1e-4, atol=1e-4
-    )
+    got = jax.jit(layers.batch_norm)(x, {})
+    np.testing.assert_allclose(got, norm_by_loops(x, identity), rtol=1e-4, atol=1e-4)
 
 
 BRANCHES = (
@@ -355,17 +303,23 @@ def switched(switch, x, weights, index):
     return jnp.sum(jnp.cos(switch(index, BRANCHES, x, weights)))
 
 
+@functools.cache
+def value_and_gradients(switch):
+    """`(x, weights, index) -> (value, gradients of both)`, one program for all branches."""
+    gradients = jax.value_and_grad(functools.partial(switched, switch), (0, 1))
+    return jax.jit(gradients), jax.jit(
+        lambda index, x, weights: switch(index, BRANCHES, x, weights)
+    )
+
+
 @pytest.mark.parametrize("index", range(4))
 def test_switch_is_lax_switch_with_its_gradients(index):
     x, weights = normal(2, 3, 4, 2), {"conv": normal(3, 3, 2, 2), "bias": normal(2)}
-    ours, theirs = (
-        jax.jit(jax.value_and_grad(functools.partial(switched, switch), (0, 1)))(x, weights, index)
-        for switch in (control.switch, lax.switch)
-    )
-    np.testing.assert_array_equal(
-        control.switch(index, BRANCHES, x, weights), BRANCHES[index](x, weights)
-    )
-    for got, want in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+    (ours, switch), (theirs, _) = map(value_and_gradients, (control.switch, lax.switch))
+    branch = jax.jit(BRANCHES[index])
+    np.testing.assert_array_equal(switch(index, x, weights), branch(x, weights))
+    found, expected = ours(x, weights, index), theirs(x, weights, index)
+    for got, want in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
@@ -429,7 +383,7 @@ def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
 
 def test_unstacked_trees_and_their_gradient():
     tree = {"a": normal(3, 2, 4), "b": {"c": normal(3, 5)}}
-    parts = control.unstacked(tree, 3)
+    parts = jax.jit(lambda tree: control.unstacked(tree, 3))(tree)
     for number in range(3):
         same = jax.tree.map(
             lambda part, leaf, n=number: np.array_equal(part, leaf[n]), parts[number], tree
@@ -443,7 +397,7 @@ def test_unstacked_trees_and_their_gradient():
             f * jnp.sum(p["a"]) for f, p in zip(factors, control.unstacked(tree, 3), strict=True)
         )
 
-    gradient = jax.grad(loss)(tree)
+    gradient = jax.jit(jax.grad(loss))(tree)
     np.testing.assert_array_equal(
         gradient["a"], np.broadcast_to(np.reshape(factors, (3, 1, 1)), (3, 2, 4))
     )

@@ -1,10 +1,6 @@
-"""The network against a float64 NumPy one that is written from the definition of the space.
-
-Other tests import `reference`, `NETWORK` and what belongs to them from here.
-"""
+"""The network against a float64 NumPy one that is written from the definition of the space."""
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,203 +10,53 @@ import pytest
 from jnas import networks, spaces
 from jnas.networks import layers
 from jnas.types import Hooks
-from tests.networks.test_layers import (
-    conv_by_loops,
-    norm_by_loops,
-    pool2x2_by_loops,
-    pool3x3_by_loops,
+from tests.oracles.nasbench201 import (
+    ARCHS,
+    BAD_IMAGES,
+    CELLS,
+    IMAGES,
+    NAMED,
+    NETWORK,
+    OPERATIONS,
+    STAGES,
+    as_readings,
+    params_of_network,
+    random_params,
+    record,
+    reference,
+    references,
 )
 
-CELLS = 2
-NETWORK = networks.nasbench201(channels=4, cells=CELLS)
-IMAGES = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
-TINY = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1)
-TINY_IMAGES = jax.random.normal(jax.random.key(2), (3, 4, 8, 1))  # not square
-
-OPERATIONS = ("none", "skip", "conv1x1", "conv3x3", "pool")
-NAMED = {
-    "all none": (0, 0, 0, 0, 0, 0),
-    "all skip": (1, 1, 1, 1, 1, 1),
-    "all 1x1": (2, 2, 2, 2, 2, 2),
-    "all 3x3": (3, 3, 3, 3, 3, 3),
-    "all pool": (4, 4, 4, 4, 4, 4),
-    "one skip": (0, 0, 0, 1, 0, 0),
-    "chain": (3, 0, 2, 0, 0, 3),
-    "dead end after node 0": (3, 0, 0, 1, 0, 0),
-    "dead end in node 2": (3, 2, 3, 1, 3, 0),
-    "never leaves the input": (0, 0, 3, 0, 2, 3),
-    "never reaches the output": (3, 2, 3, 0, 0, 0),
-}
-ARCHS = np.array(
-    [*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32
-)  # [23, 6]
-
-BAD_IMAGES = {
-    "rank": np.zeros((2, 8, 8), np.float32),
-    "size": np.zeros((2, 6, 8, 3), np.float32),
-    "channels": np.zeros((2, 8, 8, 1), np.float32),
-    "dtype": np.zeros((2, 8, 8, 3), np.uint8),
-}
-"""What networks that take `[N, H, W, 3]`, H and W multiples of 4, refuse."""
-
-
-class Reading(NamedTuple):
-    """A tensor that ReLU modules read, and how many do."""
-
-    inputs: np.ndarray
-    num_modules: int
-    num_live: int
-
-
-class Tape:
-    """Tensors in the order of computation, and which is computed from which."""
-
-    def __init__(self):
-        self.values, self.arrows = [], []
-
-    def add(self, value, *sources):
-        """Number of a new tensor; `sources` are pairs (tensor, through a ReLU)."""
-        self.values.append(value)
-        self.arrows.extend((source, len(self.values) - 1, relu) for source, relu in sources)
-        return len(self.values) - 1
-
-    def relu(self, source):
-        return np.where(self.values[source] > 0, self.values[source], 0)
-
-    def convolve(self, source, weights, stride=1):
-        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has them."""
-        out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
-        return norm_by_loops(
-            out,
-            weights["norm"] or {"scale": np.ones(out.shape[-1]), "bias": np.zeros(out.shape[-1])},
-        )
-
-    def operate(self, operation, source, weights):
-        if operation == "skip":
-            return self.values[source]
-        if operation == "pool":
-            return pool3x3_by_loops(self.values[source])
-        return self.convolve(source, weights[operation])
-
-    def readings(self):
-        """Tensors that ReLUs read; a module is live if the last tensor is computed from what it feeds."""
-        reaches = {len(self.values) - 1}
-        for source, target, _ in reversed(self.arrows):
-            if target in reaches:
-                reaches.add(source)
-        modules = [[] for _ in self.values]
-        for source, target, relu in self.arrows:
-            if relu:
-                modules[source].append(target in reaches)
-        pairs = zip(self.values, modules, strict=True)
-        return [Reading(value, len(live), sum(live)) for value, live in pairs if live]
-
-
-def reference_cell(tape, start, arch, weights):
-    """Number of the output of a cell; `weights` are stacked over edges."""
-    nodes = [start]
-    for target in (1, 2, 3):
-        total, sources = np.zeros(tape.values[start].shape), []
-        for source in range(target):
-            edge = target * (target - 1) // 2 + source  # the order of the published string
-            operation = OPERATIONS[arch[edge]]
-            if operation != "none":
-                of_edge = jax.tree.map(lambda w, edge=edge: w[edge], weights)
-                total = total + tape.operate(operation, nodes[source], of_edge)
-                sources.append((nodes[source], operation.startswith("conv")))
-        nodes.append(tape.add(total, *sources))
-    return nodes[3]
-
-
-def reference_block(tape, start, weights):
-    """Number of the output of a residual block of stride 2."""
-    hidden = tape.add(tape.convolve(start, weights["a"], stride=2), (start, True))
-    shortcut = conv_by_loops(pool2x2_by_loops(tape.values[start]), weights["shortcut"]["conv"])
-    return tape.add(shortcut + tape.convolve(hidden, weights["b"]), (start, False), (hidden, True))
-
-
-def reference(params, arch, images):
-    """Logits and the readings, in the order of computation, with `params` in float64."""
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-    tape, stem, dense = Tape(), params["stem"], params["dense"]
-    current = tape.add(norm_by_loops(conv_by_loops(images, stem["conv"]), stem["norm"]))
-    for stage, weights in enumerate(params["stages"]):
-        if stage > 0:
-            current = reference_block(tape, current, params["blocks"][stage - 1])
-        for number in range(len(weights["conv3x3"]["conv"])):
-            of_cell = jax.tree.map(lambda w, number=number: w[number], weights)
-            current = reference_cell(tape, current, arch, of_cell)
-    last = tape.add(norm_by_loops(tape.values[current], params["norm"]), (current, False))
-    logits = tape.relu(last).mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"]
-    tape.add(logits, (last, True))
-    return logits, tape.readings()
-
-
-def random_params(network, seed):
-    """Weights of usual size everywhere, batch-norm scales and biases too (`init` leaves those 1 and 0)."""
-    rng = np.random.default_rng(seed)
-
-    def draw(path, leaf):
-        name = path[-1].key
-        if name == "scale":
-            value = rng.uniform(0.5, 1.5, leaf.shape)
-        elif name == "bias":
-            value = rng.normal(0, 0.3, leaf.shape)
-        else:
-            fan_in = np.prod(leaf.shape[-4:-1]) if leaf.ndim >= 4 else leaf.shape[0]
-            value = rng.normal(0, fan_in**-0.5, leaf.shape)
-        return jnp.asarray(value, jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, jax.eval_shape(network.init, jax.random.key(0)))
-
-
-def record(network, params, arch, images, on_relu, state):
-    """`network.forward`, and what it shows to `on_relu` as padded arrays, one row a call."""
-    rows = 3 * 3 * CELLS + 5 + 1  # one more than the definition has
-    width = images.shape[1] * images.shape[2] * 4
-    buffers = (jnp.zeros((rows, len(images), width)), jnp.zeros((rows, 3), jnp.int32))
-
-    def recording(carry, relu):
-        state, number, (tensors, counts) = carry
-        flat = relu.inputs.reshape(len(images), -1)
-        row = jnp.stack([jnp.int32(flat.shape[1]), relu.num_modules, relu.num_live])
-        tensors = tensors.at[number].set(jnp.pad(flat, ((0, 0), (0, width - flat.shape[1]))))
-        return on_relu(state, relu), number + 1, (tensors, counts.at[number].set(row))
-
-    start = (state, jnp.int32(0), buffers)
-    seen = network.forward(params, arch, images, Hooks(on_relu=recording), start)
-    state, _, buffers = seen.state
-    return seen.logits, state, buffers
-
-
-def as_readings(buffers):
-    """Readings with a module, from what `record` recorded."""
-    rows = zip(*map(np.asarray, buffers), strict=True)
-    return [
-        Reading(tensor[:, :width], int(num_modules), int(num_live))
-        for tensor, (width, num_modules, num_live) in rows
-        if num_modules > 0
-    ]
-
-
-@functools.cache
-def params_of_network():
-    return random_params(NETWORK, 0)
-
-
-@functools.cache
-def references():
-    """Logits and readings of `ARCHS` in float64."""
-    return [reference(params_of_network(), arch, IMAGES) for arch in ARCHS]
-
+CHANNELS = 4 + 8  # of both stages
+OTHER = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1)  # three stages
+TINY = networks.nasbench201(channels=2, stages=1, cells=1, num_classes=7, in_channels=1)
+TINY_IMAGES = np.random.default_rng(2).normal(size=(3, 4, 8, 1)).astype(np.float32)  # not square
 
 apply = jax.jit(NETWORK.apply)
 apply_tiny = jax.jit(TINY.apply)
 
 
 @jax.jit
-def fold(params, arch, images):
-    return record(NETWORK, params, arch, images, lambda count, _: count + 1, jnp.int32(0))
+def look(params, arch, images, factor):
+    """What the network shows to all hooks at once; inputs and weights of blocks times a factor."""
+
+    def on_block(state, x, block):
+        kernel = {"kernel": factor * block["kernel"]} if "kernel" in block else {}
+        return state | {"blocks": state["blocks"] + 1}, factor * x, {**block, **kernel}
+
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.sum(channels.astype(jnp.float32))
+
+    hooks = Hooks(lambda state, _: state | {"relus": state["relus"] + 1}, norm, on_block)
+    return record(
+        NETWORK, params, arch, images, hooks, dict.fromkeys(("relus", "blocks"), jnp.int32(0))
+    )
+
+
+@functools.cache
+def looks():
+    """`look` of each of `ARCHS`."""
+    return [look(params_of_network(), arch, IMAGES, 1.0) for arch in ARCHS]
 
 
 def test_logits_agree_with_the_definition():
@@ -241,11 +87,10 @@ def test_disconnected_cells_have_finite_logits_that_ignore_the_image():
 
 
 def test_fold_shows_the_tensors_that_relus_read_and_counts_the_modules():
-    for arch, (expected_logits, expected) in zip(ARCHS, references(), strict=True):
-        logits, calls, buffers = fold(params_of_network(), arch, IMAGES)
+    for arch, (seen, buffers), (logits, expected) in zip(ARCHS, looks(), references(), strict=True):
         readings = as_readings(buffers)
-        np.testing.assert_allclose(logits, expected_logits, atol=2e-4)
-        assert int(calls) < len(buffers[0])  # the buffer was large enough
+        np.testing.assert_allclose(seen.logits, logits, atol=2e-4)
+        assert int(seen.state["relus"]) < len(buffers[0])  # the buffer was large enough
         assert [r[1:] for r in readings] == [r[1:] for r in expected], arch
         for got, want in zip(readings, expected, strict=True):
             scale = max(1.0, np.abs(want.inputs).max())
@@ -260,11 +105,11 @@ def test_reference_counts_by_hand():
         name: [(r.num_modules, r.num_live) for r in readings]
         for name, (_, readings) in zip(NAMED, references(), strict=False)
     }
-    skeleton = [(1, 1)] * 4 + [(1, 1)]
+    skeleton = [(1, 1)] * 2 + [(1, 1)]
     assert counts["one skip"] == counts["all pool"] == counts["all skip"] == skeleton
-    assert counts["all none"] == [(1, 0)] * 4 + [(1, 1)]
+    assert counts["all none"] == [(1, 0)] * 2 + [(1, 1)]
     cells = [(3, 3), (2, 2), (1, 1)] * CELLS
-    assert counts["all 3x3"] == [*cells, (1, 1), (1, 1), *cells, (1, 1), (1, 1), *cells, (1, 1)]
+    assert counts["all 3x3"] == [*cells, (1, 1), (1, 1), *cells, (1, 1)]
     dead_end = [(2, 1), (2, 1)] * CELLS  # 0→1 and 1→3 live; 0→2 and 1→2 dead
     assert counts["dead end in node 2"][: 2 * CELLS] == dead_end
     assert counts["never leaves the input"][: 2 * CELLS] == [(2, 0), (1, 0)] * CELLS
@@ -278,12 +123,10 @@ def test_reference_counts_by_hand():
 
 
 def test_apply_is_the_fold_without_looking():
-    arch = ARCHS[-1]
-    np.testing.assert_allclose(
-        apply(params_of_network(), arch, IMAGES),
-        fold(params_of_network(), arch, IMAGES)[0],
-        atol=1e-5,
-    )
+    for arch, (seen, _) in zip(ARCHS, looks(), strict=True):
+        np.testing.assert_allclose(
+            apply(params_of_network(), arch, IMAGES), seen.logits, atol=1e-4, err_msg=str(arch)
+        )
 
 
 def edge_leaves(params):
@@ -332,7 +175,7 @@ def test_weights_of_each_chosen_operation_change_the_logits(name):
                 params["stages"][stage][operation]["conv"][cell, edge] *= -1
                 outcomes.append(np.asarray(apply(params, arch, IMAGES)).ravel())
                 assert np.abs(outcomes[-1] - base.ravel()).max() > 1e-3, (stage, cell, edge)
-    assert len(outcomes) == 3 * CELLS * np.sum(arch > 0)
+    assert len(outcomes) == STAGES * CELLS * np.sum(arch > 0)
     assert len(np.unique(np.round(outcomes, 4), axis=0)) == len(outcomes)
 
 
@@ -381,9 +224,10 @@ def test_init_is_a_function_of_the_key(key):
 
 
 def test_other_sizes_of_images_and_logits():
-    params = random_params(TINY, 3)
+    """With three stages, as the benchmark has them."""
+    params, apply_other = random_params(OTHER, 3), jax.jit(OTHER.apply)
     for arch in ARCHS[::3]:
-        logits = apply_tiny(params, arch, TINY_IMAGES)
+        logits = apply_other(params, arch, TINY_IMAGES)
         assert logits.shape == (3, 7)
         np.testing.assert_allclose(logits, reference(params, arch, TINY_IMAGES)[0], atol=2e-4)
 
@@ -429,8 +273,10 @@ def convolutions_read_the_image(arch):
 
 
 def test_network_without_affine_norms_has_biases_in_its_cells(key):
-    """The bias of a convolution that a batch norm follows changes nothing, but it is there."""
-    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
+    """The norm takes the mean away and with it the bias: logits cannot tell, a hook in its place can."""
+    network = networks.nasbench201(
+        channels=2, stages=2, cells=1, num_classes=7, in_channels=1, affine=False
+    )
     params = random_params(network, 4)
     assert all(leaf["norm"] == {} and "bias" in leaf for leaf in edge_leaves(params).values())
     assert all(
@@ -440,50 +286,43 @@ def test_network_without_affine_norms_has_biases_in_its_cells(key):
     )
     assert params["stem"]["norm"]
     assert "bias" not in params["stem"]
-    drawn = network.init(key)["stages"][1]["conv3x3"]
+    drawn = jax.jit(network.init)(key)["stages"][1]["conv3x3"]
     assert drawn["bias"].shape == (1, 6, 4)
     assert 0.5 * 36**-0.5 < np.abs(drawn["bias"]).max() <= 36**-0.5
-    apply_without = jax.jit(network.apply)
-    for arch in filter(convolutions_read_the_image, ARCHS[::2]):
-        logits = apply_without(params, arch, TINY_IMAGES)
-        np.testing.assert_allclose(
-            logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch)
-        )
-
-
-def test_biases_of_convolutions_are_added_before_the_norm():
-    """Logits cannot tell, because the norm takes the mean away: a hook in place of the norm can."""
-    network = networks.nasbench201(channels=2, cells=1, num_classes=7, in_channels=1, affine=False)
-    params, arch = random_params(network, 4), np.array(NAMED["all 3x3"], np.int32)
-    seen = []
 
     def norm(x, norm, channels):
         return layers.batch_norm(x, norm), jnp.sum(jnp.mean(x, axis=(0, 1, 2)))
 
     forward = jax.jit(
-        lambda params: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ())
+        lambda params, arch: network.forward(params, arch, TINY_IMAGES, Hooks(norm=norm), ())
     )
+    for arch in filter(convolutions_read_the_image, ARCHS[::2]):
+        logits = forward(params, arch).logits
+        np.testing.assert_allclose(
+            logits, reference(params, arch, TINY_IMAGES)[0], atol=5e-4, err_msg=str(arch)
+        )
+    seen, arch = [], np.array(NAMED["all 3x3"], np.int32)
     for shift in (0.0, 5.0):
         moved = jax.tree.map(np.array, params)
         for weights in edge_leaves(moved).values():
             weights["bias"] += np.float32(shift)
-        seen.append(forward(moved).norm_sum)
-    # Six edges of the three stages' 2, 4 and 8 channels have a mean that is 5 larger.
-    np.testing.assert_allclose(seen[1] - seen[0], 5 * 6 * (2 + 4 + 8), rtol=1e-4)
+        seen.append(forward(moved, arch).norm_sum)
+    # Six edges of both stages' 2 and 4 channels have a mean that is 5 larger.
+    np.testing.assert_allclose(seen[1] - seen[0], 5 * 6 * (2 + 4), rtol=1e-4)
 
 
 def test_present_weights_are_those_of_the_chosen_operations():
     """With the norms of the same layers, the number of parameters."""
     kernels = networks.kernels(params_of_network())
-    norms = 2 * (4 + (8 + 8) + (16 + 16) + 16)  # stem, blocks, last
+    norms, present = 2 * (4 + (8 + 8) + 8), jax.jit(NETWORK.present)  # stem, block, last
     for arch in ARCHS:
-        masks = NETWORK.present(jnp.asarray(arch))
+        masks = present(arch)
         for mask, kernel in zip(masks, kernels, strict=True):
             assert set(np.unique(mask)) <= {0, 1}
             assert np.broadcast_shapes(mask.shape, kernel.shape) == kernel.shape
         num = sum(np.broadcast_to(m, k.shape).sum() for m, k in zip(masks, kernels, strict=True))
         num_convs = int(np.sum((arch == 2) | (arch == 3)))
-        of_cells = 2 * CELLS * num_convs * (4 + 8 + 16)
+        of_cells = 2 * CELLS * num_convs * CHANNELS
         assert num + of_cells + norms + 10 == count_weights(params_of_network(), arch), arch
 
 
@@ -496,22 +335,13 @@ def test_weights_do_not_depend_on_the_architecture():
 
 def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
     """Here each counts its channels; those of operations that were not chosen are not in the sum."""
-
-    def norm(x, norm, channels):
-        return layers.batch_norm(x, norm), jnp.sum(channels.astype(jnp.float32))
-
-    forward = jax.jit(
-        lambda params, arch: NETWORK.forward(params, arch, IMAGES, Hooks(norm=norm), ())
-    )
-    for arch in ARCHS:
-        seen = forward(params_of_network(), arch)
+    dense = params_of_network()["dense"]
+    for arch, (seen, _) in zip(ARCHS, looks(), strict=True):
         num_convs = int(np.sum((arch == 2) | (arch == 3)))
-        channels = 4 + 2 * 8 + 2 * 16 + 16 + CELLS * num_convs * (4 + 8 + 16)
-        assert float(seen.norm_sum) == channels, arch
-        np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
-        assert seen.features.shape == (6, 2, 2, 16)
-        dense = params_of_network()["dense"]
-        logits = seen.features.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"][None]
+        assert float(seen.norm_sum) == 4 + 2 * 8 + 8 + CELLS * num_convs * CHANNELS, arch
+        assert seen.features.shape == (6, 4, 4, 8)
+        features = np.asarray(seen.features)
+        logits = features.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"][None]
         np.testing.assert_allclose(logits, seen.logits, atol=1e-4)
 
 
@@ -530,39 +360,23 @@ def test_norm_hook_decides_what_comes_out():
 
 
 def test_block_hook_is_called_with_each_block_and_may_change_it():
-    """Called 3 x 2 cells, 2 blocks and the classifier times; it may replace input and weights."""
-
-    def count(state, x, block):
-        num, total = state
-        return (num + 1, total + jnp.sum(jnp.abs(x))), x, block
-
-    def silence(state, x, block):
-        return (
-            state + 1,
-            jnp.zeros_like(x),
-            {**block, "kernel": 0 * block["kernel"]} if "kernel" in block else block,
-        )
-
-    arch = jnp.asarray(NAMED["chain"], jnp.int32)
-    forward = jax.jit(NETWORK.forward, static_argnums=3)
-    seen = forward(params_of_network(), arch, IMAGES, Hooks(on_block=count), (0, jnp.zeros(())))
-    assert int(seen.state[0]) == 3 * CELLS + 2 + 1
-    assert float(seen.state[1]) > 0
-    np.testing.assert_allclose(seen.logits, apply(params_of_network(), arch, IMAGES), atol=1e-4)
-    silent = forward(params_of_network(), arch, IMAGES, Hooks(on_block=silence), 0)
-    assert int(silent.state) == 3 * CELLS + 2 + 1
+    """Called with 2 x 2 cells, a block and the classifier; it may replace input and weights."""
+    assert all(int(seen.state["blocks"]) == STAGES * CELLS + 1 + 1 for seen, _ in looks())
+    arch = np.array(NAMED["chain"], np.int32)
+    silent, _ = look(params_of_network(), arch, IMAGES, 0.0)
+    assert int(silent.state["blocks"]) == STAGES * CELLS + 1 + 1
     bias = np.asarray(params_of_network()["dense"]["bias"])
     np.testing.assert_allclose(silent.logits, np.broadcast_to(bias, (6, 10)), atol=1e-6)
 
 
 def test_network_is_made_once_for_each_setting():
     """Equal objects are what lets two estimators share a compiled program."""
-    assert networks.nasbench201(channels=4, cells=CELLS) is NETWORK
+    assert networks.nasbench201(channels=4, stages=STAGES, cells=CELLS) is NETWORK
     assert networks.nasbench201() is not NETWORK
     assert NETWORK.space is spaces.nasbench201()
 
 
-@pytest.mark.parametrize("name", ["channels", "cells", "num_classes", "in_channels"])
+@pytest.mark.parametrize("name", ["channels", "stages", "cells", "num_classes", "in_channels"])
 @pytest.mark.parametrize("value", [0, -3])
 def test_sizes_below_one_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be at least 1; got {value}"):
@@ -577,9 +391,15 @@ def test_by_name():
 
 @pytest.mark.parametrize("images", BAD_IMAGES.values(), ids=BAD_IMAGES)
 def test_images_that_do_not_fit(images, key):
-    params = jax.eval_shape(NETWORK.init, key)
+    params = jax.eval_shape(networks.nasbench201().init, key)
     arch = jax.ShapeDtypeStruct((6,), jnp.int32)
     with pytest.raises(
         ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
     ):
-        jax.eval_shape(NETWORK.apply, params, arch, images)
+        jax.eval_shape(networks.nasbench201().apply, params, arch, images)
+
+
+def test_images_of_fewer_stages_are_halved_less_often(key):
+    params, arch = jax.eval_shape(NETWORK.init, key), jax.ShapeDtypeStruct((6,), jnp.int32)
+    with pytest.raises(ValueError, match="multiples of 2"):
+        jax.eval_shape(NETWORK.apply, params, arch, np.zeros((2, 6, 5, 3), np.float32))

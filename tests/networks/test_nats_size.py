@@ -11,11 +11,11 @@ import pytest
 from jnas import networks, spaces
 from jnas.networks import layers, weights
 from jnas.types import Hooks
-from tests.networks.test_layers import conv_by_loops, norm_by_loops
-from tests.networks.test_nasbench201 import BAD_IMAGES, Tape, random_params, reference_block
+from tests.oracles.layers import conv_by_loops, norm_by_loops
+from tests.oracles.nasbench201 import BAD_IMAGES, Tape, random_params, reference_block
 
 NETWORK = networks.nats_size()
-IMAGES = jax.random.normal(jax.random.key(1), (4, 4, 8, 3))  # not square
+IMAGES = np.random.default_rng(1).normal(size=(4, 4, 8, 3)).astype(np.float32)  # not square
 WIDTHS = [
     (8, 8, 8, 8, 8),
     (64, 64, 64, 64, 64),
@@ -88,7 +88,7 @@ def all_params():
 
 @functools.cache
 def params_of(number):
-    return jax.jit(NETWORK.instantiate)(all_params(), ARCHS[number])
+    return instantiate(all_params(), ARCHS[number])
 
 
 @functools.cache
@@ -106,7 +106,19 @@ def enter(state, x, block):
 
 
 HOOKS = Hooks(lambda state, relu: (state[0], (*state[1], relu)), normalise, enter)
-apply = jax.jit(NETWORK.apply)
+init, instantiate = jax.jit(NETWORK.init), jax.jit(NETWORK.instantiate)
+masks, TRACES = jax.jit(NETWORK.present), []
+
+
+@jax.jit
+def apply(params, arch, images):
+    TRACES.append(arch.shape)
+    return NETWORK.apply(params, arch, images)
+
+
+def present(arch):
+    """The masks of `NETWORK.present` as NumPy arrays."""
+    return [np.asarray(mask) for mask in masks(arch)]
 
 
 @jax.jit
@@ -171,39 +183,32 @@ def test_reference_counts_by_hand():
 
 def test_parameters_are_those_that_the_space_counts(key):
     """Weights by `present`, scales and biases by the channels that norms are shown, and the classifier's bias."""
-    kernels = networks.kernels(all_params())
-
-    @jax.jit
-    def num_weights(arch):
-        masks = NETWORK.present(arch)
-        return sum(
-            jnp.sum(jnp.broadcast_to(m, k.shape)) for m, k in zip(masks, kernels, strict=True)
-        )
-
-    archs = jax.vmap(NETWORK.space.sample)(jax.random.split(key, 30))
+    kernels, num_params = networks.kernels(all_params()), jax.jit(NETWORK.space.params)
+    archs = jax.jit(jax.vmap(NETWORK.space.sample))(jax.random.split(key, 30))
     for arch in [*np.asarray(archs), *ARCHS]:
         norms = look(all_params(), arch, IMAGES).norm_sum
-        assert int(num_weights(arch)) + 2 * int(norms) + 10 == int(NETWORK.space.params(arch)), arch
+        pairs = zip(present(arch), kernels, strict=True)
+        num_weights = sum(np.broadcast_to(mask, k.shape).sum(dtype=int) for mask, k in pairs)
+        assert num_weights + 2 * int(norms) + 10 == int(num_params(arch)), arch
 
 
 def noisy_outside(params, arch):
     """Other weights where `present` is 0."""
     rng = np.random.default_rng(5)
-    pairs = zip(networks.kernels(params), NETWORK.present(arch), strict=True)
+    pairs = zip(networks.kernels(params), present(arch), strict=True)
     noisy = [
-        k + jnp.asarray(rng.normal(size=k.shape), jnp.float32) * (1 - mask) for k, mask in pairs
+        k + rng.normal(size=k.shape).astype(np.float32) * (1 - np.asarray(mask))
+        for k, mask in pairs
     ]
     return weights.with_kernels(params, noisy)
 
 
 def test_weights_that_an_architecture_does_not_have_change_nothing():
     for number, arch in enumerate(ARCHS):
-        noisy = noisy_outside(all_params(), jnp.asarray(arch))
-        same = jax.tree.map(
-            np.array_equal, jax.jit(NETWORK.instantiate)(noisy, arch), params_of(number)
-        )
+        noisy = noisy_outside(all_params(), arch)
+        same = jax.tree.map(np.array_equal, instantiate(noisy, arch), params_of(number))
         assert all(jax.tree.leaves(same))
-        noisy = noisy_outside(params_of(number), jnp.asarray(arch))
+        noisy = noisy_outside(params_of(number), arch)
         np.testing.assert_allclose(
             apply(noisy, arch, IMAGES),
             apply(params_of(number), arch, IMAGES),
@@ -213,12 +218,10 @@ def test_weights_that_an_architecture_does_not_have_change_nothing():
 
 
 def test_instances_start_with_the_bounds_of_their_widths(key):
-    params = NETWORK.init(key)
+    params = init(key)
     for arch in ARCHS[[0, 1, 3, 9]]:
-        instance = jax.jit(NETWORK.instantiate)(params, arch)
-        for kernel, mask in zip(
-            networks.kernels(instance), NETWORK.present(jnp.asarray(arch)), strict=True
-        ):
+        instance = instantiate(params, arch)
+        for kernel, mask in zip(networks.kernels(instance), present(arch), strict=True):
             exists = np.broadcast_to(mask, kernel.shape) > 0
             np.testing.assert_array_equal(np.asarray(kernel) != 0, exists)
             if exists.any():
@@ -246,16 +249,13 @@ def test_jit_changes_nothing():
 
 
 def test_one_program_serves_all_architectures_and_vmap_is_a_loop():
-    traces = []
+    alone = [apply(params_of(number), ARCHS[number], IMAGES) for number in range(5)]
+    assert len(TRACES) == 1
 
-    @jax.jit
-    def counted(params, arch, images):
-        traces.append(None)
-        return NETWORK.apply(NETWORK.instantiate(params, arch), arch, images)
+    def of_one(params, arch):
+        return NETWORK.apply(NETWORK.instantiate(params, arch), arch, IMAGES)
 
-    alone = [counted(all_params(), arch, IMAGES) for arch in ARCHS[:5]]
-    assert len(traces) == 1
-    together = jax.vmap(counted, (None, 0, None))(all_params(), ARCHS[:5], IMAGES)
+    together = jax.jit(jax.vmap(of_one, (None, 0)))(all_params(), ARCHS[:5])
     np.testing.assert_allclose(together, np.stack(alone), atol=1e-4)
 
 
@@ -263,15 +263,14 @@ def test_gradient_and_hessian_vector_product_are_limits_of_differences():
     """In float64, for widths where one cell has a widening skip and another has not."""
     number, entries = 5, np.random.default_rng(2)
     with jax.enable_x64(True):
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params_of(number))
-        images = jnp.asarray(IMAGES, jnp.float64)
-        mix = jnp.asarray(entries.normal(size=(4, 10)))
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params_of(number))
+        images, mix = IMAGES.astype(np.float64), entries.normal(size=(4, 10))
 
         def loss(params):
             return jnp.sum(mix * NETWORK.apply(params, ARCHS[number], images))
 
         push = jax.jit(lambda params, direction: jax.jvp(jax.grad(loss), (params,), (direction,)))
-        direction = jax.tree.map(lambda leaf: jnp.asarray(entries.normal(size=leaf.shape)), params)
+        direction = jax.tree.map(lambda leaf: entries.normal(size=leaf.shape), params)
         gradient, product = push(params, direction)
         step = 1e-7
         ends = [
@@ -281,33 +280,31 @@ def test_gradient_and_hessian_vector_product_are_limits_of_differences():
     for got, up, down in zip(jax.tree.leaves(product), *map(jax.tree.leaves, ends), strict=True):
         want = (np.asarray(up) - np.asarray(down)) / (2 * step)
         np.testing.assert_allclose(got, want, atol=1e-4 * max(1, np.abs(want).max()))
-    exists = NETWORK.present(jnp.asarray(ARCHS[number]))
-    for place, (got, mask) in enumerate(zip(networks.kernels(gradient), exists, strict=True)):
+    for got, mask in zip(networks.kernels(gradient), present(ARCHS[number]), strict=True):
         mask = np.broadcast_to(mask, got.shape) > 0
         assert not np.any(np.asarray(got)[~mask])
-        if mask.any():
-            entry = tuple(entries.choice(np.argwhere(mask)))
-            want = difference(params, number, mix, place, entry)
-            np.testing.assert_allclose(got[entry], want, rtol=1e-4, atol=1e-6)
+    for _ in range(2):
+        along = [entries.normal(size=kernel.shape) for kernel in networks.kernels(params)]
+        slope = sum(np.vdot(d, g) for d, g in zip(along, networks.kernels(gradient), strict=True))
+        want = difference(params, number, mix, along)
+        np.testing.assert_allclose(slope, want, rtol=1e-4, atol=1e-6)
 
 
-def difference(params, number, mix, place, entry, step=1e-6):
-    """Central difference of the reference's loss in one entry of one array of weights."""
+def difference(params, number, mix, along, step=1e-7):
+    """Central difference of the reference's loss along a direction over all kernels at once."""
     losses = []
     for sign in (1, -1):
-        kernels = [np.array(kernel) for kernel in networks.kernels(params)]
-        kernels[place][entry] += sign * step
+        pairs = zip(networks.kernels(params), along, strict=True)
+        kernels = [np.asarray(kernel) + sign * step * d for kernel, d in pairs]
         logits = reference(weights.with_kernels(params, kernels), WIDTHS[number], IMAGES)[0]
-        losses.append(np.sum(np.asarray(mix) * logits))
+        losses.append(np.sum(mix * logits))
     return (losses[0] - losses[1]) / (2 * step)
 
 
 def test_other_sizes_of_images_and_logits(key):
-    network, images = (
-        networks.nats_size(num_classes=7, in_channels=1),
-        jax.random.normal(key, (3, 8, 4, 1)),
-    )
-    params = network.instantiate(network.init(key), jnp.asarray(ARCHS[3]))
+    network = networks.nats_size(num_classes=7, in_channels=1)
+    images = np.random.default_rng(3).normal(size=(3, 8, 4, 1)).astype(np.float32)
+    params = jax.jit(lambda arch: network.instantiate(network.init(key), arch))(ARCHS[3])
     logits = jax.jit(network.apply)(params, ARCHS[3], images)
     np.testing.assert_allclose(logits, reference(params, WIDTHS[3], images)[0], atol=5e-4)
 

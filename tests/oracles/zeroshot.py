@@ -1,12 +1,47 @@
 """The network of NAS-Bench-201 in float64 NumPy, one architecture at a time, with a reverse pass written by hand.
 
 It has the weights that the architecture has and no others, python loops over cells and edges, and for every operation
-its value and how a gradient goes back through it. Other tests import it; `test_zeroshot_scores.py` tests it.
+its value and how a gradient goes back through it. `tests/zeroshot/test_scores.py` tests it.
 """
 
+import functools
 from typing import NamedTuple
 
+import jax
 import numpy as np
+
+from jnas import networks, zeroshot
+from tests.oracles.nasbench201 import NAMED
+
+PASSES = (
+    ("grad_norm", "snip", "grasp", "fisher", "plain", "naswot", "relu_logdet", "relu_count")
+    + ("linear_regions", "swap", "l2_norm", "params", "flops"),
+    ("jacob_cov", "epe_nas", "synflow", "synflow_bn", "zen", "zico", "ntk_condition"),
+)
+"""The names of all scores: those of the one pass that most share, and those with passes of their own."""
+
+NUM, NUM_CLASSES = 10, 3
+SIZES = {"channels": 4, "cells": 2, "num_classes": NUM_CLASSES}
+NETWORK = networks.nasbench201(stages=1, **SIZES)
+IMAGES = np.random.default_rng(1).normal(size=(NUM, 4, 6, 3)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 1, 0, 0, 2, 2, 1, 0])
+ARCHS = np.array(
+    [*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (20, 6))], np.int32
+)  # [31, 6]
+KEY = jax.random.key(0)
+
+
+@jax.jit
+def score(estimator, key, archs):
+    return estimator(key, archs)
+
+
+@functools.cache
+def scores_of(network, names):
+    """`{name: [31]}` of `ARCHS`."""
+    found = score(zeroshot.suite(network, IMAGES, LABELS, names), KEY, ARCHS)
+    return {name: np.asarray(values) for name, values in found.items()}
+
 
 NONE, SKIP, CONV1X1, CONV3X3, POOL = range(5)
 KINDS = {CONV1X1: "conv1x1", CONV3X3: "conv3x3"}
@@ -32,6 +67,7 @@ class Net(NamedTuple):
     """One architecture: `layers` are the weights it has, by name."""
 
     arch: tuple
+    stages: int
     cells: int
     layers: dict
 
@@ -62,9 +98,8 @@ def instantiate(params, arch):
                         lambda leaf, cell=cell, edge=edge: leaf[cell, edge], weights[KINDS[op]]
                     )
                     layers["cell", stage, cell, edge] = own
-    return Net(
-        tuple(map(int, arch)), cells, mapped(lambda leaf: np.asarray(leaf, np.float64), layers)
-    )
+    layers = mapped(lambda leaf: np.asarray(leaf, np.float64), layers)
+    return Net(tuple(map(int, arch)), len(params["stages"]), cells, layers)
 
 
 class Run:
@@ -226,7 +261,7 @@ class Run:
 
     def _network(self):
         x = self.batch_norm(self.layer(self.images, ("stem",)), ("stem",))
-        for stage in range(3):
+        for stage in range(self.net.stages):
             if stage > 0:
                 names = [("block", stage - 1, part) for part in ("a", "b", "shortcut")]
                 hidden = self._relu_conv_norm(x, names[0], stride=2)

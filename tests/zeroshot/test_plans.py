@@ -3,18 +3,19 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jnas import networks, population
 from jnas.zeroshot import NAMES, grad_norm, naswot, suite
-from tests.networks.test_nasbench201 import NAMED
+from tests.oracles.nasbench201 import NAMED
 
-NETWORK = networks.nasbench201(channels=4, cells=1)
-IMAGES = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
-LABELS = jnp.asarray([0, 1, 2, 0, 1, 2])
+STAGES = 2
+NETWORK = networks.nasbench201(channels=4, stages=STAGES, cells=1)
+SMALL = networks.nasbench201(channels=4, stages=1, cells=1)
+IMAGES = np.random.default_rng(1).normal(size=(6, 8, 8, 3)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
 DISCONNECTED = [
     NAMED[name] for name in ("all none", "never leaves the input", "never reaches the output")
 ]
@@ -27,9 +28,9 @@ TRACES = []
 
 
 @functools.cache
-def program(names, shared_init, batching):
+def program(names, shared_init, batching, network):
     """`(images, labels, key, archs)`; the estimator's own arrays are arguments."""
-    estimator = suite(NETWORK, IMAGES, LABELS, names, shared_init=shared_init, batching=batching)
+    estimator = suite(network, IMAGES, LABELS, names, shared_init=shared_init, batching=batching)
 
     @jax.jit
     def run(args, key, archs):
@@ -39,42 +40,42 @@ def program(names, shared_init, batching):
     return functools.partial(run, estimator.args)
 
 
-def scores(names, shared_init, batching, archs=ARCHS):
-    return {
-        name: np.asarray(v)
-        for name, v in program(names, shared_init, batching)(jax.random.key(0), archs).items()
-    }
+def scores(names, shared_init, batching, archs=ARCHS, network=SMALL):
+    found = program(names, shared_init, batching, network)(jax.random.key(0), archs)
+    return {name: np.asarray(values) for name, values in found.items()}
 
 
 def assert_agree(found, expected):
     assert set(found) == set(expected)
     for name, values in expected.items():
         ranked = np.isfinite(values)
+        np.testing.assert_array_equal(np.isfinite(found[name]), ranked, err_msg=name)
         if name in EXACT:
             np.testing.assert_array_equal(found[name], values, err_msg=name)
             continue
         scale = np.max(np.abs(values), where=ranked, initial=0)
-        # Of zico single weights, whose two gradients nearly agree, can lose all their digits and weigh the most.
-        rtol = 2e-2 if name == "zico" else 1e-4
-        np.testing.assert_allclose(found[name], values, rtol=rtol, atol=1e-5 * scale, err_msg=name)
         assert np.median(np.abs(found[name][ranked] - values[ranked])) <= 1e-4 * scale, name
+        # Single weights of zico, whose two gradients nearly agree, can lose all their digits and weigh the most.
+        if name != "zico":
+            rtol = 1e-3 if name == "grasp" else 1e-4
+            np.testing.assert_allclose(found[name], values, rtol, 1e-5 * scale, err_msg=name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shared_init", [True, False])
 def test_all_scores_agree(shared_init):
-    found = scores(NAMES, shared_init, "vmap")
-    assert_agree(found, scores(NAMES, shared_init, "map"))
+    found = scores(NAMES, shared_init, "vmap", network=NETWORK)
+    assert_agree(found, scores(NAMES, shared_init, "map", network=NETWORK))
     assert all(np.sum(np.isfinite(values)) >= 8 for values in found.values())
     assert np.isneginf(found["naswot"][-3:]).all()
 
 
-def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
+def test_nothing_is_compiled_twice_and_equal_rows_have_equal_scores():
+    """Whatever else is in the population: blocks of other sizes, or all rows in one branch."""
     found = scores(FEW, True, "vmap")
-    assert_agree(found, scores(FEW, True, "map"))
     before = len(TRACES)
     others = np.random.default_rng(1).integers(0, 5, ARCHS.shape, dtype=np.int32)
-    others[:6] = ARCHS[3]  # blocks of other sizes
+    others[:6] = ARCHS[3]
     repeated = scores(FEW, True, "vmap", others)
     assert_agree(
         {k: v[:6] for k, v in repeated.items()}, {k: np.repeat(v[3:4], 6) for k, v in found.items()}
@@ -86,6 +87,10 @@ def test_codes_gradient_and_hessian_agree_and_nothing_is_compiled_twice():
     assert len(TRACES) == before
 
 
+def test_codes_gradient_and_hessian_agree():
+    assert_agree(scores(FEW, True, "vmap"), scores(FEW, True, "map"))
+
+
 def test_a_population_of_one():
     assert_agree(
         scores(("naswot",), False, "vmap", ARCHS[2:3]),
@@ -94,6 +99,7 @@ def test_a_population_of_one():
 
 
 def test_the_driver_takes_either_plan(key):
+    """With a block between two stages, which is computed for all at once."""
     found = [
         np.asarray(
             population.score(
@@ -134,23 +140,22 @@ def convolutions(names, key):
 
 
 def test_convolutions_of_edges_are_ordinary_ones_within_a_real_conditional(key):
-    """Both of all edges, once a stage; without are those of the stem and of two blocks."""
+    """Both of all edges, once a stage; without are those of the stem and of the block."""
     within = convolutions(("naswot",), key)
-    assert within.count(True) == 3 * 6 * 2
-    assert within.count(False) == 1 + 2 * 3
+    assert within.count(True) == STAGES * 6 * 2
+    assert within.count(False) == 1 + 3 * (STAGES - 1)
 
 
 def test_convolutions_of_gradients_are_ordinary_ones(key):
-    assert len(convolutions(("grad_norm",), key)) > 3 * 6 * 4
+    assert len(convolutions(("grad_norm",), key)) > STAGES * 6 * 4
 
 
 def test_program_of_a_gpu_can_be_lowered(monkeypatch, key):
     """There is a rule for every primitive, as there is not for all that CPUs compute."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    images = jax.random.normal(
-        key, (6, 12, 12, 3)
-    )  # a shape of its own: what is traced here is for GPUs
-    estimator = suite(NETWORK, images, LABELS, (*FEW, "jacob_cov", "ntk_condition", "swap"))
+    # A shape of its own: what is traced here is for GPUs.
+    images = np.random.default_rng(2).normal(size=(6, 12, 12, 3)).astype(np.float32)
+    estimator = suite(SMALL, images, LABELS, (*FEW, "jacob_cov", "ntk_condition", "swap"))
     traced = jax.jit(estimator.func).trace(*estimator.args, key, ARCHS)
     assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
 

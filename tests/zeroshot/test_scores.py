@@ -11,7 +11,7 @@ from jnas import networks, zeroshot
 from jnas.networks import weights
 from jnas.zeroshot.passes import Candidate, Seen, observe
 from jnas.zeroshot.suite import SCORES
-from tests.networks.test_nasbench201 import NAMED
+from tests.oracles.nasbench201 import NAMED
 from tests.oracles.zeroshot import Run, instantiate, loss_gradients, mapped, moved
 
 NUM, NUM_CLASSES, CELLS = 10, 3, 2
