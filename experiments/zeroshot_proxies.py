@@ -153,11 +153,11 @@ def _biases(
 
 def _operations(space: Space, archs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Names of the operations of edges or nodes, and how many of each a cell has, `[B, O]`."""
-    if space.name == "nasbench201":
+    if len(space.edge_operations) > 2:  # each position is the operation of an edge
         return space.edge_operations, np.stack(
             [np.sum(archs == op, axis=1) for op in range(5)], axis=1
         )
-    ops = np.asarray(jax.vmap(space.graph)(jnp.asarray(archs)).node_ops)
+    ops = np.asarray(jax.vmap(space.graph)(jnp.asarray(archs)).node_ops)[:, 0]
     numbers = range(1, len(space.node_operations) - 1)
     return space.node_operations[1:-1], np.stack(
         [np.sum(ops[:, 1:-1] == op, axis=1) for op in numbers], axis=1
