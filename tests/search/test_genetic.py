@@ -11,26 +11,11 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas.types import Outcome, Query, Space
+from jnas.types import Outcome, Query
+from tests.oracles.searches import CHILD, FOUNDER, MUTANT, compiled, family, run
 
 SPACE = jnas.spaces.nasbench201()
 P, GENERATIONS = 20, 30
-FOUNDER, CHILD, MUTANT = 0, 1, 2
-
-
-def family() -> Space:
-    """Architectures `[4]`: a random name, the names of one or two parents, and which move made it."""
-
-    def named(key: jax.Array, *rest: jax.Array | int) -> jax.Array:
-        name = jax.random.randint(key, (), 1, 2**30, jnp.int32)
-        return jnp.stack([name, *(jnp.asarray(value, jnp.int32) for value in rest)])
-
-    return SPACE._replace(
-        cardinalities=(2**30, 2**30, 2**30, 3),
-        sample=lambda key: named(key, 0, 0, FOUNDER),
-        mutate=lambda key, arch: named(key, arch[0], 0, MUTANT),
-        crossover=lambda key, a, b: named(key, a[0], b[0], CHILD),
-    )
 
 
 def graded(key: jax.Array, query: Query) -> Outcome:
@@ -43,9 +28,7 @@ def graded(key: jax.Array, query: Query) -> Outcome:
 def generations(key: jax.Array, **options) -> tuple[np.ndarray, np.ndarray]:
     """`[GENERATIONS, P, 4]` and the scores `[GENERATIONS, P]`, -inf where failed."""
     searcher = jnas.search.genetic(family(), population_size=P, **options)
-    history = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=P * GENERATIONS)
-    )(key)
+    history = run(searcher, Partial(graded), key, num_evaluations=P * GENERATIONS)
     scores = np.asarray(history.scores).reshape(GENERATIONS, P)
     return np.asarray(history.archs).reshape(GENERATIONS, P, 4), np.where(
         np.isnan(scores), -np.inf, scores
@@ -76,12 +59,12 @@ def test_every_member_comes_from_the_generation_before(key) -> None:
 
 def test_chances_of_parents(key) -> None:
     """Winners of tournaments of 3 among 4 members, one of them failed; every sample is counted out."""
-    searcher = jnas.search.genetic(family(), population_size=4, tournament_size=3)
+    searcher = compiled(jnas.search.genetic(family(), population_size=4, tournament_size=3))
     query, state = searcher.ask(key, searcher.init(key))
     scores = [2.0, math.nan, 1.0, 3.0]
     state = searcher.tell(state, query, Outcome(jnp.asarray(scores), jnp.zeros(4)))
-    ask = jax.jit(jax.vmap(lambda key: searcher.ask(key, state)[0].archs))
-    archs = np.asarray(ask(jax.random.split(key, 10_000))).reshape(-1, 4)
+    many, _ = jax.jit(jax.vmap(searcher.ask, (0, None)))(jax.random.split(key, 10_000), state)
+    archs = np.asarray(many.archs).reshape(-1, 4)
     samples = list(itertools.product((0, 2, 3), repeat=3))
     wins = Counter(max(sample, key=lambda i: scores[i]) for sample in samples)
     for kind, column in ((MUTANT, 1), (CHILD, 1), (CHILD, 2), (FOUNDER, 0)):
@@ -103,7 +86,7 @@ def test_one_operator_alone(key, chances) -> None:
 
 
 def test_an_old_generation_that_comes_late_is_history(key) -> None:
-    searcher = jnas.search.genetic(family(), population_size=3)
+    searcher = compiled(jnas.search.genetic(family(), population_size=3, tournament_size=3))
     first, state = searcher.ask(jax.random.key(1), searcher.init(key))
     second, state = searcher.ask(jax.random.key(2), state)
     np.testing.assert_array_equal(first.archs, searcher.init(key).archs)
@@ -119,19 +102,17 @@ def test_climbs(key) -> None:
     """Mean score of the generations on a smooth objective, 64 members as in the paper."""
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
     searcher = jnas.search.genetic(SPACE)
-    search = jax.jit(
-        lambda key: jnas.search.run(
-            searcher, jnas.search.objective(score), key, num_evaluations=64 * 30
-        )
-    )
-    means = np.asarray(search(key).scores).reshape(30, 64).mean(axis=1)
+    history = run(searcher, jnas.search.objective(score), key, num_evaluations=64 * 30)
+    means = np.asarray(history.scores).reshape(30, 64).mean(axis=1)
     assert means[0] == pytest.approx(12, abs=1.5)
     assert means[-5:].mean() > 20
 
 
 def test_initial_population_of_ones_own(key) -> None:
-    searcher = jnas.search.genetic(
-        SPACE, population_size=4, init=lambda key, num: jnp.ones((num, 6), jnp.int32)
+    searcher = compiled(
+        jnas.search.genetic(
+            SPACE, population_size=4, init=lambda key, num: jnp.ones((num, 6), jnp.int32)
+        )
     )
     np.testing.assert_array_equal(searcher.ask(key, searcher.init(key))[0].archs, np.ones((4, 6)))
     with pytest.raises(AssertionError):

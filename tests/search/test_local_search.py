@@ -12,7 +12,9 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.types import Outcome, Query
-from tests.search.test_regularized_evolution import SPACE, family
+from tests.oracles.searches import compiled, family, run
+
+SPACE = jnas.spaces.nasbench201()
 
 
 def graded(key: jax.Array, query: Query) -> Outcome:
@@ -52,10 +54,8 @@ def test_centres_are_those_of_the_published_loop(key, move, num_neighbors, num_i
     searcher = jnas.search.local_search(
         family(), num_neighbors=num_neighbors, num_initial=num_initial, move=move
     )
-    history = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=200)
-    )(key)
-    names, centers = np.asarray(history.archs).T.tolist()
+    history = run(searcher, Partial(graded), key, num_evaluations=200)
+    names, centers, *_ = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
     loop = published(
         iter(zip(names, scores, strict=True)), num_neighbors, num_initial, first=move == "first"
@@ -71,10 +71,8 @@ def test_batches_that_divide_the_neighbourhood(key, batch_size) -> None:
     searcher = jnas.search.local_search(
         family(), num_neighbors=6, num_initial=6, batch_size=batch_size
     )
-    history = jax.jit(
-        lambda key: jnas.search.run(searcher, Partial(graded), key, num_evaluations=180)
-    )(key)
-    names, centers = np.asarray(history.archs).T.tolist()
+    history = run(searcher, Partial(graded), key, num_evaluations=180)
+    names, centers, *_ = np.asarray(history.archs).T.tolist()
     scores = [-math.inf if math.isnan(s) else s for s in np.asarray(history.scores).tolist()]
     assert centers == list(
         itertools.islice(published(iter(zip(names, scores, strict=True)), 6, 6, False), 180)
@@ -82,14 +80,15 @@ def test_batches_that_divide_the_neighbourhood(key, batch_size) -> None:
 
 
 def test_what_was_asked_before_a_move_is_history(key) -> None:
-    searcher = jnas.search.local_search(family(), num_neighbors=2, num_initial=2)
+    searcher = compiled(jnas.search.local_search(family(), num_neighbors=2, num_initial=2))
     state, queries = searcher.init(key), []
     for i in range(4):
         query, state = searcher.ask(jax.random.key(i), state)
         queries.append(query)
 
     def tell(state, query: Query, score: float):
-        return searcher.tell(state, query, Outcome(jnp.full(1, score), jnp.zeros(1)))
+        outcome = Outcome(np.full(1, score, np.float32), np.zeros(1, np.float32))
+        return searcher.tell(state, query, outcome)
 
     state = tell(state, queries[1], 3.0)
     assert state.center_score == -math.inf
@@ -105,13 +104,9 @@ def test_what_was_asked_before_a_move_is_history(key) -> None:
 def test_default_neighbourhoods() -> None:
     """As many failures as there are vectors one choice away, then a new start."""
     for space, num in ((SPACE, 24), (jnas.spaces.nats_size(), 35)):
-        searcher = jnas.search.local_search(space)
+        searcher = compiled(jnas.search.local_search(space))
         query, state = searcher.ask(jax.random.key(0), searcher.init(jax.random.key(1)))
-        ask, tell, equal = (
-            jax.jit(searcher.ask),
-            jax.jit(searcher.tell),
-            Outcome(jnp.ones(1), jnp.zeros(1)),
-        )
+        ask, tell, equal = searcher.ask, searcher.tell, Outcome(jnp.ones(1), jnp.zeros(1))
         state = tell(state, query, equal)
         for i in range(num):
             assert (float(state.center_score), int(state.num_tried)) == (1.0, i)

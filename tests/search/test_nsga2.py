@@ -10,8 +10,8 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.types import History, Outcome, Query, Searcher
-from tests.search.test_genetic import CHILD, FOUNDER, MUTANT, family
-from tests.search.test_pareto import history_of, naive_crowding, naive_fronts
+from tests.oracles.pareto import history_of, naive_crowding, naive_fronts
+from tests.oracles.searches import CHILD, FOUNDER, MUTANT, compiled, family, run
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -31,7 +31,8 @@ def survivors(
 ) -> tuple[list[tuple[int, float]], np.ndarray, np.ndarray]:
     """Front and distance of those who survive, best first, and of everybody."""
     scores = scores_of(archs)
-    costs = np.asarray(jax.vmap(cost)(jnp.asarray(archs)))
+    names = archs[:, 0]
+    costs = np.where(names % 11 == 0, np.nan, names // 7 % 10).astype(np.float32)
     values = np.stack([-scores, costs], axis=1)
     good = np.isfinite(values).all(axis=1)
     for i in range(len(archs)):
@@ -46,8 +47,8 @@ def survivors(
 def test_members_and_children_compete_by_front_and_crowding(key) -> None:
     """Told three generations, the state holds the best of each union; equals are told apart by nothing but order."""
     size = 30
-    searcher = jnas.search.nsga2(family(), [cost], population_size=size)
-    ask, tell = jax.jit(searcher.ask), jax.jit(searcher.tell)
+    searcher = compiled(jnas.search.nsga2(family(), [cost], population_size=size))
+    ask, tell = searcher.ask, searcher.tell
     state, known = searcher.init(key), np.zeros((0, 4), np.int32)
     for i in range(4):
         query, state = ask(jax.random.key(i), state)
@@ -70,13 +71,18 @@ def test_members_and_children_compete_by_front_and_crowding(key) -> None:
 
 
 def told(searcher: Searcher, scores: list[float]) -> tuple[Query, object]:
+    searcher = compiled(searcher)
     query, state = searcher.ask(jax.random.key(1), searcher.init(jax.random.key(0)))
-    return query, searcher.tell(state, query, Outcome(jnp.asarray(scores), jnp.zeros(len(scores))))
+    return query, searcher.tell(state, query, outcome_of(scores))
+
+
+def outcome_of(scores: list[float]) -> Outcome:
+    return Outcome(np.array(scores, np.float32), np.zeros(len(scores), np.float32))
 
 
 def names(key: jax.Array, searcher: Searcher, state: object, num: int = 4000) -> np.ndarray:
-    ask = jax.jit(jax.vmap(lambda key: searcher.ask(key, state)[0].archs))
-    return np.asarray(ask(jax.random.split(key, num))).reshape(-1, 4)
+    query, _ = jax.jit(jax.vmap(searcher.ask, (0, None)))(jax.random.split(key, num), state)
+    return np.asarray(query.archs).reshape(-1, 4)
 
 
 def test_chances_of_parents(key) -> None:
@@ -123,9 +129,8 @@ def test_copies_and_failures_survive_only_where_there_is_nothing_else(key) -> No
     query, state = told(searcher, [1.0, 1.0, math.nan, 2.0])
     np.testing.assert_array_equal(state.archs[:3, 0], [4, 6, 4])
     np.testing.assert_array_equal(state.fitness, [0, 0, -2, -math.inf])
-    state = searcher.tell(
-        state, query._replace(archs=founders + 10), Outcome(jnp.asarray([0.0] * 4), jnp.zeros(4))
-    )
+    query = query._replace(archs=founders + 10)
+    state = jax.jit(searcher.tell)(state, query, outcome_of([0.0] * 4))
     # Dominated newcomers are better than a copy.
     assert sorted(np.asarray(state.archs)[:, 0].tolist())[:2] == [4, 6]
     assert (np.asarray(state.archs)[:, 0] == 4).sum() == 1
@@ -144,7 +149,7 @@ def found(
 def test_front_of_trained_cells(key) -> None:
     """Accuracy against parameters: of the area between the true front and its worst corner, 2,000 evaluations."""
     table = jnas.benchmarks.nasbench201("cifar10")
-    costs = [SPACE.params]
+    costs = [jax.jit(SPACE.params)]
     best = jnas.search.pareto_front(history_of(table.archs, table.column("val_accuracy")), costs)
     corner = (float(best.scores[0]), float(best.costs[-1, 0]))
     whole = jnas.search.hypervolume(best, reference=corner)
@@ -167,14 +172,10 @@ def test_front_of_trained_cells(key) -> None:
 def test_several_costs(key) -> None:
     """With a cost of its own, what costs nothing is found as well."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))
-    costs = [lambda arch: jnp.sum(arch == 3), lambda arch: jnp.sum(arch == 0)]
+    costs = [jax.jit(lambda arch: jnp.sum(arch == 3)), jax.jit(lambda arch: jnp.sum(arch == 0))]
     searcher = jnas.search.nsga2(SPACE, costs, population_size=40)
-    search = jax.jit(
-        lambda key: jnas.search.run(
-            searcher, jnas.search.objective(score), key, num_evaluations=1200
-        )
-    )
-    front = jnas.search.pareto_front(search(key), costs)
+    history = run(searcher, jnas.search.objective(score), key, num_evaluations=1200)
+    front = jnas.search.pareto_front(history, costs)
     np.testing.assert_array_equal(np.unique(front.scores), np.arange(7))
     np.testing.assert_array_equal(
         front.costs, np.stack([front.scores, np.zeros(len(front.scores))], axis=1)
@@ -185,7 +186,7 @@ def test_initial_population_of_ones_own(key) -> None:
     def ones(key: jax.Array, num: int) -> jax.Array:
         return jnp.ones((num, 6), jnp.int32)
 
-    searcher = jnas.search.nsga2(SPACE, [SPACE.params], population_size=4, init=ones)
+    searcher = compiled(jnas.search.nsga2(SPACE, [SPACE.params], population_size=4, init=ones))
     np.testing.assert_array_equal(searcher.ask(key, searcher.init(key))[0].archs, np.ones((4, 6)))
 
 

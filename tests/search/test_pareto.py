@@ -11,38 +11,11 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.search import pareto
-from jnas.types import History
+from tests.oracles.pareto import history_of, naive_crowding, naive_fronts
+from tests.oracles.spaces import toy
 
-SPACE = jnas.spaces.nasbench201()
-
-
-def dominates(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((a <= b).all() and (a < b).any())
-
-
-def naive_fronts(values: np.ndarray, where: np.ndarray) -> list[int]:
-    """Take away whom nobody left dominates, again and again."""
-    ranks, left, rank = [len(values)] * len(values), {i for i in range(len(values)) if where[i]}, 0
-    while left:
-        front = {j for j in left if not any(dominates(values[i], values[j]) for i in left)}
-        for j in front:
-            ranks[j] = rank
-        left, rank = left - front, rank + 1
-    return ranks
-
-
-def naive_crowding(values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """The algorithm of section III-B, front by front."""
-    distances = np.zeros(len(values))
-    for rank in set(ranks.tolist()):
-        members = np.flatnonzero(ranks == rank)
-        for column in values.T:
-            order = members[np.argsort(column[members], kind="stable")]
-            span = column[order[-1]] - column[order[0]]
-            distances[order[0]] = distances[order[-1]] = math.inf
-            for before, at, after in zip(order, order[1:], order[2:], strict=False):
-                distances[at] += (column[after] - column[before]) / span if span else 0.0
-    return distances
+SPACE = toy()
+PARAMS = jax.jit(SPACE.params)
 
 
 def with_ties(seed: int, num: int, num_objectives: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,57 +24,53 @@ def with_ties(seed: int, num: int, num_objectives: int) -> tuple[np.ndarray, np.
     return rng.integers(0, 6, (num, num_objectives)).astype(np.float32), rng.random(num) > 0.2
 
 
-@pytest.mark.parametrize("num_objectives", [1, 2, 3])
-@pytest.mark.parametrize("num", [1, 2, 40])
-def test_fronts_and_crowding_are_the_definitions(num, num_objectives) -> None:
-    for seed in range(8):
-        values, where = with_ties(seed, num, num_objectives)
-        ranks = np.asarray(pareto.fronts(jnp.asarray(values), jnp.asarray(where)))
-        assert ranks.tolist() == naive_fronts(values, where)
-        distances = pareto.crowding(jnp.asarray(values), jnp.asarray(ranks))
-        np.testing.assert_allclose(distances, naive_crowding(values, ranks), rtol=1e-6)
+FRONTS, CROWDING = jax.jit(jax.vmap(pareto.fronts)), jax.jit(jax.vmap(pareto.crowding))
+
+
+def stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Populations of one length; the shorter ones get copies that are not counted."""
+    num = max(len(where) for _, where in pairs)
+    values = [np.resize(values, (num, values.shape[1])) for values, _ in pairs]
+    counted = [np.pad(where, (0, num - len(where))) for _, where in pairs]
+    return np.stack(values), np.stack(counted)
+
+
+@pytest.mark.parametrize(
+    ("nums", "num_objectives"), [((1,), 2), ((2,), 2), *(((1, 2, 40), m) for m in (1, 2, 3))]
+)
+def test_fronts_and_crowding_are_the_definitions(nums, num_objectives) -> None:
+    values, where = stacked(
+        [with_ties(seed, num, num_objectives) for num in nums for seed in range(8)]
+    )
+    ranks = np.asarray(FRONTS(values, where))
+    distances = np.asarray(CROWDING(values, ranks))
+    for i in range(len(values)):
+        assert ranks[i].tolist() == naive_fronts(values[i], where[i])
+        np.testing.assert_allclose(distances[i], naive_crowding(values[i], ranks[i]), rtol=1e-6)
 
 
 def test_fronts_by_hand() -> None:
     """Two steps of a staircase, a copy, and one that everybody dominates."""
     values = jnp.asarray([[0.0, 3.0], [1.0, 1.0], [3.0, 0.0], [1.0, 1.0], [1.0, 3.0], [9.0, 9.0]])
-    ranks = pareto.fronts(values, jnp.ones(6, bool))
-    assert ranks.tolist() == [0, 0, 0, 0, 1, 2]
-    assert pareto.crowding(values, ranks).tolist() == pytest.approx(
+    ranks = FRONTS(values[None], jnp.ones((1, 6), bool))
+    assert ranks[0].tolist() == [0, 0, 0, 0, 1, 2]
+    assert CROWDING(values[None], ranks)[0].tolist() == pytest.approx(
         [math.inf, 1 / 3 + 1 / 3, math.inf, 2 / 3 + 2 / 3, math.inf, math.inf]
     )
 
 
 def test_many_populations_are_each_alone() -> None:
-    pairs = [with_ties(seed, 20, 2) for seed in range(5)]
-    values, where = (jnp.asarray(np.stack(leaf)) for leaf in zip(*pairs, strict=True))
-    ranks = jax.jit(jax.vmap(pareto.fronts))(values, where)
-    distances = jax.jit(jax.vmap(pareto.crowding))(values, ranks)
-    for i in range(5):
-        np.testing.assert_array_equal(ranks[i], pareto.fronts(values[i], where[i]))
-        np.testing.assert_allclose(distances[i], pareto.crowding(values[i], ranks[i]), rtol=1e-6)
+    values, where = stacked([with_ties(seed, 40, 2) for seed in range(24)])
+    ranks = FRONTS(values, where)
+    distances = CROWDING(values, ranks)
+    fronts, crowding = jax.jit(pareto.fronts), jax.jit(pareto.crowding)
+    for i in range(24):
+        np.testing.assert_array_equal(ranks[i], fronts(values[i], where[i]))
+        np.testing.assert_allclose(distances[i], crowding(values[i], ranks[i]), rtol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------------
 # Of a history
-
-
-def history_of(
-    archs: np.ndarray, scores: list[float] | np.ndarray, num_used: int | None = None
-) -> History:
-    used = np.arange(len(archs)) < (len(archs) if num_used is None else num_used)
-    zeros = jnp.zeros(len(archs))
-    no = jnp.asarray(False)
-    return jnas.search.history.make_history(
-        jnp.asarray(archs, jnp.int32),
-        jnp.asarray(scores, jnp.float32),
-        zeros,
-        zeros.astype(jnp.int32),
-        jnp.asarray(used),
-        truncated=no,
-        num_repeats=jnp.zeros((), jnp.int32),
-        stalled=no,
-    )
 
 
 def first(arch: jax.Array) -> jax.Array:
@@ -113,13 +82,16 @@ def by_table(values: list[float]):
     return lambda arch: jnp.asarray(values)[arch[0]]
 
 
-def test_front_of_a_whole_space(key) -> None:
-    """All 15,625 cells, two costs: everything in the front is undominated, everything else is not."""
-    archs = SPACE.enumerate()
+@pytest.mark.parametrize(
+    "space", [SPACE, pytest.param(jnas.spaces.nasbench201(), marks=pytest.mark.slow)]
+)
+def test_front_of_a_whole_space(space) -> None:
+    """Two costs: everything in the front is undominated, everything else is not."""
+    archs = space.enumerate()
     scores = np.round(
-        np.random.default_rng(0).normal(size=len(archs)) + (archs == 3).sum(axis=1), 1
+        np.random.default_rng(0).normal(size=len(archs)) + (archs == 2).sum(axis=1), 1
     )
-    costs = [SPACE.params, lambda arch: jnp.sum(arch == 4)]
+    costs = [jax.jit(cost) for cost in (space.params, lambda arch: jnp.sum(arch == 1))]
     front = jnas.search.pareto_front(history_of(archs, scores), costs)
     every = np.stack(
         [-scores.astype(np.float32), *(np.asarray(jax.vmap(cost)(archs)) for cost in costs)], axis=1
@@ -128,30 +100,32 @@ def test_front_of_a_whole_space(key) -> None:
         i for i, row in enumerate(every) if not ((every <= row).all(1) & (every < row).any(1)).any()
     ]
     assert sorted(front.evaluations.tolist()) == expected
-    assert 5 < len(expected) < 1000
+    assert 5 < len(expected) < len(archs) // 10
     np.testing.assert_array_equal(front.archs, archs[front.evaluations])
     np.testing.assert_array_equal(front.scores, -every[front.evaluations, 0])
     np.testing.assert_array_equal(front.costs, every[front.evaluations, 1:])
     assert (np.diff(front.costs[:, 0]) >= 0).all()
 
 
-@pytest.mark.parametrize("num", [1, 2, 50, 400])
-def test_front_with_one_cost_is_the_definition(num) -> None:
-    """With ties in both objectives, and failures among them."""
+IS_ON_FRONT = jax.jit(
+    lambda history, values: jnas.search.is_on_front(history, [lambda arch: values[arch[0]]])
+)
+
+
+@pytest.mark.parametrize(("num", "length"), [(1, 1), (1, 400), (2, 400), (50, 400), (400, 400)])
+def test_front_with_one_cost_is_the_definition(num, length) -> None:
+    """With ties in both objectives, failures among them, and unused slots behind them."""
     rng = np.random.default_rng(num)
-    scores, cost = rng.integers(0, 9, num).astype(float), rng.integers(0, 9, num).astype(float)
-    scores[rng.random(num) < 0.1], cost[rng.random(num) < 0.1] = np.nan, np.inf
-    archs = np.arange(num)[:, None] * [1, 0]
-    history = history_of(archs, scores)
-    counted = np.isfinite(scores) & np.isfinite(cost)
+    scores, cost = rng.integers(0, 9, (2, length)).astype(float)
+    scores[rng.random(length) < 0.1], cost[rng.random(length) < 0.1] = np.nan, np.inf
+    history = history_of(np.arange(length)[:, None] * [1, 0], scores, num_used=num)
+    counted = np.isfinite(scores) & np.isfinite(cost) & (np.arange(length) < num)
     every = np.stack([-scores, cost], axis=1)
     expected = [
         bool(counted[i]) and not (counted & (every <= row).all(1) & (every < row).any(1)).any()
         for i, row in enumerate(every)
     ]
-    np.testing.assert_array_equal(
-        jnas.search.is_on_front(history, [by_table(cost.tolist())]), expected
-    )
+    np.testing.assert_array_equal(IS_ON_FRONT(history, cost.astype(np.float32)), expected)
 
 
 def test_failures_unused_slots_and_dominated_ones_stay_out() -> None:
@@ -187,26 +161,25 @@ def test_mask_compiled_for_many_histories(key) -> None:
             archs[:, 1] == 0, jnp.nan, jnp.sum(archs, axis=1).astype(jnp.float32)
         )
     )
-    run = Partial(jnas.search.run, searcher, jnas.search.objective(score), num_evaluations=50)
-    histories = jax.jit(jax.vmap(run))(jax.random.split(key, 3))
-    masks = jax.jit(jax.vmap(lambda history: jnas.search.is_on_front(history, [SPACE.flops])))(
-        histories
-    )
+    search = Partial(jnas.search.run, searcher, jnas.search.objective(score), num_evaluations=50)
+    histories = jax.jit(jax.vmap(search))(jax.random.split(key, 3))
+    masks = jax.jit(jax.vmap(lambda history: jnas.search.is_on_front(history, [PARAMS])))(histories)
+    histories, masks = jax.tree.map(np.asarray, (histories, masks))
     for i in range(3):
         history = jax.tree.map(lambda leaf, i=i: leaf[i], histories)
-        front = jnas.search.pareto_front(history, [SPACE.flops])
+        front = jnas.search.pareto_front(history, [PARAMS])
         assert set(front.evaluations.tolist()) <= set(np.flatnonzero(masks[i]).tolist())
-        chosen = {tuple(row) for row in np.asarray(history.archs)[np.asarray(masks[i])].tolist()}
+        chosen = {tuple(row) for row in history.archs[masks[i]].tolist()}
         assert chosen == {tuple(row) for row in front.archs.tolist()}
     with pytest.raises(
         ValueError, match=r"the history of one search, scores \[T\]; got scores \[3, 50\]"
     ):
-        jnas.search.pareto_front(histories, [SPACE.flops])
+        jnas.search.pareto_front(histories, [PARAMS])
 
 
 def test_bad_costs() -> None:
     history = history_of(np.zeros((3, 2)), [1.0, 2.0, 3.0])
-    table = jnas.benchmarks.make_table(SPACE, SPACE.enumerate(), {"latency": np.ones(15_625)})
+    table = jnas.benchmarks.make_table(SPACE, SPACE.enumerate(), {"latency": np.ones(576)})
     for costs, message in (
         ([], "at least one function"),
         (first, r"sequence of at least one function \[D\] -> \[\], such as \[space.params\]"),
@@ -261,6 +234,6 @@ def test_cost_of_a_table_is_its_column() -> None:
     values = jax.jit(jax.vmap(cost))(archs)
     np.testing.assert_array_equal(values, column.astype(np.float32))
     chex.assert_type(values, jnp.float32)
-    assert np.isnan(cost(jnp.asarray(SPACE.enumerate()[1])))
+    assert np.isnan(jax.jit(cost)(SPACE.enumerate()[1]))
     with pytest.raises(ValueError, match="Did you mean 'latency'"):
         jnas.benchmarks.make_table(SPACE, archs, {"latency": column}).cost("latncy")

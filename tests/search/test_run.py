@@ -1,5 +1,6 @@
 """What the loop does at the end of a budget and with isomorphic architectures, against plain Python."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -12,14 +13,17 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.types import History, Outcome, Query, Searcher
+from tests.oracles.searches import run
+from tests.oracles.spaces import toy
 
-SPACE = jnas.spaces.nasbench201()
+SPACE = toy()
+DISTINCT = jax.jit(lambda history: jnas.search.num_distinct(history, SPACE.identity))
 RULES = pytest.mark.parametrize("overrun", ["discarded", "counted"])
 
 
 def priced(key: jax.Array, query: Query) -> Outcome:
-    """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of 10 to 14 s."""
-    weights = 5 ** jnp.arange(6, dtype=jnp.int32)
+    """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of 10 to 12 s."""
+    weights = 5 ** jnp.arange(5, dtype=jnp.int32)
     scores = jnp.sum(query.archs * weights[None], axis=1).astype(jnp.float32)
     return Outcome(
         jnp.where(query.archs[:, 0] == 3, jnp.nan, scores),
@@ -28,8 +32,8 @@ def priced(key: jax.Array, query: Query) -> Outcome:
 
 
 def few(key: jax.Array) -> jax.Array:
-    """Samples with many isomorphic vectors: only four of the positions are drawn."""
-    return SPACE.sample(key).at[jnp.array([1, 3])].set(jnp.array([0, 1], jnp.int32))
+    """Samples with many isomorphic vectors: the last position is not drawn."""
+    return SPACE.sample(key).at[4].set(1)
 
 
 def searchers() -> dict[str, Searcher]:
@@ -55,13 +59,18 @@ class Naive(NamedTuple):
     stalled: bool
 
 
+@functools.cache
+def compiled(function: Callable) -> Callable:
+    return jax.jit(function)
+
+
 def queries(
     searcher: Searcher, key: jax.Array, told: Callable[[Query, Outcome], Outcome], num: int
 ) -> Iterator[Query]:
     """Ask, and tell what `told` makes of the objective's answers."""
     init_key, eval_key, ask_key = jax.random.split(key, 3)
-    ask, tell, evaluate = jax.jit(searcher.ask), jax.jit(searcher.tell), jax.jit(priced)
-    state = searcher.init(init_key)
+    init, ask, tell, evaluate = map(compiled, (searcher.init, searcher.ask, searcher.tell, priced))
+    state = init(init_key)
     for step_key in jax.random.split(ask_key, num):
         query, state = ask(step_key, state)
         answer = told(query, evaluate(eval_key, query))
@@ -69,8 +78,10 @@ def queries(
         state = tell(state, query, answer)
 
 
-def name_of(arch: np.ndarray) -> bytes:
-    return np.asarray(SPACE.identity(jnp.asarray(arch))).tobytes()
+def name_of(arch: np.ndarray) -> tuple[int, ...]:
+    """The isomorphism class of an architecture of the toy space."""
+    first, second, *rest = np.asarray(arch).tolist()
+    return first, max(second, 1), *rest
 
 
 def naive(
@@ -84,7 +95,7 @@ def naive(
     max_repeats: int,
 ) -> Naive:
     """The loop as a list and a dictionary."""
-    known: dict[bytes, float] = {}
+    known: dict[tuple[int, ...], float] = {}
     rows: list[tuple[tuple[int, ...], float, float]] = []
     spent, repeats, over = 0.0, 0, False
 
@@ -108,7 +119,7 @@ def naive(
                 spent += float(cost)
             scores.append(float(score))
             seconds.append(float(cost))
-        return Outcome(jnp.array(scores, jnp.float32), jnp.array(seconds, jnp.float32))
+        return Outcome(np.array(scores, np.float32), np.array(seconds, np.float32))
 
     def is_open() -> bool:
         return (
@@ -143,17 +154,9 @@ def assert_equal(history: History, expected: Naive, *, budget: bool = True) -> N
 def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
     searcher, identity = SEARCHERS[name], SPACE.identity if memory else None
 
-    @jax.jit
-    def search(limit: jax.Array) -> History:
-        return jnas.search.run(
-            searcher,
-            Partial(priced),
-            key,
-            num_evaluations=24,
-            max_seconds=limit,
-            overrun=overrun,
-            identity=identity,
-        )
+    def search(limit: float) -> History:
+        options = {"num_evaluations": 24, "overrun": overrun, "identity": identity}
+        return run(searcher, Partial(priced), key, max_seconds=float(limit), **options)
 
     spent = np.cumsum(np.asarray(search(1e6).seconds))
     for limit in (spent[8], spent[8] - 1, spent[8] + 1, spent[-1], 1e6, 0.0):
@@ -176,12 +179,12 @@ def test_the_evaluation_that_crosses_the_limit(key) -> None:
         jnas.search.objective(Partial(lambda key, archs: jnp.ones(1)), seconds=10.0),
     )
     for overrun, num in (("discarded", 2), ("counted", 3)):
-        history = jnas.search.run(
+        history = run(
             searcher, objective, key, num_evaluations=9, max_seconds=25.0, overrun=overrun
         )
         assert (int(history.num_evaluations), bool(history.truncated)) == (num, False)
     for overrun, truncated in (("discarded", True), ("counted", False)):
-        history = jnas.search.run(
+        history = run(
             searcher, objective, key, num_evaluations=3, max_seconds=30.0, overrun=overrun
         )
         assert (int(history.num_evaluations), bool(history.truncated)) == (3, truncated)
@@ -190,12 +193,7 @@ def test_the_evaluation_that_crosses_the_limit(key) -> None:
 @ON_SEARCHERS
 def test_isomorphic_architectures_cost_nothing(name, key) -> None:
     searcher = SEARCHERS[name]
-    search = jax.jit(
-        lambda key: jnas.search.run(
-            searcher, Partial(priced), key, num_evaluations=60, identity=SPACE.identity
-        )
-    )
-    history = search(key)
+    history = run(searcher, Partial(priced), key, num_evaluations=60, identity=SPACE.identity)
     expected = naive(
         searcher,
         key,
@@ -210,13 +208,13 @@ def test_isomorphic_architectures_cost_nothing(name, key) -> None:
     num = int(history.num_evaluations)
     assert num == 60
     assert len({name_of(arch) for arch in np.asarray(history.archs)}) == num
-    assert int(jnas.search.num_distinct(history, SPACE.identity)) == num
+    assert int(DISTINCT(history)) == num
 
 
 def test_no_repeat_no_difference(key) -> None:
     searcher = jnas.search.random_search(SPACE, batch_size=5, with_replacement=False, capacity=30)
-    plain = jnas.search.run(searcher, Partial(priced), key, num_evaluations=30, max_seconds=200.0)
-    aware = jnas.search.run(
+    plain = run(searcher, Partial(priced), key, num_evaluations=30, max_seconds=200.0)
+    aware = run(
         searcher,
         Partial(priced),
         key,
@@ -232,41 +230,39 @@ def test_no_repeat_no_difference(key) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_gives_up_after_too_many_repeats(batch_size, key) -> None:
-    space = SPACE._replace(sample=lambda key: jax.random.randint(key, 6, 0, 2, jnp.int32))
+    some = np.array([0, 0, 0, 1, 1], np.int32)
+    space = SPACE._replace(sample=lambda key: jnp.where(some == 1, some, SPACE.sample(key)))
     searcher = jnas.search.random_search(space, batch_size=batch_size)
-    everything = np.array(np.meshgrid(*[[0, 1]] * 6)).reshape(6, -1).T
-    history = jnas.search.run(
-        searcher, Partial(priced), key, num_evaluations=40, identity=SPACE.identity, max_repeats=200
+    everything = SPACE.enumerate()
+    everything = everything[(everything[:, 3:] == 1).all(axis=1)]
+    history = run(
+        searcher, Partial(priced), key, num_evaluations=40, identity=SPACE.identity, max_repeats=400
     )
     assert int(history.num_evaluations) == len({name_of(arch) for arch in everything}) < 40
     assert bool(history.stalled)
     assert not bool(history.truncated)
-    assert 200 <= int(history.num_repeats) < 200 + batch_size
-    chex.assert_trees_all_equal(
-        jnas.search.num_distinct(history, SPACE.identity), history.num_evaluations
-    )
+    assert 400 <= int(history.num_repeats) < 400 + batch_size
+    chex.assert_trees_all_equal(DISTINCT(history), history.num_evaluations)
 
 
 def test_another_number_of_epochs_is_no_repeat(key) -> None:
     def ask(key: jax.Array, state: jax.Array) -> tuple[Query, jax.Array]:
-        return Query(state[None], jnp.zeros((1, 6), jnp.int32), state[None] // 3), state + 1
+        return Query(state[None], jnp.zeros((1, 5), jnp.int32), state[None] // 3), state + 1
 
     searcher = Searcher(
         lambda key: jnp.zeros((), jnp.int32), ask, lambda state, query, outcome: state
     )
-    history = jnas.search.run(
-        searcher, Partial(priced), key, num_evaluations=4, identity=SPACE.identity
-    )
+    history = run(searcher, Partial(priced), key, num_evaluations=4, identity=SPACE.identity)
     np.testing.assert_array_equal(history.epochs, [0, 1, 2, 3])
     assert int(history.num_repeats) == 6
-    assert int(jnas.search.num_distinct(history, SPACE.identity)) == 1
+    assert int(DISTINCT(history)) == 1
 
 
 def test_seeds_together_are_seeds_alone(key) -> None:
     keys = jax.random.split(key, 4)
 
     def search(key: jax.Array) -> History:
-        return jnas.search.run(
+        return run(
             SEARCHERS["evolution"],
             Partial(priced),
             key,
@@ -281,24 +277,27 @@ def test_seeds_together_are_seeds_alone(key) -> None:
         chex.assert_trees_all_equal(jax.tree.map(lambda x, i=i: x[i], together), alone(keys[i]))
 
 
-@pytest.mark.parametrize("limit", [0.0, 130.0, 1e6])
-def test_num_distinct_counts_classes_of_the_evaluated(limit, key) -> None:
-    searcher = SEARCHERS["one"]
-    search = jax.vmap(
-        lambda key: jnas.search.run(
+def test_num_distinct_counts_classes_of_the_evaluated(key) -> None:
+    searcher, limits = SEARCHERS["one"], np.array([0, 130, 1e6], np.float32)
+
+    @jax.jit
+    @functools.partial(jax.vmap, in_axes=(0, None))
+    @functools.partial(jax.vmap, in_axes=(None, 0))
+    def search(key: jax.Array, limit: jax.Array) -> tuple[History, jax.Array]:
+        history = jnas.search.run(
             searcher, Partial(priced), key, num_evaluations=50, max_seconds=limit
         )
-    )
-    histories = jax.jit(search)(jax.random.split(key, 3))
-    counts = jax.jit(jax.vmap(lambda history: jnas.search.num_distinct(history, SPACE.identity)))(
-        histories
-    )
+        return history, jnas.search.num_distinct(history, SPACE.identity)
+
+    histories, counts = search(jax.random.split(key, 3), limits)
     chex.assert_type(counts, jnp.int32)
-    for archs, num, count in zip(
-        *map(np.asarray, (histories.archs, histories.num_evaluations, counts)), strict=True
-    ):
-        assert int(count) == len({name_of(arch) for arch in archs[:num]})
-    assert limit < 1e6 or (np.asarray(counts) < 50).all()
+    archs, nums, counts = map(np.asarray, (histories.archs, histories.num_evaluations, counts))
+    assert (nums[:, 0] == 0).all()
+    assert (nums[:, 2] == 50).all()
+    for seed, limit in np.ndindex(3, 3):
+        evaluated = archs[seed, limit, : nums[seed, limit]]
+        assert int(counts[seed, limit]) == len({name_of(arch) for arch in evaluated})
+    assert (counts[:, 2] < 50).all()
 
 
 def test_bad_arguments(key) -> None:
@@ -310,7 +309,7 @@ def test_bad_arguments(key) -> None:
     with pytest.raises(ValueError, match="max_repeats goes with identity"):
         jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, max_repeats=4)
     with pytest.raises(ValueError, match="max_repeats must be at least 1; got 0"):
-        jnas.search.run(
+        run(
             searcher,
             Partial(priced),
             key,
