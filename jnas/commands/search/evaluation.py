@@ -91,6 +91,15 @@ def score_batch(
     assert isinstance(job.work, Batch)
     estimator, archs, key = job.work
     scores = population.score(estimator, archs, key, chunk_size, folder / _SCORES, resume, progress)
+    history, distinct = jax.jit(_one_batch, static_argnums=0)(job.space.identity, archs, scores)
+    alone: History = jax.tree.map(lambda leaf: np.asarray(leaf)[None], history)
+    return alone, np.asarray(distinct)[None]
+
+
+def _one_batch(
+    identity: Callable[[Arch], jax.Array], archs: jax.Array, scores: jax.Array
+) -> tuple[History, jax.Array]:
+    """The history of a search that has evaluated `archs` `[T, D]` at no cost, and its classes."""
     no, num = jnp.asarray(False), len(archs)
     history = make_history(
         archs,
@@ -102,9 +111,7 @@ def score_batch(
         num_repeats=jnp.zeros((), jnp.int32),
         stalled=no,
     )
-    distinct = search.num_distinct(history, job.space.identity)
-    alone: History = jax.tree.map(lambda leaf: np.asarray(leaf)[None], history)
-    return alone, np.asarray(distinct)[None]
+    return history, search.num_distinct(history, identity)
 
 
 def search_all(
@@ -167,7 +174,10 @@ def _within_limits(settings: Settings, space: Space) -> Space:
     def is_allowed(arch: Arch) -> jax.Array:
         return (space.params(arch) <= params) & (space.flops(arch) <= flops)
 
-    return search.constrained(space, is_allowed)
+    # Strategies that draw from models of their own ask for `is_valid`.
+    return search.constrained(space, is_allowed)._replace(
+        is_valid=lambda arch: space.is_valid(arch) & is_allowed(arch)
+    )
 
 
 def _materials(settings: Settings) -> Materials:
@@ -179,8 +189,8 @@ def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     estimator = estimators.estimator(settings.estimator, space, _materials(settings), image_key)
     searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
-    query, _ = searcher.ask(draw_key, searcher.init(draw_key))
-    return Batch(estimator, query.archs, score_key)
+    archs = jax.jit(lambda key: searcher.ask(key, searcher.init(key))[0].archs)(draw_key)
+    return Batch(estimator, archs, score_key)
 
 
 def _seeds(

@@ -315,9 +315,18 @@ def test_a_batch_is_random_search_that_is_scored_at_once(tmp_path) -> None:
         np.testing.assert_array_equal(kept["scores"], scores)
 
 
+def test_a_batch_is_reproducible_and_follows_the_seed(tmp_path) -> None:
+    a, b, c = (
+        searches.run(Settings("nats_size", "params", num_images=2, candidates=9, seed=seed), folder)
+        for seed, folder in ((3, tmp_path / "a"), (3, tmp_path / "b"), (4, tmp_path / "c"))
+    )
+    jax.tree.map(np.testing.assert_array_equal, a.histories, b.histories)
+    assert not np.array_equal(a.histories.archs, c.histories.archs)
+
+
 def test_a_batch_within_limits_on_a_table(tmp_path) -> None:
-    settings = Settings(estimator="table", candidates=9, max_params=400_000, column="test_accuracy")
-    result = searches.run(dataclasses.replace(settings, column="val_accuracy"), tmp_path)
+    settings = Settings(estimator="table", candidates=9, max_params=400_000)
+    result = searches.run(settings, tmp_path)
     archs = result.histories.archs[0]
     assert (np.asarray(jax.vmap(SPACE.params)(archs)) <= 400_000).all()
     accuracy = TABLE.column("val_accuracy")[np.asarray(TABLE.rows(archs))]
