@@ -174,10 +174,7 @@ def _within_limits(settings: Settings, space: Space) -> Space:
     def is_allowed(arch: Arch) -> jax.Array:
         return (space.params(arch) <= params) & (space.flops(arch) <= flops)
 
-    # Strategies that draw from models of their own ask for `is_valid`.
-    return search.constrained(space, is_allowed)._replace(
-        is_valid=lambda arch: space.is_valid(arch) & is_allowed(arch)
-    )
+    return search.constrained(space, is_allowed)
 
 
 def _materials(settings: Settings) -> Materials:

@@ -57,18 +57,20 @@ def batch_figures(result: Searches) -> Figures:
             accuracy_label=check.name,
         )
         caption = f"Scores and {check.name} of the candidates."
-        figures[f"scores_{_file(check)}"] = caption, scatter
+        figures[f"scores_{_file(result, check)}"] = caption, scatter
     histogram = plots.accuracy_histogram(
         first.table, float(first.accuracy[0, -1]), accuracy_label=first.name
     )
     caption = f"All {first.name} of the space, and the chosen one."
-    return figures | {f"rank_{_file(first)}": (caption, histogram)}
+    return figures | {f"rank_{_file(result, first)}": (caption, histogram)}
 
 
-def _file(check: Check) -> str:
+def _file(result: Searches, check: Check) -> str:
     """What a check is called in names of files: by its data set, where there are several."""
     column, _, dataset = check.name.partition(" ")
-    return dataset if column == "val_accuracy" and dataset else check.name.replace(" ", "_")
+    return (
+        dataset if dataset and column == result.space.usual_column else check.name.replace(" ", "_")
+    )
 
 
 def curve_figures(result: Searches) -> Figures:
