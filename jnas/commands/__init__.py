@@ -36,7 +36,7 @@ def main() -> None:
     """Entry point of `jnas` and `python -m jnas`."""
     one_device_per_core()
     try:
-        app()
+        app(sys.argv[1:])
     except KeyboardInterrupt as error:
         notes = " ".join(getattr(error, "__notes__", ()))
         print(f"interrupted. {notes}".rstrip(), file=sys.stderr)
