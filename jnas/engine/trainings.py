@@ -228,8 +228,11 @@ class _Work:
     def finished(self, measured: tuple[int, ...]) -> Run:
         """All of it."""
         places = np.asarray(measured, int) - 1
+        # Rows that stay on several devices would make all that is computed from them a program of
+        # these devices, with other rounding.
+        results = jax.device_put(_results(self.trainer)(self.state), jax.local_devices()[0])
         return Run(
-            results=_results(self.trainer)(self.state),
+            results=results,
             losses=np.concatenate(self.losses, axis=1)[:, : self.trainer.num_epochs],
             metrics={k: np.concatenate(v, axis=1)[:, places] for k, v in self.metrics.items()},
             epochs=measured,
