@@ -9,6 +9,7 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
+from tests.oracles.searches import compiled, naswot, noise, run
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -20,28 +21,33 @@ def convolutions(key: jax.Array, archs: jax.Array) -> jax.Array:
     return jnp.where(archs[:, -1] == 3, jnp.nan, scores)
 
 
-def seen_by(searcher_of, key: jax.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates that a searcher has scored while it started, and its initial population."""
-    scored = []
+def seen_by(searcher_of, *keys: jax.Array) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Candidates that a searcher has scored while it started, and its initial population, of each key."""
 
-    def spy(key: jax.Array, archs: jax.Array) -> jax.Array:
-        scored.append(np.asarray(archs))
-        return convolutions(key, archs)
+    @jax.jit
+    def init(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        scored = []
 
-    state = searcher_of(Partial(spy)).init(key)
-    (candidates,) = scored
-    return candidates, np.asarray(state.initial)
+        def spy(key: jax.Array, archs: jax.Array) -> jax.Array:
+            scored.append(archs)
+            return convolutions(key, archs)
+
+        initial = searcher_of(Partial(spy)).init(key).initial
+        (candidates,) = scored
+        return candidates, initial
+
+    return [tuple(map(np.asarray, init(key))) for key in keys]
 
 
 @pytest.mark.parametrize(("size", "num"), [(10, None), (4, 30), (5, 5)])
 def test_starts_with_the_best_scored(size, num) -> None:
-    for seed in range(5):
-        candidates, initial = seen_by(
-            lambda spy, s=size, n=num: jnas.search.area(
-                SPACE, spy, population_size=s, num_candidates=n, sample_size=min(s, 3)
-            ),
-            jax.random.key(seed),
-        )
+    starts = seen_by(
+        lambda spy: jnas.search.area(
+            SPACE, spy, population_size=size, num_candidates=num, sample_size=min(size, 3)
+        ),
+        *(jax.random.key(seed) for seed in range(5)),
+    )
+    for candidates, initial in starts:
         assert len(candidates) == (2 * size if num is None else num)
         ranked = []
         for row in candidates.tolist():
@@ -57,7 +63,7 @@ def test_afterwards_it_is_regularized_evolution(key) -> None:
         Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
     )
     assisted = jnas.search.area(SPACE, Partial(convolutions), population_size=6, sample_size=4)
-    start = assisted.init(jax.random.split(key, 3)[0]).initial
+    start = compiled(assisted).init(jax.random.split(key, 3)[0]).initial
     plain = jnas.search.regularized_evolution(
         SPACE,
         population_size=6,
@@ -65,30 +71,25 @@ def test_afterwards_it_is_regularized_evolution(key) -> None:
         tournament="without_replacement",
         init=lambda key, num: start,
     )
-    one, two = (
-        jnas.search.run(searcher, evaluate, key, num_evaluations=40)
-        for searcher in (assisted, plain)
-    )
+    one, two = (run(searcher, evaluate, key, num_evaluations=40) for searcher in (assisted, plain))
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
-def test_naswot_assists(key) -> None:
-    network = jnas.networks.nasbench201(channels=4, cells=1)
-    naswot = jnas.zeroshot.naswot(network, jax.random.normal(key, (4, 8, 8, 3)))
-    searcher = jnas.search.area(SPACE, naswot, population_size=4)
+@pytest.mark.parametrize(
+    "make", [lambda key: Partial(noise), pytest.param(naswot, marks=pytest.mark.slow)]
+)
+def test_naswot_assists(make, key) -> None:
+    estimator = make(key)
+    searcher = jnas.search.area(SPACE, estimator, population_size=4)
     chosen = jax.jit(lambda key: searcher.init(key).initial)(key)
-    candidates, _ = seen_by(lambda spy: jnas.search.area(SPACE, spy, population_size=4), key)
-    scores = jnas.population.score(naswot, candidates, jax.random.split(key)[1], progress=False)
+    ((candidates, _),) = seen_by(lambda spy: jnas.search.area(SPACE, spy, population_size=4), key)
+    scores = jnas.population.score(estimator, candidates, jax.random.split(key)[1], progress=False)
     np.testing.assert_array_equal(chosen, candidates[np.argsort(-scores, kind="stable")[:4]])
 
 
 def test_candidates_are_allowed(key) -> None:
-    candidates, _ = seen_by(
-        lambda spy: jnas.search.area(
-            jnas.search.constrained(SPACE, lambda arch: arch[0] == 2), spy
-        ),
-        key,
-    )
+    tight = jnas.search.constrained(SPACE, lambda arch: arch[0] == 2)
+    ((candidates, _),) = seen_by(lambda spy: jnas.search.area(tight, spy), key)
     assert (candidates[:, 0] == 2).all()
 
 
