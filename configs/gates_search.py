@@ -40,7 +40,7 @@ _SEARCH = {"num_initial": 20, "batch_size": 20, "inner_steps": 400, "num_inner":
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is searched.
+    """A benchmark: the accuracy that is searched on, targets and budgets.
 
     Attributes:
         column: the accuracy that is searched on, and that targets are defined by.
@@ -59,7 +59,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Guided:
-    """A search that is guided by a predictor.
+    """A search guided by a predictor.
 
     Attributes:
         predictor: of `jnas.predictors`.

@@ -107,7 +107,7 @@ PAPER: dict[str, tuple[float, ...]] = {
 
 
 class Search(NamedTuple):
-    """One row.
+    """A row of the table: one search.
 
     Attributes:
         strategy: of `jnas.search`; "area" starts with the NASWOT scores.
@@ -136,7 +136,7 @@ class Search(NamedTuple):
 
 
 def _best_of(num: int, column: str, paper: str = "") -> Search:
-    """The best of some random cells."""
+    """A row that takes the best of random cells."""
     return Search("random_search", {}, column, num, None, paper=paper)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to score the cells of `zeroshot_proxies`.
+    """A way to score the cells of `zeroshot_proxies`.
 
     Attributes:
         space: whose sample.

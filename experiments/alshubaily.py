@@ -140,7 +140,7 @@ def _search_on(config: Config, model: Predictor, label: str) -> Program:
 
 
 def _estimator(model: Predictor, state: Any) -> Estimator:
-    """The score; of the classifier the probability, which is what the report rewards."""
+    """The score as an estimator; of the classifier the probability, as the report has it."""
     estimator = jnas.predictors.estimator(model, state)
     return Partial(_probability, estimator) if model.name == "rnn_classifier" else estimator
 

@@ -177,7 +177,7 @@ def evolution_loop(accuracy: dict[Cell, float], rng: random.Random) -> float:
 
 
 class _Member(NamedTuple):
-    """As in the published scripts: incoming (operation, node) pairs of each node."""
+    """A cell as published scripts hold it: incoming (operation, node) pairs of each node."""
 
     nodes: list[list[tuple[str, int]]]
     accuracy: float

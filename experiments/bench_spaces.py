@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def page() -> pages.Page:
-    """What was measured on each kind of device."""
+    """Seconds and ratios on each kind of device."""
     found = pages.of_devices("bench_spaces")
     return pages.Page(tuple(found), tuple(pages.values(name, found[name]) for name in found))
 

@@ -118,7 +118,7 @@ def train(
     checkpoint: Path | None = None,
     metrics: Mapping[str, Metric] = METRICS,
 ) -> dict[str, Any]:
-    """Train `seeds` times and measure.
+    """Metrics of a predictor that is trained `seeds` times.
 
     Args:
         predictor: what is trained.

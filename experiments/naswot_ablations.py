@@ -124,7 +124,7 @@ def _picture(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> "Figure":
 def _kernels(
     config: Config, table: jnas.benchmarks.Table, accuracy: np.ndarray, key: Key
 ) -> "Figure":
-    """Hamming kernels of cells from the worst connected one to the best, in agreement of codes."""
+    """A picture of the Hamming kernels of cells, from the worst connected one to the best."""
     from matplotlib.figure import Figure
 
     images = jnas.images.load("cifar10", num=config.num_images, key=key)

@@ -98,7 +98,8 @@ def _rows(config: Config, results: list[dict[str, Any]], cells: str) -> pages.Ro
     title = f"Kendall tau (paper), {config.space}"
     rows = [[title, "images", "ReLUs", *columns, "without a score"]]
     for kept in results:
-        taus = (pages.beside(kept[name], kept[name]["paper"]) for name in columns)
+        found = [(kept[name]["kendall_tau"], kept[name]["paper"]) for name in columns]
+        taus = (f"{pages.number(tau, 4)} ({pages.number(paper)})" for tau, paper in found)
         images = f"{config.num_images} of {kept['images']}"
         rows.append([cells, images, kept["relus"], *taus, str(kept["num_unranked"])])
     return rows

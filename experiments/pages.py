@@ -82,11 +82,11 @@ def beside(
     return mine if paper is None else f"{mine} ({number(paper)})"
 
 
-def number(value: float | None) -> str:
-    """Three digits, a half rounded up as in print, or a dash for what is unknown or undefined."""
+def number(value: float | None, digits: int = 3) -> str:
+    """A decimal, a half rounded up as in print, or a dash for what is unknown or undefined."""
     if value is None or math.isnan(value):
         return UNKNOWN
-    return str(Decimal(str(value)).quantize(Decimal("0.001"), ROUND_HALF_UP))
+    return str(Decimal(str(value)).quantize(Decimal(10) ** -digits, ROUND_HALF_UP))
 
 
 def values(title: str, content: dict[str, Any]) -> Rows:

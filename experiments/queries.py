@@ -44,7 +44,7 @@ def count(
     num_evaluations: int,
     num_shown: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run searches that can be traced, as one program.
+    """Queries until each target, of searches that run as one program.
 
     Args:
         searcher: the strategy.

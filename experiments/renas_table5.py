@@ -16,7 +16,7 @@ from experiments import cells, common, pages
 
 
 def main() -> None:
-    """Print the table beside the paper's."""
+    """Group all cells; print and keep the table."""
     start = time.perf_counter()
     archs = jnas.spaces.nasbench101().enumerate()
     has_conv3x3, distance = (

@@ -57,7 +57,7 @@ def network(config: Config, **changes: Any) -> Network:
 
 
 def score_file(config: Config) -> Path:
-    """The scores that were kept."""
+    """The file of the scores that were kept."""
     return common.RESULTS / f"zeroshot_scores_{config.space}.npz"
 
 
@@ -187,7 +187,7 @@ def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, 
 
 
 def page() -> pages.Page:
-    """Of both spaces: correlations beside the published ones, other criteria, and biases."""
+    """Correlations beside the published ones, other criteria and biases, of both spaces."""
     tables: list[pages.Rows] = []
     notes = ["What each score costs: [bench_zeroshot](bench_zeroshot.md)."]
     for space, config in CONFIGS.items():

@@ -1,4 +1,4 @@
-"""What README.md says is true."""
+"""What README.md, CONTRIBUTING.md and docs/ say is true."""
 
 import re
 import tomllib
@@ -7,85 +7,212 @@ from pathlib import Path
 import pytest
 
 import jnas
+from experiments import common
+from tests.commands.helpers import invoke
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/guide.md")]
+README, CONTRIBUTING, GUIDE = (path.read_text() for path in PAGES)
+TEXT = "\n".join((README, CONTRIBUTING, GUIDE))
 
 
-def test_ten_lines_of_python_run(tmp_path, monkeypatch, capsys) -> None:
-    block = BLOCKS[0]
-    small = block.replace("1000)", "6)").replace("num=128", "num=2")
-    assert small.count("6)") == 1
+def snippets(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(snippet: str, tmp_path, monkeypatch, capsys, **smaller: tuple[str, str]) -> str:
+    """The output of a snippet with some of its sizes replaced, each of which stands in it once."""
+    for size, small in smaller.values():
+        assert snippet.count(size) == 1, size
+        snippet = snippet.replace(size, small)
     monkeypatch.chdir(tmp_path)
-    exec(compile(small, "README.md", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
-    assert jnas.spaces.nasbench201().from_string(printed[-2]).shape == (6,)
-    assert -1 <= float(printed[-1]) <= 1
+    exec(compile(snippet, "snippet", "exec"), {})
+    return capsys.readouterr().out
+
+
+# -- Snippets --------------------------------------------------------------------------------------
+
+
+def test_every_snippet_is_run_here() -> None:
+    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 3)
+
+
+def test_ten_lines(tmp_path, monkeypatch, capsys) -> None:
+    sizes = {"archs": ("1000)", "6)"), "images": ("num=128", "num=2")}
+    cell, tau = run(snippets(README)[0], tmp_path, monkeypatch, capsys, **sizes).split()[-2:]
+    assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
+    assert -1 <= float(tau) <= 1
+    assert (tmp_path / "scores.npz").exists()
+    assert len(snippets(README)[0].strip().splitlines()) == 10
+
+
+def test_own_space_estimator_and_strategy(tmp_path, monkeypatch, capsys) -> None:
+    """The three snippets go on from each other."""
+    together = "\n".join(snippets(README)[1:])
+    best = float(run(together, tmp_path, monkeypatch, capsys))
+    assert -1e6 < best <= 0
+
+
+def test_moves_of_the_own_space_stay_in_it() -> None:
+    import jax
+    import numpy as np
+
+    names: dict = {}
+    exec(compile(snippets(README)[1], "README.md", "exec"), names)
+    space, keys = names["space"], jax.random.split(jax.random.key(0), 50)
+    archs = jax.vmap(space.sample)(keys)
+    moved = jax.vmap(space.mutate)(keys, archs), jax.vmap(space.crossover)(keys, archs, archs[::-1])
+    everything = space.enumerate()
+    for part in (archs, *moved, everything):
+        assert np.all(jax.vmap(space.is_valid)(part))
+    assert {tuple(arch) for arch in np.asarray(moved[1]).tolist()} <= set(
+        map(tuple, everything.tolist())
+    )
 
 
 def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> None:
-    small = (
-        BLOCKS[1]
-        .replace("[:400]", "[:40]")
-        .replace("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))")
-    )
-    assert small.count("[:40]") == 2
-    monkeypatch.chdir(tmp_path)
-    exec(compile(small, "README.md", "exec"), {})
-    assert float(capsys.readouterr().out) > 0.3
+    sizes = {
+        "archs": ("archs[:400]", "archs[:40]"),
+        "accuracy": ("accuracy[:400]", "accuracy[:40]"),
+        "network": ("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))"),
+    }
+    assert float(run(snippets(GUIDE)[0], tmp_path, monkeypatch, capsys, **sizes)) > 0.3
     assert (tmp_path / "gates.npz").exists()
-    assert len(BLOCKS) == 4
 
 
-def test_a_thousand_searches(capsys) -> None:
-    exec(compile(BLOCKS[2], "README.md", "exec"), {})
+def test_a_thousand_searches(tmp_path, monkeypatch, capsys) -> None:
     best = jnas.benchmarks.nasbench201("cifar10").column("val_accuracy").max()
-    assert best - 0.1 < float(capsys.readouterr().out) < best
+    found = float(run(snippets(GUIDE)[1], tmp_path, monkeypatch, capsys))
+    assert best - 0.1 < found < best
 
 
 @pytest.mark.slow
 def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> None:
-    small = BLOCKS[3].replace("num=64", "num=4").replace(" 100))", " 5))")
-    assert small.count("num=4)") == small.count(" 5))") == 1
-    monkeypatch.chdir(tmp_path)
-    exec(compile(small, "README.md", "exec"), {})
-    assert jnas.spaces.nasbench201().from_string(
-        capsys.readouterr().out.splitlines()[-1]
-    ).shape == (6,)
+    sizes = {"images": ("num=64", "num=4"), "archs": (" 100))", " 5))")}
+    cell = run(snippets(GUIDE)[2], tmp_path, monkeypatch, capsys, **sizes).splitlines()[-1]
+    assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert (tmp_path / "suite.npz").exists()
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_0-9]+)", README))))
-def test_every_name_exists(name: str) -> None:
-    package, attribute = name.split(".")
-    assert (
-        hasattr(getattr(jnas, package), attribute)
-        if hasattr(jnas, package)
-        else (ROOT / name).exists()
+# -- Names -----------------------------------------------------------------------------------------
+
+
+def inside() -> dict[str, list[str]]:
+    """Package → names, of the README's table of what is inside."""
+    table = README.partition("## What is inside")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.MULTILINE)
+    return {package: re.findall(r"`([\w.]+)`", names) for package, names in rows}
+
+
+@pytest.mark.parametrize("package", sorted(set(inside()) - {"commands", "engine"}))
+def test_names_of_a_package_exist(package: str) -> None:
+    for name in inside()[package]:
+        assert hasattr(getattr(jnas, package), name) or hasattr(jnas, name), name
+
+
+def test_modules_of_the_engine_exist() -> None:
+    modules = set(inside()["engine"]) - {"population.score"}
+    assert modules <= {path.stem for path in (ROOT / "jnas" / "engine").glob("*.py")}
+
+
+def test_every_package_has_a_row() -> None:
+    private = {"types", "images", "population", "report"}
+    rooms = {path.name.removesuffix(".py") for path in rooms_of_the_package()}
+    assert set(inside()) == rooms - private
+
+
+def test_spaces_networks_predictors_and_strategies_are_all_named() -> None:
+    rows = inside()
+    assert set(jnas.spaces.NAMES) <= set(rows["spaces"])
+    assert set(jnas.predictors.NAMES) <= set(rows["predictors"])
+    assert set(jnas.search.NAMES) - {"random"} <= set(rows["search"])
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"jnas\.[a-z]+\.[a-z_0-9]+", TEXT))))
+def test_every_dotted_name_exists(name: str) -> None:
+    _, package, attribute = name.split(".")
+    assert hasattr(getattr(jnas, package), attribute)
+
+
+# -- Commands --------------------------------------------------------------------------------------
+
+
+def test_commands_and_options_that_are_named_exist() -> None:
+    commands = set(re.findall(r"`jnas ([a-z]+)`", README))
+    assert commands == {"search", "score", "fit", "data"}
+    help_texts = "".join(invoke(command, "--help") for command in commands)
+    shown = set(re.findall(r"--[a-z][a-z-]+", help_texts))
+    assert set(re.findall(r"--[a-z][a-z-]+", README + GUIDE)) - {"--help"} <= shown
+
+
+def test_scripts_that_are_named_exist() -> None:
+    scripts = set(re.findall(r"python -m experiments\.(\w+)", TEXT))
+    assert scripts
+    assert all((ROOT / "experiments" / f"{name}.py").exists() for name in scripts)
+
+
+# -- Files and numbers -----------------------------------------------------------------------------
+
+
+def rooms_of_the_package() -> list[Path]:
+    return [
+        path
+        for path in (ROOT / "jnas").iterdir()
+        if (path.is_dir() or path.suffix == ".py") and not path.name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_and_pictures_exist(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_folders_are_the_real_ones() -> None:
+    tree = README.partition("## The folders")[2].partition("\n## ")[0]
+    shown = re.findall(r"^      (\w+(?:/|\.py))  ", tree, re.MULTILINE)
+    rooms = rooms_of_the_package()
+    assert sorted(shown) == sorted(
+        f"{room.name}/" if room.is_dir() else room.name for room in rooms
     )
+    for folder in re.findall(r"^    (\w+)/", tree, re.MULTILINE):
+        assert (ROOT / folder).is_dir()
+
+
+def measured() -> list[tuple[str, str, str]]:
+    """Value here, value of the paper and linked page, of each measured line."""
+    table = README.partition("## Ten measured lines")[2].partition("\n## ")[0]
+    row = r"^\| (?:.*) \| (.*) \| (.*) \| \[(\w+)\]\(experiments/results/\3\.md\) \|$"
+    return re.findall(row, table, re.MULTILINE)
+
+
+def test_ten_lines_are_measured() -> None:
+    assert len(measured()) == 10
+
+
+@pytest.mark.parametrize(("here", "paper", "name"), measured())
+def test_measured_numbers_stand_on_their_page(here: str, paper: str, name: str) -> None:
+    text = (common.RESULTS / f"{name}.md").read_text().replace(",", "")
+    known = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
+    for number in re.findall(r"\d+(?:\.\d+)?", f"{here} {paper}"):
+        half = 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
+        assert any(abs(value - float(number)) <= half for value in known), number
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_prose_has_at_most_100_columns(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 170
 
 
 def test_every_dependency_is_explained() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    requirements = (
-        project["project"]["dependencies"] + project["project"]["optional-dependencies"]["test"]
-    )
-    names = {re.split(r"[<>=\[]", requirement)[0] for requirement in requirements}
-    table = {
-        name
-        for row in re.findall(r"^\| ([^|]+) \|", README, re.MULTILINE)
-        for name in row.split(", ")
-    }
-    assert names <= table
-
-
-def test_commands_are_those_of_the_package() -> None:
-    commands = {command.name or command.callback.__name__ for command in jnas_commands()}
-    assert commands == set(re.findall(r"`jnas ([a-z]+)`", README))
-
-
-def jnas_commands() -> list:
-    from jnas.commands import cli
-
-    return cli.app.registered_commands
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, build = settings["project"], settings["build-system"]["requires"]
+    entries = project["dependencies"] + project["optional-dependencies"]["test"] + build
+    rows = re.findall(r"^\| ([a-z][^|]+) \|", CONTRIBUTING, re.MULTILINE)[1:]
+    explained = {name for row in rows for name in row.split(", ")}
+    assert explained == {re.split(r"[<>=\[]", entry)[0] for entry in entries}
