@@ -1,12 +1,14 @@
-"""The numbers that a change of the machinery must not change: scores, fits, histories, a search that was killed.
+"""The numbers that a change of the machinery must not change: scores, fits, histories, a search
+that was killed.
 
-    python -m experiments.golden                      this checkout and the committed file, floats to 1e-6
-    python -m experiments.golden --against COMMIT     this checkout and another commit on this machine, bit for bit
-    python -m experiments.golden --write              renew the committed file, results/golden.npz
+    python -m experiments.golden                      this checkout and the committed file, floats
+    to 1e-6 python -m experiments.golden --against COMMIT     this checkout and another commit on
+    this machine, bit for bit python -m experiments.golden --write              renew the committed
+    file, results/golden.npz
 
 It prints a line a quantity, and ends with exit code 1 if one differs. What is computed stands in
-`experiments.golden_quantities`, which runs in a process of its own for 1, 2 and 8 devices; always that of this checkout,
-also for the other commit. Cost: COST minutes of one core for each checkout.
+`experiments.golden_quantities`, which runs in a process of its own for 1, 2 and 8 devices; always
+that of this checkout, also for the other commit. Cost: COST minutes of one core for each checkout.
 """
 
 import argparse
@@ -84,10 +86,11 @@ def is_equal(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, by the largest magnitude in `expected`; inf where there is nothing to subtract.
+    """The largest difference, by the largest magnitude in `expected`; inf where there is nothing to
+    subtract.
 
-    That is so for other shapes or types, for integers and texts that differ, and where not the same elements are
-    finite.
+    That is so for other shapes or types, for integers and texts that differ, and where not the same
+    elements are finite.
     """
     if is_equal(found, expected):
         return 0.0

@@ -1,12 +1,14 @@
-"""What `experiments.golden` compares: name → array, computed by whichever jnas comes first on the path.
+"""What `experiments.golden` compares: name → array, computed by whichever jnas comes first on the
+path.
 
     PYTHONPATH=CHECKOUT JAX_NUM_CPU_DEVICES=2 python experiments/golden_quantities.py OUT.npz
 
-This file is run by its path in checkouts of other commits, so it imports nothing of `experiments`, and the few names
-that have changed since it was first written are bridged in one place.
+This file is run by its path in checkouts of other commits, so it imports nothing of `experiments`,
+and the few names that have changed since it was first written are bridged in one place.
 
-A name is `<part>/<variant>/<quantity>`. Every part is small, and covers what a change of the machinery could break:
-chunks and devices of scores, padding of trainings and seeds, blocks of epochs, a search that goes on after a kill.
+A name is `<part>/<variant>/<quantity>`. Every part is small, and covers what a change of the
+machinery could break: chunks and devices of scores, padding of trainings and seeds, blocks of
+epochs, a search that goes on after a kill.
 """
 
 import contextlib
@@ -31,7 +33,7 @@ from jnas.types import Estimator, History, Key, Objective, Predictor, Searcher
 
 Quantities = dict[str, Any]
 
-# -- Names that have changed ----------------------------------------------------------------------------------------
+# -- Names that have changed -----------------------------------------------------------------------
 
 
 def _first_module(*names: str) -> Any:
@@ -72,7 +74,7 @@ def _renas(space: jnas.types.Space, **settings: Any) -> Predictor:
     return made
 
 
-# -- Scores ----------------------------------------------------------------------------------------------------------
+# -- Scores ----------------------------------------------------------------------------------------
 
 SPACE = jnas.spaces.nasbench201()
 CHUNKS = (7, 64)
@@ -111,14 +113,16 @@ def scores(estimator: Estimator) -> Quantities:
     }
 
 
-# -- Fits ------------------------------------------------------------------------------------------------------------
+# -- Fits ------------------------------------------------------------------------------------------
 
 _EPOCHS = 5
 _SEEDS_OF_FITS = 3  # of which two devices get two each, one to fill up
 
 
 def _shortly(factory: Callable[..., Predictor], space: jnas.types.Space) -> Predictor:
-    """A predictor with few epochs of small minibatches, the last of them not full; else with its defaults."""
+    """A predictor with few epochs of small minibatches, the last of them not full; else with its
+    defaults.
+    """
     usual = factory(space).settings["training"]
     return factory(space, training=dataclasses.replace(usual, epochs=_EPOCHS, batch_size=16))
 
@@ -131,7 +135,9 @@ def _training_set(seed: int = 5, space: jnas.types.Space = SPACE) -> tuple[np.nd
 
 
 def fits(predictor: Predictor, epochs: tuple[int, ...] | None = (2, _EPOCHS)) -> Quantities:
-    """States, losses and predictions of several seeds, each with a training set of its own; measured on the way."""
+    """States, losses and predictions of several seeds, each with a training set of its own;
+    measured on the way.
+    """
     space = predictor.space
     sets = [_training_set(6 + seed, space) for seed in range(_SEEDS_OF_FITS)]
     archs, targets = (np.stack(arrays) for arrays in zip(*sets, strict=True))
@@ -157,7 +163,7 @@ def _ensemble() -> Predictor:
     return jnas.predictors.ensemble(_shortly(jnas.predictors.mlp, SPACE), num_members=2)
 
 
-# -- Searches --------------------------------------------------------------------------------------------------------
+# -- Searches --------------------------------------------------------------------------------------
 
 _SEEDS = 5
 _EVALUATIONS = 60
@@ -193,7 +199,9 @@ _CALLS: list[int] = []
 
 
 def evaluate(arch: np.ndarray, epochs: int) -> tuple[float, float]:
-    """An accuracy and its seconds, by arithmetic; or a kill of this process in the middle of a call."""
+    """An accuracy and its seconds, by arithmetic; or a kill of this process in the middle of a
+    call.
+    """
     del epochs
     if len(_CALLS) == int(os.environ.get(_KILL, -1)):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -212,9 +220,11 @@ def _search_on_host(folder: str | None) -> History:
 
 
 def host_search() -> Quantities:
-    """Histories of a search that was never stopped, and of one whose process was killed after 7 of 20 evaluations.
+    """Histories of a search that was never stopped, and of one whose process was killed after 7 of
+    20 evaluations.
 
-    Run it where this file is the program, `__main__`: that name is part of the objective, and so of the job.
+    Run it where this file is the program, `__main__`: that name is part of the objective, and so of
+    the job.
     """
     with tempfile.TemporaryDirectory() as folder:
         killed = subprocess.run(
@@ -233,7 +243,7 @@ def host_search() -> Quantities:
     }
 
 
-# -- All of them -----------------------------------------------------------------------------------------------------
+# -- All of them -----------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], Quantities]] = {
     "naswot": lambda: scores(_naswot()),

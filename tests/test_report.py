@@ -1,4 +1,6 @@
-"""The page is parsed again with the standard library, and must contain what was put in, and nothing else."""
+"""The page is parsed again with the standard library, and must contain what was put in, and nothing
+else.
+"""
 
 import base64
 import io

@@ -18,7 +18,8 @@ class Materials:
     Attributes:
         images: what untrained networks see: a name, or a file.
         num_images: how many of them.
-        table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA` has.
+        table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA`
+            has.
         column: its column; None for the space's usual accuracy, or else the table's first column.
     """
 
@@ -44,7 +45,8 @@ def label(name: str) -> str:
 
 
 def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:
-    """A saved predictor of the space, a column of its table, or a score of its untrained reference network.
+    """A saved predictor of the space, a column of its table, or a score of its untrained reference
+    network.
 
     Args:
         name: one of `NAMES`, or an `.npz` file that `predictors.save` wrote.
@@ -53,8 +55,8 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
         key: draws the images.
 
     Raises:
-        ValueError: an unknown name, a space without a network, images without labels for a score that needs them, or
-            a file that does not hold what it should.
+        ValueError: an unknown name, a space without a network, images without labels for a score
+            that needs them, or a file that does not hold what it should.
         OSError: a file cannot be read, or there is no table.
     """
     if is_saved(name):

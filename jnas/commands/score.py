@@ -78,7 +78,8 @@ def run(
         chunk_size: architectures that are scored at a time.
 
     Raises:
-        ValueError: an unknown name, no or several ways to say what to score, or a progress file of another job.
+        ValueError: an unknown name, no or several ways to say what to score, or a progress file of
+            another job.
         OSError: a file cannot be read or written.
     """
     space = spaces.by_name(settings.space)

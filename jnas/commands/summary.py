@@ -1,4 +1,5 @@
-"""The summary of a finished run, and its renderers: files with JSON, a report in HTML, and the terminal.
+"""The summary of a finished run, and its renderers: files with JSON, a report in HTML, and the
+terminal.
 
 Each command has a function from its result to a `Summary`. The renderers look at nothing else.
 """
@@ -41,8 +42,8 @@ class Summary(NamedTuple):
     Attributes:
         command: such as "jnas search".
         parts: in order.
-        facts: everything a reader needs to trust and repeat the run, plain enough for JSON: at least "settings",
-            "seconds" and "environment". What is not known is None.
+        facts: everything a reader needs to trust and repeat the run, plain enough for JSON: at
+            least "settings", "seconds" and "environment". What is not known is None.
         tables: name of a CSV file → its rows, the first one its header.
         figures: name of a PNG file without its ending → caption and figure.
         stale: patterns of the files that other runs of this command leave in their folders.
@@ -87,7 +88,9 @@ def show(summary: Summary, folder: Path) -> None:
 
 
 def moments(values: np.ndarray) -> dict[str, float | None]:
-    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is none."""
+    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is
+    none.
+    """
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else None
     return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}

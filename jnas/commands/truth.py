@@ -24,7 +24,8 @@ class Check(NamedTuple):
         convention: which accuracy the column holds.
         evaluated: `[S, T]`, of each architecture that was evaluated; NaN where it is unknown.
         accuracy: `[S, T]`, of the best architecture so far; NaN likewise.
-        ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer; NaN likewise.
+        ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer;
+            NaN likewise.
         table: `[A]`, every known accuracy of the table, ascending.
     """
 
@@ -47,8 +48,8 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
     Args:
         table: has the columns `names`; None where nothing is known.
         names: the columns of interest; None stands for none.
-        is_packaged: whether the table is the usual one of its space. That of NAS-Bench-201 is of one data set, and the
-            validation accuracies of the others follow.
+        is_packaged: whether the table is the usual one of its space. That of NAS-Bench-201 is of
+            one data set, and the validation accuracies of the others follow.
 
     Raises:
         ValueError: the table has no such column.

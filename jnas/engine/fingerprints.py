@@ -24,7 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 Resume: TypeAlias = bool | Literal["anyway"]
-"""Whether to go on with a job that is kept; "anyway" does so after jnas or jax have changed, too."""
+"""Whether to go on with a job that is kept; "anyway" does so after jnas or jax have changed, too.
+"""
 
 _PACKAGE = Path(__file__).parent.parent
 _LIBRARIES = tuple(
@@ -64,7 +65,8 @@ def code() -> dict[str, str]:
 def check(
     found: Mapping[str, Any], expected: Fingerprint, what: str, resume: Resume = True
 ) -> dict[str, Any]:
-    """Fingerprint to keep beside a job that goes on, with the code that began it if that is another.
+    """Fingerprint to keep beside a job that goes on, with the code that began it if that is
+    another.
 
     Args:
         found: what an earlier call has kept; anything else is another job.

@@ -69,7 +69,7 @@ def query(archs: np.ndarray, epochs: int | list[int] = 0) -> Query:
     )
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Rows.
 
 
@@ -109,7 +109,9 @@ def test_the_smallest_and_the_largest_code_are_found_and_their_neighbours_are_no
 
 
 def test_high_word_of_the_code_counts_before_the_low_word() -> None:
-    """A space whose codes differ in either word only; the order of the rows is that of neither word."""
+    """A space whose codes differ in either word only; the order of the rows is that of neither
+    word.
+    """
     space = spaces.nats_size()
 
     def code(arch: jax.Array) -> jax.Array:
@@ -190,7 +192,7 @@ def test_rows_need_a_batch_of_integers() -> None:
         table.rows(table.archs[:, :5])
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Estimators.
 
 
@@ -305,7 +307,7 @@ def test_estimator_of_a_sharded_population(key: jax.Array) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Objectives.
 
 
@@ -472,7 +474,7 @@ def test_fidelities_that_are_refused(column: object, options: dict[str, int], me
         costly(CURVE).objective(column, **options)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What is refused, and what is kept.
 
 

@@ -1,4 +1,6 @@
-"""Fingerprints are of content alone: equal in another process, different as soon as anything counts."""
+"""Fingerprints are of content alone: equal in another process, different as soon as anything
+counts.
+"""
 
 import dataclasses
 import functools
@@ -331,7 +333,9 @@ JOB_NAMES = ("by_name", "by_module", "through", "compiled", "nested", "with_mode
 
 
 def fingerprints_of(folder: Path, monkeypatch, **changes: int) -> dict[str, Any]:
-    """Of every job, with helpers whose numbers are 1 but for `changes`; the modules are loaded anew."""
+    """Of every job, with helpers whose numbers are 1 but for `changes`; the modules are loaded
+    anew.
+    """
     numbers = {"scale": 1, "factor": 1, "start": 1, "offset": 1} | changes
     (folder / "helpers.py").write_text(HELPERS.format(**numbers))
     (folder / "jobs.py").write_text(JOBS)
@@ -432,7 +436,7 @@ def test_wide_numbers_are_another_job() -> None:
     assert wide.job != fingerprint(X).job
 
 
-# -- The refusal of another job ----------------------------------------------------------------------
+# -- The refusal of another job --------------------------------------------------------------------
 
 
 def test_a_job_goes_on() -> None:

@@ -98,11 +98,13 @@ def test_bad_epochs() -> None:
         train(TOY._replace(evaluate=None), JOBS, SHARED, epochs=(1,))
 
 
-# -- Image networks: a second user of the loop, whose jobs are architectures --------------------------
+# -- Image networks: a second user of the loop, whose jobs are architectures -----------------------
 
 
 class Images(NamedTuple):
-    """What all trainings see: the images `[N, 8, 8, 3]` and labels `[N]` to learn from, and to be tested on."""
+    """What all trainings see: the images `[N, 8, 8, 3]` and labels `[N]` to learn from, and to be
+    tested on.
+    """
 
     images: jax.Array
     labels: jax.Array
@@ -153,7 +155,9 @@ def image_trainer(network: jnas.types.Network, num_epochs: int, batch_size: int)
 
 
 def test_image_networks_learn() -> None:
-    """Stripes of two directions: cells with a convolution tell them apart, one without a path cannot."""
+    """Stripes of two directions: cells with a convolution tell them apart, one without a path
+    cannot.
+    """
     random = np.random.default_rng(0)
     stripes = np.sin(np.arange(8))[None, :, None, None] + 0.3 * random.normal(size=(48, 8, 8, 3))
     labels = np.arange(48, dtype=np.int32) % 2

@@ -1,4 +1,5 @@
-"""The NAS-Bench-201 network in float64 NumPy, written from the definition of the space, and what it is compared on.
+"""The NAS-Bench-201 network in float64 NumPy, written from the definition of the space, and what it
+is compared on.
 
 `Tape` and `reference_block` serve the network of the size space too.
 """
@@ -74,7 +75,9 @@ class Tape:
         return np.where(self.values[source] > 0, self.values[source], 0)
 
     def convolve(self, source, weights, stride=1):
-        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has them."""
+        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has
+        them.
+        """
         out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
         return norm_by_loops(
             out,
@@ -89,7 +92,9 @@ class Tape:
         return self.convolve(source, weights[operation])
 
     def readings(self):
-        """Tensors that ReLUs read; a module is live if the last tensor is computed from what it feeds."""
+        """Tensors that ReLUs read; a module is live if the last tensor is computed from what it
+        feeds.
+        """
         reaches = {len(self.values) - 1}
         for source, target, _ in reversed(self.arrows):
             if target in reaches:
@@ -143,7 +148,9 @@ def reference(params, arch, images):
 
 
 def random_params(network, seed):
-    """Weights of usual size everywhere, batch-norm scales and biases too (`init` leaves those 1 and 0)."""
+    """Weights of usual size everywhere, batch-norm scales and biases too (`init` leaves those 1 and
+    0).
+    """
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -161,7 +168,9 @@ def random_params(network, seed):
 
 
 def record(network, params, arch, images, hooks, state):
-    """`network.forward` with the hooks, and what it shows to `on_relu` as padded arrays, one row a call."""
+    """`network.forward` with the hooks, and what it shows to `on_relu` as padded arrays, one row a
+    call.
+    """
     rows = 3 * STAGES * CELLS + 2 * (STAGES - 1) + 1 + 1  # one more than the definition has
     width = images.shape[1] * images.shape[2] * 4
     buffers = (jnp.zeros((rows, len(images), width)), jnp.zeros((rows, 3), jnp.int32))

@@ -14,8 +14,8 @@ _MIDDLE = 1
 def toy() -> Space:
     """NATS-Bench size with fewer widths, of which the first and the third layer may not be equal.
 
-    576 of its 720 vectors are valid. The two smallest widths of the second layer are isomorphic. Costs, graph and
-    strings are those of NATS-Bench size.
+    576 of its 720 vectors are valid. The two smallest widths of the second layer are isomorphic.
+    Costs, graph and strings are those of NATS-Bench size.
     """
     choices = np.array(CARDINALITIES, np.int32)
 

@@ -1,7 +1,8 @@
-"""A made-up space of the second kind: normal and reduction cells of two inputs, whose nodes may read one input twice.
+"""A made-up space of the second kind: normal and reduction cells of two inputs, whose nodes may
+read one input twice.
 
-Each cell has two inner nodes; each of them adds up two operations on earlier nodes. Its position in a vector is
-(source, operation, source, operation) node by node, the normal cell first: `D = 16`.
+Each cell has two inner nodes; each of them adds up two operations on earlier nodes. Its position in
+a vector is (source, operation, source, operation) node by node, the normal cell first: `D = 16`.
 """
 
 import jax
@@ -42,7 +43,9 @@ def is_valid(arch: Arch) -> jax.Array:
 
 
 def code(arch: Arch) -> jax.Array:
-    """`[3]`: a word that is the same in all architectures, and one for each cell up to the order of the slots."""
+    """`[3]`: a word that is the same in all architectures, and one for each cell up to the order of
+    the slots.
+    """
     sources, ops = slots(arch)
     pairs = jnp.sort((sources * 3 + ops).astype(jnp.uint32), axis=-1)
     digits = pairs.reshape(2, 4) * jnp.asarray([[1, 9, 81, 729]], jnp.uint32)

@@ -1,4 +1,6 @@
-"""Figures say what the data say: artists are counted and compared with data, layouts are checked as geometry."""
+"""Figures say what the data say: artists are counted and compared with data, layouts are checked as
+geometry.
+"""
 
 import itertools
 import subprocess
@@ -291,7 +293,9 @@ def test_a_cell_without_any_path_is_its_two_ends() -> None:
 
 
 def ranked(num: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and accuracies of made-up networks: number 0 is untrainable, number 1 cannot be ranked."""
+    """Scores and accuracies of made-up networks: number 0 is untrainable, number 1 cannot be
+    ranked.
+    """
     rng = np.random.default_rng(0)
     accuracy = rng.uniform(85, 95, num)
     scores = accuracy + rng.normal(0, 3, num)

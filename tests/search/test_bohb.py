@@ -1,4 +1,6 @@
-"""BOHB against schedules worked out by hand, densities in plain NumPy, and a replay of its histories."""
+"""BOHB against schedules worked out by hand, densities in plain NumPy, and a replay of its
+histories.
+"""
 
 import itertools
 import math
@@ -26,7 +28,9 @@ CYCLE = [22] * 9 + [66] * 3 + [200] + [66] * 3 + [200] + [200] * 3
 
 
 def scrambled(failing: jax.Array, key: jax.Array, query: Query) -> Outcome:
-    """Scores that differ from architecture to architecture and from epoch to epoch; two of three may fail."""
+    """Scores that differ from architecture to architecture and from epoch to epoch; two of three
+    may fail.
+    """
     weights = jnp.array([17, 101, 7, 233, 53], jnp.int32)
     totals = (jnp.sum(query.archs * weights[None], axis=1) + 13 * query.epochs) * 37 % 1009
     scores = jnp.where(failing & (totals % 3 != 0), jnp.nan, totals.astype(jnp.float32))
@@ -41,7 +45,7 @@ def total(key: jax.Array, query: Query) -> Outcome:
     return Outcome(scores, jnp.ones_like(scores))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The schedule.
 
 
@@ -83,7 +87,7 @@ def test_a_run_follows_the_schedule(key: jax.Array) -> None:
     assert BASELINE.epochs == (22, 66, 200)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Successive halving.
 
 
@@ -178,7 +182,7 @@ def test_an_outcome_that_comes_too_late_is_dropped(key: jax.Array) -> None:
     assert np.flatnonzero(told.is_told).tolist() == [2]
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The densities.
 
 CHOICES = np.array([2, 3, 5])
@@ -257,7 +261,7 @@ def test_draws_have_the_density_of_their_kernel(key: jax.Array) -> None:
     assert both.mean() == pytest.approx(0.2 * 0.4, abs=0.01)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The model.
 
 
@@ -392,7 +396,7 @@ def test_finds_better_architectures_than_random_search(key: jax.Array) -> None:
     assert guided > mean_best(jnas.search.random_search(cells)) + 1
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Learning curves of a table.
 
 
@@ -484,7 +488,7 @@ def test_the_released_learning_curves(data_folder, key: jax.Array) -> None:
     assert 180_000 < float(jnp.sum(history.seconds)) <= 200_000
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What is refused.
 
 

@@ -69,7 +69,7 @@ def test_many_populations_are_each_alone() -> None:
         np.testing.assert_allclose(distances[i], crowding(values[i], ranks[i]), rtol=1e-6)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Of a history
 
 
@@ -143,7 +143,9 @@ def test_failures_unused_slots_and_dominated_ones_stay_out() -> None:
 
 
 def test_an_architecture_is_in_the_front_once() -> None:
-    """The first evaluation of it; equals with another vector are others, unless the identity says no."""
+    """The first evaluation of it; equals with another vector are others, unless the identity says
+    no.
+    """
     archs = np.array([[1, 0], [0, 0], [1, 0], [1, 1], [0, 0]])
     history = history_of(archs, [2.0, 1.0, 2.0, 2.0, 1.0])
     assert jnas.search.pareto_front(history, [first]).evaluations.tolist() == [1, 0, 3]
@@ -198,7 +200,7 @@ def test_bad_costs() -> None:
             jnas.search.pareto_front(history, costs)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Hypervolume
 
 

@@ -1,4 +1,6 @@
-"""What the loop does at the end of a budget and with isomorphic architectures, against plain Python."""
+"""What the loop does at the end of a budget and with isomorphic architectures, against plain
+Python.
+"""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -22,7 +24,9 @@ RULES = pytest.mark.parametrize("overrun", ["discarded", "counted"])
 
 
 def priced(key: jax.Array, query: Query) -> Outcome:
-    """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of 10 to 12 s."""
+    """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of
+    10 to 12 s.
+    """
     weights = 5 ** jnp.arange(5, dtype=jnp.int32)
     scores = jnp.sum(query.archs * weights[None], axis=1).astype(jnp.float32)
     return Outcome(

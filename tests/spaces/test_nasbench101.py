@@ -1,7 +1,9 @@
-"""NAS-Bench-101 against published counts, the real table, and a reference written here with matrices.
+"""NAS-Bench-101 against published counts, the real table, and a reference written here with
+matrices.
 
-The reference knows nothing of bit sets: a cell is a 7x7 matrix and a list of operations; reachability is
-computed for all 2^21 edge masks at once; isomorphism is tried out over all 120 renumberings.
+The reference knows nothing of bit sets: a cell is a 7x7 matrix and a list of operations;
+reachability is computed for all 2^21 edge masks at once; isomorphism is tried out over all 120
+renumberings.
 """
 
 import functools
@@ -100,13 +102,15 @@ def num_vertices(pruned) -> np.ndarray:
     return (adjacency.any(1) | adjacency.any(2)).sum(1)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The reference
 
 
 @functools.cache
 def useful_edges() -> tuple[np.ndarray, np.ndarray]:
-    """For all 2^21 masks: is the cell valid, and which of its 21 edges are left by pruning `[21, 2^21]`."""
+    """For all 2^21 masks: is the cell valid, and which of its 21 edges are left by pruning `[21,
+    2^21]`.
+    """
     masks = np.arange(1 << 21)
     edge = {pair: (masks >> i & 1).astype(bool) for i, pair in enumerate(EDGES)}
     reached, useful = np.zeros((7, 1 << 21), bool), np.zeros((7, 1 << 21), bool)
@@ -186,7 +190,7 @@ def canonical_forms(archs) -> np.ndarray:
     return best
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The list of all cells
 
 
@@ -273,7 +277,9 @@ def test_renas_table_5_model_counts():
 
 
 def published_vectors(table) -> np.ndarray:
-    """Rows of the table, whose output is vertex `num_vertices - 1`, with the output moved to vertex 6."""
+    """Rows of the table, whose output is vertex `num_vertices - 1`, with the output moved to vertex
+    6.
+    """
     num, bits, ops = table["num_vertices"].astype(int), table["edge_bits"], table["ops"]
     adjacency, interior = np.zeros((len(num), 7, 7), bool), np.zeros((len(num), 5), int)
     for i, (x, y) in enumerate(EDGES):
@@ -285,7 +291,7 @@ def published_vectors(table) -> np.ndarray:
     return vectors(adjacency, interior)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Validity, pruning, identity
 
 
@@ -393,7 +399,7 @@ def test_useless_vertices_change_nothing(dead_end):
     np.testing.assert_array_equal(batched(SPACE.flops)(larger), batched(SPACE.flops)(cells))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Costs
 
 INCEPTION_LIKE = (
@@ -461,7 +467,7 @@ def test_costs_equal_the_reference_on_random_cells():
     assert max(seen) > 2**31  # what 32-bit integers cannot hold was among them
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Random moves: exact distributions from the table of all 2^21 masks
 
 
@@ -522,7 +528,9 @@ def test_uniform_sample_draws_every_cell_alike():
 
 
 def mutation_law(parent: np.ndarray, rate: float, allow_parent: bool):
-    """The published procedure, exactly: P(edges flipped, operations changed), and P(flip) of each edge."""
+    """The published procedure, exactly: P(edges flipped, operations changed), and P(flip) of each
+    edge.
+    """
     valid, _ = useful_edges()
     flips = np.arange(1 << 21) ^ mask_of(parent)
     num = np.bitwise_count(flips)
@@ -568,8 +576,8 @@ def test_official_mutation_follows_the_published_law(parent, rate, allow_parent)
 
 @pytest.mark.parametrize("parent", ["chain", "useless parts"])
 def test_official_mutation_draws_positions_independently(parent):
-    """Seven flips, or five operations, are decoded from one random word: every pattern of them is as likely
-    as if each had had its own."""
+    """Seven flips, or five operations, are decoded from one random word: every pattern of them is
+    as likely as if each had had its own."""
     space, num, parent = (
         nasbench101(mutation_rate=3.0, allow_parent=True),
         200_000,
@@ -641,7 +649,7 @@ def test_crossover_draws_every_valid_mix_alike():
         assert abs((children[:, i] == first[i]).mean() - 0.5) < 5 * 0.5 / math.sqrt(num)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The cell of two vertices, matrices and strings
 
 
@@ -663,7 +671,9 @@ def test_the_cell_of_two_vertices():
 
 @pytest.mark.parametrize("mutate", ["official", "edge"])
 def test_mutants_of_cells_of_two_vertices_are_new_vectors(mutate):
-    """Also where the parent is the cell of two vertices with one loose edge, which pruning would hide."""
+    """Also where the parent is the cell of two vertices with one loose edge, which pruning would
+    hide.
+    """
     parents = [CELL_OF_TWO]
     for position in range(20):
         parent = CELL_OF_TWO.copy()

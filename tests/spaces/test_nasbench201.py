@@ -1,4 +1,6 @@
-"""NAS-Bench-201 against published counts and strings, layers counted one by one, cells run on numbers."""
+"""NAS-Bench-201 against published counts and strings, layers counted one by one, cells run on
+numbers.
+"""
 
 import functools
 import re
@@ -50,7 +52,7 @@ def low_words(function, archs) -> np.ndarray:
     return words[:, 1].astype(np.int64)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Vectors and strings
 
 
@@ -130,7 +132,7 @@ def test_graphs_of_all_cells_hold_their_vectors():
         np.testing.assert_array_equal(graph.adjacency[:, x, y], every_cell()[:, position] != 0)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Identity
 
 
@@ -221,7 +223,7 @@ def test_cells_that_compute_different_things_are_apart(first, second):
     assert not equal(ORDINARY_ZERO, cell(*first), cell(*second))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Costs
 
 
@@ -267,7 +269,7 @@ def test_costs_of_all_cells_equal_the_layer_by_layer_count():
     np.testing.assert_array_equal(flops.astype(np.float64), [macs for _, macs in expected])
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Random moves
 
 

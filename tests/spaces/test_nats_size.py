@@ -27,7 +27,7 @@ def every_network() -> np.ndarray:
     return SPACE.enumerate()
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Vectors and strings
 
 
@@ -86,7 +86,7 @@ def test_graph_is_a_chain_of_widths():
     assert SPACE.edge_operations[1] == "next"
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Costs
 
 
@@ -107,7 +107,9 @@ def reference_costs(widths: list[int]) -> tuple[int, int]:
 
 
 def cell_layers(c_in: int, c_out: int, side: int) -> list[tuple[int, int, int, int, bool]]:
-    """The convolutions of the cell: an edge that leaves node 0 reads `c_in` channels, any other `c_out`."""
+    """The convolutions of the cell: an edge that leaves node 0 reads `c_in` channels, any other
+    `c_out`.
+    """
     layers = []
     for op, source in re.findall(r"(\w+)~(\d)", CELL):
         width = c_in if source == "0" else c_out
@@ -155,7 +157,7 @@ def test_wider_layers_cost_more():
     assert flops.max() == flops[-1].max()
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Random moves
 
 

@@ -1,4 +1,6 @@
-"""One contract for every search space and every option: shapes, validity, purity, strings, refusals."""
+"""One contract for every search space and every option: shapes, validity, purity, strings,
+refusals.
+"""
 
 import functools
 import itertools
@@ -98,7 +100,7 @@ def assert_architectures(space: Space, archs: jax.Array) -> None:
     assert np.asarray(batched(space.is_valid)(archs)).all()
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The description
 
 
@@ -132,7 +134,7 @@ def test_by_name_suggests_the_nearest_name():
         spaces.by_name("xyz")
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Sampling and moves
 
 
@@ -206,7 +208,7 @@ def test_out_of_range_vectors_are_invalid(plain):
             assert not np.asarray(batched(plain.is_valid)(archs)).any(), (position, bad)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Identity, graphs, costs
 
 
@@ -287,7 +289,7 @@ def test_only_flops_widen_in_64_bits(plain):
     assert_architectures(plain, child)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Transformations
 
 
@@ -379,7 +381,7 @@ def test_floats_are_refused_at_the_door(plain):
             getattr(plain, name)(bad)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Strings and the list of all architectures
 
 

@@ -1,4 +1,6 @@
-"""SpikeNAS-Bench against published parameter counts, NAS-Bench-201's cells edge by edge, and layers counted by hand."""
+"""SpikeNAS-Bench against published parameter counts, NAS-Bench-201's cells edge by edge, and layers
+counted by hand.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -14,7 +14,8 @@ def command(
     folder: Folder = Folder(),  # noqa: B008
     running: Running = Running(),  # noqa: B008
 ) -> None:
-    """Train a predictor on a table of trained accuracies, and test how well it ranks what it has not seen.
+    """Train a predictor on a table of trained accuracies, and test how well it ranks what it has
+    not seen.
 
     The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which
     jnas score --estimator and jnas search --estimator take.

@@ -28,7 +28,9 @@ _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
 
 
 class Split(NamedTuple):
-    """Architectures `[B, D]` with targets `[B]` to learn from, others `[M, D]` with `[M]` to be tested on."""
+    """Architectures `[B, D]` with targets `[B]` to learn from, others `[M, D]` with `[M]` to be
+    tested on.
+    """
 
     archs: np.ndarray
     targets: np.ndarray
@@ -47,8 +49,8 @@ class Fit(NamedTuple):
         targets: `[M]`, their accuracies.
         metrics: name → `[S]`; Kendall's tau-b is a mean over the last five epochs.
         convention: what the accuracies are.
-        seconds: wall time of training and evaluation, compilation included; of a training that was interrupted, only
-            of its last part.
+        seconds: wall time of training and evaluation, compilation included; of a training that was
+            interrupted, only of its last part.
         resumed: whether it was interrupted.
         fingerprint: of the job, and of the code that ran it.
     """

@@ -83,7 +83,8 @@ def make_predictor(settings: Settings) -> Predictor:
     """The predictor, or ensemble, that the settings name.
 
     Raises:
-        ValueError: an unknown space, predictor or loss, or a setting that the predictor does not have.
+        ValueError: an unknown space, predictor or loss, or a setting that the predictor does not
+            have.
     """
     space = spaces.by_name(settings.space)
     predictor = predictors.by_name(settings.predictor, space)
@@ -116,6 +117,8 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
 
 
 def training_of(predictor: Predictor) -> dict[str, Any]:
-    """The fields of `predictors.Training` of a predictor or of an ensemble's members; empty where there is none."""
+    """The fields of `predictors.Training` of a predictor or of an ensemble's members; empty where
+    there is none.
+    """
     settings = as_plain(dict(predictor.settings.get("member_settings", predictor.settings)))
     return dict(settings.get("training", {}))

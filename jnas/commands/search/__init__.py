@@ -18,7 +18,8 @@ def command(
     running: Running = Running(),  # noqa: B008
     chunk_size: ChunkSize = None,
 ) -> None:
-    """Find a good network: draw candidates, score them without training them, keep the best (NASWOT, algorithm 1).
+    """Find a good network: draw candidates, score them without training them, keep the best
+    (NASWOT, algorithm 1).
 
     That is random search in one batch, of --candidates within the task. With a table to search on,
     or any option of searches: searches by a strategy, all seeds as one program.

@@ -117,7 +117,8 @@ def _one_batch(
 def search_all(
     job: Job, folder: Path, resume: Resume, progress: bool
 ) -> tuple[History, np.ndarray]:
-    """Search from all seeds as one program; a checkpoint in `folder` keeps finished ones on the way.
+    """Search from all seeds as one program; a checkpoint in `folder` keeps finished ones on the
+    way.
 
     Returns:
         Histories `[S, T, ...]`, and `[S]` classes of isomorphic architectures that were evaluated.
@@ -141,7 +142,8 @@ def search_all(
 
 
 def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
-    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`.
+    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and
+    `distinct` `[S]`.
 
     The checkpoint of the searches is done with, and removed.
     """
@@ -214,7 +216,8 @@ def _seeds(
 def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
     """Scores after the epochs asked for, if the table has them all, or else of the whole training.
 
-    What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole training.
+    What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole
+    training.
     """
     if not searcher.epochs:
         return table.objective(column, seconds=settings.seconds)

@@ -35,7 +35,9 @@ def _cell(result: Searches) -> Figures:
 
 
 def batch_figures(result: Searches) -> Figures:
-    """The plots of a batch: a curve, and scores against accuracies where these are known of all candidates."""
+    """The plots of a batch: a curve, and scores against accuracies where these are known of all
+    candidates.
+    """
     scores, score = np.asarray(result.histories.scores)[0], judge(result)
     known = [check for check in result.checks if np.isfinite(check.evaluated).all()]
     figures = _cell(result)

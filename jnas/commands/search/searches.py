@@ -1,4 +1,5 @@
-"""Finished searches: a batch of candidates, or searches by a strategy, and how good their answers are.
+"""Finished searches: a batch of candidates, or searches by a strategy, and how good their answers
+are.
 
 Axes are those of `types`: `S` searches of `T` evaluations. A batch of candidates is random search
 in one batch: one search, whose evaluations are the candidates.
@@ -35,11 +36,13 @@ class Searches(NamedTuple):
         histories: `[S, T, ...]`, `T` being the evaluations of the longest one.
         distinct: `[S]`, classes of isomorphic architectures that were evaluated.
         best: `[S, T]`, the best score so far; NaN while there is none.
-        archs: `[S, D]` int32, the answers: the best architecture of each search, the first of equal ones.
+        archs: `[S, D]` int32, the answers: the best architecture of each search, the first of equal
+            ones.
         params, flops: `[S]`, their costs.
         chosen: the search with the best answer.
         checks: one for each column of trained accuracies.
-        against: `[S, T]`, what the score is weighed against; None for a strategy with one objective, as is `front`.
+        against: `[S, T]`, what the score is weighed against; None for a strategy with one
+            objective, as is `front`.
         front: what all searches together found that is best for its cost.
         seconds: wall time, compilation included.
         fingerprint: of the job, and of the code that ran it.
@@ -72,15 +75,15 @@ def run(
 
     Args:
         settings: what to do.
-        folder: where the searches are kept; those that are finished there are taken over, and a batch of
-            candidates goes on where it stopped.
+        folder: where the searches are kept; those that are finished there are taken over, and a
+            batch of candidates goes on where it stopped.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
         chunk_size: candidates that are scored at a time.
 
     Raises:
-        ValueError: an unknown name, a budget that does not suit the strategy, nothing allowed, a folder of another
-            job, or no architecture that can be ranked.
+        ValueError: an unknown name, a budget that does not suit the strategy, nothing allowed, a
+            folder of another job, or no architecture that can be ranked.
         OSError: a table or predictor cannot be read.
     """
     if chunk_size is not None and not settings.is_batch:
@@ -168,7 +171,9 @@ def _why_no_answer(settings: Settings, histories: History) -> str:
 def _weigh(
     histories: History, space: Space, costs: list[search.Cost]
 ) -> tuple[np.ndarray | None, Front | None]:
-    """The only cost `[S, T]` of all that was evaluated, and the front of all searches together; None without a cost."""
+    """The only cost `[S, T]` of all that was evaluated, and the front of all searches together;
+    None without a cost.
+    """
     if not costs:
         return None, None
     pooled = jax.tree.map(

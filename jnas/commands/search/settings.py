@@ -96,7 +96,9 @@ class Settings:
     """Those of the strategy, by name."""
 
     def __post_init__(self) -> None:
-        """Check the numbers and what goes together; ValueError names what is wrong and what is allowed."""
+        """Check the numbers and what goes together; ValueError names what is wrong and what is
+        allowed.
+        """
         least = dict.fromkeys(("candidates", "budget", "seeds", "max_params"), 1)
         at_least(least | {"num_images": 2}, self)
         for name in ("max_seconds", "max_flops"):

@@ -109,6 +109,8 @@ def _texts(docstring: str) -> dict[str, str]:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence of a text, for people: without the marks of code, with a capital at its start."""
+    """The first sentence of a text, for people: without the marks of code, with a capital at its
+    start.
+    """
     plain = re.split(r"(?<=\.) (?=[A-Z])", text.replace("`", ""))[0]
     return plain[:1].upper() + plain[1:]

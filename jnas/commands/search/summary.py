@@ -69,7 +69,7 @@ def _listed(rows: list[list[Any]]) -> Part:
     return Part("The searches", files, [header, *rows[:_NUM_ROWS]])
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Numbers.
 
 
@@ -142,7 +142,9 @@ def _scores(result: Searches) -> list[list[Any]]:
 
 
 def _results(result: Searches) -> list[list[Any]]:
-    """A header, and a row for each search; cells that tell of an answer are empty where there is none."""
+    """A header, and a row for each search; cells that tell of an answer are empty where there is
+    none.
+    """
     histories, last = result.histories, np.asarray(result.histories.best)[:, -1]
     always: dict[str, Any] = {
         "search": range(len(last)),
@@ -178,7 +180,7 @@ def _front(result: Searches) -> list[list[Any]]:
     return [["architecture", judge(result), result.settings.against], *rows]
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Texts.
 
 
@@ -239,7 +241,9 @@ def _legend(result: Searches, facts: dict[str, Any]) -> str:
 
 
 def _who_saw(result: Searches) -> list[str]:
-    """Whether accuracies are a fair check: a trained predictor has seen some, other estimators have not."""
+    """Whether accuracies are a fair check: a trained predictor has seen some, other estimators have
+    not.
+    """
     name = result.settings.estimator
     if name == "table":
         return []
