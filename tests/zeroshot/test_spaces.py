@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,13 +10,7 @@ from jnas import networks
 from jnas.zeroshot import NAMES, suite
 
 NUM_ARCHS, NUM_IMAGES = 6, 5
-NETWORKS = {
-    "nasbench101": networks.nasbench101(channels=4, stacks=2, cells=1, num_classes=3),
-    "nasbench201 of the proxies": networks.nasbench201(
-        channels=4, cells=1, num_classes=3, affine=False
-    ),
-    "nats_size": networks.nats_size(num_classes=3),
-}
+SPACES = ("nasbench101", "nasbench201", "nats_size")
 FORWARD = (
     "naswot",
     "relu_logdet",
@@ -32,28 +25,39 @@ FORWARD = (
 IMAGES = np.random.default_rng(1).normal(size=(NUM_IMAGES, 8, 8, 3)).astype(np.float32)
 LABELS = np.arange(NUM_IMAGES) % 3
 KEY = jax.random.key(0)
-SOME_OR_ALL = [FORWARD, pytest.param(NAMES, marks=pytest.mark.slow)]
+SOME_OR_ALL = [(FORWARD, 1), pytest.param(NAMES, 2, marks=pytest.mark.slow)]
+"""Names of scores and the number of stages of the network."""
 
 score = jax.jit(lambda estimator, key, archs: estimator(key, archs))
 
 
+def network_of(name, stages):
+    """That of NAS-Bench-201 is the one of the proxies; that of the size space has no other number of stages."""
+    if name == "nats_size":
+        return networks.nats_size(num_classes=3)
+    sizes = {"channels": 4, "cells": 2, "num_classes": 3}
+    if name == "nasbench101":
+        return networks.nasbench101(stacks=stages, **sizes)
+    return networks.nasbench201(stages=stages, affine=False, **sizes)
+
+
 @functools.cache
 def archs_of(name):
-    return jax.vmap(NETWORKS[name].space.sample)(jax.random.split(jax.random.key(3), NUM_ARCHS))
+    sample = jax.jit(jax.vmap(network_of(name, 1).space.sample))
+    return np.asarray(sample(jax.random.split(jax.random.key(3), NUM_ARCHS)))
 
 
 @functools.cache
-def scores_of(name, names):
-    estimator = suite(NETWORKS[name], IMAGES, LABELS, names)
-    return {
-        key: np.asarray(values) for key, values in score(estimator, KEY, archs_of(name)).items()
-    }
+def scores_of(name, names, stages):
+    estimator = suite(network_of(name, stages), IMAGES, LABELS, names)
+    found = score(estimator, KEY, archs_of(name))
+    return {key: np.asarray(values) for key, values in found.items()}
 
 
-@pytest.mark.parametrize("names", SOME_OR_ALL, ids=["forward", "all"])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names):
-    scores = scores_of(name, names)
+@pytest.mark.parametrize(("names", "stages"), SOME_OR_ALL, ids=["forward", "all"])
+@pytest.mark.parametrize("name", SPACES)
+def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, stages):
+    scores = scores_of(name, names, stages)
     assert set(scores) == set(names)
     for key, values in scores.items():
         assert values.shape == (NUM_ARCHS,), key
@@ -66,15 +70,13 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names):
         assert constant or len(np.unique(values)) > 1, key
 
 
-@pytest.mark.parametrize("names", SOME_OR_ALL, ids=["forward", "all"])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(name, names):
-    expected = scores_of(name, names)
+@pytest.mark.parametrize(("names", "stages"), SOME_OR_ALL, ids=["forward", "all"])
+@pytest.mark.parametrize("name", SPACES)
+def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(name, names, stages):
+    expected = scores_of(name, names, stages)
     before = score._cache_size()
     rows = np.array([4, 0, 0, 3, 1, 4])
-    got = score(
-        suite(NETWORKS[name], IMAGES, LABELS, names), KEY, jnp.asarray(archs_of(name))[rows]
-    )
+    got = score(suite(network_of(name, stages), IMAGES, LABELS, names), KEY, archs_of(name)[rows])
     assert score._cache_size() == before
     for key, values in expected.items():
         np.testing.assert_array_equal(got[key], values[rows], err_msg=key)
@@ -83,12 +85,18 @@ def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(na
 @pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
 def test_weights_that_an_architecture_does_not_have_count_nothing(name):
     """The norms are those of the weights at their true widths."""
-    network = NETWORKS[name]
-    params = network.init(KEY)
-    for arch in archs_of(name)[:3]:
-        own = networks.kernels(network.instantiate(params, arch))
-        for kernel, mask in zip(own, network.present(arch), strict=True):
-            np.testing.assert_array_equal(kernel, kernel * mask)
+    network = network_of(name, 2)
+    found = score(suite(network, IMAGES, names=("l2_norm",)), KEY, archs_of(name))["l2_norm"]
+
+    @jax.jit
+    def own_of(arch):
+        params = network.instantiate(network.init(KEY), arch)
+        return networks.kernels(params), network.present(arch)
+
+    for number, arch in enumerate(archs_of(name)[:3]):
+        own, masks = own_of(arch)
+        for kernel, mask in zip(own, masks, strict=True):
+            np.testing.assert_array_equal(kernel, np.asarray(kernel) * np.asarray(mask))
         expected = sum(
             np.sqrt(
                 np.sum(
@@ -97,5 +105,4 @@ def test_weights_that_an_architecture_does_not_have_count_nothing(name):
             ).sum()
             for k in map(np.asarray, own)
         )
-        found = suite(network, IMAGES, LABELS, ("l2_norm",))(KEY, arch[None])["l2_norm"]
-        np.testing.assert_allclose(found, [expected], rtol=1e-5)
+        np.testing.assert_allclose(found[number], expected, rtol=1e-5)

@@ -12,10 +12,10 @@ from jnas import zeroshot
 from jnas.types import Network
 from jnas.zeroshot import NAMES, suite
 from jnas.zeroshot.suite import SCORES, by_name
-from tests.zeroshot import test_scores as of_cells
+from tests.oracles import zeroshot as of_cells
+from tests.oracles.zeroshot import KEY, PASSES, score
 
-score = of_cells.score
-KEY, OTHER_KEY = jax.random.key(0), jax.random.key(5)
+OTHER_KEY = jax.random.key(5)
 QUICK = ("naswot", "relu_count", "l2_norm", "linear_regions", "params")
 """Without a backward pass: compiled soon."""
 FROM_ONE_PASS = ("grad_norm", "snip", "plain", "fisher", "naswot", "relu_count")
@@ -50,9 +50,15 @@ def of_names(estimator, key, archs):
     return {name: np.asarray(values) for name, values in score(estimator, key, archs).items()}
 
 
+def of_all(case, key, archs, **batch):
+    """All scores, from two programs."""
+    parts = [of_names(estimator_of(case, names, **batch), key, archs) for names in PASSES]
+    return {name: values for part in parts for name, values in part.items()}
+
+
 @functools.cache
 def all_scores(name):
-    return of_names(estimator_of(NETWORKS[name]), KEY, NETWORKS[name].archs)
+    return of_all(NETWORKS[name], KEY, NETWORKS[name].archs)
 
 
 def assert_same(got, expected, names=None, rtol=0.0):
@@ -80,16 +86,14 @@ def test_row_depends_on_the_key_and_its_architecture_only(case):
     """Not on its place nor its neighbours: shuffled, some left out and others repeated."""
     order = np.random.default_rng(0).permutation(len(case.archs))
     rows = np.resize(order[: 2 * len(order) // 3], len(order))
-    got = of_names(estimator_of(case), KEY, case.archs[rows])
+    got = of_all(case, KEY, case.archs[rows])
     assert_same(got, {name: values[rows] for name, values in scores_of(case).items()})
 
 
 def test_one_program_serves_populations_keys_and_batches(case):
     scores_of(case)
     before = score._cache_size()
-    other = of_names(
-        estimator_of(case, images=case.images[::-1] + 0.5), OTHER_KEY, case.archs[::-1]
-    )
+    other = of_all(case, OTHER_KEY, case.archs[::-1], images=case.images[::-1] + 0.5)
     assert score._cache_size() == before
     for name in set(NAMES) - {"relu_count", "params", "flops", "linear_regions"}:
         assert np.any(other[name][::-1] != scores_of(case)[name]), name
@@ -102,7 +106,7 @@ def test_odd_batches_are_scored_or_come_last(case, batch):
         images = np.ones_like(images)
     else:
         images, labels = np.concatenate([images[:1], images[:-1]]), np.zeros_like(labels)
-    scores = of_names(estimator_of(case, images=images, labels=labels), KEY, case.archs)
+    scores = of_all(case, KEY, case.archs, images=images, labels=labels)
     for name, values in scores.items():
         assert np.all(np.isfinite(values) | np.isneginf(values)), name
     assert np.all(scores["ntk_condition"] <= -1)
@@ -125,6 +129,13 @@ def test_disconnected_cells_come_last(case):
     )
     for name in names:
         assert scores_of(case)[name][case.disconnected] == -np.inf, name
+
+
+@pytest.mark.slow
+def test_all_scores_of_one_program(case):
+    """Each is what it is in either of two programs."""
+    together = of_names(estimator_of(case), KEY, case.archs)
+    assert_same(together, scores_of(case), rtol=1e-5)
 
 
 @pytest.mark.slow
