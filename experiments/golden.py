@@ -166,7 +166,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="renew results/golden.npz")
     options = parser.parse_args()
     if options.against:
-        # Programs that both commits have are compiled once, and no cache of another machine is read.
+        # Programs that both commits have are compiled once; caches of other machines are not read.
         with worktree(options.against) as checkout, tempfile.TemporaryDirectory() as cache:
             expected = compute(checkout, Path(cache))
             differing = report(compute(ROOT, Path(cache)), expected, tolerance=0.0)

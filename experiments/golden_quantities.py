@@ -194,14 +194,13 @@ def histories(searcher: Searcher) -> Quantities:
 
 _HOST_EVALUATIONS = 20
 _KILLED_AFTER = 7
-_KILL = "JNAS_GOLDEN_KILL_AFTER"  # evaluations; a variable, because settings of the function are part of the job
+# Evaluations. An environment variable, because settings of the function are part of the job.
+_KILL = "JNAS_GOLDEN_KILL_AFTER"
 _CALLS: list[int] = []
 
 
 def evaluate(arch: np.ndarray, epochs: int) -> tuple[float, float]:
-    """An accuracy and its seconds, by arithmetic; or a kill of this process in the middle of a
-    call.
-    """
+    """An accuracy and its seconds, by arithmetic; or a kill of this process during a call."""
     del epochs
     if len(_CALLS) == int(os.environ.get(_KILL, -1)):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -30,7 +30,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """The folder of real benchmark tables and images; tests that need it skip where it is absent."""
+    """Folder of real benchmark tables and images; tests that need it skip where it is absent."""
     folder = Path(os.environ.get("JNAS_DATA", ""))
     if not os.environ.get("JNAS_DATA") or not folder.is_dir():
         pytest.skip("JNAS_DATA does not name a folder of benchmark tables")
@@ -51,14 +51,14 @@ def _is_large() -> bool:
 
 
 def _give_back() -> None:
-    """Free memory goes back to the system: after a compilation glibc keeps hundreds of megabytes."""
+    """Free memory goes back to the system: glibc keeps hundreds of megabytes of a compilation."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
-    """Every compiled program holds memory: let go of all before there are too many for one process."""
+    """Programs hold memory once compiled: all are let go of before one process has too many."""
     yield
     if _is_large():
         _give_back()

@@ -427,7 +427,7 @@ def test_real_cifar(data_folder):
     assert batch.shape == (2000, 32, 32, 3)
     np.testing.assert_allclose(np.mean(batch, axis=(0, 1, 2)), 0.0, atol=0.05)
     np.testing.assert_allclose(np.std(batch, axis=(0, 1, 2)), 1.0, atol=0.05)
-    # The first training images are a frog, two trucks, a deer and two cars, known from the official files.
+    # The first training images of the official files are a frog, two trucks, a deer and two cars.
     assert labels[:6].tolist() == [6, 9, 9, 4, 1, 1]
     assert set(labels.tolist()) == set(range(10))
     first = np.rint((np.asarray(batch[0, 0, 0]) * STD + MEAN) * 255)

@@ -1,4 +1,4 @@
-"""The one-way rule: a package of jnas imports only from packages to its left, and never in a cycle."""
+"""The one-way rule: a package of jnas imports only from those to its left, never in a cycle."""
 
 import ast
 import subprocess
@@ -9,7 +9,8 @@ import jnas
 
 ROOT = Path(jnas.__file__).parent
 
-# What each room may import, as in "types -> spaces -> networks -> zeroshot"; itself and the package's version besides.
+# What each room may import, as in "types -> spaces -> networks -> zeroshot"; besides, itself and
+# the version of the package.
 LEAVES = {"_renamed", "engine", "types"}
 ALLOWED: dict[str, set[str]] = {
     "_renamed": set(),
@@ -84,7 +85,10 @@ def test_the_check_sees_an_import(tmp_path: Path) -> None:
 
 
 def test_importing_jnas_leaves_heavy_libraries_alone() -> None:
-    code = "import sys, jnas; [getattr(jnas, name) for name in jnas.__all__]; print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'orbax') if m in sys.modules])"
+    code = (
+        "import sys, jnas; [getattr(jnas, name) for name in jnas.__all__]; "
+        "print([m for m in ('matplotlib', 'sklearn', 'scipy.stats', 'orbax') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -156,7 +156,7 @@ def test_a_whole_benchmark_is_counted_exactly(ties):
 
 
 def test_a_small_difference_of_large_counts():
-    # The ranking 0, 2, 4, …, 5, 3, 1 has tau ≈ 0; each value's inversions are the smaller values behind it.
+    # The ranking 0, 2, 4, …, 5, 3, 1 has tau ≈ 0. Inversions of a value are the smaller ones behind.
     length = 424_000
     values = np.concatenate([np.arange(0, length, 2), np.arange(1, length, 2)[::-1]])
     evens, odds = np.arange(0, length, 2), np.arange(1, length, 2)
@@ -211,7 +211,7 @@ def test_pearson_drops_pairs_that_are_not_finite():
         (0.125, 0 / 1, 1 / 1, 4 / 8, 4 / 8),
         (0.25, 0 / 2, 1 / 2, 3 / 8, 4 / 8),
         (0.5, 3 / 4, 3 / 4, 1 / 8, 5 / 8),
-        # k = int(5.6): 3, 2, 4 and 0 of the first five are below 5; 6, 5 and 7 of the last five reach 3.
+        # k = int(5.6): 3, 2, 4, 0 of the first five are below 5; 6, 5, 7 of the last five reach 3.
         (0.7, 4 / 5, 3 / 5, 1 / 8, 7 / 8),
         (1.0, 8 / 8, 8 / 8, 1 / 8, 8 / 8),
     ],

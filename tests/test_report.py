@@ -95,7 +95,7 @@ def test_a_page_has_its_parts_in_order(tmp_path: Path) -> None:
 
 
 def test_every_figure_is_there_once_and_whole(tmp_path: Path) -> None:
-    # Drawing a figure again may move it by a pixel, so the expected bytes come from figures made anew.
+    # Drawing a figure again may move it by a pixel, so expected bytes come from new figures.
     figures, copies = (
         [figure(3), figure(30), plots.accuracy_histogram(np.arange(9), 3.0)] for _ in range(2)
     )

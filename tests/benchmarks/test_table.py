@@ -145,7 +145,7 @@ def test_invalid_nasbench101_cells_are_misses() -> None:
 
 def test_relabelled_and_padded_cells_have_the_row_of_the_cell() -> None:
     space = spaces.nasbench101()
-    # input → a → output and input → b → c → output, in two orders; with a vertex that leads nowhere.
+    # input → a → output and input → b → c → output, in two orders; a vertex that leads nowhere.
     cell = "conv3x3:0|conv1x1:0|maxpool3x3:2|output:1,3"
     relabelled = "conv1x1:0|maxpool3x3:1|conv3x3:0|output:2,3"
     padded = "conv1x1:0|maxpool3x3:1|conv3x3:0|conv3x3:0,3|output:2,3"

@@ -15,7 +15,7 @@ from tests.commands.helpers import invoke
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """The entry point in this process: exit code, and what it printed on standard output and error."""
+    """The entry point in this process: exit code, standard output and standard error."""
 
     def run(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["jnas", *map(str, args)])

@@ -25,7 +25,8 @@ PAIRS = np.array([[0, 3], [4, 1], [2, 5], [5, 0], [1, 1]])
 TRIPLETS = np.array([[0, 1, 2], [3, 1, 5], [4, 5, 0], [2, 3, 4]])
 OUTPUTS = np.array([0.05, -1.0, 2.0, 0.3, 0.7], np.float32)
 
-# Every loss as a function of (scores, targets, where, reduce_fn); features and comparator outputs follow the scores.
+# Every loss as a function of (scores, targets, where, reduce_fn). Features and outputs of
+# comparators are made of the scores.
 LOSSES: dict[str, Callable] = {
     "mean_squared_error": losses.mean_squared_error,
     "mean_absolute_error": losses.mean_absolute_error,
@@ -363,7 +364,7 @@ def test_renas_is_equation_5() -> None:
 @every_gradient
 def test_masked_elements_are_as_if_left_out(gradient: Callable) -> None:
     scores, targets = make_lists(17, 2, 6)
-    # What makes features and outputs of the scores is not masked, so scores of padding are finite here.
+    # Features and outputs are made of all scores, without a mask: scores of padding are finite.
     padded_scores = np.pad(scores, ((0, 0), (0, 3)), constant_values=7.0)
     padded_targets = np.pad(targets, ((0, 0), (0, 3)), constant_values=np.nan)
     where = np.broadcast_to(np.arange(9) < 6, (2, 9))

@@ -13,7 +13,7 @@ FOUNDER, CHILD, MUTANT = 0, 1, 2
 
 
 def compiled(searcher: Searcher) -> Searcher:
-    """The same strategy, its functions compiled: otherwise each of their operations is a program."""
+    """The same strategy, its functions compiled: without, each of their operations is a program."""
     return searcher._replace(
         init=jax.jit(searcher.init), ask=jax.jit(searcher.ask), tell=jax.jit(searcher.tell)
     )
@@ -56,7 +56,7 @@ def naswot(key: Key) -> Estimator:
 
 @functools.cache
 def family() -> Space:
-    """Architectures `[4]`: a random name, the names of one or two parents, and which move made it."""
+    """Architectures `[4]`: a random name, names of one or two parents, and which move made it."""
 
     def named(key: jax.Array, *rest: jax.Array | int) -> jax.Array:
         name = jax.random.randint(key, (), 1, 2**30, jnp.int32)

@@ -1,4 +1,4 @@
-"""Charts of predictors: what their lines, labels and notes say, compared with the data they are of."""
+"""Charts of predictors: their lines, labels and notes, compared with the data they are of."""
 
 import itertools
 

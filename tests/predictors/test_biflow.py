@@ -38,7 +38,7 @@ def features(space) -> Features:
 
 
 def initialised(module: BiFlow, batch: Features, seed: int = 0):
-    """Variables of which no parameter is zero, statistics standardised over the batch; and the embeddings."""
+    """Variables and embeddings: no parameter is zero, statistics are standardised by the batch."""
     where = jnp.ones(batch.statistics.shape[0], bool)
     shapes = jax.eval_shape(module.init, jax.random.key(0), batch, where)
     rng = np.random.default_rng(seed)
@@ -63,7 +63,10 @@ def sigmoid(x):
 def gates(
     params, adjacency: np.ndarray, operations: list[np.ndarray], num_layers: int
 ) -> list[np.ndarray]:
-    """Node by node: a gate on what a node and its predecessors send; node 0 alone begins in another state."""
+    """States of the nodes, one by one: a gate on what a node and its predecessors send.
+
+    Node 0 alone begins in another state.
+    """
     num = len(operations)
     x = [params["nodes"][0], *[params["nodes"][1]] * (num - 1)]
     for layer in range(num_layers):
@@ -111,7 +114,7 @@ def reference(module: BiFlow, variables, batch: Features, row: int) -> np.ndarra
 @pytest.mark.parametrize("space", [NB101, NB201], ids=lambda space: space.name)
 @pytest.mark.parametrize("flags", [(False,) * 3, (True,) * 3], ids=["plain", "all"])
 def test_embeddings(space, flags) -> None:
-    """Without any addition it is GATES with `plus_identity`, the input node counted among the others."""
+    """Without additions it is GATES with `plus_identity`, the input node one among the others."""
     module = BiFlow(NUM_OPS[space.name], **SMALL, **dict(zip(FLAGS, flags, strict=True)))
     batch = features(space)
     assert space is NB201 or not simple(batch.graph).mask.all(1)[:3].any()
@@ -186,7 +189,7 @@ def test_nodes_that_do_not_exist_count_for_nothing() -> None:
 
 
 def test_isomorphic_cells_have_one_embedding() -> None:
-    """But for the network's cost, where the first of several vertices get what is left over of a width."""
+    """But for the network's cost: the first of several vertices get what is left of a width."""
     rng = np.random.default_rng(3)
     pairs = [
         (arch, other) for arch in population(NB101) if (other := relabelled(arch, rng)) is not None

@@ -12,7 +12,10 @@ from jnas.predictors import ranks_by_comparison
 
 
 def quicksort(order: list[int], better: np.ndarray, leaf_size: int) -> list[int]:
-    """Best first: split around the middle one; `better[i, j]` is the probability that `j` is better than `i`."""
+    """The order, best first, by splits around the middle one.
+
+    `better[i, j]` is the probability that `j` is better than `i`.
+    """
     if len(order) < 2:
         return order
     pivot = order[(len(order) - 1) // 2]
@@ -59,7 +62,7 @@ def test_a_transitive_comparison_sorts(key, num, certain) -> None:
 
 @pytest.mark.parametrize(("num", "leaf_size"), [(37, 100), (150, 100), (150, 20)])
 def test_parts_that_are_not_split_stay_in_order_of_probability(num, leaf_size) -> None:
-    """With exact probabilities that order is the true one, even where the whole set is such a part."""
+    """With exact probabilities that order is the true one, even where the whole set is one part."""
     scores = np.random.default_rng(num).permutation(num).astype(np.float32) / num
     for seed in range(2):
         table = probabilities(scores)
@@ -128,7 +131,7 @@ KINDS = ("graded", "certain", "not transitive")
 
 @functools.cache
 def counted(leaf_size: int):
-    """Ranks of scores by a comparison of a kind, compiled, and the list of what each round compares."""
+    """Ranks of scores by a kind of comparison, compiled, and a list of what each round compares."""
     compared: list[int] = []
 
     def count(size):

@@ -58,7 +58,7 @@ def test_predictions_are_the_mean_of_the_trees_of_scikit_learn(key, tied, bootst
 
 
 def test_rows_next_to_a_threshold_stay_on_their_side(key) -> None:
-    # Neighbouring float32 values, whose float64 midpoints are no float32 and round up as often as down.
+    # Neighbours in float32, whose float64 midpoints are no float32 and round up as often as down.
     ladder = np.float32(2.5) + np.arange(64, dtype=np.float32) * np.float32(2**-22)
     targets = np.random.default_rng(0).normal(size=64)
     for sign in (1, -1):

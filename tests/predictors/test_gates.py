@@ -1,4 +1,4 @@
-"""GATES and its message passing against loops over cells, nodes and edges, written from the equations."""
+"""GATES and its message passing against their equations, in loops over cells, nodes and edges."""
 
 import functools
 import itertools
@@ -41,7 +41,7 @@ def cells(space, num: int) -> tuple[np.ndarray, Graph]:
 
 
 def two_input_cells(num: int, num_cells: int, num_nodes: int, seed: int = 0) -> Graph:
-    """Nodes that read two earlier ones, operation 0 among theirs; the last of some cells does not exist."""
+    """Cells whose nodes read two earlier ones, also by operation 0; some have no last node."""
     rng = np.random.default_rng(seed)
     shape = num, num_cells, num_nodes
     edge_ops, adjacency = (
@@ -59,7 +59,7 @@ def two_input_cells(num: int, num_cells: int, num_nodes: int, seed: int = 0) -> 
 
 
 def everywhere(module, batch: Graph, seed: int = 0):
-    """Variables with no zeros among them, and what the module makes of the batch with them, compiled."""
+    """Variables without zeros, and what the compiled module makes of the batch with them."""
     where = np.ones(batch.mask.shape[0], bool)
     shapes = jax.eval_shape(module.init, jax.random.key(0), batch, where)
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def test_isomorphic_cells_have_one_embedding() -> None:
 
 
 def test_isomorphic_cells_with_operations_on_edges() -> None:
-    """Without the edge 1 → 2 the nodes 1 and 2 may swap; the order of the vector is 01 02 12 03 13 23."""
+    """Nodes 1 and 2 may swap without the edge 1 → 2; vectors are in the order 01 02 12 03 13 23."""
     archs = jnp.asarray([[3, 2, 0, 1, 4, 3], [2, 4, 0, 0, 3, 1], [4, 1, 0, 2, 0, 3]], jnp.int32)
     swapped = archs[:, jnp.asarray([1, 0, 2, 3, 5, 4])]
     batch = jax.jit(jax.vmap(NB201.graph))(jnp.concatenate([archs, swapped]))
@@ -245,11 +245,11 @@ def test_aggregators_give_the_same_embedding() -> None:
         np.testing.assert_allclose(other, dense, atol=1e-5)
 
 
-# -- Message passing ---------------------------------------------------------------------------------------------------
+# -- Message passing -------------------------------------------------------------------------------
 
 
 def traffic(per_feature: bool, seed: int = 0):
-    """A graph of 3 cells of 7 nodes, what their nodes send, weights of all edges, and a cotangent."""
+    """A graph of 3 cells of 7 nodes, what its nodes send, weights of all edges and a cotangent."""
     graph = jax.tree.map(np.asarray, jnas.encodings.graphs_tuple(cells(NB101, 3)[1]))
     shapes = (21, 4), (63, 4) if per_feature else (63,), (21, 4)
     rng = np.random.default_rng(seed)
@@ -326,7 +326,7 @@ def test_reverse() -> None:
     np.testing.assert_allclose(np.asarray(received)[back], expected, rtol=1e-5, atol=1e-5)
 
 
-# -- Initial weights ---------------------------------------------------------------------------------------------------
+# -- Initial weights -------------------------------------------------------------------------------
 
 
 def assert_uniform(values: jax.Array, fan: int) -> None:

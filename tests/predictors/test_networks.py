@@ -1,4 +1,4 @@
-"""Graph convolutions, recurrences, LeNet and the heads against loops written from their equations."""
+"""Graph convolutions, recurrences, LeNet and the heads against loops over their equations."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ NB101 = jnas.spaces.nasbench101()
 
 
 def everywhere(module, *args, seed: int = 0, **options):
-    """Variables with no zeros among them, and what the module makes of the arguments with them, compiled."""
+    """Variables without zeros, and what the compiled module makes of the arguments with them."""
     shapes = jax.eval_shape(functools.partial(module.init, **options), jax.random.key(0), *args)
     rng = np.random.default_rng(seed)
     variables = jax.tree.map(lambda it: rng.normal(0, 0.5, it.shape).astype(it.dtype), shapes)
@@ -42,7 +42,7 @@ def floats(*shape: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -
     return np.random.default_rng(seed).normal(shift, scale, shape).astype(np.float32)
 
 
-# -- Graph convolutions ------------------------------------------------------------------------------------------------
+# -- Graph convolutions ----------------------------------------------------------------------------
 
 
 @functools.cache
@@ -131,11 +131,11 @@ def test_graph_convolutions_start_as_published() -> None:
     np.testing.assert_array_equal(params["global_operation"], 0)
 
 
-# -- Recurrences -------------------------------------------------------------------------------------------------------
+# -- Recurrences -----------------------------------------------------------------------------------
 
 
 def lstm(params, inputs: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """`[L, F]` → the last hidden state of `torch.nn.LSTM` over the valid steps; gates are i, f, g, o."""
+    """Last hidden state of `torch.nn.LSTM` over the valid steps of `[L, F]`; gates i, f, g, o."""
     size = params["hidden_kernel"].shape[0]
     hidden, cell = np.zeros(size), np.zeros(size)
     for row in inputs[valid]:
@@ -231,7 +231,7 @@ def test_sizes_of_the_recurrent_encoders() -> None:
         assert variables["params"]["Recurrence_0"]["input_kernel"].shape == (100, 400)
 
 
-# -- LeNet -------------------------------------------------------------------------------------------------------------
+# -- LeNet -----------------------------------------------------------------------------------------
 
 
 def test_convolution() -> None:
@@ -325,7 +325,7 @@ def test_standardise() -> None:
     )
 
 
-# -- Batch normalisation -----------------------------------------------------------------------------------------------
+# -- Batch normalisation ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (6, 2, 4, 3)])
@@ -381,7 +381,7 @@ def test_masked_batch_norm_starts_as_pytorch_and_ignores_padding() -> None:
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), changed, other)
 
 
-# -- Heads -------------------------------------------------------------------------------------------------------------
+# -- Heads -----------------------------------------------------------------------------------------
 
 
 def assert_uniform(values: jax.Array, fan: int) -> None:

@@ -58,7 +58,7 @@ def test_every_member_comes_from_the_generation_before(key) -> None:
 
 
 def test_chances_of_parents(key) -> None:
-    """Winners of tournaments of 3 among 4 members, one of them failed; every sample is counted out."""
+    """Winners of tournaments of 3 among 4 members, one of them failed; all samples are counted."""
     searcher = compiled(jnas.search.genetic(family(), population_size=4, tournament_size=3))
     query, state = searcher.ask(key, searcher.init(key))
     scores = [2.0, math.nan, 1.0, 3.0]

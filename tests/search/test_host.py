@@ -321,7 +321,9 @@ def evaluate(arch, epochs):
     return float(arch.sum()), 1.0
 
 searcher = jnas.search.regularized_evolution(jnas.spaces.nasbench201(), population_size=4)
-run = jnas.search.run_on_host(searcher, evaluate, jax.random.key(5), num_evaluations=12, out=sys.argv[1], progress=False)
+run = jnas.search.run_on_host(
+    searcher, evaluate, jax.random.key(5), num_evaluations=12, out=sys.argv[1], progress=False
+)
 print(run.history.archs.tolist())
 """
 

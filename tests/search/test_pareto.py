@@ -1,4 +1,4 @@
-"""Fronts, crowding and hypervolume against definitions spelled out in NumPy, on data full of ties."""
+"""Fronts, crowding and hypervolume against their definitions in NumPy, on data full of ties."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Aging evolution against queues of plain Python, on a space whose architectures name their parent."""
+"""Aging evolution against queues of plain Python, on a space whose members name their parent."""
 
 import collections
 import functools

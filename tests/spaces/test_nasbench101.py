@@ -90,7 +90,7 @@ def some_cells() -> np.ndarray:
 
 @functools.cache
 def small_cells() -> np.ndarray:
-    """`[4000, 26]` pruned cells: all 91 of up to 4 vertices, and 1,300 of 5, 6 and 7 vertices each."""
+    """Pruned cells `[4000, 26]`: all 91 of up to 4 vertices, and 1,300 of each of 5, 6 and 7."""
     cells, sizes = every_cell(), num_vertices(every_cell())
     rng = np.random.default_rng(0)
     few = [rng.choice(np.flatnonzero(sizes == n), 4000 // 3, replace=False) for n in (5, 6, 7)]
@@ -176,7 +176,7 @@ def reference_costs(matrix, ops):
 
 
 def canonical_forms(archs) -> np.ndarray:
-    """`[A]` int64, equal exactly for isomorphic pruned cells: the smallest of all 120 renumberings."""
+    """Integers `[A]`, equal exactly for isomorphic pruned cells: the least of 120 renumberings."""
     adjacency, ops = matrices(archs).astype(np.int64), np.asarray(archs)[:, 21:].astype(np.int64)
     there = adjacency[:, 1:6].any(2)
     labels = np.where(there, ops, 3)
@@ -227,7 +227,8 @@ def distances(archs) -> np.ndarray:
     return result
 
 
-# RNAS, Table 5: a 3x3 convolution is present, distance, models, best and mean test accuracy in percent.
+# RNAS, Table 5: whether a 3x3 convolution is present, distance, models, and the best and the mean
+# test accuracy in percent.
 TABLE_5 = """
 yes 1  68552 94.32 91.97
 yes 2 153056 94.05 91.02
@@ -343,7 +344,7 @@ def test_graph_shows_the_pruned_cell():
 
 
 def test_identity_is_equal_exactly_for_isomorphic_cells():
-    """Against all 120 renumberings, over every pair of 12,000 cells that are close to each other."""
+    """Against all 120 renumberings, over every pair of 12,000 cells close to each other."""
     cells = small_cells()
     moved = batched(nasbench101(mutate="edge").mutate)(keys(1, len(cells)), cells)
     recoloured = cells.copy()
@@ -379,7 +380,7 @@ def test_identity_does_not_see_the_order_of_vertices():
 
 @pytest.mark.parametrize("dead_end", [True, False])
 def test_useless_vertices_change_nothing(dead_end):
-    """Vertices that lead nowhere, and vertices that nothing leads to, among the free last places."""
+    """Vertices that lead nowhere, and those that nothing leads to, among the free last places."""
     rng = np.random.default_rng(2)
     cells = small_cells()[num_vertices(small_cells()) < 7]
     adjacency, ops = matrices(cells), cells[:, 21:].copy()
@@ -472,7 +473,7 @@ def test_costs_equal_the_reference_on_random_cells():
 
 
 def assert_frequencies(counts, probabilities) -> None:
-    """Chi-square at 1e-4; classes that expect less than 20 are merged into the most frequent one."""
+    """Chi-square at 1e-4; classes that expect under 20 are merged into the most frequent one."""
     assert all(probabilities.get(c, 0) > 0 for c in counts)
     assert math.isclose(sum(probabilities.values()), 1.0)
     total = sum(counts.values())

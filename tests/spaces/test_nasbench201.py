@@ -202,7 +202,7 @@ def test_edges_that_leave_an_empty_node_count_for_nothing_only_if_zero_is_consid
 
 
 def test_the_published_form_does_not_flatten_sums():
-    """Both cells compute one 3x3 convolution of the input, one of them with one more empty summand."""
+    """Both cells compute one 3x3 convolution of the input, one of them with an empty summand."""
     none = np.zeros_like
     first, second = cell(*DETOUR[0]), cell(*DETOUR[1])
     assert values(np.asarray(first), none) == values(np.asarray(second), none)

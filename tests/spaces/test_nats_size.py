@@ -14,7 +14,10 @@ from tests.oracles.graphs import simple
 
 SPACE, PUBLISHED = nats_size(), nats_size(allow_parent=True)
 # The best NAS-Bench-201 cell on CIFAR-100, which every network of the size space is made of.
-CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+CELL = (
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+)
 
 
 @functools.cache

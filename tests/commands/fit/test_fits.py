@@ -71,7 +71,7 @@ def test_metrics_by_hand(tmp_path) -> None:
     np.testing.assert_allclose(
         result.metrics["kendall_tau"], result.fitted.metrics["kendall_tau"][:, 1:].mean(1)
     )
-    # The states are those of the last epoch. Training measures in float32, where some accuracies tie.
+    # The states are of the last epoch. Training measures in float32, where some accuracies tie.
     last = [
         float(jnas.metrics.kendall_tau(row, accuracy.astype(np.float32))) for row in result.scores
     ]

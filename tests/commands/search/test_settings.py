@@ -60,9 +60,8 @@ def test_folder_is_named_after_the_settings() -> None:
     assert one.folder_name == "search-nasbench201-random-naswot-digits128-50-1seeds-seed0"
     many = {"with_replacement": False, "max_draws": 9}
     name = dataclasses.replace(one, options=many).folder_name
-    assert (
-        name
-        == "search-nasbench201-random-naswot-digits128-no_with_replacement-max_draws9-50-1seeds-seed0"
+    assert name == (
+        "search-nasbench201-random-naswot-digits128-no_with_replacement-max_draws9-50-1seeds-seed0"
     )
     limits = {
         "max_params": 400_000,
@@ -73,7 +72,10 @@ def test_folder_is_named_after_the_settings() -> None:
     named = dataclasses.replace(
         SHORT, table="a/mine.npz", column="top", test_column="test", **limits
     )
-    name = "search-nasbench201-mine-regularized_evolution-table-top-test-params400000-seconds12000-population50"
+    name = (
+        "search-nasbench201-mine-regularized_evolution-table-top-test"
+        "-params400000-seconds12000-population50"
+    )
     assert named.folder_name == f"{name}-distinct-15-3seeds-seed0"
     assert (
         "-area-gates-digits128-" in Settings(strategy="area", estimator="a/gates.npz").folder_name
