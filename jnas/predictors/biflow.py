@@ -1,5 +1,4 @@
-"""BiFlow: GATES in both directions, told what cells are made of. It is no paper's, but this
-library's own.
+"""BiFlow, a predictor of this library's own: GATES in both directions, with statistics of cells.
 
 Additions to GATES (Ning et al., ECCV 2020), each measured alone in `experiments/beyond_gates.py`:
     Attributes: what gates a node is not its operation alone but also its width, depth, distance to
@@ -34,12 +33,18 @@ from jnas.predictors.renas import Standardise
 from jnas.predictors.training import Training
 from jnas.types import Arch, Graph, Predictor, Space
 
+# Minibatches of 64 for 100 epochs rank as well as 512 for 200 within the spread of training sets
+# (`experiments/beyond_gates.py`).
 _TRAINING = Training(max_ratio=None, schedule="cosine", batch_size=64, epochs=100)
 
 
 class Features(NamedTuple):
-    """What BiFlow sees: `graph` `[B]` of one kind of cell, node attributes `nodes` `[B, N, A]`, and
-    `statistics` `[B, F]`.
+    """Input of BiFlow, with a leading axis `B`: a graph and what is known of its nodes and cell.
+
+    Attributes:
+        graph: of one kind of cell.
+        nodes: `[B, N, A]` float attributes of nodes.
+        statistics: `[B, F]` float, of `encodings.statistics`.
     """
 
     graph: Graph
@@ -51,7 +56,7 @@ _LARGEST = 5.0  # of a standardised statistic: a cell may lie far outside the tr
 
 
 class BiFlow(nn.Module):
-    """The encoder: `Features [B] -> [B, F]`.
+    """Encoder of cells with operations on nodes: `Features [B] -> [B, F]`.
 
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
@@ -74,27 +79,33 @@ class BiFlow(nn.Module):
 
     @nn.compact
     def __call__(self, features: Features, where: jax.Array, *, train: bool = False) -> jax.Array:
-        """Embed a batch."""
+        """Embeddings `[B, F]`: of both directions, then the weighted statistics."""
         del train
         graph = graphs_tuple(features.graph)
         num_graphs, _, num_nodes = features.graph.mask.shape
         ops = self._operations(features)
+        # Biases reach nodes that do not exist; the mask keeps them out of the read-out.
         mask = features.graph.mask.reshape(num_graphs, num_nodes, 1).astype(jnp.float32)
         found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
         if self.both:
+            # The reversed graph counts nodes from the output, so that edges go upwards again, as
+            # `dense` wants. Gates are put in that order, and what has flowed is put back.
             backward = ops.reshape(num_graphs, num_nodes, -1)[:, ::-1].reshape(ops.shape)
             flowed = _Flow(self.layers, self.hidden_size, name="backward")(
                 message_passing.reverse(graph), backward
             )
             found.append(flowed.reshape(num_graphs, num_nodes, -1)[:, ::-1])
+        # Divided by all places, as GATES does: a cell with fewer nodes has a smaller embedding.
         parts = [jnp.sum(x.reshape(*mask.shape[:2], -1) * mask, axis=1) / num_nodes for x in found]
         if self.statistics:
+            # `where` matters at initialisation alone, when the moments are
+            # those of the training set.
             summary = jnp.clip(Standardise()(features.statistics, where), -_LARGEST, _LARGEST)
             parts.append(self.weight * summary)
         return jnp.concatenate(parts, axis=-1)
 
     def _operations(self, features: Features) -> jax.Array:
-        """`[B N, op_size]`, what gates each node."""
+        """Vectors `[B N, op_size]` that gate the nodes: operation, and attributes added to it."""
         table = self.param("operations", EMBEDDING, (self.num_ops, self.op_size))
         ops = jax.nn.one_hot(features.graph.node_ops.ravel(), self.num_ops) @ table
         if not self.attributes:
@@ -107,31 +118,38 @@ class BiFlow(nn.Module):
 
 
 class _Flow(nn.Module):
-    """GATES in one direction: `[B N, layers[-1]]` from what gates each node."""
+    """GATES in one direction: `[B N, layers[-1]]` from the `[B N, op_size]` of the gates."""
 
     layers: tuple[int, ...]
     hidden_size: int
 
     @nn.compact
     def __call__(self, graph: jraph.GraphsTuple, ops: jax.Array) -> jax.Array:
+        """Features `[B N, layers[-1]]` of the nodes after the last layer."""
         num_graphs, num_rows = graph.n_node.shape[0], ops.shape[0]
         weights = graph.edges["mask"].astype(jnp.float32)
         start = self.param("nodes", EMBEDDING, (2, self.hidden_size))
+        # Like GATES, only two kinds of node stand behind the first product: the input and
+        # the others. Named float32, as 64-bit mode would make these constants float64
+        # beside float32 weights.
         is_first = (jnp.arange(num_rows // num_graphs) == 0).astype(jnp.float32)
         spread = jnp.tile(jnp.stack([is_first, 1 - is_first], axis=-1), (num_graphs, 1))
         x = start
         for layer, size in enumerate(self.layers):
+            # Not the inputs but the outputs are the fan, as in the published layers of GATES.
             init = uniform(size)
             sent = x @ self.param(f"kernel_{layer}", init, (x.shape[-1], size))
             sent = spread @ sent if layer == 0 else sent
             gates = nn.sigmoid(Dense(size, name=f"gate_{layer}")(ops))
             x = gates * (message_passing.dense(graph, sent, weights) + sent)
             x = x + self.param(f"bias_{layer}", init, (size,))[None]
+            # The last layer stays linear, as in GATES.
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
         return x
 
 
 def _features(space: Space) -> Callable[[jax.Array], Features]:
+    """Encoding `archs [B, D] -> Features`."""
     graph_of, statistics_of = encodings.node_graphs(space), encodings.statistics(space)
 
     def encode(archs: jax.Array) -> Features:
@@ -143,11 +161,13 @@ def _features(space: Space) -> Callable[[jax.Array], Features]:
 
 
 def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
-    """`[N, 5]` in 0 … 1: depth, distance to the output, predecessors, successors, and share of the
-    cell's width.
+    """Attributes `[N, 5]` of nodes, each in 0 … 1 and 0 for nodes that do not exist.
+
+    They are depth, distance to the output, predecessors, successors, and share of the cell's width.
     """
     mask = graph.mask[0]
     num_nodes, edges = mask.shape[0], graph.adjacency[0, 0].astype(float)
+    # Turned around and transposed, the matrix is upper triangular from the output.
     depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
     columns = [
         depth / num_nodes,
@@ -160,12 +180,15 @@ def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
 
 
 def _longest_paths(edges: jax.Array) -> jax.Array:
-    """`[N]`, edges of the longest path from node 0 to each node of an upper triangular `[N, N]`; 0
-    if there is none.
+    """Lengths `[N]` in edges of the longest paths from node 0, by an upper triangular `[N, N]`; 0
+    for nodes that no path reaches.
     """
+    # A loop at trace time: N is a small constant of the space, and node numbers are a topological
+    # order, so that one pass is enough.
     lengths = [jnp.zeros(())]
     for node in range(1, edges.shape[0]):
         before = jnp.stack(lengths)
+        # Length 0 says "no path from the input" of all nodes but the input.
         reached = (edges[:node, node] > 0) & ((before > 0) | (jnp.arange(node) == 0))
         lengths.append(jnp.max(jnp.where(reached, before + 1, 0)))
     return jnp.stack(lengths)
@@ -185,8 +208,9 @@ def biflow(
     num_members: int = 1,
     training: Training = _TRAINING,
 ) -> Predictor:
-    """BiFlow, this library's own predictor: better than GATES at every size in
-    `experiments/beyond_gates.py`.
+    """BiFlow, a predictor of this library's own; the module's text says what it adds to GATES.
+
+    With four members it ranks better than GATES at every size in `experiments/beyond_gates.py`.
 
     Args:
         space: one kind of cell, with one input and no parallel edges; ValueError for others.
@@ -201,6 +225,7 @@ def biflow(
         training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that
             falls to 0.
     """
+    # A line graph adds an input and an output to the operations of edges.
     num_ops = (
         len(space.edge_operations) + 2
         if recipes.operations_on_edges(space)

@@ -1,5 +1,4 @@
-"""Ranking a whole set by a function that compares two: the quicksort of GATES, all its partitions
-at once.
+"""Ranks of a set from pairwise comparisons: the quicksort of GATES, all its partitions at once.
 
 Ning et al., ECCV 2020, section 3.3. A shuffled set is split around its middle element, and so are
 its parts, sorted by their comparison with the last pivot; those of at most `leaf_size` members stay
@@ -18,8 +17,9 @@ from jnas.types import Key
 
 
 class _Parts(NamedTuple):
-    """Elements in order of place, each with the first place of its part and the place behind the
-    last.
+    """Partition of a set: elements by place, and of each element its part's first place and end.
+
+    All arrays are `[N]` int32; `ends` is the place behind the last of the part.
     """
 
     elements: jax.Array
@@ -52,20 +52,25 @@ def ranks_by_comparison(
     """
     if num < 1 or leaf_size < 1:
         raise ValueError(f"num and leaf_size must be at least 1; got {num} and {leaf_size}")
+    # The whole set is split at least once: it comes shuffled, and only a comparison with a pivot
+    # puts a part in order.
     leaf_size = max(min(leaf_size, num - 1), 1)
     places = lax.iota(jnp.int32, num)
 
     def split(parts: _Parts) -> _Parts:
-        # The middle of an order by probability: its first member would split off nothing but
-        # itself.
+        # Parts are in order by probability, so that their first member would split off only itself.
         middles = (parts.starts + parts.ends - 1) // 2
         probability = is_better(parts.elements[middles], parts.elements)
         large = parts.ends - parts.starts > leaf_size
         # 0: better than the pivot, 1: the pivot, 2: the others; small parts keep their order.
+        # The pivot is a part of its own, so that every round shrinks a part whatever is compared.
+        # Ties go behind the pivot, as the published partition has it.
         side = jnp.where(
             large, jnp.where(places == middles, 1, jnp.where(probability > 0.5, 0, 2)), 0
         )
         order = jnp.where(large & (side != 1), -probability, 0.0)
+        # The first place leads, so that one sort of all N elements cannot mix parts. Stability
+        # keeps small parts, and what compares alike, in the order they had.
         starts, side, _, elements = lax.sort(
             (parts.starts, side, order, parts.elements), num_keys=3, is_stable=True
         )
@@ -82,8 +87,9 @@ def ranks_by_comparison(
 
 
 def _spans(changes: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """First place and end of each run of equals; `changes` `[N - 1]` says where a new one
-    begins.
+    """Ends of the runs of equals: `[N]` first places and `[N]` places behind the last.
+
+    `changes` `[N - 1]` is True where the next place begins a new run.
     """
     begins = jnp.pad(changes, (1, 0), constant_values=True)
     starts = lax.cummax(jnp.where(begins, places, 0))

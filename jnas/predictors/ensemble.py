@@ -1,6 +1,4 @@
-"""Several trainings of one predictor that judge together: a mean of scores or of ranks, and how far
-they disagree.
-"""
+"""Ensembles: trainings of one predictor that judge together, by a mean of scores or of ranks."""
 
 import functools
 from typing import Any, NamedTuple
@@ -15,7 +13,7 @@ from jnas.types import Key, Predictor, Space
 
 
 class Members(NamedTuple):
-    """A fitted ensemble.
+    """State of a fitted ensemble.
 
     Attributes:
         members: states of the member predictor, each array with a leading axis `K`.
@@ -29,7 +27,7 @@ class Members(NamedTuple):
 
 
 def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
-    """A predictor whose score is the mean of its members' standardised scores.
+    """Predictor whose score is the mean of its members' standardised scores.
 
     Members differ in their keys: in initial weights, order of minibatches and pairs. Their
     trainings are one program.
@@ -48,6 +46,7 @@ def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
 def _ensemble(
     space: Space, member: str, settings: tuple[tuple[str, Any], ...], num_members: int
 ) -> Predictor:
+    """Ensemble of a predictor known by name: equal calls return one object and its programs."""
     if num_members < 2:
         raise ValueError(f"num_members must be at least 2; got {num_members}")
     one = by_name(member, space, **dict(settings))
@@ -58,6 +57,7 @@ def _ensemble(
     }
 
     def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Members:
+        """State of a single ensemble."""
         keys, rows, values = (
             jnp.expand_dims(key, 0),
             np.asarray(archs)[None],
@@ -75,8 +75,10 @@ def _ensemble(
         evaluation: Evaluation | None = None,
         **options: Any,
     ) -> Fitted:
-        """Of `S` ensembles; an evaluation is taken once, of the fitted ensembles, and its epochs
-        must be None.
+        """`S` fitted ensembles, evaluated once, at the end.
+
+        Raises:
+            ValueError: the evaluation names epochs.
         """
         if evaluation is not None and evaluation.epochs is not None:
             raise ValueError(
@@ -89,6 +91,7 @@ def _ensemble(
         fitted = one.fit_many(
             member_keys, repeat(rows), repeat(values), where=repeat(exists), **options
         )
+        # All S · K trainings were one job; its rows go by ensemble, then by member.
         states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
         members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
         measured, epochs = many.measure(whole, members, evaluation)
@@ -101,49 +104,54 @@ def _ensemble(
 
 
 def member_scores(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[K, B]` standardised scores of an ensemble's members; their standard deviation is its
-    uncertainty.
-    """
+    """Standardised scores `[K, B]` of an ensemble's members on `archs` `[B, D]`."""
     settings = recipes.from_plain(dict(predictor.settings["member_settings"]))
     one = by_name(predictor.settings["member"], predictor.space, **settings)
     return _member_scores(one, state, archs)
 
 
 def spread(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[B]`, how far an ensemble's members disagree: the standard deviation of their standardised
-    scores.
-    """
+    """Standard deviation `[B]` of the members' standardised scores: how far they disagree."""
     return jnp.std(member_scores(predictor, state, archs), axis=0)
 
 
 def mean_ranks(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:
-    """`[B]` float, the mean over members of each architecture's rank among `archs`, from 0."""
+    """Mean rank `[B]` float over the members of each architecture among `archs`; 0 is best."""
     scores = member_scores(predictor, state, archs)
+    # The inner sort gives the order, the outer one its inverse: the place of each architecture.
     return jnp.mean(jnp.argsort(jnp.argsort(-scores, axis=1), axis=1), axis=0)
 
 
 def _member_scores(one: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    """Standardised scores `[K, B]` of the members, which are states of `one`."""
     scores = one.predict_many(state.members, archs)
+    # Ranking losses leave the scale of scores free, so that a plain mean would follow the member
+    # whose scores happen to be widest.
     result: jax.Array = (scores - state.means[:, None]) / state.deviations[:, None]
     return result
 
 
 def _predict(one: Predictor, state: Members, archs: jax.Array) -> jax.Array:
+    """Scores `[B]` of an ensemble: means of its members'."""
     return jnp.mean(_member_scores(one, state, archs), axis=0)
 
 
 def _standardised(one: Predictor, states: Any, archs: jax.Array, exists: jax.Array) -> Members:
-    """`[S, K, ...]` states with the means and deviations of their scores on `archs` `[S, B, D]`."""
+    """Ensembles of `[S, K, ...]` states, with moments of their scores on `archs` `[S, B, D]`."""
 
     @jax.jit
     def moments(states: Any, archs: jax.Array, exists: jax.Array) -> tuple[jax.Array, jax.Array]:
         def of_one(args: tuple[Any, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             members, archs, exists = args
             scores = one.predict_many(members, archs)
+            # Padding has scores, too; it must not shift the moments.
             where = jnp.broadcast_to(exists[None], scores.shape)
             deviations = jnp.std(scores, axis=1, where=where)
+            # A member that gives every cell one score has no deviation; it is to count
+            # for nothing, not for NaN.
             return jnp.mean(scores, axis=1, where=where), jnp.where(deviations > 0, deviations, 1)
 
+        # Training sets differ by ensemble, so that no encoding is shared: one after the other.
         result: tuple[jax.Array, jax.Array] = jax.lax.map(of_one, (states, archs, exists))
         return result
 
@@ -151,11 +159,12 @@ def _standardised(one: Predictor, states: Any, archs: jax.Array, exists: jax.Arr
 
 
 def _hashable(settings: Any) -> tuple[tuple[str, Any], ...]:
+    """Settings as a key of a cache, whatever order they were given in."""
     return tuple(sorted(settings.items()))
 
 
 def by_name(name: str, space: Space, **settings: Any) -> Predictor:
-    """The predictor of this name with these settings; ValueError lists the valid names."""
+    """Predictor of a name and settings, an ensemble included; ValueError lists the valid names."""
     if name != "ensemble":
         return recipes.by_name(name, space, **settings)
     member = recipes.from_plain(dict(settings["member_settings"]))
