@@ -1,4 +1,4 @@
-"""The training of predictors, as a `Trainer`.
+"""Trainings of predictors, as a `Trainer`.
 
 Every epoch goes through all architectures in a new random order, in minibatches.
 """
@@ -18,12 +18,17 @@ from jnas.predictors.training import Batch, Training, loss_of
 from jnas.types import Key, Trainer
 
 _NUM_REFERENCES = 64  # training architectures that a comparator scores against
-Metric = Callable[[jax.Array, jax.Array], jax.Array]
+Metric = Callable[[jax.Array, jax.Array], jax.Array]  # of scores and targets `[M]`
 
 
 class Data(NamedTuple):
-    """Training sets: `keys [S]`, `archs [S, B, D]`, `targets [S, B]`, `where [S, B]` (False for
-    padding).
+    """Training sets, all padded to one size.
+
+    Attributes:
+        keys: `[S]`.
+        archs: `[S, B, D]` int32.
+        targets: `[S, B]` float32, 0 in padding.
+        where: `[S, B]` bool, False for padding.
     """
 
     keys: jax.Array
@@ -33,11 +38,11 @@ class Data(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One training: its key and training set, and of `(archs [M, D], targets [M])` what is its own
-    test set.
+    """Training of one predictor: its key, its training set, and what is its own of a test set.
 
-    `features` are the encoded architectures, once for a block of epochs; None before. What the test
-    set has None for is the same for all trainings, and is found in what they share.
+    The test set is `(archs [M, D], targets [M])`, `()` where nothing is measured. What it has None
+    for is the same for all trainings, and is found in what they share. `features` are the encoded
+    architectures, once for a block of epochs; None before.
     """
 
     data: Data
@@ -46,8 +51,9 @@ class Job(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a training carries from epoch to epoch: the state, that of the optimiser, and averaged
-    weights.
+    """State of a training between epochs: network, optimiser and averaged weights.
+
+    `average` has the form of `state.variables`; None where nothing is averaged.
     """
 
     state: State
@@ -57,7 +63,7 @@ class Progress(NamedTuple):
 
 @functools.cache
 def trainer(recipe: Recipe, metrics: tuple[tuple[str, Metric], ...]) -> Trainer:
-    """The `Trainer` of a recipe, the same one for equal recipes and metrics, whose jobs are `Job`s.
+    """`Trainer` of a recipe, whose jobs are `Job`s; equal recipes and metrics have the same one.
 
     What the trainings share is the test set `(archs [M, D], targets [M])`, with None for what each
     has of its own, or `()` where nothing is measured.
@@ -73,18 +79,21 @@ def trainer(recipe: Recipe, metrics: tuple[tuple[str, Metric], ...]) -> Trainer:
 
 
 def _prepare(recipe: Recipe, job: Job, shared: Any) -> Job:
+    """Job with its architectures encoded."""
     del shared
     return job._replace(features=recipe.encode(job.data.archs))
 
 
 def _start(recipe: Recipe, job: Job, shared: Any) -> Progress:
-    """Initial weights, from the training set's statistics where the network asks for them."""
+    """State before the first epoch; what a network standardises by is that of the training set."""
     del shared
     data = job.data
+    # Fitted statistics (`Standardise`) are those of the whole training set, not of a minibatch.
     variables = recipe.module.init(data.keys, recipe.encode(data.archs), data.where)
     shift, scale = _scaling(recipe.training, data.targets, data.where)
     references = None
     if recipe.module.pairing is not None:
+        # Padding comes last, and is taken only where fewer architectures exist.
         references = data.archs[jnp.argsort(~data.where, stable=True)[:_NUM_REFERENCES]]
     state = State(variables, shift, scale, references)
     average = variables if recipe.training.average_from < 1 else None
@@ -94,23 +103,28 @@ def _start(recipe: Recipe, job: Job, shared: Any) -> Progress:
 def _scaling(
     training: Training, targets: jax.Array, where: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """What the targets are shifted and divided by."""
+    """Shift and scale `[]` of the targets: they are shifted, then divided."""
     one, zero = jnp.ones((), targets.dtype), jnp.zeros((), targets.dtype)
     if training.scaling == "none":
         return zero, one
     if training.scaling == "minmax":
+        # No scale is 0: a training set has at least two different targets (`many.check`).
         low = jnp.min(targets, where=where, initial=jnp.inf)
         return low, jnp.max(targets, where=where, initial=-jnp.inf) - low
     return jnp.mean(targets, where=where), jnp.std(targets, where=where)
 
 
 def _optimiser(training: Training) -> optax.GradientTransformation:
+    """Gradient transformation of PyTorch's Adam, up to the learning rate."""
+    # Decay before Adam is L2 regularisation, as PyTorch's Adam has it; behind it would be AdamW.
     decay = [optax.add_decayed_weights(training.weight_decay)] if training.weight_decay else []
     return optax.chain(*decay, optax.scale_by_adam())
 
 
 def _learning_rate(training: Training, epoch: jax.Array) -> jax.Array:
-    """`[]`, in the epoch of this number."""
+    """Learning rate `[]` in the epoch of this number, from 1."""
+    # By epochs, not by steps of the optimiser: sets of different sizes, padded to one, take
+    # different numbers of steps in an epoch.
     rate = jnp.asarray(training.learning_rate)
     if training.schedule == "cosine":
         rate *= (1 + jnp.cos(math.pi * (epoch - 1).astype(float) / training.epochs)) / 2
@@ -120,13 +134,15 @@ def _learning_rate(training: Training, epoch: jax.Array) -> jax.Array:
 def _epoch(
     recipe: Recipe, job: Job, epoch: jax.Array, progress: Progress, shared: Any
 ) -> tuple[Progress, jax.Array]:
-    """All minibatches once; the mean of their losses."""
+    """State after all minibatches of an epoch, and the mean `[]` of their losses."""
     del shared
     data, features = job.data, job.features
     targets = (data.targets - progress.state.shift) / progress.state.scale
     num = data.where.shape[0]
+    # `num` counts padding, so that the shape of a minibatch is that of all training sets.
     size = min(recipe.training.batch_size, num)
     num_steps = -(-num // size)
+    # A key from the number of the epoch alone: a job that goes on after a kill draws the same.
     order_key, steps_key = jax.random.split(jax.random.fold_in(data.keys, epoch))
     # Padding goes last, so that it fills whole minibatches, which are then skipped.
     order = jnp.argsort(jnp.where(data.where, jax.random.uniform(order_key, (num,)), 2.0))
@@ -142,6 +158,7 @@ def _epoch(
         update = functools.partial(_update, recipe, key, picked, targets[rows], where, rate)
         if num_steps == 1:
             return update(progress)
+        # A single architecture makes no pair, and has no variance for batch normalisation.
         skip = jnp.zeros(())
         result: tuple[Progress, jax.Array] = lax.cond(
             jnp.sum(where) > 1, update, lambda p: (p, skip), progress
@@ -151,6 +168,7 @@ def _epoch(
     progress, losses = lax.scan(
         step, progress, (jax.random.split(steps_key, num_steps), rows, exists)
     )
+    # Skipped minibatches have no loss to take into the mean.
     used = jnp.sum(exists, axis=1) > 1
     loss = jnp.sum(losses) / jnp.maximum(jnp.sum(used), 1).astype(float)
     return _averaged(recipe.training, epoch, progress), loss
@@ -165,9 +183,10 @@ def _update(
     rate: jax.Array,
     progress: Progress,
 ) -> tuple[Progress, jax.Array]:
-    """One step of Adam."""
+    """State after one step of Adam, and the loss `[]` before it."""
     variables = progress.state.variables
     loss_key, drop_key = jax.random.split(key)
+    # Constants and statistics of batch normalisation take no gradient.
     fixed = {name: value for name, value in variables.items() if name != "params"}
 
     def loss_fn(params: Any) -> tuple[jax.Array, Any]:
@@ -187,15 +206,17 @@ def _update(
         updates, optimiser = _optimiser(recipe.training).update(
             gradients, progress.optimiser, variables["params"]
         )
+    # The chain ends before the learning rate, so that its sign and size are applied here.
     params = jax.tree.map(lambda p, u: p - rate * u, variables["params"], updates)
     state = progress.state._replace(variables=fixed | changed | {"params": params})
     return Progress(state, optimiser, progress.average), loss
 
 
 def _averaged(training: Training, epoch: jax.Array, progress: Progress) -> Progress:
-    """Take this epoch's weights into the average."""
+    """State with the weights of this epoch in its average."""
     if progress.average is None:
         return progress
+    # Before averaging begins the count is 1, by which the average is the newest weights.
     count = jnp.maximum(epoch - int(training.average_from * training.epochs), 1).astype(float)
     average = jax.tree.map(
         lambda a, v: a + (v - a) / count, progress.average, progress.state.variables
@@ -204,7 +225,7 @@ def _averaged(training: Training, epoch: jax.Array, progress: Progress) -> Progr
 
 
 def result(progress: Progress) -> State:
-    """The state to predict with."""
+    """State to predict with: the averaged weights where there are any."""
     average = progress.average
     return progress.state if average is None else progress.state._replace(variables=average)
 
@@ -217,7 +238,7 @@ def _evaluate(
     progress: Progress,
     shared: Any,
 ) -> dict[str, jax.Array]:
-    """The metrics by name, `[]` each, on the test set of `job` and `shared`."""
+    """Metrics by name, `[]` each, on the test set of `job` and `shared`."""
     archs, targets = (
         common if own is None else own for own, common in zip(job.test, shared, strict=True)
     )
@@ -225,6 +246,8 @@ def _evaluate(
     if recipe.module.pairing is None:
         scores = predict(recipe, state, archs)
     else:
+        # Sorting by a comparator is random; as with training, an epoch has its own key.
         key = jax.random.fold_in(job.data.keys, epoch)
+        # Metrics take higher as better, and rank 0 is best.
         scores = -rank(recipe, key, state, archs).astype(float)
     return {name: metric(scores, targets) for name, metric in metrics}

@@ -1,5 +1,4 @@
-"""E2EPP: a forest of regression trees that each see all architectures, but only some of the
-features.
+"""E2EPP: forests of regression trees that each see all architectures, but only some features.
 
 Sun, Wang, Xue, Jin, Yen and Zhang, "Surrogate-Assisted Evolutionary Deep Learning Using an
 End-to-End Random Forest-based Performance Predictor", IEEE Transactions on Evolutionary Computation
@@ -33,8 +32,9 @@ _WIDTHS = 128  # nodes are padded to multiples of it: forests of most seeds shar
 
 
 class Trees(NamedTuple):
-    """A forest. Node 0 is a root; a leaf, padding included, is its own child. Several forests lead
-    with an axis `S`.
+    """Forest of regression trees as arrays; several forests lead with an axis `S`.
+
+    Node 0 is a root; a leaf, padding included, is its own child.
 
     Attributes:
         feature: `[T, M]` int32, the feature that a node asks for; 0 for a leaf.
@@ -54,7 +54,7 @@ class Trees(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What one tree is grown from: `features [F]` bool, a seed, and whether to draw the samples."""
+    """Plan of one tree: `features [F]` bool, a seed, and whether to draw the samples."""
 
     features: np.ndarray
     seed: int
@@ -66,7 +66,7 @@ class _Plan(NamedTuple):
 
 @jax.jit
 def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
-    """`[B]` float32, the mean over trees for `features [B, F]`; `vmap` it over stacked forests.
+    """Means `[B]` float32 over the trees for `features [B, F]`; `vmap` it over stacked forests.
 
     Trees one after the other, rows side by side: memory beyond the arguments is a few numbers a
     row.
@@ -83,11 +83,13 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
             "predict_trees takes features [B, F] and trees [T, M]; "
             f"got {features.shape} and {trees.feature.shape}"
         )
-    # Sums of differences to a typical target: float32 would lose digits in a sum over thousands of
-    # targets.
+    # Sums of differences to a typical target: a sum of thousands of targets has no digits to spare
+    # in float32.
     typical = trees.value[0, 0]
 
     def predict(row: jax.Array) -> jax.Array:
+        """Mean `[]` over the trees for one row `[F]`."""
+
         def add(total: jax.Array, tree: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
             feature, threshold, left, right, value = tree
 
@@ -95,9 +97,12 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
                 goes_left = _at(row, _at(feature, node)) <= _at(threshold, node)
                 return jnp.where(goes_left, _at(left, node), _at(right, node))
 
+            # Depth is a value and not a shape, so that forests of all seeds share a program; a leaf
+            # is its own child, where the paths of shallow trees wait.
             leaf = lax.fori_loop(0, trees.depth, descend, jnp.zeros((), jnp.int32))
             return total + (_at(value, leaf) - typical), None
 
+        # A scan over trees holds one leaf for each row; a `vmap` would hold `T`.
         total, _ = lax.scan(add, jnp.zeros((), jnp.float32), trees[:-1])
         return typical + total / trees.feature.shape[0]
 
@@ -105,7 +110,7 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
 
 
 def _at(array: jax.Array, index: jax.Array) -> jax.Array:
-    """`array[index]` without a test for negative indices, which nodes never hold."""
+    """Entry `array[index]` without a test for negative indices, which nodes never hold."""
     return array.at[index].get(mode="clip", wrap_negative_indices=False)
 
 
@@ -122,7 +127,7 @@ def fit_trees(
     bootstrap: bool = False,
     num_threads: int | None = None,
 ) -> Trees:
-    """Grow a forest. Host only.
+    """Forest grown from `features [B, F]` and `targets [B]`, on the host.
 
     With `max_features="all"` and `bootstrap` this is a random forest in scikit-learn's default
     form.
@@ -151,8 +156,8 @@ def fit_trees(
     plans = [
         _Plan(subset, int(seed), bootstrap) for subset, seed in zip(subsets, seeds, strict=True)
     ]
-    # Threads: processes take seconds to start, as long as a thousand trees on a few hundred samples
-    # do.
+    # Threads: processes take seconds to start, as long as growing a thousand trees on a few hundred
+    # samples takes.
     with ThreadPoolExecutor(num_threads or os.cpu_count() or 1) as pool:
         grown = list(pool.map(functools.partial(_grow, features, targets), plans))
     width = -(-max(tree.node_count for tree in grown) // _WIDTHS) * _WIDTHS
@@ -163,7 +168,7 @@ def fit_trees(
 def feature_subsets(
     key: Key, num_trees: int, num_features: int, max_features: MaxFeatures = "random"
 ) -> np.ndarray:
-    """`[T, F]` bool, the features that each tree of `fit_trees` with this key may use.
+    """Subsets `[T, F]` bool of the features that each tree of `fit_trees` with this key may use.
 
     For "random" the size is uniform in 1 … F, and so is the subset among those of its size.
 
@@ -182,12 +187,13 @@ def feature_subsets(
         return np.ones((num_trees, num_features), bool)
     rng = _generator(key, 0)
     sizes = rng.integers(1, num_features + 1, size=(num_trees, 1))
+    # Ranks below a size are a subset of that size, all equally likely: no loop over the trees.
     ranks = rng.permuted(np.tile(np.arange(num_features), (num_trees, 1)), axis=1)
     return np.asarray(ranks < sizes)
 
 
 def pad_trees(forests: Sequence[Trees]) -> Trees:
-    """`S` forests as one with arrays `[S, T, M]` and `depth [S]`, `M` of the widest. Host only.
+    """Stack of `S` forests, arrays `[S, T, M]` and `depth [S]`, `M` of the widest; on the host.
 
     Raises:
         ValueError: no forest, forests that are already stacked, or of different numbers of trees.
@@ -210,8 +216,9 @@ def pad_trees(forests: Sequence[Trees]) -> Trees:
 def _check(
     features: np.ndarray | jax.Array, targets: np.ndarray | jax.Array
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`[B, F]` float32 and `[B]` float64, both finite: scikit-learn's types, so that it need not
-    check again.
+    """Features `[B, F]` float32 and targets `[B]` float64, all finite.
+
+    These are scikit-learn's types, so that it need not check or convert once more for each tree.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
         inputs, outputs = (
@@ -237,35 +244,35 @@ def _check(
 
 
 def _generator(key: Key, stream: int) -> np.random.Generator:
-    """NumPy's generator of this key; streams are independent."""
+    """Generator of NumPy's random numbers from a key; streams are independent."""
     return np.random.default_rng(
         [*np.asarray(jax.random.bits(key, (4,), "uint32")).tolist(), stream]
     )
 
 
 def _grow(features: np.ndarray, targets: np.ndarray, plan: _Plan) -> Any:
-    """scikit-learn's `Tree`, whose features count within the plan's subset."""
+    """Tree of scikit-learn, whose features count within the plan's subset."""
     from sklearn.tree import DecisionTreeRegressor  # here, so that `import jnas` stays light
 
     inputs = np.ascontiguousarray(features[:, plan.features])
     if plan.bootstrap:
+        # Drawn from the seed of the tree, so that threads may grow trees in any order.
         rows = np.random.default_rng(plan.seed).integers(len(targets), size=len(targets))
         inputs, targets = inputs[rows], targets[rows]
-    # The seed still matters: features are tried in random order, and the first of equally good
-    # splits is taken.
+    # The seed matters without bootstrap, too: features are tried in random order, and the first of
+    # equally good splits is taken.
     return (
         DecisionTreeRegressor(random_state=plan.seed).fit(inputs, targets, check_input=False).tree_
     )
 
 
 def _export(tree: Any, plan: _Plan) -> tuple[np.ndarray, ...]:
-    """The arrays of `Trees` up to `value`, `[nodes]` each, of one tree; features count among
-    all.
-    """
+    """Arrays of `Trees` up to `value`, `[nodes]` each, of one tree; features count among all."""
     is_leaf = tree.children_left < 0
     own = np.arange(tree.node_count, dtype=np.int32)
     subset = np.flatnonzero(plan.features).astype(np.int32)
     return (
+        # scikit-learn gives leaves the feature -2, which is no index into the subset.
         np.where(is_leaf, np.int32(0), subset[np.where(is_leaf, 0, tree.feature)]),
         np.where(is_leaf, np.float32(0), _round_down(tree.threshold)),
         np.where(is_leaf, own, tree.children_left.astype(np.int32)),
@@ -275,15 +282,16 @@ def _export(tree: Any, plan: _Plan) -> tuple[np.ndarray, ...]:
 
 
 def _round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 that is not above: no float32 lies between, so every `x` stays on its
-    side.
+    """Greatest float32 that is not above each threshold.
+
+    No float32 lies between the two, so that every `x` stays on its side.
     """
     nearest = threshold.astype(np.float32)
     return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def _stack(parts: Sequence[tuple[np.ndarray, ...]], width: int, depth: jax.Array) -> Trees:
-    """`[parts, ..., width]` of parts that hold the arrays of `Trees` up to `value`."""
+    """Forest `[parts, ..., width]` of parts that hold the arrays of `Trees` up to `value`."""
     padded = (_pad(part, width) for part in parts)
     stacked = (jnp.asarray(np.stack(arrays)) for arrays in zip(*padded, strict=True))
     feature, threshold, left, right, value = stacked
@@ -310,20 +318,23 @@ def e2epp(
     max_features: MaxFeatures = "random",
     bootstrap: bool = False,
 ) -> Predictor:
-    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it; fitted on the host, scores in
-    the targets' unit.
+    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it (Xu et al., CVPR 2021, table 2).
+
+    Forests are fitted on the host; scores are in the unit of the targets.
 
     `max_features="all"` with `bootstrap=True` and 100 trees is scikit-learn's default forest.
     """
     encode = encodings.renas(space)
 
     def features_of(archs: jax.Array) -> jax.Array:
+        """ReNAS tensors `[B, F]`, flat."""
         encoded = encode(archs)
         return encoded.reshape(encoded.shape[0], -1)
 
     compiled = jax.jit(features_of)
 
     def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Trees:
+        """State of a single forest."""
         one = jnp.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
         trees: Trees = many.state(fit_many(*one, **options).states, 0)
         return trees
@@ -339,9 +350,9 @@ def e2epp(
         resume: Any = True,
         progress: bool = False,
     ) -> Fitted:
-        """Forests of `S` training sets, one after the other; without checkpoints, an evaluation at
-        the end.
-        """
+        """Forests of `S` training sets, grown one after the other and evaluated once, at the end."""
+        # A forest has no epochs to stop between; the options are there for
+        # the sake of the protocol.
         del checkpoint, resume, progress
         rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
         forests = []
@@ -359,6 +370,7 @@ def e2epp(
             )
         states = pad_trees(forests)
         measured, epochs = many.measure(whole, states, evaluation)
+        # No epochs, so no losses.
         return Fitted(states, np.zeros((len(forests), 0), np.float32), measured, epochs)
 
     def predict(state: Trees, archs: jax.Array) -> jax.Array:

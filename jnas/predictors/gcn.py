@@ -1,4 +1,4 @@
-"""The graph convolutional network that GATES is compared with, with and without a global node.
+"""Graph convolutional networks that GATES is compared with, with and without a global node.
 
 Ning et al., ECCV 2020, section 4.1, after Kipf and Welling, ICLR 2017: operations are attributes of
 nodes, layers are `x' = Â x W + b` with the transposed adjacency matrix, optionally with self loops
@@ -17,7 +17,7 @@ from jnas.types import Graph
 
 
 class Gcn(nn.Module):
-    """The encoder of cells with operations on nodes: `Graph [B] -> [B, C · layers[-1]]`.
+    """Encoder of cells with operations on nodes: `Graph [B] -> [B, C · layers[-1]]`.
 
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
@@ -41,7 +41,7 @@ class Gcn(nn.Module):
 
     @nn.compact
     def __call__(self, batch: Graph, where: jax.Array, *, train: bool = False) -> jax.Array:
-        """Embed a batch."""
+        """Embeddings `[B, C · layers[-1]]` of a batch."""
         del where, train
         batch = _with_global_node(batch, self.num_ops) if self.global_node else batch
         num_rows, num_cells, num_nodes = batch.mask.shape
@@ -50,15 +50,19 @@ class Gcn(nn.Module):
         x = jax.nn.one_hot(batch.node_ops.ravel(), self.num_ops + self.global_node)
         table = Dense(self.hidden_size, name="op_to_hidden")(self._operations())
         for layer, size in enumerate(self.layers):
+            # The fan is the number of outputs, as in the published layers.
             init = uniform(size)
             kernel = self.param(
                 f"kernel_{layer}", init, (table.shape[-1] if layer == 0 else x.shape[-1], size)
             )
+            # At first a node is its operation: the few rows of the table are
+            # multiplied, then picked.
             sent = x @ (table @ kernel if layer == 0 else kernel)
             x = self.aggregate(graph, sent, weights) + sent * own[:, None]
             x = x + self.param(f"bias_{layer}", init, (size,))[None]
             x = nn.relu(x) if layer + 1 < len(self.layers) else x
         x = x.reshape(num_rows * num_cells, num_nodes, -1)
+        # The global node has gathered from all others, so that no mean over nodes is needed.
         if self.global_node:
             return x[:, -1].reshape(num_rows, -1)
         inner = batch.mask.reshape(-1, num_nodes)[:, 1:, None]
@@ -72,6 +76,8 @@ class Gcn(nn.Module):
             return edges, own
         adjacency = jnp.sum(batch.adjacency, axis=2, dtype=jnp.float32)
         degree = jnp.sum(adjacency, 2) + jnp.sum(adjacency, 3) + float(self.self_loops)
+        # Without self loops, a node that does not exist has degree 0; it sends nothing, so that any
+        # finite root will do.
         root = jax.lax.rsqrt(jnp.maximum(degree, 1))
         graph = graphs_tuple(batch)
         return edges * root.ravel()[graph.senders] * root.ravel()[
@@ -79,7 +85,7 @@ class Gcn(nn.Module):
         ], own * jnp.square(root).ravel()
 
     def _operations(self) -> jax.Array:
-        """`[num_ops, op_size]` (one more with a global node): the output's begins at zero."""
+        """Embeddings `[num_ops, op_size]`, one more with a global node; the output's starts at 0."""
         inner = self.param("operations", EMBEDDING, (self.num_ops - 1, self.op_size))
         names = ["output_operation"] + ["global_operation"] * self.global_node
         return jnp.concatenate(
@@ -88,9 +94,10 @@ class Gcn(nn.Module):
 
 
 def _with_global_node(batch: Graph, op: int) -> Graph:
-    """One more node behind all others, of operation `op`, that gathers from each existing one."""
+    """Graphs with one more node, the last, of operation `op`, that reads each existing one."""
     last = ((0, 0), (0, 0), (0, 1))
     square = ((0, 0), *last, (0, 1))
+    # Last in number, so that its edges go from lower to higher nodes like all others.
     adjacency = jnp.pad(batch.adjacency, square).at[:, :, 0, :-1, -1].set(batch.mask)
     joined = batch.mask.astype(batch.edge_ops.dtype)
     return Graph(
