@@ -26,8 +26,7 @@ class Config:
         losses: label → (predictor, its settings), for the table of losses on NAS-Bench-101.
         sizes: training cells of that table.
         paper: label → the paper's Kendall tau at each of those sizes.
-        encoders: label → (predictor, settings) for N@K and P@K, each with the hinge loss and with a
-            regression.
+        encoders: label → (predictor, settings) for N@K and P@K, with hinge and regression loss.
         sizes_201: training cells on NAS-Bench-201: 1, 5, 10, 50 and 100 % of its first half.
         seeds: of every training; `slow_seeds` for the two largest sizes on NAS-Bench-201.
         slow_seeds: see `seeds`.

@@ -20,8 +20,7 @@ class Config:
         num_repeats: scores of each cell in each ablation.
         num_images: size of the mini-batch where it is not what varies.
         batch_sizes: where it is.
-        bands: how many bands of equal size there are from the 50th to the 100th percentile of
-            accuracy.
+        bands: number of bands of equal size from the 50th to the 100th percentile of accuracy.
         column: accuracy that the bands are of.
         num_kernels: cells of figure 1, from the worst to the best.
         seed: everything random follows from it.

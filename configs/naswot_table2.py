@@ -113,8 +113,7 @@ class Search(NamedTuple):
         strategy: of `jnas.search`; "area" starts with the NASWOT scores.
         settings: its keyword arguments, and for REINFORCE the "learning_rate" of Adam.
         column: what is searched on: a column of the table, or `SCORES`. With "{reported}" or
-            "{dataset}" in it, there is a search for each reported column, or for each of their data
-            sets.
+            "{dataset}" in it, there is a search for each reported column or data set.
         num_evaluations: evaluations; with `max_seconds` more than they allow.
         max_seconds: simulated seconds, None for no such budget.
         overrun: what becomes of the evaluation that crosses it.

@@ -37,8 +37,7 @@ class Row(NamedTuple):
         predictor, settings: of `jnas.predictors`.
         sampling: how the training cells are chosen.
         is_promising: whether cells are trained on, and searched for, in the sub-space only.
-        paper: accuracy in %, its standard deviation, rank in %; empty where the paper has no such
-            row.
+        paper: accuracy in %, its standard deviation, rank in %; empty where there is no row.
     """
 
     predictor: str

@@ -32,8 +32,7 @@ class Config:
         seeds: size → seeds.
         paper: label → the paper's Kendall tau at those sizes.
         num_test: random cells outside all training sets.
-        continuity, margins: the values of λ and of the hinge's margin that are tried on the
-            validation split.
+        continuity, margins: values of λ and of the hinge's margin, tried on the validation split.
     """
 
     methods: dict[str, tuple[str, dict[str, Any]]] = field(

@@ -21,8 +21,7 @@ class Variant:
 
     Attributes:
         space: whose sample.
-        num_archs: cells, the first of the sample; more than it has go on with the same random
-            order.
+        num_archs: cells, the first of the sample; beyond it the same random order goes on.
         names: of `zeroshot.NAMES`.
         num_images: size of the mini-batch.
         image_size: height and width of the images.

@@ -22,12 +22,10 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        space: whose network is scored; the nasbench101 network has 16 channels, as for NASWOT (the
-            proxies: 128).
+        space: whose network is scored; that of nasbench101 has 16 channels (the proxies: 128).
         num_archs: distinct cells, drawn at random from the table.
         num_images: size of the mini-batch.
-        network: arguments of the network; `affine=False` is the convention of the published
-            proxies.
+        network: its arguments; `affine=False` is the convention of the published proxies.
         names: of `zeroshot.NAMES`.
         seed: everything random follows from it.
         columns: columns of the table to compare with.

@@ -86,8 +86,7 @@ def is_equal(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, by the largest magnitude in `expected`; inf where there is nothing to
-    subtract.
+    """The largest difference, by the largest magnitude in `expected`; inf where there is none.
 
     That is so for other shapes or types, for integers and texts that differ, and where not the same
     elements are finite.

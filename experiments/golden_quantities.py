@@ -1,5 +1,4 @@
-"""What `experiments.golden` compares: name → array, computed by whichever jnas comes first on the
-path.
+"""Quantities that `experiments.golden` compares: name → array, by the first jnas on the path.
 
     PYTHONPATH=CHECKOUT JAX_NUM_CPU_DEVICES=2 python experiments/golden_quantities.py OUT.npz
 
@@ -120,9 +119,7 @@ _SEEDS_OF_FITS = 3  # of which two devices get two each, one to fill up
 
 
 def _shortly(factory: Callable[..., Predictor], space: jnas.types.Space) -> Predictor:
-    """A predictor with few epochs of small minibatches, the last of them not full; else with its
-    defaults.
-    """
+    """A predictor of few epochs with small minibatches, the last not full; else with defaults."""
     usual = factory(space).settings["training"]
     return factory(space, training=dataclasses.replace(usual, epochs=_EPOCHS, batch_size=16))
 
@@ -219,11 +216,9 @@ def _search_on_host(folder: str | None) -> History:
 
 
 def host_search() -> Quantities:
-    """Histories of a search that was never stopped, and of one whose process was killed after 7 of
-    20 evaluations.
+    """Histories of a search that never stopped, and of one killed after 7 of 20 evaluations.
 
-    Run it where this file is the program, `__main__`: that name is part of the objective, and so of
-    the job.
+    Run it where this file is `__main__`: that name is part of the objective, and so of the job.
     """
     with tempfile.TemporaryDirectory() as folder:
         killed = subprocess.run(

@@ -109,8 +109,7 @@ def hit_probability(table: Table, rows: np.ndarray) -> float:
     """The exact probability that one draw of the space's sampler is one of these rows.
 
     NAS-Bench-201 draws vectors uniformly. NAS-Bench-101 draws valid matrices of 7 x 7 and
-    operations uniformly, and a cell has as many of them as there are ways to write it: they are
-    counted.
+    operations uniformly, so the ways to write a cell as such a matrix are counted.
     """
     space, num_edges, num_ops = table.space, 21, 5
     if len(table.archs) == math.prod(space.cardinalities):

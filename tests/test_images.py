@@ -34,9 +34,7 @@ def save(path: Path, **arrays) -> Path:
 
 
 def save_batch(path: Path, x: np.ndarray, labels, protocol: int = 4) -> Path:
-    """The official layout: a row is 1,024 red, then 1,024 green, then 1,024 blue values, row by
-    row.
-    """
+    """The official layout: rows of 1,024 red, 1,024 green and 1,024 blue values, row by row."""
     data = np.stack([np.concatenate([image[..., c].ravel() for c in range(3)]) for image in x])
     content = {
         b"batch_label": b"fake",
@@ -51,9 +49,7 @@ def save_batch(path: Path, x: np.ndarray, labels, protocol: int = 4) -> Path:
 
 @pytest.fixture
 def cifar(tmp_path, rng) -> tuple[Path, np.ndarray, np.ndarray]:
-    """A folder that holds `cifar-10-batches-py` with two batches of 4 and 3 images, and what is in
-    them.
-    """
+    """A folder with `cifar-10-batches-py` of two batches of 4 and 3 images, and their contents."""
     x = rng.integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
     y = np.array([3, 1, 4, 1, 5, 9, 2])
     save_batch(tmp_path / "cifar-10-batches-py" / "data_batch_1", x[:4], y[:4].tolist())
@@ -106,9 +102,7 @@ def test_resized_digits_do_not_depend_on_num():
 
 
 def test_digits_are_resized_bilinearly():
-    """Doubling with half-pixel centres: an inner pixel is 9, 3, 3 and 1 sixteenths of its
-    neighbours.
-    """
+    """Doubling with half-pixel centres: a pixel is 9, 3, 3 and 1 sixteenths of its neighbours."""
     small = np.asarray(images.load(size=8, num=4))[..., 0]
     large = np.asarray(images.load(size=16, num=4))[..., 0]
     a, b, c, d = small[:, 2, 3], small[:, 2, 4], small[:, 3, 3], small[:, 3, 4]
@@ -357,9 +351,7 @@ def test_every_old_pickle_protocol(tmp_path, rng, protocol):
 
 
 def test_a_batch_as_python_2_wrote_it(tmp_path):
-    """Opcodes of the official files: byte strings, integer flags of the dtype, the old name of the
-    core.
-    """
+    """Opcodes of the official files: byte strings, integer flags of the dtype, `numpy.core`."""
     pixels = bytes(range(256)) * 12
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntU\x01btR"

@@ -41,9 +41,7 @@ def room_of(path: Path) -> str:
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """Rooms that a file imports anywhere, also inside functions; `jnas.x` attributes count as
-    imports.
-    """
+    """Rooms that a file imports, also inside functions; `jnas.x` attributes count as imports."""
     rooms = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

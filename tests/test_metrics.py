@@ -156,7 +156,7 @@ def test_a_whole_benchmark_is_counted_exactly(ties):
 
 
 def test_a_small_difference_of_large_counts():
-    # The ranking 0, 2, 4, …, 5, 3, 1 has tau ≈ 0. Inversions of a value are the smaller ones behind.
+    # The ranking 0, 2, 4, …, 5, 3, 1 has tau ≈ 0. Inversions of a value: smaller ones behind it.
     length = 424_000
     values = np.concatenate([np.arange(0, length, 2), np.arange(1, length, 2)[::-1]])
     evens, odds = np.arange(0, length, 2), np.arange(1, length, 2)

@@ -1,6 +1,4 @@
-"""The page is parsed again with the standard library, and must contain what was put in, and nothing
-else.
-"""
+"""The page, parsed again by the standard library, contains what was put in, and nothing else."""
 
 import base64
 import io

@@ -109,9 +109,7 @@ def test_the_smallest_and_the_largest_code_are_found_and_their_neighbours_are_no
 
 
 def test_high_word_of_the_code_counts_before_the_low_word() -> None:
-    """A space whose codes differ in either word only; the order of the rows is that of neither
-    word.
-    """
+    """A space whose codes differ in either word only; rows are in the order of neither word."""
     space = spaces.nats_size()
 
     def code(arch: jax.Array) -> jax.Array:

@@ -16,9 +16,7 @@ TABLE = jnas.benchmarks.make_table(
 
 
 def test_ranks_by_hand() -> None:
-    """Four searches of two evaluations; the last row of the table is the best, the fourth one has
-    no accuracy.
-    """
+    """Four searches of two evaluations; the last row is the best, the fourth has no accuracy."""
     rows = np.array([[0, 1], [3, 4], [4, 3], [0, 6]])
     best = np.array([[0, 1], [0, 1], [0, 1], [0, 1]])
     known = np.array([[True, True], [False, True], [True, True], [True, True]])

@@ -315,9 +315,7 @@ EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # in the order of 
 
 
 def line_graph(arch: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Adjacency and operations (input 0, "none" 1, …, output 6) of the line graph of a cell of
-    nasbench201.
-    """
+    """Line graph of a nasbench201 cell: adjacency, operations (input 0, "none" 1, …, output 6)."""
     adjacency = np.zeros((8, 8), bool)
     for one, (start, end) in enumerate(EDGES_201):
         if arch[one] == 0:
@@ -432,9 +430,7 @@ def test_statistics_of_cells_without_a_path_are_finite() -> None:
 
 
 def test_statistics_of_isomorphic_cells() -> None:
-    """They are equal but for costs: of vertices that share a width, the first ones get the
-    remainder.
-    """
+    """They are equal but for costs: the first vertices that share a width get the remainder."""
     rng = np.random.default_rng(7)
     both = ((arch, relabelled(arch, rng)) for arch in population(NB101)[4:124])
     pairs = [(arch, other) for arch, other in both if other is not None]

@@ -1,6 +1,4 @@
-"""Fingerprints are of content alone: equal in another process, different as soon as anything
-counts.
-"""
+"""Fingerprints are of content alone: equal in another process, different if anything counts."""
 
 import dataclasses
 import functools
@@ -333,9 +331,7 @@ JOB_NAMES = ("by_name", "by_module", "through", "compiled", "nested", "with_mode
 
 
 def fingerprints_of(folder: Path, monkeypatch, **changes: int) -> dict[str, Any]:
-    """Of every job, with helpers whose numbers are 1 but for `changes`; the modules are loaded
-    anew.
-    """
+    """Fingerprints of every job, loaded anew with helpers whose numbers are 1 but for `changes`."""
     numbers = {"scale": 1, "factor": 1, "start": 1, "offset": 1} | changes
     (folder / "helpers.py").write_text(HELPERS.format(**numbers))
     (folder / "jobs.py").write_text(JOBS)

@@ -102,9 +102,7 @@ def test_bad_epochs() -> None:
 
 
 class Images(NamedTuple):
-    """What all trainings see: the images `[N, 8, 8, 3]` and labels `[N]` to learn from, and to be
-    tested on.
-    """
+    """Data of all trainings: images `[N, 8, 8, 3]` and labels `[N]`, to learn and to test with."""
 
     images: jax.Array
     labels: jax.Array
@@ -155,9 +153,7 @@ def image_trainer(network: jnas.types.Network, num_epochs: int, batch_size: int)
 
 
 def test_image_networks_learn() -> None:
-    """Stripes of two directions: cells with a convolution tell them apart, one without a path
-    cannot.
-    """
+    """Stripes of two directions: a convolution tells them apart, a cell without a path cannot."""
     random = np.random.default_rng(0)
     stripes = np.sin(np.arange(8))[None, :, None, None] + 0.3 * random.normal(size=(48, 8, 8, 3))
     labels = np.arange(48, dtype=np.int32) % 2

@@ -644,9 +644,7 @@ def test_pairs_of_long_lists_are_uniform(key: jax.Array) -> None:
 
 
 def test_pairs_of_long_lists_with_many_ties(key: jax.Array) -> None:
-    """Too few of the pairs drawn are none: all are looked at, and as many come as there are or as
-    are wanted.
-    """
+    """Where too few drawn pairs differ, all are looked at: as many come as exist or are wanted."""
     for num_tied, expected in ((197, 400), (198, 198 * 2 + 1), (199, 199), (200, 0)):
         targets = lists_of(6, 200, num_tied)
         assert by_lot(key, targets, 400) < min(expected + 1, 400)

@@ -4,9 +4,7 @@ from jnas.types import Graph
 
 
 def simple(graph: Graph) -> Graph:
-    """The only kind of cell and its single edges: the axes `C` and `K` are 1 and go, axes before
-    them stay.
-    """
+    """The only kind of cell and its single edges, without the axes `C` and `K`, which are 1."""
     assert graph.edge_ops.shape[-4:-2] == (1, 1)
     return Graph(
         graph.node_ops[..., 0, :],

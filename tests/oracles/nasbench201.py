@@ -75,9 +75,7 @@ class Tape:
         return np.where(self.values[source] > 0, self.values[source], 0)
 
     def convolve(self, source, weights, stride=1):
-        """ReLU, convolution with a bias if it has one, batch norm with scale and bias if it has
-        them.
-        """
+        """ReLU, convolution with a bias if there is one, batch norm with an affine part if any."""
         out = conv_by_loops(self.relu(source), weights["conv"], stride) + weights.get("bias", 0.0)
         return norm_by_loops(
             out,
@@ -92,9 +90,7 @@ class Tape:
         return self.convolve(source, weights[operation])
 
     def readings(self):
-        """Tensors that ReLUs read; a module is live if the last tensor is computed from what it
-        feeds.
-        """
+        """Tensors that ReLUs read; a module is live if what it feeds reaches the last tensor."""
         reaches = {len(self.values) - 1}
         for source, target, _ in reversed(self.arrows):
             if target in reaches:
@@ -148,9 +144,7 @@ def reference(params, arch, images):
 
 
 def random_params(network, seed):
-    """Weights of usual size everywhere, batch-norm scales and biases too (`init` leaves those 1 and
-    0).
-    """
+    """Weights of usual size everywhere, also in batch norms, where `init` leaves 1 and 0."""
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -168,9 +162,7 @@ def random_params(network, seed):
 
 
 def record(network, params, arch, images, hooks, state):
-    """`network.forward` with the hooks, and what it shows to `on_relu` as padded arrays, one row a
-    call.
-    """
+    """`network.forward` with the hooks, and what `on_relu` sees: padded arrays, one row a call."""
     rows = 3 * STAGES * CELLS + 2 * (STAGES - 1) + 1 + 1  # one more than the definition has
     width = images.shape[1] * images.shape[2] * 4
     buffers = (jnp.zeros((rows, len(images), width)), jnp.zeros((rows, 3), jnp.int32))

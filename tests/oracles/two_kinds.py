@@ -43,9 +43,7 @@ def is_valid(arch: Arch) -> jax.Array:
 
 
 def code(arch: Arch) -> jax.Array:
-    """`[3]`: a word that is the same in all architectures, and one for each cell up to the order of
-    the slots.
-    """
+    """Code `[3]`: a word that all share, and one for each cell up to the order of the slots."""
     sources, ops = slots(arch)
     pairs = jnp.sort((sources * 3 + ops).astype(jnp.uint32), axis=-1)
     digits = pairs.reshape(2, 4) * jnp.asarray([[1, 9, 81, 729]], jnp.uint32)

@@ -20,9 +20,7 @@ PASSES = (
     + ("linear_regions", "swap", "l2_norm", "params", "flops"),
     ("jacob_cov", "epe_nas", "synflow", "synflow_bn", "zen", "zico", "ntk_condition"),
 )
-"""The names of all scores: those of the one pass that most share, and those with passes of their
-own.
-"""
+"""Names of all scores: of the one pass that most share, and of those with passes of their own."""
 
 NUM, NUM_CLASSES = 10, 3
 SIZES = {"channels": 4, "cells": 2, "num_classes": NUM_CLASSES}
@@ -107,8 +105,7 @@ def instantiate(params, arch):
 
 
 class Run:
-    """A forward pass: tensors in the order of computation, layers, ReLU modules and what batch
-    norms read.
+    """A forward pass: tensors in order of computation, layers, ReLUs, and what batch norms read.
 
     `masks` are those of another pass: which units its ReLUs let through, whatever the sign here.
     """
@@ -214,9 +211,7 @@ class Run:
         return self.add(unit * scale + bias, (x,), pull)
 
     def pool3x3(self, x):
-        """Mean of the neighbours that exist: `rows @ x @ columns`, the sums of three, over their
-        number.
-        """
+        """Mean of the neighbours that exist: `rows @ x @ columns`, sums of three, over a number."""
         height, width = x.value.shape[1:3]
         rows, columns = (np.tri(n, k=1) - np.tri(n, k=-2) for n in (height, width))
         number = (rows.sum(axis=1)[:, None] * columns.sum(axis=1))[None, :, :, None]
@@ -291,9 +286,7 @@ def loss_gradients(net, images, labels, masks=None):
 
 
 def moved(net, run, directions, step):
-    """The network with `step` times the directions, one for each layer of a run, added to its
-    weights.
-    """
+    """The network with `step` times the directions, one for each layer, added to its weights."""
     layers = dict(net.layers)
     for layer, direction in zip(run.layers, directions, strict=True):
         which = "conv" if "conv" in layers[layer.name] else "kernel"

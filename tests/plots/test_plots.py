@@ -1,6 +1,4 @@
-"""Figures say what the data say: artists are counted and compared with data, layouts are checked as
-geometry.
-"""
+"""Figures against their data: artists are counted and compared, layouts checked as geometry."""
 
 import itertools
 import subprocess
@@ -293,9 +291,7 @@ def test_a_cell_without_any_path_is_its_two_ends() -> None:
 
 
 def ranked(num: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and accuracies of made-up networks: number 0 is untrainable, number 1 cannot be
-    ranked.
-    """
+    """Scores and accuracies of made-up networks: number 0 is untrainable, number 1 has no rank."""
     rng = np.random.default_rng(0)
     accuracy = rng.uniform(85, 95, num)
     scores = accuracy + rng.normal(0, 3, num)

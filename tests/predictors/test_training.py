@@ -127,7 +127,7 @@ def test_margin(key) -> None:
 
 @pytest.mark.parametrize("length", [2, 3, 100])
 def test_lists(key, length) -> None:
-    """Lists of the batch in its order, the last one shorter; a mean over the places of all lists."""
+    """Lists of the batch in its order, the last one shorter; a mean over places of all lists."""
     terms = []
     for start in range(0, NUM, length):
         members = sorted(

@@ -15,18 +15,14 @@ SPACE = jnas.spaces.nasbench201()
 
 
 def convolutions(key: jax.Array, archs: jax.Array) -> jax.Array:
-    """Number of 3x3 convolutions, without a rank where the first edge is one, failed where the last
-    one is.
-    """
+    """Number of 3x3 convolutions; no rank where the first edge is one, failed where the last is."""
     scores = jnp.sum(archs == 3, axis=1).astype(jnp.float32)
     scores = jnp.where(archs[:, 0] == 3, -jnp.inf, scores)
     return jnp.where(archs[:, -1] == 3, jnp.nan, scores)
 
 
 def seen_by(searcher_of, *keys: jax.Array) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Candidates that a searcher has scored while it started, and its initial population, of each
-    key.
-    """
+    """Candidates that a searcher scored as it started, and its initial population, for each key."""
 
     @jax.jit
     def init(key: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,6 +1,4 @@
-"""BOHB against schedules worked out by hand, densities in plain NumPy, and a replay of its
-histories.
-"""
+"""BOHB against schedules by hand, densities in plain NumPy, and a replay of its histories."""
 
 import itertools
 import math
@@ -28,9 +26,7 @@ CYCLE = [22] * 9 + [66] * 3 + [200] + [66] * 3 + [200] + [200] * 3
 
 
 def scrambled(failing: jax.Array, key: jax.Array, query: Query) -> Outcome:
-    """Scores that differ from architecture to architecture and from epoch to epoch; two of three
-    may fail.
-    """
+    """Scores that differ by architecture and by number of epochs; two of three may fail."""
     weights = jnp.array([17, 101, 7, 233, 53], jnp.int32)
     totals = (jnp.sum(query.archs * weights[None], axis=1) + 13 * query.epochs) * 37 % 1009
     scores = jnp.where(failing & (totals % 3 != 0), jnp.nan, totals.astype(jnp.float32))

@@ -65,9 +65,7 @@ def test_every_move_is_allowed_and_valid(space, is_allowed) -> None:
 
 
 def test_samples_follow_the_distribution_of_the_space() -> None:
-    """Rejection keeps the shares of what is left: here uniform over the allowed vectors of
-    nasbench201.
-    """
+    """Rejection keeps the shares of what is left: uniform over the allowed cells of nasbench201."""
     tight = jnas.search.constrained(SPACE, few_convolutions)
     archs = np.asarray(jax.jit(jax.vmap(tight.sample))(keys(4, 20_000)))
     none, one = 4**6, 6 * 4**5

@@ -1,6 +1,4 @@
-"""Local search against the published loop in plain Python, on a space whose architectures name
-their parent.
-"""
+"""Local search against the published loop in Python, on a space whose members name their parent."""
 
 import itertools
 import math
@@ -29,9 +27,7 @@ def graded(key: jax.Array, query: Query) -> Outcome:
 def published(
     evaluations: Iterator[tuple[int, float]], num_neighbors: int, num_initial: int, first: bool
 ) -> Iterator:
-    """Centre of each evaluation, one evaluation at a time: the loop of algorithm 1, started again
-    for ever.
-    """
+    """Centre of each evaluation, one at a time: the loop of algorithm 1, started again for ever."""
     while True:
         starts = []
         for _ in range(num_initial):
@@ -71,9 +67,7 @@ def test_centres_are_those_of_the_published_loop(key, move, num_neighbors, num_i
 
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_batches_that_divide_the_neighbourhood(key, batch_size) -> None:
-    """Whole batches are single evaluations one after the other, while nothing is decided inside a
-    batch.
-    """
+    """Batches are single evaluations one after the other, while nothing is decided within them."""
     searcher = jnas.search.local_search(
         family(), num_neighbors=6, num_initial=6, batch_size=batch_size
     )

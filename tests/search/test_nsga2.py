@@ -1,6 +1,4 @@
-"""NSGA-II against a generation by hand, on a space of names, and on the trained cells of
-NAS-Bench-201.
-"""
+"""NSGA-II against a generation by hand, on a space of names, and on trained NAS-Bench-201 cells."""
 
 import math
 
@@ -90,9 +88,7 @@ def names(key: jax.Array, searcher: Searcher, state: object, num: int = 4000) ->
 
 
 def test_chances_of_parents(key) -> None:
-    """Tournaments of two of five: the corners of the first front, its middle, the second front; one
-    failed.
-    """
+    """Tournaments of two of five: the first front's corners and middle, the second; one failed."""
     costs = jnp.asarray([1.0, 2.0, 3.0, 4.0, 0.0])
     founders = jnp.asarray([[name + 1, 0, 0, FOUNDER] for name in range(5)], jnp.int32)
     searcher = jnas.search.nsga2(
@@ -153,9 +149,7 @@ def found(
 
 
 def test_front_of_trained_cells(key) -> None:
-    """Accuracy against parameters: of the area between the true front and its worst corner, 2,000
-    evaluations.
-    """
+    """Accuracy against parameters: share of the area of the true front after 2,000 evaluations."""
     table = jnas.benchmarks.nasbench201("cifar10")
     costs = [jax.jit(SPACE.params)]
     best = jnas.search.pareto_front(history_of(table.archs, table.column("val_accuracy")), costs)

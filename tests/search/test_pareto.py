@@ -143,9 +143,7 @@ def test_failures_unused_slots_and_dominated_ones_stay_out() -> None:
 
 
 def test_an_architecture_is_in_the_front_once() -> None:
-    """The first evaluation of it; equals with another vector are others, unless the identity says
-    no.
-    """
+    """Its first evaluation is; others with equal scores are, too, unless the identity says no."""
     archs = np.array([[1, 0], [0, 0], [1, 0], [1, 1], [0, 0]])
     history = history_of(archs, [2.0, 1.0, 2.0, 2.0, 1.0])
     assert jnas.search.pareto_front(history, [first]).evaluations.tolist() == [1, 0, 3]

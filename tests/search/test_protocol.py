@@ -187,9 +187,7 @@ def assert_proposals(case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["random-new", "genetic", "reinforce"])
 def test_on_cells(name) -> None:
-    """Strategies that together use all functions of a space, on the space whose moves are the
-    hardest.
-    """
+    """Strategies that together use all functions of a space, on the one whose moves are hardest."""
     assert_proposals(make_case("nasbench101", name))
 
 

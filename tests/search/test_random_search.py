@@ -62,9 +62,7 @@ def test_never_proposes_isomorphic_cells(space, num, batch_size) -> None:
 
 
 def test_draws_the_classes_that_are_left_like_the_space(key) -> None:
-    """Of 6 faces the first proposal is uniform, and the second uniform over the 4 of the other
-    classes.
-    """
+    """Of 6 faces the first proposal is uniform, and the second over the 4 of the other classes."""
     searcher = jnas.search.random_search(dice(6), batch_size=2, with_replacement=False, capacity=2)
     ask = jax.jit(jax.vmap(lambda key: searcher.ask(key, searcher.init(key))[0].archs[:, 0]))
     pairs = np.asarray(ask(jax.random.split(key, 20_000)))

@@ -1,6 +1,4 @@
-"""What the loop does at the end of a budget and with isomorphic architectures, against plain
-Python.
-"""
+"""The loop at the end of a budget and with isomorphic architectures, against plain Python."""
 
 import functools
 from collections.abc import Callable, Iterator

@@ -166,9 +166,7 @@ def test_bad_arguments(key) -> None:
 
 
 def test_optimal_rows_of_the_naswot_paper(key) -> None:
-    """Table 2a, "Optimal (N)": mean over 500 runs of the best CIFAR-10 validation accuracy among N
-    random cells.
-    """
+    """Table 2a, "Optimal (N)": best CIFAR-10 validation accuracy of N cells, mean over 500 runs."""
     table = jnas.benchmarks.nasbench201("cifar10")
     searcher, objective = jnas.search.random_search(table.space), table.objective("val_accuracy")
     search = jax.jit(

@@ -1,5 +1,4 @@
-"""NAS-Bench-101 against published counts, the real table, and a reference written here with
-matrices.
+"""NAS-Bench-101 against published counts, the real table, and a reference written with matrices.
 
 The reference knows nothing of bit sets: a cell is a 7x7 matrix and a list of operations;
 reachability is computed for all 2^21 edge masks at once; isomorphism is tried out over all 120
@@ -278,9 +277,7 @@ def test_renas_table_5_model_counts():
 
 
 def published_vectors(table) -> np.ndarray:
-    """Rows of the table, whose output is vertex `num_vertices - 1`, with the output moved to vertex
-    6.
-    """
+    """Rows of the table, with the output moved from vertex `num_vertices - 1` to vertex 6."""
     num, bits, ops = table["num_vertices"].astype(int), table["edge_bits"], table["ops"]
     adjacency, interior = np.zeros((len(num), 7, 7), bool), np.zeros((len(num), 5), int)
     for i, (x, y) in enumerate(EDGES):
@@ -529,9 +526,7 @@ def test_uniform_sample_draws_every_cell_alike():
 
 
 def mutation_law(parent: np.ndarray, rate: float, allow_parent: bool):
-    """The published procedure, exactly: P(edges flipped, operations changed), and P(flip) of each
-    edge.
-    """
+    """The published procedure, exactly: P(edges flipped, operations changed), P(flip) by edges."""
     valid, _ = useful_edges()
     flips = np.arange(1 << 21) ^ mask_of(parent)
     num = np.bitwise_count(flips)
@@ -672,9 +667,7 @@ def test_the_cell_of_two_vertices():
 
 @pytest.mark.parametrize("mutate", ["official", "edge"])
 def test_mutants_of_cells_of_two_vertices_are_new_vectors(mutate):
-    """Also where the parent is the cell of two vertices with one loose edge, which pruning would
-    hide.
-    """
+    """Also where the parent, of two vertices, has one loose edge, which pruning would hide."""
     parents = [CELL_OF_TWO]
     for position in range(20):
         parent = CELL_OF_TWO.copy()

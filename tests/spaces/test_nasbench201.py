@@ -1,6 +1,4 @@
-"""NAS-Bench-201 against published counts and strings, layers counted one by one, cells run on
-numbers.
-"""
+"""NAS-Bench-201 against published counts and strings, layers counted, and cells run on numbers."""
 
 import functools
 import re

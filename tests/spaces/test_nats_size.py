@@ -110,9 +110,7 @@ def reference_costs(widths: list[int]) -> tuple[int, int]:
 
 
 def cell_layers(c_in: int, c_out: int, side: int) -> list[tuple[int, int, int, int, bool]]:
-    """The convolutions of the cell: an edge that leaves node 0 reads `c_in` channels, any other
-    `c_out`.
-    """
+    """Convolutions of the cell: an edge from node 0 reads `c_in` channels, any other `c_out`."""
     layers = []
     for op, source in re.findall(r"(\w+)~(\d)", CELL):
         width = c_in if source == "0" else c_out

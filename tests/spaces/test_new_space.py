@@ -1,6 +1,4 @@
-"""A space of the second kind is one file and one line: everything that takes a space takes this
-one.
-"""
+"""A space of the second kind is one file and one line: what takes a space takes this one."""
 
 import functools
 
@@ -111,9 +109,7 @@ def test_flat_encodings_hold_every_edge() -> None:
 
 
 def by_hand(params, arch) -> np.ndarray:
-    """What GATES makes of one architecture, edge by edge: parallel edges add up, inputs keep what
-    they know.
-    """
+    """What GATES makes of a cell, by edges: parallel ones add up, inputs keep what they know."""
     embeddings = []
     for cell in (0, 1):
         dense = params["node_to_hidden"]

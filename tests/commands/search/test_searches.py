@@ -151,9 +151,7 @@ def test_seconds_end_searches(tmp_path) -> None:
 
 
 def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
-    """From a table, whose judge is the truth: the first evaluation is the best of the initial
-    population.
-    """
+    """From a table, whose judge is the truth: the first evaluation is the initial best."""
     settings = dataclasses.replace(SHORT, strategy="area", start="table", budget=10)
     result = searches.run(settings, tmp_path)
     scores = np.asarray(result.histories.scores)
@@ -163,9 +161,7 @@ def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
 
 
 def test_bohb_pays_for_the_epochs_it_asks_for(tmp_path) -> None:
-    """With its own epochs for the score of the whole training; within a learning curve, for that of
-    each length.
-    """
+    """With its own epochs for the score of the whole training; in a curve, with each length."""
     whole = searches.run(
         dataclasses.replace(SHORT, strategy="bohb", budget=20), tmp_path / "whole"
     ).histories
