@@ -26,9 +26,15 @@ def is_within(budget: Budget, begins: Any, ends: Any) -> Any:
         begins: seconds spent before each evaluation, floats or arrays.
         ends: seconds spent after it.
     """
+    # The scripts of NAS-Bench-201 ask whether an evaluation ends in time, NATS-Bench's whether it
+    # begins in time.
     return ends <= budget.limit if budget.overrun == "discarded" else begins < budget.limit
 
 
 def is_left(budget: Budget, spent: Any) -> Any:
-    """Whether another evaluation might count, as far as can be known before its cost is."""
+    """Whether another evaluation might count, bool.
+
+    An upper bound, for its cost is not known yet: under "discarded" it may still turn out too long.
+    """
+    # `<=` in one case, for an evaluation may cost nothing and then ends within a spent budget.
     return spent <= budget.limit if budget.overrun == "discarded" else spent < budget.limit

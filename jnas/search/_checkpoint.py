@@ -1,4 +1,4 @@
-"""A search on the host, as far as it has come, in one file of plain arrays."""
+"""Checkpoints of searches on the host: one file of plain arrays, from which a search goes on."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _FILE = "search.npz"
 
 
 class Evaluation(NamedTuple):
-    """What one evaluation came to.
+    """Evaluation of one architecture: its score and cost, or the reason of its failure.
 
     Attributes:
         arch: `[D]` int32.
@@ -35,7 +35,7 @@ class Evaluation(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A query that has not been told yet.
+    """Query that has not been told yet, with the rows that have been evaluated.
 
     Attributes:
         query: what was asked.
@@ -47,7 +47,7 @@ class Pending(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Everything that a search goes on from.
+    """State of a search on the host, complete enough for another process to go on from it.
 
     Attributes:
         state: of the searcher.
@@ -70,6 +70,7 @@ def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    # Typed keys have no form in a file; `_like` makes them of their words again.
     leaves = [
         jax.random.key_data(leaf) if is_key(leaf) else leaf
         for leaf in jax.tree.leaves(progress.state)
@@ -85,6 +86,7 @@ def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
         **{name: value for name, value in kept.items() if name != "job"},
         "num_asks": progress.num_asks,
         "is_over": progress.is_over,
+        # Scores may be NaN, which `json` writes and reads though standard JSON has no such number.
         "evaluations": [_plain(evaluation) for evaluation in progress.evaluations],
         "pending": [
             {
@@ -101,7 +103,7 @@ def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
 def load(
     folder: Path, fingerprint: Fingerprint, start: Any, resume: Resume
 ) -> tuple[Progress, dict[str, Any]] | None:
-    """The search in a folder and what to keep beside it, or None where there is none.
+    """Progress of the search in a folder and what to keep beside it, or None without a file.
 
     Args:
         folder: of the search.
@@ -116,9 +118,12 @@ def load(
     if not path.exists():
         return None
     try:
+        # Without pickles: reading a folder must not run code of whoever wrote it.
         with np.load(path, allow_pickle=False) as file:
             found, about = str(file["fingerprint"]), json.loads(str(file["about"]))
+            # Two of the members, `fingerprint` and `about`, are not leaves of the state.
             arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
+    # Broken files raise anything from BadZipFile to KeyError.
     except Exception as error:
         raise ValueError(f"{path} is not the file of a search; choose another folder") from error
     kept = check(about | {"job": found}, fingerprint, str(path), resume)
@@ -134,21 +139,26 @@ def load(
 
 
 def _pending(plain: dict[str, Any]) -> Pending:
+    """Query that is out, from its JSON form."""
     query = {name: jnp.asarray(x, jnp.int32) for name, x in plain["query"].items()}
+    # JSON has only texts for keys.
     done = {int(row): _evaluation(evaluation) for row, evaluation in plain["done"].items()}
     return Pending(Query(**query), done)
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    """JSON form of an evaluation."""
     return evaluation._asdict() | {"arch": evaluation.arch.tolist()}
 
 
 def _evaluation(plain: dict[str, Any]) -> Evaluation:
+    """Evaluation from its JSON form."""
     return Evaluation(**plain | {"arch": np.array(plain["arch"], np.int32)})
 
 
 def _like(array: np.ndarray, leaf: Any) -> Any:
-    """An array as a leaf of the state: a key again, or of a type that files do not know."""
+    """Leaf of the state from its array: a key again, or of a type that files do not know."""
     if is_key(leaf):
         return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+    # NumPy's files hold bfloat16 and its kin as nameless bytes, of the same size.
     return array.view(leaf.dtype)

@@ -5,6 +5,7 @@ from typing import get_args
 
 def check_choice(name: str, choice: str, allowed: object) -> None:
     """ValueError unless `choice` is one of the values of the `Literal` type `allowed`."""
+    # Read from the type, so that annotation, check and message cannot disagree.
     if choice not in get_args(allowed):
         raise ValueError(
             f"unknown {name} {choice!r}; valid: {', '.join(map(repr, get_args(allowed)))}"

@@ -1,4 +1,4 @@
-"""The loop that answers isomorphic architectures from memory."""
+"""Search loop that answers isomorphic architectures from memory."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from jnas.types import Arch, History, Key, Objective, Outcome, Searcher
 
 
 class Memory(NamedTuple):
-    """A memory of evaluations; slots are in use up to `num_evaluations`.
+    """Memory of evaluations; slots are in use up to `num_evaluations`.
 
     Attributes:
         archs: `[T, D]` int32.
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """One row of a query with its answer; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
+    """Row of a query with its answer; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
 
     arch: jax.Array
     identity: jax.Array
@@ -60,7 +60,19 @@ def run_with_memory(
     capacity: int,
     max_repeats: int,
 ) -> History:
-    """The search of `run` from the state `start`, one of the `ask_keys` a step, with memory."""
+    """History of the search of `run` from the state `start`, with memory.
+
+    Args:
+        searcher: the strategy.
+        objective: what is maximised.
+        start: initial state of the searcher.
+        eval_key: of every evaluation.
+        ask_keys: one for each step, at least as many as there can be.
+        budget: in seconds.
+        identity: `[D] -> [2]` uint32, equal for isomorphic architectures.
+        capacity: evaluations at most.
+        max_repeats: answers from memory after which the search is given up.
+    """
 
     def is_open(memory: Memory) -> jax.Array:
         left: jax.Array = is_left(budget, memory.spent)
@@ -85,7 +97,9 @@ def run_with_memory(
         return query, objective(eval_key, query)
 
     zero = jnp.zeros((), jnp.int32)
+    # Only a traced step tells the number of choices and the types of an objective's scores.
     memory = _forget(capacity, *jax.eval_shape(first_step))
+    # No `scan`: how many steps fill the memory depends on how many proposals are repeats.
     _, memory, _ = lax.while_loop(proceeds, step, (start, memory, zero))
     used = jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
     return make_history(
@@ -101,7 +115,7 @@ def run_with_memory(
 
 
 def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
-    """A memory of nothing, for queries and outcomes of these shapes and types."""
+    """Empty memory, for queries and outcomes of these shapes and types."""
     zero = jnp.zeros((), jnp.int32)
     return Memory(
         archs=jnp.zeros((capacity, query.archs.shape[1]), query.archs.dtype),
@@ -117,17 +131,21 @@ def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
 
 
 def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outcome]:
-    """The memory after one proposal: answered from it, or added to it within the budget."""
+    """Memory after one proposal, answered from it or added within the budget, and the answer."""
     capacity = len(memory.scores)
+    # Other epochs are another evaluation: a promotion in Hyperband is no repeat.
     is_same = jnp.all(memory.identities == row.identity[None], axis=1) & (
         memory.epochs == row.epochs
     )
+    # Unused slots hold zeros, which may be the identity of an architecture.
     is_same &= jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
     is_known = jnp.any(is_same)
     ends = memory.spent + jnp.nan_to_num(row.seconds).astype(memory.spent.dtype)
     fits = is_within(budget, memory.spent, ends) & (memory.num_evaluations < capacity)
+    # The first that does not fit ends the search, even if a later row of its batch would fit.
     is_over = memory.is_over | ~(is_known | fits)
     is_new = ~(is_known | is_over)
+    # Past the end otherwise, where a write is dropped: no choice between two memories is needed.
     slot = jnp.where(is_new, memory.num_evaluations, capacity)
     after = Memory(
         archs=memory.archs.at[slot].set(row.arch, mode="drop"),

@@ -1,4 +1,4 @@
-"""The query of an `ask`, with numbers of its evaluations."""
+"""Queries of strategies: architectures with the numbers of their evaluations."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from jnas.types import Query
 
 
 def numbered(num_asked: jax.Array, archs: jax.Array) -> Query:
-    """A query for `archs` `[B, D]`, numbered from `num_asked` `[]` int32 on, epochs left open."""
+    """Query for `archs` `[B, D]`, numbered from `num_asked` `[]` int32 on, epochs left open (0)."""
     batch_size = archs.shape[0]
     ids = num_asked + jnp.arange(batch_size, dtype=jnp.int32)
     return Query(ids, archs, jnp.zeros(batch_size, jnp.int32))

@@ -1,4 +1,4 @@
-"""Rejection with a bound: draw until a condition holds, but not for ever."""
+"""Rejection sampling with a bound: draws until a condition holds, but not for ever."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ Condition = Callable[[Arch], jax.Array]
 def draw_until(
     key: Key, draw: Draw, condition: Condition, *, size: int, max_draws: int
 ) -> tuple[Arch, jax.Array]:
-    """The first draw for which a condition holds.
+    """First draw for which a condition holds, or the last one that is allowed.
 
     Args:
         key: consumed.
@@ -36,7 +36,9 @@ def draw_until(
         arch = draw(draw_key)
         return key, arch, condition(arch), draws + 1
 
+    # The zeros are never returned, for there is at least one draw.
     start = (key, jnp.zeros(size, jnp.int32), jnp.asarray(False), jnp.zeros((), jnp.int32))
+    # Under `vmap` every row waits for the slowest one, so the bound is one of time, too.
     _, arch, holds, _ = lax.while_loop(
         lambda carry: ~carry[2] & (carry[3] < max_draws), again, start
     )

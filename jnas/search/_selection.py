@@ -13,14 +13,14 @@ Tournament: TypeAlias = Literal["with_replacement", "without_replacement"]
 
 
 def comparable(scores: jax.Array) -> jax.Array:
-    """`[P] -> [P]`: a failed evaluation (NaN) as -inf, the score of what cannot be ranked."""
+    """Scores `[P]` with -inf, the score of what cannot be ranked, for failed evaluations (NaN)."""
     return jnp.where(jnp.isnan(scores), -jnp.inf, scores)
 
 
 def tournament(
     key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament
 ) -> jax.Array:
-    """The best of a random sample of a population; the one drawn first wins ties.
+    """Winner of a tournament: the best of a random sample; the one drawn first wins ties.
 
     Only members that are present and have a rank (a score above -inf) are drawn. Where there is
     none, all that are present are, and where nobody is, everybody is.
@@ -39,16 +39,15 @@ def tournament(
     ranked = present & (scores > -jnp.inf)
     eligible = jnp.where(jnp.any(ranked), ranked, present | ~jnp.any(present))
     drawn = _DRAWS[kind](key, eligible, size)
-    # A sample without replacement ends with others than the eligible where these are fewer than
-    # `size`.
+    # A sample without replacement ends with others where fewer than `size` are eligible.
     return drawn[jnp.argmax(jnp.where(eligible, scores, -jnp.inf)[drawn])]
 
 
 def _with_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
-    """`[size]` int32, each uniform over the eligible: one word a draw, biased by less than
-    P/2^23.
-    """
+    """Members `[size]` int32, each uniform over the eligible, with a bias of less than P/2^23."""
     counts = jnp.cumsum(eligible, dtype=jnp.int32)
+    # One word a draw, where `randint` takes two. Rounding cannot reach the count: the largest draw
+    # is 1 - 2^-23, and products with it stay below.
     nth = (jax.random.uniform(key, (size, 1), jnp.float32) * counts[-1].astype(jnp.float32)).astype(
         jnp.int32
     )
@@ -56,7 +55,8 @@ def _with_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
 
 
 def _without_replacement(key: Key, eligible: jax.Array, size: int) -> jax.Array:
-    """`[size]` int32, the start of a random order of the population, the eligible first."""
+    """Members `[size]` int32: the start of a random order of the population, the eligible first."""
+    # Below every uniform number, so that members who are not eligible come last.
     return lax.top_k(
         jnp.where(eligible, jax.random.uniform(key, eligible.shape, jnp.float32), -1.0), size
     )[1]

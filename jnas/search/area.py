@@ -22,7 +22,7 @@ def area(
     tournament: Tournament = "without_replacement",
     batch_size: int = 1,
 ) -> Searcher:
-    """A strategy: regularized evolution from the best-scored half of random architectures.
+    """Strategy of regularized evolution from the best-scored half of random architectures.
 
     Only the start is assisted: afterwards the estimator has no say. What scoring costs is not part
     of the outcomes, so a budget in seconds has to be shortened by it. All candidates of a search
@@ -47,6 +47,7 @@ def area(
         ValueError: there are fewer candidates than members; otherwise as for
             `regularized_evolution`.
     """
+    # Section 4.1 draws 20 for a population of 10.
     num = 2 * population_size if num_candidates is None else num_candidates
     if num < population_size:
         raise ValueError(
@@ -56,6 +57,7 @@ def area(
     def best_scored(key: Key, size: int) -> jax.Array:
         draw_key, score_key = jax.random.split(key)
         candidates = jax.vmap(space.sample)(jax.random.split(draw_key, num))
+        # Best first: members age in this order, so the worst of the chosen dies last.
         return candidates[lax.top_k(comparable(estimator(score_key, candidates)), size)[1]]
 
     return regularized_evolution(

@@ -22,7 +22,7 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class BohbState(NamedTuple):
-    """The last evaluations, a ring buffer: number `id` is in slot `id` modulo its capacity `C`.
+    """State: the last evaluations, a ring buffer; number `id` is in slot `id` modulo `C`.
 
     Attributes:
         archs: `[C, D]` int32.
@@ -56,7 +56,7 @@ def bohb(
     capacity: int = 1000,
     max_draws: int = 100,
 ) -> Searcher:
-    """A strategy that trains many a little, goes on with the best, and learns where to look.
+    """Strategy of Hyperband with a model: many short trainings, longer ones of the best.
 
     The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`:
     by default 22, 66 and 200. The sizes of the brackets are those of the reference implementation,
@@ -106,6 +106,7 @@ def bohb(
     points = len(space.cardinalities) + 1 if min_points is None else min_points
     check_at_least_one(num_samples=num_samples, min_points=points, max_draws=max_draws)
     _check_shares(random_fraction, top_percent, min_bandwidth, bandwidth_factor)
+    # A promotion looks back to the beginning of its bracket, which must not be overwritten by then.
     largest = max(map(sum, plan.brackets))
     if capacity < largest:
         raise ValueError(
@@ -136,6 +137,7 @@ def bohb(
         arch = jnp.where(
             is_new, _propose(key, state, model, len(epochs), space), state.archs[source]
         )
+        # A slot past the end is a write that is dropped: what is new promotes nobody.
         promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
         after = BohbState(
             archs=state.archs.at[slot].set(arch),
@@ -163,6 +165,7 @@ def bohb(
 def _check_shares(
     random_fraction: float, top_percent: int, min_bandwidth: float, bandwidth_factor: float
 ) -> None:
+    """ValueError that names the first setting out of its range."""
     if not 0 <= random_fraction <= 1:
         raise ValueError(f"random_fraction must be in [0, 1]; got {random_fraction}")
     if not 1 <= top_percent <= 99:
@@ -192,7 +195,7 @@ def _propose(
     num_levels: int,
     space: Space,
 ) -> Arch:
-    """`[D]` int32, the sample with the largest ratio of the densities; random without a model."""
+    """Proposal `[D]` int32: the sample with the largest ratio of the densities; random without."""
     num_choices = np.array(space.cardinalities, np.int32)
     model_key, random_key, which_key = jax.random.split(key, 3)
     split = split_data(
@@ -203,6 +206,7 @@ def _propose(
         bandwidths(state.archs, data, limits, least=model.min_bandwidth)
         for data in (split.good, split.bad)
     )
+    # Only draws are widened: the ratio is that of the densities themselves (algorithm 2).
     wide = jnp.minimum(model.bandwidth_factor * good, limits)
 
     def draw(key: Key) -> Arch:
@@ -215,6 +219,7 @@ def _propose(
         arch, found = draw_until(
             draw_key,
             draw,
+            # Without a model draws mean nothing: the first one ends the loop.
             lambda arch: space.is_valid(arch) | ~split.exists,
             size=len(num_choices),
             max_draws=model.max_draws,
@@ -236,7 +241,7 @@ def _propose(
 
 
 def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
-    """`[]` int32, slot of the best of the rung below that does not go on yet; any in the lowest."""
+    """Slot `[]` int32 of the best in the rung below that does not go on yet; any in the lowest."""
     step = state.num_asked % len(plan.levels)
     before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
     places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)
@@ -252,7 +257,7 @@ def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
 
 
 class Split(NamedTuple):
-    """Data of the two densities.
+    """Split of the evaluations at one level into the data of the two densities.
 
     Attributes:
         exists: `[]` bool, whether there is enough; otherwise the rest has no meaning.
@@ -272,16 +277,19 @@ class Split(NamedTuple):
 
 
 def split_data(state: BohbState, num_levels: int, *, min_points: int, top_percent: int) -> Split:
-    """Good and bad evaluations of the highest level that has `min_points` of both."""
+    """Split at the highest level that has `min_points` evaluations of both kinds."""
     is_level = state.levels[None] == jnp.arange(num_levels, dtype=jnp.int32)[:, None]
     nums = jnp.sum(is_level & state.is_told[None], axis=1, dtype=jnp.int32)
+    # HpBandSter's counts. Both percentages are rounded down, so an evaluation may be in neither.
     nums_good = jnp.maximum(min_points, top_percent * nums // 100)
     has_model = nums - nums_good >= min_points
     level = jnp.max(jnp.where(has_model, jnp.arange(num_levels, dtype=jnp.int32), 0))
     num, num_good = nums[level], nums_good[level]
     num_bad = jnp.maximum(min_points, (100 - top_percent) * num // 100)
     is_data = is_level[level] & state.is_told
+    # The last key sorts first. Failures, at -inf, are the last of the data.
     order = jnp.lexsort((-state.scores, ~is_data)).astype(jnp.int32)
+    # The inverse of a permutation, without a second sort.
     rank = jnp.zeros_like(order).at[order].set(jnp.arange(len(order), dtype=jnp.int32))
     good = is_data & (rank < num_good)
     bad = is_data & ~good & (rank < num_good + num_bad)

@@ -1,4 +1,4 @@
-"""A space under a condition: the same moves, drawn again until the condition holds."""
+"""Spaces under a condition: the same moves, drawn again until the condition holds."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from jnas.types import Arch, Key, Space
 def constrained(
     space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096
 ) -> Space:
-    """`space` with moves that stay among allowed architectures, as those with few parameters.
+    """Space whose moves stay among allowed architectures, such as those with few parameters.
 
     Sampling falls back on an architecture found when the space is made, mutation on the parent, and
     crossover on the first allowed parent, so that no move leaves the allowed architectures for
@@ -58,7 +58,7 @@ def constrained(
 
 
 def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:
-    """`[D]` int32, the first allowed one of `num` samples; ValueError where there is none."""
+    """First allowed one `[D]` int32 of `num` samples; ValueError where there is none."""
 
     def check(key: Key) -> tuple[jax.Array, jax.Array]:
         archs = jax.vmap(space.sample)(jax.random.split(key, num))
@@ -68,6 +68,7 @@ def _first_allowed(space: Space, is_allowed: Condition, num: int) -> jax.Array:
     arch: Arch
     # A searcher may be made while something else is being traced; the check runs now all the same.
     with jax.ensure_compile_time_eval():
+        # A key of its own: the stand-in belongs to the space, and is the same in every search.
         arch, found = jax.jit(check)(jax.random.key(0))
     if not found:
         raise ValueError(

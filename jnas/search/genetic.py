@@ -1,4 +1,4 @@
-"""A genetic algorithm with generations, as ReNAS searches with its predictor.
+"""Genetic algorithm with generations, as ReNAS searches with its predictor.
 
 Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021,
 https://arxiv.org/abs/1910.01523, section 4. The paper names the three operators and gives each a
@@ -45,7 +45,7 @@ def genetic(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """A strategy of generations: members are survivors, children or mutants of the last one.
+    """Strategy of generations, whose members are survivors, children or mutants of the last one.
 
     One `ask` proposes one generation, survivors included: they are evaluated again (and paid for),
     which an estimator does not mind. Parents are winners of tournaments, with replacement; failed
@@ -73,6 +73,7 @@ def genetic(
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)
     chances = (selection, crossover, mutation)
+    # With a tolerance, for 0.7 + 0.2 + 0.1 is below 1 in floating point.
     if min(chances) < 0 or not math.isclose(sum(chances), 1, abs_tol=1e-6):
         raise ValueError(
             f"selection, crossover and mutation must be probabilities that sum to 1; got {chances}"
@@ -81,6 +82,7 @@ def genetic(
     def start(key: Key) -> GeneticState:
         archs = draw_initial(space, init, key, population_size)
         none = jnp.zeros((), jnp.int32)
+        # Equal scores of -inf: asked before it is told, a tournament draws from everybody.
         return GeneticState(archs, jnp.full(population_size, -jnp.inf), none - 1, none)
 
     def parent(key: Key, state: GeneticState) -> Arch:
@@ -93,6 +95,7 @@ def genetic(
     def member(key: Key, state: GeneticState) -> Arch:
         kind_key, first_key, second_key, cross_key, mutate_key = jax.random.split(key, 5)
         first, second = parent(first_key, state), parent(second_key, state)
+        # All kinds are computed: under `vmap` a `switch` on a kind that differs by row would, too.
         kind = jax.random.uniform(kind_key)
         child = jnp.where(
             kind < selection + crossover,

@@ -1,4 +1,4 @@
-"""Histories of searches, and what can be told from them."""
+"""Histories of searches: how they are put together, and how many cells they evaluated."""
 
 from collections.abc import Callable
 
@@ -21,6 +21,7 @@ def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax
         `[]` int32, classes of isomorphic architectures among the evaluations.
     """
     unused = jnp.arange(len(history.scores), dtype=jnp.int32) >= history.num_evaluations
+    # Two words of 32 bits: without `jax_enable_x64` there are no integers of 64.
     high, low = jax.vmap(identity)(history.archs).T
     # Sorted, a class is a run of neighbours; slots that are not in use go last.
     unused, high, low = lax.sort((unused, high, low), num_keys=3)
@@ -39,10 +40,12 @@ def make_history(
     num_repeats: jax.Array,
     stalled: jax.Array,
 ) -> History:
-    """A `History` with the best so far, masked from the first slot on that is not `used` `[T]`."""
+    """History with the best so far, masked from the first slot on that is not `used` `[T]`."""
+    # A search is over with its first unused slot, whatever a loop has computed behind it.
     used = jnp.cumprod(used.astype(jnp.int32)) == 1
     scores = jnp.where(used, scores, jnp.nan)
     order = comparable(scores)
+    # Slot 0 always counts, failed or not, so that every entry of `best` is a slot.
     improves = jnp.concatenate([jnp.ones(1, bool), order[1:] > lax.cummax(order)[:-1]])
     return History(
         archs=archs,

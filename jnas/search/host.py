@@ -1,12 +1,12 @@
-"""The loop for what cannot be traced: real trainings, on threads of this machine or behind them a
-cluster.
+"""Search loop for objectives that cannot be traced, such as real trainings, here or on a cluster.
 
 def train(arch, epochs):
-...
-return accuracy
+    ...
+    return accuracy
 
-history, failures = run_on_host(searcher, train, key, num_evaluations=200, num_workers=4,
-out="my-search")
+history, failures = run_on_host(
+    searcher, train, key, num_evaluations=200, num_workers=4, out="my-search"
+)
 """
 
 import functools
@@ -33,13 +33,13 @@ from jnas.search.run import check_num_evaluations
 from jnas.types import History, Key, Outcome, Query, Searcher
 
 Evaluate: TypeAlias = Callable[[np.ndarray, int], float | tuple[float, float]]
-"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better, 0 epochs means "its
-own number".
+"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better. With 0 epochs the
+number is left to the objective.
 """
 
 
 class HostRun(NamedTuple):
-    """What a search on the host leaves behind.
+    """Result of a search on the host: its history, and why evaluations failed.
 
     Attributes:
         history: in the order in which the evaluations came back.
@@ -64,7 +64,7 @@ def run_on_host(
     resume: Resume = True,
     progress: bool = True,
 ) -> HostRun:
-    """Run a search on an objective that is a Python function.
+    """History of a search on an objective that is a Python function, and why evaluations failed.
 
     With one worker the history is that of `run` with the same key and objective, to the rounding of
     sums of seconds. With more of them, evaluations come back in any order, and the searcher is
@@ -122,6 +122,7 @@ def run_on_host(
         try:
             _loop(search, pool, evaluate, num_workers, report)
         finally:
+            # After an interrupt nothing new begins; the end of `with` waits for what is running.
             pool.shutdown(wait=False, cancel_futures=True)
     return search.result(exhaustible=max_seconds is not None)
 
@@ -133,13 +134,14 @@ def _loop(
     num_workers: int,
     report: Report,
 ) -> None:
-    """Keep the workers busy until the budget is spent."""
+    """Loop that keeps the workers busy until the budget is spent."""
     running: dict[Future[Evaluation], tuple[Pending, int]] = {}
 
     def submit(pending: Pending) -> None:
         archs, epochs = np.asarray(pending.query.archs), np.asarray(pending.query.epochs)
         for row in range(len(archs)):
             if row not in pending.done:
+                # Copies, for a row of a JAX array is read-only, and the objective may not know.
                 future = pool.submit(_evaluate, evaluate, archs[row].copy(), int(epochs[row]))
                 running[future] = (pending, row)
 
@@ -158,11 +160,12 @@ def _loop(
 
 
 def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
-    """Call the objective, and catch what it raises."""
+    """Evaluation of one architecture, failed where the objective raises an exception."""
     begin = time.monotonic()
     try:
         answer = evaluate(arch, epochs)
         pair = answer if isinstance(answer, tuple) else (answer, time.monotonic() - begin)
+        # Within `try`: an answer that is no number fails like an exception.
         score, seconds = (float(number) for number in pair)
     except Exception as error:
         return Evaluation(
@@ -172,7 +175,7 @@ def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
 
 
 class _Search:
-    """A search and the folder that it is kept in; the only state of this module."""
+    """Search and the folder that it is kept in; the only state of this module."""
 
     def __init__(
         self,
@@ -183,7 +186,8 @@ class _Search:
         folder: Path | None,
         about: Fingerprint,
     ) -> None:
-        init_key, _, ask_key = jax.random.split(key, 3)  # as in `run`
+        # The keys of `run`, whose second one is for estimators: with one worker both loops agree.
+        init_key, _, ask_key = jax.random.split(key, 3)
         compiled = jax.jit if searcher.is_traceable else (lambda function: function)
         self._ask, self._tell = compiled(searcher.ask), compiled(searcher.tell)
         self.state = compiled(searcher.init)(init_key)
@@ -199,13 +203,13 @@ class _Search:
         self._spent = 0.0
 
     def _first_query(self, searcher: Searcher, key: Key) -> Query:
-        """For its shapes."""
+        """Query of a first `ask`, for its shapes; what that does to the state is thrown away."""
         ask = functools.partial(jax.eval_shape, self._ask) if searcher.is_traceable else self._ask
         query: Query = ask(key, self.state)[0]
         return query
 
     def begin(self, resume: Resume) -> None:
-        """Go on from the folder, and see whether it can be written."""
+        """Take over what the folder holds; ValueError and OSError as `run_on_host` raises them."""
         found = None
         if self.folder is not None and resume:
             found = _checkpoint.load(self.folder, self._fingerprint, self.state, resume)
@@ -214,11 +218,12 @@ class _Search:
             self.state, self.num_asks, self.is_over = kept.state, kept.num_asks, kept.is_over
             self.evaluations, self.pending = list(kept.evaluations), list(kept.pending)
             self._spent = math.fsum(map(_cost, kept.evaluations))
+        # Before the first evaluation, which may take hours: a folder that cannot be written.
         self._save()
 
     @property
     def found(self) -> str:
-        """The best score so far and how many evaluations failed, in a few words."""
+        """Note for the bar: the best score so far, and how many evaluations failed."""
         scores = [row.score for row in self.evaluations if not row.failure]
         best = f"best {max(scores):.4g}" if scores else ""
         failed = len(self.evaluations) - len(scores)
@@ -230,16 +235,14 @@ class _Search:
         return self.num_asks < len(self._keys)
 
     def ask(self) -> Pending:
-        """The next query; the same after a restart, with a searcher that was told the same."""
+        """Next query; the same after a restart, with a searcher that was told the same."""
         query, self.state = self._ask(self._keys[self.num_asks], self.state)
         self.num_asks += 1
         self.pending.append(Pending(query, {}))
         return self.pending[-1]
 
     def add(self, pending: Pending, row: int, evaluation: Evaluation) -> None:
-        """Take an evaluation as far as the budget goes, tell its query if that is complete, and
-        save.
-        """
+        """Take an evaluation within the budget, tell its query once complete, and save."""
         ends = self._spent + _cost(evaluation)
         if self.is_over or not is_within(self._budget, self._spent, ends):
             self.is_over = True
@@ -250,11 +253,13 @@ class _Search:
             self.is_over = not is_left(self._budget, ends)
             if len(pending.done) == len(pending.query.ids):
                 self._tell_and_forget(pending)
-        if self.is_over:
+        if self.is_over:  # what is still out can never count, and would be evaluated on resumption
             self.pending = []
         self._save()
 
     def _tell_and_forget(self, pending: Pending) -> None:
+        """Tell the searcher a complete query."""
+        # In the order of the query, whatever the order in which the workers came back.
         rows = [pending.done[row] for row in range(len(pending.done))]
         scores, seconds = (
             jnp.asarray([getattr(row, name) for row in rows], float)
@@ -264,6 +269,7 @@ class _Search:
         self.pending = [other for other in self.pending if other is not pending]
 
     def _save(self) -> None:
+        """Replace the file in the folder, if there is one."""
         if self.folder is not None:
             kept = Progress(
                 self.state,
@@ -275,11 +281,13 @@ class _Search:
             _checkpoint.save(self.folder, self._kept, kept)
 
     def result(self, *, exhaustible: bool) -> HostRun:
-        """The history so far, and what failed."""
+        """History so far, and what failed; `exhaustible` where the budget is in seconds, too."""
         rows, num_unused = self.evaluations, self.num_evaluations - len(self.evaluations)
+        # Reshaped, for without evaluations there is no axis of choices.
         archs = np.array([row.arch for row in rows], np.int32).reshape(-1, self._num_choices)
 
         def column(name: str, dtype: Any) -> jax.Array:
+            """One number of every evaluation, and zeros in the slots that are not used."""
             return jnp.asarray([getattr(row, name) for row in rows] + [0] * num_unused, dtype)
 
         history = make_history(
@@ -296,5 +304,5 @@ class _Search:
 
 
 def _cost(evaluation: Evaluation) -> float:
-    """Seconds; an unknown cost (NaN) counts as 0, as in `run`."""
+    """Cost in seconds; an unknown one (NaN) counts as 0, as in `run`."""
     return 0.0 if math.isnan(evaluation.seconds) else evaluation.seconds

@@ -47,7 +47,7 @@ def local_search(
     move: Move = "best",
     batch_size: int = 1,
 ) -> Searcher:
-    """A strategy of hill climbing with random restarts.
+    """Strategy of hill climbing with random restarts.
 
     The paper evaluates every neighbour once. A `Space` has no list of neighbours, so they are draws
     of `space.mutate`, with replacement: where the best of `num_neighbors` of them is no
@@ -100,7 +100,7 @@ def local_search(
 
 
 def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSearchState:
-    """The state after outcomes of what was asked since the last move."""
+    """State after outcomes, of which those asked for before the last move do not count."""
     counts = query.ids >= state.first_id
     scores = jnp.where(counts, comparable(scores), -jnp.inf).astype(state.best_score.dtype)
     top = jnp.argmax(scores)
@@ -114,14 +114,16 @@ def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSear
 def _moved(
     state: LocalSearchState, num_neighbors: int, num_initial: int, move: Move
 ) -> LocalSearchState:
-    """The state after a move, a new start, or neither."""
+    """State after a move, a new start, or neither."""
     starting = state.center_score == -jnp.inf
+    # Strictly, or the search would walk between equal neighbours for ever.
     improves = state.best_score > state.center_score
     done = state.num_tried >= jnp.where(starting, num_initial, num_neighbors)
     if move == "first":
         done |= improves & ~starting
     return state._replace(
         center=jnp.where(done & improves, state.best, state.center),
+        # Where no start has a rank, -inf stays: the next architectures are random again.
         center_score=jnp.where(
             done, jnp.where(improves, state.best_score, -jnp.inf), state.center_score
         ),

@@ -1,4 +1,4 @@
-"""Strategies by name, those that run inside a compiled program, with the papers' settings."""
+"""Strategies by name: those that run inside a compiled program, with the papers' settings."""
 
 import inspect
 from collections.abc import Callable
@@ -27,12 +27,13 @@ _FACTORIES: dict[str, Callable[..., Searcher]] = {
     "nsga2": nsga2,
     "bohb": bohb,
 }
+# Arguments without a default, which `defaults` does not list.
 _NEEDED = {"area": ("estimator",), "nsga2": ("costs",)}
 NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str, space: Space, **options: Any) -> Searcher:
-    """The strategy of that name.
+    """Strategy of that name.
 
     Args:
         name: one of `NAMES`.
@@ -51,14 +52,14 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
 
 
 def factory(name: str) -> Callable[..., Searcher]:
-    """The function in `jnas.search` that makes the strategy; ValueError lists the valid names."""
+    """Function in `jnas.search` that makes the strategy; ValueError lists the valid names."""
     if name not in _FACTORIES:
         raise ValueError(f"unknown strategy {name!r}. {nearest(name, NAMES)}")
     return _FACTORIES[name]
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """Option → default of the strategy of that name; ValueError lists the valid names."""
+    """Options with defaults of the strategy of that name; ValueError lists the valid names."""
     parameters = inspect.signature(factory(name)).parameters.values()
     return {
         parameter.name: parameter.default

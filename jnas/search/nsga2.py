@@ -51,7 +51,7 @@ def nsga2(
     tournament_size: int = 2,
     init: Init | None = None,
 ) -> Searcher:
-    """A strategy of several objectives: `genetic` for a score against costs.
+    """Strategy of several objectives: generations that trade a score for costs.
 
     The costs need no evaluation, so the loops, objectives and histories are those of every
     strategy; `pareto_front` reads what was found from the history.
@@ -81,8 +81,8 @@ def nsga2(
 
     Raises:
         ValueError: there is no cost, or one is no function `[D] -> []`; a number is less than 1,
-            the tournament is larger than the population, a probability is not in [0, 1] or both are
-            0.
+            the tournament is larger than the population; crossover and mutation are not in [0, 1],
+            or both 0.
     """
     pareto.check_costs(costs, len(space.cardinalities))
     _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
@@ -94,6 +94,7 @@ def nsga2(
 
     def start(key: Key) -> Nsga2State:
         archs = draw_initial(space, init, key, population_size)
+        # Members without a score are displaced by the first generation that is told.
         unknown = jnp.full(population_size, -jnp.inf)
         return Nsga2State(
             archs, unknown, pareto.cost_values(costs, archs), unknown, jnp.zeros((), jnp.int32)
@@ -133,10 +134,12 @@ def nsga2(
 
 
 def _crowded_comparison(archs: jax.Array, values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Fitness `[R]` of members `[R, D]` by objectives `[R, M]`, and their order `[R]`, best first."""
+    """Fitness `[R]` of members `[R, D]` by objectives `[R, M]`, and their order `[R]`."""
     ranked = jnp.all(jnp.isfinite(values), axis=1)
     same = jnp.all(archs[:, None] == archs[None], axis=-1) & ranked[:, None]
+    # A copy has its like before it. Members come before children, so the member is the original.
     is_copy = jnp.any(jnp.triu(same, 1), axis=0)
+    # Finite, for distances of infinities would be NaN.
     values = jnp.where(ranked[:, None], values, 0)
     # Copies come behind all fronts, and those without a rank behind the copies.
     ranks = pareto.fronts(values, ranked & ~is_copy) + (~ranked).astype(jnp.int32)
@@ -146,4 +149,5 @@ def _crowded_comparison(archs: jax.Array, values: jax.Array) -> tuple[jax.Array,
         (ranks[:, None] < ranks[None]) | (alike & farther), axis=0, dtype=jnp.int32
     )
     fitness = jnp.where(ranked, -num_before.astype(values.dtype), -jnp.inf)
+    # Stable: among equals a member survives rather than a child.
     return fitness, jnp.argsort(num_before, stable=True)

@@ -1,4 +1,4 @@
-"""Several objectives: who dominates whom, fronts, crowding, and the front of a finished search.
+"""Pareto dominance: non-dominated fronts, crowding distances, and the front of a finished search.
 
 Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
 IEEE Transactions on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017,
@@ -45,7 +45,7 @@ class Front(NamedTuple):
 def pareto_front(
     history: History, costs: Sequence[Cost], *, identity: Callable[[Arch], jax.Array] | None = None
 ) -> Front:
-    """The front of a search: the evaluations that no other one dominates. Host only.
+    """Front of a search: the evaluations that no other one dominates. Host only.
 
     In a program `is_on_front` tells them. An evaluation that failed, cannot be ranked (±inf), or
     has no finite cost, is not in it.
@@ -83,17 +83,17 @@ def pareto_front(
 
 
 def is_on_front(history: History, costs: Sequence[Cost]) -> jax.Array:
-    """`[T]` bool: evaluations that no other one dominates, equal ones included. Pure: works under
-    `jit` and `vmap`.
+    """Mask `[T]` bool of the evaluations that no other one dominates, equal ones included.
 
-    As `pareto_front`, which see, but for what only the host can know: that a cost is never finite.
+    Pure: works under `jit` and `vmap`. As `pareto_front`, which see, but for what only the host can
+    know: that a cost is never finite.
     """
     mask: jax.Array = _is_on_front(history.scores, cost_values(costs, history.archs))
     return mask
 
 
 def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
-    """The area between a front and a point, in units of score times cost; larger is better.
+    """Area between a front and a point, in units of score times cost; larger is better.
 
     Zitzler and Thiele, "Multiobjective evolutionary algorithms: a comparative case study and the
     strength Pareto approach", IEEE Transactions on Evolutionary Computation 3(4), 1999.
@@ -111,6 +111,7 @@ def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
         raise ValueError(
             f"needs a front with one cost and a finite reference; got {num} and {reference}"
         )
+    # Float64: differences of costs of millions lose digits in float32.
     height = np.maximum(front.scores.astype(np.float64) - reference[0], 0)
     edges = np.minimum(np.append(front.costs[:, 0].astype(np.float64), reference[1]), reference[1])
     return float(np.sum(np.maximum.accumulate(height) * np.diff(edges)))
@@ -121,7 +122,7 @@ def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
 
 
 def cost_values(costs: Sequence[Cost], archs: jax.Array) -> jax.Array:
-    """`[B, M]` float, every cost of `archs` `[B, D]`; see `check_costs`."""
+    """Costs `[B, M]` float of `archs` `[B, D]`; see `check_costs`."""
     check_costs(costs, archs.shape[-1])
     columns = [jax.vmap(cost)(archs).astype(jnp.result_type(float)) for cost in costs]
     return jnp.stack(columns, axis=-1)
@@ -129,6 +130,7 @@ def cost_values(costs: Sequence[Cost], archs: jax.Array) -> jax.Array:
 
 def check_costs(costs: Sequence[Cost], size: int) -> None:
     """ValueError unless there is a cost, and each is a function `[size] -> []`."""
+    # Callable: `space.params` in place of `[space.params]` is a likely slip.
     if callable(costs) or not len(costs):
         raise ValueError(
             "costs must be a sequence of at least one function [D] -> [], such as [space.params]"
@@ -144,13 +146,14 @@ def check_costs(costs: Sequence[Cost], size: int) -> None:
 
 
 def objectives(scores: jax.Array, costs: jax.Array) -> jax.Array:
-    """`[P, 1 + M]`, all to be minimised, from scores `[P]` and costs `[P, M]`."""
+    """Objectives `[P, 1 + M]`, all to be minimised, from scores `[P]` and costs `[P, M]`."""
     return jnp.concatenate([-scores[:, None].astype(costs.dtype), costs], axis=1)
 
 
 def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
-    """Non-dominated sorting: 0 for those that nobody dominates, 1 for those that only they
-    dominate, and so on.
+    """Ranks of non-dominated sorting: 0 for rows that nobody dominates, 1 for the next front.
+
+    Rank `k` is the front that remains once all lower ones are taken away (section III-A).
 
     Args:
         values: `[P, M]` float, finite where counted.
@@ -160,6 +163,7 @@ def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
         `[P]` int32; `P` for the rows that are not counted.
     """
     num = len(values)
+    # Rows of a population: `[P, P]` is small. Whole histories go through `_is_on_front`.
     dominates = _dominates(values) & where[:, None]
 
     def peel(
@@ -175,10 +179,9 @@ def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
 
 
 def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
-    """Crowding distance of every row within its front: how far its neighbours are apart, summed
-    over the objectives.
+    """Crowding distance of every row: how far its neighbours in the front are apart.
 
-    Each objective is in units of its range within the front; one without a range adds nothing. The
+    The distance is a sum over objectives (section III-B). Each objective is in units of its range within the front; one without a range adds nothing. The
     first and the last in an objective are infinitely far; of equal ones, the lower index comes
     first.
 
@@ -199,7 +202,9 @@ def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
         starts = lax.cummax(jnp.where(first, index, 0))
         stops = lax.cummin(jnp.where(last, index, len(ranks)), reverse=True)
         extent = value[stops] - value[starts]
+        # Wraps around, or into another front, only at ends, which are infinitely far anyway.
         gap = jnp.roll(value, -1) - jnp.roll(value, 1)
+        # Two choices, so that nothing is divided by 0 even where the quotient is not taken.
         share = jnp.where(extent > 0, gap / jnp.where(extent > 0, extent, 1), 0)
         return jnp.zeros_like(value).at[order].set(jnp.where(first | last, jnp.inf, share))
 
@@ -208,7 +213,7 @@ def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
 
 @jax.jit
 def _is_on_front(scores: jax.Array, costs: jax.Array) -> jax.Array:
-    """`[T]` bool, from scores `[T]` and costs `[T, M]`: O(T log T) with one cost, else O(T²)."""
+    """Mask `[T]` bool from scores `[T]` and costs `[T, M]`; O(T log T) with one cost, or O(T²)."""
     values = objectives(scores, costs)
     counted = jnp.all(jnp.isfinite(values), axis=1)
     if costs.shape[1] == 1:
@@ -221,28 +226,27 @@ def _is_on_front(scores: jax.Array, costs: jax.Array) -> jax.Array:
             counted & jnp.all(values <= row[None], axis=1) & jnp.any(values < row[None], axis=1)
         )
 
-    dominated: jax.Array = lax.map(
-        is_dominated, values
-    )  # a row at a time: `[T, T]` is large for a whole space
+    # A row at a time, for `[T, T]` is large for a whole space.
+    dominated: jax.Array = lax.map(is_dominated, values)
     return counted & ~dominated
 
 
 def _is_dominated_by_score_or_cost(loss: jax.Array, cost: jax.Array) -> jax.Array:
-    """`[T]` bool, for two objectives `[T]`, both minimised; infinite ones dominate nothing that is
-    finite.
+    """Mask `[T]` bool of what is dominated in two objectives `[T]`, both minimised.
+
+    Infinite ones dominate nothing that is finite.
     """
     index = jnp.arange(len(loss), dtype=jnp.int32)
     cost, loss, order = lax.sort((cost, loss, index), num_keys=2)
     starts = lax.cummax(
         jnp.where(jnp.concatenate([jnp.ones(1, bool), cost[1:] != cost[:-1]]), index, 0)
     )
-    # The best of all that cost less, and the best of all that cost the same, which comes first of
-    # them.
+    # The best of all that cost less, and the best of all that cost the same: the first of these.
     cheaper = jnp.where(starts > 0, lax.cummin(loss)[starts - 1], jnp.inf)
     return jnp.zeros(len(loss), bool).at[order].set((cheaper <= loss) | (loss[starts] < loss))
 
 
 def _dominates(values: jax.Array) -> jax.Array:
-    """`[P, P]` bool: row `i` dominates row `j`."""
+    """Dominance `[P, P]` bool: row `i` dominates row `j`."""
     no_worse = jnp.all(values[:, None] <= values[None], axis=-1)
     return no_worse & ~no_worse.T

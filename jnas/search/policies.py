@@ -13,14 +13,15 @@ from jax import lax
 
 from jnas.types import Arch, Key, Params, Policy
 
+# Not -inf: the entropy of a choice without probability would be 0 * -inf, NaN.
 _IMPOSSIBLE = -1e9
-_UNROLL = 8
+_UNROLL = 8  # tokens of the LSTM; see `_lstm_layer`
 _Carry: TypeAlias = tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]
 _Token: TypeAlias = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
 
 
 def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
-    """One categorical distribution a position, all independent: the REINFORCE of NAS-Bench-201.
+    """Policy of independent categorical distributions: the REINFORCE of NAS-Bench-201.
 
     Args:
         cardinalities: `D` ints.
@@ -32,8 +33,8 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
         return scale * jax.random.normal(key, mask.shape)
 
     def sample(key: Key, params: Params) -> Arch:
-        # By one uniform number a position: `categorical` draws, and takes logarithms of, one for
-        # every choice.
+        # One uniform number a position: `categorical` draws one for every choice, and takes
+        # logarithms of it. The sums may end below 1 by rounding, hence `minimum`.
         up_to = jnp.cumsum(jax.nn.softmax(jnp.where(mask, params, _IMPOSSIBLE)), axis=1)
         draws = jax.random.uniform(key, (len(mask), 1), params.dtype)
         return jnp.minimum(jnp.sum(draws >= up_to, axis=1, dtype=jnp.int32), last)
@@ -67,7 +68,7 @@ class LstmParams(NamedTuple):
 def lstm(
     cardinalities: Sequence[int], *, hidden: int = 35, num_layers: int = 2, scale: float = 0.08
 ) -> Policy:
-    """A recurrent controller: every choice is a softmax over the state, and the next input.
+    """Policy of a recurrent controller: a choice is a softmax over its state, and its next input.
 
     Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017,
     https://arxiv.org/abs/1611.01578: what is fed back and predicted of section 3.1, layers, units
@@ -100,9 +101,8 @@ def lstm(
         )
 
     def sample(key: Key, params: LstmParams) -> Arch:
-        layers = list(
-            zip(params.kernels, params.biases, strict=True)
-        )  # outside of the loop, which would copy them
+        # Taken apart outside of the loop, which would copy them.
+        layers = list(zip(params.kernels, params.biases, strict=True))
 
         def step(carry: _Carry, token: _Token) -> tuple[_Carry, jax.Array]:
             (outputs, states), (key, embedding, head, bias, possible) = carry, token
@@ -127,8 +127,8 @@ def lstm(
         return lax.scan(step, (zeros, [(zeros, zeros)] * num_layers), tokens)[1]
 
     def logits(params: LstmParams, arch: Arch) -> jax.Array:
-        # The choices are known: a layer at a time, so that only its recurrent product goes token by
-        # token.
+        # The choices are known, so a layer is one product but for its recurrent part, which goes
+        # token by token.
         zeros = jnp.zeros(hidden, params.kernels.dtype)
         fed = params.embedding[jnp.arange(size - 1, dtype=jnp.int32), arch[:-1]]
         outputs = jnp.concatenate([zeros[None], fed])
@@ -142,7 +142,7 @@ def lstm(
 
 
 def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
-    """`[D, K]` bool: which choices a position has."""
+    """Mask `[D, K]` bool of the choices that a position has."""
     return (
         jnp.arange(max(cardinalities), dtype=jnp.int32)[None]
         < jnp.asarray(cardinalities, jnp.int32)[:, None]
@@ -150,17 +150,18 @@ def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
 
 
 def _lstm_cell(gates: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """From the gates before their nonlinearities `[4H]` and the cell `[H]` to the new hidden state
-    and cell.
-    """
+    """Hidden state and cell `[H]` of an LSTM, from its gates before their nonlinearities `[4H]`."""
     i, f, g, o = jnp.split(gates, 4)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
 
 def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Hidden states `[D, H]` of a layer, from what its inputs add to the gates `[D, 4H]` and
-    `kernel` `[H, 4H]`.
+    """Hidden states `[D, H]` of a layer.
+
+    Args:
+        gates: `[D, 4H]`, what its inputs add to the gates.
+        kernel: `[H, 4H]`, from the hidden state to the gates.
     """
 
     def step(
@@ -170,7 +171,7 @@ def _lstm_layer(gates: jax.Array, kernel: jax.Array) -> jax.Array:
         return state, state[0]
 
     zeros = jnp.zeros(kernel.shape[0], kernel.dtype)
-    # Unrolled, the sums that make up the gradient of the kernel are one program; longer, and it
-    # compiles slowly.
+    # Unrolled, the sums that make up the gradient of the kernel are one program. Longer, it would
+    # compile slowly.
     hiddens: jax.Array = lax.scan(step, (zeros, zeros), gates, unroll=min(len(gates), _UNROLL))[1]
     return hiddens

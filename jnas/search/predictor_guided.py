@@ -1,4 +1,4 @@
-"""Predictor-guided search: fit a predictor, search on it, evaluate what it likes.
+"""Predictor-guided search: fits a predictor, searches on it, and evaluates what it likes.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS"
 (GATES), ECCV 2020, https://arxiv.org/abs/2004.01899; proposals that are partly random: Dudziak et
@@ -38,9 +38,7 @@ class GuidedState(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Architectures to choose from, the best first: `[N, D]` int32, `[N, 2]` uint32 and `[N]`
-    bool.
-    """
+    """Candidates, the best first: `[N, D]` int32, `[N, 2]` uint32 and `[N]` bool."""
 
     archs: Any
     identities: Any
@@ -58,7 +56,7 @@ def predictor_guided(
     random_share: float = 0.0,
     space: Space | None = None,
 ) -> Searcher:
-    """A strategy that evaluates what an inner search finds on a predictor, fitted anew each batch.
+    """Strategy that evaluates what an inner search finds on a predictor, fitted anew each batch.
 
     The first `num_initial` proposals are random. Afterwards each `ask` fits the predictor on all
     finite scores told so far, runs the inner searches on it, and proposes the best that they met.
@@ -118,6 +116,7 @@ def predictor_guided(
     def ask(key: Key, state: GuidedState) -> tuple[Query, GuidedState]:
         best_key, random_key = jax.random.split(key)
         num = len(state.scores)
+        # Equal scores rank nothing, so there is nothing to fit to.
         is_guided = (
             num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
         )
@@ -126,6 +125,7 @@ def predictor_guided(
         return numbered(jnp.asarray(num, jnp.int32), jnp.asarray(after.archs[num:])), after
 
     def tell(state: GuidedState, query: Query, outcome: Outcome) -> GuidedState:
+        # A copy, for `tell` is pure: earlier states keep their scores.
         scores = state.scores.copy()
         scores[np.asarray(query.ids)] = np.asarray(outcome.scores)
         return state._replace(scores=scores)
@@ -136,7 +136,7 @@ def predictor_guided(
 def _random_proposals(
     space: Space, num_samples: int
 ) -> Callable[[Key, GuidedState, int], GuidedState]:
-    """A function that proposes a number of new architectures, from as many samples at a time."""
+    """Function that proposes new random architectures, out of `num_samples` draws at a time."""
 
     @jax.jit
     def sample(key: Key) -> Candidates:
@@ -166,12 +166,13 @@ def _inner_search(
     num_inner: int,
     space: Space,
 ) -> Callable[[Key, Any], Candidates]:
-    """A function `(key, fitted predictor)`: what each of `num_inner` searches met, best first."""
+    """Function `(key, fitted predictor)`: what each of `num_inner` searches met, best first."""
 
     def estimate(fitted: Any, key: Key, archs: jax.Array) -> jax.Array:
         del key
         return predictor.predict(fitted, archs)
 
+    # The fitted predictor is an argument, so that every batch runs the same compiled searches.
     @jax.jit
     def search(key: Key, fitted: Any) -> Candidates:
         def one(key: Key) -> Candidates:
@@ -190,15 +191,15 @@ def _inner_search(
 
 
 def _batch_size(searcher: Searcher) -> int:
+    """Batch size of a traceable strategy; nothing is computed."""
     key = jax.random.key(0)
     query, _ = jax.eval_shape(searcher.ask, key, jax.eval_shape(searcher.init, key))
     return int(query.ids.shape[0])
 
 
 def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) -> Any:
-    """A fitted predictor. Training sets are padded to powers of two, for every size is compiled on
-    its own.
-    """
+    """Predictor fitted on `archs` `[A, D]` with `scores` `[A]`."""
+    # Padded to a power of two: every size of a training set is a program to compile.
     num = len(scores)
     padding = (1 << (num - 1).bit_length()) - num
     fitted = predictor.fit_many(
@@ -211,7 +212,7 @@ def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) 
 
 
 def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
-    """The state with up to `num` new candidates, valid and not isomorphic to a former one.
+    """State with up to `num` new candidates, valid and not isomorphic to a former one.
 
     Args:
         state: what was proposed.
@@ -227,6 +228,7 @@ def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
     queues = [
         iter(_rows(Candidates(*source))) for source in zip(*map(np.asarray, sources), strict=True)
     ]
+    # Sources take turns; one that has nothing new to offer is not asked again.
     while queues and len(chosen) < num:
         queue = queues.pop(0)
         candidate = next(filter(is_new, queue), None)
@@ -244,4 +246,5 @@ def _add_new(state: GuidedState, sources: Candidates, num: int) -> GuidedState:
 
 
 def _rows(candidates: Candidates) -> Iterator[Candidates]:
+    """Candidates one by one, each without the leading axis."""
     return (Candidates(*row) for row in zip(*candidates, strict=True))

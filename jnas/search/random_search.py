@@ -1,5 +1,7 @@
-"""Random search: the baseline of every paper, and with a zero-shot estimator NASWOT's algorithm
-1.
+"""Random search: the baseline of every paper, and on a zero-shot estimator NASWOT's algorithm 1.
+
+Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021,
+https://arxiv.org/abs/2006.04647.
 """
 
 from typing import NamedTuple
@@ -35,7 +37,7 @@ def random_search(
     capacity: int | None = None,
     max_draws: int = 100,
 ) -> Searcher:
-    """A strategy of independent draws of `space.sample`.
+    """Strategy of independent draws of `space.sample`.
 
     Without replacement no proposal is isomorphic (`space.identity`) to one of the last `capacity`
     proposals, as far as `max_draws` draws can tell: where all of them are known, the last of them
@@ -69,6 +71,7 @@ def random_search(
         return RandomSearchState(jnp.zeros((), jnp.int32), jnp.zeros((memory, 2), jnp.uint32))
 
     def draw_new(state: RandomSearchState, key: Key) -> tuple[RandomSearchState, jax.Array]:
+        # Unused slots hold zeros, which may be the identity of an architecture.
         used = jnp.arange(memory, dtype=jnp.int32) < state.num_asked
 
         def is_new(arch: jax.Array) -> jax.Array:
@@ -88,6 +91,7 @@ def random_search(
                 state._replace(num_asked=state.num_asked + batch_size),
             )
         else:
+            # One after the other, for a batch must not repeat itself either.
             after, archs = lax.scan(draw_new, state, keys)
         return numbered(state.num_asked, archs), after
 

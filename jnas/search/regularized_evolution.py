@@ -1,4 +1,4 @@
-"""Regularized (aging) evolution: the oldest member dies, not the worst.
+"""Regularized (aging) evolution, in which the oldest member dies, not the worst.
 
 Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI
 2019, https://arxiv.org/abs/1802.01548, algorithm 1. The defaults are those of the baseline "REA" of
@@ -50,7 +50,7 @@ def regularized_evolution(
     init: Init | None = None,
     batch_size: int = 1,
 ) -> Searcher:
-    """A strategy of mutants: of the best of a random sample, each in place of the oldest member.
+    """Strategy of mutants of tournament winners, each in place of the oldest member.
 
     Members age in the order in which their outcomes arrive. An evaluation that failed is a member
     like any other, the worst one, and becomes a parent only while there is nothing else. While the
@@ -101,7 +101,7 @@ def regularized_evolution(
 
 
 def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Array:
-    """`[num, D]`, an initial population: of `init`, or else of `space.sample`."""
+    """Initial population `[num, D]`: of `init`, or else of `space.sample`."""
     archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
     chex.assert_shape(archs, (num, len(space.cardinalities)))
     return archs
@@ -110,7 +110,7 @@ def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Arr
 def draw_parents(
     keys: Key, state: EvolutionState, size: int, kind: _selection.Tournament
 ) -> jax.Array:
-    """`[B]` int32, members that won a tournament each; keys `[B]`."""
+    """Members `[B]` int32 that won a tournament each; keys `[B]`."""
     present = jnp.arange(len(state.scores), dtype=jnp.int32) < state.num_told
     return jax.vmap(
         lambda key: _selection.tournament(key, state.scores, present, size=size, kind=kind)
@@ -118,7 +118,8 @@ def draw_parents(
 
 
 def propose(state: EvolutionState, children: jax.Array) -> tuple[Query, EvolutionState]:
-    """Ask for children `[B, D]`, or for what is left of the initial population."""
+    """Query for children `[B, D]`, or for what is left of the initial population, and the state."""
+    # A batch may hold both: the last members to be proposed, and the first children.
     batch_size, population_size = len(children), len(state.scores)
     ids = state.num_asked + jnp.arange(batch_size, dtype=jnp.int32)
     initial = state.initial[jnp.minimum(ids, population_size - 1)]
@@ -129,6 +130,8 @@ def propose(state: EvolutionState, children: jax.Array) -> tuple[Query, Evolutio
 def _replace_oldest(
     state: EvolutionState, archs: jax.Array, scores: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    """Members `[P, …]` with the newcomers `[B, …]` in place of the oldest."""
+    # The slots are distinct, for no batch is larger than the population.
     slots = (state.num_told + jnp.arange(len(scores), dtype=jnp.int32)) % len(state.scores)
     return (
         state.archs.at[slots].set(archs, unique_indices=True),

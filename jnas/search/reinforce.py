@@ -1,4 +1,4 @@
-"""REINFORCE: a distribution over architectures climbs the gradient of its expected reward.
+"""REINFORCE: policy gradients, by which a distribution over architectures raises its reward.
 
 Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
 learning", Machine Learning 8, 1992; with a recurrent controller Zoph and Le, "Neural Architecture
@@ -22,6 +22,7 @@ from jnas.search._redraw import draw_until
 from jnas.types import Arch, Key, Outcome, Params, Policy, Query, Searcher, Space
 
 PolicyName: TypeAlias = Literal["factorised", "lstm"]
+# NATS-Bench's script, and section 4.1 of Zoph and Le.
 _LEARNING_RATES = {"factorised": 0.01, "lstm": 6e-4}
 
 
@@ -54,7 +55,7 @@ def reinforce(
     batch_size: int = 1,
     max_draws: int = 100,
 ) -> Searcher:
-    """A strategy of policy gradients, with a moving average of the rewards as baseline.
+    """Strategy of policy gradients, with a moving average of the rewards as baseline.
 
     A batch of architectures `a_k` with rewards `R_k` (their scores) descends, by the optimiser,
 
@@ -129,6 +130,7 @@ def reinforce(
         rewards = jnp.where(jnp.isfinite(scores), scores, failure_reward)
         reward = momentum * state.reward + (1 - momentum) * jnp.mean(rewards)
         weight = momentum * state.weight + (1 - momentum)
+        # The baseline includes the batch, so the first advantage of a batch of one is 0: no step.
         gradients = jax.grad(loss)(state.params, query.archs, rewards - reward / weight)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
             updates, after = descent.update(gradients, state.optimiser, state.params)
@@ -140,6 +142,7 @@ def reinforce(
 
 
 def _policy(policy: PolicyName | Policy, space: Space) -> Policy:
+    """Policy itself, or that of a name; ValueError lists the names."""
     if isinstance(policy, Policy):
         return policy
     check_choice("policy", policy, PolicyName)
@@ -147,8 +150,9 @@ def _policy(policy: PolicyName | Policy, space: Space) -> Policy:
 
 
 def _log_prob_and_entropy(logits: jax.Array, arch: Arch) -> tuple[jax.Array, jax.Array]:
-    """`[]` and `[]`: of the choices `[D]`, and of the distributions `[D, K]` they were drawn from,
-    summed.
+    """Log-probability `[]` of the choices `[D]`, and entropy `[]` of the policy that drew them.
+
+    Both are sums over positions, whose `logits` are `[D, K]`.
     """
     log_probs = jax.nn.log_softmax(logits)
     chosen = jnp.take_along_axis(log_probs, arch[:, None], axis=1)

@@ -34,7 +34,7 @@ from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 
 class Pending(NamedTuple):
-    """The last `W` evaluations asked for, in a ring buffer: number `id` is in slot `id mod W`.
+    """Parents of the last `W` evaluations, a ring buffer: number `id` is in slot `id mod W`.
 
     Attributes:
         ids: `[W]` int32, -1 where unused.
@@ -80,7 +80,7 @@ def reinforced_evolution(
     max_draws: int = 100,
     num_pending: int = 64,
 ) -> Searcher:
-    """A strategy: `regularized_evolution` with mutations by a controller that learns.
+    """Strategy of `regularized_evolution` with mutations by a controller that learns.
 
     A batch of modifications `m_j` of parents `a_j` with effects `R_j` descends, by the optimiser,
 
@@ -165,6 +165,7 @@ def reinforced_evolution(
         state = state._replace(evolution=evolution.tell(state.evolution, query, outcome))
         slots = query.ids % num_pending
         parents = state.pending.parents[slots]
+        # Infinite or NaN where the parent or the child has no score, and so without effect.
         effects = outcome.scores.astype(state.reward.dtype) - state.pending.scores[slots]
         known, num_changed = (
             state.pending.ids[slots] == query.ids,
@@ -187,9 +188,19 @@ def _learn(
     effects: jax.Array,
     teaches: jax.Array,
 ) -> ReinforcedState:
-    """One update from those of the modifications `parents` to `archs` `[B, D]` that teach `[B]`
-    bool, if any does.
+    """State after one update from the modifications that teach; the old state if none does.
+
+    Args:
+        descent: the optimiser.
+        momentum: of the baseline.
+        mask: `[D, K]` bool, the choices of each position.
+        state: before the update.
+        parents: `[B, D]` int32.
+        archs: `[B, D]` int32, their children.
+        effects: `[B]` float, of the modifications.
+        teaches: `[B]` bool, which of them count.
     """
+    # Chosen before the sums, for 0 times an effect that is not finite would be NaN.
     effects = jnp.where(teaches, effects, 0)
     num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
     reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
@@ -200,6 +211,7 @@ def _learn(
         updates, after = descent.update(gradients, state.optimiser, state.logits)
     logits = optax.apply_updates(state.logits, updates)
     learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
+    # Adam moves on even when gradients are 0, so an update without a lesson is undone.
     told: ReinforcedState = jax.tree.map(
         lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state
     )
@@ -213,7 +225,7 @@ def _mutate(
     logits: jax.Array,
     parent: Arch,
 ) -> Arch:
-    """`[D]` int32, a child by the controller's `logits` `[D, K, K]`."""
+    """Child `[D]` int32 by the controller's `logits` `[D, K, K]`."""
     draw_key, space_key = jax.random.split(key)
     mask = choice_mask(space.cardinalities)
     modifications = _log_probs(logits, mask, parent)
@@ -229,8 +241,9 @@ def _mutate(
 
 
 def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
-    """`[D, K]`, of every modification of one position of `parent`; `logits` `[D, K, K]`, `mask`
-    `[D, K]` bool.
+    """Log-probabilities `[D, K]` of all modifications of one position of `parent` `[D]`.
+
+    The controller's `logits` are `[D, K, K]`, the choices of a position `mask` `[D, K]` bool.
     """
     size, num_choices = mask.shape
     of_parent = logits[jnp.arange(size, dtype=jnp.int32), parent]
@@ -241,8 +254,9 @@ def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
 def _loss(
     logits: jax.Array, mask: jax.Array, parents: jax.Array, archs: jax.Array, weights: jax.Array
 ) -> jax.Array:
-    """`[]`, minus the log-probabilities of the modifications that made `archs` `[B, D]`, with
-    `weights` `[B]`.
+    """Loss `[]`: minus the log-probabilities of the modifications to `archs`, with `weights` `[B]`.
+
+    Rows of `parents` and `archs` `[B, D]` that differ in more than one position have weight 0.
     """
 
     def log_prob(parent: Arch, child: Arch) -> jax.Array:

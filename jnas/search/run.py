@@ -1,4 +1,4 @@
-"""The one loop: a search is a `scan`, so a thousand seeds are a `vmap`.
+"""Search loop inside a program: a search is a `scan`, so a thousand seeds are a `vmap`.
 
     history = run(searcher, objective, key, num_evaluations=500)
     histories = jax.vmap(lambda key: run(searcher, objective, key, num_evaluations=500))(keys)
@@ -24,11 +24,12 @@ from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query,
 
 
 def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
-    """The objective of an estimator: its scores, each evaluation at a fixed cost in seconds."""
+    """Objective of an estimator: its scores, each evaluation at a fixed cost in seconds."""
     return Partial(_evaluate, estimator, jnp.asarray(seconds, jnp.float32))
 
 
 def _evaluate(estimator: Estimator, seconds: jax.Array, key: Key, query: Query) -> Outcome:
+    """Outcome of a query by an estimator, whatever epochs it asks for."""
     scores = estimator(key, query.archs)
     return Outcome(scores, jnp.broadcast_to(seconds, scores.shape))
 
@@ -45,7 +46,7 @@ def run(
     identity: Callable[[Arch], jax.Array] | None = None,
     max_repeats: int | None = None,
 ) -> History:
-    """The history of a search. Pure: works under `jit` and `vmap`.
+    """History of a search. Pure: works under `jit` and `vmap`.
 
     Each step asks for a batch, evaluates it and tells the outcome. An estimator inside the
     objective gets the same key at every step, so that all architectures of a run meet the same
@@ -107,6 +108,7 @@ def run(
     else:
         keys = jax.random.split(ask_key, num_evaluations // batch)
         history = _run(searcher, objective, start, eval_key, keys, budget)
+    # Of an infinite budget something is always left, which does not make a search a truncated one.
     return history if max_seconds is not None else history._replace(truncated=jnp.asarray(False))
 
 
@@ -125,9 +127,8 @@ def check_num_evaluations(searcher: Searcher, batch_size: int, num_evaluations: 
 
 
 def check_epochs(searcher: Searcher, objective: Objective) -> None:
-    """ValueError if a searcher will ask for numbers of epochs that an objective says it has no
-    answers for.
-    """
+    """ValueError if a searcher will ask for epochs that an objective has no answers for."""
+    # Only tables of several fidelities say which epochs they have; any number suits the others.
     known: tuple[int, ...] | None = getattr(objective, "epochs", None)
     unknown = [number for number in searcher.epochs if known is not None and number not in known]
     if unknown:
@@ -145,7 +146,7 @@ def _run(
     ask_keys: Key,
     budget: Budget,
 ) -> History:
-    """The history of a search without memory, one of the `ask_keys` a step."""
+    """History of a search without memory, one of the `ask_keys` a step."""
 
     def step(
         carry: tuple[object, jax.Array], key: Key
@@ -155,8 +156,8 @@ def _run(
         outcome = objective(eval_key, query)
         ends = spent + jnp.cumsum(jnp.nan_to_num(outcome.seconds))
         within = is_within(budget, jnp.concatenate([spent[None], ends[:-1]]), ends)
-        # Told after the end, too: nothing that comes of it is recorded, and a choice would copy the
-        # state every step.
+        # Told after the end, too: nothing that comes of it is recorded, and a choice between two
+        # states would copy one every step.
         told = searcher.tell(asked, query, outcome)
         return (told, ends[-1]), (
             query.archs,
