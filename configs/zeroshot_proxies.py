@@ -22,7 +22,7 @@ class Config:
     """Settings of the experiment.
 
     Attributes:
-        space: whose network is scored; that of nasbench101 has 16 channels (the proxies: 128).
+        space: whose network is scored; that of nasbench101 has 16 channels, as for NASWOT.
         num_archs: distinct cells, drawn at random from the table.
         num_images: size of the mini-batch.
         network: its arguments; `affine=False` is the convention of the published proxies.

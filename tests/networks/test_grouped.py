@@ -1,4 +1,4 @@
-"""The switch for populations against a loop: values, gradients, their derivatives, and what it computes."""
+"""The switch for populations against a loop: values, two orders of gradients, what it computes."""
 
 import functools
 

@@ -230,7 +230,7 @@ def test_gradients_of_conv_are_those_that_jax_derives(kernel_size, stride):
 
 
 def test_gradient_of_pool_of_three_is_its_transpose():
-    """The pool is linear: <grad, pool(x)> is <gradient, x>, for pools by loops of one pixel each."""
+    """The pool is linear: <grad, pool(x)> is <gradient, x>, with pools of one pixel by loops."""
 
     def pull(grad):
         return jax.vjp(layers.avg_pool3x3, jnp.sin(grad))[1](grad)[0]  # at any images

@@ -1,4 +1,4 @@
-"""The network against a float64 NumPy one, written from the paper with kernels of each vertex's true width."""
+"""The network against the paper's in float64 NumPy, with kernels of each vertex's true width."""
 
 import functools
 from typing import NamedTuple
@@ -163,7 +163,10 @@ def present(arch):
 
 
 class Record(NamedTuple):
-    """Rows of all calls of hooks: tensors (padded), channels, modules and live ones; and how many blocks."""
+    """Rows of all calls of hooks, and the number of blocks.
+
+    A row is a padded tensor, its channels, and its numbers of modules and of live ones.
+    """
 
     num_calls: jax.Array
     tensors: jax.Array
@@ -299,7 +302,10 @@ def test_weights_outside_of_present_change_nothing():
 
 
 def count(space_arch, channels, stacks, cells, num_classes=10):
-    """Trainable parameters by the masks: each layer's weights, a scale and a bias a channel, the dense layer."""
+    """Number of trainable parameters by the masks.
+
+    They are the layers' weights, a scale and a bias for each channel, and the dense layer.
+    """
     network = networks.nasbench101(
         channels=channels, stacks=stacks, cells=cells, num_classes=num_classes
     )

@@ -100,7 +100,7 @@ def test_fold_shows_the_tensors_that_relus_read_and_counts_the_modules():
 
 
 def test_reference_counts_by_hand():
-    """What the test above relies on: modules and live ones of each cell shape, worked out by hand."""
+    """What the test above relies on: modules and live ones of each cell shape, found by hand."""
     counts = {
         name: [(r.num_modules, r.num_live) for r in readings]
         for name, (_, readings) in zip(NAMED, references(), strict=False)
@@ -261,7 +261,10 @@ def test_one_program_serves_all_architectures():
 
 
 def convolutions_read_the_image(arch):
-    """Where one reads zeros, its output is its bias, and a norm divides rounding errors by the root of epsilon."""
+    """Whether every convolution reads the image, none of them zeros.
+
+    Of zeros the output is the bias, and a norm divides rounding errors by the root of epsilon.
+    """
     reached = {0}
     for target in (1, 2, 3):
         edges = [(source, arch[target * (target - 1) // 2 + source]) for source in range(target)]
@@ -273,7 +276,7 @@ def convolutions_read_the_image(arch):
 
 
 def test_network_without_affine_norms_has_biases_in_its_cells(key):
-    """The norm takes the mean away and with it the bias: logits cannot tell, a hook in its place can."""
+    """A norm takes away the mean, and so the bias: logits cannot tell, a hook in its place can."""
     network = networks.nasbench201(
         channels=2, stages=2, cells=1, num_classes=7, in_channels=1, affine=False
     )
@@ -334,7 +337,7 @@ def test_weights_do_not_depend_on_the_architecture():
 
 
 def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
-    """Here each counts its channels; those of operations that were not chosen are not in the sum."""
+    """Here each counts its channels; those of operations that were not chosen do not count."""
     dense = params_of_network()["dense"]
     for arch, (seen, _) in zip(ARCHS, looks(), strict=True):
         num_convs = int(np.sum((arch == 2) | (arch == 3)))

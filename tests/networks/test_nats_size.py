@@ -1,4 +1,4 @@
-"""The network against a float64 NumPy one whose arrays have the true widths, written from the definition."""
+"""The network against its definition in float64 NumPy, with arrays of the true widths."""
 
 import functools
 import itertools
@@ -161,7 +161,7 @@ def test_hooks_see_what_relus_read_and_where_blocks_begin():
 
 
 def test_reference_counts_by_hand():
-    """What the test above relies on: ReLU modules of nodes 0, 1, 2 of cells, of blocks and the classifier."""
+    """What the test above relies on: ReLUs of cells' nodes 0, 1, 2, of blocks and classifier."""
     for _, readings, _ in references():
         assert [reading.num_modules for reading in readings] == [
             2,
@@ -182,7 +182,7 @@ def test_reference_counts_by_hand():
 
 
 def test_parameters_are_those_that_the_space_counts(key):
-    """Weights by `present`, scales and biases by the channels that norms are shown, and the classifier's bias."""
+    """Weights by `present`, scales and biases by channels of norms, and the classifier's bias."""
     kernels, num_params = networks.kernels(all_params()), jax.jit(NETWORK.space.params)
     archs = jax.jit(jax.vmap(NETWORK.space.sample))(jax.random.split(key, 30))
     for arch in [*np.asarray(archs), *ARCHS]:

@@ -116,7 +116,7 @@ def test_layer_axes_are_those_that_do_not_stack():
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.space.name)
 def test_lists_of_networks_are_aligned(network, key):
-    """Masks broadcast to weights; gains of 1 and probes leave logits as they are, and gains of 2 do not."""
+    """Masks broadcast to weights; logits stay under gains of 1 and probes, not under gains of 2."""
     arch = jax.jit(network.space.sample)(key)
     images = np.random.default_rng(0).normal(size=(3, 4, 4, 3)).astype(np.float32)
     params = jax.jit(lambda arch: network.instantiate(network.init(key), arch))(arch)

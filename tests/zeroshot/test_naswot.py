@@ -121,7 +121,10 @@ def test_diagonal_counts_all_units_and_the_kernel_is_symmetric(relus):
 
 
 def test_kernel_of_three_images_by_hand():
-    """The second tensor is read by two modules, one of them live; the third only by a dead one. 0 is inactive."""
+    """Two modules, one of them live, read the second tensor; only a dead one reads the third.
+
+    A unit of value 0 is inactive.
+    """
     first = jnp.asarray([[[1.0], [0.0]], [[2.0], [-1.0]], [[0.0], [3.0]]])  # codes 10, 10, 01
     second = jnp.asarray(
         [[-1.0, -1e-30, 0.5], [1.0, -0.0, 0.5], [0.0, 1e-30, 7.0]]
@@ -144,7 +147,7 @@ def test_kernel_of_three_images_by_hand():
 
 
 def test_number_of_units_by_hand():
-    """Of 8x8, 4 channels: 256 and 128 units on the two stages; the block and the end read 512 in all."""
+    """From 8x8 and 4 channels, stages have 256 and 128 units; block and end read 512 in all."""
     skeleton = (256 + 128) + 128
     per_module = CELLS * (256 + 128)
     assert kernel_of("one skip")[0, 0] == skeleton == 512
@@ -175,7 +178,7 @@ def test_disconnected_cells_leave_one_code_for_all_images():
 
 
 def test_permuted_images_permute_the_kernel():
-    """Batch norm adds the images up in another order, so a unit may round to the other side of zero."""
+    """Batch norm adds images up in another order, so a unit may round to the other side of zero."""
     order = np.array([3, 0, 5, 1, 4, 2])
     for arch, kernel in zip(ARCHS[2:8], kernels("live")[0][2:8], strict=True):
         permuted, _ = compiled_kernel("live")(params_of_network(), arch, IMAGES[order])
@@ -215,7 +218,7 @@ def test_log_determinant_of_many_images(num, spread):
 
 @pytest.mark.parametrize("units", [200, 10_000, 1_000_000])
 def test_log_determinant_of_images_that_differ_in_two_units(units):
-    """K = (units - 2) 11ᵀ + 2 I has the determinant 2ⁿ⁻¹ (n (units - 2) + 2): condition up to 6e7."""
+    """K = (units - 2) 11ᵀ + 2 I has determinant 2ⁿ⁻¹ (n (units - 2) + 2): condition up to 6e7."""
     num = 128
     kernel = np.full((num, num), units - 2) + 2 * np.eye(num, dtype=int)
     expected = (num - 1) * np.log(2) + np.log(num * (units - 2) + 2)
@@ -229,7 +232,7 @@ def test_log_determinant_drops_the_sign():
 
 @pytest.mark.parametrize("num", [2, 8, 32, 128])
 def test_two_images_with_one_code_are_singular(num):
-    """An LU factorisation leaves rounding errors here, not zeros: slogdet alone gives a finite number."""
+    """LU factorisations leave rounding errors here, not zeros: slogdet alone would be finite."""
     for seed in range(5):
         kernel = hamming_matrix(num, 20_000, seed, spread=0.4)
         twin, image = np.random.default_rng(seed).choice(num, 2, replace=False)

@@ -55,7 +55,8 @@ def assert_agree(found, expected):
             continue
         scale = np.max(np.abs(values), where=ranked, initial=0)
         assert np.median(np.abs(found[name][ranked] - values[ranked])) <= 1e-4 * scale, name
-        # Single weights of zico, whose two gradients nearly agree, can lose all their digits and weigh the most.
+        # Single weights of zico, whose two gradients nearly agree, can lose all their digits and
+        # weigh the most.
         if name != "zico":
             rtol = 1e-3 if name == "grasp" else 1e-4
             np.testing.assert_allclose(found[name], values, rtol, 1e-5 * scale, err_msg=name)

@@ -1,4 +1,4 @@
-"""Each zero-shot score of a network against float64 NumPy: `zeroshot_reference` and the published formulas."""
+"""Zero-shot scores of a network against the published formulas in float64 NumPy."""
 
 import functools
 
@@ -31,7 +31,7 @@ from tests.oracles.zeroshot import (
 )
 
 DEEP = networks.nasbench201(stages=2, **SIZES)
-"""For the passes that most scores share; what the others make of their own is shown on one stage as well."""
+"""For the passes that most scores share; one stage shows those of the others as well."""
 BIASED = networks.nasbench201(stages=2, affine=False, **SIZES)
 
 
@@ -78,7 +78,10 @@ def fisher(run):
 
 
 def grasp(run, step=1e-7):
-    """Central differences of the gradient, `step` relative to the weights, within one linear region of the ReLUs."""
+    """Central differences of the gradient, within one linear region of the ReLUs.
+
+    `step` is relative to the weights.
+    """
     masks = [relu.parents[0].value > 0 for relu in run.relus]
     grads = [layer.weight.grad for layer in run.layers]
     norms = [
@@ -254,8 +257,9 @@ def test_differences_of_the_gradient_have_converged():
 # The scores
 
 ILL_CONDITIONED = ("grasp", "zico")
-"""Hessians of batch norms over nearly constant units, and gradients of single weights that hardly differ between the
-halves of the batch, can lose all their digits in float32: most architectures agree, all do in float64 (see below)."""
+"""Hessians of batch norms over nearly constant units, and gradients of single weights that hardly
+differ between the halves of the batch, can lose all their digits in float32: most architectures
+agree, all do in float64 (see below)."""
 
 
 @pytest.mark.parametrize("name", OF_LOSS)

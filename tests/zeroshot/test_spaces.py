@@ -32,7 +32,7 @@ score = jax.jit(lambda estimator, key, archs: estimator(key, archs))
 
 
 def network_of(name, stages):
-    """That of NAS-Bench-201 is the one of the proxies; that of the size space has no other number of stages."""
+    """Network of a space: that of the proxies for NAS-Bench-201; NATS-size has its own stages."""
     if name == "nats_size":
         return networks.nats_size(num_classes=3)
     sizes = {"channels": 4, "cells": 2, "num_classes": 3}

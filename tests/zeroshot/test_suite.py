@@ -22,7 +22,7 @@ FROM_ONE_PASS = ("grad_norm", "snip", "plain", "fisher", "naswot", "relu_count")
 
 
 class Case(NamedTuple):
-    """A network and what it is scored with; `disconnected` is the row of an architecture that sees no image."""
+    """A network and what it is scored with; row `disconnected` is of one that sees no image."""
 
     network: Network
     images: np.ndarray

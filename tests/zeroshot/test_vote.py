@@ -133,7 +133,7 @@ def test_vote_ranks_by_won_pairs(key):
 
 
 def test_vote_permutes_with_the_population(key):
-    """Where no two have won equally many pairs: others are ranked in the order of the population."""
+    """Where no two have won equally many pairs: ties are broken by the order of the population."""
     scores = (
         np.argsort(np.random.default_rng(0).random((1, NUM_ARCHS)))
         .astype(np.float32)
