@@ -1,4 +1,4 @@
-"""Candidate image networks; the architecture is an input: `apply(params, arch, images)`."""
+"""Image networks of the spaces; the architecture is an input: `apply(params, arch, images)`."""
 
 from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
@@ -12,8 +12,10 @@ NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str) -> Network:
-    """The reference network of the space of that name; ValueError lists the spaces that have
-    one.
+    """Reference network of the space `name`, with the defaults of its factory.
+
+    Raises:
+        ValueError: that space has no network; the message lists those that have one.
     """
     if name not in NAMES:
         raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")

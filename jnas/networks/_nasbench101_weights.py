@@ -1,8 +1,8 @@
-"""The weights of the NAS-Bench-101 network: those of all architectures, and those of one.
+"""Weights of the NAS-Bench-101 network: those of all architectures, and those of one.
 
 Every kernel is stored as wide as its stack, `[..., k, k, C, C]`. An architecture has the first rows
-and columns of it, as its vertices are narrower; a draw for the full width is then of the wrong
-size. `instantiate` makes up for that.
+and columns of it, as its vertices are narrower. A draw for the full width then has the wrong
+variance, which `instantiate` corrects.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NUM_VERTICES, OUTPUT = cells.NUM_INTERIOR, cells.OUTPUT
 
 
 class Cell(NamedTuple):
-    """A pruned cell in a stack of width `C`.
+    """Pruned cell in a stack of width `C`.
 
     Attributes:
         edges: `[7, 7]` bool, `edges[i, j]` is True where there is an edge `i → j`.
@@ -38,7 +38,9 @@ class Cell(NamedTuple):
 
 
 def cell_of(arch: Arch, width: int) -> Cell:
-    """What `[26]` is, pruned, in a stack of that many channels."""
+    """Pruned cell of `arch` `[26]` int32 in a stack of `width` channels."""
+    # Pruned first: widths are defined by the edges that are left. The operations of vertices that
+    # are gone stay in `ops`; their width of 0 is what says that they do not count.
     mask = cells.pruned(cells.pack(arch))
     sources, targets = zip(*cells.EDGES, strict=True)
     edges = (
@@ -50,7 +52,7 @@ def cell_of(arch: Arch, width: int) -> Cell:
 
 
 def stack_widths(channels: int, stacks: int) -> list[int]:
-    """Channels of each stack: twice those of the stack before."""
+    """Channels of each stack, twice those of the stack before."""
     return [channels * 2**stack for stack in range(stacks)]
 
 
@@ -63,14 +65,13 @@ def draw(
     in_channels: int,
     init: Init,
 ) -> Params:
-    """Weights for all architectures; of the cells of a stack, they are stacked `[repeats, vertices,
-    ...]`.
-    """
+    """Weights of all architectures; those of a stack's cells are `[repeats, vertices, ...]`."""
     widths = stack_widths(channels, stacks)
     tree = {
         "stem": _conv_norm(3, in_channels, channels, (), init),
         "stacks": [
             {
+                # One vertex more: the output, too, may have an edge from the input.
                 "projection": _conv_norm(1, width, width, (repeats, NUM_VERTICES + 1), init),
                 "conv1x1": _conv_norm(1, width, width, (repeats, NUM_VERTICES), init),
                 "conv3x3": _conv_norm(3, width, width, (repeats, NUM_VERTICES), init),
@@ -83,21 +84,25 @@ def draw(
 
 
 def _conv_norm(size: int, c_in: int, c_out: int, batch: tuple[int, ...], init: Init) -> Params:
+    """Convolution without bias, and its batch norm."""
     kernel: layers.Uniform | layers.Normal = layers.conv_weights(size, c_in, c_out, batch)
     if init == "published":
+        # By fan-out, unlike PyTorch's default: so do the programs of NASWOT and the proxies.
         kernel = layers.Normal(kernel.shape, (2 / (size * size * c_out)) ** 0.5)
     return {"conv": kernel, "norm": layers.norm_weights(c_out, batch)}
 
 
 def _dense(c_in: int, c_out: int, init: Init) -> Params:
+    """Classifier; its input is the cell's output, as wide as the stack in all architectures."""
     if init == "torch":
         return layers.dense_weights(c_in, c_out)
     return {"kernel": layers.Normal((c_in, c_out), 0.01), "bias": jnp.zeros(c_out)}
 
 
 def present(arch: Arch, channels: int, stacks: int, repeats: int) -> list[jax.Array]:
-    """For each of `weights.kernels(params)` a 0/1 float array that broadcasts to it: the weights of
-    `arch`.
+    """Masks of the weights of `arch`, 0/1 float32, in the order of `weights.kernels(params)`.
+
+    Each broadcasts to its kernel; a scalar stands for a kernel that all architectures have whole.
     """
     tree = {
         "stem": {"conv": jnp.ones(())},
@@ -111,9 +116,8 @@ def present(arch: Arch, channels: int, stacks: int, repeats: int) -> list[jax.Ar
 
 
 def _stack_present(cell: Cell, *, is_first: bool, repeats: int) -> Params:
-    """Masks `[repeats or 1, vertices, 1, 1, C, C]`; the first cell of a later stack has half of the
-    input.
-    """
+    """Masks `[repeats or 1, vertices, 1, 1, C, C]` of one stack."""
+    # The first cell of a later stack reads what the stack before put out, half as many channels.
     width = cell.channels.shape[1]
     first = jnp.arange(width) < (width if is_first else width // 2)
     inputs = jnp.stack([first] + [jnp.ones(width, bool)] * (repeats - 1))  # [repeats, C]
@@ -132,18 +136,18 @@ def _stack_present(cell: Cell, *, is_first: bool, repeats: int) -> Params:
 def instantiate(
     params: Params, arch: Arch, present: Callable[[Arch], list[jax.Array]], init: Init
 ) -> Params:
-    """The weights of `arch`, scaled as if each kernel had been drawn with its own width; 0
-    elsewhere.
-
-    The variance is inverse to the channels out of a layer ("published") or into it ("torch").
-    """
+    """Weights of `arch`, 0 elsewhere, scaled as if each kernel had been drawn at its own width."""
+    # Variances are inverse to the channels out of a layer (published) or into it (PyTorch).
     axis = -1 if init == "published" else -2
     pairs = zip(weights.kernels(params), present(arch), strict=True)
     return weights.with_kernels(params, [kernel * _gain(mask, axis) for kernel, mask in pairs])
 
 
 def _gain(mask: jax.Array, axis: int) -> jax.Array:
-    if not mask.ndim:
+    """Factors of a kernel: 0 where it is masked, else the ratio of the two deviations."""
+    if not mask.ndim:  # drawn at its true width
         return mask
+    # Masked rows and columns count 0 channels, so the maximum is the count of the others. It is 0
+    # for a kernel that the architecture does not have.
     num = jnp.max(jnp.sum(mask, axis=axis, keepdims=True), axis=(-2, -1), keepdims=True)
     return mask * jnp.sqrt(mask.shape[axis] / jnp.maximum(num, 1))

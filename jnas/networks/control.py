@@ -13,12 +13,12 @@ from jnas.types import Params
 
 
 def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """`lax.switch` whose gradient keeps nothing but the operands, and is computed within the branch
-    that was taken.
+    """Value of the branch `index`, as `lax.switch`, with a gradient that keeps only the operands.
 
-    That of `lax.switch` keeps what every branch would have to keep, filled with zeros for those not
-    taken; in a network that is most of the time. Under `vmap` each branch, and its gradient, is
-    computed for those that take it (`grouped.switch`).
+    The gradient is computed within the branch that was taken. That of `lax.switch` keeps what every
+    branch would have to keep, filled with zeros for those not taken; in a network that is most of
+    the time. Under `vmap` each branch, and its gradient, is computed for those that take it
+    (`grouped.switch`).
 
     Args:
         index: `[]` int32, clamped to the branches that there are.
@@ -32,9 +32,12 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
     def backward(saved: tuple[jax.Array, Any], grad: Any) -> tuple[None, Any]:
         index, operands = saved
+        # Each recomputes its branch, which is why nothing of the forward pass has to be kept.
+        # `b=branch` binds the branch of this turn; a closure would see the last one in all.
         pulls = [
             lambda operands, grad, b=branch: jax.vjp(b, *operands)[1](grad) for branch in branches
         ]
+        # None: an integer has no gradient.
         return None, grouped.switch(index, pulls, operands, grad)
 
     def forward(index: jax.Array, operands: Any) -> Any:
@@ -48,10 +51,10 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
 
 def select(condition: jax.Array, one: Params, other: Params) -> Params:
-    """The tree `one` where the condition `[]` bool holds, else `other`; for small arrays of two
-    branches of a switch.
+    """Tree `one` where the condition `[]` bool holds, else `other`; both are computed.
 
-    A branch that differs from another by its weights alone need not be compiled twice.
+    It is for small arrays, as the weights of a norm: branches of a switch that differ by these
+    alone become one, which is compiled once.
     """
     return jax.tree.map(functools.partial(jnp.where, condition), one, other)
 
@@ -59,7 +62,7 @@ def select(condition: jax.Array, one: Params, other: Params) -> Params:
 def scan(
     step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any
 ) -> Any:
-    """`(x, state)` after `step(x, state, block) -> (x, state)` for each block that `xs` stacks.
+    """Pair `(x, state)` after `step(x, state, block) -> (x, state)` for each block stacked in `xs`.
 
     The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the
     steps and computes each step once more; and all of it is resolved within a step, so that it can
@@ -74,6 +77,8 @@ def scan(
         return lax.scan(lambda carry, block: (step(*carry, block), None), (x, state), xs)[0]
 
     def forward(x: jax.Array, state: Any, xs: Any) -> Any:
+        # Linearised although only the value is used: a custom gradient left in this loop could not
+        # be differentiated forwards.
         def keep(carry: Any, block: Any) -> Any:
             value, _, state = linearised(carry, block)
             return (value, state), carry
@@ -86,6 +91,7 @@ def scan(
             carry, block = saved
             return linearised(carry, block)[1](grad)
 
+        # grads[1], of the state, is dropped: no score differentiates what hooks have summed up.
         grad, grads_of_blocks = lax.scan(pull_back, grads[0], saved, reverse=True)
         return grad, None, grads_of_blocks
 
@@ -94,9 +100,9 @@ def scan(
 
 
 def unstacked(tree: Params, num: int) -> list[Params]:
-    """The `num` trees that are stacked along the first axis of every leaf; the gradient is one
-    concatenation.
-    """
+    """List of the `num` trees that are stacked along the first axis of every leaf."""
+    # The gradient of one split is one concatenation. Indexing `num` times would add up as many
+    # arrays of the size of the stack, all zeros but for one part.
     split = jax.tree.map(lambda leaf: [part[0] for part in lax.split(leaf, (1,) * num)], tree)
     return [
         jax.tree.map(lambda parts, k=k: parts[k], split, is_leaf=lambda x: isinstance(x, list))

@@ -1,4 +1,4 @@
-"""The convolution, with gradients that are fast wherever it stands."""
+"""Convolution with gradients that are fast inside loops and switches, too."""
 
 import functools
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from jax.custom_batching import custom_vmap
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """`[N, H, W, C]` with `[k, k, C, C']` → `[N, H/stride, W/stride, C']`, no bias.
+    """Convolution `[N, H/stride, W/stride, C']` of `[N, H, W, C]` with `[k, k, C, C']`, no bias.
 
     Its gradients are written out, because XLA for CPUs computes a weight gradient inside `scan`,
     `map` or `switch` fifty times slower than outside of them (`experiments/bench_zeroshot.py`).
@@ -20,6 +20,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
 
 def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    # Symmetric, as in PyTorch: of even sizes at stride 2 "SAME" would pad the end alone.
     pad = (kernel.shape[0] // 2,) * 2
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), (pad, pad), dimension_numbers=_LAYOUT
@@ -36,19 +37,21 @@ def _conv_bwd(
     stride: int, saved: tuple[jax.Array, jax.Array], grad: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
+    # Asked while tracing: a program that is exported for another platform keeps this one's choice.
     if jax.default_backend() != "cpu":
         (of_x,) = jax.vjp(lambda x: _conv(x, kernel, stride), x)[1](grad)
     else:
+        # A forward convolution, too: with the kernel turned by 180 degrees and channels swapped.
         of_x = _conv(_spread(grad, x.shape, stride), jnp.swapaxes(kernel[::-1, ::-1], 2, 3), 1)
     return of_x, _weight_grad(kernel.shape[0], stride)(x, grad)
 
 
 @functools.cache
 def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """`(x [N, H, W, C], grad [N, H/stride, W/stride, C']) -> [k, k, C, C']`.
+    """Function `(x [N, H, W, C], grad [N, H/stride, W/stride, C']) -> [k, k, C, C']`.
 
-    A population's are batched matrix products: XLA would make one grouped convolution of them, with
-    windows as large as the images.
+    Those of a population are batched matrix products: XLA would make one grouped convolution of
+    them, with windows as large as the images.
     """
 
     @custom_vmap
@@ -73,7 +76,8 @@ def _weight_grad(size: int, stride: int) -> Callable[[jax.Array, jax.Array], jax
 
 
 def _weight_grad_by_taps(x: jax.Array, grad: jax.Array, size: int, stride: int) -> jax.Array:
-    """One matrix product for each element of the window."""
+    """Weight gradient `[k, k, C, C']`, one matrix product for each element of the window."""
+    # Strided slices of the input in place of `_spread`: no products with zeros.
     _, height, width, channels = x.shape
     pad = size // 2
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -88,9 +92,7 @@ def _weight_grad_by_taps(x: jax.Array, grad: jax.Array, size: int, stride: int) 
 
 
 def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
-    """The gradient of a strided convolution as that of one with stride 1: zeros where no output
-    was.
-    """
+    """Gradient `[N, H, W, C']` at stride 1 of one at `stride`: zeros where no output was."""
     if stride == 1:
         return grad
     full = jnp.zeros((*shape[:3], grad.shape[-1]), grad.dtype)
@@ -98,7 +100,7 @@ def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
 
 
 def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
-    """`[k, k, C, C']`, the sum over images and pixels of shifted inputs times gradients."""
+    """Weight gradient `[k, k, C, C']`, the sum over images and pixels of shifted x times grad."""
     _, height, width, channels = x.shape
     pad = size // 2
     if size == 1:
@@ -110,6 +112,7 @@ def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
             images, kernel, (1, 1), ((pad, pad),) * 2, dimension_numbers=_LAYOUT
         )
         return taps.transpose(1, 2, 0, 3)
+    # All columns of a window in one product: k products instead of k², of k times the width.
     padded = jnp.pad(grad, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     columns = [padded[:, :, size - 1 - j : size - 1 - j + width] for j in range(size)]
     shifted = jnp.concatenate(columns, axis=-1)
@@ -123,5 +126,6 @@ def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
 
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-_FEW_PIXELS = 64  # up to here a few matrix products are faster
+# Up to here a few matrix products are faster: 8x8, the last stage for images of 32x32.
+_FEW_PIXELS = 64
 conv.defvjp(_conv_fwd, _conv_bwd)

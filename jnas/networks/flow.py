@@ -1,4 +1,4 @@
-"""What goes through a network, past its hooks."""
+"""State of a forward pass between the blocks of a network, and the calls of its hooks."""
 
 from typing import Any, NamedTuple
 
@@ -9,9 +9,7 @@ from jnas.types import Hooks, Params, Relu
 
 
 class Flow(NamedTuple):
-    """What goes through the network: `x` `[N, H, W, C]`, the state of the hooks, the sum of norm
-    values `[]`.
-    """
+    """Activations `x` `[N, H, W, C]`, state of the hooks, and sum of the norms' values `[]`."""
 
     x: jax.Array
     state: Any
@@ -20,6 +18,7 @@ class Flow(NamedTuple):
 
 def enter(flow: Flow, block: Params, hooks: Hooks) -> tuple[Flow, Params]:
     """Flow and weights of a block as `Hooks.on_block` leaves them."""
+    # A hook is there or not while tracing: a program without hooks has no trace of them.
     if hooks.on_block is None:
         return flow, block
     state, x, block = hooks.on_block(flow.state, flow.x, block)
@@ -27,12 +26,13 @@ def enter(flow: Flow, block: Params, hooks: Hooks) -> tuple[Flow, Params]:
 
 
 def show(state: Any, relu: Relu, hooks: Hooks) -> Any:
-    """The state after `Hooks.on_relu` has seen a tensor."""
+    """State of the hooks after `Hooks.on_relu` has seen a tensor."""
     return state if hooks.on_relu is None else hooks.on_relu(state, relu)
 
 
 def check_images(images: jax.Array, channels: int, multiple: int) -> None:
-    """ValueError unless images are float `[N, H, W, channels]`, H and W divisible by `multiple`."""
+    """Check of images; ValueError unless float `[N, H, W, channels]`, H and W of `multiple`."""
+    # A 2x2 pool is a reshape: of an odd size it would fail without a word about images.
     shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
     if (
         len(shape) != 4

@@ -19,24 +19,24 @@ from jnas.types import Hooks, Key, Params
 
 
 class Uniform(NamedTuple):
-    """Weights that are yet to be drawn: `shape` of U(-bound, bound)."""
+    """Weights yet to be drawn, `shape` of U(-bound, bound)."""
 
     shape: tuple[int, ...]
     bound: float
 
 
 class Normal(NamedTuple):
-    """Weights that are yet to be drawn: `shape` of N(0, deviation²)."""
+    """Weights yet to be drawn, `shape` of N(0, deviation²)."""
 
     shape: tuple[int, ...]
     deviation: float
 
 
 def draw(key: Key, tree: Params) -> Params:
-    """Replace every `Uniform` and `Normal` of a pytree by its weights; those of a kind are cut from
-    one flat draw.
+    """Tree with weights in place of every `Uniform` and `Normal`.
 
-    Each draw is compiled on its own, so one for all layers compiles several times as fast.
+    Those of a kind are cut from one flat draw: each draw is compiled on its own, so one for all
+    layers compiles several times as fast.
     """
     leaves, structure = jax.tree.flatten(
         tree, is_leaf=lambda leaf: isinstance(leaf, Uniform | Normal)
@@ -44,6 +44,7 @@ def draw(key: Key, tree: Params) -> Params:
     leaves = _drawn(
         leaves, Uniform, lambda num: jax.random.uniform(key, (num,), minval=-1.0, maxval=1.0)
     )
+    # A key of its own: from the same one, both kinds would be made of the same random bits.
     leaves = _drawn(
         leaves, Normal, lambda num: jax.random.normal(jax.random.fold_in(key, 1), (num,))
     )
@@ -51,18 +52,20 @@ def draw(key: Key, tree: Params) -> Params:
 
 
 def _drawn(leaves: list[Any], kind: type[Any], sample: Callable[[int], jax.Array]) -> list[Any]:
+    """Leaves with weights in place of those of one kind; the others are left as they are."""
     sizes = [math.prod(leaf.shape) if isinstance(leaf, kind) else 0 for leaf in leaves]
     if not any(sizes):
         return leaves
     flat, starts = sample(sum(sizes)), itertools.accumulate(sizes, initial=0)
     return [
+        # leaf[1] is the bound or the deviation; `starts` ends with the total, one more than leaves.
         leaf[1] * flat[start : start + size].reshape(leaf.shape) if isinstance(leaf, kind) else leaf
         for leaf, start, size in zip(leaves, starts, sizes, strict=False)
     ]
 
 
 def conv_weights(size: int, c_in: int, c_out: int, batch: tuple[int, ...] = ()) -> Uniform:
-    """PyTorch's default convolution weights, U(±1/√fan_in): `batch + [size, size, c_in, c_out]`."""
+    """Weights `batch + [size, size, c_in, c_out]` of PyTorch's default, U(±1/√fan_in)."""
     return Uniform((*batch, size, size, c_in, c_out), (size * size * c_in) ** -0.5)
 
 
@@ -73,23 +76,26 @@ def norm_weights(channels: int, batch: tuple[int, ...] = ()) -> dict[str, jax.Ar
 
 
 def dense_weights(c_in: int, c_out: int) -> dict[str, Uniform]:
-    """PyTorch's default linear layer, weight `[c_in, c_out]` and bias `[c_out]` U(±1/√c_in)."""
+    """Weight `[c_in, c_out]` and bias `[c_out]` of PyTorch's linear layer, both U(±1/√c_in)."""
     return {"kernel": Uniform((c_in, c_out), c_in**-0.5), "bias": Uniform((c_out,), c_in**-0.5)}
 
 
 def conv_layer(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
-    """Convolve with `weights["conv"]`; apply `gain`, `bias` and `probe` where there are any
-    (`weights.with_extras`).
+    """Convolution with `weights["conv"]`, then `gain`, `bias` and `probe` where there are any.
+
+    Gains and probes are those of `weights.with_extras`.
     """
     return _extras(conv(x, weights["conv"], stride), weights)
 
 
 def dense_layer(x: jax.Array, weights: Params) -> jax.Array:
-    """`[N, C]` with `weights["kernel"]` → `[N, C']`; extras as for `conv_layer`."""
+    """Product `[N, C']` of `[N, C]` and `weights["kernel"]`; extras as for `conv_layer`."""
     return _extras(x @ weights["kernel"], weights)
 
 
 def _extras(y: jax.Array, weights: Params) -> jax.Array:
+    """Output `[N, ..., C]` of a layer after its gain, bias and probe."""
+    # Before the bias, so that a gain is a factor of the weights: `passes` and `synflow` rely on it.
     if "gain" in weights:
         y = y * weights["gain"]
     if "bias" in weights:
@@ -99,9 +105,8 @@ def _extras(y: jax.Array, weights: Params) -> jax.Array:
 
 @jax.custom_vjp
 def _probed(y: jax.Array, probe: jax.Array) -> jax.Array:
-    """`y` `[N, ..., C]`; the gradient of `probe` `[N, C]` is the sum over pixels of `y` times its
-    gradient.
-    """
+    """Identity of `y` `[N, ..., C]`; `probe` `[N, C]` has the gradient Σ over pixels of y ∂L/∂y."""
+    # A probe has no value to add: its gradient hands out what only the backward pass has at hand.
     del probe
     return y
 
@@ -114,9 +119,10 @@ _probed.defvjp(lambda y, _: (y, y), _probed_bwd)
 
 
 def batch_norm(x: jax.Array, norm: dict[str, jax.Array], eps: float = 1e-5) -> jax.Array:
-    """Normalise `[N, H, W, C]` with the batch's own mean and biased variance, then scale and shift.
+    """Batch norm of `[N, H, W, C]` by the batch's own mean and biased variance.
 
-    `norm` holds `scale` and `bias` `[C]`, or nothing.
+    `norm` holds `scale` and `bias` `[C]`, or nothing. The epsilon is that of PyTorch and of
+    NAS-Bench-101.
     """
     mean, variance = jnp.mean(x, axis=(0, 1, 2)), jnp.var(x, axis=(0, 1, 2))
     scale = lax.rsqrt(variance + eps)
@@ -129,8 +135,9 @@ def batch_norm(x: jax.Array, norm: dict[str, jax.Array], eps: float = 1e-5) -> j
 def norm_layer(
     x: jax.Array, norm: Params, hooks: Hooks, channels: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Batch norm of the channels `[C]` bool that exist (None: all), or what the hooks have instead;
-    and its value.
+    """Batch norm of `[N, H, W, C]`, or what the hooks have in its place, and its value `[]`.
+
+    `channels` `[C]` bool are those that exist; None is all. Without a hook the value is 0.
     """
     if hooks.norm is None:
         return batch_norm(x, norm), jnp.zeros(())
@@ -139,7 +146,7 @@ def norm_layer(
 
 @jax.custom_vjp
 def avg_pool3x3(x: jax.Array) -> jax.Array:
-    """3x3, stride 1, padding 1, divided by the number of pixels inside (count_include_pad=False).
+    """Average pool of 3x3, stride 1, padding 1, over the pixels inside (count_include_pad=False).
 
     Two passes of three shifted sums, which on CPU beat a reduction over windows
     (`experiments/bench_zeroshot.py`); the gradient is the same sum of the divided gradients.
@@ -148,6 +155,7 @@ def avg_pool3x3(x: jax.Array) -> jax.Array:
 
 
 def _sum3x3(x: jax.Array) -> jax.Array:
+    """Sum `[N, H, W, C]` of each pixel's 3x3 neighbours, 0 beyond the border."""
     _, height, width, _ = x.shape
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     rows = padded[:, :height] + padded[:, 1 : height + 1] + padded[:, 2:]
@@ -155,11 +163,13 @@ def _sum3x3(x: jax.Array) -> jax.Array:
 
 
 def _num_inside(x: jax.Array) -> jax.Array:
-    """`[1, H, W, 1]`, how many of nine neighbours each pixel has, itself included."""
+    """Number `[1, H, W, 1]` of the nine neighbours that each pixel has, itself included."""
     _, height, width, _ = x.shape
     return (_inside(height)[:, None] * _inside(width)[None, :])[None, :, :, None]
 
 
+# The sum is its own transpose, as the window is symmetric. The gradient divides before it sums,
+# for the divisor is that of the pixel that was put out.
 avg_pool3x3.defvjp(
     lambda x: (_sum3x3(x) * (1 / _num_inside(x)), None),
     lambda _, grad: (_sum3x3(grad * (1 / _num_inside(grad))),),
@@ -167,37 +177,37 @@ avg_pool3x3.defvjp(
 
 
 def _inside(length: int) -> jax.Array:
-    """How many of three neighbours of each position exist, `[length]`."""
+    """Number `[length]` of the three neighbours of each position that exist."""
     ones = jnp.pad(jnp.ones(length), 1)
     return ones[:length] + ones[1 : length + 1] + ones[2:]
 
 
 def avg_pool2x2(x: jax.Array) -> jax.Array:
-    """2x2 with stride 2, no padding."""
+    """Average pool of 2x2, stride 2, no padding: `[N, H, W, C]`, even, to `[N, H/2, W/2, C]`."""
     n, height, width, channels = x.shape
     return jnp.mean(x.reshape(n, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
 
 
 def max_pool3x3(x: jax.Array) -> jax.Array:
-    """3x3, stride 1, the largest of the pixels inside; of equal ones, one gets the gradient.
+    """Max-pool of 3x3, stride 1, over the pixels inside; of equal ones, one gets the gradient.
 
     Shifted maxima of rows, then of columns: the gradient of a reduction over windows is ten times
     as slow on CPUs.
     """
     _, height, width, _ = x.shape
+    # Zeros would win over pixels below 0.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
     rows = _larger(padded[:, 1 : height + 1], _larger(padded[:, :height], padded[:, 2:]))
     return _larger(rows[:, :, 1 : width + 1], _larger(rows[:, :, :width], rows[:, :, 2:]))
 
 
 def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
-    """The maximum; where equal, all of the gradient goes to `x`, which takes half the time of
-    sharing it.
-    """
+    """Maximum of two arrays; where they are equal all of the gradient goes to `x`."""
+    # To share the gradient, as `jnp.maximum` does, takes twice the time.
     return jnp.where(y > x, y, x)
 
 
 def max_pool2x2(x: jax.Array) -> jax.Array:
-    """2x2 with stride 2, no padding; equal pixels share the gradient."""
+    """Max-pool of 2x2, stride 2, no padding, of even sizes; equal pixels share the gradient."""
     n, height, width, channels = x.shape
     return jnp.max(x.reshape(n, height // 2, 2, width // 2, 2, channels), axis=(2, 4))

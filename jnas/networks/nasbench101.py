@@ -1,4 +1,4 @@
-"""The NAS-Bench-101 image network with the architecture as an input.
+"""Image network of NAS-Bench-101 with the architecture as an input.
 
 Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635, section 2 and appendix: a stem (3x3
 convolution), stacks of identical cells with a 2x2 max-pool and twice the channels before each but
@@ -27,17 +27,16 @@ from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
 
-_MIN_CHANNELS = (
-    4  # as many vertices as a cell of 9 edges can concatenate: each has at least one channel
-)
+# Each vertex that is concatenated needs a channel. Nine edges make at most four of them: five would
+# take ten, one in and one out each.
+_MIN_CHANNELS = 4
 
 
 def _rectify(
     flow: Flow, exists: jax.Array, channels: jax.Array, norm_value: jax.Array, hooks: Hooks
 ) -> Flow:
-    """ReLU of `flow.x`, where the module exists `[]` bool; `channels` `[C]` bool are those of the
-    tensor.
-    """
+    """Flow after a ReLU of the channels `[C]` bool, or as it was where no module `exists` `[]`."""
+    # Modules and live ones are as many: a pruned cell has no vertex without a path to the output.
     count = exists.astype(jnp.int32)
     state = show(flow.state, Relu(flow.x, channels & exists, count, count), hooks)
     x = jnp.where(exists, jax.nn.relu(flow.x), flow.x)
@@ -45,11 +44,11 @@ def _rectify(
 
 
 def _norm(x: jax.Array, norm: Params, mask: jax.Array, hooks: Hooks) -> tuple[jax.Array, jax.Array]:
-    """`mask` `[C]` is 1.0 for channels that exist: an operand of a switch, and those have to be
-    float.
-    """
+    """Norm `[N, H, W, C]` and its value; `mask` `[C]` is 1.0 for channels that exist, else 0."""
+    # Float until here: `mask` is an operand of a switch.
     channels = mask > 0
     y, value = layers.norm_layer(x, norm, hooks, channels)
+    # A channel of zeros comes out of a norm as its bias.
     return jnp.where(channels[None, None, None], y, 0), value
 
 
@@ -70,9 +69,7 @@ def _zeros(x: jax.Array, _: Params) -> jax.Array:
 def _projection(
     exists: jax.Array, x: jax.Array, layer: Params, channels: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Projection and norm of the input of a cell, before the ReLU, and its norm value; zeros if it
-    does not exist.
-    """
+    """Projection and norm of a cell's input, before the ReLU, and norm value; zeros if absent."""
     which = exists.astype(jnp.int32)
     x = control.switch(which, (_zeros, layers.conv_layer), x, layer)
     norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
@@ -86,11 +83,11 @@ def _projection(
 def _operation(
     op: jax.Array, x: jax.Array, vertex: Params, channels: jax.Array, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Operation `op` `[]` int32 and norm of an interior vertex, before the ReLU, and its norm
-    value.
+    """Operation `op` `[]` int32 and norm of a vertex, before the ReLU, and its norm value.
 
     An `op` beyond the last gives zeros.
     """
+    # In the order of the space's numbers, CONV3X3, CONV1X1, MAXPOOL3X3.
     operations = (
         lambda x, w: layers.conv_layer(x, w["conv3x3"]),
         lambda x, w: layers.conv_layer(x, w["conv1x1"]),
@@ -98,6 +95,7 @@ def _operation(
         _zeros,
     )
     norms = (_as_it_is, lambda x, norm, mask: _norm(x, norm, mask, hooks))
+    # The norms of both convolutions are one branch, which is compiled once, with either's weights.
     norm = control.select(op == CONV1X1, vertex["conv1x1"]["norm"], vertex["conv3x3"]["norm"])
     which, mask = _is_conv(op).astype(jnp.int32), channels.astype(x.dtype)
     x = control.switch(op, operations, x, vertex)
@@ -106,18 +104,19 @@ def _operation(
 
 
 def _is_conv(op: jax.Array) -> jax.Array:
+    """Kind of `op`, `[]` bool: True for convolutions, the only operations with norm and ReLU."""
     return (op == CONV3X3) | (op == CONV1X1)
 
 
 def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
-    """The projection of a cell's input to a vertex, or zeros where there is no such edge."""
+    """Flow whose `x` is the projection of a cell's input to a vertex; zeros without that edge."""
     exists, channels = cell.edges[0, vertex], cell.channels[vertex]
     x, value = _projection(exists, flow.x, layer, channels, hooks)
     return _rectify(flow._replace(x=x), exists, channels, value, hooks)
 
 
 def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
-    """The operation of an interior vertex, or zeros where it is not there."""
+    """Flow whose `x` is the value of an interior vertex, zeros where it is not there."""
     channels, op = cell.channels[vertex], cell.ops[vertex - 1]
     op = jnp.where(cell.widths[vertex] > 0, op, MAXPOOL3X3 + 1)
     x, value = _operation(op, flow.x, vertex_weights, channels, hooks)
@@ -125,11 +124,11 @@ def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks:
 
 
 def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> jax.Array:
-    """`output` with the channels of `x` after those of the vertices before, if the vertex feeds the
-    output.
-    """
+    """Output with the channels of `x` after those of earlier vertices, if the vertex feeds it."""
     feeds = cell.edges[1:OUTPUT, OUTPUT]
     offset = jnp.sum(jnp.where(feeds, cell.widths[1:OUTPUT], 0)[: vertex - 1])
+    # Beyond its width a vertex is 0, so that rolling wraps only zeros and adding is concatenating.
+    # The offset is not known while tracing, and a float because operands of a switch are.
     branches = (
         lambda output, _x, _offset: output,
         lambda output, x, offset: output + jnp.roll(x, offset.astype(jnp.int32), axis=-1),
@@ -140,6 +139,7 @@ def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> j
 
 
 def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
+    """Flow after one cell, as wide as its stack."""
     flow, params = enter(flow, params, hooks)
     start, output = flow.x, jnp.zeros_like(flow.x)
     projections = control.unstacked(params["projection"], NUM_VERTICES + 1)
@@ -149,6 +149,7 @@ def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
         flow = _project(flow._replace(x=start), projections[vertex - 1], cell, vertex, hooks)
         total = flow.x
         for source, value in enumerate(values, start=1):
+            # A source is at least as wide as its target, so that to truncate is to mask.
             passed = cell.channels[vertex] & cell.edges[source, vertex]
             total += jnp.where(passed[None, None, None], value, 0)
         flow = _operate(flow._replace(x=total), own[vertex - 1], cell, vertex, hooks)
@@ -159,6 +160,7 @@ def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
 
 
 def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
+    """Flow after the stem, `channels` wide in every architecture."""
     x, value = layers.norm_layer(layers.conv_layer(images, params), params["norm"], hooks)
     return _rectify(
         Flow(x, state, jnp.zeros(())), jnp.asarray(True), jnp.ones(x.shape[-1], bool), value, hooks
@@ -166,16 +168,18 @@ def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
+    """Results of the whole network (`Network.forward`)."""
     check_images(images, params["stem"]["conv"].shape[-2], 2 ** (len(params["stacks"]) - 1))
     flow = _stem(params["stem"], images, hooks, state)
     for stack, stacked in enumerate(params["stacks"]):
         if stack > 0:
-            # The first cell is as wide as the others: it reads zeros in the channels that are yet
-            # to come.
+            # All cells of a stack are one loop and so of one shape: the first, which reads half
+            # of the channels, is given zeros in the others.
             x = layers.max_pool2x2(flow.x)
             flow = flow._replace(x=jnp.pad(x, ((0, 0),) * 3 + ((0, x.shape[-1]),)))
         cell = weights.cell_of(arch, flow.x.shape[-1])
 
+        # `cell=cell` binds this stack's, whose widths are not those of the next.
         def step(
             x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell
         ) -> tuple[jax.Array, Any]:
@@ -191,9 +195,11 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
+    """Logits `[N, num_classes]` (`Network.apply`)."""
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
+# Equal settings give the same object, so that estimators of them share compiled programs.
 @functools.cache
 def nasbench101(
     *,
@@ -204,7 +210,7 @@ def nasbench101(
     in_channels: int = 3,
     init: Init = "published",
 ) -> Network:
-    """The network of the NAS-Bench-101 space.
+    """Network of the NAS-Bench-101 space (Ying et al., ICML 2019).
 
     The benchmark's own has 128 channels. NASWOT was published with 16, the zero-cost proxies with
     128.
@@ -222,8 +228,8 @@ def nasbench101(
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`.
-        `init` draws kernels as wide as their stack; `instantiate` makes those of one architecture
-        of them, which has narrower ones. Logits of the two differ by no more than what the epsilon
+        `init` draws kernels as wide as their stack; `instantiate` scales and masks them to the
+        widths of one architecture. Logits of the two differ by no more than what the epsilon
         of batch norms makes of the scale.
 
     Raises:

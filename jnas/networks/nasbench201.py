@@ -1,9 +1,9 @@
-"""The NAS-Bench-201 image network with the architecture as an input.
+"""Image network of NAS-Bench-201 with the architecture as an input.
 
-Dong and Yang, ICLR 2020, figure 1: a stem (3x3 convolution, batch norm), three stages of identical
-cells joined by two residual blocks of stride 2 that double the width, then batch norm, ReLU, mean
-over pixels, dense layer. A convolution operation is ReLU, convolution, batch norm; the pool has no
-batch norm; a node sums what comes in.
+Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326, figure 1: a stem (3x3 convolution, batch
+norm), three stages of identical cells joined by two residual blocks of stride 2 that double the
+width, then batch norm, ReLU, mean over pixels, dense layer. A convolution operation is ReLU,
+convolution, batch norm. The pool has no batch norm. A node sums what comes in.
 
 One program serves the whole space: a switch on each edge's operation, a loop over the cells of a
 stage. Under `lax.map` the switch is a conditional; under `vmap` it groups architectures by
@@ -35,6 +35,7 @@ def _init(
     num_classes: int,
     in_channels: int,
 ) -> Params:
+    """Weights of every operation on every edge of every cell (`Network.init`)."""
     widths = [channels * 2**stage for stage in range(stages)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
@@ -49,14 +50,16 @@ def _init(
 def _conv_norm(
     size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True
 ) -> Params:
+    """Convolution and batch norm; one of the two has the biases."""
     kernel = layers.conv_weights(size, c_in, c_out, batch)
     if affine:
         return {"conv": kernel, "norm": layers.norm_weights(c_out, batch)}
+    # A norm takes this bias away again; it matters to SynFlow, which leaves norms out.
     return {"conv": kernel, "bias": layers.Uniform((*batch, c_out), kernel.bound), "norm": {}}
 
 
 def _stage_weights(width: int, cells: int, affine: bool) -> Params:
-    """Both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
+    """Weights of both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
     batch = (cells, len(EDGES))
     return {
         name: _conv_norm(size, width, width, batch, affine)
@@ -65,6 +68,7 @@ def _stage_weights(width: int, cells: int, affine: bool) -> Params:
 
 
 def _block_weights(width: int) -> Params:
+    """Weights of the residual block that doubles `width`."""
     return {
         "a": _conv_norm(3, width, 2 * width),
         "b": _conv_norm(3, 2 * width, 2 * width),
@@ -73,6 +77,7 @@ def _block_weights(width: int) -> Params:
 
 
 def _present(arch: Arch, stages: int) -> list[jax.Array]:
+    """Masks of the weights of `arch`, in the order of `weights.kernels` (`Network.present`)."""
     of_edge = {
         name: (arch == op).astype(jnp.float32)[None, :, None, None, None, None]
         for name, op in (("conv1x1", CONV1X1), ("conv3x3", CONV3X3))
@@ -88,6 +93,7 @@ def _present(arch: Arch, stages: int) -> list[jax.Array]:
 
 
 def _instantiate(params: Params, arch: Arch) -> Params:
+    """Weights as they are (`Network.instantiate`)."""
     del arch  # no weight has a shape that depends on it
     return params
 
@@ -95,6 +101,7 @@ def _instantiate(params: Params, arch: Arch) -> Params:
 def _relu_conv_norm(
     x: jax.Array, layer: Params, hooks: Hooks, stride: int = 1
 ) -> tuple[jax.Array, jax.Array]:
+    """Output of one ReLU, convolution, batch norm, and its norm value."""
     return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
 
 
@@ -102,8 +109,7 @@ def _relu_conv_norm(
 def _operation(
     op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
-    """Operation `op` `[]` int32 of one edge of `x`, and its norm value; the order of branches is
-    the space's.
+    """Value of operation `op` `[]` int32 on one edge that reads `x`, and its norm value.
 
     Convolution and norm are two switches, so that what a gradient needs of each is just its input.
     Within `jit`, the edges of a stage are traced once.
@@ -112,6 +118,7 @@ def _operation(
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
         return lambda x, edge: layers.conv_layer(jax.nn.relu(x), edge[name])
 
+    # In the order of the space's numbers: none, skip, 1x1, 3x3, pool.
     operations = (
         lambda x, _: jnp.zeros_like(x),
         lambda x, _: x,
@@ -120,6 +127,7 @@ def _operation(
         lambda x, _: layers.avg_pool3x3(x),
     )
     norms = (lambda x, _: (x, jnp.zeros(())), lambda x, norm: layers.norm_layer(x, norm, hooks))
+    # The norms of both convolutions are one branch, which is compiled once, with either's weights.
     norm = control.select(op == CONV1X1, edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
     is_conv = ((op == CONV1X1) | (op == CONV3X3)).astype(jnp.int32)
     result: tuple[jax.Array, jax.Array] = control.switch(
@@ -129,7 +137,8 @@ def _operation(
 
 
 def _reaches_output(arch: Arch) -> list[jax.Array]:
-    """For each of the 4 nodes, `[]` bool: a path of edges other than "none" leads to the output."""
+    """Path of edges other than "none" to the output from each of the 4 nodes, `[]` bool each."""
+    # Edges lead to higher nodes, so that backwards every target is known before its sources.
     reaches = [jnp.asarray(False)] * (_NUM_NODES - 1) + [jnp.asarray(True)]
     for source in reversed(range(_NUM_NODES - 1)):
         for edge, (start, end) in enumerate(EDGES):
@@ -139,7 +148,7 @@ def _reaches_output(arch: Arch) -> list[jax.Array]:
 
 
 def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> Flow:
-    """One cell; `live` `[]` bool says whether its output has a path to the logits."""
+    """Flow after one cell; `live` `[]` bool says whether its output has a path to the logits."""
     flow, cell = enter(flow, cell, hooks)
     state, norm_sum = flow.state, flow.norm_sum
     reaches = _reaches_output(arch)
@@ -148,6 +157,9 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
     edges = control.unstacked(cell, len(EDGES))
     for node in range(_NUM_NODES):
         outgoing = [(edge, end) for edge, (start, end) in enumerate(EDGES) if start == node]
+        # Each convolution has a ReLU of its own, but those that leave a node read one tensor. It is
+        # shown once, with their number. Live are those that a gradient of the logits reaches;
+        # whether the image reaches them does not matter.
         if outgoing:
             modules = jnp.stack([is_conv[edge] for edge, _ in outgoing])
             used = modules & jnp.stack([reaches[end] for _, end in outgoing]) & live
@@ -163,11 +175,12 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
 def _show(
     state: Any, inputs: jax.Array, num_modules: jax.Array, num_live: jax.Array, hooks: Hooks
 ) -> Any:
+    """State of the hooks after a tensor whose channels all exist."""
     return show(state, Relu(inputs, jnp.ones(inputs.shape[-1], bool), num_modules, num_live), hooks)
 
 
 def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
-    """The residual block of stride 2 between stages; its shortcut has no batch norm."""
+    """Flow after the residual block of stride 2 between stages; its shortcut has no batch norm."""
     (x, state, norm_sum), block = enter(flow, block, hooks)
     counts = jnp.ones((), jnp.int32), live.astype(jnp.int32)
     state = _show(state, x, *counts, hooks)
@@ -179,6 +192,7 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
 
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
+    """Results of the whole network (`Network.forward`)."""
     num_stages = len(params["stages"])
     check_images(images, params["stem"]["conv"].shape[-2], 2 ** (num_stages - 1))
     connected = _reaches_output(arch)[0]
@@ -188,6 +202,8 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
     flow = Flow(x, state, norm_sum)
     for stage, cells in enumerate(params["stages"]):
         num = cells["conv1x1"]["conv"].shape[0]
+        # All cells are alike: where one does not connect its ends, only the last has a path to the
+        # logits, from its output on.
         last = (jnp.arange(num) == num - 1) & (stage == num_stages - 1)
 
         def step(
@@ -210,9 +226,11 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
+    """Logits `[N, num_classes]` (`Network.apply`)."""
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
+# Equal settings give the same object, so that estimators of them share compiled programs.
 @functools.cache
 def nasbench201(
     *,
@@ -223,7 +241,7 @@ def nasbench201(
     in_channels: int = 3,
     affine: bool = True,
 ) -> Network:
-    """The network of the NAS-Bench-201 space.
+    """Network of the NAS-Bench-201 space (Dong and Yang, ICLR 2020, figure 1).
 
     Args:
         channels: width of the first stage; each later one is twice as wide as the one before.

@@ -1,4 +1,4 @@
-"""The weights of a network as a list, and what can be added to each layer.
+"""Lists of the weights of a network, and arrays that can be added to each of its layers.
 
 A layer is a dict with an array `conv` `[..., k, k, C, C']` or `kernel` `[C, C']`; leading axes
 stack layers of one kind. All lists here are in the same order. Batch norms and biases are not in
@@ -13,17 +13,20 @@ import jax.numpy as jnp
 
 from jnas.types import Params
 
+# A layer is known by these keys alone, so no other part of a network may use them.
 NAMES = ("conv", "kernel")
 
 
 def map_layers(function: Callable[[dict[str, Any], str], dict[str, Any]], params: Params) -> Params:
-    """`function(layer, name of its weights)` in place of each layer, in the order of all lists of
-    this module.
+    """Tree with `function(layer, name of its weights)` in place of each layer, in order.
+
+    `params` may hold anything in place of arrays, for example shapes. Its tuples become lists.
     """
     if isinstance(params, dict):
         for name in NAMES:
             if name in params:
                 return function(params, name)
+        # Sorted, as JAX sorts the keys of dicts: a tree that went through it has the same lists.
         return {name: map_layers(function, params[name]) for name in sorted(params)}
     if isinstance(params, list | tuple):
         return [map_layers(function, part) for part in params]
@@ -31,7 +34,7 @@ def map_layers(function: Callable[[dict[str, Any], str], dict[str, Any]], params
 
 
 def kernels(params: Params) -> list[Any]:
-    """The weights of all layers; of a tree of shapes its shapes."""
+    """List of the weights of all layers; of a tree of shapes, of their shapes."""
     found: list[Any] = []
 
     def add(layer: dict[str, Any], name: str) -> dict[str, Any]:
@@ -43,31 +46,31 @@ def kernels(params: Params) -> list[Any]:
 
 
 def with_kernels(params: Params, values: Iterable[Any]) -> Params:
-    """`params` with other weights."""
+    """Tree `params` with the weights `values`, in the order of `kernels`."""
     rest = iter(values)
     return map_layers(lambda layer, name: {**layer, name: next(rest)}, params)
 
 
 def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
-    """`params` whose layers have one more array each: `gain` (a factor of the output, before the
-    bias), or `probe`.
+    """Tree `params` whose layers have one more array each, `name` of them "gain" or "probe".
 
-    The gradient of a probe `[..., N, C']` is the sum over pixels of the layer's output times its
-    gradient.
+    A gain is a factor of the layer's output, before the bias (`gains`). A probe `[..., N, C']` adds
+    nothing; its gradient is the sum over pixels of the layer's output times the output's gradient.
     """
     rest = iter(values)
     return map_layers(lambda layer, _: {**layer, name: next(rest)}, params)
 
 
 def gains(params: Params, value: jax.Array) -> list[jax.Array]:
-    """One factor for each layer, stacked as its weights are: all equal to `value` `[]`."""
+    """Factors of all layers, each stacked as its weights are and equal to `value` `[]`."""
+    # Stacked, so that a loop over the cells of a stage slices gains and weights alike.
     return [
         jnp.broadcast_to(value, kernel.shape[: _num_stacked(kernel)]) for kernel in kernels(params)
     ]
 
 
 def probes(params: Params, num: int) -> list[jax.Array]:
-    """Zeros in the shape of the probes of `num` images: `[..., num, C']` for each layer."""
+    """Probes for `num` images, zeros `[..., num, C']` for each layer."""
     return [
         jnp.zeros((*kernel.shape[: _num_stacked(kernel)], num, kernel.shape[-1]))
         for kernel in kernels(params)
@@ -75,9 +78,10 @@ def probes(params: Params, num: int) -> list[jax.Array]:
 
 
 def layer_axes(kernel: jax.Array) -> tuple[int, ...]:
-    """The axes of one layer, without those that stack layers."""
+    """Axes of one layer in an array of weights, without those that stack layers."""
     return tuple(range(_num_stacked(kernel), kernel.ndim))
 
 
 def _num_stacked(kernel: jax.Array) -> int:
+    """Number of axes that stack layers: before the four of a convolution; a `kernel` has none."""
     return max(kernel.ndim - 4, 0)
