@@ -3,8 +3,8 @@
 Command: python -m experiments.beyond_gates [largest size]
 Cost: about 40 minutes on 2 CPU cores, half of it the largest size; results are kept as they come.
 Expected: on NAS-Bench-101 Kendall tau at least .78, .80, .85, .87 from 190, 381, 1,906 and 3,812
-    cells; on both spaces, at every size, the paired difference with GATES has its 95 % interval
-    above zero.
+    cells; on both spaces the 95 % interval of the paired difference with GATES above zero at every
+    size.
 
 Training sets are random, one for each split; both predictors see the same ones. Test cells are in
 none of them. All settings were chosen on cells outside the test sets (`JUDGED` in the config).
