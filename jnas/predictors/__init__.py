@@ -1,4 +1,4 @@
-"""Estimators learned from (architecture, accuracy) pairs.
+"""Predictors: estimators learned from (architecture, accuracy) pairs.
 
 A factory takes a space and settings and returns a `types.Predictor`:
 `state = predictor.fit(key, archs, targets)`, then `predictor.predict(state, archs)` or an
@@ -29,6 +29,7 @@ from jnas.predictors.recipes import (
 from jnas.predictors.saved import estimator, load, save
 from jnas.predictors.training import Training
 
+# BiFlow is made of `recipes`, which therefore cannot list it.
 FACTORIES["biflow"] = biflow
 FACTORIES["e2epp"] = e2epp
 NAMES = tuple(FACTORIES)

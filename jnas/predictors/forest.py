@@ -350,7 +350,7 @@ def e2epp(
         resume: Any = True,
         progress: bool = False,
     ) -> Fitted:
-        """Forests of `S` training sets, grown one after the other and evaluated once, at the end."""
+        """Forests of `S` training sets, one after the other, and their evaluation at the end."""
         # A forest has no epochs to stop between; the options are there for
         # the sake of the protocol.
         del checkpoint, resume, progress

@@ -85,7 +85,7 @@ class Gcn(nn.Module):
         ], own * jnp.square(root).ravel()
 
     def _operations(self) -> jax.Array:
-        """Embeddings `[num_ops, op_size]`, one more with a global node; the output's starts at 0."""
+        """Embeddings `[num_ops, op_size]`, one more with a global node; the output's is first 0."""
         inner = self.param("operations", EMBEDDING, (self.num_ops - 1, self.op_size))
         names = ["output_operation"] + ["global_operation"] * self.global_node
         return jnp.concatenate(

@@ -1,5 +1,4 @@
-"""Layers with the initial weights of PyTorch, which small training sets feel, and the score heads
-on top.
+"""Layers of networks that score: with PyTorch's initial weights, which small training sets feel.
 
 `fan` names what PyTorch's uniform distributions divide by: weights and biases are in ±1/√fan.
 """
@@ -16,9 +15,7 @@ EMBEDDING = nn.initializers.normal(1.0)
 
 
 class Output(NamedTuple):
-    """What a network makes of a batch: `scores` `[B]`, and the embedding `features` `[B, F]` they
-    come from.
-    """
+    """Output of a network: `scores` `[B]`, and the embedding `features` `[B, F]` behind them."""
 
     scores: jax.Array
     features: jax.Array
@@ -35,8 +32,9 @@ def uniform(fan: int) -> Any:
 
 
 class Dense(nn.Module):
-    """`torch.nn.Linear`: `[..., F] -> [..., features]`, weights and biases in ±1/√F (or
-    ±1/√`fan`).
+    """Linear layer `[..., F] -> [..., features]`, as `torch.nn.Linear`.
+
+    Weights and biases begin in ±1/√F, or in ±1/√`fan`.
     """
 
     features: int
@@ -45,7 +43,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer."""
+        """Outputs `[..., features]` of the layer."""
         init = uniform(self.fan or x.shape[-1])
         y: jax.Array = x @ self.param("kernel", init, (x.shape[-1], self.features))
         return (
@@ -56,22 +54,21 @@ class Dense(nn.Module):
 
 
 class Head(nn.Module):
-    """Fully connected layers with ReLU and dropout, and one linear output: `[B, F] -> [B]`."""
+    """Head `[B, F] -> [B]`: fully connected layers with ReLU and dropout, and a linear output."""
 
     hidden: tuple[int, ...] = (200,)
     dropout: float = 0.1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Apply the layers."""
+        """Scores `[B]` of embeddings `[B, F]`."""
         for size in self.hidden:
             x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(Dense(size)(x)))
         return Dense(1)(x)[:, 0]
 
 
 class ComparatorHead(nn.Module):
-    """A head that reads two embeddings; the first layer's product is done once an embedding, not
-    once a pair.
+    """Head that reads two embeddings; the first product is done once an embedding, not once a pair.
 
     Attributes:
         pairing: "diff" reads (e_i, e_j − e_i) and "concat" (e_i, e_j).
@@ -83,35 +80,36 @@ class ComparatorHead(nn.Module):
     dropout: float = 0.1
 
     def setup(self) -> None:
-        """Name the layers; the two halves of the first share the fan of the whole."""
+        """Layers by name; the two halves of the first share the fan of the whole."""
+        # A bias on one half alone: their sum is one layer.
         self.second_half = _HalfDense(self.hidden[0], use_bias=False)
         self.first_half = _HalfDense(self.hidden[0], use_bias=True)
         self.drop = nn.Dropout(self.dropout)
         self.rest = Head(self.hidden[1:], self.dropout)
 
     def project(self, embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`[B, F]` → what each contributes as the first and as the second of a pair, `[B,
-        hidden[0]]` each.
-        """
+        """Projections `[B, hidden[0]]` of embeddings `[B, F]`: as first and as second of a pair."""
         first, second = self.first_half(embedding), self.second_half(embedding)
+        # W [e_i, e_j − e_i] = (W₁ − W₂) e_i + W₂ e_j: no difference of
+        # embeddings is formed for a pair.
         return (first - second if self.pairing == "diff" else first), second
 
     def __call__(self, first: jax.Array, second: jax.Array, *, train: bool) -> jax.Array:
-        """`[M]` from `[M, hidden[0]]` twice; positive says "the second is better"."""
+        """Comparisons `[M]` of projections `[M, hidden[0]]`; positive where the second is better."""
         return self.rest(self.drop(nn.relu(first + second), deterministic=not train), train=train)
 
 
 class _HalfDense(Dense):
-    """One half of the inputs of a linear layer."""
+    """Linear layer on one half of the inputs, with the initial weights of a layer on both."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer."""
+        """Outputs `[..., features]` of the layer."""
         return Dense(self.features, self.use_bias, fan=2 * x.shape[-1])(x)
 
 
 class Scorer(nn.Module):
-    """An encoder with a head: of one architecture, or (a comparator) of two.
+    """Network that scores architectures, or (a comparator) pairs of them: an encoder and a head.
 
     Attributes:
         encoder: `(features, where [B], train=) -> [B, F]`.
@@ -125,7 +123,7 @@ class Scorer(nn.Module):
     pairing: str | None = None
 
     def setup(self) -> None:
-        """Name the head."""
+        """Head by name, of the kind that `pairing` asks for."""
         head = Head(self.hidden, self.dropout)
         self.head: Any = (
             head
@@ -134,28 +132,30 @@ class Scorer(nn.Module):
         )
 
     def __call__(self, features: Any, where: jax.Array, *, train: bool = False) -> Output:
-        """Score a batch; a comparator's scores are all 0."""
+        """Output for a batch; the scores of a comparator are all 0."""
         embedding = self.encoder(features, where, train=train)
         if self.pairing is None:
             return Output(self.head(embedding, train=train), embedding)
+        # Flax makes the weights of layers that are called: one pair is enough for their shapes.
         if self.is_initializing():
             self.head(*self.head.project(embedding[:1]), train=False)
         return Output(jnp.zeros(embedding.shape[0], embedding.dtype), embedding)
 
     def project(self, embedding: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`ComparatorHead.project`."""
+        """Projections of embeddings `[B, F]`, as `ComparatorHead.project` gives them."""
         projected: tuple[jax.Array, jax.Array] = self.head.project(embedding)
         return projected
 
     def compare(self, first: jax.Array, second: jax.Array, *, train: bool = False) -> jax.Array:
-        """`ComparatorHead` of projected embeddings."""
+        """Comparisons `[M]` of projected embeddings, as `ComparatorHead` gives them."""
         outputs: jax.Array = self.head(first, second, train=train)
         return outputs
 
 
 class MaskedBatchNorm(nn.Module):
-    """`torch.nn.BatchNorm` over the rows that exist: biased variance in training, running
-    statistics otherwise.
+    """Batch normalisation as `torch.nn.BatchNorm`, over the rows that exist.
+
+    Training takes the biased variance of the batch; all else takes the running statistics.
 
     Running statistics move by `momentum` towards the mean and the unbiased variance of a batch.
     """
@@ -165,7 +165,7 @@ class MaskedBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, where: jax.Array, *, train: bool) -> jax.Array:
-        """Normalise the last axis of `x` `[B, ..., C]`; `where` is `[B]`."""
+        """Normalised `x` `[B, ..., C]` by its last axis; `where` is `[B]`."""
         channels = x.shape[-1]
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         variance = self.variable("batch_stats", "var", jnp.ones, channels)
@@ -175,19 +175,23 @@ class MaskedBatchNorm(nn.Module):
         if train:
             axes = tuple(range(x.ndim - 1))
             weight = where.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+            # A minibatch of padding alone would be 0 / 0.
             count = jnp.maximum(jnp.sum(weight) * math.prod(x.shape[1:-1]), 1)
             used_mean = jnp.sum(x * weight, axes) / count
             used_variance = (
                 jnp.sum(jnp.square(x - along_last(used_mean, x.ndim)) * weight, axes) / count
             )
+            # Initialisation sees the training set, but PyTorch's statistics begin at 0 and 1.
             if not self.is_initializing():
                 unbiased = used_variance * count / jnp.maximum(count - 1, 1)
                 mean.value += self.momentum * (used_mean - mean.value)
                 variance.value += self.momentum * (unbiased - variance.value)
+        # One product and one sum an element, whatever the scale and the shift are made of.
         factor = scale * jax.lax.rsqrt(used_variance + self.epsilon)
         return x * along_last(factor, x.ndim) + along_last(bias - used_mean * factor, x.ndim)
 
 
 def along_last(vector: jax.Array, ndim: int) -> jax.Array:
-    """`[C]` as `[1, ..., 1, C]` of `ndim` axes."""
+    """Vector `[C]` as `[1, ..., 1, C]` of `ndim` axes."""
+    # Said in full, so that callers may forbid the implicit promotion of ranks.
     return vector.reshape((1,) * (ndim - 1) + vector.shape)

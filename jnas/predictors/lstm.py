@@ -18,9 +18,7 @@ _Pair: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 class Recurrence(nn.Module):
-    """One layer of `torch.nn.LSTM`, weights and its two biases in ±1/√hidden; returns the last
-    hidden state.
-    """
+    """Layer of `torch.nn.LSTM`, weights and its two biases in ±1/√hidden, read at the last step."""
 
     hidden: int
 
@@ -28,7 +26,7 @@ class Recurrence(nn.Module):
     def __call__(
         self, inputs: jax.Array, valid: jax.Array | None = None, table: jax.Array | None = None
     ) -> jax.Array:
-        """`[L, B, F] -> [B, hidden]`, the state after the last step that `valid` `[L, B]` keeps.
+        """Hidden state `[B, hidden]` after the last step of `[L, B, F]` in `valid` `[L, B]`.
 
         With a `table` `[V, F]` of embeddings, `inputs` are `[L, B, V]` weights of its rows: the
         first product is then done once a row.
@@ -37,15 +35,22 @@ class Recurrence(nn.Module):
         kernel = self.param(
             "input_kernel", init, (inputs.shape[-1] if table is None else table.shape[-1], size)
         )
+        # All steps at once, outside the recurrence: only the hidden state has to wait.
         projected = inputs @ (kernel if table is None else table @ kernel)
+        # PyTorch's two biases, though one would do: Adam moves each, so that their
+        # sum moves twice as fast.
         biases = self.param("input_bias", init, (size,)) + self.param("hidden_bias", init, (size,))
         kernel = self.param("hidden_kernel", init, (self.hidden, size))
 
         def step(state: _Pair, now: _Pair) -> tuple[_Pair, None]:
+            """State after a step, or the old one where the step is not valid."""
             hidden, cell = state
+            # The order of the gates is PyTorch's.
             i, f, g, o = jnp.split(now[0] + hidden @ kernel, 4, axis=-1)
             new_cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * jnp.tanh(g)
             new_hidden = nn.sigmoid(o) * jnp.tanh(new_cell)
+            # Padding comes last and keeps the state, so that the last state is
+            # that of the last layer.
             keep = now[1][:, None]
             return (jnp.where(keep, new_hidden, hidden), jnp.where(keep, new_cell, cell)), None
 
@@ -56,8 +61,7 @@ class Recurrence(nn.Module):
 
 
 class TokenLstm(nn.Module):
-    """`tokens [B, L] -> [B, hidden]`: an embedding for each value of each kind of token, then an
-    LSTM.
+    """Encoder of tokens, `[B, L] -> [B, hidden]`: embeddings for each kind of token, then an LSTM.
 
     Attributes:
         vocabulary: how many values each of the `L` tokens has; tokens with equally many share their
@@ -71,9 +75,10 @@ class TokenLstm(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: jax.Array, where: jax.Array, *, train: bool = False) -> jax.Array:
-        """Embed a batch."""
+        """Embeddings `[B, hidden]` of a batch."""
         del where, train
         kinds = sorted(set(self.vocabulary))
+        # One table for all kinds, side by side, so that one recurrence reads tokens of any kind.
         first = {kind: sum(kinds[:place]) for place, kind in enumerate(kinds)}
         offsets = np.array([first[kind] for kind in self.vocabulary], np.int32)
         table = self.param("tokens", EMBEDDING, (sum(kinds), self.embedding))
@@ -82,8 +87,9 @@ class TokenLstm(nn.Module):
 
 
 class Peephole(nn.Module):
-    """`layers [B, L, 4] -> [B, hidden]`: type, kernel and channels embedded one by one, then an
-    LSTM.
+    """Encoder of layers, `[B, L, 4] -> [B, hidden]`: four embeddings a layer, then an LSTM.
+
+    The four are type, kernel width, kernel height and channels.
 
     Attributes:
         num_values: values of each of the four integers, padding included.
@@ -97,7 +103,7 @@ class Peephole(nn.Module):
 
     @nn.compact
     def __call__(self, layers: jax.Array, where: jax.Array, *, train: bool = False) -> jax.Array:
-        """Embed a batch."""
+        """Embeddings `[B, hidden]` of a batch."""
         del where, train
         steps = layers.swapaxes(0, 1)
         columns = [
@@ -111,4 +117,5 @@ class Peephole(nn.Module):
                 )
             )
         ]
+        # Types count from 1; 0 is padding.
         return Recurrence(self.hidden)(jnp.concatenate(columns, axis=-1), steps[..., 0] > 0)

@@ -1,5 +1,4 @@
-"""Fitting on the host: checks at the door, blocks of epochs, progress, checkpoints, and what comes
-out.
+"""Fits of predictors, run from the host: checks, blocks of epochs, progress and checkpoints.
 
 `fit_many` trains `S` predictors as one program; `fit` is the same with `S = 1`. Between blocks the
 whole state can be kept by Orbax, and a job that was killed goes on from there with the same result.
@@ -26,7 +25,7 @@ from jnas.types import Key, Predictor, Space
 
 
 class Evaluation(NamedTuple):
-    """What trainings are measured on, and when.
+    """Evaluation of trainings: the test set, the epochs and the metrics.
 
     Attributes:
         archs: `[M, D]` int32, or `[S, M, D]` for each training's own.
@@ -42,7 +41,7 @@ class Evaluation(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """`S` fitted predictors and how they got there.
+    """Fitted predictors, `S` of them, with losses and metrics of their trainings.
 
     Attributes:
         states: of the predictor, each array with a leading axis `S`; `state(fitted.states, s)` is
@@ -59,16 +58,20 @@ class Fitted(NamedTuple):
 
 
 def state(states: Any, number: int) -> Any:
-    """One of the states of `Fitted.states`."""
+    """State of one predictor, the `number`-th of `Fitted.states`."""
     return jax.tree.map(lambda x: x[number], states)
 
 
 def predict_each(
     predict: Callable[[Any, jax.Array], jax.Array],
 ) -> Callable[[Any, jax.Array], jax.Array]:
-    """The `predict_many` of a predictor whose states share no work: one state after the other."""
+    """Function `predict_many` of a predictor whose states share no work: one after the other.
+
+    It takes states with a leading axis `S` and archs `[B, D]`, and returns scores `[S, B]`.
+    """
 
     def predict_many(states: Any, archs: jax.Array) -> jax.Array:
+        # Not `vmap`: the memory is that of one state at a time.
         scores: jax.Array = jax.lax.map(lambda state: predict(state, archs), states)
         return scores
 
@@ -78,14 +81,17 @@ def predict_each(
 def check(
     space: Space, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None = None
 ) -> tuple[Any, ...]:
-    """Training sets as arrays: archs `[S, B, D]` int32, targets `[S, B]` float32, where `[S, B]`
-    bool.
+    """Training sets as checked arrays.
+
+    Returns:
+        archs `[S, B, D]` int32, targets `[S, B]` float32 (0 in padding), where `[S, B]` bool.
 
     Raises:
         ValueError: shapes do not fit; a target is not finite; fewer than two different targets in a
             training set; an architecture is invalid, or repeated in a training set. The message
             names rows, counted from 0.
     """
+    # On the host: messages name rows, which a traced check could not.
     rows, values = np.asarray(archs), np.asarray(targets, np.float32)
     num = len(space.cardinalities)
     if rows.ndim != 3 or rows.shape[-1] != num or not np.issubdtype(rows.dtype, np.integer):
@@ -100,12 +106,14 @@ def check(
             f"where must be bool of shape {values.shape}; got {exists.dtype} {exists.shape}"
         )
     _raise_for("targets that are not finite", ~np.isfinite(values) & exists)
+    # One call for all sets, so that a space is compiled once a shape.
     flat = jnp.asarray(rows.reshape(-1, num), jnp.int32)
     valid, codes = _identify(space)(flat)
     _raise_for(
         f"architectures that are not valid in {space.name}",
         ~np.asarray(valid).reshape(values.shape) & exists,
     )
+    # Codes become small numbers once, by which each set is then searched.
     numbers = np.unique(np.asarray(codes), axis=0, return_inverse=True)[1].reshape(values.shape)
     _raise_for("architectures that occur twice in a training set", _repeated(numbers, exists))
     for number, (row, keep) in enumerate(zip(values, exists, strict=True)):
@@ -113,16 +121,18 @@ def check(
             raise ValueError(
                 f"training set {number} needs at least two architectures with different targets"
             )
+    # Padding may hold NaN; zeros keep it out of gradients, where 0 · NaN is NaN.
     return flat.reshape(*rows.shape), jnp.asarray(np.where(exists, values, 0)), jnp.asarray(exists)
 
 
 @functools.cache
 def _identify(space: Space) -> Callable[[jax.Array], Any]:
+    """Compiled `archs [B, D] -> (valid [B], code [B, W])` of a space."""
     return jax.jit(jax.vmap(lambda arch: (space.is_valid(arch), space.code(arch))))
 
 
 def _repeated(numbers: np.ndarray, exists: np.ndarray) -> np.ndarray:
-    """`[S, B]` bool, True where an earlier row of the same set has the same number."""
+    """Mask `[S, B]` of rows whose number an earlier row of the same set has."""
     result = np.zeros(numbers.shape, bool)
     for row, keep, out in zip(numbers, exists, result, strict=True):
         places = np.flatnonzero(keep)
@@ -132,6 +142,7 @@ def _repeated(numbers: np.ndarray, exists: np.ndarray) -> np.ndarray:
 
 
 def _raise_for(what: str, wrong: np.ndarray) -> None:
+    """ValueError that names up to five of the rows where `wrong` `[S, B]` is True, if any is."""
     if wrong.any():
         rows = [
             f"{row} of set {number}" if len(wrong) > 1 else str(row)
@@ -156,7 +167,7 @@ def fit_many(
     progress: bool = False,
     batching: Batching | None = None,
 ) -> Fitted:
-    """`S` fitted predictors.
+    """Fitted predictors of `S` keys and training sets, as one job.
 
     Args:
         space: whose architectures they are.
@@ -182,6 +193,7 @@ def fit_many(
     """
     data = _data(space, keys, archs, targets, where)
     test, epochs, measures = _evaluation(recipe, evaluation, data.targets.shape[0])
+    # What all trainings share is one copy on each device; a copy for each training could be large.
     is_own = [x.ndim > rank for x, rank in zip(test, (2, 1), strict=False)]
     own = tuple(x if mine else None for x, mine in zip(test, is_own, strict=True))
     common = tuple(None if mine else x for x, mine in zip(test, is_own, strict=True))
@@ -201,6 +213,7 @@ def fit_many(
 def _data(
     space: Space, keys: Key, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None
 ) -> Data:
+    """Training sets and keys after their checks."""
     checked = check(space, archs, targets, where)
     if not isinstance(keys, jax.Array) or keys.shape != checked[1].shape[:1]:
         raise ValueError(
@@ -213,7 +226,7 @@ def _data(
 def _evaluation(
     recipe: Recipe, evaluation: Evaluation | None, num: int
 ) -> tuple[tuple[jax.Array, ...], tuple[int, ...], dict[str, Metric]]:
-    """Test set, epochs and metrics, all empty without an evaluation."""
+    """Test set, epochs and metrics of an evaluation; all are empty without one."""
     if evaluation is None:
         return (), (), {}
     total = recipe.training.epochs

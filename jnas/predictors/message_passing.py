@@ -1,4 +1,4 @@
-"""How information travels along the edges of a batch of cells: one interface, dense or by segments.
+"""Message passing along the edges of a batch of cells: one interface, dense or by segments.
 
 An aggregator is `(graph, sent [B N, F], weights [B E] or [B E, F]) -> [B N, F]`: what each node
 receives, the sum (or another reduction) over its incoming edges of `weights * sent[sender]`.
@@ -18,13 +18,15 @@ Aggregate: TypeAlias = Callable[[jraph.GraphsTuple, jax.Array, jax.Array], jax.A
 
 
 def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
-    """An aggregator by `jraph.GraphNetwork`, with any of jraph's reductions over segments.
+    """Aggregator by `jraph.GraphNetwork`, with any of jraph's reductions over segments.
 
     Gathers senders and scatters to receivers, whatever they are; on two CPU cores about as fast as
     `dense` (`experiments/bench_predictors.py`).
     """
 
     def aggregate(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
+        """Sums (or another reduction) `[B N, F]` over the incoming edges of each node."""
+        # `[B E]` becomes `[B E, 1]`, as ranks are not promoted implicitly.
         weights = weights.reshape(weights.shape[0], -1)
         network = jraph.GraphNetwork(
             update_edge_fn=lambda edges, senders, *_: edges * senders,
@@ -38,14 +40,16 @@ def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
 
 
 def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
-    """The sum, knowing that edges are all pairs `i < j` in row order: batched products, no gather,
-    no scatter.
+    """Sums `[B N, F]` over incoming edges, as an aggregator, by batched products.
+
+    It relies on edges being all pairs `i < j` in row order, and needs no gather and no scatter.
     """
     num_graphs = graph.n_node.shape[0]
     num_nodes = sent.shape[0] // num_graphs
     rows, columns = _ends(graph, num_nodes)
     nodes = sent.reshape(num_graphs, num_nodes, -1)
     if weights.ndim == 1:
+        # A constant that puts each weight at its place in the matrix, by a product.
         place = np.zeros((len(rows), num_nodes, num_nodes), np.float32)
         place[np.arange(len(rows)), rows, columns] = 1
         matrix = jnp.tensordot(
@@ -53,6 +57,7 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
         )
         return jnp.einsum("bij,bif->bjf", matrix, nodes).reshape(sent.shape)
     edges = weights.reshape(num_graphs, len(rows), -1)
+    # A loop at trace time over few edges: a matrix for each feature would be `[B, N, N, F]`.
     received = [jnp.zeros_like(nodes[:, 0])] * num_nodes
     for edge, (i, j) in enumerate(zip(rows, columns, strict=True)):
         received[j] = received[j] + edges[:, edge] * nodes[:, i]
@@ -60,25 +65,25 @@ def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.
 
 
 def _ends(graph: jraph.GraphsTuple, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """`[E]` each, the lower and the higher node of every edge of a cell."""
+    """Ends of the edges of a cell: `[E]` each, the lower and the higher node."""
     rows, columns = np.triu_indices(num_nodes, 1)
     num_parallel = graph.senders.shape[0] // graph.n_node.shape[0] // max(len(rows), 1)
     return np.tile(rows, num_parallel), np.tile(columns, num_parallel)
 
 
 def reverse(graph: jraph.GraphsTuple) -> jraph.GraphsTuple:
-    """The same batch with every edge turned around and nodes renumbered from the output, so that `i
-    < j` again.
-    """
+    """Batch with every edge turned around, and nodes counted from the output: again `i < j`."""
     num_graphs, num_edges = (
         graph.n_node.shape[0],
         graph.edges["op"].shape[0] // graph.n_node.shape[0],
     )
     num_nodes = graph.nodes["op"].shape[0] // num_graphs
     rows, columns = np.triu_indices(num_nodes, 1)
+    # Edge (i, j) becomes (N − 1 − j, N − 1 − i): its number is looked up among the pairs.
     number = np.zeros((num_nodes, num_nodes), np.int32)
     number[rows, columns] = np.arange(len(rows))
     turned = number[num_nodes - 1 - columns, num_nodes - 1 - rows]
+    # Parallel edges are blocks of all pairs; each block is turned within itself.
     order = (np.arange(0, num_edges, len(rows))[:, None] + turned).ravel()
     return graph._replace(
         nodes={

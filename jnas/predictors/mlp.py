@@ -1,14 +1,14 @@
-"""The encoder of the MLP baseline: features as they are, all of the work is the head's."""
+"""Encoder of the MLP baseline: features as they are, as the head does all of the work."""
 
 import jax
 from flax import linen as nn
 
 
 class Flatten(nn.Module):
-    """`[B, ...] -> [B, F]`."""
+    """Encoder without weights: `[B, ...] -> [B, F]`."""
 
     @nn.compact
     def __call__(self, features: jax.Array, where: jax.Array, *, train: bool = False) -> jax.Array:
-        """Flatten a batch."""
+        """Features `[B, F]` of a batch, as floats."""
         del where, train
         return features.reshape(features.shape[0], -1).astype(float)

@@ -1,6 +1,4 @@
-"""A network with its weights as a judge: scores and ranks of populations of any size in the memory
-of one chunk.
-"""
+"""Predictions of fitted networks: scores and ranks of populations in the memory of one chunk."""
 
 import dataclasses
 import functools
@@ -21,7 +19,7 @@ _CHUNK = 1024  # architectures that a prediction holds in memory at once
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is trained and how: hashable, so that equal recipes share their compiled programs.
+    """Recipe of a predictor: hashable, so that equal recipes share their compiled programs.
 
     Attributes:
         encode: `archs [B, D] -> features`, a pytree with leading axis `B`.
@@ -35,7 +33,7 @@ class Recipe:
 
 
 class State(NamedTuple):
-    """A fitted predictor.
+    """State of a fitted predictor.
 
     Attributes:
         variables: of the Flax module.
@@ -52,17 +50,21 @@ class State(NamedTuple):
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
-    """`[B]` scores of `archs [B, D]`; a comparator's share of the reference architectures that each
-    one beats.
+    """Scores `[B]` of `archs [B, D]`, higher is better.
+
+    A comparator's is the mean probability, in 0 … 1, of being better than a reference architecture.
     """
     if recipe.module.pairing is None:
         scores: jax.Array = _by_chunks(
             lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs
         )
+        # Back into the unit of the targets; without scaling these are 1 and 0.
         return scores * state.scale + state.shift
+    # Projected once for all chunks: inside `map` they would be encoded anew for each.
     references = tuple(x[None] for x in _project(recipe, state, state.references))
 
     def score(rows: jax.Array) -> jax.Array:
+        """Mean probabilities `[b]` that the rows of a chunk are better than a reference."""
         first, second = _project(recipe, state, rows)
         return jnp.mean(
             _probability(recipe, state, references, (first[:, None], second[:, None])), axis=1
@@ -74,14 +76,16 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
-    """`[S, B]`, `predict` with the `S` states of `states`; but for comparators, each chunk is
-    encoded once for all.
+    """Scores `[S, B]` of `archs [B, D]` by the `S` states of `states`.
+
+    Each chunk is encoded once for all states, but for comparators.
     """
     if recipe.module.pairing is not None:
         shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
         return shares
 
     def score(rows: jax.Array) -> jax.Array:
+        """Scores `[b, S]` of a chunk."""
         features = recipe.encode(rows)
         scores: jax.Array = lax.map(lambda state: _apply(recipe, state, features).scores, states)
         return scores.T  # chunks are joined along the first axis
@@ -91,9 +95,10 @@ def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
 
 
 def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
-    """`[B]` int32 ranks, 0 is best: of the scores, or by sorting with a comparator."""
+    """Ranks `[B]` int32, 0 is best: of the scores, or by sorting with a comparator."""
     if recipe.module.pairing is None:
         return jnp.argsort(jnp.argsort(-predict(recipe, state, archs)))
+    # N projections, not one for each of the O(N log N) comparisons that sorting takes.
     first, second = _by_chunks(lambda rows: _project(recipe, state, rows), archs)
 
     def is_better(i: jax.Array, j: jax.Array) -> jax.Array:
@@ -103,11 +108,13 @@ def rank(recipe: Recipe, key: Key, state: State, archs: jax.Array) -> jax.Array:
 
 
 def _apply(recipe: Recipe, state: State, features: Any) -> Any:
+    """Output of the network for encoded architectures, none of which is padding."""
     num = jax.tree.leaves(features)[0].shape[0]
     return recipe.module.apply(state.variables, features, jnp.ones(num, bool))
 
 
 def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.Array]:
+    """Projections `[B, H]` of architectures: as first, and as second of a pair."""
     features = _apply(recipe, state, recipe.encode(archs)).features
     projected: Any = recipe.module.apply(state.variables, features, method="project")
     return projected[0], projected[1]
@@ -116,8 +123,9 @@ def _project(recipe: Recipe, state: State, archs: Any) -> tuple[jax.Array, jax.A
 def _probability(
     recipe: Recipe, state: State, one: tuple[jax.Array, ...], two: tuple[jax.Array, ...]
 ) -> jax.Array:
-    """½ (σ(f(1, 2)) + 1 − σ(f(2, 1))): how likely the second of two projected architectures is the
-    better one.
+    """Probability ½ (σ(f(1, 2)) + 1 − σ(f(2, 1))) that the second of two architectures is better.
+
+    Ning et al., ECCV 2020, section 3.3; `one` and `two` are projections `[..., H]` that broadcast.
     """
 
     def compare(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -127,18 +135,19 @@ def _probability(
         result: jax.Array = outputs.reshape(shape[:-1])
         return result
 
+    # A trained head need not be antisymmetric; both orders make the answer so.
     return (
         jax.nn.sigmoid(compare(one[0], two[1])) + 1 - jax.nn.sigmoid(compare(two[0], one[1]))
     ) / 2
 
 
 def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
-    """`function(archs)` with the memory of one chunk; chunks are of equal size, the last one
-    padded.
-    """
+    """Results `function(archs)` with the memory of one chunk; chunks are of equal size."""
     num = archs.shape[0]
     if num <= _CHUNK:
         return function(archs)
+    # Equal chunks waste less than full ones: fewer rows are padding than there are chunks. Padding
+    # repeats a real architecture, where zeros need not be one.
     num_chunks = -(-num // _CHUNK)
     size = -(-num // num_chunks)
     padded = jnp.pad(archs, ((0, size * num_chunks - num), (0, 0)), mode="edge").reshape(

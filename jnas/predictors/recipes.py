@@ -1,4 +1,4 @@
-"""The predictors of the papers, each a few lines: an encoding, a network, a loss.
+"""Predictors of the papers, each a few lines: an encoding, a network and a loss.
 
 All factories take a `types.Space` and keyword-only settings whose defaults are the papers', and
 return a `types.Predictor`; equal calls return the same object, and with it its compiled programs.
@@ -26,15 +26,19 @@ from jnas.predictors.renas import LeNet
 from jnas.predictors.training import Training
 from jnas.types import Graph, Key, Predictor, Space
 
+# The published code takes the logistic penalty on all pairs of minibatches of 1,024; the paper
+# states the hinge for the ranking loss.
 _RENAS = Training(loss="logistic", max_ratio=None, batch_size=1024)
+# Smooth L1 turns linear at a distance of 1, which is one standard deviation of the targets here.
 _PEEPHOLE = Training(loss="smooth_l1", scaling="standard")
 _CLASSIFIER = Training(loss="classification")
 
 
 def predictor(name: str, space: Space, settings: dict[str, Any], recipe: Recipe) -> Predictor:
-    """A `Predictor` from its parts; `settings` are what the factory `name` was called with."""
+    """Predictor from its parts; `settings` are what the factory `name` was called with."""
 
     def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Any:
+        """State of a single training."""
         one = jax.numpy.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
         return many.state(many.fit_many(space, recipe, *one, **options).states, 0)
 
@@ -84,6 +88,7 @@ def gates(
         else GatesOnNodes(len(space.node_operations), sizes, num_inputs=space.num_inputs)
     )
     used = training or default
+    # A head on pairs has no score that another loss could be taken of.
     if (used.loss == "comparator") != (pairing is not None):
         raise ValueError(
             f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}"
@@ -105,6 +110,8 @@ def gates(
 def gcn(
     space: Space,
     *,
+    # Not published for NAS-Bench-101: chosen on validation cells
+    # (`experiments/gates_validation.py`).
     layers: tuple[int, ...] = (128, 128),
     self_loops: bool = True,
     normalise: bool = False,
@@ -113,11 +120,14 @@ def gcn(
     dropout: float = 0.1,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """The graph convolutional network of the GATES comparison, `gcn.Gcn`; where operations are on
-    edges, edges become the nodes of a line graph.
+    """Graph convolutional network of the GATES comparison (Ning et al., ECCV 2020), `gcn.Gcn`.
+
+    Where operations are on edges, edges become the nodes of a line graph. ValueError: several kinds
+    of cell, several inputs, or parallel edges.
     """
     on_edges = operations_on_edges(space)
     encode = cached(encodings.node_graphs, space)
+    # A line graph adds an input and an output to the operations of edges.
     num_ops = len(space.edge_operations) + 2 if on_edges else len(space.node_operations)
     encoder = Gcn(
         num_ops, layers, self_loops=self_loops, normalise=normalise, global_node=global_node
@@ -138,13 +148,12 @@ def gcn(
 def mlp(
     space: Space,
     *,
+    # Not published for this comparison: `experiments/gates_validation.py` has others beside it.
     hidden: tuple[int, ...] = (200, 200, 200),
     dropout: float = 0.1,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """The MLP of the GATES comparison: connection bits and operation numbers, as they are, into a
-    head.
-    """
+    """MLP of the GATES comparison: a head that reads connection bits and operation numbers."""
     recipe = Recipe(cached(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
     return predictor(
         "mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe
@@ -161,7 +170,7 @@ def lstm(
     dropout: float = 0.1,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """The LSTM of the GATES comparison over `encodings.tokens`; `size` is that of its state."""
+    """LSTM of the GATES comparison over `encodings.tokens`; `size` is that of its state."""
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {
         "embedding": embedding,
@@ -186,8 +195,9 @@ def rnn_classifier(
     size: int = 100,
     training: Training = _CLASSIFIER,
 ) -> Predictor:
-    """The recurrent classifier of Alshubaily (2019): is the accuracy above `training.threshold`?
-    Scores are logits.
+    """Recurrent classifier of Alshubaily (2019), of accuracies above `training.threshold`.
+
+    Scores are logits. The threshold is in the unit of the targets: percentages need one in percent.
     """
     encoder = TokenLstm(encodings.vocabulary(space), embedding, size)
     settings = {"embedding": embedding, "size": size, "training": training}
@@ -214,6 +224,7 @@ def peephole(
     Sizes are not published in a form that could be recovered; these are those of the `lstm` above.
     """
     operations = space.edge_operations if operations_on_edges(space) else space.node_operations
+    # 0 is padding or "no kernel" in all four; 8 values hold kernels up to 7 x 7.
     encoder = Peephole((len(operations) + 1, 8, 8, num_ratios + 1), embedding, size)
     settings = {
         "num_ratios": num_ratios,
@@ -241,18 +252,18 @@ def renas(space: Space, *, type_only: bool = False, training: Training = _RENAS)
 
 
 def _graphs(space: Space) -> Callable[[jax.Array], Graph]:
-    """`archs [B, D] -> Graph` with a leading axis `B`."""
+    """Encoding `archs [B, D] -> Graph` with a leading axis `B`."""
     return jax.vmap(space.graph)
 
 
 def operations_on_edges(space: Space) -> bool:
-    """Whether edges have operations of their own."""
+    """True where edges of the space have operations of their own."""
     return len(space.edge_operations) > 2
 
 
 @functools.cache
 def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callable[[jax.Array], Any]:
-    """The same function for equal options, so that equal recipes share their compiled programs."""
+    """Encoding of a space: one function for equal options, so that recipes share their programs."""
     encode: Callable[[jax.Array], Any] = factory(space, **options)
     return encode
 
@@ -267,8 +278,11 @@ RENAMED = {"lenet": "renas"}
 
 
 def by_name(name: str, space: Space, **settings: Any) -> Predictor:
-    """The predictor of a factory of this name; ValueError lists the valid names, TypeError wrong
-    settings.
+    """Predictor of the factory of this name.
+
+    Raises:
+        ValueError: no such name; the message lists the valid ones.
+        TypeError: a setting that the factory does not have.
     """
     if name in RENAMED:
         _renamed.warn(f"the predictor {name!r}", repr(RENAMED[name]))
@@ -284,7 +298,8 @@ def as_plain(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a factory from what JSON gives back."""
+    """Settings of a factory, from what JSON gives back."""
+    # JSON has no tuples; lists would not be hashable, as settings of a cached factory must be.
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }

@@ -1,6 +1,4 @@
-"""Saved predictors: one `.npz` file of plain arrays, with the name and settings that make the
-predictor again.
-"""
+"""Saved predictors: `.npz` files of plain arrays, with the name and settings to make them again."""
 
 import json
 import zipfile
@@ -24,7 +22,7 @@ from jnas.types import Estimator, Predictor, Space
 
 
 def save(path: str | Path, predictor: Predictor, state: Any) -> None:
-    """Write a fitted predictor.
+    """Write a fitted predictor to a file, whole or not at all.
 
     Raises:
         ValueError: the name does not end in .npz.
@@ -41,7 +39,7 @@ def save(path: str | Path, predictor: Predictor, state: Any) -> None:
 
 
 def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
-    """A fitted predictor and its state.
+    """Predictor and state from a file that `save` wrote.
 
     Args:
         path: file that `save` wrote.
@@ -53,14 +51,18 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
         OSError: the file cannot be read.
     """
     try:
+        # Pickles could run code of whoever wrote the file.
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "about"}
             name, settings = about["predictor"], about["settings"]
+            # Mapped here, so that files of the last release load without a
+            # warning about their names.
             name = recipes.RENAMED.get(name, name)
             if "member" in settings:
                 settings["member"] = recipes.RENAMED.get(settings["member"], settings["member"])
             state = _as_state(unflatten_dict(arrays, sep="/")["state"])
+    # What damaged files raise differs by where the damage is.
     except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a saved predictor") from error
     if space is not None and space.name != about["space"]:
@@ -74,7 +76,7 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
 
 
 def _as_dict(value: Any) -> Any:
-    """A state as nested dicts of arrays; what is None is left out."""
+    """Nested dicts of the arrays of a state; what is None is left out."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
@@ -83,12 +85,12 @@ def _as_dict(value: Any) -> Any:
 
 
 def _as_state(value: Any) -> Any:
-    """The inverse of `_as_dict`: a dict with the fields of a kind of state is that kind of
-    state.
-    """
+    """State from the nested dicts of `_as_dict`: a kind of state is known by its fields."""
     if not isinstance(value, Mapping):
         return value
     parts = {name: _as_state(part) for name, part in value.items()}
+    # Fields that may be None may be missing. The kinds must differ in the others, or a file would
+    # come back as another kind.
     for kind in (State, Members, Trees):
         required = set(kind._fields) - set(kind._field_defaults)
         if required <= set(parts) <= set(kind._fields):
@@ -97,13 +99,14 @@ def _as_state(value: Any) -> Any:
 
 
 def estimator(predictor: Predictor, state: Any) -> Estimator:
-    """An `Estimator` of a fitted predictor; the state is its argument, never a constant of a
-    compiled program.
-    """
+    """Estimator of a fitted predictor; the state is an argument, never a constant of a program."""
+    # Arguments of a `Partial` must be pytrees; the inner one makes the function
+    # a pytree, of no leaves.
     return Partial(_estimate, Partial(predictor.predict), state)
 
 
 def _estimate(predict: Any, state: Any, key: jax.Array, archs: jax.Array) -> jax.Array:
+    """Scores `[B]`; a predictor draws nothing, so that the key is not used."""
     del key
     scores: jax.Array = predict(state, archs)
     return scores

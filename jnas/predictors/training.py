@@ -1,6 +1,4 @@
-"""How a predictor is trained: the settings, and the named losses of the papers on what a network
-puts out.
-"""
+"""Settings of a training, and the named losses of the papers on what a network puts out."""
 
 import dataclasses
 from collections.abc import Callable
@@ -32,7 +30,7 @@ Scaling = Literal["none", "minmax", "standard"]
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """The settings of a training; defaults are those of GATES on NAS-Bench-101.
+    """Settings of a training; defaults are those of GATES (ECCV 2020) on NAS-Bench-101.
 
     Attributes:
         loss: "hinge", "logistic" (pairwise cross entropy) and "exponential" compare sampled pairs;
@@ -76,7 +74,7 @@ class Training:
     average_from: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the settings; ValueError names the one that is wrong and what is allowed."""
+        """Check of the settings; ValueError names the one that is wrong and what is allowed."""
         allowed = {"loss": get_args(LossName), "scaling": get_args(Scaling)}
         allowed |= {"phi": tuple(_PHI), "schedule": ("constant", "cosine")}
         for name, names in allowed.items():
@@ -87,6 +85,7 @@ class Training:
                 )
         for name, least in (
             ("epochs", 1),
+            # Minibatches and lists of one have nothing to compare.
             ("batch_size", 2),
             ("list_length", 2),
             ("num_triplets", 1),
@@ -108,13 +107,19 @@ class Training:
 
     @property
     def regresses(self) -> bool:
-        """Whether scores estimate the targets themselves."""
+        """True where scores estimate the targets themselves."""
         return self.loss in ("mse", "l1", "smooth_l1")
 
 
 class Batch(NamedTuple):
-    """What a loss sees: `output` of the network, `targets` and `where` `[B]`, and a comparator's
-    two functions.
+    """Batch that a loss is taken of: outputs, targets, and the two functions of a comparator.
+
+    Attributes:
+        output: of the network.
+        targets: `[B]`, scaled.
+        where: `[B]` bool, False for padding.
+        project: embeddings `[B, F]` to their contributions as first and as second of a pair.
+        compare: these of the two of each pair, to `[M]`; positive where the second is better.
     """
 
     output: Output
@@ -132,7 +137,7 @@ _PHI: dict[str, Callable[[float], losses.Phi]] = {
 
 
 def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
-    """`[]`, the loss of a minibatch."""
+    """Loss `[]` of a minibatch, by the name in `training`."""
     scores = batch.output.scores
     name, where, targets = training.loss, batch.where, batch.targets
     if name == "mse":
@@ -140,6 +145,8 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
     if name == "l1":
         return losses.mean_absolute_error(scores, targets, where=where)
     if name == "smooth_l1":
+        # Targets of padding may be NaN here, which a mask behind the loss would not
+        # keep out of gradients.
         terms = optax.losses.huber_loss(scores, jnp.where(where, targets, 0))
         return jnp.sum(jnp.where(where, terms, 0)) / jnp.maximum(jnp.sum(where), 1).astype(float)
     if name == "classification":
@@ -159,6 +166,7 @@ def loss_of(training: Training, key: Key, batch: Batch) -> jax.Array:
 
 
 def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -> dict[str, Any]:
+    """Options `pairs` and `pair_mask` of a loss; none where it is to take all pairs."""
     if training.max_ratio is None:
         return {}
     pairs, mask = losses.sample_pairs(key, targets, max_ratio=training.max_ratio, where=where)
@@ -168,14 +176,16 @@ def _pairs(training: Training, key: Key, targets: jax.Array, where: jax.Array) -
 def _list_mle(
     training: Training, scores: jax.Array, targets: jax.Array, where: jax.Array
 ) -> jax.Array:
-    """The minibatch, which is in random order, cut into lists."""
+    """Listwise loss `[]` of the minibatch, which is in random order, cut into lists."""
     length = min(training.list_length, scores.shape[0])
+    # The last list is filled up with what `where` does not count.
     padding = (0, -scores.shape[0] % length)
     lists = [jnp.pad(values, padding).reshape(-1, length) for values in (scores, targets, where)]
     return losses.list_mle(lists[0], lists[1], where=lists[2])
 
 
 def _renas(training: Training, key: Key, batch: Batch) -> jax.Array:
+    """Loss `[]` of ReNAS, equation 5: that of pairs, plus λ times the continuity of triplets."""
     pair_key, triplet_key = jax.random.split(key)
     phi = _PHI[training.phi](training.margin)
     pairs = _pairs(training, pair_key, batch.targets, batch.where)
@@ -183,6 +193,7 @@ def _renas(training: Training, key: Key, batch: Batch) -> jax.Array:
         batch.output.scores, batch.targets, phi=phi, where=batch.where, **pairs
     )
     triplets = losses.sample_triplets(triplet_key, batch.targets.shape[0], training.num_triplets)
+    # Distances of accuracies that differ by rounding alone have no sign to learn from.
     continuity = losses.triplet_continuity(
         batch.output.features, batch.targets, triplets, phi=phi, where=batch.where, threshold=1e-6
     )
@@ -190,8 +201,11 @@ def _renas(training: Training, key: Key, batch: Batch) -> jax.Array:
 
 
 def _comparator(training: Training, key: Key, batch: Batch) -> jax.Array:
+    """Loss `[]` of a comparator on sampled pairs, in both orders."""
+    # B pairs an architecture are more than all pairs: sampling then takes each of them once.
     ratio = float(batch.where.shape[0]) if training.max_ratio is None else training.max_ratio
     pairs, mask = losses.sample_pairs(key, batch.targets, max_ratio=ratio, where=batch.where)
+    # A projection for each architecture, not for each pair it is in.
     as_first, as_second = batch.project(batch.output.features)
     i, j = pairs[:, 0], pairs[:, 1]
     outputs = batch.compare(as_first[i], as_second[j])
