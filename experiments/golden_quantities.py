@@ -132,9 +132,7 @@ def _training_set(seed: int = 5, space: jnas.types.Space = SPACE) -> tuple[np.nd
 
 
 def fits(predictor: Predictor, epochs: tuple[int, ...] | None = (2, _EPOCHS)) -> Quantities:
-    """States, losses and predictions of several seeds, each with a training set of its own;
-    measured on the way.
-    """
+    """States, losses, measures and predictions of several seeds, each with its own training set."""
     space = predictor.space
     sets = [_training_set(6 + seed, space) for seed in range(_SEEDS_OF_FITS)]
     archs, targets = (np.stack(arrays) for arrays in zip(*sets, strict=True))

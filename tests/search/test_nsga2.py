@@ -45,9 +45,7 @@ def survivors(
 
 
 def test_members_and_children_compete_by_front_and_crowding(key) -> None:
-    """Told three generations, the state holds the best of each union; equals are told apart by
-    nothing but order.
-    """
+    """Told three generations, the state holds the best of each union; order alone decides ties."""
     size = 30
     searcher = compiled(jnas.search.nsga2(family(), [cost], population_size=size))
     ask, tell = searcher.ask, searcher.tell

@@ -22,9 +22,7 @@ RULES = pytest.mark.parametrize("overrun", ["discarded", "counted"])
 
 
 def priced(key: jax.Array, query: Query) -> Outcome:
-    """Scores that tell isomorphic vectors apart; NaN for architectures that start with 3; a cost of
-    10 to 12 s.
-    """
+    """Scores that tell isomorphic vectors apart, NaN where they start with 3; costs 10 to 12 s."""
     weights = 5 ** jnp.arange(5, dtype=jnp.int32)
     scores = jnp.sum(query.archs * weights[None], axis=1).astype(jnp.float32)
     return Outcome(

@@ -107,9 +107,7 @@ def num_vertices(pruned) -> np.ndarray:
 
 @functools.cache
 def useful_edges() -> tuple[np.ndarray, np.ndarray]:
-    """For all 2^21 masks: is the cell valid, and which of its 21 edges are left by pruning `[21,
-    2^21]`.
-    """
+    """Of all 2^21 masks: whether the cell is valid, and edges left by pruning `[21, 2^21]`."""
     masks = np.arange(1 << 21)
     edge = {pair: (masks >> i & 1).astype(bool) for i, pair in enumerate(EDGES)}
     reached, useful = np.zeros((7, 1 << 21), bool), np.zeros((7, 1 << 21), bool)

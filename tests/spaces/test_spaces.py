@@ -1,6 +1,4 @@
-"""One contract for every search space and every option: shapes, validity, purity, strings,
-refusals.
-"""
+"""One contract for all search spaces and options: shapes, validity, purity, strings, refusals."""
 
 import functools
 import itertools

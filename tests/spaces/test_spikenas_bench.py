@@ -1,6 +1,4 @@
-"""SpikeNAS-Bench against published parameter counts, NAS-Bench-201's cells edge by edge, and layers
-counted by hand.
-"""
+"""SpikeNAS-Bench against published parameter counts, cells of NAS-Bench-201, layers by hand."""
 
 import jax
 import jax.numpy as jnp
