@@ -95,7 +95,7 @@ class ComparatorHead(nn.Module):
         return (first - second if self.pairing == "diff" else first), second
 
     def __call__(self, first: jax.Array, second: jax.Array, *, train: bool) -> jax.Array:
-        """Comparisons `[M]` of projections `[M, hidden[0]]`; positive where the second is better."""
+        """Comparisons `[M]` of projections `[M, hidden[0]]`, positive if the second is better."""
         return self.rest(self.drop(nn.relu(first + second), deterministic=not train), train=train)
 
 

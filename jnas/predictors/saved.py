@@ -22,7 +22,7 @@ from jnas.types import Estimator, Predictor, Space
 
 
 def save(path: str | Path, predictor: Predictor, state: Any) -> None:
-    """Write a fitted predictor to a file, whole or not at all.
+    """File of a fitted predictor, written whole or not at all.
 
     Raises:
         ValueError: the name does not end in .npz.
