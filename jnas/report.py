@@ -1,8 +1,8 @@
-"""One self-contained HTML page of texts, tables and figures.
+"""Reports: self-contained HTML pages of texts, tables and figures.
 
-The page needs no network, no script and no other file, so it can be mailed or archived as it is; it
-reads on a phone as on a desktop and follows the reader's light or dark theme. Nothing given here is
-read as HTML.
+A page needs no network, no script and no other file, so that it can be mailed or archived as it is.
+It reads on a phone as on a desktop, and follows the reader's light or dark theme. Nothing that is
+given here is read as HTML.
 """
 
 import base64
@@ -40,14 +40,14 @@ img { max-width: 100%; height: auto; background: #fff; }
 figcaption { color: var(--grey); font-size: .9rem; }
 """
 
-# What a column of numbers may hold: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, – for a missing one.
+# Cells of a column of numbers: 1,234  −0.5  1e-3  93.1 ± 0.2  1.5 %, and – for a missing one.
 _NUMBER = re.compile(
     r"([-+−]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|∞)|nan|[-–—])?(\s*±\s*[\d.]+)?\s*%?", re.IGNORECASE
 )
 
 
 class Section(NamedTuple):
-    """A part of a page: its texts come first, then its table, then its figures.
+    """Section of a page: its texts come first, then its table, then its figures.
 
     Attributes:
         title: heading.
@@ -65,7 +65,7 @@ class Section(NamedTuple):
 
 
 def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
-    """Write a page, whole or not at all; missing folders are made.
+    """HTML page of sections, written whole or not at all; missing folders are made.
 
     Args:
         path: the `.html` file; one that exists is replaced.
@@ -78,6 +78,7 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
     """
     if not os.fspath(path).lower().endswith((".html", ".htm")):
         raise ValueError(f"a report is an .html file, got {os.fspath(path)!r}")
+    # Made before the file is opened: a ragged table leaves no trace.
     body = "\n".join(_section(section) for section in sections)
     page = f"""<!DOCTYPE html>
 <html lang="en">
@@ -98,6 +99,7 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
 
 
 def _section(section: Section) -> str:
+    """HTML of a section."""
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", section.text)]
     parts = [f"<h2>{html.escape(section.title)}</h2>"]
     parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs if paragraph]
@@ -107,6 +109,7 @@ def _section(section: Section) -> str:
 
 
 def _table(section: Section) -> str:
+    """HTML of the table of a section; ValueError names a row of another length than the header."""
     for i, row in enumerate(section.rows):
         if len(row) != len(section.rows[0]):
             expected = f"{len(section.rows[0])} cells like the header"
@@ -114,12 +117,14 @@ def _table(section: Section) -> str:
                 f"row {i} of section {section.title!r} needs {expected}, got {len(row)}"
             )
     header, *rows = [[_text(value) for value in row] for row in section.rows]
+    # A column is aligned as a whole, and its header with it.
     kinds = [_kind([row[column] for row in rows]) for column in range(len(header))]
     lines = [_row("th", header, kinds), *(_row("td", row, kinds) for row in rows)]
     return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
 
 
 def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
+    """HTML of a row, whose cells have the attributes `kinds`."""
     pairs = zip(cells, kinds, strict=True)
     return (
         "<tr>"
@@ -129,15 +134,16 @@ def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
 
 
 def _kind(cells: Sequence[str]) -> str:
-    """The attribute of a column's cells."""
+    """Attribute of the cells of a column: that of numbers, or none."""
     numeric = any(cells) and all(_NUMBER.fullmatch(cell) for cell in cells)
     return ' class="number"' if numeric else ""
 
 
 def _text(value: object) -> str:
-    """What a cell says; arrays without axes count as their number."""
+    """Text of a cell; arrays without axes count as their number."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
+    # Booleans are integers to Python, and would read 1 and 0.
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value)
     if isinstance(value, numbers.Integral):
@@ -146,7 +152,7 @@ def _text(value: object) -> str:
 
 
 def _figure(caption: str, figure: "Figure") -> str:
-    """A figure at 100 pixels an inch, drawn finer for dense screens."""
+    """HTML of a figure at 100 pixels an inch, drawn finer for dense screens."""
     data = base64.b64encode(plots.figure_png(figure)).decode()
     width, text = round(100 * figure.get_figwidth()), html.escape(caption)
     image = f'<img src="data:image/png;base64,{data}" width="{width}" alt="{text}">'

@@ -1,8 +1,7 @@
-"""Figures of architectures, rankings and searches: nouns and plain arrays in, a Matplotlib `Figure`
-out.
+"""Figures of architectures, rankings and searches, from plain arrays to a Matplotlib `Figure`.
 
-Nothing is shown and no global state of Matplotlib is touched, and it is imported by the first call;
-write a figure with `save`, or gather several into one page with `jnas.report`.
+Nothing is shown, and no global state of Matplotlib is touched; the first call imports it. Write a
+figure with `save`, or gather several into one page with `jnas.report`.
 
 What all of them share:
     Numbers: accuracies in the unit of the caller, higher is better; NaN where unknown.

@@ -1,4 +1,4 @@
-"""Drawings of architectures."""
+"""Drawings of cells: nodes in a row joined by arcs, or boxes in layers."""
 
 import itertools
 import math
@@ -27,6 +27,7 @@ _SHORT = {
     "conv1x1-bn-relu": "conv 1x1",
     "maxpool3x3": "max pool 3x3",
 }
+# Okabe and Ito's colours, by short name, so that an operation looks alike in all spaces.
 _COLOURS = {
     "conv 3x3": "#0072B2",
     "conv 1x1": "#E69F00",
@@ -47,7 +48,7 @@ _Link: TypeAlias = tuple[_Stop, _Stop]
 
 
 class _Layout(NamedTuple):
-    """A drawing in inches: size and centres of nodes, cubic Bézier points of edges."""
+    """Layout of a drawing in inches: size and centres of nodes, cubic Bézier points of edges."""
 
     size: Point
     nodes: Mapping[int, Point]
@@ -55,8 +56,9 @@ class _Layout(NamedTuple):
 
 
 def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
-    """Draw what `space.graph(arch)` computes, `arch` `[D]`, from the input at the left to the
-    output.
+    """Drawing of what `space.graph(arch)` computes, from the input at the left to the output.
+
+    `arch` is `[D]` int32. It may be a JAX or a NumPy array.
 
     A space with several edge operations besides the first, "no edge", is drawn as numbered nodes
     joined by labelled arcs, every pair of nodes at the same place in every cell. Any other space is
@@ -67,6 +69,7 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
         ValueError: there are several kinds of cell, several inputs, or parallel edges.
     """
     graph: Graph = jax.tree.map(np.asarray, simple_graph(space, "a drawing")(jnp.asarray(arch)))
+    # Two edge operations are "no edge" and "edge": then names are on the nodes.
     on_edges = len(space.edge_operations) > 2
     layout = _arcs(graph) if on_edges else _layers(graph)
     figure, axes = _canvas(layout, title)
@@ -81,13 +84,16 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
 
 
 def _short(name: str) -> str:
+    """Name of an operation as drawings have it."""
     return _SHORT.get(name, name.replace("_", " "))
 
 
 def _arcs(graph: Graph) -> _Layout:
-    """Nodes in a row, neighbours joined straight, others by arcs above or below, whichever crosses
-    less.
+    """Layout of nodes in a row: neighbours are joined straight, others by arcs above or below.
+
+    An arc is on the side where it crosses fewer arcs.
     """
+    # Sides are chosen for all pairs, missing ones too: each has its place in every cell.
     sides: dict[_Edge, int] = {}
     pairs = itertools.combinations(range(len(graph.mask)), 2)
     for i, j in sorted(pairs, key=lambda pair: (pair[1] - pair[0], pair)):
@@ -99,6 +105,9 @@ def _arcs(graph: Graph) -> _Layout:
 
 def _arc(i: int, j: int, side: int) -> list[Point]:
     # The longer, the steeper it leaves and the higher it goes, so arcs on one side nest.
+    """Points `[4]` of a cubic curve between two nodes: straight (`side` 0), above (1) or below
+    (-1).
+    """
     angle, reach = math.radians(min(25 * (j - i), 85)) * abs(side), 0.85 * (j - i - 1) + 0.15
     across, up = _RADIUS * math.cos(angle), _RADIUS * side * math.sin(angle)
     bend, top = (reach / math.tan(angle), up + side * reach) if side else (0.3, 0.0)
@@ -107,11 +116,13 @@ def _arc(i: int, j: int, side: int) -> list[Point]:
 
 
 def _layers(graph: Graph) -> _Layout:
-    """Nodes by their longest path from the input; edges that skip a depth pass between its
-    nodes.
+    """Layout of nodes by their longest path from the input.
+
+    Edges that skip a depth pass between its nodes.
     """
     num, depth = len(graph.mask), {0: 0}
     for j in range(1, num):
+        # The output has its place in a cell without any path, too.
         if graph.mask[j] or j == num - 1:
             depth[j] = 1 + max((depth[i] for i in depth if graph.adjacency[i, j]), default=0)
     edges = [(i, j) for i, j in itertools.combinations(depth, 2) if graph.adjacency[i, j]]
@@ -119,6 +130,7 @@ def _layers(graph: Graph) -> _Layout:
         (i, j): [i, *((i, j, d) for d in range(depth[i] + 1, depth[j])), j] for i, j in edges
     }
     layers: list[list[_Stop]] = [[] for _ in range(max(depth.values()) + 1)]
+    # A dict and not a set: layers begin in the order of the nodes.
     for stop in dict.fromkeys(itertools.chain(depth, *chains.values())):
         layers[depth[stop] if isinstance(stop, int) else stop[2]].append(stop)
     links = [link for chain in chains.values() for link in itertools.pairwise(chain)]
@@ -128,26 +140,30 @@ def _layers(graph: Graph) -> _Layout:
 
 
 def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict[_Stop, Point]:
-    """Places of the stops; the order of each layer in turn makes the fewest crossings and shortest
-    links.
-    """
+    """Places of the stops, in an order of each layer that makes few crossings and short links."""
 
     def column(d: int, order: Sequence[_Stop]) -> dict[_Stop, Point]:
+        """Places of the stops of depth `d` in this order, centred on the axis."""
         return {
             stop: (d * _STEP, (k - (len(order) - 1) / 2) * _SLOT) for k, stop in enumerate(order)
         }
 
     def cost(at: Mapping[_Stop, Point]) -> float:
+        """Crossings of the links placed so far, counted twice, and a tenth of their squared
+        heights.
+        """
         ends = np.array([(*at[a], at[b][1]) for a, b in links if a in at and b in at]).reshape(
             -1, 3
         )
+        # Differences of all pairs of links: these cross where they begin at one
+        # depth and change order.
         x, start, end = (ends[:, None] - ends[None, :]).transpose(2, 0, 1)
         return float(
             np.sum((x == 0) & (start * end < 0)) + 0.1 * np.sum((ends[:, 1] - ends[:, 2]) ** 2)
         )
 
     at: dict[_Stop, Point] = {}
-    # At first each layer sees only those before it: a crossing would else just move from layer to
+    # At first each layer sees only those before it: a crossing would else just move to another
     # layer.
     for d in [*range(len(layers)), *range(len(layers)), *reversed(range(len(layers)))]:
         # 720 are all orders of six stops, and enough of more.
@@ -162,11 +178,13 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
 def _route(
     chain: Iterable[_Link], at: Mapping[_Stop, Point], links: Sequence[_Link]
 ) -> list[Point]:
-    """Level past the boxes, bent between the depths; edges that share a box end beside each
-    other.
+    """Points of an edge: level past the boxes, bent between the depths.
+
+    Edges that share a box end beside each other.
     """
 
     def port(stop: _Stop, y: float, others: Iterable[_Stop]) -> float:
+        """Height at which an edge ends at a stop, by the place of its other end among `others`."""
         ends = sorted(at[other][1] for other in others)
         return at[stop][1] + (ends.index(y) - (len(ends) - 1) / 2) * min(
             0.13, 0.42 / max(len(ends) - 1, 1)
@@ -182,7 +200,7 @@ def _route(
 
 
 def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
-    """Axes in inches, as large as the drawing and its title."""
+    """Figure and axes in inches, as large as the drawing and its title."""
     from matplotlib.figure import Figure
 
     nodes, half = np.array(list(layout.nodes.values())), np.array([layout.size]) / 2
@@ -201,14 +219,16 @@ def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
 
 
 def _path(points: Sequence[Point]) -> "Path":
+    """Path of Matplotlib through cubic curves of four points each, joined by lines."""
     from matplotlib.path import Path
 
+    # The first point of the first curve is where the path begins; later ones are lined to.
     curve = [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
     return Path(points, [Path.MOVETO, *(curve * (len(points) // 4))[1:]])
 
 
 def _draw_edge(axes: "Axes", points: Sequence[Point], name: str) -> None:
-    """An arrow, labelled at its middle if it has a name."""
+    """Arrow along the points, labelled at its middle if it has a name."""
     from matplotlib.patches import FancyArrowPatch
 
     colour = _COLOURS.get(name, GREY)
@@ -216,6 +236,7 @@ def _draw_edge(axes: "Axes", points: Sequence[Point], name: str) -> None:
     arrow.set_linewidth(1.8)
     axes.add_patch(arrow)
     if name:
+        # The middle of a cubic Bézier curve: its points weigh 1, 3, 3 and 1 eighths.
         x, y = np.array([1, 3, 3, 1]) @ np.array(points[:4]) / 8
         box = {
             "boxstyle": "round,pad=0.25",
@@ -228,6 +249,7 @@ def _draw_edge(axes: "Axes", points: Sequence[Point], name: str) -> None:
 
 
 def _draw_node(axes: "Axes", centre: Point, size: Point, name: str) -> None:
+    """Box, or circle where nodes are round, with its name in it."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import FancyBboxPatch
 

@@ -36,8 +36,7 @@ def score_against_accuracy(
     accuracy_label: str = "accuracy",
     title: str = "",
 ) -> "Figure":
-    """Scatter what an estimator said against the truth, `[B]` each, `B >= 2`; Kendall's τ-b in the
-    title.
+    """Scatter of `scores` against `accuracy`, `[B]` each, `B >= 2`; Kendall's τ-b is in the title.
 
     τ-b is over all architectures of known accuracy, those that cannot be ranked being last
     together. Points below the axis are triangles at its edge; the architecture of index `chosen` is
@@ -50,6 +49,7 @@ def score_against_accuracy(
     low = shown & (y < floor)
     figure, (axes,) = new_figure(score_label, accuracy_label)
     size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
+    # What lies below the axis is drawn at its edge, so that every architecture is seen.
     for points, marker in ((shown & ~low, "o"), (low, "v")):
         height = np.maximum(y[points], floor)
         style: dict[str, Any] = {"s": size, "color": POINTS, "alpha": alpha, "linewidths": 0}
@@ -77,7 +77,7 @@ def best_so_far(
     accuracy_label: str = "accuracy",
     title: str = "",
 ) -> "Figure":
-    """Best of `scores` `[T]` by number of evaluations; of equal scores the first is chosen.
+    """Curve of the best of `scores` `[T]` by number of evaluations; of equals the first counts.
 
     True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best
     so far. Its axis begins at the lowest value after a fiftieth of the evaluations.
@@ -100,6 +100,7 @@ def best_so_far(
     axes[0].step(steps, score, color=POINTS, **style)
     axes[0].locator_params(axis="x", integer=True)
     for panel in axes[1:]:
+        # `fmax` passes over NaN, an unknown accuracy, where `maximum` would keep it to the end.
         possible = np.fmax.accumulate(y)
         label = f"best possible so far: {possible[-1]:.4g}"
         panel.step(steps, possible, color=GREY, linestyle="--", label=label, **style)
@@ -119,8 +120,9 @@ def accuracy_histogram(
     accuracy_label: str = "accuracy",
     title: str = "",
 ) -> "Figure":
-    """Where the chosen architecture stands among all, `[A]`: its rank is 1 plus the number of
-    better ones.
+    """Histogram of all accuracies `[A]`, with the chosen one and its rank in it.
+
+    The rank is 1 plus the number of better ones.
 
     Raises:
         ValueError: also where no accuracy, or not the chosen one, is finite.
@@ -131,6 +133,7 @@ def accuracy_histogram(
         raise ValueError(
             f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}"
         )
+    # The chosen one is always on the axis, an outlier or not.
     low, high = min(outer_fence(y), chosen), max(float(y.max()), chosen)
     figure, (axes,) = new_figure(accuracy_label, "architectures")
     counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
@@ -171,16 +174,18 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
 
 
 def _first_best(scores: np.ndarray) -> np.ndarray:
-    """`[T]`, index of the first of the best among the first `t + 1` scores; -1 while none can be
-    ranked.
+    """Index `[T]` of the first of the best among the first `t + 1` scores.
+
+    It is -1 while none of them can be ranked.
     """
     rankable = np.where(np.isnan(scores), -np.inf, scores)
+    # Only what beats all before it is a new best: of equals the first stays.
     before = np.maximum.accumulate(np.concatenate([[-np.inf], rankable[:-1]]))
     return np.maximum.accumulate(np.where(rankable > before, np.arange(len(scores)), -1))
 
 
 def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int) -> None:
-    """A star at the chosen point."""
+    """Star at the chosen point, with its accuracy beside it."""
     if not 0 <= chosen < len(x) or not np.isfinite([x[chosen], y[chosen]]).all():
         raise ValueError(
             f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}"
@@ -191,7 +196,7 @@ def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int)
 
 
 def _annotate(axes: "Axes", text: str, at: Point) -> None:
-    """Write above a point, towards the middle of the axes, with a halo that hides little."""
+    """Text above a point, towards the middle of the axes, with a halo that hides little."""
     from matplotlib.patheffects import withStroke
 
     shift, side = (6, "left") if 2 * at[0] < sum(axes.get_xlim()) else (-6, "right")

@@ -1,4 +1,4 @@
-"""The chart of a score against what it costs; see the package for what figures share."""
+"""Charts of scores against costs; see the package for what figures share."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ def pareto_front(
     cost_label: str = "cost",
     title: str = "",
 ) -> "Figure":
-    """What a search evaluated, scores and costs `[T]`, in grey, and its front: the best score for
-    at most a cost.
+    """Scatter of what a search evaluated, scores and costs `[T]`, and its front.
+
+    The front is the best score for at most a cost.
 
     Scores and costs `[A]` of a whole space, or of its front alone, add the true front, dashed.
     Points below the axis are triangles at its edge, and a front may come from below it. Evaluations
@@ -71,6 +72,7 @@ def pareto_front(
         label = f"true front: {len(best[0])}"
         # Thin and on top, so that both are seen where they are one.
         _step(axes, *best, right, color=INK, label=label, linewidth=1.1, linestyle="--", zorder=4)
+    # From the floor and not from the data: a front may come from below it, and would pull it down.
     height = axes.dataLim.y1 - floor
     if np.isfinite(height) and height > 0:
         axes.set_ylim(floor - 0.09 * height, floor + 1.09 * height)
@@ -87,9 +89,8 @@ def pareto_front(
 
 
 def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and costs of the points that no other dominates, equal ones once, by ascending
-    cost.
-    """
+    """Scores and costs of the points that no other dominates, by ascending cost, equals once."""
+    # By cost, and the best first among equal costs: a point is on the front if it beats all before.
     order = np.lexsort([-scores, costs])
     y, x = scores[order], costs[order]
     before = np.maximum.accumulate(np.append(-np.inf, y[:-1])) if len(y) else y
@@ -97,9 +98,7 @@ def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _step(axes: "Axes", scores: np.ndarray, costs: np.ndarray, right: float, **style: Any) -> None:
-    """A staircase through a front, which goes on to the right, as what costs more is no reason to
-    score less.
-    """
+    """Staircase through a front, up to the cost `right`: what costs more need not score less."""
     if len(scores):
         y, x = np.append(scores, scores[-1]), np.append(costs, max(right, costs[-1]))
         points = list(range(len(scores)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# As many as figure 3 of ReNAS shows.
 _MAX_POINTS = 1000
 _ROOM = 0.07  # of the axis, for a label of a tick at 30 degrees
 
@@ -26,8 +27,7 @@ def tau_by_size(
     y_label: str = "Kendall τ-b on the test set",
     title: str = "",
 ) -> "Figure":
-    """A line for each label through (size, value, standard deviation); dashed, the values of a
-    paper.
+    """Curve for each label through (size, value, standard deviation); a paper's are dashed.
 
     Ticks are all sizes of the curves, and those that only the paper has where their labels have
     room beside these. What the paper has of other labels is not drawn.
@@ -47,6 +47,7 @@ def tau_by_size(
                 alpha=0.8,
             )
     if paper:
+        # One entry of the legend for the dashed lines of all labels.
         axes.plot([], [], "--", color=GREY, linewidth=1, label="paper")
     axes.set_xscale("log")
     dashed = [point for label in curves for point in (paper or {}).get(label, ())]
@@ -54,6 +55,7 @@ def tau_by_size(
         {point[0] for points in curves.values() for point in points}, {point[0] for point in dashed}
     )
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30 if len(sizes) > 5 else 0)
+    # A log axis would put its own labels between the sizes.
     axes.minorticks_off()
     _legend(axes)
     set_title(figure, title)
@@ -63,8 +65,9 @@ def tau_by_size(
 def predicted_ranks(
     scores: ArrayLike, targets: ArrayLike, *, num: int = _MAX_POINTS, seed: int = 0, title: str = ""
 ) -> "Figure":
-    """Predicted against true rank, 1 is best, of `num` random architectures of `[N]` (ReNAS figure
-    3).
+    """Scatter of predicted against true rank, 1 is best, of `num` random ones of `[N]`.
+
+    ReNAS (Xu et al., CVPR 2021) has it as figure 3.
 
     τ-b is over all architectures of known target, those that cannot be ranked being last together.
     """
@@ -76,6 +79,7 @@ def predicted_ranks(
     known, rankable = np.isfinite(targets), scores > -np.inf
     places = np.random.default_rng(seed).permutation(len(scores))
     usable = places[(known & rankable)[places]]
+    # Ranks are among those shown, as in figure 3 of ReNAS.
     shown = usable[:num]
     predicted, true = (1 + np.asarray(metrics.ranks(values[shown])) for values in (scores, targets))
     among = " among those shown" if len(shown) < len(scores) else ""
@@ -100,8 +104,9 @@ def predicted_ranks(
 def training_curves(
     losses: ArrayLike, taus: ArrayLike | None = None, *, title: str = ""
 ) -> "Figure":
-    """Training loss `[S, epochs]` of each seed (thin) and their mean; below, test τ-b
-    `[S, epochs]`.
+    """Curves of the training loss `[S, epochs]` of each seed (thin) and of their mean.
+
+    The test τ-b `[S, epochs]` has a panel below.
 
     Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both
     lines.
@@ -118,6 +123,7 @@ def training_curves(
     )
     for panel, values in zip(axes, panels, strict=True):
         epochs = np.arange(1, values.shape[1] + 1)
+        # An epoch counts if all seeds have it: the mean must not jump where one of them drops out.
         taken = np.isfinite(values).all(axis=0)
         style = "-" if taken.sum() > 20 else "o-"
         panel.plot(epochs[taken], values[:, taken].T, color=POINTS, alpha=0.25, linewidth=1)
@@ -138,8 +144,9 @@ def training_curves(
 def precision_by_share(
     curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str = ""
 ) -> "Figure":
-    """P@K of each label by the share K (GATES figure 3): how many of the predicted best are among
-    the true best.
+    """Curve for each label of P@K by the share K (GATES figure 3).
+
+    P@K is the share of the K predicted best that are among the K true best.
     """
     figure, (axes,) = new_figure("K, share of the test architectures", "P@K")
     for label, columns, style in _styled(curves, 2):
@@ -168,7 +175,7 @@ def _styled(
 
 
 def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.ndarray:
-    """`[width, n]` of n points, n ≥ 1."""
+    """Columns `[width, n]` of n points, n ≥ 1; ValueError names the curve that has others."""
     if {len(point) for point in points} != {width}:
         raise ValueError(
             f"{label!r} needs points of {width} numbers each, at least one; got {points}"
@@ -177,8 +184,9 @@ def _columns(label: str, points: Sequence[tuple[float, ...]], width: int) -> np.
 
 
 def _with_room(sizes: Set[int], others: Set[int]) -> list[int]:
-    """`sizes`, and those of `others`, smallest first, that lie apart on a log axis through all of
-    them.
+    """Ticks: all of `sizes`, and those of `others`, smallest first, that lie apart on a log axis.
+
+    The axis is through all of them.
     """
     shown, every = set(sizes), sizes | others
     span = math.log(max(every) / min(every)) if every else 0.0
@@ -189,7 +197,7 @@ def _with_room(sizes: Set[int], others: Set[int]) -> list[int]:
 
 
 def _legend(axes: "Axes") -> None:
-    """Right of the axes, where no curve is."""
+    """Legend right of the axes, where no curve is."""
     if axes.lines:
         axes.legend(
             frameon=False, fontsize=10, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.0, 1.0)

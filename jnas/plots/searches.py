@@ -1,4 +1,4 @@
-"""Charts of many searches; see the package for what they share."""
+"""Charts of many searches; see the package for what figures share."""
 
 import itertools
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def search_curves(
     y_label: str = "best score so far",
     title: str = "",
 ) -> "Figure":
-    """The best so far `[S, T]` of each label: the median search in the middle half of them.
+    """Curve of the best so far `[S, T]` of each label: the median search and the middle half.
 
     A single label has a band of the middle nine tenths, too. Searches that end with nothing (not
     finite) are left out, as is what was before every other search has something. The axis of scores
@@ -51,6 +51,7 @@ def search_curves(
     for colour, (label, values) in zip(itertools.cycle(COLOURS), runs.items(), strict=False):
         ended = values[np.isfinite(values[:, -1])]
         lost, ends = lost + len(values) - len(ended), [*ends, len(ended)]
+        # Before every search has something, a median would be of the early ones alone.
         at = np.flatnonzero(np.isfinite(ended).all(axis=0))
         low, lower, middle, upper, high = (
             np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
@@ -70,6 +71,7 @@ def search_curves(
             markersize=4,
             label=label + end,
         )
+        # Full length, so that a fiftieth of the way is the same place for every curve.
         bounds += [_placed(bound, at, num) for bound in pairs[-1]]
     for label, height in heights.items():
         text = f"{label}: {height:.4g}" if is_single else f"{label}\n{height:.4g}"
@@ -83,6 +85,7 @@ def search_curves(
     )
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)
+    # Labels may have different numbers of searches; the note names both ends.
     most, fewest = max(ends, default=0), min(filter(None, ends), default=0)
     shares = "50 % and 90 %" if is_single else "50 %"
     bands = f"searches{'' if is_single else ' each'}: median, and the middle {shares}"
@@ -92,13 +95,14 @@ def search_curves(
 
 
 def _placed(values: np.ndarray, at: np.ndarray, num: int) -> np.ndarray:
-    """`[num]`, the values `[A]` at places `[A]`, and NaN elsewhere."""
+    """Values `[num]` that are `values` `[A]` at the places `at` `[A]`, and NaN elsewhere."""
     placed: np.ndarray = np.full(num, np.nan)
     placed[at] = values
     return placed
 
 
 def _checked(label: str, values: ArrayLike) -> np.ndarray:
+    """Array `[S, T]` of a label; ValueError where it is of another rank, or empty."""
     rows = np.asarray(values, float)
     if rows.ndim != 2 or not rows.size:
         raise ValueError(f"{label!r} must be [S, T], S and T at least 1; got {rows.shape}")

@@ -1,4 +1,4 @@
-"""What all figures share: colours, axes, titles, notes, and how they become files."""
+"""Style of all figures: colours, axes, titles, notes, and how they become files."""
 
 import io
 import os
@@ -24,15 +24,18 @@ Point: TypeAlias = tuple[float, float]
 
 
 def figure_png(figure: "Figure", dpi: int = 150) -> bytes:
-    """The figure as a PNG file. The same call on the same data draws the same bytes."""
+    """PNG file of a figure. The same call on the same data gives the same bytes."""
     stream = io.BytesIO()
+    # Matplotlib would write its version into the file.
     figure.savefig(stream, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return stream.getvalue()
 
 
 def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None:
-    """Write a `.png` file (ValueError for another suffix), whole or not at all; missing folders are
-    made.
+    """PNG file of a figure, written whole or not at all; missing folders are made.
+
+    Raises:
+        ValueError: the suffix is not `.png`.
     """
     if pathlib.Path(path).suffix.lower() != ".png":
         raise ValueError(f"figures are saved as .png files, got {pathlib.Path(path).name!r}")
@@ -43,11 +46,12 @@ def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None
 def new_figure(
     x: str, *y: str, width: float = 6.4, height: float = 4.2
 ) -> tuple["Figure", list["Axes"]]:
-    """A figure in the house style with a panel for each label of a y axis, one above the other."""
+    """Figure and panels in the house style: a panel for each label of `y`, one above the other."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     size = width, height * (0.4 + 0.6 * len(y))
+    # Not by pyplot, which keeps every figure it has made, and chooses a backend for the process.
     figure = Figure(
         size, dpi=100, facecolor="white", layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
     )
@@ -63,36 +67,38 @@ def new_figure(
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Lines of 12 points that fit into so many inches; the long names of NAS-Bench-201 break at a
-    plus.
+    """Lines of 12 points that fit into `width` inches.
+
+    The long names of NAS-Bench-201 break at a plus.
     """
     return textwrap.wrap(text.replace("+|", "+ |"), max(int(9.5 * width), 1))
 
 
 def set_title(figure: "Figure", *parts: str, x: float = 0.0) -> None:
-    """Head the figure, at the left edge `x` of its first axes; long parts are wrapped."""
+    """Title of the figure, at the left edge `x` of its first axes; long parts are wrapped."""
     lines = [line for part in parts for line in wrapped(part, figure.get_figwidth())]
     figure.axes[0].set_title("\n".join(lines), fontsize=12, color=INK, loc="left", x=x)
 
 
 def set_note(figure: "Figure", *counts: tuple[int, str]) -> None:
-    """Say at the lower right what the axes leave out; counts of 0 are not mentioned."""
+    """Note at the lower right of what the axes leave out; counts of 0 are not mentioned."""
     text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     if text:
         figure.supxlabel(text, fontsize=10, color=GREY, x=0.99, ha="right")
 
 
 def begin_late(axes: "Axes", *curves: np.ndarray) -> None:
-    """Let the axis begin at the lowest point after a fiftieth of the steps."""
+    """Limits of an axis that begins at the lowest point after a fiftieth of the steps."""
     late = np.concatenate([curve[len(curve) // 50 :] for curve in curves])
     late = late[np.isfinite(late)]
+    # Limits that are equal would be no axis.
     if len(set(late)) > 1:
         low, high = late.min(), late.max()
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
 
 
 def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
-    """The arrays as float64 vectors of one length."""
+    """Vectors in float64, all of one length; ValueError names those of other shapes."""
     rows = [np.asarray(values, np.float64) for values in arrays.values()]
     shapes = [row.shape for row in rows]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
@@ -103,13 +109,14 @@ def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
 
 
 def num_unrankable(scores: np.ndarray) -> int:
-    """How many scores are NaN or -inf."""
+    """Number of scores that are NaN or -inf."""
     return int((np.isnan(scores) | np.isneginf(scores)).sum())
 
 
 def outer_fence(accuracy: np.ndarray) -> float:
-    """Where the axis of finite accuracies begins: at Tukey's outer fence, or at the lowest of
-    them.
+    """Lower end of an axis of finite accuracies: Tukey's outer fence, or else the lowest of them.
+
+    The higher of the two is taken.
     """
     first, third = np.percentile(accuracy, [25, 75]) if len(accuracy) else (0.0, 0.0)
     # Accuracies that are mostly equal have no spread to measure outliers by.
