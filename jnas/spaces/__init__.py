@@ -14,6 +14,8 @@ from jnas.spaces.nats_size import nats_size
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
 
+# `benchmarks._guess` reads the order: of spaces that fit a file, the last one counts by its strings
+# (SpikeNAS-Bench's are a special case of NAS-Bench-201's) and the first one by its vectors.
 _FACTORIES: dict[str, Callable[..., Space]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
@@ -24,7 +26,7 @@ NAMES = tuple(_FACTORIES)
 
 
 def by_name(name: str) -> Space:
-    """The space of that name with its default options; ValueError lists the valid names."""
+    """`Space` of that name with its default options; ValueError lists the valid names."""
     if name not in _FACTORIES:
         raise ValueError(f"unknown space {name!r}. {nearest(name, NAMES)}")
     return _FACTORIES[name]()

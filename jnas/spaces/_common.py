@@ -1,4 +1,4 @@
-"""Parts that spaces share: numbers of vectors, crossover, simple graphs, checks at the door."""
+"""Shared parts of spaces: numbers of vectors, crossover, simple graphs, checks of vectors."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,13 +18,16 @@ def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
 
 
 def check_arch(arch: Arch, cardinalities: Sequence[int]) -> None:
-    """Assert that `arch` is one `[D]` integer vector (static shape and type only)."""
+    """Check that `arch` is one `[D]` integer vector; AssertionError otherwise.
+
+    Only the static shape and type are looked at, so that it costs nothing in a compiled program.
+    """
     chex.assert_shape(arch, (len(cardinalities),))
     chex.assert_type(arch, int)
 
 
 def mixed_radix_code(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
-    """The mixed-radix number of a vector, first position most significant.
+    """Mixed-radix number of a vector, first position most significant.
 
     Args:
         arch: `[D]` int32.
@@ -35,29 +38,34 @@ def mixed_radix_code(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
     """
     check_arch(arch, cardinalities)
     weights = [math.prod(cardinalities[d + 1 :]) for d in range(len(cardinalities))]
+    # With `dtype`, for a sum of uint32 is uint64 where JAX runs in 64 bits.
     low = jnp.sum(arch.astype(jnp.uint32) * jnp.asarray(weights, jnp.uint32), dtype=jnp.uint32)
     return jnp.stack([jnp.zeros_like(low), low])
 
 
 def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
-    """`[A, D]` int32: every vector, ascending, so that row `i` has the mixed-radix number `i`."""
+    """`[A, D]` int32, every vector, ascending: row `i` has the mixed-radix number `i`."""
     grid = np.indices(cardinalities, dtype=np.int32)
+    # The transpose is a view with a stride of A: every row would be read from D places.
     return np.ascontiguousarray(grid.reshape(len(cardinalities), -1).T)
 
 
 def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
-    """Each position from parent `a` or `b` `[D]`, with equal probability."""
+    """`[D]` child, each position from parent `a` or `b` `[D]` with equal probability.
+
+    Only for spaces in which every vector is valid.
+    """
     chex.assert_rank([a, b], 1)
     chex.assert_equal_shape([a, b])
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
 
 
 def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
-    """`Space.graph` without the axes `C` and `K`, of a space with one kind of cell.
+    """`Space.graph` without the axes `C` and `K`, for a space with one kind of cell.
 
     Args:
         space: whose architectures.
-        what: the name of what is made of it, for the message.
+        what: name of what is made of the graph, for the message.
 
     Returns:
         `[D] -> Graph` with `node_ops` and `mask` `[N]`, `edge_ops` and `adjacency` `[N, N]`.
@@ -65,6 +73,7 @@ def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
     Raises:
         ValueError: there are several kinds of cell, several inputs, or parallel edges.
     """
+    # Shapes alone say it: nothing is computed, and the refusal comes before the first architecture.
     arch = jax.ShapeDtypeStruct((len(space.cardinalities),), jnp.int32)
     num_cells, num_parallel = jax.eval_shape(space.graph, arch).edge_ops.shape[:2]
     if (num_cells, num_parallel, space.num_inputs) != (1, 1, 1):
@@ -82,5 +91,5 @@ def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
 
 
 def as_vector(values: Sequence[int]) -> Arch:
-    """A `[D]` int32 architecture from Python ints."""
+    """`[D]` int32 architecture from Python ints."""
     return jnp.asarray(values, jnp.int32)

@@ -24,6 +24,7 @@ from jnas.spaces import _nasbench101_costs as costs
 from jnas.spaces import _nasbench101_moves as moves
 from jnas.types import Arch, Graph, Key, Space
 
+# The order of the published code, whose hash labels operations by it.
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 _SHORT = ("conv3x3", "conv1x1", "maxpool3x3")
 _E = cells.NUM_EDGE_BITS
@@ -35,11 +36,12 @@ def is_valid(arch: Arch) -> jax.Array:
 
 
 def graph(arch: Arch) -> Graph:
-    """The pruned cell with operations on nodes: `N = 7`, padding just before the output."""
+    """`Graph` of the pruned cell, operations on nodes: `N = 7`, padding just before the output."""
     _common.check_arch(arch, cells.CARDINALITIES)
     arch = cells.compacted(arch)
     sources, targets = np.array(cells.EDGES).T
     adjacency = jnp.zeros((7, 7), bool).at[sources, targets].set(arch[:_E] == 1)
+    # Of a pruned cell every vertex has an edge.
     mask = jnp.any(adjacency, axis=0) | jnp.any(adjacency, axis=1)
     ends = jnp.asarray([0], jnp.int32), jnp.asarray([len(OPERATIONS) + 1], jnp.int32)
     node_ops = jnp.concatenate([ends[0], arch[_E:] + 1, ends[1]])
@@ -48,7 +50,7 @@ def graph(arch: Arch) -> Graph:
 
 
 def prune(arch: Arch) -> Arch:
-    """`[26]` → `[26]`: the same cell without useless vertices and edges, renumbered without gaps.
+    """`[26]` vector of the same cell without useless vertices and edges, numbered without gaps.
 
     Isomorphic cells may still differ in the order of their vertices; compare `Space.identity`
     instead.
@@ -80,10 +82,16 @@ _is_valid_compiled, _prune_compiled = jax.jit(is_valid), jax.jit(prune)
 
 
 def to_matrix(arch: Arch | np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The published pair for the pruned cell.
+    """Adjacency matrix and operations of the pruned cell, as Ying et al. publish it.
+
+    Args:
+        arch: `[26]` integers.
 
     Returns:
         `[V, V]` upper-triangular 0/1 int32 matrix and `V` names, "input" first and "output" last.
+
+    Raises:
+        ValueError: `arch` is no vector of this space.
     """
     vector = np.asarray(_prune_compiled(jnp.asarray(_checked(arch))))
     matrix = np.zeros((7, 7), np.int32)
@@ -115,6 +123,7 @@ def from_matrix(matrix: np.ndarray | Sequence[Sequence[int]], operations: Sequen
             f"operations start with 'input' and end with 'output'; got {list(operations)}"
         )
     ops = [_operation(name) for name in operations[1:-1]]
+    # The output is always vertex 6: padding goes between the last inner vertex and it.
     full = np.zeros((7, 7), np.int32)
     index = [*range(num - 1), 6]
     full[np.ix_(index, index)] = edges
@@ -123,10 +132,10 @@ def from_matrix(matrix: np.ndarray | Sequence[Sequence[int]], operations: Sequen
 
 
 def to_string(arch: Arch | np.ndarray) -> str:
-    """Compact text: each vertex with its sources, `conv3x3:0|maxpool3x3:0,1|output:1,2`.
+    """Text form: each vertex with its sources, `conv3x3:0|maxpool3x3:0,1|output:1,2`.
 
-    Vertices are written as the vector has them, useless ones included; unused last ones are left
-    out.
+    Vertices are written as the vector has them, useless ones included, so that `from_string` gives
+    the same vector back; unused last ones are left out. ValueError for a choice out of range.
     """
     vector = _checked(arch)
     sources = [[x for x in range(y) if vector[x + y * (y - 1) // 2]] for y in range(7)]
@@ -161,6 +170,7 @@ def from_string(text: str) -> Arch:
 
 
 def _operation(name: str) -> int:
+    """Index of an operation from its published or its short name; ValueError for others."""
     for names in (OPERATIONS, _SHORT):
         if name in names:
             return names.index(name)
@@ -168,6 +178,7 @@ def _operation(name: str) -> int:
 
 
 def _checked(arch: Arch | np.ndarray) -> np.ndarray:
+    """`[26]` int32 with every choice in range; ValueError otherwise."""
     vector = np.asarray(arch)
     if vector.shape != (26,) or np.any((vector < 0) | (vector >= cells.CARDINALITIES)):
         raise ValueError(
@@ -177,6 +188,7 @@ def _checked(arch: Arch | np.ndarray) -> np.ndarray:
 
 
 def _valid(vector: Sequence[int]) -> Sequence[int]:
+    """`vector` itself; ValueError where its cell is invalid."""
     if not bool(_is_valid_compiled(_common.as_vector(vector))):
         raise ValueError(
             "invalid NAS-Bench-101 cell: no path from input to output, or more than 9 edges"
@@ -189,6 +201,8 @@ def enumerate_cells() -> np.ndarray:
     return cells.codes_to_vectors(cells.enumerate_codes())
 
 
+# Cached, for functions of a space are static arguments of compiled programs and `partial` objects
+# equal only themselves: another space of the same options would compile everything again.
 @functools.cache
 def nasbench101(
     *,
@@ -197,7 +211,7 @@ def nasbench101(
     mutation_rate: float = 1.0,
     allow_parent: bool = False,
 ) -> Space:
-    """The NAS-Bench-101 space.
+    """NAS-Bench-101, a `Space`.
 
     Args:
         sample: "official" draws edges with probability ½ and uniform operations until the cell is

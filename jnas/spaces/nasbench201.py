@@ -25,6 +25,7 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 NONE, SKIP, CONV1X1, CONV3X3, POOL = range(5)
 Edges: TypeAlias = tuple[tuple[int, int], ...]
 EDGES: Edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+# Edges into a node are contiguous: those into node `j` start at `j (j - 1) / 2`.
 CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
 
 # (channels, cells, pixels of the feature map) of the three stages of the reference network.
@@ -32,22 +33,22 @@ _STAGES = ((16, 5, 32 * 32), (32, 5, 16 * 16), (64, 5, 8 * 8))
 
 
 def is_valid(arch: Arch) -> jax.Array:
-    """`[]` bool: every operation exists. Disconnected cells are valid architectures of this
-    space.
-    """
+    """`[]` bool: every operation exists. A cell without a path to its output is valid, too."""
+    # The benchmark has trained all 15,625, disconnected ones included.
     return _common.in_range(arch, CARDINALITIES)
 
 
 def sample(key: Key) -> Arch:
-    """`[6]`, uniform over the 15,625 vectors."""
+    """`[6]` int32, uniform over the 15,625 vectors."""
     return jax.random.randint(key, (len(EDGES),), 0, len(OPERATIONS), jnp.int32)
 
 
 def mutate(key: Key, arch: Arch) -> Arch:
-    """The published move: a uniform node, a uniform incoming edge of it, a different operation.
+    """`[6]` mutant by the published move: a random node, an edge into it, a different operation.
 
-    Edges are therefore not uniform: 0→1 changes with probability 1/3, those of node 3 with 1/9
-    each. The child always differs from the parent.
+    Each is uniform, and edges are therefore not: 0→1 changes with probability 1/3, those of node 3
+    with 1/9 each. The child always differs from the parent. The authors' regularized evolution
+    moves so.
     """
     _common.check_arch(arch, CARDINALITIES)
     node_key, edge_key, op_key = jax.random.split(key, 3)
@@ -63,7 +64,7 @@ def code(arch: Arch) -> jax.Array:
 
 
 def graph(arch: Arch) -> Graph:
-    """The cell with operations on edges: 4 nodes, an edge where the operation is not "none"."""
+    """`Graph` with operations on edges: 4 nodes, an edge where the operation is not "none"."""
     _common.check_arch(arch, CARDINALITIES)
     sources, targets = np.array(EDGES).T
     square = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
@@ -74,7 +75,9 @@ def graph(arch: Arch) -> Graph:
 def params(arch: Arch) -> jax.Array:
     """`[]` int32, trainable parameters with 16 channels, 5 cells a stage and 10 classes."""
     conv1x1, conv3x3 = _num_convolutions(arch)
-    total = jnp.asarray(73_306, jnp.int32)  # stem, two residual blocks, last batch norm, classifier
+    # Stem 464, residual blocks 14,464 and 57,600, last batch norm 128, classifier 650. The
+    # shortcuts of the residual blocks have no batch norm.
+    total = jnp.asarray(73_306, jnp.int32)
     for channels, cells, _ in _STAGES:
         norm = 2 * channels
         total += cells * (conv1x1 * (channels**2 + norm) + conv3x3 * (9 * channels**2 + norm))
@@ -82,10 +85,13 @@ def params(arch: Arch) -> jax.Array:
 
 
 def flops(arch: Arch) -> jax.Array:
-    """`[]` float, multiply-accumulates for one 32x32x3 image; exact in float32 (all are multiples
-    of 64).
+    """`[]` float, multiply-accumulates for one 32x32x3 image.
+
+    Exact in float32, for all are multiples of 64 below 2^30. The published numbers are in millions,
+    and larger by the 10 additions of the classifier's bias.
     """
     conv1x1, conv3x3 = _num_convolutions(arch)
+    # Stem 442,368, residual blocks 3,670,016 each, classifier 640.
     total = jnp.asarray(7_783_040, jnp.int32)
     for channels, cells, pixels in _STAGES:
         total += cells * pixels * channels**2 * (conv1x1 + 9 * conv3x3)
@@ -93,30 +99,37 @@ def flops(arch: Arch) -> jax.Array:
 
 
 def _num_convolutions(arch: Arch) -> tuple[jax.Array, jax.Array]:
+    """Numbers of 1x1 and of 3x3 convolutions of a cell, `[]` int32 each.
+
+    They decide both costs, for edges of a cell all have the same channels and pixels.
+    """
     _common.check_arch(arch, CARDINALITIES)
     return jnp.sum(arch == CONV1X1, dtype=jnp.int32), jnp.sum(arch == CONV3X3, dtype=jnp.int32)
 
 
 def to_string(arch: Arch | np.ndarray) -> str:
-    """The official form `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; ValueError for an invalid vector."""
+    """Official text `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; ValueError for an invalid vector."""
     return cell_to_string(arch, OPERATIONS, EDGES, "NAS-Bench-201")
 
 
 def from_string(text: str) -> Arch:
-    """`[6]` int32 from the official form; ValueError names the part that is wrong."""
+    """`[6]` int32 from the official text; ValueError names the part that is wrong."""
     return cell_from_string(text, OPERATIONS, EDGES, "NAS-Bench-201")
 
 
 def cell_to_string(
     arch: Arch | np.ndarray, operations: Sequence[str], edges: Edges, title: str
 ) -> str:
-    """The official text form, with other names of operations and another order of edges.
+    """Official text form, with other names of operations and another order of edges.
 
     Args:
         arch: `[6]` integers, the operation of each of the `edges`.
         operations: names of the operations.
         edges: the 6 pairs of nodes, in the order of the vector.
         title: of the benchmark, for messages.
+
+    Raises:
+        ValueError: `arch` has another shape, or an operation that does not exist.
     """
     ops = np.asarray(arch)
     if ops.shape != (len(edges),) or np.any((ops < 0) | (ops >= len(operations))):
@@ -135,6 +148,7 @@ def cell_from_string(text: str, operations: Sequence[str], edges: Edges, title: 
             raise ValueError(f"unknown operation {op!r} in {text!r}. {nearest(op, operations)}")
     numbers = [operations.index(op) for op, _ in words]
     arch = [numbers[EDGES.index(edge)] for edge in edges] if len(numbers) == len(EDGES) else []
+    # The search above steps over whatever it does not know: written again, the text must be equal.
     if not arch or cell_to_string(np.asarray(arch), operations, edges, title) != text.strip():
         form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
         raise ValueError(f"not a {title} architecture: {text!r}; the form is {form}")
@@ -147,7 +161,7 @@ def enumerate_cells() -> np.ndarray:
 
 
 def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
-    """The published text of what a cell computes: skips written through, summands sorted."""
+    """Text of what a cell computes, as published: skips written through, summands sorted."""
     nodes = ["0"]
     for target in (1, 2, 3):
         summands = []
@@ -166,21 +180,22 @@ def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
 
 @functools.cache
 def _class_codes(consider_zero: bool) -> np.ndarray:
-    """`[15625]` uint32: the smallest code among the cells with the same canonical text."""
+    """`[15625]` uint32, the smallest code among the cells with the same canonical text."""
+    # Texts cannot be traced; as a table of 61 KiB the equivalence is one gather in a program.
     first: dict[str, int] = {}
     texts = (_canonical_text(arch, consider_zero) for arch in enumerate_cells())
     return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], np.uint32)
 
 
 def identity(arch: Arch, consider_zero: bool = True) -> jax.Array:
-    """`[2]` uint32, the smallest code of the cells that are equivalent; see `nasbench201`."""
+    """`[2]` uint32, the smallest code among the equivalent cells; see `nasbench201`."""
     low = jnp.asarray(_class_codes(consider_zero))[code(arch)[1]]
     return jnp.stack([jnp.zeros_like(low), low])
 
 
 @functools.cache
 def nasbench201(*, consider_zero: bool = True) -> Space:
-    """The NAS-Bench-201 space.
+    """NAS-Bench-201, a `Space`.
 
     Args:
         consider_zero: which published equivalence `identity` means. True: "none" edges, and edges

@@ -19,6 +19,7 @@ from jnas.types import Arch, Graph, Key, Space
 
 WIDTHS = tuple(range(8, 65, 8))
 CARDINALITIES = (len(WIDTHS),) * 5
+# Number 9,930 in the official order of NAS-Bench-201.
 CELL = (
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
     "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
@@ -31,11 +32,12 @@ def is_valid(arch: Arch) -> jax.Array:
 
 
 def sample(key: Key) -> Arch:
-    """`[5]`, uniform over the 32,768 vectors."""
+    """`[5]` int32, uniform over the 32,768 vectors."""
     return jax.random.randint(key, (5,), 0, len(WIDTHS), jnp.int32)
 
 
 def _mutate(key: Key, arch: Arch, allow_parent: bool) -> Arch:
+    """`[5]` mutant: a uniform layer gets a uniform width, its own only with `allow_parent`."""
     _common.check_arch(arch, CARDINALITIES)
     layer_key, width_key = jax.random.split(key)
     layer = jax.random.randint(layer_key, (), 0, 5)
@@ -49,7 +51,7 @@ def code(arch: Arch) -> jax.Array:
 
 
 def graph(arch: Arch) -> Graph:
-    """A chain input → five layers → output; the operation of a layer is its width."""
+    """`Graph` of a chain input → five layers → output; the operation of a layer is its width."""
     _common.check_arch(arch, CARDINALITIES)
     ends = jnp.asarray([0], jnp.int32), jnp.asarray([len(WIDTHS) + 1], jnp.int32)
     chain = jnp.eye(7, k=1, dtype=bool)
@@ -62,6 +64,7 @@ def params(arch: Arch) -> jax.Array:
     """`[]` int32, trainable parameters of the whole network with 10 classes."""
     _common.check_arch(arch, CARDINALITIES)
     c1, c2, c3, c4, c5 = 8 * (arch.astype(jnp.int32) + 1)
+    # A residual block has two batch norms, 4 parameters a channel: its shortcut has none.
     stem = 27 * c1 + 2 * c1
     cells = _cell(c1, c1)[0] + _cell(c2, c3)[0] + _cell(c4, c5)[0]
     blocks = _residual(c1, c2) + 4 * c2 + _residual(c3, c4) + 4 * c4
@@ -69,9 +72,13 @@ def params(arch: Arch) -> jax.Array:
 
 
 def flops(arch: Arch) -> jax.Array:
-    """`[]` float, multiply-accumulates for one 32x32x3 image (exact integer, rounded once)."""
+    """`[]` float, multiply-accumulates for one 32x32x3 image (exact integer, rounded once).
+
+    The published numbers are larger by the 10 additions of the classifier's bias.
+    """
     _common.check_arch(arch, CARDINALITIES)
     c1, c2, c3, c4, c5 = 8 * (arch.astype(jnp.int32) + 1)
+    # Pixels of 32x32, 16x16 and 8x8 maps. The widest network takes 2.8e8, which int32 holds.
     total: jax.Array = 1024 * (27 * c1 + _cell(c1, c1)[1]) + 256 * (
         _residual(c1, c2) + _cell(c2, c3)[1]
     )
@@ -80,23 +87,28 @@ def flops(arch: Arch) -> jax.Array:
 
 
 def _cell(c_in: jax.Array, c_out: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(parameters, multiply-accumulates a pixel) of `CELL`.
+    """Parameters, and multiply-accumulates a pixel, of `CELL`.
 
     Edges that leave node 0 change the width; a skip that does so is a 1x1 convolution with batch
     norm.
     """
+    # Of five 3x3 convolutions two leave node 0 (its skip to node 3 has weights only where it
+    # widens). A batch norm has 2 parameters a channel: 10 for the five, 12 with the skip's.
     widen = c_in != c_out
     weights = 9 * (2 * c_in * c_out + 3 * c_out * c_out) + jnp.where(widen, c_in * c_out, 0)
     return weights + jnp.where(widen, 12, 10) * c_out, weights
 
 
 def _residual(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
-    """Weights of a residual block: two 3x3 convolutions and a 1x1 shortcut, all of its output size."""
+    """Weights of a residual block, multiply-accumulates for each pixel of its output as well.
+
+    It has two 3x3 convolutions and a 1x1 shortcut, which is pooled first: all have its output size.
+    """
     return 9 * (c_in * c_out + c_out * c_out) + c_in * c_out
 
 
 def to_string(arch: Arch | np.ndarray) -> str:
-    """The published form `c1:c2:c3:c4:c5`; ValueError for an invalid vector."""
+    """Published text `c1:c2:c3:c4:c5`; ValueError for an invalid vector."""
     choices = np.asarray(arch)
     if choices.shape != (5,) or np.any((choices < 0) | (choices >= len(WIDTHS))):
         raise ValueError(
@@ -122,13 +134,13 @@ def from_string(text: str) -> Arch:
 
 
 def enumerate_networks() -> np.ndarray:
-    """`[32768, 5]` int32, ascending; row `i` has `code` `i`."""
+    """`[32768, 5]` int32, ascending; row `i` has `code` `i`, which is the published index."""
     return _common.all_vectors(CARDINALITIES)
 
 
 @functools.cache
 def nats_size(*, allow_parent: bool = False) -> Space:
-    """The NATS-Bench size space.
+    """NATS-Bench's size space, a `Space`.
 
     Args:
         allow_parent: True gives the published mutation, which draws the new width from all 8 and so
