@@ -1,7 +1,7 @@
-"""How an architecture is shown to a predictor: pure functions `archs [B, D] -> features`.
+"""Encodings of architectures for predictors: pure functions `archs [B, D] -> features`.
 
 Each factory takes a `types.Space` and returns the encoding of a whole population, jittable and
-without any trainable part. They see `Space.graph`, and `layers`, `renas` and `statistics` the
+without any trainable part. They see `Space.graph`; `layers`, `renas` and `statistics` also see the
 widths of its nodes. `node_graphs`, `renas` and `statistics` are for one kind of cell, the others
 serve every space.
 """

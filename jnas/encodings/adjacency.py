@@ -1,4 +1,4 @@
-"""The flat one-hot encoding: which operation each pair of nodes, and each node, has."""
+"""Flat one-hot encoding: which operation each pair of nodes, and each node, has."""
 
 from collections.abc import Callable
 
@@ -25,9 +25,11 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     def encode(arch: Arch) -> jax.Array:
         graph = space.graph(arch)
+        # Edges go from lower to higher nodes: half of every matrix would be constant features.
         rows, columns = np.triu_indices(graph.mask.shape[1], 1)
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
         edges = jax.nn.one_hot(ops - 1, len(space.edge_operations) - 1)
+        # An edge may have an operation and carry nothing; it is then encoded as no edge.
         edges = jnp.where(exists[..., None], edges, 0)
         interior = len(space.node_operations) - 2
         if interior == 1:

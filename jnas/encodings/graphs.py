@@ -1,4 +1,4 @@
-"""A population as one jraph graph batch of static shape, for graph networks."""
+"""Graphs of a population, as one jraph batch of static shape or with operations on nodes."""
 
 import functools
 import math
@@ -14,12 +14,12 @@ from jnas.types import Arch, Graph, Space
 
 
 def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
-    """A population as one `jraph.GraphsTuple`, each cell padded to the same nodes and edges.
+    """Population as one `jraph.GraphsTuple`, each cell padded to the same nodes and edges.
 
     With `G = B · C` cells of `N` nodes there are `G · N` nodes, and in each cell
     `E = K · N (N - 1) / 2` edges: every pair `i < j` row by row, once for each of the `K` parallel
-    edges, whether information flows or not. A graph network multiplies by the masks; shapes never
-    depend on the cells.
+    edges, whether information flows or not. A graph network multiplies by the masks. Shapes never
+    depend on the cells, so that one compiled program serves a whole space.
 
     Args:
         space: where the architectures come from.
@@ -37,7 +37,7 @@ def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
 
 
 def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
-    """The `jraph.GraphsTuple` of a batch of graphs, as `graphs` describes it.
+    """`jraph.GraphsTuple` of a batch of graphs, as `graphs` describes it.
 
     Args:
         batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes
@@ -46,7 +46,9 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
     num_graphs, num_nodes = math.prod(batch.mask.shape[:-1]), batch.mask.shape[-1]
     rows, columns = np.triu_indices(num_nodes, 1)
     num_parallel = batch.edge_ops.shape[-3]
+    # The order of `edge_ops[..., rows, columns]`: parallel edges outside, pairs inside.
     senders, receivers = (np.tile(ends, num_parallel).astype(np.int32) for ends in (rows, columns))
+    # In a batch, jraph counts nodes through all of its graphs.
     first_node = num_nodes * jnp.arange(num_graphs, dtype=jnp.int32)[:, None]
     return jraph.GraphsTuple(
         nodes={"op": batch.node_ops.ravel(), "mask": batch.mask.ravel()},
@@ -63,7 +65,7 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
 
 
 def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
-    """Cells as graphs with operations on nodes: where these are on edges, line graphs.
+    """Graphs with operations on nodes: cells, or line graphs of those with operations on edges.
 
     Nodes of a line graph are the edges of the cell, those into lower nodes first, between an input
     and an output node; its operations count from 1 (`Space.edge_operations`), with 0 for the input
@@ -80,18 +82,23 @@ def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
         ValueError: there are several kinds of cell, several inputs, or parallel edges.
     """
     simple = simple_graph(space, "a graph with operations on nodes")
+    # Where nodes have the operations, edges have only two: "none" and the one that lets through.
     on_nodes = len(space.edge_operations) == 2
     return jax.vmap(space.graph if on_nodes else functools.partial(_line_graph, space, simple))
 
 
 def _line_graph(space: Space, simple: Callable[[Arch], Graph], arch: Arch) -> Graph:
+    """`Graph` whose nodes are the edges of a cell, between an input and an output node."""
     graph = simple(arch)
     num_nodes = graph.mask.shape[0]
+    # By their higher node, so that an edge comes after all that it may read, and edges of the line
+    # graph go up as well.
     pairs = [(i, j) for j in range(1, num_nodes) for i in range(j)]
     ends = [(0, 0), *pairs, (num_nodes - 1, num_nodes - 1)]
     follows = np.array(
         [[a < b and one[1] == two[0] for b, two in enumerate(ends)] for a, one in enumerate(ends)]
     )
+    # `follows` is the wiring of the whole space, a constant; a cell only masks it.
     always = jnp.ones((), bool)
     flows = jnp.stack([always, *(graph.adjacency[pair] for pair in pairs), always])
     adjacency = jnp.asarray(follows) & flows[:, None] & flows[None]

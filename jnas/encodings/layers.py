@@ -1,4 +1,4 @@
-"""The sequence of layers that Peephole reads: type, kernel and width of each.
+"""Sequence of layers as Peephole reads it: type, kernel and width of each.
 
 Deng, Yan and Lin, "Peephole: Predicting Network Performance Before Training", 2017,
 https://arxiv.org/abs/1712.03351, section 3.1: a layer is (type, kernel width, kernel height,
@@ -38,26 +38,31 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
     """
     if num_ratios < 1:
         raise ValueError(f"num_ratios must be at least 1; got {num_ratios}")
+    # Where operations are on nodes, edges have only two: "none" and the one that lets through.
     on_edges = len(space.edge_operations) > 2
     kernels = jnp.asarray(
         [_kernel(name) for name in (space.edge_operations if on_edges else space.node_operations)]
     )
 
     def encode_edges(arch: Arch) -> jax.Array:
+        """`[L, 4]` int32, layers of a cell with operations on edges."""
         square = space.graph(arch).edge_ops
         rows, columns = np.triu_indices(square.shape[-1], 1)
         ops = square[..., rows, columns].ravel()
         return _rows(ops, kernels, jnp.full(ops.shape, num_ratios, jnp.int32))
 
     def encode_nodes(arch: Arch) -> jax.Array:
+        """`[L, 4]` int32, layers of a cell with operations on nodes."""
         graph = space.graph(arch)
         ratios = jnp.full(graph.mask.shape, num_ratios, jnp.int32)
         if space.node_widths is not None:
             reference = 840  # every share 1/1 to 1/5 of it, remainders aside, is whole
             widths = space.node_widths(arch, reference, reference)
+            # Rounded up, for a layer's ratio is at least 1 and 0 means padding.
             ratios = -(-widths * num_ratios // reference)
         mask = graph.mask.ravel()
         rows = _rows(graph.node_ops.ravel(), kernels, ratios.ravel())
+        # Padding goes to the end, as sequence models want it; a stable sort keeps the other order.
         return jnp.where(mask[:, None], rows, 0)[jnp.argsort(~mask, stable=True)]
 
     return jax.vmap(encode_edges if on_edges else encode_nodes)
@@ -70,5 +75,5 @@ def _kernel(name: str) -> tuple[int, int]:
 
 
 def _rows(ops: jax.Array, kernels: jax.Array, ratios: jax.Array) -> jax.Array:
-    """`[L]` each → `[L, 4]`."""
+    """`[L, 4]` int32 layers from operations `[L]`, kernels `[O, 2]` and ratios `[L]`, from 1."""
     return jnp.concatenate([(ops + 1)[:, None], kernels[ops], ratios[:, None]], axis=1)

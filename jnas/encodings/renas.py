@@ -1,9 +1,10 @@
-"""The ReNAS tensor: a type matrix, and FLOPs and parameters of the network's nine cells.
+"""ReNAS tensor: a type matrix, and FLOPs and parameters of the network's nine cells.
 
 Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021, section 3.1,
 https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from the input), the
 missing ones stand just before the output, and entry `(i, j)` of each matrix carries the value of
-node `j` where information flows `i → j`.
+node `j` where information flows `i → j`. The paper's figure does not say whether rows or columns
+carry it; this is how the public re-implementation in aw_nas reads it.
 """
 
 import functools
@@ -16,7 +17,8 @@ import numpy as np
 from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
-# Operation of a node to its published type number and kernel area.
+# Operation of a node to its type number and kernel area. The numbers are those of aw_nas, for the
+# authors published only tensors made with theirs.
 _NODES = {
     "input": (1, 0),
     "conv1x1-bn-relu": (2, 1),
@@ -26,7 +28,8 @@ _NODES = {
 }
 # Operation of an edge to its kernel area.
 _EDGES = {"none": 0, "skip_connect": 0, "nor_conv_1x1": 1, "nor_conv_3x3": 9, "avg_pool_3x3": 0}
-# (channels in, channels out, the stack's down-sampling) of the nine cells.
+# (channels in, channels out, the stack's down-sampling) of the nine cells of NAS-Bench-101. The
+# first cell of a stack has features of its own, for it doubles the width.
 _CELLS = (
     *[(128, 128, 1)] * 3,
     (128, 256, 2),
@@ -39,7 +42,7 @@ _CELLS = (
 def renas(
     space: Space, *, type_only: bool = False, image_size: int = 28
 ) -> Callable[[jax.Array], jax.Array]:
-    """The `[19, 7, 7]` tensor of ReNAS, or its type matrix alone (predictors v1 and v3).
+    """`[19, 7, 7]` tensor of ReNAS, or its type matrix alone (predictors v1 and v3).
 
     Channels are [types, FLOPs of cell 1, parameters of cell 1, FLOPs of cell 2, ...]. A convolution
     of `c` channels has `k² c²` parameters; the 1x1 projection of an edge from the input, `c_in c`,
@@ -51,12 +54,11 @@ def renas(
             (entry `(i, j)` is the operation of the edge, none 0) and the FLOPs and parameters of a
             cell of each of the three stages, at 32x32 images and 16 channels.
         type_only: keep the first channel only.
-        image_size: height and width of the first stack's feature maps; the paper's figure suggests
-            28.
+        image_size: height and width of the first stack's feature maps; 28 is that of aw_nas.
 
     Returns:
         `archs [B, D] -> [B, 19, 7, 7]` float32 (`[B, 7, 4, 4]` for nasbench201; one channel with
-        `type_only`), exact integers.
+        `type_only`), whole numbers, exact up to 2^24.
 
     Raises:
         ValueError: another space, or an `image_size` that is not a multiple of 4.
@@ -74,6 +76,7 @@ def renas(
     types_of, taps_of = np.array([_NODES[name] for name in space.node_operations], np.int32).T
 
     def encode(arch: Arch) -> jax.Array:
+        """`[19, 7, 7]` float32 tensor of one cell, or `[1, 7, 7]`."""
         graph = graph_of(arch)
         order = _by_depth(graph)
         edges = graph.adjacency[order][:, order].astype(jnp.int32)
@@ -82,6 +85,7 @@ def renas(
         if type_only:
             return types[None].astype(jnp.float32)
         taps = jnp.where(exists, jnp.asarray(taps_of)[node_ops], 0)
+        # In integers, so that what is beyond 2^24 is rounded once.
         matrices = [types]
         for c_in, c_out, downsampling in _CELLS:
             width = widths_of(arch, c_in, c_out)[0][order]
@@ -96,7 +100,7 @@ def renas(
 def _encode_edges(
     space: Space, graph_of: Callable[[Arch], Graph], type_only: bool, arch: Arch
 ) -> jax.Array:
-    """`[7, 4, 4]` float32, operations on edges; reductions between stages count for nothing."""
+    """`[7, 4, 4]` float32, operations on edges; blocks between stages count for nothing."""
     ops = graph_of(arch).edge_ops
     taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
     matrices = [ops]
@@ -108,9 +112,11 @@ def _encode_edges(
 
 def _by_depth(graph: Graph) -> jax.Array:
     """`[7]` int32, nodes in the order of the tensor; equally deep ones stay in their order."""
+    # Sources come before their targets in a `Graph`: one pass finds every longest path.
     depths = [jnp.zeros((), jnp.int32)]
     for node in range(1, graph.mask.shape[0]):
         sources = jnp.stack(depths)
         depths.append(jnp.max(jnp.where(graph.adjacency[:node, node], sources + 1, 0)))
+    # Deeper than any node are the missing ones, and deeper than these the output, which is last.
     depth = jnp.where(graph.mask, jnp.stack(depths), graph.mask.shape[0])
     return jnp.argsort(depth.at[-1].set(graph.mask.shape[0] + 1), stable=True)

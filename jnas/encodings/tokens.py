@@ -1,4 +1,4 @@
-"""A sequence of small integers for recurrent predictors, in the order of the GATES paper.
+"""Token sequence of an architecture for recurrent predictors, in the order of the GATES paper.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
 ECCV 2020, https://arxiv.org/abs/2004.01899: first the connections, then the operations.
@@ -14,7 +14,7 @@ from jnas.types import Arch, Space
 
 
 def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
-    """Tokens: a connection for each pair `i < j` row by row, then an operation for each inner node.
+    """Tokens of pairs `i < j` row by row (their connection), then of inner nodes (operations).
 
     A connection token is the index of the edge operation. An operation token is the index of the
     interior node operation, and the number of them for padding ("none"); there are none where nodes
@@ -29,9 +29,11 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
     """
 
     def encode(arch: Arch) -> jax.Array:
+        """`[L]` int32 tokens of one architecture."""
         graph = space.graph(arch)
         rows, columns = np.triu_indices(graph.mask.shape[1], 1)
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
+        # An edge may have an operation and carry nothing; it is then the token of no edge.
         connections = jnp.where(exists, ops, 0).ravel()
         interior = len(space.node_operations) - 2
         if interior == 1:
@@ -44,7 +46,8 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
 
 
 def vocabulary(space: Space) -> tuple[int, ...]:
-    """`L` ints, how many values each token of `tokens(space)` has; host only."""
+    """`L` ints, numbers of values of each token of `tokens(space)`; host only."""
+    # A predictor sizes its embeddings by them before it has seen an architecture.
     arch = jax.ShapeDtypeStruct((len(space.cardinalities),), jnp.int32)
     shape: tuple[int, ...] = jax.eval_shape(space.graph, arch).edge_ops.shape
     num_cells, num_parallel, num_nodes, _ = shape
