@@ -1,4 +1,4 @@
-"""The space of a file that does not say it, told from an architecture in it."""
+"""Space of a file that does not name it, told from an architecture in the file."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,11 @@ from jnas.types import Space
 
 
 def space_of_text(text: str, file: Path) -> Space:
-    """The space whose text form this looks like."""
+    """`Space` whose text form is that of `text`, the last of `spaces.NAMES` where several are.
+
+    Raises:
+        ValueError: no space has such a form.
+    """
     # A later space may be a special case of an earlier one.
     for space in map(spaces.by_name, reversed(spaces.NAMES)):
         if space.text_form and re.fullmatch(space.text_form, text.strip()):
@@ -19,7 +23,12 @@ def space_of_text(text: str, file: Path) -> Space:
 
 
 def space_of_width(num_choices: int, file: Path) -> Space:
-    """The space with so many choices, the first of `spaces.NAMES` where there are several."""
+    """`Space` of so many choices, the first of `spaces.NAMES` where there are several.
+
+    Raises:
+        ValueError: no space has as many.
+    """
+    # Reversed, for of equal keys a dict keeps the last: here NAS-Bench-201, and not SpikeNAS-Bench.
     widths: Mapping[int, str] = {
         len(spaces.by_name(name).cardinalities): name for name in reversed(spaces.NAMES)
     }

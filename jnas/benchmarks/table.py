@@ -1,4 +1,4 @@
-"""A benchmark table: measured columns of many architectures, looked up inside compiled programs.
+"""Benchmark table: measured columns of many architectures, looked up inside compiled programs.
 
 `make_table` checks the arrays once on the host; afterwards `Table.rows`, and what `Table.estimator`
 and `Table.objective` return, are pure functions that work under `jit`, `vmap` and `scan`. Rows are
@@ -23,6 +23,7 @@ from jnas.types import Arch, Estimator, Key, Objective, Outcome, Query, Space
 NOT_STATED = "not stated"
 
 
+# Compared by identity: `==` of arrays is an array, which dataclasses cannot take for a truth.
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
     """Measured results of the architectures of one space; build it with `make_table`.
@@ -44,12 +45,13 @@ class Table:
     columns: Mapping[str, np.ndarray]
     conventions: Mapping[str, str]
     source: str
-    _codes: jax.Array = dataclasses.field(init=False, repr=False)  # [A, 2] uint32, ascending
-    _order: np.ndarray = dataclasses.field(
-        init=False, repr=False
-    )  # [A] int32, row of each sorted code
+    # `[A, W]` uint32, ascending, and `[A]` int32, the row of each. Sorted once, for every look-up
+    # is a binary search.
+    _codes: jax.Array = dataclasses.field(init=False, repr=False)
+    _order: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Checks of the rows, and their sorted codes."""
         _check_shapes(self)
         codes, order = _sorted_codes(self.space, self.archs)
         object.__setattr__(self, "_codes", jnp.asarray(codes))
@@ -64,7 +66,7 @@ class Table:
         return self.columns[name]
 
     def rows(self, archs: jax.Array) -> jax.Array:
-        """The row of each architecture.
+        """Rows of architectures in the table.
 
         Args:
             archs: `[B, D]` int32.
@@ -76,7 +78,7 @@ class Table:
         return jnp.where(position < 0, -1, jnp.asarray(self._order)[position])
 
     def estimator(self, column: str) -> Estimator:
-        """An estimator that answers with one column, float32; a miss gives NaN.
+        """`Estimator` that answers with one column, float32; a miss gives NaN.
 
         The arrays are leaves of the returned `Partial`, so two calls share one compiled program.
 
@@ -86,7 +88,7 @@ class Table:
         return Partial(_estimate, *self._identify(), self._codes, self._sorted(column))
 
     def cost(self, column: str) -> Callable[[Arch], jax.Array]:
-        """A cost for `search.nsga2`: one column as a function `[D] -> []` float32.
+        """Cost for `search.nsga2`: one column as a function `[D] -> []` float32.
 
         A miss gives NaN.
 
@@ -103,7 +105,7 @@ class Table:
         epochs: int | None = None,
         cost_epochs: int | None = None,
     ) -> Objective:
-        """An objective: scores from one column or a learning curve, at the cost of another column.
+        """`Objective`: scores from one column or a learning curve, at the cost of another column.
 
             # One fidelity; a learning curve; full scores at a partial cost.
             table.objective("val200_c10")
@@ -146,12 +148,13 @@ class Table:
         return LookUp(*self._identify(), self._codes, scores, costs, known, cost_epochs)
 
     def cost_column(self, column: str) -> str | None:
-        """The column that an evaluation of `column` costs; None where there is none.
+        """Name of the column that an evaluation of `column` costs; None where there is none.
 
         Raises:
             ValueError: several columns could be the cost.
         """
         names = [name for name in self.columns if name.startswith("seconds")]
+        # Of "val200_seed1_c10" the epochs and the data set count, and the seed does not.
         parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
         wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
         if len(names) > 1 and wanted not in names:
@@ -161,9 +164,10 @@ class Table:
         return wanted if len(names) > 1 else next(iter(names), None)
 
     def learning_curve(self, column: str) -> dict[int, str]:
-        """Number of epochs → column, of the columns that differ from `column` in that alone; or {}.
+        """Columns by number of epochs, for `objective`: `column` and those that differ in it alone.
 
-        `val100` of a table with `val1` … `val100` has 100 of them. For `objective`.
+        `val100` of a table with `val1` … `val100` has 100 of them; a column without a number in its
+        name has none.
         """
         parts = re.fullmatch(r"(\D+)(\d+)(.*)", column)
         if not parts:
@@ -183,7 +187,11 @@ class Table:
 def _curve(
     column: str | Mapping[int, str], epochs: int | None, cost_epochs: int | None
 ) -> Mapping[int, str]:
-    """Number of epochs to column; a single column stands for `epochs`, or for all of them."""
+    """Columns by number of epochs; a single column stands for `epochs`, or as 0 for all of them.
+
+    Raises:
+        ValueError: a number is less than 1, or the options do not go with the kind of `column`.
+    """
     for name, number in (("epochs", epochs), ("cost_epochs", cost_epochs)):
         if number is not None and number < 1:
             raise ValueError(f"{name} must be at least 1; got {number}")
@@ -214,7 +222,7 @@ def make_table(
     conventions: Mapping[str, str] | None = None,
     source: str = "arrays",
 ) -> Table:
-    """A checked `Table` from plain arrays.
+    """`Table` from plain arrays, checked.
 
     Args:
         space: the space the rows belong to.
@@ -245,6 +253,7 @@ def make_table(
 
 
 def _floats(name: str, values: np.ndarray) -> np.ndarray:
+    """`[A]` float32 or float64; ValueError where a column does not hold numbers."""
     values = np.asarray(values)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"column {name!r} must be numeric; got {values.dtype}")
@@ -252,6 +261,7 @@ def _floats(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _check_shapes(table: Table) -> None:
+    """ValueError where the arrays of a table do not fit its space or each other."""
     shape, num_choices = table.archs.shape, len(table.space.cardinalities)
     if len(shape) != 2 or shape[0] == 0 or shape[1] != num_choices:
         raise ValueError(
@@ -266,13 +276,20 @@ def _check_shapes(table: Table) -> None:
             )
 
 
+# The function is static, and a space's functions stay the same objects: two tables of one space and
+# size share a program.
 @functools.partial(jax.jit, static_argnums=0)
 def _each(function: Callable[[jax.Array], jax.Array], archs: jax.Array) -> jax.Array:
+    """`[A, ...]` values of a function of a space for each of `archs` `[A, D]`."""
     return jax.vmap(function)(archs)
 
 
 def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending codes `[A, W]` uint32 and the row `[A]` int32 of each, checked."""
+    """Codes `[A, W]` uint32, ascending, and the row `[A]` int32 of each.
+
+    Raises:
+        ValueError: a row is invalid, or two are the same architecture; the message names them.
+    """
     invalid = np.flatnonzero(~np.asarray(_each(space.is_valid, archs)))
     if invalid.size:
         row = int(invalid[0])
@@ -280,12 +297,12 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"row {row} is not a valid {space.name} architecture: {archs[row].tolist()}"
         )
     codes = np.asarray(_each(space.code, archs))
-    order = np.lexsort(codes.T[::-1]).astype(np.int32)  # stable, the high word first
+    # `lexsort` takes its last key first, and words are high word first. It is stable.
+    order = np.lexsort(codes.T[::-1]).astype(np.int32)
     repeated = np.flatnonzero(np.all(codes[order[1:]] == codes[order[:-1]], axis=1))
     if repeated.size:
-        at = repeated[
-            np.argmin(order[repeated + 1])
-        ]  # the repetition that a reader of the rows meets first
+        # The repetition that a reader of the rows meets first.
+        at = repeated[np.argmin(order[repeated + 1])]
         first, second = order[at], order[at + 1]
         text = space.to_string(archs[second])
         raise ValueError(
@@ -300,7 +317,8 @@ def _sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @jax.jit
 def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
-    """Position `[B]` int32 of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1."""
+    """`[B]` int32, positions of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1."""
+    # `jnp.searchsorted` takes one word a key, and JAX has no 64-bit words in its 32-bit mode.
     chex.assert_rank(archs, 2)
     chex.assert_type(archs, int)
     wanted, size = jax.vmap(code)(archs), codes.shape[0]
@@ -332,6 +350,8 @@ def _less(a: jax.Array, b: jax.Array) -> jax.Array:
     return less
 
 
+# Of this module and not of `estimator`: a `Partial` of a local function would be another pytree at
+# every call, and compile again.
 def _estimate(
     code: Partial,
     is_valid: Partial,
@@ -340,12 +360,14 @@ def _estimate(
     key: Key,
     archs: jax.Array,
 ) -> jax.Array:
+    """`[B]` float32, the values of `archs` `[B, D]`; NaN for a miss."""
     del key
     position = _find(code, is_valid, codes, archs)
     return jnp.where(position < 0, jnp.nan, values[position])
 
 
 def _value(estimator: Estimator, arch: Arch) -> jax.Array:
+    """`[]` float32, what a table's estimator says of one architecture."""
     # The estimator of a table looks at no key.
     return estimator(jax.random.key(0), arch[None])[0]
 
@@ -353,7 +375,7 @@ def _value(estimator: Estimator, arch: Arch) -> jax.Array:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class LookUp:
-    """The objective of a table, a pytree: two of them share one compiled program.
+    """Objective of a table, a pytree: two of them share one compiled program.
 
     Attributes:
         code: `space.code`, a pytree without leaves.
@@ -375,11 +397,12 @@ class LookUp:
     cost_epochs: int | None = dataclasses.field(metadata={"static": True})
 
     def __call__(self, key: Key, query: Query, /) -> Outcome:
-        """Look a query up; see `Table.objective`."""
+        """`Outcome` of a query; see `Table.objective`."""
         del key
         position = _find(self.code, self.is_valid, self.codes, query.archs)
         full = self.epochs[-1] if self.epochs is not None else self.cost_epochs or 0
         asked = jnp.where(query.epochs == 0, full, query.epochs)
+        # One column stands for every number of epochs, or `scores` has one column for each.
         known = jnp.asarray([full] if self.epochs is None else self.epochs, jnp.int32)
         alike = (
             asked[:, None] == known[None]

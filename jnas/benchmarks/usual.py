@@ -1,4 +1,4 @@
-"""The table of a space, and its column, that are meant where nothing else is said."""
+"""Table of a space, and column of a table, where nothing else is said."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _TABLES: dict[str, Callable[..., Table]] = {
 def of_space(
     space: Space, path: str | os.PathLike[str] | None = None, *, dataset: str | None = None
 ) -> Table:
-    """The table of a file, or without one that of the space.
+    """`Table` of a file, or without one that of the space.
 
     Args:
         space: whose architectures are looked up.
@@ -44,7 +44,8 @@ def of_space(
 
 
 def usual_column(table: Table) -> str:
-    """The space's usual accuracy where the table has it, or else its first column."""
+    """Name of the space's usual accuracy where the table has it, or else of its first column."""
     usual = table.space.usual_column
+    # The published number of a cell says nothing about it, and would be the first column of some.
     others = [name for name in table.columns if name != "index"]
     return usual if usual in table.columns else next(iter(others), "index")
