@@ -1,10 +1,10 @@
-"""What performance predictors are trained with: arrays in, arrays out, differentiable.
+"""Losses of performance predictors: arrays in, arrays out, differentiable.
 
 Shapes: `scores`, `logits` and `targets` are `[..., N]`, lists of N architectures along the last
 axis and a batch of lists before it; `M` counts pairs or triplets. Higher is better in scores and in
 targets.
 
-What all losses share:
+Common to all losses:
     Numbers: real and of any width, computed in the float width in use. Targets that coincide in it
         are ties. What is not finite and not masked makes the loss NaN or infinite.
     `where`: `[..., N]` bool, False for padding. The loss is that of the lists without it; gradients

@@ -1,4 +1,4 @@
-"""The losses themselves; see the package for what they share."""
+"""Losses of ReNAS and GATES by their equations; see the package for what is common to them."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -16,16 +16,15 @@ Phi: TypeAlias = Callable[[jax.Array], jax.Array]
 
 
 def hinge(*, margin: ArrayLike = 0.1) -> Phi:
-    """φ(a) = max(0, margin − a); the margin is that of GATES, ReNAS states none. Its slope at the
-    kink is 0.
+    """φ(a) = max(0, margin − a), with slope 0 at the kink.
+
+    The margin is that of GATES, whose published settings have 0.1; ReNAS states none.
     """
     return Partial(_hinge, margin=margin)
 
 
 def logistic() -> Phi:
-    """φ(a) = log(1 + e^−a): the binary cross entropy of σ(s_2 − s_1) with the label y_2 > y_1
-    (GATES).
-    """
+    """φ(a) = log(1 + e^−a), the pairwise cross entropy of GATES: σ(s_2 − s_1) against y_2 > y_1."""
     return Partial(_logistic)
 
 
@@ -34,11 +33,14 @@ def exponential() -> Phi:
     return Partial(_exponential)
 
 
+# Functions of the module, so that the `Partial` of one φ is the same pytree at every call.
 def _hinge(a: jax.Array, *, margin: ArrayLike) -> jax.Array:
+    # The slope of `jnp.maximum` at a tie is ½.
     return jax.nn.relu(margin - a)
 
 
 def _logistic(a: jax.Array) -> jax.Array:
+    # e^−a overflows in float32 below a = −88, the soft plus does not.
     return jax.nn.softplus(-a)
 
 
@@ -56,7 +58,7 @@ def mean_squared_error(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 1: the mean of (z_i − y_i)²; terms `[..., N]`."""
+    """Mean of (z_i − y_i)², ReNAS equation 1; terms `[..., N]`."""
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     return shared.reduced(jnp.square(scores - targets), valid, reduce_fn)
 
@@ -68,12 +70,11 @@ def mean_absolute_error(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 2: the mean of |z_i − y_i|, with slope 0 at 0; terms `[..., N]`."""
+    """Mean of |z_i − y_i|, ReNAS equation 2, with slope 0 at 0; terms `[..., N]`."""
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     difference = scores - targets
-    return shared.reduced(
-        difference * jnp.sign(difference), valid, reduce_fn
-    )  # the slope of JAX's |x| at 0 is 1
+    # The slope of JAX's |x| at 0 is 1.
+    return shared.reduced(difference * jnp.sign(difference), valid, reduce_fn)
 
 
 def binary_classification(
@@ -87,12 +88,13 @@ def binary_classification(
 ) -> jax.Array:
     """Binary cross entropy of "accuracy above `threshold`" (Alshubaily 2019); terms `[..., N]`.
 
-    `threshold` is in the unit of the targets; `positive_weight`, a factor on the terms of those
-    above it, makes up for their being rare.
+    `threshold` is in the unit of the targets, by default the paper's 90 %. `positive_weight` is a
+    factor on the terms of those above it, to make up for their being rare.
     """
     logits, targets, valid = shared.as_lists(where, logits=logits, targets=targets)
     good = jax.nn.softplus(-logits) * positive_weight
     terms = jnp.where(targets > threshold, good, jax.nn.softplus(logits))
+    # A comparison with NaN is false: a failed training would quietly count as a bad architecture.
     return shared.reduced(jnp.where(jnp.isnan(targets), jnp.nan, terms), valid, reduce_fn)
 
 
@@ -107,13 +109,12 @@ def pairwise(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 3, and GATES: φ((s_i − s_j) · sign(y_i − y_j)) over `pairs`, all i < j if
-    None.
+    """Pairwise ranking loss φ((s_i − s_j) · sign(y_i − y_j)), ReNAS equation 3 and GATES.
 
-    ReNAS sums over all pairs; its released code takes the mean, with `phi=logistic()`. GATES takes
-    the mean over `sample_pairs`, with the default `hinge`, or with `logistic()` as its pairwise
-    cross entropy. Terms are `[..., M]`, or `[..., N, N]` with zeros on and below the diagonal for
-    all pairs.
+    It is over `pairs`, or all i < j if None. ReNAS sums over all pairs; its released code takes the
+    mean, with `phi=logistic()`. GATES takes the mean over `sample_pairs`, with the default `hinge`,
+    or with `logistic()` as its pairwise cross entropy. Terms are `[..., M]`, or for all pairs
+    `[..., N, N]` with zeros on and below the diagonal.
     """
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
     s_i, s_j = shared.members(scores, pairs, 2)
@@ -136,8 +137,7 @@ def comparator(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """The loss of a comparator f on each pair and on the swapped pair with the opposite label
-    (GATES).
+    """Loss of a comparator f on pairs and on the swapped pairs with the opposite label (GATES).
 
     φ(f(i, j) · sign(y_j − y_i)) + φ(f(j, i) · sign(y_i − y_j)): a positive output says "the second
     is better". φ is a hinge on the raw outputs, or `logistic()` for binary cross entropy.
@@ -166,22 +166,25 @@ def list_mle(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ListMLE (Xia et al., ICML 2008), as in GATES: −log P(the true order) of Plackett and Luce, a
-    mean over places.
+    """ListMLE, −log P(the true order) of Plackett and Luce, as a mean over places.
 
-    With the best target first, ties in order of appearance, place k has the term log Σ_{l ≥ k}
-    e^{s_l} − s_k. The published code clamps e^{s − max s} at 1e-12, so that scores more than 27
-    below the best one of their list have no gradient; here logarithms are accumulated and nothing
-    is clamped. `list_length` keeps the terms of the first places only; all others still compete for
-    them. Terms are `[..., min(N, list_length)]`, place by place.
+    Xia et al., ICML 2008, as GATES uses it. With the best target first, ties in order of
+    appearance, place k has the term log Σ_{l ≥ k} e^{s_l} − s_k. The published code clamps
+    e^{s − max s} at 1e-12, so that scores more than 27 below the best one of their list have no
+    gradient; here logarithms are accumulated and nothing is clamped. `list_length` keeps the terms
+    of the first places only; all others still compete for them. Terms are
+    `[..., min(N, list_length)]`, place by place.
     """
     if list_length is not None and list_length < 1:
         raise ValueError(f"list_length must be at least 1 or None, got {list_length}.")
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
+    # The sort below would put a NaN target at one end, and nothing of it would show in the loss.
     scores = jnp.where(jnp.isnan(targets), jnp.nan, scores)
+    # Padding comes last, whatever its targets are; the sort is stable.
     padding, _, scores = lax.sort(((~valid).astype(jnp.int32), -targets, scores), num_keys=2)
     used = padding == 0
     rest = lax.cumlogsumexp(jnp.where(used, scores, -jnp.inf), axis=scores.ndim - 1, reverse=True)
+    # In the places of padding `rest` is −∞, which must not reach the difference.
     places = slice(0, list_length)
     return shared.reduced(
         (jnp.where(used, rest, 0.0) - scores)[..., places], used[..., places], reduce_fn
@@ -199,7 +202,9 @@ def triplet_continuity(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn | None = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 4: φ((d_ij − d_ik) · sign(l_ij − l_ik)), near features for near accuracies.
+    """Continuity loss φ((d_ij − d_ik) · sign(l_ij − l_ik)), ReNAS equation 4.
+
+    Near accuracies shall have near features.
 
     `features [..., N, F]` are, in ReNAS, those before the last layer; d is their Euclidean
     distance, with slope 0 at distance 0, and l_ij = |y_i − y_j|. ReNAS states no margin. The sum is
@@ -213,6 +218,7 @@ def triplet_continuity(
         raise ValueError(
             f"features must be [..., N, F] for targets {targets.shape}, got {features.shape}."
         )
+    # Features of padding may be anything, NaN included, and 0 times the gradient of NaN is NaN.
     f_i, f_j, f_k = shared.members(jnp.where(valid[..., None], features, 0.0), triplets, 3, axis=-2)
     y_i, y_j, y_k = shared.members(targets, triplets, 3)
     differences = jnp.abs(y_i - y_j) - jnp.abs(y_i - y_k)
@@ -235,7 +241,7 @@ def renas(
     where: ArrayLike | None = None,
     reduce_fn: ReduceFn = jnp.mean,
 ) -> jax.Array:
-    """ReNAS equation 5: `pairwise` over all pairs + `weight` · `triplet_continuity`, `[]` float.
+    """Sum of `pairwise` and `weight` · `triplet_continuity`, ReNAS equation 5: `[]` float.
 
     The paper states neither λ = `weight` nor the margins, and its released code has no second term.
     λ of the sums in the paper is `weight` with `reduce_fn=jnp.sum`; between means the scale is

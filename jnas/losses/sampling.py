@@ -1,4 +1,4 @@
-"""Which pairs and triplets of a minibatch a loss is taken over."""
+"""Samples of pairs and of triplets of a minibatch, for losses over a part of them."""
 
 import functools
 
@@ -20,8 +20,7 @@ def sample_pairs(
     threshold: ArrayLike = 0.0,
     where: ArrayLike | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """The pairs GATES trains a minibatch with: all i < j that are no ties, or a random part of
-    them.
+    """Pairs that GATES trains a minibatch with: all i < j that are no ties, or a random part.
 
     Of more than int(max_ratio · n) such pairs among n `targets [N]`, not counting padding, exactly
     that many are drawn, uniformly and without replacement. `num_pairs` takes the place of
@@ -45,11 +44,14 @@ def sample_pairs(
         )
     size = min(length * (length - 1) // 2, limits[-1])
     limit = jnp.asarray(np.minimum(limits, length**2), jnp.int32)[jnp.sum(exists)]
+    # Shapes must not depend on how many pairs are tied: the rest of `size` rows is masked.
     exact = functools.partial(_among_all, key, targets, exists, threshold, limit, size)
     if _NUM_LOTS * size >= length * (length - 1) // 2:
         return exact()
     pairs, number = _by_lot(key, targets, exists, threshold, limit, size)
     mask = lax.iota(jnp.int32, size) < number
+    # Too many ties and repetitions among the lots: all pairs are looked at after all. Under `vmap`
+    # the condition is a selection, and both are computed.
     few: tuple[jax.Array, jax.Array] = lax.cond(
         number < limit, exact, lambda: (jnp.where(mask[:, None], pairs, 0), mask)
     )
@@ -67,24 +69,28 @@ def _by_lot(
     limit: jax.Array,
     size: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """The first `limit` different, untied pairs of a random sequence, `[size, 2]`, and how many
-    there were.
+    """First `limit` different, untied pairs of a random sequence, `[size, 2]`, and their number.
 
     A uniform sample without replacement like `_among_all`, if there are enough; it never looks at
     all N² pairs.
     """
+    # At least 2, for lots are drawn from 0 … `num_exist` − 2; `exists` drops what that invents.
     num_exist = jnp.maximum(jnp.sum(exists, dtype=jnp.int32), 2)
     order = jnp.argsort(~exists, stable=True)
     first_key, second_key = jax.random.split(key)
     i = jax.random.randint(first_key, (_NUM_LOTS * size,), 0, num_exist, jnp.int32)
     j = jax.random.randint(second_key, (_NUM_LOTS * size,), 0, num_exist - 1, jnp.int32)
+    # Uniform over all but `i`, without drawing again.
     j = jnp.where(j >= i, j + 1, j)
     i, j = order[jnp.minimum(i, j)].astype(jnp.int32), order[jnp.maximum(i, j)].astype(jnp.int32)
+    # Sorted by pair and then by draw, so that of equal pairs the one drawn first stays. Up to N =
+    # 65,536 an int32 that wraps around still tells pairs apart.
     code, draw = lax.sort((i * targets.shape[0] + j, lax.iota(jnp.int32, i.shape[0])), num_keys=2)
     repeated = jnp.pad(code[1:] == code[:-1], (1, 0))
     is_new = jnp.zeros(i.shape, bool).at[draw].set(~repeated, unique_indices=True)
     used = is_new & exists[i] & exists[j] & shared.differ(targets[i] - targets[j], threshold)
     number = jnp.minimum(jnp.sum(used, dtype=jnp.int32), limit)
+    # The k-th pair is where the count reaches k; places behind the last are masked by the caller.
     places = jnp.searchsorted(jnp.cumsum(used, dtype=jnp.int32), lax.iota(jnp.int32, size) + 1)
     return jnp.stack([i, j], axis=-1)[places], number
 
@@ -97,13 +103,14 @@ def _among_all(
     limit: jax.Array,
     size: int,
 ) -> tuple[jax.Array, jax.Array]:
-    """`[size, 2]` and `[size]`: the `limit` untied pairs with the highest lots, or all of them."""
+    """`[size, 2]` untied pairs with the `limit` highest lots, or all of them, and `[size]` mask."""
     length = targets.shape[0]
     y_i, y_j = shared.members(targets, None, 2)
     candidates = (
         shared.all_valid(exists, None, None, 2) & shared.differ(y_i - y_j, threshold)
     ).ravel()
     num_drawn = jnp.minimum(limit, jnp.sum(candidates, dtype=jnp.int32))
+    # 31 bits, for −1 to be below every lot. Equal lots at the limit are taken in order.
     lots = jnp.where(
         candidates, (jax.random.bits(key, candidates.shape, jnp.uint32) >> 1).astype(jnp.int32), -1
     )
@@ -116,11 +123,13 @@ def _among_all(
 
 
 def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
-    """The n-th largest, `[]`, of `values` int32, of which n are ≥ 0; by bisection, many times
-    faster than sorting.
+    """`[]` int32, the n-th largest of `values` int32, of which n are ≥ 0.
+
+    By bisection of its bits, which is many times faster than sorting.
     """
 
     def set_bit(bit: jax.Array, found: jax.Array) -> jax.Array:
+        """Lower bound `[]` with one more bit, set where n values still reach it."""
         higher = found | (jnp.int32(1) << (30 - bit))
         return jnp.where(jnp.sum(values >= higher, dtype=jnp.int32) >= n, higher, found)
 
@@ -129,8 +138,10 @@ def _nth_largest(values: jax.Array, n: jax.Array) -> jax.Array:
 
 
 def sample_triplets(key: jax.Array, num_items: int, num_triplets: int) -> jax.Array:
-    """`[num_triplets, 3]` int32, each drawn uniformly, with replacement, from all i < j < k <
-    num_items.
+    """`[num_triplets, 3]` int32, uniform and with replacement, from all i < j < k < num_items.
+
+    Raises:
+        ValueError: there are fewer than 3 items or no triplets.
     """
     if num_items < 3 or num_triplets < 1:
         raise ValueError(

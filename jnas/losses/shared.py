@@ -1,4 +1,4 @@
-"""What the losses share: inputs at the door, pairs and triplets of a list, masked reduction."""
+"""Shared parts of losses: checks of inputs, pairs and triplets of a list, masked reduction."""
 
 import functools
 import itertools
@@ -23,8 +23,10 @@ def as_floats(name: str, values: ArrayLike) -> jax.Array:
 
 
 def as_lists(where: ArrayLike | None, **named: ArrayLike) -> tuple[jax.Array, ...]:
-    """The arrays as floats, 0 where masked, and which of their elements are valid: `[..., N]`
-    each.
+    """Arrays as floats, 0 where masked, and the mask of what is valid: `[..., N]` each.
+
+    Raises:
+        ValueError: shapes differ or are empty, or a type does not fit; the message has the names.
     """
     arrays = {name: as_floats(name, values) for name, values in named.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
@@ -32,6 +34,7 @@ def as_lists(where: ArrayLike | None, **named: ArrayLike) -> tuple[jax.Array, ..
     if set(shapes.values()) != {shape} or 0 in shape or not shape:
         raise ValueError(f"expected equal shapes [..., N] with N ≥ 1, got {shapes}.")
     valid = jnp.ones(shape, bool) if where is None else as_mask("where", where, shape)
+    # Before any arithmetic: what is masked may be NaN, and NaN times 0 in a gradient is NaN.
     return *(jnp.where(valid, array, 0.0) for array in arrays.values()), valid
 
 
@@ -46,11 +49,11 @@ def as_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
 def members(
     values: jax.Array, indices: ArrayLike | None, size: int, *, axis: int = -1
 ) -> list[jax.Array]:
-    """First, second, … members of each tuple along `axis`; without indices that axis N becomes N ×
-    … × N.
+    """Members of tuples along `axis`, all first ones, all second ones, …, one array each.
 
-    Views that broadcast serve all tuples: a gather, and the scatter of its gradient, would cost
-    much more.
+    With indices `[M, size]` that axis has length M. Without, it becomes `size` axes, of length N in
+    its own place and 1 in the others. Such views broadcast to all tuples: a gather, and the scatter
+    of its gradient, would cost much more.
     """
     if indices is None:
         after = range(axis - size + 1, axis + 1)
@@ -67,6 +70,7 @@ def members(
         raise ValueError(
             f"expected indices [M, {size}] of integers, M ≥ 1, got {array.dtype} {array.shape}."
         )
+    # Indices out of range must show: NaN does so in the loss, if the mask lets it through.
     fill = True if values.dtype == bool else jnp.nan
     return [
         jnp.take(values, array[:, own], axis=axis, mode="fill", fill_value=fill)
@@ -77,8 +81,12 @@ def members(
 def all_valid(
     valid: jax.Array, indices: ArrayLike | None, mask: ArrayLike | None, size: int
 ) -> jax.Array:
-    """Which tuples have only valid members, are not masked and, where all are meant, are
-    ascending.
+    """Mask of tuples whose members are all valid, and which are ascending where all are meant.
+
+    With indices `[..., M]`, without them `[..., N, …, N]`, bool.
+
+    Raises:
+        ValueError: `mask` has another shape, or there are no indices that it could mask.
     """
     result = functools.reduce(operator.and_, members(valid, indices, size))
     if indices is not None:
@@ -97,16 +105,19 @@ def all_valid(
 
 
 def differ(differences: jax.Array, threshold: ArrayLike) -> jax.Array:
-    """Whether differences of targets are no ties."""
-    return ~(jnp.abs(differences) <= threshold)  # so that NaN differs, and shows in the loss
+    """Mask of the differences of targets that are no ties."""
+    # Not `>`, so that NaN differs, and shows in the loss.
+    return ~(jnp.abs(differences) <= threshold)
 
 
 def signed(
     differences: jax.Array, target_differences: jax.Array, valid: jax.Array, threshold: ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
-    """The differences, positive where they agree with the targets, and which of them count; the
-    others are 0.
+    """Differences, positive where they agree with the targets, and the mask of those that count.
+
+    The others are 0.
     """
+    # Both factors are masked: the sign of NaN is NaN, and so would the gradient of its term be.
     used = valid & differ(target_differences, threshold)
     return jnp.where(used, differences, 0.0) * jnp.where(
         used, jnp.sign(target_differences), 0.0
@@ -121,7 +132,11 @@ def distance(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def reduced(terms: jax.Array, valid: jax.Array, reduce_fn: ReduceFn | None) -> jax.Array:
-    """`terms` under the mask `valid`, reduced as the caller asks; 0 where nothing is valid."""
+    """Reduction of `terms` under the mask `valid`, 0 where nothing is valid; `terms` for None.
+
+    Raises:
+        ValueError: φ has changed the shape.
+    """
     if jnp.shape(terms) != valid.shape:
         raise ValueError(f"phi must be elementwise: it made {jnp.shape(terms)} of {valid.shape}.")
     terms = jnp.where(valid, terms, 0.0)
