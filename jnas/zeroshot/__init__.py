@@ -1,6 +1,4 @@
-"""Estimators without training: scores of untrained networks. Each function returns an
-`types.Estimator`.
-"""
+"""Estimators without training (`types.Estimator`), by scores of untrained networks."""
 
 from jnas import _renamed
 from jnas.zeroshot.estimators import (
@@ -58,4 +56,5 @@ __all__ = [
     "zico",
 ]
 
+# A spelling of before: it warns, and goes on working.
 __getattr__ = _renamed.attributes(__name__, single="by_name")

@@ -1,4 +1,7 @@
-"""Scores that count: ReLU codes, linear regions, patterns, ReLUs, parameters, operations."""
+"""Scores of counts: ReLU codes, linear regions, patterns, ReLUs, parameters, operations.
+
+Each function takes a candidate and what the passes saw, and returns a scalar.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +11,7 @@ from jnas.zeroshot.passes import Candidate, Seen
 
 
 def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log |det K| over the ReLUs with a path to the logits (Mellor et al., ICML 2021, equation
-    2).
-    """
+    """Log |det K| over ReLUs with a path to the logits (Mellor et al., ICML 2021, equation 2)."""
     del candidate
     assert seen.live is not None
     return log_determinant(seen.live.matrix())
@@ -19,6 +20,7 @@ def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
 def relu_logdet(candidate: Candidate, seen: Seen) -> jax.Array:
     """Log |det K| over all ReLUs."""
     del candidate
+    # Dead branches count here: the variants that hook every module see them, too.
     assert seen.all is not None
     return log_determinant(seen.all.matrix())
 
@@ -31,18 +33,19 @@ def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
     """
     del candidate
     assert seen.live is not None
+    # Images in one region have one code: each counts unless one before it has the same.
     same = seen.live.distance == 0
     is_first = jnp.argmax(same, axis=1) == jnp.arange(same.shape[0])
     return jnp.sum(is_first, dtype=jnp.float32)
 
 
 def swap(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Number of distinct patterns over the first 16 images, of all units that ReLUs with a path to
-    the logits read.
+    """Number of distinct patterns that live ReLU units have over the first 16 images.
 
-    Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS: Sample-Wise Activation Patterns for
-    Ultra-fast NAS", ICLR 2024, https://arxiv.org/abs/2403.04161, definition 3.2; its regularisation
-    by the number of parameters is left out.
+    Live are those with a path to the logits. Peng, Song, Fayek, Ciesielski and Chang, "SWAP-NAS:
+    Sample-Wise Activation Patterns for Ultra-fast NAS", ICLR 2024,
+    https://arxiv.org/abs/2403.04161, definition 3.2; its regularisation by the number of parameters
+    is left out.
     """
     del candidate
     assert seen.patterns is not None

@@ -27,23 +27,23 @@ from jax.custom_batching import custom_vmap
 
 EPS = 2.0**-44
 """Bound of the relative rounding of one operation, with a few bits to spare."""
-_MAX_SWEEPS = 20
-_TOLERANCE = 2.0**-42
+_MAX_SWEEPS = 20  # so that the loop ends in any case
+_TOLERANCE = 2.0**-42  # 4 EPS: every rotation rounds, so that sweeps need not get below
 
 
 class Pair(NamedTuple):
-    """The number `high + low`, float32 arrays of one shape."""
+    """Number `high + low`, two float32 arrays of one shape."""
 
     high: jax.Array
     low: jax.Array
 
     def at(self, *index: object) -> "Pair":
-        """Both halves at an index."""
+        """Pair of both halves at an index."""
         return Pair(self.high[index], self.low[index])
 
 
 def unless_tpu(default: Callable[..., Any], tpu: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is `default` on CPUs and GPUs, and `tpu` where a program is lowered for TPUs.
+    """Function that is `default` on CPUs and GPUs, and `tpu` where a program is lowered for TPUs.
 
     `default` may open an `enable_x64` block. Under `vmap` each of the two is mapped for itself: a
     branch that was traced before it is mapped would be mapped outside of that block, in float32.
@@ -67,12 +67,14 @@ def unless_tpu(default: Callable[..., Any], tpu: Callable[..., Any]) -> Callable
 
 def from_float(values: jax.Array) -> Pair:
     """Pair of float32 `values`, exact; they may be constants."""
+    # Without the barrier XLA would simplify the error terms of a constant to 0.
     return Pair(lax.optimization_barrier(values), jnp.zeros_like(values))
 
 
 def from_integers(values: jax.Array) -> Pair:
     """Pair of int32 `values`, exact: float32 alone holds 24 of their 32 bits."""
     values = lax.optimization_barrier(values)
+    # 12 low bits, and a multiple of 2^12 that has 20: float32 holds both.
     rest = values & 0xFFF
     return _quick_two_sum((values - rest).astype(jnp.float32), rest.astype(jnp.float32))
 
@@ -81,6 +83,7 @@ def add(x: Pair, y: Pair) -> Pair:
     """Sum of two pairs; shapes broadcast as in `multiply`."""
     high, error = _two_sum(x.high, y.high)
     low, rest = _two_sum(x.low, y.low)
+    # The low halves are added exactly, too: a cheaper sum loses its digits where signs differ.
     high, error = _quick_two_sum(high, error + low)
     return _quick_two_sum(high, error + rest)
 
@@ -102,7 +105,8 @@ def multiply(x: Pair, y: Pair) -> Pair:
 
 
 def divide(x: Pair, y: Pair) -> Pair:
-    """Quotient of two pairs. Float32 divisions need not be exact: each corrects the last."""
+    """Quotient of two pairs, by three float32 divisions, each of what the last has left over."""
+    # They need not be exact, because the remainders are pairs.
     first = x.high / y.high
     rest = subtract(x, multiply(y, from_float(first)))
     second = rest.high / y.high
@@ -113,6 +117,7 @@ def divide(x: Pair, y: Pair) -> Pair:
 def square_root(x: Pair) -> Pair:
     """Square root of a positive pair, by two steps of Newton's from that of float32."""
     root = from_float(jnp.sqrt(x.high))
+    # Of 0 this is 0 / 0, so that x has to be positive. A step doubles the 24 bits, less rounding.
     for _ in range(2):
         rest = subtract(x, multiply(root, root))
         root = add(root, from_float(rest.high / (2 * root.high)))
@@ -121,12 +126,14 @@ def square_root(x: Pair) -> Pair:
 
 def absolute(x: Pair) -> Pair:
     """Absolute value, exact."""
+    # The sign is that of `high`; `low` may have the other.
     sign = jnp.where(x.high < 0, -1.0, 1.0).astype(x.high.dtype)
     return Pair(sign * x.high, sign * x.low)
 
 
 def logarithm(x: Pair) -> jax.Array:
     """Natural logarithm as float32, to its rounding."""
+    # log(h + l) = log h + l / h, less a term below 2^-48.
     return jnp.log(x.high) + x.low / x.high
 
 
@@ -143,20 +150,20 @@ def total(x: Pair, axis: int = -1) -> Pair:
 
 
 def _two_sum(a: jax.Array, b: jax.Array) -> Pair:
-    """`a + b`, exact (Knuth)."""
+    """Sum `a + b`, exact (Knuth)."""
     high = a + b
     part = high - a
     return Pair(high, (a - (high - part)) + (b - part))
 
 
 def _quick_two_sum(a: jax.Array, b: jax.Array) -> Pair:
-    """`a + b`, exact where `|a| >= |b|` (Dekker)."""
+    """Sum `a + b`, exact where `|a| >= |b|` or `a` is 0 (Dekker)."""
     high = a + b
     return Pair(high, b - (high - a))
 
 
 def _two_product(a: jax.Array, b: jax.Array) -> Pair:
-    """`a * b`, to 2^-47 of it."""
+    """Product `a * b`, to 2^-47 of it."""
     (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
     high, error = _two_sum(a_high * b_high, a_high * b_low)
     high, more = _two_sum(high, a_low * b_high)
@@ -164,7 +171,8 @@ def _two_product(a: jax.Array, b: jax.Array) -> Pair:
 
 
 def _halves(a: jax.Array) -> Pair:
-    """`a` as a sum of two numbers of 12 bits, whose products float32 holds."""
+    """Two numbers of 12 bits with the sum `a`, whose products float32 holds."""
+    # By a mask and not by Dekker's multiplication, which a compiler may contract or simplify.
     bits = lax.bitcast_convert_type(a, jnp.uint32) & jnp.uint32(0xFFFFF000)
     high = lax.bitcast_convert_type(bits, jnp.float32)
     return Pair(high, a - high)
@@ -174,12 +182,13 @@ def _halves(a: jax.Array) -> Pair:
 
 
 def pivots(matrix: Pair) -> Pair:
-    """`[N]` absolute pivots of an LU factorisation of `[N, N]` with row pivoting.
+    """Absolute pivots `[N]` of an LU factorisation of `[N, N]` with row pivoting.
 
     Their product is |det|. A column without a pivot leaves a 0, and the elimination goes on.
     """
     size = matrix.high.shape[0]
 
+    # Rows are ticked off in `left` where they are: exchanging them would change the sign alone.
     def step(k: jax.Array, carry: tuple[Pair, jax.Array, Pair]) -> tuple[Pair, jax.Array, Pair]:
         matrix, left, found = carry
         column = matrix.at(slice(None), k)
@@ -208,7 +217,7 @@ def pivots(matrix: Pair) -> Pair:
 
 
 def eigenvalues(matrix: Pair) -> Pair:
-    """`[N]` eigenvalues of a symmetric `[N, N]`, in no order, by Jacobi rotations.
+    """Eigenvalues `[N]` of a symmetric `[N, N]`, in no order, by Jacobi rotations.
 
     Brent and Luk, "The solution of singular-value and symmetric eigenvalue problems on
     multiprocessor arrays", 1985: a round rotates N/2 disjoint planes at once, then the rows move on
@@ -224,11 +233,14 @@ def eigenvalues(matrix: Pair) -> Pair:
     if size % 2:
         matrix = _bordered(matrix)
     half = matrix.high.shape[0] // 2
+    # Planes are (top[i], bottom[i]). As in a round-robin tournament the first row stays and the
+    # others move on by one place. The cut is for a half of 1, of which the last is the first.
     top, bottom = np.arange(2 * half).reshape(2, half)
     order = np.concatenate([top[:1], bottom[:1], top[1:-1], bottom[1:], top[-1:]])[: 2 * half]
     diagonal = np.eye(2 * half, dtype=bool)
 
     def one_round(_: jax.Array, matrix: Pair) -> Pair:
+        # Rows, then columns, which by symmetry are the rows of the transpose: J (J A)ᵀ = J A Jᵀ.
         cosine, sine = _rotations(matrix, half)
         turned = _turned(cosine, sine, matrix)
         turned = _turned(cosine, sine, Pair(turned.high.T, turned.low.T))
@@ -237,6 +249,7 @@ def eigenvalues(matrix: Pair) -> Pair:
     def unfinished(carry: tuple[Pair, jax.Array]) -> jax.Array:
         matrix, sweeps = carry
         sizes = jnp.abs(matrix.high)
+        # Of a NaN this is false at once, and the diagonal comes out as it is.
         off = jnp.max(jnp.where(diagonal, 0.0, sizes))
         return (off > _TOLERANCE * jnp.max(sizes)) & (sweeps < _MAX_SWEEPS)
 
@@ -250,6 +263,9 @@ def eigenvalues(matrix: Pair) -> Pair:
 
 def _bordered(matrix: Pair) -> Pair:
     """Matrix with one more row and column, whose eigenvalue is the mean of the others."""
+    # Planes need an even number of rows. Entries of 0 are not rotated, so the border stays apart,
+    # and after whole sweeps it is again the last row, which is cut off. A mean is never above the
+    # largest entry, to which the tolerance is relative.
     size = matrix.high.shape[0]
     padded = Pair(*(jnp.pad(x, (0, 1)) for x in matrix))
     trace = total(Pair(*(jnp.diagonal(x) for x in matrix)))
@@ -258,7 +274,7 @@ def _bordered(matrix: Pair) -> Pair:
 
 
 def _rotations(matrix: Pair, half: int) -> tuple[Pair, Pair]:
-    """`[half]` cosines and sines that make the entries of rows i and columns i + half vanish.
+    """Cosines and sines `[half]` that make the entries of rows i and columns i + half vanish.
 
     The angle is that of float32, which leaves 1e-7 of the entry for the next sweep; cosine and sine
     fit each other to the precision of pairs, so that eigenvalues stay what they are.
@@ -267,6 +283,7 @@ def _rotations(matrix: Pair, half: int) -> tuple[Pair, Pair]:
     apart = subtract(diagonal.at(slice(half, None)), diagonal.at(slice(half))).high
     entry = jnp.diagonal(matrix.high[:half, half:])
     ratio = apart / (2 * jnp.where(entry == 0, 1.0, entry))
+    # The smaller of two angles, at most 45 degrees. A square that overflows gives a tangent of 0.
     tangent = 1 / (jnp.abs(ratio) + jnp.sqrt(1 + ratio * ratio))
     tangent = jnp.where(entry == 0, 0.0, jnp.where(ratio < 0, -tangent, tangent))
     one, tangents = from_float(jnp.ones_like(tangent)), from_float(tangent)

@@ -1,5 +1,4 @@
-"""Each score as an estimator of its own: `(key, archs [B, D]) -> scores [B]`, float32, -inf where
-it is not finite.
+"""Estimators of one score each: `(key, archs [B, D]) -> scores [B]` float32, -inf if not finite.
 
 All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and
 `batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are `[N]`
@@ -21,7 +20,7 @@ from jnas.zeroshot.suite import by_name
 
 
 class Settings(TypedDict, total=False):
-    """See `suite`."""
+    """Settings that all scores share, see `suite`."""
 
     shared_init: bool
     repeats: int
@@ -31,8 +30,9 @@ class Settings(TypedDict, total=False):
 def grad_norm(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Σ over layers of the norm of the loss gradient (Abdelfattah et al., ICLR 2021, section 3.1);
-    64 images there.
+    """Gradient norm of the loss, summed over layers (Abdelfattah et al., ICLR 2021, section 3.1).
+
+    The paper has 64 images.
     """
     return by_name("grad_norm", network, images, labels, **settings)
 
@@ -40,22 +40,23 @@ def grad_norm(
 def snip(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Σ |w ⊙ ∂L/∂w| (Lee, Ajanthan and Torr, ICLR 2019)."""
+    """SNIP, Σ |w ⊙ ∂L/∂w| (Lee, Ajanthan and Torr, ICLR 2019)."""
     return by_name("snip", network, images, labels, **settings)
 
 
 def grasp(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Σ -w ⊙ (H ∂L/∂w) (Wang, Zhang and Grosse, ICLR 2020)."""
+    """GraSP, Σ -w ⊙ (H ∂L/∂w) with H the Hessian (Wang, Zhang and Grosse, ICLR 2020)."""
     return by_name("grasp", network, images, labels, **settings)
 
 
 def fisher(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Squared products of activations and gradients (Turner et al., ICLR 2020), weighted as in
-    Abdelfattah et al.
+    """Fisher information of activations (Turner et al., ICLR 2020), from squared a ∂L/∂a.
+
+    Channels are weighted as in Abdelfattah et al., ICLR 2021 (`gradients.fisher`).
     """
     return by_name("fisher", network, images, labels, **settings)
 
@@ -68,7 +69,11 @@ def plain(
     sign: int = 1,
     **settings: Unpack[Settings],
 ) -> Estimator:
-    """Σ w ⊙ ∂L/∂w times `sign`; the estimator study ranks by -1 times it."""
+    """Signed sum Σ w ⊙ ∂L/∂w times `sign`; the estimator study ranks by -1 times it.
+
+    Raises:
+        ValueError: a sign other than 1 and -1, and what `suite` raises.
+    """
     if sign not in (1, -1):
         raise ValueError(f"sign must be 1 or -1; got {sign}")
     estimator = by_name("plain", network, images, labels, **settings)
@@ -76,13 +81,15 @@ def plain(
 
 
 def _negative(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
+    """Scores times -1; those that cannot be ranked stay -inf, as the other sign would win."""
     scores = estimator(key, archs)
     return jnp.where(jnp.isfinite(scores), -scores, scores)
 
 
 def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """How uncorrelated the images' Jacobians are (Mellor et al., first version; Abdelfattah et al.,
-    ICLR 2021).
+    """Jacobian covariance, higher where images are less correlated (Mellor et al., first version).
+
+    The form is that of Abdelfattah et al., ICLR 2021 (`jacobian.jacob_cov`).
     """
     return by_name("jacob_cov", network, images, **settings)
 
@@ -90,8 +97,10 @@ def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings])
 def synflow(
     network: Network, images: jax.Array, *, batch_norm: bool = False, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Log Σ |w ⊙ ∂R/∂w| of an image of ones in the shape of `images` (Tanaka et al., NeurIPS
-    2020).
+    """SynFlow, log Σ |w ⊙ ∂R/∂w| of one image of ones (Tanaka et al., NeurIPS 2020).
+
+    Of `images` only the shape matters. `batch_norm` keeps the batch norms, which the score leaves
+    out otherwise.
     """
     return by_name("synflow_bn" if batch_norm else "synflow", network, images, **settings)
 
@@ -103,8 +112,9 @@ def naswot(
     relus: Literal["live", "all"] = "live",
     **settings: Unpack[Settings],
 ) -> Estimator:
-    """Log |det K| of the Hamming kernel of ReLU codes (Mellor et al., ICML 2021, equation 2); 128
-    images there.
+    """NASWOT, log |det K| of the Hamming kernel of ReLU codes (Mellor et al., ICML 2021, eq. 2).
+
+    The paper has 128 images.
 
     Args:
         network: the candidate networks.
@@ -132,15 +142,17 @@ def relu_count(network: Network, images: jax.Array, **settings: Unpack[Settings]
 
 
 def zen(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Zen-score (Lin et al., ICCV 2021); of the images the shape alone matters. The paper has
-    `repeats=32`.
+    """Zen-score (Lin et al., ICCV 2021); the paper has `repeats=32`.
+
+    Of `images` only the shape matters.
     """
     return by_name("zen", network, images, **settings)
 
 
 def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Σ over layers of the norm of the initial weights (Krishnakumar et al.,
-    "NAS-Bench-Suite-Zero", NeurIPS 2022).
+    """Norm of the initial weights, summed over layers.
+
+    Krishnakumar et al., "NAS-Bench-Suite-Zero", NeurIPS 2022.
     """
     return by_name("l2_norm", network, images, **settings)
 
@@ -155,15 +167,14 @@ def epe_nas(
 def zico(
     network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
 ) -> Estimator:
-    """Mean over deviation of gradients between the two halves of the batch (Li et al., ICLR
-    2023).
-    """
+    """ZiCo, mean over deviation of gradients of two halves of the batch (Li et al., ICLR 2023)."""
     return by_name("zico", network, images, labels, **settings)
 
 
 def ntk_condition(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Minus the condition number of the tangent kernel of the first 16 images (TE-NAS, Chen et al.,
-    ICLR 2021).
+    """Condition number of the tangent kernel of the first 16 images, times -1.
+
+    Chen et al., TE-NAS, ICLR 2021, for whom a small one means a network that trains well.
     """
     return by_name("ntk_condition", network, images, **settings)
 
@@ -177,25 +188,26 @@ def linear_regions(network: Network, images: jax.Array, **settings: Unpack[Setti
 
 
 def swap(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
-    """Number of distinct activation patterns over the first 16 images (Peng et al., SWAP-NAS, ICLR
-    2024).
+    """Number of distinct activation patterns over the first 16 images.
+
+    Peng et al., SWAP-NAS, ICLR 2024.
     """
     return by_name("swap", network, images, **settings)
 
 
 def params(space: Space) -> Estimator:
-    """Trainable parameters of the space's reference network, a strong baseline."""
+    """Number of trainable parameters of the space's reference network, a strong baseline."""
     return Partial(_counter(space, "params"))
 
 
 def flops(space: Space) -> Estimator:
-    """Multiply-accumulates of the space's reference network, a strong baseline."""
+    """Number of multiply-accumulates of the space's reference network, a strong baseline."""
     return Partial(_counter(space, "flops"))
 
 
 @functools.cache
 def _counter(space: Space, name: str) -> Callable[[Key, jax.Array], jax.Array]:
-    """One function object for each space, so that programs are compiled once."""
+    """Function of a space's `params` or `flops`; one object each, so that it is compiled once."""
 
     def scores(key: Key, archs: jax.Array) -> jax.Array:
         del key

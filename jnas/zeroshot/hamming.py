@@ -1,4 +1,4 @@
-"""NASWOT: the log-determinant of the Hamming kernel of ReLU codes.
+"""Hamming kernels of ReLU codes and their log-determinants: NASWOT.
 
 Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", ICML 2021,
 https://arxiv.org/abs/2006.04647. With `c_i` the binary code of image `i` over all `N_A` ReLU units
@@ -31,18 +31,19 @@ _COUNTED = ("live", "all")
 class Kernel(NamedTuple):
     """Running sums: `distance` `[N, N]` int32 is d_H, `num_units` `[]` int32 is N_A."""
 
+    # Integers, because float32 would be exact to 2^24 units only.
     distance: jax.Array
     num_units: jax.Array
 
     def matrix(self) -> jax.Array:
-        """Equation 1, `[N, N]` int32."""
+        """Kernel K of equation 1, `[N, N]` int32."""
         return self.num_units - self.distance
 
 
 def hamming_kernel(
     network: Network, params: object, arch: Arch, images: jax.Array, relus: str = "live"
 ) -> jax.Array:
-    """Equation 1: `[N, N]` int32, the number of ReLU units in which two images have the same code.
+    """Kernel `[N, N]` int32 of equation 1: in how many ReLU units two images have the same code.
 
     Args:
         network: the candidate network.
@@ -65,18 +66,19 @@ def hamming_kernel(
 
 
 def check_relus(relus: str) -> None:
-    """ValueError for what `relus` cannot be."""
+    """Check of `relus`; ValueError unless "live" or "all"."""
     if relus not in _COUNTED:
         raise ValueError(f"unknown relus {relus!r}. {nearest(relus, _COUNTED)}")
 
 
 def empty_kernel(num: int) -> Kernel:
-    """The sums for `num` images before the first tensor."""
+    """Sums for `num` images before the first tensor."""
     return Kernel(jnp.zeros((num, num), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
-    """The sums with a tensor that `count` `[]` int32 counted modules read."""
+    """Sums with one tensor more, which `count` `[]` int32 of the modules that matter read."""
+    # Channels that do not exist are 0 in all images: no distance, but they must not be units.
     num_pixels = math.prod(relu.inputs.shape[1:-1])
     num_units = num_pixels * jnp.sum(relu.channels, dtype=jnp.int32)
 
@@ -86,6 +88,8 @@ def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
             kernel.num_units + count * num_units,
         )
 
+    # Distances are the work; a tensor that no module reads costs none. Codes have no gradient, so
+    # nothing of this is kept for a backward pass that shares the forward one.
     result: Kernel = lax.cond(
         count > 0, add, lambda kernel, _: kernel, kernel, lax.stop_gradient(relu.inputs)
     )
@@ -93,15 +97,18 @@ def add_relu(kernel: Kernel, relu: Relu, count: jax.Array) -> Kernel:
 
 
 def hamming_distances(inputs: jax.Array) -> jax.Array:
-    """`[N, N]` int32, in how many entries of `[N, ...]` one image is above zero, the other not."""
+    """Distances `[N, N]` int32: in how many entries of `[N, ...]` just one of two is above zero."""
+    # 0 itself is inactive, as in the published code.
     active = inputs.reshape(inputs.shape[0], -1) > 0
     if jax.default_backend() != "cpu":
         signs = jnp.where(active, jnp.int8(1), jnp.int8(-1))
         product = lax.dot_general(
             signs, signs, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32
         )
+        # Equal signs add 1 and different ones take 1 away: the product is U - 2 d.
         return (active.shape[1] - product) // 2
     words = packed(active)
+    # Row by row: [N, N, U / 32] words at once are 32 MiB for 128 images of 32x32x16.
     distances: jax.Array = lax.map(
         lambda row: jnp.sum(lax.population_count(row[None] ^ words), axis=1, dtype=jnp.int32), words
     )
@@ -109,7 +116,8 @@ def hamming_distances(inputs: jax.Array) -> jax.Array:
 
 
 def packed(bits: jax.Array) -> jax.Array:
-    """`[..., U]` bool → `[..., ceil(U / 32)]` uint32."""
+    """Words `[..., ceil(U / 32)]` uint32 of bits `[..., U]`; which bit is where does not matter."""
+    # Bits that fill up are equal in all codes, so that no distance has them.
     padded = jnp.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 32)])
     lanes = padded.reshape(*bits.shape[:-1], 32, -1).astype(jnp.uint32)
     shifts = jnp.arange(32, dtype=jnp.uint32).reshape((1,) * (bits.ndim - 1) + (32, 1))
@@ -117,7 +125,7 @@ def packed(bits: jax.Array) -> jax.Array:
 
 
 def log_determinant(kernel: jax.Array) -> jax.Array:
-    """Equation 2: log |det K| of `[N, N]` int32 as `[]` float32; -inf if singular.
+    """Score of equation 2, log |det K| of `[N, N]` int32 as `[]` float32; -inf if singular.
 
     Singular means up to rounding: two images with the same code leave a pivot of an LU
     factorisation that is seldom exactly 0, and a determinant that would be noise. Pivots are in
@@ -131,6 +139,8 @@ def log_determinant(kernel: jax.Array) -> jax.Array:
 
 
 def _log_determinant_in_float64(kernel: jax.Array) -> jax.Array:
+    """Log-determinant `[]` float32 by an LU factorisation in float64."""
+    # Not `slogdet`: pivots tell a singular kernel, for which it gives a finite number.
     with jax.enable_x64(True):
         matrix = lax.convert_element_type(kernel, jnp.float64)
         pivots = jnp.abs(jnp.diagonal(lax.linalg.lu(matrix)[0]))
@@ -140,7 +150,7 @@ def _log_determinant_in_float64(kernel: jax.Array) -> jax.Array:
 
 
 def log_determinant_in_pairs(kernel: jax.Array) -> jax.Array:
-    """`log_determinant` without float64, on any platform."""
+    """Log-determinant as `log_determinant` has it, without float64, on any platform."""
     matrix = double_float.from_integers(kernel)
     pivots = double_float.pivots(matrix)
     rounding = kernel.shape[0] * double_float.EPS * jnp.max(jnp.abs(matrix.high))

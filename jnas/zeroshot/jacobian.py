@@ -1,4 +1,4 @@
-"""Scores of the outputs' Jacobian with respect to the images, and the condition of the NTK.
+"""Scores of the Jacobian of the logits by the images, and the condition of the tangent kernel.
 
 Correlations and eigenvalues are in float64 on CPUs and GPUs and in pairs of float32
 (`double_float`) on TPUs, which have no float64. Functions `…_in_pairs` are those of a TPU and run
@@ -17,12 +17,12 @@ from jnas.zeroshot import double_float
 from jnas.zeroshot.double_float import Pair, unless_tpu
 from jnas.zeroshot.passes import Candidate, Seen
 
-_K = 1e-5
+_K = 1e-5  # of the first version of NASWOT; in EPE-NAS it has the same value
 NUM_NTK_IMAGES = 16
 
 
 def jacob_cov(candidate: Candidate, seen: Seen) -> jax.Array:
-    """-Σ (log(v + k) + 1 / (v + k)), v the eigenvalues of the Jacobians' correlations, k = 1e-5.
+    """Score -Σ (log(v + k) + 1 / (v + k)), v eigenvalues of the Jacobians' correlations, k = 1e-5.
 
     Mellor et al., "Neural Architecture Search without Training", first version,
     https://arxiv.org/abs/2006.04647v1, as in Abdelfattah et al., ICLR 2021. NaN where the Jacobian
@@ -35,13 +35,15 @@ def jacob_cov(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _jacob_cov_in_float64(jacobian: jax.Array) -> jax.Array:
+    """Score `[]` float32 of Jacobians `[N, P]` float32."""
+    # Where v is far below k, 1 / (v + k) changes by 1e10 times an error of v: too much in float32.
     with jax.enable_x64(True):
         values = jnp.linalg.eigvalsh(_correlations(jacobian)) + _K
         return lax.convert_element_type(-jnp.sum(jnp.log(values) + 1 / values), jnp.float32)
 
 
 def jacob_cov_in_pairs(jacobian: jax.Array) -> jax.Array:
-    """The score of Jacobians `[N, P]` float32 without float64."""
+    """Score `[]` float32 of Jacobians `[N, P]` float32 without float64."""
     values = double_float.eigenvalues(_correlations_in_pairs(jacobian))
     # Eigenvalues may be far below k, or less than 0 by rounding: only the sum is float32.
     values = _plus_k(values)
@@ -52,7 +54,8 @@ def jacob_cov_in_pairs(jacobian: jax.Array) -> jax.Array:
 
 
 def _correlations(jacobian: jax.Array) -> jax.Array:
-    """`[N, N]` float64 Pearson correlations of the rows of `[N, P]`; as `numpy.corrcoef`."""
+    """Pearson correlations `[N, N]` float64 of the rows of `[N, P]`, as `numpy.corrcoef`."""
+    # Of a constant row they are 0 / 0: NaN, which the estimators rank last.
     rows = lax.convert_element_type(jacobian, jnp.float64)
     centred = rows - jnp.mean(rows, axis=1, keepdims=True)
     covariance = centred @ centred.T
@@ -61,7 +64,7 @@ def _correlations(jacobian: jax.Array) -> jax.Array:
 
 
 def _correlations_in_pairs(jacobian: jax.Array) -> Pair:
-    """`[N, N]` Pearson correlations of the rows of `[N, P]` float32, not clipped: 1 to 2^-43."""
+    """Pearson correlations `[N, N]` of the rows of `[N, P]` float32, not clipped: 1 to 2^-43."""
     rows = double_float.from_float(_of_size_one(jacobian))
     num = double_float.from_float(jnp.float32(jacobian.shape[1]))
     mean = double_float.divide(double_float.total(rows), num)
@@ -77,13 +80,16 @@ def _correlations_in_pairs(jacobian: jax.Array) -> Pair:
 
 def _of_size_one(rows: jax.Array) -> jax.Array:
     """Rows `[N, P]` times powers of two, largest entries in [1, 2): no square underflows."""
+    # Exact, and correlations do not depend on the size of a row. With e the biased exponent in
+    # bits 23 to 30, 254 - e is that of the inverse power of two.
     largest = jnp.max(jnp.abs(rows), axis=1, keepdims=True)
     exponent = lax.bitcast_convert_type(largest, jnp.uint32) & jnp.uint32(0x7F800000)
     return rows * lax.bitcast_convert_type(jnp.uint32(254 << 23) - exponent, jnp.float32)
 
 
 def _plus_k(values: Pair) -> Pair:
-    """Values + k, with the k of float64."""
+    """Sum of values and k, with the k of float64."""
+    # In float32 k is off by up to 3e-8 of it, and 1 / (v + k) with it where v is small.
     high = np.float32(_K)
     rest = np.float32(_K - float(high))
     both = (double_float.from_float(jnp.full_like(values.high, part)) for part in (high, rest))
@@ -91,7 +97,7 @@ def _plus_k(values: Pair) -> Pair:
 
 
 def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Σ over classes of |Σ log(|c_ij| + k)|, c the correlations of a class's Jacobians, k = 1e-5.
+    """Score Σ over classes of |Σ log(|c_ij| + k)|, c the correlations in a class, k = 1e-5.
 
     Lopes, Alirezazadeh and Alexandre, "EPE-NAS: Efficient Performance Estimation Without Training
     for Neural Architecture Search", ICANN 2021, https://arxiv.org/abs/2102.08099, in its form for
@@ -105,10 +111,12 @@ def epe_nas(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _epe_nas_in_float64(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
+    """Score `[]` float32 of Jacobians `[N, P]` float32 of images with labels `[N]`."""
     with jax.enable_x64(True):
         logs = jnp.log(jnp.abs(_correlations(jacobian)) + _K)
         logs = jnp.where(labels[:, None] == labels[None, :], logs, 0)
         # The sum of a class, once for each image of it: each image counts 1 / size of its class.
+        # So the number of classes, which is not known while tracing, is no shape.
         rows = jnp.sum(logs, axis=1)
         same = lax.convert_element_type(labels[:, None] == labels[None, :], jnp.float64)
         of_class = same @ rows
@@ -118,7 +126,7 @@ def _epe_nas_in_float64(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def epe_nas_in_pairs(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
-    """The score of Jacobians `[N, P]` float32 of images with labels `[N]` without float64."""
+    """Score `[]` float32 of Jacobians `[N, P]` float32 and labels `[N]` without float64."""
     sizes = double_float.absolute(_correlations_in_pairs(jacobian))
     logs = double_float.logarithm(_plus_k(sizes))
     same = labels[:, None] == labels[None, :]
@@ -129,7 +137,7 @@ def epe_nas_in_pairs(jacobian: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
-    """-λ_max / λ_min of the neural tangent kernel of the first 16 images.
+    """Score -λ_max / λ_min of the neural tangent kernel of the first 16 images.
 
     Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours" (TE-NAS),
     ICLR 2021, https://arxiv.org/abs/2102.11535. The kernel is G Gᵀ with G_i the gradient of the sum
@@ -144,6 +152,8 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
         params = weights.with_kernels(candidate.params, kernels)
         return candidate.network.apply(params, candidate.arch, images)
 
+    # One forward pass and a backward one an image: batch norm ties the images together, so none can
+    # be passed alone.
     values, pull = jax.vjp(logits, weights.kernels(candidate.params))
     of_images = jnp.eye(len(images))[:, :, None] * jnp.ones_like(values)[None]
     gradients = lax.map(lambda cotangent: pull(cotangent)[0], of_images)
@@ -156,15 +166,17 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _minus_condition_in_float64(kernel: jax.Array) -> jax.Array:
+    """Score `[]` float32 of `[N, N]` float32; NaN if singular to its rounding."""
     with jax.enable_x64(True):
         eigenvalues = jnp.linalg.eigvalsh(lax.convert_element_type(kernel, jnp.float64))
+        # That of float32, in which the kernel was summed, not that of the decomposition.
         rounding = len(kernel) * float(np.finfo(np.float32).eps) * eigenvalues[-1]
         condition = jnp.where(eigenvalues[0] > rounding, eigenvalues[-1] / eigenvalues[0], jnp.nan)
         return lax.convert_element_type(-condition, jnp.float32)
 
 
 def minus_condition_in_pairs(kernel: jax.Array) -> jax.Array:
-    """-λ_max / λ_min of `[N, N]` float32 without float64; NaN if singular to its rounding."""
+    """Score -λ_max / λ_min of `[N, N]` float32 without float64; NaN if singular to its rounding."""
     eigenvalues = double_float.eigenvalues(double_float.from_float(kernel)).high
     low, high = jnp.min(eigenvalues), jnp.max(eigenvalues)
     rounding = len(kernel) * float(np.finfo(np.float32).eps) * high

@@ -1,5 +1,4 @@
-"""The passes through a network that scores share: forward with the ReLUs shown, backward, Hessian,
-Jacobian.
+"""Passes through a network that scores share: forward, backward, Hessian, Jacobian.
 
 One forward and one backward pass serve all scores of the codes, the loss gradient and its Hessian.
 With a factor (1 + t) on the output of every layer, the gradient with respect to the weights is G(t)
@@ -17,11 +16,11 @@ from jnas.networks import weights
 from jnas.types import Arch, Hooks, Key, Network, Params, Relu
 from jnas.zeroshot import hamming
 
-NUM_PATTERN_IMAGES = 16
+NUM_PATTERN_IMAGES = 16  # the table of patterns has 2^16 entries; an image more doubles it
 
 
 class Candidate(NamedTuple):
-    """One untrained network and what it is looked at with.
+    """Untrained network and the batch that it is scored with.
 
     Attributes:
         network: the candidate networks.
@@ -41,7 +40,7 @@ class Candidate(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the passes saw; None where no score wants it.
+    """Results of the passes; None where no score wants them.
 
     Attributes:
         live: Hamming sums over ReLUs with a path to the logits.
@@ -65,12 +64,13 @@ class Seen(NamedTuple):
     jacobian: jax.Array | None = None
 
 
+# What hooks fold up in a forward pass; and what takes a backward pass, which folds as well.
 FOLDED = frozenset({"live", "all", "num_relus", "patterns"})
 BACKWARD = frozenset({"gradients", "probes", "hessian"})
 
 
 def observe(candidate: Candidate, wanted: frozenset[str]) -> Seen:
-    """Run the passes that the wanted fields of `Seen` need, each once."""
+    """Results of the passes that the wanted fields of `Seen` need, each run once."""
     seen: dict[str, Any] = {}
     if wanted & BACKWARD:
         seen = _backward(candidate, wanted)
@@ -84,7 +84,7 @@ def observe(candidate: Candidate, wanted: frozenset[str]) -> Seen:
 def _forward(
     candidate: Candidate, params: Params, wanted: frozenset[str]
 ) -> tuple[jax.Array, dict[str, Any]]:
-    """Logits, and the folded fields that are wanted."""
+    """Logits `[N, num_classes]`, and the folded fields that are wanted."""
     num = len(candidate.images)
     start: dict[str, Any] = {
         "live": hamming.empty_kernel(num),
@@ -93,12 +93,14 @@ def _forward(
         "patterns": jnp.zeros(2 ** min(num, NUM_PATTERN_IMAGES), bool),
     }
     state = {name: value for name, value in start.items() if name in wanted}
+    # Without a state no hook: networks then do not carry anything through their loops.
     hooks = Hooks(on_relu=_on_relu if state else None)
     seen = candidate.network.forward(params, candidate.arch, candidate.images, hooks, state)
     return seen.logits, seen.state
 
 
 def _on_relu(state: dict[str, Any], relu: Relu) -> dict[str, Any]:
+    """Folded fields after one tensor; only those in the state are computed."""
     add: dict[str, Callable[[Any], Any]] = {
         "live": lambda kernel: hamming.add_relu(kernel, relu, relu.num_live),
         "all": lambda kernel: hamming.add_relu(kernel, relu, relu.num_modules),
@@ -109,21 +111,23 @@ def _on_relu(state: dict[str, Any], relu: Relu) -> dict[str, Any]:
 
 
 def _add_patterns(patterns: jax.Array, relu: Relu) -> jax.Array:
-    """Mark the pattern over images of each unit that a live ReLU reads."""
+    """Table `[2^n]` bool with the pattern over images of each unit that a live ReLU reads."""
     num = patterns.shape[0].bit_length() - 1
     bits = (jax.lax.stop_gradient(relu.inputs[:num]) > 0).astype(jnp.int32)
     powers = 2 ** jnp.arange(num, dtype=jnp.int32)
     codes = jnp.tensordot(powers, bits, 1)
     exists = relu.channels.reshape((1,) * (codes.ndim - 1) + (-1,)) & (relu.num_live > 0)
+    # Units that do not count get an index beyond the table, and `mode="drop"` leaves them out.
     return patterns.at[jnp.where(exists, codes, patterns.shape[0])].set(True, mode="drop")
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """`[]`, mean over images of -log softmax of the label."""
+    """Loss `[]`, the mean over images of -log softmax of the label."""
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1))
 
 
 def _backward(candidate: Candidate, wanted: frozenset[str]) -> dict[str, Any]:
+    """Fields of `BACKWARD`, and the folded ones that are wanted, from one pass."""
     num, params = len(candidate.images), candidate.params
     kernels = weights.kernels(params)
     probes = weights.probes(params, num) if "probes" in wanted else []
@@ -149,16 +153,18 @@ def _backward(candidate: Candidate, wanted: frozenset[str]) -> dict[str, Any]:
     if "hessian" not in wanted:
         grads, (of_probes, folded) = gradient(zero)
         return {"gradients": grads, "probes": of_probes, **folded}
+    # Auxiliary values: of probes and of what hooks saw no derivative is wanted.
     grads, slopes, (of_probes, folded) = jax.jvp(gradient, (zero,), (jnp.ones(()),), has_aux=True)
+    # G'(0) = ∇L + H w.
     hessian = [slope - grad for slope, grad in zip(slopes, grads, strict=True)]
     return {"gradients": grads, "probes": of_probes, "hessian": hessian, **folded}
 
 
 def _jacobian(candidate: Candidate) -> jax.Array:
-    """`[N, H·W·C]`. A pass of its own: sharing the forward pass would compute the weights'
-    gradients twice.
-    """
+    """Gradients `[N, H·W·C]` of the sum of all logits by the images."""
 
+    # A pass of its own: sharing the forward pass would compute the weights' gradients twice.
+    # Of the sum over the batch, as published: batch norm lets a logit depend on all images.
     def total(images: jax.Array) -> jax.Array:
         return jnp.sum(candidate.network.apply(candidate.params, candidate.arch, images))
 

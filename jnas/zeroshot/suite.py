@@ -1,6 +1,4 @@
-"""Scores of untrained networks by name, several from the same passes, as estimators over
-populations.
-"""
+"""Scores of untrained networks by name, several from the same passes, as estimators."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -20,7 +18,7 @@ from jnas.zeroshot.passes import Candidate, Seen, observe
 
 
 class Score(NamedTuple):
-    """One score of a network.
+    """Score of a network: its function and what that needs.
 
     Attributes:
         compute: `(Candidate, Seen) -> []`.
@@ -60,7 +58,7 @@ SCORES = {
 NAMES = tuple(SCORES)
 BATCHINGS = ("map", "vmap")
 PROXIES = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflow")
-"""The seven that were published as zero-cost proxies."""
+"""Names of the seven that were published as zero-cost proxies."""
 
 
 @_renamed.arguments(plan="batching", values={"switch": "map", "grouped": "vmap"})
@@ -74,7 +72,7 @@ def suite(
     repeats: int = 1,
     batching: Literal["map", "vmap"] | None = None,
 ) -> Suite:
-    """Several scores of the same untrained networks; what they have in common is computed once.
+    """Suite of several scores of untrained networks; what they share is computed once.
 
     One forward and one backward pass serve grad_norm, snip, plain, fisher, grasp (a forward-mode
     derivative of that pass) and the scores of ReLU codes; another one jacob_cov and epe_nas.
@@ -106,13 +104,14 @@ def suite(
         ValueError: an unknown name or batching, a score without the labels or the number of images
             that it needs, labels that do not fit, a wrong rank, images that are not finite.
     """
-    wanted = tuple(dict.fromkeys(names))
+    wanted = tuple(dict.fromkeys(names))  # a name given twice counts once; the order stays
     for name in wanted:
         if name not in SCORES:
             raise ValueError(f"unknown score {name!r}. {nearest(name, NAMES)}")
     if not wanted:
         raise ValueError(f"names must have at least one of {', '.join(NAMES)}")
     if batching is None:
+        # CPUs branch cheaply; accelerators are faster with many rows to a convolution.
         batching = "map" if jax.default_backend() == "cpu" else "vmap"
     if batching not in BATCHINGS:
         raise ValueError(f"unknown batching {batching!r}. {nearest(batching, BATCHINGS)}")
@@ -122,6 +121,7 @@ def suite(
 
 
 def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> jax.Array:
+    """Images as given; ValueError for a rank, number or value that the scores cannot have."""
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1; got {repeats}")
     if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
@@ -135,6 +135,7 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
             raise ValueError(
                 f"{name} needs at least {least} images; got images of shape {images.shape}"
             )
+    # Here, because a compiled program could only turn the scores into -inf.
     if not bool(jnp.all(jnp.isfinite(images))):
         raise ValueError("images contain NaN or infinite values")
     return images
@@ -143,7 +144,7 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
 def _checked_labels(
     labels: jax.Array | None, images: jax.Array, names: Sequence[str]
 ) -> jax.Array | None:
-    """The labels, or None if no score needs any."""
+    """Labels as int32, or None if no score needs any; ValueError if they do not fit the images."""
     needing = [name for name in names if SCORES[name].needs_labels]
     if not needing:
         return None
@@ -161,9 +162,7 @@ def _checked_labels(
 def _program(
     network: Network, names: tuple[str, ...], shared_init: bool, repeats: int, batching: str
 ) -> Callable[[jax.Array, jax.Array | None, Key, jax.Array], dict[str, jax.Array]]:
-    """The function behind the estimator; one object for each setting, so that programs are compiled
-    once.
-    """
+    """Function of an estimator; one object for each setting, so that it is compiled once."""
     wants = frozenset(field for name in names for field in SCORES[name].wants)
 
     def of_population(
@@ -172,6 +171,7 @@ def _program(
         shared = network.init(key) if shared_init else None
 
         def of_one(arch: Arch) -> dict[str, jax.Array]:
+            # Folded in from the vector, so that a score does not depend on the place of its row.
             own_key = key if shared_init else fold_in_arch(key, arch)
             params = network.instantiate(shared if shared_init else network.init(own_key), arch)
             candidate = Candidate(network, params, arch, images, labels, own_key)
@@ -187,15 +187,18 @@ def _program(
         images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array
     ) -> dict[str, jax.Array]:
         chex.assert_shape(archs, (None, len(network.space.cardinalities)))
+        # A stand-in for scores that do not look at labels: a candidate always has some.
         labels = jnp.zeros(images.shape[:-3], jnp.int32) if labels is None else labels
         batches, of_batches = (
             images.reshape(-1, *images.shape[-4:]),
             labels.reshape(-1, labels.shape[-1]),
         )
+        # Not a split of one: the score is then that of the weights `network.init(key)`.
         if repeats == 1:
             return of_population(batches[0], of_batches[0], key, archs)
 
         def once(given: tuple[Key, jax.Array]) -> dict[str, jax.Array]:
+            # One batch for all repeats, or one for each.
             number = given[1] % len(batches)
             return of_population(batches[number], of_batches[number], given[0], archs)
 
@@ -207,18 +210,20 @@ def _program(
 
 
 def _ranked(score: jax.Array) -> jax.Array:
+    """Score as float32, -inf where it is not finite, so that it comes last in any ranking."""
     value = score.astype(jnp.float32)
     return jnp.where(jnp.isfinite(value), value, -jnp.inf)
 
 
 def _deviation(values: jax.Array) -> jax.Array:
-    """`[B]` of `[repeats, B]`; 0 where a score could not be ranked, in any repeat."""
+    """Deviations `[B]` of `[repeats, B]`; 0 where a score could not be ranked, in any repeat."""
+    # Otherwise it would be NaN, as inf - inf is.
     finite = jnp.all(jnp.isfinite(values), axis=0)
     return jnp.std(jnp.where(finite[None], values, 0), axis=0)
 
 
 def fold_in_arch(key: Key, arch: Arch) -> Key:
-    """A key that depends on the architecture itself, not on its place in the population."""
+    """Key that depends on the architecture itself, not on its place in the population."""
     folded: Key = lax.fori_loop(
         0, arch.shape[0], lambda d, key: jax.random.fold_in(key, arch[d]), key
     )
@@ -226,14 +231,18 @@ def fold_in_arch(key: Key, arch: Arch) -> Key:
 
 
 def needs_labels(name: str) -> bool:
-    """Whether a score of that name in `NAMES` looks at the classes of the images."""
+    """Need of labels: True if the score `name` of `NAMES` looks at the classes of the images."""
     return SCORES[name].needs_labels
 
 
 def by_name(
     name: str, network: Network, images: jax.Array, labels: jax.Array | None = None, **settings: Any
 ) -> Estimator:
-    """The estimator of the score of that name, `(key, archs [B, D]) -> scores [B]`; see `suite`."""
+    """Estimator `(key, archs [B, D]) -> scores [B]` of the score `name`; arguments as for `suite`.
+
+    Raises:
+        ValueError: as for `suite`.
+    """
     together = suite(network, images, labels, (name,), **settings)
     assert isinstance(together, Partial)
     estimator: Estimator = Partial(_pick(together.func, name), *together.args)
@@ -242,6 +251,8 @@ def by_name(
 
 @functools.cache
 def _pick(program: Callable[..., dict[str, jax.Array]], name: str) -> Callable[..., jax.Array]:
+    """Function of one score of a program; cached, as `_program` is, so that it is compiled once."""
+
     def scores(*args: jax.Array) -> jax.Array:
         return program(*args)[name]
 

@@ -1,4 +1,4 @@
-"""SynFlow, in the log domain.
+"""SynFlow scores, in the log domain.
 
 Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow",
 NeurIPS 2020, https://arxiv.org/abs/2006.05467, as a score of networks in Abdelfattah et al., ICLR
@@ -23,7 +23,7 @@ from jnas.zeroshot.passes import Candidate, Seen
 
 
 def synflow(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log Σ |w ⊙ ∂R/∂w| without batch norm; -inf if nothing flows."""
+    """SynFlow, log Σ |w ⊙ ∂R/∂w| without batch norm; -inf if nothing flows."""
     del seen
     params = jax.tree.map(jnp.abs, candidate.params)
     hooks = Hooks(norm=lambda x, _norm, _channels: (x, jnp.zeros(())), on_block=_rescale)
@@ -41,25 +41,29 @@ def synflow(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def _ones(candidate: Candidate) -> jax.Array:
+    """Image of ones `[1, H, W, C]`."""
     return jnp.ones((1, *candidate.images.shape[1:]))
 
 
 def _rescale(
     log_scale: jax.Array, x: jax.Array, block: Params
 ) -> tuple[jax.Array, jax.Array, Params]:
+    """State, input and weights of a block without the input's maximum (`Hooks.on_block`)."""
+    # A constant to the gradient: it is put back as a number, so its derivative must not be taken.
     largest = lax.stop_gradient(jnp.max(x))
     factor = jnp.where(largest > 0, largest, 1)
     log_scale += jnp.log(factor)
 
     def with_scaled_bias(layer: dict[str, Any], name: str) -> dict[str, Any]:
         del name
+        # By all factors so far, as the block's input has been divided by all of them.
         return {**layer, "bias": layer["bias"] * jnp.exp(-log_scale)} if "bias" in layer else layer
 
     return log_scale, x / factor, weights.map_layers(with_scaled_bias, block)
 
 
 def synflow_bn(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log Σ |w ⊙ ∂R/∂w| with batch norm over the one image; -inf if nothing flows.
+    """SynFlow, log Σ |w ⊙ ∂R/∂w| with batch norm over the one image; -inf if nothing flows.
 
     The image is constant but for the padding at its border. Where max-pools smooth that out, as in
     many NAS-Bench-101 cells, batch norm makes it 0.
@@ -68,6 +72,8 @@ def synflow_bn(candidate: Candidate, seen: Seen) -> jax.Array:
     params = jax.tree.map(jnp.abs, candidate.params)
     kernels = weights.kernels(params)
 
+    # Norms bound the values, so nothing is rescaled. They also make terms of both signs, of which
+    # each counts by its size: the gradient of a gain would be their sum.
     def flow(kernels: list[jax.Array]) -> jax.Array:
         changed = weights.with_kernels(params, kernels)
         return jnp.sum(candidate.network.apply(changed, candidate.arch, _ones(candidate)))

@@ -1,4 +1,4 @@
-"""Several scores as one ranking: votes on pairs, means of ranks.
+"""Rankings by several scores: votes on pairs, means of ranks.
 
 Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip decide each pair by
 majority), and the estimator study, whose experts are relu_logdet, jacob_cov and synflow on
@@ -16,8 +16,7 @@ from jnas.types import Estimator, Key
 
 
 def majority(scores: jax.Array) -> jax.Array:
-    """How many others each architecture beats in a vote of the experts, and half of those that it
-    draws with.
+    """Number of others that each architecture beats in a vote of the experts; a draw is a half.
 
     Which of two a majority prefers is not transitive; the number of won pairs (Copeland's rule)
     makes it an order that does not depend on a sorting algorithm.
@@ -35,19 +34,23 @@ def majority(scores: jax.Array) -> jax.Array:
         raise ValueError(f"scores must be [K, B], one row an expert; got shape {scores.shape}")
     scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
 
+    # Compared and not subtracted: -inf less -inf would be NaN.
     def wins(own: jax.Array) -> jax.Array:
         votes = jnp.sum(own[:, None] > scores, axis=0) - jnp.sum(own[:, None] < scores, axis=0)
+        # One draw less: that with itself.
         return (
             jnp.sum(votes > 0, dtype=jnp.float32) + (jnp.sum(votes == 0, dtype=jnp.float32) - 1) / 2
         )
 
+    # One architecture at a time, so that no array has B² entries.
     result: jax.Array = lax.map(wins, scores.T)
     return result.astype(jnp.float32)
 
 
 def mean_rank(scores: jax.Array) -> jax.Array:
-    """Minus the mean over experts of an architecture's rank among all, best 0; ties share their
-    mean rank.
+    """Mean over experts of an architecture's rank among all, times -1; the best rank is 0.
+
+    Ties share their mean rank.
 
     Args:
         scores: `[K, B]`, higher is better; NaN counts as -inf.
@@ -68,13 +71,14 @@ def mean_rank(scores: jax.Array) -> jax.Array:
             jnp.searchsorted(ordered, row, side="left"),
             jnp.searchsorted(ordered, row, side="right"),
         )
+        # Ties hold the places below to upto - 1 from the bottom; ranks count from the top.
         return len(row) - 1 - (below + upto - 1) / 2
 
     return -jnp.mean(jax.vmap(ranks)(scores), axis=0).astype(jnp.float32)
 
 
 def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Array]:
-    """The ranking by majority of the signs of all pairs.
+    """Ranking by majority of the signs of all pairs (Abdelfattah et al., ICLR 2021, section 3.2).
 
     Args:
         estimators: the experts, for example synflow, jacob_cov and snip of one network.
@@ -92,6 +96,7 @@ def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Arra
 
 
 def _vote(estimators: Sequence[Estimator], key: Key, archs: jax.Array) -> jax.Array:
+    """Ranks `[B]` int32 by the experts, 0 is best."""
     wins = majority(jnp.stack([estimator(key, archs) for estimator in estimators]))
     order = jnp.argsort(-wins, stable=True)
     return jnp.zeros(len(wins), jnp.int32).at[order].set(jnp.arange(len(wins), dtype=jnp.int32))
