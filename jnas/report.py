@@ -76,6 +76,7 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
         ValueError: the suffix is not `.html`, or a row of a table has another length than its
             header; the message names the section and the row.
     """
+    # A wrong name is refused before any figure is rendered.
     if not os.fspath(path).lower().endswith((".html", ".htm")):
         raise ValueError(f"a report is an .html file, got {os.fspath(path)!r}")
     # Made before the file is opened: a ragged table leaves no trace.
@@ -141,6 +142,7 @@ def _kind(cells: Sequence[str]) -> str:
 
 def _text(value: object) -> str:
     """Text of a cell; arrays without axes count as their number."""
+    # Arrays are no `numbers.Real` to Python, not even those without axes.
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     # Booleans are integers to Python, and would read 1 and 0.
@@ -153,6 +155,7 @@ def _text(value: object) -> str:
 
 def _figure(caption: str, figure: "Figure") -> str:
     """HTML of a figure at 100 pixels an inch, drawn finer for dense screens."""
+    # A data URL is what makes the page whole without other files.
     data = base64.b64encode(plots.figure_png(figure)).decode()
     width, text = round(100 * figure.get_figwidth()), html.escape(caption)
     image = f'<img src="data:image/png;base64,{data}" width="{width}" alt="{text}">'

@@ -5,14 +5,11 @@ figure with `save`, or gather several into one page with `jnas.report`.
 
 What all of them share:
     Numbers: accuracies in the unit of the caller, higher is better; NaN where unknown.
-    Scores: `-inf` and NaN mean "cannot be ranked"; they are on no axis, but counted in the note
-        below.
+    Scores: `-inf` and NaN mean "cannot be ranked"; they are on no axis, and the note counts them.
     Outliers: an axis of accuracies begins at Tukey's outer fence, Q1 − 3 (Q3 − Q1), lest a few
         untrainable networks squash the others; the note counts what lies below.
-    Texts: `title` heads the figure; `score_label` and `accuracy_label` name the axes, with their
-        unit.
-    Colours: Okabe and Ito's, which the colour-blind can tell apart; vermilion marks the chosen
-        architecture.
+    Texts: `title` heads the figure; `score_label` and `accuracy_label` name the axes and units.
+    Colours: Okabe and Ito's, which the colour-blind can tell apart; vermilion marks what is chosen.
     Errors: ValueError where an array has another rank or length than its shape here says.
 """
 

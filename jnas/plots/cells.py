@@ -105,8 +105,9 @@ def _arcs(graph: Graph) -> _Layout:
 
 def _arc(i: int, j: int, side: int) -> list[Point]:
     # The longer, the steeper it leaves and the higher it goes, so arcs on one side nest.
-    """Points `[4]` of a cubic curve between two nodes: straight (`side` 0), above (1) or below
-    (-1).
+    """Points `[4]` of a cubic curve between two nodes.
+
+    It is straight for `side` 0, above the nodes for 1 and below them for -1.
     """
     angle, reach = math.radians(min(25 * (j - i), 85)) * abs(side), 0.85 * (j - i - 1) + 0.15
     across, up = _RADIUS * math.cos(angle), _RADIUS * side * math.sin(angle)
@@ -149,9 +150,7 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
         }
 
     def cost(at: Mapping[_Stop, Point]) -> float:
-        """Crossings of the links placed so far, counted twice, and a tenth of their squared
-        heights.
-        """
+        """Crossings of the links placed so far, each counted twice, and a penalty of steep ones."""
         ends = np.array([(*at[a], at[b][1]) for a, b in links if a in at and b in at]).reshape(
             -1, 3
         )
@@ -163,8 +162,7 @@ def _arranged(layers: Sequence[Sequence[_Stop]], links: Sequence[_Link]) -> dict
         )
 
     at: dict[_Stop, Point] = {}
-    # At first each layer sees only those before it: a crossing would else just move to another
-    # layer.
+    # At first each layer sees only those before it, lest a crossing just move to another layer.
     for d in [*range(len(layers)), *range(len(layers)), *reversed(range(len(layers)))]:
         # 720 are all orders of six stops, and enough of more.
         columns = [
@@ -207,6 +205,7 @@ def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
     extents = [_path(points).get_extents().get_points() for points in layout.edges.values()]
     corners = np.concatenate([nodes - half, nodes + half, *extents])
     (left, bottom), (right, top) = corners.min(0) - 0.3, corners.max(0) + 0.3
+    # One unit of the axes is one inch, so that sizes of text and of boxes fit each other.
     width, height = right - left, top - bottom
     head = 0.1 + 0.2 * len(wrapped(title, width))
     figure = Figure((width, height + head), dpi=100, facecolor="white")

@@ -39,15 +39,16 @@ def score_against_accuracy(
     """Scatter of `scores` against `accuracy`, `[B]` each, `B >= 2`; Kendall's τ-b is in the title.
 
     τ-b is over all architectures of known accuracy, those that cannot be ranked being last
-    together. Points below the axis are triangles at its edge; the architecture of index `chosen` is
-    a star.
+    together. Points below the axis are triangles at its edge. The one of index `chosen` is a star.
     """
     x, y = vectors(scores=scores, accuracy=accuracy)
+    # Over all of known accuracy, not over those shown: what cannot be ranked is last, not absent.
     tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
     shown = np.isfinite(x) & np.isfinite(y)
     floor = outer_fence(y[shown])
     low = shown & (y < floor)
     figure, (axes,) = new_figure(score_label, accuracy_label)
+    # Many points are small and faint, so that where they crowd is seen.
     size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
     # What lies below the axis is drawn at its edge, so that every architecture is seen.
     for points, marker in ((shown & ~low, "o"), (low, "v")):
@@ -93,6 +94,7 @@ def best_so_far(
         "marker": "o" if len(x) <= 20 else "",
         "markersize": 4,
     }
+    # Nothing is drawn before the first score that can be ranked.
     steps, score, reached = (
         np.arange(1, len(x) + 1),
         *(np.where(best < 0, np.nan, v[best]) for v in (x, y)),
@@ -136,12 +138,14 @@ def accuracy_histogram(
     # The chosen one is always on the axis, an outlier or not.
     low, high = min(outer_fence(y), chosen), max(float(y.max()), chosen)
     figure, (axes,) = new_figure(accuracy_label, "architectures")
+    # The range holds the chosen one, which need not be among all.
     counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
     top = 1.2 * float(np.max(counts))
     axes.set_ylim(0, top)
     axes.axvline(chosen, color=ACCENT, linewidth=2)
     _annotate(axes, f"chosen: {chosen:.4g}", (chosen, 0.88 * top))
     rank, num = 1 + int((y > chosen).sum()), len(y)
+    # Two significant digits, as the share of a large space may be far below a percent.
     share = np.format_float_positional(100 * rank / num, precision=2, fractional=False, trim="-")
     set_title(figure, title, f"rank {rank:,} of {num:,}, top {share} %")
     below = (int((y < low).sum()), f"below {low:.4g} not shown")
@@ -153,8 +157,7 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
     """Image of a Hamming kernel `[N, N]` normalised by its diagonal, K_ij / √(K_ii K_jj).
 
     Mellor et al., "Neural Architecture Search without Training", ICML 2021, Figure 1. The colours
-    go from `low` to 1, by default from the smallest entry; kernels that are to be compared need the
-    same `low`.
+    go from `low` to 1, by default from the smallest entry; to be compared, kernels need one `low`.
 
     Raises:
         ValueError: the matrix is not square, or its diagonal not positive.
@@ -162,6 +165,7 @@ def kernel(matrix: ArrayLike, *, low: float | None = None, title: str = "") -> "
     values = np.asarray(matrix, np.float64)
     if values.ndim != 2 or values.shape[0] != values.shape[1] or not np.all(np.diag(values) > 0):
         raise ValueError(f"a kernel is [N, N] with a positive diagonal, got shape {values.shape}")
+    # The diagonal counts all codes of an image, so that entries become shares of them.
     scale = np.sqrt(np.diag(values))
     figure, (axes,) = new_figure("image", "image", width=5.4, height=4.6)
     axes.grid(False)

@@ -54,6 +54,7 @@ def pareto_front(
     for points, marker in ((shown & ~low, "o"), (low, "v")):
         style: dict[str, Any] = {"s": size, "color": GREY, "alpha": alpha, "linewidths": 0}
         axes.scatter(x[points], np.maximum(y[points], floor), marker=marker, **style)
+    # Both staircases end at the dearest evaluation, so that their ends can be compared.
     right = float(np.max(x[shown], initial=-np.inf))
     found = _front(y[shown], x[shown])
     _step(

@@ -51,6 +51,7 @@ def tau_by_size(
         axes.plot([], [], "--", color=GREY, linewidth=1, label="paper")
     axes.set_xscale("log")
     dashed = [point for label in curves for point in (paper or {}).get(label, ())]
+    # What is measured comes first; a tick of the paper alone must not cover its label.
     sizes = _with_room(
         {point[0] for points in curves.values() for point in points}, {point[0] for point in dashed}
     )
@@ -82,12 +83,14 @@ def predicted_ranks(
     # Ranks are among those shown, as in figure 3 of ReNAS.
     shown = usable[:num]
     predicted, true = (1 + np.asarray(metrics.ranks(values[shown])) for values in (scores, targets))
+    # A rank among some is not one among all, and the axes say which it is.
     among = " among those shown" if len(shown) < len(scores) else ""
     figure, (axes,) = new_figure(
         f"true rank{among}", f"predicted rank{among}", width=5.2, height=5.0
     )
     axes.plot([1, len(shown)], [1, len(shown)], color=GREY, linewidth=1)
     axes.scatter(true, predicted, s=12, color=POINTS, alpha=0.5, linewidths=0)
+    # Ranks are on one scale, so that the diagonal is at 45 degrees.
     axes.set_aspect("equal")
     tau = float(metrics.kendall_tau(scores, targets, where=known))
     set_title(
@@ -108,8 +111,7 @@ def training_curves(
 
     The test τ-b `[S, epochs]` has a panel below.
 
-    Epochs at which a value is not finite (none was taken, or a seed diverged) are left out of both
-    lines.
+    Epochs at which a value is not finite (none was taken, or a seed diverged) are in neither line.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -125,6 +127,7 @@ def training_curves(
         epochs = np.arange(1, values.shape[1] + 1)
         # An epoch counts if all seeds have it: the mean must not jump where one of them drops out.
         taken = np.isfinite(values).all(axis=0)
+        # A few values far apart, as those of the last epochs, need markers.
         style = "-" if taken.sum() > 20 else "o-"
         panel.plot(epochs[taken], values[:, taken].T, color=POINTS, alpha=0.25, linewidth=1)
         panel.plot(

@@ -45,17 +45,20 @@ def search_curves(
         raise ValueError(f"x must be [T], as long as every curve; got {steps.shape}")
     is_single = len(runs) == 1
     figure, (axes,) = new_figure(x_label, y_label, width=6.4 if is_single else 8.0)
+    # Lines bound the axis, too: the best of a table must not lie outside.
     heights = dict(lines or {})
     bounds, lost = [np.full(1, height) for height in heights.values()], 0
     ends: list[int] = []
     for colour, (label, values) in zip(itertools.cycle(COLOURS), runs.items(), strict=False):
         ended = values[np.isfinite(values[:, -1])]
+        # A search that ends with nothing has no place in a quantile; the note counts it.
         lost, ends = lost + len(values) - len(ended), [*ends, len(ended)]
         # Before every search has something, a median would be of the early ones alone.
         at = np.flatnonzero(np.isfinite(ended).all(axis=0))
         low, lower, middle, upper, high = (
             np.quantile(ended[:, at], _QUANTILES, axis=0) if len(ended) else [at] * 5
         )
+        # Two bands of several labels would cover each other.
         pairs = [(lower, upper), (low, high)][: 2 if is_single else 1]
         for pair in pairs:
             axes.fill_between(steps[at], *pair, step="post", color=colour, alpha=0.2, linewidth=0)

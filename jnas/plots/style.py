@@ -59,6 +59,7 @@ def new_figure(
     for axes, label in zip(panels, y, strict=True):
         axes.set_ylabel(textwrap.fill(label, 40), fontsize=11, color=INK)
         axes.grid(color="#E4E4E4", linewidth=0.8)
+        # Grid lines would else run over the points.
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=10, labelcolor=INK)
@@ -99,6 +100,7 @@ def begin_late(axes: "Axes", *curves: np.ndarray) -> None:
 
 def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
     """Vectors in float64, all of one length; ValueError names those of other shapes."""
+    # float64 on the host, whatever JAX is set to: titles quote what was given.
     rows = [np.asarray(values, np.float64) for values in arrays.values()]
     shapes = [row.shape for row in rows]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
