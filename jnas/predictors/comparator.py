@@ -41,8 +41,8 @@ def ranks_by_comparison(
         is_better: `(i [N], j [N]) -> [N]`, the probability that element `j` is better than element
             `i`; it need not be transitive.
         num: N, the number of elements.
-        leaf_size: parts of at most so many members are not split; 1 sorts to the end. The whole set
-            always is.
+        leaf_size: parts of at most so many members are not split; 1 sorts to the end.
+            GATES has 100. The whole set is always split.
 
     Returns:
         `[N]` int32.

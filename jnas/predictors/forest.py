@@ -38,8 +38,7 @@ class Trees(NamedTuple):
 
     Attributes:
         feature: `[T, M]` int32, the feature that a node asks for; 0 for a leaf.
-        threshold: `[T, M]` float32; `x <= threshold` goes left, all else (NaN too) right; 0 for a
-            leaf.
+        threshold: `[T, M]` float32; `x <= threshold` goes left, all else (NaN) right; 0 for leaves.
         left, right: `[T, M]` int32, children.
         value: `[T, M]` float32, mean of the targets that reached the node; 0 for padding.
         depth: `[]` int32, steps from the root to the deepest leaf of any tree.
@@ -68,8 +67,7 @@ class _Plan(NamedTuple):
 def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
     """Means `[B]` float32 over the trees for `features [B, F]`; `vmap` it over stacked forests.
 
-    Trees one after the other, rows side by side: memory beyond the arguments is a few numbers a
-    row.
+    Trees one after the other, rows side by side: a few numbers a row are all that it holds.
 
     Args:
         trees: one forest; arrays `[T, M]`.
@@ -83,8 +81,7 @@ def predict_trees(trees: Trees, features: jax.Array) -> jax.Array:
             "predict_trees takes features [B, F] and trees [T, M]; "
             f"got {features.shape} and {trees.feature.shape}"
         )
-    # Sums of differences to a typical target: a sum of thousands of targets has no digits to spare
-    # in float32.
+    # Sums of differences to a typical target: thousands of targets would cost float32 its digits.
     typical = trees.value[0, 0]
 
     def predict(row: jax.Array) -> jax.Array:
@@ -129,24 +126,20 @@ def fit_trees(
 ) -> Trees:
     """Forest grown from `features [B, F]` and `targets [B]`, on the host.
 
-    With `max_features="all"` and `bootstrap` this is a random forest in scikit-learn's default
-    form.
+    With `max_features="all"` and `bootstrap` this is the random forest of scikit-learn's defaults.
 
     Args:
         key: the only source of randomness.
-        features: `[B, F]`, rounded to float32. Values within about 1e-7 of each other are one to
-            scikit-learn.
+        features: `[B, F]`, rounded to float32. Values 1e-7 apart are one to scikit-learn.
         targets: `[B]`.
         num_trees: `T`.
         max_features: "random" gives each tree a subset of the features (`feature_subsets`), "all"
-            every feature.
+            gives it every feature.
         bootstrap: grow each tree on `B` samples drawn with replacement instead of on all of them.
-        num_threads: trees grown at once, by default one for each core; the result does not depend
-            on it.
+        num_threads: trees grown at once, by default one a core; results do not depend on it.
 
     Raises:
-        ValueError: wrong shapes, nothing to train on, values that are not finite, or a setting out
-            of range.
+        ValueError: wrong shapes, nothing to train on, values that are not finite, a wrong setting.
     """
     features, targets = _check(features, targets)
     if num_threads is not None and num_threads < 1:
@@ -156,8 +149,7 @@ def fit_trees(
     plans = [
         _Plan(subset, int(seed), bootstrap) for subset, seed in zip(subsets, seeds, strict=True)
     ]
-    # Threads: processes take seconds to start, as long as growing a thousand trees on a few hundred
-    # samples takes.
+    # Threads: processes take seconds to start, as long as a thousand small trees take to grow.
     with ThreadPoolExecutor(num_threads or os.cpu_count() or 1) as pool:
         grown = list(pool.map(functools.partial(_grow, features, targets), plans))
     width = -(-max(tree.node_count for tree in grown) // _WIDTHS) * _WIDTHS

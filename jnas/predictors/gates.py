@@ -27,8 +27,8 @@ class GatesOnNodes(nn.Module):
     Attributes:
         num_ops: node operations, input (0) and output (last) included.
         layers: output sizes.
-        node_size, hidden_size, op_size: of node embeddings, of what the first layer reads, of
-            operation embeddings.
+        node_size, hidden_size, op_size: of the embeddings of nodes, of what the first layer reads,
+            and of the embeddings of operations.
         plus_identity: add `I` to `Aᵀ`, so that a node also gates itself. The published settings for
             NAS-Bench-101 have it in some files and the residual in others; only this one reaches
             the published ranking.
@@ -100,8 +100,7 @@ class GatesOnNodes(nn.Module):
 class GatesOnEdges(nn.Module):
     """Encoder of cells with operations on edges: `Graph [B] -> [B, C · layers[-1]]`.
 
-    The embeddings of the `C` kinds of cell (normal and reduction, as in ENAS and DARTS) are
-    concatenated.
+    The embeddings of the `C` kinds of cell (in ENAS and DARTS two of them) are concatenated.
 
     Attributes:
         num_ops: edge operations, of which 0 ("none") carries nothing.

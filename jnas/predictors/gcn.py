@@ -76,8 +76,8 @@ class Gcn(nn.Module):
             return edges, own
         adjacency = jnp.sum(batch.adjacency, axis=2, dtype=jnp.float32)
         degree = jnp.sum(adjacency, 2) + jnp.sum(adjacency, 3) + float(self.self_loops)
-        # Without self loops, a node that does not exist has degree 0; it sends nothing, so that any
-        # finite root will do.
+        # Without self loops, nodes that do not exist have degree 0. They send nothing, and any
+        # finite root will do for them.
         root = jax.lax.rsqrt(jnp.maximum(degree, 1))
         graph = graphs_tuple(batch)
         return edges * root.ravel()[graph.senders] * root.ravel()[

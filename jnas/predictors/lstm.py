@@ -64,8 +64,7 @@ class TokenLstm(nn.Module):
     """Encoder of tokens, `[B, L] -> [B, hidden]`: embeddings for each kind of token, then an LSTM.
 
     Attributes:
-        vocabulary: how many values each of the `L` tokens has; tokens with equally many share their
-            embeddings.
+        vocabulary: numbers of values of the `L` tokens; those with equally many share embeddings.
         embedding, hidden: sizes.
     """
 

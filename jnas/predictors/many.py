@@ -100,6 +100,7 @@ def check(
         )
     if values.shape != rows.shape[:2]:
         raise ValueError(f"targets must be {rows.shape[:2]} like archs; got {values.shape}")
+    # Rules for targets and architectures hold for what exists: padding may be anything.
     exists = np.ones(values.shape, bool) if where is None else np.asarray(where)
     if exists.shape != values.shape or exists.dtype != bool:
         raise ValueError(
@@ -117,6 +118,7 @@ def check(
     numbers = np.unique(np.asarray(codes), axis=0, return_inverse=True)[1].reshape(values.shape)
     _raise_for("architectures that occur twice in a training set", _repeated(numbers, exists))
     for number, (row, keep) in enumerate(zip(values, exists, strict=True)):
+        # Two different ones are what a scale, a pair and a split of a tree need.
         if len(np.unique(row[keep])) < 2:
             raise ValueError(
                 f"training set {number} needs at least two architectures with different targets"
@@ -137,6 +139,7 @@ def _repeated(numbers: np.ndarray, exists: np.ndarray) -> np.ndarray:
     for row, keep, out in zip(numbers, exists, result, strict=True):
         places = np.flatnonzero(keep)
         _, first = np.unique(row[places], return_index=True)
+        # `np.unique` gives the first of equals; all others are repetitions.
         out[np.delete(places, first)] = True
     return result
 
@@ -177,8 +180,7 @@ def fit_many(
         targets: `[S, B]`, higher is better.
         where: `[S, B]` bool, False for padding: training sets of any size share a compiled program.
         evaluation: what to measure on the way.
-        checkpoint: folder that the job is kept in from time to time, and goes on from when it was
-            interrupted.
+        checkpoint: folder that keeps the job from time to time, and from which it goes on.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
         batching: train side by side ("vmap") or one after the other on each device ("map"); None
@@ -197,6 +199,7 @@ def fit_many(
     is_own = [x.ndim > rank for x, rank in zip(test, (2, 1), strict=False)]
     own = tuple(x if mine else None for x, mine in zip(test, is_own, strict=True))
     common = tuple(None if mine else x for x, mine in zip(test, is_own, strict=True))
+    # Own test sets travel with the jobs, which are rows; the shared one does not.
     run = train(
         training_loop.trainer(recipe, tuple(measures.items())),
         Job(data, own),
@@ -230,6 +233,7 @@ def _evaluation(
     if evaluation is None:
         return (), (), {}
     total = recipe.training.epochs
+    # The last five, over which GATES averages; fewer where there are no five.
     epochs = evaluation.epochs or tuple(range(max(total - 4, 1), total + 1))
     if not set(epochs) <= set(range(1, total + 1)):
         raise ValueError(f"evaluation epochs must be in 1 … {total}; got {epochs}")
@@ -259,6 +263,7 @@ def measure(
         jnp.asarray(evaluation.targets, jnp.float32),
     )
     result: dict[str, list[float]] = {name: [] for name in evaluation.metrics}
+    # One after the other: test sets may differ, and a metric is any function.
     for number in range(jax.tree.leaves(states)[0].shape[0]):
         rows, values = (archs, targets) if archs.ndim == 2 else (archs[number], targets[number])
         scores = predictor.predict(state(states, number), rows)

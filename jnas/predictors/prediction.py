@@ -38,8 +38,7 @@ class State(NamedTuple):
     Attributes:
         variables: of the Flax module.
         shift, scale: `[]` each, what puts scores of a regression into the unit of the targets.
-        references: `[R, D]` training architectures that a comparator scores against; None for other
-            predictors.
+        references: `[R, D]` training architectures that a comparator scores against, else None.
     """
 
     variables: Any

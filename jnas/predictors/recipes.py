@@ -67,12 +67,15 @@ def gates(
 
     Args:
         space: operations on nodes or on edges.
-        layers: output sizes of the encoder; None for four layers of 128 (on nodes) or five (on
-            edges).
+        layers: output sizes of the encoder; None for four of 128 (on nodes) or five (on edges).
         hidden: layers of the head.
         dropout: of the head.
         pairing: "diff" or "concat" for a comparator; its training has `loss="comparator"` then.
         training: None for the hinge loss, or the comparator's.
+
+    Raises:
+        ValueError: a pairing without `loss="comparator"`, or the other way round; a comparator
+            without a hidden layer.
     """
     default = Training(loss="hinge" if pairing is None else "comparator")
     on_edges = operations_on_edges(space)
@@ -93,6 +96,7 @@ def gates(
         raise ValueError(
             f"a comparator needs loss='comparator' and a pairing; got {used.loss!r} and {pairing!r}"
         )
+    # The two embeddings meet in the first hidden layer.
     if pairing is not None and not hidden:
         raise ValueError("a comparator needs at least one hidden layer")
     settings = {
@@ -233,6 +237,7 @@ def peephole(
         "hidden": hidden,
         "training": training,
     }
+    # A recipe is equal to another only if its encoding is the same object.
     encode = cached(encodings.layers, space, num_ratios=num_ratios)
     return predictor("peephole", space, settings, Recipe(encode, Scorer(encoder, hidden), training))
 

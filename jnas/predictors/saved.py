@@ -43,8 +43,7 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
 
     Args:
         path: file that `save` wrote.
-        space: the space it must be for; None takes the one the file names, with its default
-            options.
+        space: the space it must be for; None takes what the file names, with default options.
 
     Raises:
         ValueError: not such a file, or a predictor of another space.

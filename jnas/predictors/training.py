@@ -47,13 +47,10 @@ class Training:
         scaling: of the targets: "minmax" to 0 … 1, "standard" to mean 0 and variance 1. Scores of a
             regression are put back into the unit of the targets.
         epochs, batch_size: of the training; the last minibatch of an epoch may be smaller.
-        learning_rate, weight_decay: of Adam; the decay is added to the gradient, as PyTorch's Adam
-            has it.
-        schedule: of the learning rate: "constant", or "cosine" to 0, after `warmup` epochs of
-            linear growth.
-        warmup: epochs.
-        average_from: share of the epochs after which weights are averaged over epochs; 1 is no
-            averaging.
+        learning_rate, weight_decay: of Adam; PyTorch's way, the decay is added to the gradient.
+        schedule: of the learning rate: "constant", or "cosine" from the first epoch to 0.
+        warmup: epochs in which a factor of the learning rate grows linearly to 1; 0 is none.
+        average_from: share of the epochs after which weights are averaged; 1 is no averaging.
     """
 
     loss: LossName = "hinge"
@@ -100,6 +97,7 @@ class Training:
                 f"{self.learning_rate}, {self.weight_decay} and {self.average_from}"
             )
 
+        # Only scores of a regression are put back into the unit of the targets.
         if self.scaling != "none" and not self.regresses:
             raise ValueError(
                 f"scaling is for regressions; got {self.scaling!r} with loss {self.loss!r}"
