@@ -17,8 +17,8 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 
     The gradient is computed within the branch that was taken. That of `lax.switch` keeps what every
     branch would have to keep, filled with zeros for those not taken; in a network that is most of
-    the time. Under `vmap` each branch, and its gradient, is computed for those that take it
-    (`grouped.switch`).
+    the time. Under `vmap` each branch, and its gradient, is computed for the rows that take it, as
+    `grouped.switch` has it.
 
     Args:
         index: `[]` int32, clamped to the branches that there are.

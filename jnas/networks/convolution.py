@@ -20,6 +20,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
 
 
 def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolution as `conv`, with the gradients of XLA."""
     # Symmetric, as in PyTorch: of even sizes at stride 2 "SAME" would pad the end alone.
     pad = (kernel.shape[0] // 2,) * 2
     return lax.conv_general_dilated(
@@ -30,12 +31,14 @@ def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 def _conv_fwd(
     x: jax.Array, kernel: jax.Array, stride: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """Convolution, and what its gradients need."""
     return _conv(x, kernel, stride), (x, kernel)
 
 
 def _conv_bwd(
     stride: int, saved: tuple[jax.Array, jax.Array], grad: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    """Gradients of input and kernel."""
     x, kernel = saved
     # Asked while tracing: a program that is exported for another platform keeps this one's choice.
     if jax.default_backend() != "cpu":

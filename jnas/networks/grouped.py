@@ -24,8 +24,8 @@ class _Blocks(NamedTuple):
     """Layout of `B` rows in `M` blocks of `G` slots.
 
     Attributes:
-        branch: `[M]` int32, of the rows of a block; the number of branches for a block without
-            rows.
+        branch: `[M]` int32, that of the rows of a block; of a block without rows the number of
+            branches.
         rows: `[M, G]` int32, the row in each slot; 0 in those that are left over.
         slots: `[B]` int32, where each row lies among the `M·G` slots.
     """

@@ -1,8 +1,7 @@
 """Layers as functions of their weights, with PyTorch's defaults.
 
 Images are `[N, H, W, C]`. Convolutions pad symmetrically by half their kernel, whatever the stride.
-Batch normalisation uses the statistics of the batch (the "train mode" in which zero-shot scores are
-taken).
+Batch norm uses the statistics of the batch, the "train mode" in which zero-shot scores are taken.
 """
 
 import itertools
@@ -112,6 +111,7 @@ def _probed(y: jax.Array, probe: jax.Array) -> jax.Array:
 
 
 def _probed_bwd(y: jax.Array, grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Gradients of `y`, which is `grad` itself, and of the probe."""
     return grad, jnp.sum(y * grad, axis=tuple(range(1, y.ndim - 1)))
 
 
@@ -121,13 +121,14 @@ _probed.defvjp(lambda y, _: (y, y), _probed_bwd)
 def batch_norm(x: jax.Array, norm: dict[str, jax.Array], eps: float = 1e-5) -> jax.Array:
     """Batch norm of `[N, H, W, C]` by the batch's own mean and biased variance.
 
-    `norm` holds `scale` and `bias` `[C]`, or nothing. The epsilon is that of PyTorch and of
-    NAS-Bench-101.
+    `norm` holds `scale` and `bias` `[C]`, or nothing. PyTorch and NAS-Bench-101 have this epsilon.
     """
+    # Axes are spelled out, so that programs run where JAX refuses to promote ranks.
     mean, variance = jnp.mean(x, axis=(0, 1, 2)), jnp.var(x, axis=(0, 1, 2))
     scale = lax.rsqrt(variance + eps)
     if not norm:
         return (x - mean[None, None, None]) * scale[None, None, None]
+    # Both factors of a channel at once: one product a pixel.
     scale = norm["scale"] * scale
     return (x - mean[None, None, None]) * scale[None, None, None] + norm["bias"][None, None, None]
 

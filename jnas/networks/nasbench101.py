@@ -53,11 +53,13 @@ def _norm(x: jax.Array, norm: Params, mask: jax.Array, hooks: Hooks) -> tuple[ja
 
 
 def _as_it_is(x: jax.Array, _: Params, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Identity and a norm value of 0: the branch without a norm."""
     del mask
     return x, jnp.zeros(())
 
 
 def _zeros(x: jax.Array, _: Params) -> jax.Array:
+    """Zeros in the shape of `x`: the branch of what the cell does not have."""
     return jnp.zeros_like(x)
 
 
@@ -212,8 +214,7 @@ def nasbench101(
 ) -> Network:
     """Network of the NAS-Bench-101 space (Ying et al., ICML 2019).
 
-    The benchmark's own has 128 channels. NASWOT was published with 16, the zero-cost proxies with
-    128.
+    The benchmark's own has 128 channels, and so had the zero-cost proxies; NASWOT had 16.
 
     Args:
         channels: width of the stem and the first stack; each later stack is twice as wide as the

@@ -216,8 +216,11 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
         flow = Flow(x, *rest)
         if stage < num_stages - 1:
             flow = _block(flow, params["blocks"][stage], connected, hooks)
+    # Before the last norm: hooks that scale `x` (SynFlow) leave norms out, and what remains up to
+    # the classifier passes the scale on.
     flow, dense = enter(flow, params["dense"], hooks)
     x, value = layers.norm_layer(flow.x, params["norm"], hooks)
+    # The one ReLU that is live in every architecture.
     one = jnp.ones((), jnp.int32)
     state = _show(flow.state, x, one, one, hooks)
     features = jax.nn.relu(x)

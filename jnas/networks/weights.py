@@ -24,7 +24,7 @@ def map_layers(function: Callable[[dict[str, Any], str], dict[str, Any]], params
     """
     if isinstance(params, dict):
         for name in NAMES:
-            if name in params:
+            if name in params:  # what else is in it belongs to this layer: no recursion
                 return function(params, name)
         # Sorted, as JAX sorts the keys of dicts: a tree that went through it has the same lists.
         return {name: map_layers(function, params[name]) for name in sorted(params)}

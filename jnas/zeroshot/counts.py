@@ -13,6 +13,7 @@ from jnas.zeroshot.passes import Candidate, Seen
 def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
     """Log |det K| over ReLUs with a path to the logits (Mellor et al., ICML 2021, equation 2)."""
     del candidate
+    # For type checkers, here and below: `suite.SCORES` says what the passes have to fill in.
     assert seen.live is not None
     return log_determinant(seen.live.matrix())
 
@@ -28,8 +29,7 @@ def relu_logdet(candidate: Candidate, seen: Seen) -> jax.Array:
 def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
     """Number of distinct codes among the images.
 
-    Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: the images fall into that many linear
-    regions.
+    Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: so many linear regions have images in them.
     """
     del candidate
     assert seen.live is not None

@@ -9,8 +9,7 @@ no gradients.
 A compiler may contract `a * b + c` into one rounding. Here that changes nothing that matters:
 factors are cut by a mask into halves of 12 bits, so the products whose errors count are exact and
 so is the contraction. XLA does not reassociate sums of variables, but it takes `(x + 1) - 1` for
-x: a constant enters through `from_float` or `from_integers`, behind a barrier that hides what it
-is.
+x: a constant enters through `from_float` or `from_integers`, behind a barrier that hides it.
 
 Against NumPy's float64 on CPUs: log-determinants of Hamming kernels of 16 to 128 images agree to
 2e-7 of their value (the last bit of float32), eigenvalues to 1e-11 of the largest.

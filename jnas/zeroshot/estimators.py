@@ -132,6 +132,7 @@ def naswot(
         An `Estimator`; -inf for a singular kernel, for example of a cell whose input and output are
         not connected.
     """
+    # Here, because any other word would be taken for "all" below.
     check_relus(relus)
     return by_name("naswot" if relus == "live" else "relu_logdet", network, images, **settings)
 
@@ -211,6 +212,7 @@ def _counter(space: Space, name: str) -> Callable[[Key, jax.Array], jax.Array]:
 
     def scores(key: Key, archs: jax.Array) -> jax.Array:
         del key
+        # Float32, as all scores: counts above 2^24 are rounded.
         counts: jax.Array = jax.vmap(getattr(space, name))(archs)
         return counts.astype(jnp.float32)
 

@@ -64,8 +64,8 @@ def grasp(candidate: Candidate, seen: Seen) -> jax.Array:
 def fisher(candidate: Candidate, seen: Seen) -> jax.Array:
     """Fisher information, Σ over channels of all layers of ½ mean over images of (Σ a·∂L/∂a)².
 
-    Turner et al., ICLR 2020; the inner sum is over pixels. A channel counts times the number of its weights, C·k², as in the
-    program of Abdelfattah et al., which broadcasts a channel's value over its weights.
+    Turner et al., ICLR 2020; the inner sum is over pixels. A channel counts times the number of its
+    weights, C·k², as in the program of Abdelfattah et al., which broadcasts its value over them.
     """
     assert seen.probes is not None
     total = []
@@ -93,8 +93,8 @@ def zico(candidate: Candidate, seen: Seen) -> jax.Array:
 
     Mean and deviation are over two halves of the batch; of an odd number the last image is left
     out. Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR
-    2023, https://arxiv.org/abs/2301.11300, equation 12. Weights with no deviation add nothing, nor do
-    layers that have only such.
+    2023, https://arxiv.org/abs/2301.11300, equation 12. Weights with no deviation add nothing, nor
+    do layers that have only such.
     """
     del seen
     kernels, size = _kernels(candidate), len(candidate.images) // NUM_ZICO_BATCHES

@@ -85,8 +85,8 @@ def suite(
         names: of `NAMES`.
         shared_init: True draws one set of weights from the key for all architectures; False draws
             them anew for each architecture, folding its vector into the key.
-        repeats: how many initialisations (and batches, if there are several) each score is averaged
-            over.
+        repeats: number of initialisations, and of batches if there are several, that each score is
+            averaged over.
         batching: how a population is computed; both give the same scores up to rounding.
             "map": one architecture after the other, each a program of conditionals; scores are the
             same bits whatever else is in the population. "vmap": all at once; on each edge those
@@ -202,6 +202,7 @@ def _program(
             number = given[1] % len(batches)
             return of_population(batches[number], of_batches[number], given[0], archs)
 
+        # One after the other: repeats cost time, but no memory.
         found = lax.map(once, (jax.random.split(key, repeats), jnp.arange(repeats)))
         means = {name: jnp.mean(values, axis=0) for name, values in found.items()}
         return means | {f"{name}_std": _deviation(values) for name, values in found.items()}
@@ -245,6 +246,7 @@ def by_name(
     """
     together = suite(network, images, labels, (name,), **settings)
     assert isinstance(together, Partial)
+    # Images and labels stay arguments of the program and do not become constants in it.
     estimator: Estimator = Partial(_pick(together.func, name), *together.args)
     return estimator
 

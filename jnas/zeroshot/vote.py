@@ -1,8 +1,7 @@
 """Rankings by several scores: votes on pairs, means of ranks.
 
 Abdelfattah et al., ICLR 2021, section 3.2 ("vote": synflow, jacob_cov and snip decide each pair by
-majority), and the estimator study, whose experts are relu_logdet, jacob_cov and synflow on
-NAS-Bench-201.
+majority), and the estimator study (on NAS-Bench-201 with relu_logdet, jacob_cov and synflow).
 """
 
 from collections.abc import Callable, Sequence
@@ -98,5 +97,6 @@ def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Arra
 def _vote(estimators: Sequence[Estimator], key: Key, archs: jax.Array) -> jax.Array:
     """Ranks `[B]` int32 by the experts, 0 is best."""
     wins = majority(jnp.stack([estimator(key, archs) for estimator in estimators]))
+    # Stable, so that ties keep the order of the population on every backend.
     order = jnp.argsort(-wins, stable=True)
     return jnp.zeros(len(wins), jnp.int32).at[order].set(jnp.arange(len(wins), dtype=jnp.int32))
