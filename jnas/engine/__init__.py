@@ -1,1 +1,1 @@
-"""The engine: many things at once, on all devices, in blocks, with a bar, going on after a kill."""
+"""Engine of long jobs: many rows at once on all devices, in blocks that survive a kill."""

@@ -11,7 +11,7 @@ from jnas.engine.fingerprints import Fingerprint, Resume, check
 
 
 class Checkpoint:
-    """The folder that one job is kept in, or none.
+    """Folder that one job is kept in, or none.
 
     Attributes:
         folder: None keeps nothing.
@@ -32,6 +32,7 @@ class Checkpoint:
             fingerprint: of the job; called only where there is a folder.
             resume: False forgets what the folder holds; "anyway" goes on though jnas has changed.
         """
+        # Orbax takes absolute paths only.
         self.folder = None if folder is None else Path(folder).absolute()
         self.kept: dict[str, Any] = {}
         self._manager: Any = None
@@ -41,11 +42,12 @@ class Checkpoint:
         self._fingerprint = fingerprint()
         self.kept = self._fingerprint._asdict()
         if not resume:
+            # Orbax would not save a step below one that is there. Other files of the folder stay.
             for step in self.folder.glob("[0-9]*"):
                 shutil.rmtree(step)
 
     def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]] | None:
-        """The last tree that was saved, and what was told about it; None where there is none.
+        """Last tree that was saved, and what was told about it; None where there is none.
 
         Args:
             like: from what was told about the tree to a tree of the same structure, whose leaves
@@ -54,12 +56,14 @@ class Checkpoint:
         Raises:
             ValueError: the folder holds another job, or one that other code has begun.
         """
+        # Looked up by name first, so that a new job does not wait for the import of Orbax.
         if self.folder is None or not any(self.folder.glob("[0-9]*")):
             return None
         ocp, manager = self._open()
         step = manager.latest_step()
         if step is None:
             return None
+        # What was told comes first: another job's arrays may have shapes that cannot be restored.
         told = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
         found = told.get("fingerprint") if isinstance(told, dict) else None
         found = found if isinstance(found, dict) else {}
@@ -85,10 +89,11 @@ class Checkpoint:
             "about": ocp.args.JsonSave({"fingerprint": self.kept, "about": about}),
         }
         manager.save(step, args=ocp.args.Composite(**arguments))
+        # Whatever Orbax does behind our back is done when a job says that it is saved.
         manager.wait_until_finished()
 
     def _open(self) -> tuple[Any, Any]:
-        """Orbax, which is slow to import, and its manager of the folder."""
+        """Orbax, which is slow to import, and its manager of the folder, opened once."""
         import orbax.checkpoint as ocp
 
         if self._manager is None:

@@ -27,7 +27,7 @@ _MAX_PROGRAMS = 32  # of one function, for arguments of different shapes, that a
 
 
 def each(function: Callable[..., Any], batching: Batching = "vmap") -> Callable[..., Any]:
-    """A function of rows `(xs [R, ...], *shared) -> ys [R, ...]` of one `(x, *shared) -> y`.
+    """Function of rows `(xs [R, ...], *shared) -> ys [R, ...]` of one `(x, *shared) -> y`.
 
     "map" suits functions whose branches (`switch`, `cond`) are costly: under `vmap` every branch is
     computed for every row.
@@ -43,7 +43,7 @@ def each(function: Callable[..., Any], batching: Batching = "vmap") -> Callable[
 
 
 def num_parts(num_rows: int | None = None, num_devices: int | None = None) -> int:
-    """How many rows are computed at a time: one a device, or a core where a CPU is the only device.
+    """Number of rows computed at a time: one a device, or a core where a CPU is the only device.
 
     Args:
         num_rows: at most so many; None for any number.
@@ -57,7 +57,7 @@ def num_parts(num_rows: int | None = None, num_devices: int | None = None) -> in
 
 
 def spread(rows: Callable[..., Any], num_devices: int | None = None) -> Callable[..., Any]:
-    """`(xs [R, ...], *shared) -> ys [R, ...]`, compiled, with rows in equal parts on the devices.
+    """Function `(xs [R, ...], *shared) -> ys [R, ...]`, compiled, in equal parts on the devices.
 
     Several devices run one program together. A single CPU device, which would give all its cores to
     one operation after the other, runs the program of a part on a thread for each core instead:
@@ -77,6 +77,7 @@ def spread(rows: Callable[..., Any], num_devices: int | None = None) -> Callable
     def run(xs: Any, *shared: Any) -> Any:
         num = _num_rows(xs)
         parts = num_parts(num, num_devices)
+        # Few rows make fewer parts than there are devices, and so a program of their own.
         if parts not in programs:
             programs[parts] = _program(rows, parts)
         ys = programs[parts](_filled_up(xs, -num % parts), *shared)
@@ -86,9 +87,10 @@ def spread(rows: Callable[..., Any], num_devices: int | None = None) -> Callable
 
 
 def _program(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
-    """`rows`, compiled for a number of rows that is a multiple of `parts`."""
+    """Program of `rows` for a number of them that is a multiple of `parts`."""
     if parts == 1:
         return jax.jit(rows)
+    # More parts than devices: `num_parts` has counted the cores of a single CPU device.
     if parts > jax.local_device_count():
         return _on_threads(rows, parts)
 
@@ -103,11 +105,12 @@ def _program(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
 
 
 def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
-    """`rows`, each part of them by the same program on a thread of its own."""
+    """Program of `rows` that computes each part of them on a thread of its own."""
 
     @jax.jit
     def of_part(part: jax.Array, xs: Any, *shared: Any) -> Any:
         size = _num_rows(xs) // parts
+        # The part is an argument, or each would be a program to compile.
         own = jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, part * size, size), xs)
         return rows(own, *shared)
 
@@ -120,6 +123,7 @@ def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
         if kind not in compiled:
             # Here, for a thread does not see the settings of a `with` block around this call.
             compiled[kind] = of_part.lower(numbers[0], xs, *shared).compile()
+            # The oldest goes, for a dictionary keeps the order of insertion.
             if len(compiled) > _MAX_PROGRAMS:
                 compiled.pop(next(iter(compiled)))
         program = compiled[kind]
@@ -134,32 +138,36 @@ def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
 
 
 def _num_rows(xs: Any) -> int:
+    """Length of the leading axis, which all leaves share."""
     return int(jax.tree.leaves(xs)[0].shape[0])
 
 
 def _filled_up(xs: Any, num: int) -> Any:
-    """`xs` with `num` more rows, all equal to the last one."""
+    """Rows `xs` with `num` more of them, all equal to the last one."""
+    # Of a row that is there already: zeros may be no valid input.
     if num == 0:
         return xs
     return jax.tree.map(lambda leaf: _joined([leaf, *[leaf[-1:]] * num]), xs)
 
 
 def _joined(leaves: Any) -> Any:
-    """Arrays one after the other; on the host, where joining needs no program."""
+    """Concatenation of arrays, on the host, where joining needs no program."""
+    # NumPy has no arrays of typed keys.
     if is_key(leaves[0]):
         return jnp.concatenate(leaves)
     return np.concatenate([np.asarray(leaf) for leaf in leaves])
 
 
 def _num_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
+    # Often fewer than the machine has, in containers and jobs of a cluster. macOS does not tell.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def one_device_per_core() -> None:
-    """Let each CPU core be a device of its own, unless the user has said how many there are.
+    """Setting of JAX that makes each CPU core a device, unless the user has set a number of them.
 
     Call it before JAX starts. Programs that are spread over the devices then have no threads to
     share. Without effect where JAX finds an accelerator.

@@ -1,4 +1,4 @@
-"""Versions and device, which stand beside every result."""
+"""Environment of a result: versions and device."""
 
 import platform
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 
 
 def environment() -> dict[str, Any]:
-    """Versions and device, to stand beside every result."""
+    """Versions of jnas, jax and Python, and the devices, to stand beside every result."""
     import jnas
 
     device = jax.local_devices()[0]

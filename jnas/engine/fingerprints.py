@@ -24,8 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 Resume: TypeAlias = bool | Literal["anyway"]
-"""Whether to go on with a job that is kept; "anyway" does so after jnas or jax have changed, too.
-"""
+"""Whether to go on with a job that is kept; "anyway": even if jnas or jax have changed."""
 
 _PACKAGE = Path(__file__).parent.parent
 _LIBRARIES = tuple(
@@ -35,7 +34,7 @@ _LIBRARIES = tuple(
 
 
 class Fingerprint(NamedTuple):
-    """What makes two jobs the same. Equal in another process; never of an address.
+    """Fingerprint of a job, equal in another process; never of an address.
 
     Attributes:
         job: hexadecimal hash of what was asked for.
@@ -48,7 +47,8 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(*parts: Any) -> Fingerprint:
-    """The fingerprint of a job that consists of `parts`: arrays, keys, settings, functions."""
+    """Fingerprint of a job that consists of `parts`: arrays, keys, settings, functions."""
+    # Both settings change the numbers that the same functions give.
     mode = bool(jax.config.jax_enable_x64), str(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
     functions = _Walk(of_libraries=True).whole(parts)
     job = _Walk(of_libraries=False).whole((*parts, mode))
@@ -56,7 +56,7 @@ def fingerprint(*parts: Any) -> Fingerprint:
 
 
 def code() -> dict[str, str]:
-    """What computes results here: versions of jnas and jax, and the hash of jnas' sources."""
+    """Versions of jnas and jax, and the hash of jnas' sources: what computes results here."""
     import jnas
 
     return {"jnas": jnas.__version__, "jax": jax.__version__, "sources": sources(_PACKAGE)}
@@ -65,8 +65,7 @@ def code() -> dict[str, str]:
 def check(
     found: Mapping[str, Any], expected: Fingerprint, what: str, resume: Resume = True
 ) -> dict[str, Any]:
-    """Fingerprint to keep beside a job that goes on, with the code that began it if that is
-    another.
+    """Fingerprint to keep beside a job that goes on, with the code that began it if it changed.
 
     Args:
         found: what an earlier call has kept; anything else is another job.
@@ -83,6 +82,7 @@ def check(
     """
     theirs: Mapping[str, str] = found.get("code") or {}
     known = set(theirs) == set(expected.code)
+    # No source or version explains a change of "functions" alone: the job has other functions.
     changed = [name for name in theirs if known and theirs[name] != expected.code[name]]
     if found.get("job") != expected.job or not known or changed == ["functions"]:
         raise ValueError(
@@ -101,7 +101,8 @@ def check(
 
 
 def _changes(found: Mapping[str, str], expected: Mapping[str, str], names: list[str]) -> str:
-    """What differs, as in "jax 0.10.1, now 0.10.2"."""
+    """Differences in words, as in "jax 0.10.1, now 0.10.2"."""
+    # The hash of functions is left out: it tells a reader nothing.
     told = [name for name in names if name != "functions"]
     return "; ".join(f"{name} {found[name][:12]}, now {expected[name][:12]}" for name in told)
 
@@ -113,7 +114,7 @@ def is_key(value: object) -> TypeGuard[jax.Array]:
 
 @functools.cache
 def sources(package: Path) -> str:
-    """A hexadecimal hash of the Python files of a package, by their places and contents."""
+    """Hexadecimal hash of the Python files of a package, by their places and contents."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
@@ -122,7 +123,7 @@ def sources(package: Path) -> str:
 
 
 class _Walk:
-    """One walk through all that a job consists of.
+    """Walk through all that a job consists of.
 
     The code of a function counts if it is the user's own, or with `of_libraries` if it is not; in
     the latter walk nothing else does. The user's functions that others call are put aside and
@@ -134,7 +135,7 @@ class _Walk:
         self.waiting: dict[tuple[str, str, int], Any] = {}
 
     def whole(self, parts: Any) -> str:
-        """A hexadecimal hash of `parts` and of every function of the user's that they lead to."""
+        """Hexadecimal hash of `parts` and of every function of the user's that they lead to."""
         digest = hashlib.sha256(self.digest(parts))
         done: set[tuple[str, str, int]] = set()
         while left := [name for name in self.waiting if name not in done]:
@@ -143,7 +144,7 @@ class _Walk:
         return digest.hexdigest()
 
     def digest(self, value: Any, above: tuple[int, ...] = ()) -> bytes:
-        """32 bytes of `value` by content, never by address, in objects with the ids `above`.
+        """Digest, 32 bytes, of `value` by content, never by address; `above` has the ids around it.
 
         Whole digests stand for parts, so that no two structures run together: (1, 12) is not
         (11, 2).
@@ -159,18 +160,20 @@ class _Walk:
         else:
             digest.update(f"{type(value).__qualname__} ".encode())
             parts = [self.digest(part, (id(value), *above)) for part in self.parts(value)]
+            # Sets are sorted: their order follows hashes of texts, which differ by process.
             for part in sorted(parts) if isinstance(value, (set, frozenset)) else parts:
                 digest.update(part)
         return digest.digest()
 
     def parts(self, value: Any) -> list[Any]:
-        """What an object is made of, in a fixed order."""
+        """Parts of an object, in a fixed order."""
         if isinstance(value, functools.partial):
             return [value.func, value.args, value.keywords]
         if isinstance(value, types.FunctionType):
             return self.of_function(value)
         if isinstance(value, types.MethodType):
             return [value.__func__, value.__self__]
+        # Neither file nor line numbers: a function that was moved is the same.
         if isinstance(value, types.CodeType):
             return [value.co_code, value.co_names, value.co_consts]
         if isinstance(value, Mapping):
@@ -211,12 +214,13 @@ class _Walk:
         return [*names, [name for name, member in members.items() if callable(member)]]
 
     def of_global(self, scope: Mapping[str, Any], name: str, value: Any) -> Any:
-        """What stands for an object that a function finds by its name in a scope.
+        """Stand-in for an object that a function finds by its name in a scope.
 
         The user's functions and classes are put aside. What can change (a list, an object with
         attributes) counts by the statement that makes it, for functions keep notes in such things.
         """
         inner = value
+        # `jit` and other decorators stand before the function that counts.
         while hasattr(inner, "__wrapped__"):
             inner = inner.__wrapped__
         if isinstance(inner, types.FunctionType | type):
@@ -236,6 +240,8 @@ class _Walk:
 
 
 def _update_by_array(digest: Any, value: Any) -> None:
+    """Digest that has taken in an array: its type, shape and bytes, and a key's implementation."""
+    # With type and shape, for the same bytes may be other numbers.
     impl = str(jax.random.key_impl(value)) if is_key(value) else ""
     array = np.asarray(jax.random.key_data(value) if is_key(value) else value)
     digest.update(f"array {impl} {array.dtype}{array.shape} ".encode())
@@ -243,7 +249,7 @@ def _update_by_array(digest: Any, value: Any) -> None:
 
 
 def _content(cell: types.CellType) -> Any:
-    """What a cell holds; a name that has no value yet is None."""
+    """Content of a closure's cell; None for a name that has no value yet."""
     try:
         return cell.cell_contents
     except ValueError:
@@ -251,7 +257,7 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    """The names that a code, and the functions defined within it, look up."""
+    """Names that a code, and the functions defined within it, look up."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -259,10 +265,11 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _globals(function: types.FunctionType) -> list[tuple[Mapping[str, Any], str, Any]]:
-    """What a function finds in its module and, by attribute, in the user's other modules.
+    """Objects that a function finds in its module and, by attribute, in the user's other modules.
 
-    As scope, name and value.
+    Each as scope, name and value.
     """
+    # `co_names` does not tell attributes from globals, hence names are looked for in all scopes.
     names = list(dict.fromkeys(_names(function.__code__)))
     own = function.__globals__
     modules = [own[name] for name in names if isinstance(own.get(name), types.ModuleType)]
@@ -309,12 +316,13 @@ def _is_own(value: Any) -> bool:
 
 @functools.cache
 def _is_library(file: str) -> bool:
+    """Whether a file belongs to jnas, an installed library or Python."""
     path = str(Path(file).resolve())
     return path.startswith((*_LIBRARIES, str(_PACKAGE))) or file.startswith("<frozen")
 
 
 def _file_of_module(name: str) -> str | None:
-    """The file of a module by its name; notebooks and prompts have none, and are the user's own."""
+    """File of a module by its name; notebooks and prompts have none, and are the user's own."""
     import sys
 
     module = sys.modules.get(name)

@@ -1,4 +1,4 @@
-"""The bar of a long job: where it goes on, how far it is, and what to do after an interrupt."""
+"""Progress bars of long jobs: how far a job is, and what to do after an interrupt."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +22,10 @@ def reporting(
     unit: str = "",
     kept: Path | None = None,
 ) -> Iterator[Report]:
-    """A `Report` to call as a job goes on, which moves a bar on standard error.
+    """Function `Report` to call as a job goes on, which moves a bar on standard error.
 
     A job that does not start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with
-    a note on how far the job was and how it goes on; what it has come to must have been saved by
-    then.
+    a note on how far the job was and how it goes on; its results must have been saved by then.
 
     Args:
         label: what is going on.
@@ -53,22 +52,25 @@ def reporting(
             interrupt.add_note(f"Stopped at {_count(now, total, unit)}. {_how_to_go_on(kept)}")
             raise
         except Exception:
-            bar.live.transient = True  # nothing is left of the bar: what went wrong stands alone
+            # Nothing is left of the bar: what went wrong stands alone.
+            bar.live.transient = True
             raise
 
 
 def _count(done: int, total: int, unit: str) -> str:
+    """Share in words, such as "20 of 100 epochs"."""
     return f"{done:,} of {total:,} {unit}".rstrip()
 
 
 def _how_to_go_on(kept: Path | None) -> str:
+    """Advice after an interrupt."""
     if kept is None:
         return "Nothing is kept; give a file or folder to keep the work in."
     return f"{kept} keeps them: the same call goes on from there."
 
 
 def _bar(label: str, unit: str, shown: bool) -> "Progress":
-    """A bar for one task: label, share, count, times gone by and left, and a note."""
+    """Bar for one task: label, share, count, times gone by and left, and a note."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

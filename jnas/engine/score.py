@@ -1,4 +1,4 @@
-"""The driver of long scoring jobs: chunks, devices, progress, resume, one result file.
+"""Scoring jobs of any length: chunks, devices, progress, resume, one result file.
 
 Any number of architectures goes through one compiled program in chunks of a fixed size, each chunk
 split over all local devices. Scores do not depend on the chunk size or the number of devices,
@@ -48,7 +48,7 @@ def score(
     resume: Resume = True,
     progress: bool = True,
 ) -> Scores:
-    """Score a population of any size.
+    """Scores of a population of any size.
 
     Args:
         estimator: `(key, archs [B, D]) -> scores [B]`, or `-> {name: scores [B]}` as
@@ -87,12 +87,13 @@ def score(
         try:
             for start in range(job.num_done, len(rows), size):
                 chunk = rows[start : start + size]
+                # The last chunk has the shape of the others, or it would be a program to compile.
                 padding = np.repeat(chunk[-1:], size - len(chunk), axis=0)
                 padded = jnp.asarray(np.concatenate([chunk, padding]), jnp.int32)
                 scores = _by_member(_program()(padded, estimator, key))
                 job.add({name: np.asarray(values)[: len(chunk)] for name, values in scores.items()})
                 report(job.num_done)
-        finally:
+        finally:  # after an error, too: rows since the last save would be lost
             job.save()
     if progress and job.num_unranked:
         told = f"{job.num_unranked} of {len(rows)} architectures cannot be ranked"
@@ -109,6 +110,7 @@ def _by_member(scores: jax.Array | dict[str, jax.Array]) -> dict[str, jax.Array]
 
 
 def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
+    """Number of rows of a chunk, a multiple of the parts; ValueError if it is less than 1."""
     if chunk_size is None:
         chunk_size = min(max(-(-num_rows // 256), 20), 4096)
     if chunk_size < 1:
@@ -119,12 +121,13 @@ def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
 
 @functools.cache
 def _program() -> Callable[..., jax.Array | dict[str, jax.Array]]:
-    """`(archs [chunk, D], estimator, key) -> scores`, compiled; each part scores its own rows."""
+    """Program `(archs [chunk, D], estimator, key) -> scores`; each part scores its own rows."""
+    # One for all calls. The estimator is an argument: those of one structure share a compilation.
     return spread(lambda archs, estimator, key: estimator(key, archs))
 
 
 class _Job:
-    """Scores so far and the file they are kept in; the only state of this module.
+    """Scoring job: the scores so far, and the file they are kept in.
 
     Its `scores`, by their member of the file, are none before the first rows are done.
     """
@@ -149,7 +152,7 @@ class _Job:
 
     @property
     def num_unranked(self) -> int:
-        """How many architectures so far have a score that is not finite."""
+        """Number of architectures so far with a score that is not finite."""
         finite = [np.isfinite(scores[: self.num_done]) for scores in self.scores.values()]
         return int(np.sum(~np.all(finite, axis=0))) if finite else 0
 
@@ -158,6 +161,7 @@ class _Job:
         if self.out is None:
             return
         start = time.monotonic()
+        # Choices are small numbers: a byte each, not four, in a file that is written many times.
         narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
         code = {name: value for name, value in self.kept.items() if name != "job"}
         with replacing(self.out) as file:
@@ -182,7 +186,7 @@ class _Job:
                 found = {"job": str(file["fingerprint"])}
                 names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
                 scores = {name: file[name] for name in names}
-        except Exception as error:
+        except Exception as error:  # broken files raise anything from BadZipFile to KeyError
             raise ValueError(
                 f"{self.out} is not a jnas result file; choose another `out`"
             ) from error
@@ -197,6 +201,7 @@ def _open_job(
     out: str | Path | None,
     resume: Resume,
 ) -> _Job:
+    """Job with the rows that `out` holds; ValueError if that is no file of this job."""
     if out is None:
         return _Job(archs)
     path = Path(out)
@@ -205,12 +210,13 @@ def _open_job(
     job = _Job(archs, _fingerprint(estimator, archs, key), path)
     if resume and path.exists():
         job.load(resume)
+    # Before the first chunk, which may take long: a file that cannot be written.
     job.save()
     return job
 
 
 def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> str:
-    """The fingerprint of a scoring job, a hexadecimal hash that is equal in another process.
+    """Fingerprint of a scoring job, a hexadecimal hash that is equal in another process.
 
     It covers the estimator (its arrays, its settings and what it closes over), the architectures
     and the key.
@@ -219,4 +225,6 @@ def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> st
 
 
 def _fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> Fingerprint:
+    """Fingerprint of a scoring job and of the code that runs it."""
+    # Of one type, for the type that architectures come in does not change a score.
     return fingerprints.fingerprint(key, np.asarray(archs, np.int32), estimator)

@@ -1,4 +1,4 @@
-"""Many seeds of one function, as one compiled program that is spread over the devices."""
+"""Seeds of one function: many of them as one compiled program, spread over the devices."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def run(
     checkpoint: str | Path | None = None,
     resume: Resume = True,
 ) -> Any:
-    """The results of `function(key, *arguments)` for every key, as NumPy arrays `[S, ...]`.
+    """Results of `function(key, *arguments)` for every key, as NumPy arrays `[S, ...]`.
 
     Those of a key do not depend on the other keys or on the devices.
 
@@ -64,13 +64,14 @@ def run(
                 job.add(jax.tree.map(np.asarray, program(keys[rows], *arguments)))
                 report(job.num_done)
         except KeyboardInterrupt:
-            job.save()
+            job.save()  # here too, for blocks since the last save would be lost
             raise
     return job.results
 
 
 def _block_size(num: int, batching: Batching, in_blocks: bool) -> int:
-    """Seeds that are computed between two checkpoints, in equal parts on the devices."""
+    """Number of seeds between two checkpoints, a multiple of the parts on the devices."""
+    # The same for all blocks, the last one included: another would be a program to compile.
     parts = num_parts(num)
     if batching == "map":
         return parts
@@ -79,7 +80,7 @@ def _block_size(num: int, batching: Batching, in_blocks: bool) -> int:
 
 
 class _Job:
-    """Finished seeds and the folder they are kept in; the only state of this module."""
+    """Job of many seeds: those that are finished, and the folder they are kept in."""
 
     def __init__(
         self,
@@ -96,11 +97,12 @@ class _Job:
         self._num = len(keys)
         self.num_done, self._num_saved = 0, 0
         self.results: Any = None
+        # As if a save had just taken so long: `add` saves for the first time after `_QUICK`.
         self._saved_at, self._save_seconds = time.monotonic(), _SAVE_SHARE * _QUICK
 
     @property
     def kept_in(self) -> Path | None:
-        """The folder, if any."""
+        """Folder of the checkpoint, if any."""
         return self._checkpoint.folder
 
     def begin(self, shape: Callable[[], Any]) -> None:
@@ -122,6 +124,8 @@ class _Job:
             self.save()
 
     def _take(self, block: Any, num: int) -> None:
+        """Copy `num` rows of a block behind the finished ones."""
+        # Made with the first block: only results tell shapes and types.
         if self.results is None:
             self.results = jax.tree.map(
                 lambda x: np.zeros((self._num, *x.shape[1:]), x.dtype), block

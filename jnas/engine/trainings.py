@@ -1,4 +1,4 @@
-"""Many trainings as one program, in blocks of epochs that are evaluated and survive a kill.
+"""Trainings as one program, in blocks of epochs that are evaluated and survive a kill.
 
 Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. What a training
 comes to depends on its job alone: not on the others, on the number of devices or on where blocks
@@ -26,7 +26,7 @@ _NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept be
 
 
 class Run(NamedTuple):
-    """`S` finished trainings.
+    """Results of `S` finished trainings.
 
     Attributes:
         results: of `Trainer.result`, each array with a leading axis `S`.
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
 
 class Block(NamedTuple):
-    """`K` epochs: `numbers [K]` int32 from 1, and `[K]` bool whether to train and to evaluate."""
+    """Block of `K` epochs: `[K]` int32 numbers from 1, `[K]` bool whether to train and evaluate."""
 
     numbers: jax.Array
     train: jax.Array
@@ -62,7 +62,7 @@ def train(
     resume: Resume = True,
     progress: bool = False,
 ) -> Run:
-    """`S` trainings.
+    """Results of `S` trainings.
 
     Args:
         trainer: equal trainers share their compiled programs, so make one and keep it.
@@ -95,7 +95,7 @@ def train(
 
 
 def _checked(trainer: Trainer, epochs: Iterable[int]) -> tuple[int, ...]:
-    """The epochs in order, each once."""
+    """Epochs to evaluate in order, each once; ValueError if one does not exist."""
     measured = tuple(sorted(set(epochs)))
     if measured and not 1 <= measured[0] <= measured[-1] <= trainer.num_epochs:
         raise ValueError(f"epochs to evaluate must be in 1 … {trainer.num_epochs}; got {measured}")
@@ -106,6 +106,7 @@ def _checked(trainer: Trainer, epochs: Iterable[int]) -> tuple[int, ...]:
 
 def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Block]:
     """Blocks of equal length; epochs behind the last one are skipped."""
+    # Equal, so that all blocks run one compiled program.
     size = _block_size(num_epochs)
     result = []
     for begin in range(0, num_epochs, size):
@@ -116,29 +117,31 @@ def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Block]:
 
 
 def _block_size(num_epochs: int) -> int:
+    """Number of epochs in a block."""
     return math.ceil(num_epochs / _NUM_BLOCKS)
 
 
+# Kept by trainer: a new function would be compiled anew, however equal it is.
 @functools.lru_cache(maxsize=128)
 def _start(trainer: Trainer, batching: Batching) -> Any:
-    """`(jobs, shared) -> states`, compiled."""
+    """Program `(jobs, shared) -> states`."""
     return spread(each(trainer.init, batching))
 
 
 @functools.lru_cache(maxsize=128)
 def _advance(trainer: Trainer, batching: Batching) -> Any:
-    """`((jobs, states), block, shared) -> (states, losses [S, K], {name: [S, K]})`, compiled."""
+    """Program `((jobs, states), block, shared) -> (states, losses [S, K], {name: [S, K]})`."""
     return spread(each(functools.partial(run_block, trainer), batching))
 
 
 @functools.lru_cache(maxsize=128)
 def _results(trainer: Trainer) -> Any:
-    """`states -> results`, compiled."""
+    """Program `states -> results`."""
     return jax.jit(jax.vmap(trainer.result))
 
 
 def run_block(trainer: Trainer, row: tuple[Any, Any], block: Block, shared: Any) -> Any:
-    """A block of epochs of one training.
+    """State, losses and metrics of one training after a block of epochs.
 
     Args:
         trainer: of the training.
@@ -162,6 +165,7 @@ def run_block(trainer: Trainer, row: tuple[Any, Any], block: Block, shared: Any)
             assert trainer.evaluate is not None
             return trainer.evaluate(job, epoch.numbers, state, shared)
 
+        # The flags are the same for all trainings, so a `cond` skips even under `vmap`.
         state, loss = lax.cond(epoch.train, one, lambda state: (state, no_loss), state)
         if trainer.evaluate is None:
             return state, (loss, {})
@@ -175,7 +179,7 @@ def run_block(trainer: Trainer, row: tuple[Any, Any], block: Block, shared: Any)
 
 
 class _Work:
-    """What the trainings have come to; the only state of this module."""
+    """Trainings on their way: states, losses and metrics, and the checkpoint they are kept in."""
 
     def __init__(
         self, trainer: Trainer, batching: Batching, jobs: Any, shared: Any, checkpoint: Checkpoint
@@ -187,28 +191,31 @@ class _Work:
         self.losses: list[np.ndarray] = []
         self.metrics: dict[str, list[np.ndarray]] = {}
         start = functools.partial(_start(trainer, batching), jobs, shared)
+        # Not `start`, which joins its parts on the host: this one is only traced, for the shapes.
         init = jax.vmap(trainer.init, (0, None))
         found = checkpoint.restore(lambda _: init(jobs, shared))
         self.state = start() if found is None else found[0]
         if found is not None:
+            # Exact, for JSON has all the digits of the float64 that equals each float32.
             self.losses = [np.asarray(x, np.float32) for x in found[1]["losses"]]
             told = found[1]["metrics"].items()
             self.metrics = {k: [np.asarray(x, np.float32) for x in blocks] for k, blocks in told}
 
     @property
     def num_blocks(self) -> int:
-        """How many are done."""
+        """Number of blocks that are done."""
         return len(self.losses)
 
     @property
     def num_epochs(self) -> int:
-        """How many are done."""
+        """Number of epochs that are done."""
         total = self.trainer.num_epochs
         return min(total, self.num_blocks * _block_size(total))
 
     @property
     def last_loss(self) -> str:
-        """The mean of the losses of the last epoch, as the bar says it."""
+        """Note for the bar: the mean loss of the last epoch that was trained."""
+        # The last block may end with epochs that were skipped, whose losses are NaN.
         losses = self.losses[-1][:, np.isfinite(self.losses[-1]).all(axis=0)]
         return f"loss {losses[:, -1].mean():.4g}" if losses.size else ""
 
@@ -226,7 +233,7 @@ class _Work:
         self._checkpoint.save(self.num_blocks, self.state, about)
 
     def finished(self, measured: tuple[int, ...]) -> Run:
-        """All of it."""
+        """Run with all that was trained, metrics only of the epochs `measured`."""
         places = np.asarray(measured, int) - 1
         # Rows that stay on several devices would make all that is computed from them a program of
         # these devices, with other rounding.

@@ -181,9 +181,9 @@ def fronts(values: jax.Array, where: jax.Array) -> jax.Array:
 def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
     """Crowding distance of every row: how far its neighbours in the front are apart.
 
-    The distance is a sum over objectives (section III-B). Each objective is in units of its range within the front; one without a range adds nothing. The
-    first and the last in an objective are infinitely far; of equal ones, the lower index comes
-    first.
+    A sum over the objectives (section III-B), each in units of its range within the front; one
+    without a range adds nothing. The first and the last in an objective are infinitely far. Of
+    equal ones, the lower index comes first.
 
     Args:
         values: `[P, M]` float, finite.
