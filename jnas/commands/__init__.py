@@ -1,4 +1,4 @@
-"""The command line: `jnas search`, `jnas fit`, `jnas score`, `jnas data`.
+"""Command line of jnas: `jnas search`, `jnas fit`, `jnas score`, `jnas data`.
 
 Each command's module has its settings, which the options are made from, and calls the library.
 Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong
@@ -16,7 +16,7 @@ from jnas.engine.devices import one_device_per_core
 
 
 def _unwrapped(docstring: str) -> str:
-    """Paragraphs of a docstring as lines, which the terminal wraps."""
+    """Text of a docstring with a line for each paragraph, which the terminal wraps."""
     paragraphs = inspect.cleandoc(docstring).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
@@ -34,9 +34,11 @@ for _name, _module in {"search": search, "fit": fit, "score": score, "data": dat
 
 def main() -> None:
     """Entry point of `jnas` and `python -m jnas`."""
+    # First of all, for the number of devices is fixed once JAX has started.
     one_device_per_core()
     try:
         app(sys.argv[1:])
+    # The notes say how to go on; `reporting` has added them.
     except KeyboardInterrupt as error:
         notes = " ".join(getattr(error, "__notes__", ()))
         print(f"interrupted. {notes}".rstrip(), file=sys.stderr)

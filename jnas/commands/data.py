@@ -1,4 +1,4 @@
-"""`jnas data`: the tables and images that are available here, and where the others come from."""
+"""Command `jnas data`: tables and images that are available here, and sources of the others."""
 
 import dataclasses
 import textwrap
@@ -16,14 +16,14 @@ _MOST = 30  # columns of a table that are named
 @Parameter(name="*", group=TASK)
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is listed."""
+    """Settings of `jnas data`."""
 
     folder: Annotated[Path | None, Parameter(show_default=default("$JNAS_DATA"))] = None
     """Where to look for files."""
 
 
 def run(settings: Settings) -> None:
-    """Print the lists."""
+    """Lists of tables and of images, printed."""
     print("Tables of trained accuracies")
     for table in benchmarks.available(settings.folder):
         rows = f"{table.rows:,} rows" if table.rows else "not here"
@@ -36,12 +36,13 @@ def run(settings: Settings) -> None:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    """The names, or only the first of them and how many more there are."""
+    """Names in a line, or only the first of them and how many more there are."""
     more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
 
 
 def _print(name: str, amount: str, where: str, content: str) -> None:
+    """Entry of a list, printed."""
     print(f"  {name}: {amount}\n      {where}")
     if content:
         print(textwrap.fill(content, 100, initial_indent="      ", subsequent_indent="      "))

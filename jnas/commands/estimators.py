@@ -1,4 +1,4 @@
-"""What judges architectures, by the names that the command line has for it."""
+"""Estimators by the names of the command line: tables, saved predictors, zero-shot scores."""
 
 import dataclasses
 from pathlib import Path
@@ -7,13 +7,13 @@ from jnas import benchmarks, images, networks, predictors, zeroshot
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Space
 
-_FIRST = ("naswot", "table")
+_FIRST = ("naswot", "table")  # the usual ones, ahead of the others in the help
 NAMES = (*_FIRST, *(name for name in zeroshot.NAMES if name not in _FIRST))
 
 
 @dataclasses.dataclass(frozen=True)
 class Materials:
-    """What judges are made from; each takes what it needs.
+    """Materials that estimators are made from; each takes what it needs.
 
     Attributes:
         images: what untrained networks see: a name, or a file.
@@ -30,27 +30,26 @@ class Materials:
 
 
 def is_saved(name: str) -> bool:
-    """Whether this is a file of a predictor, not a name."""
+    """Whether `name` is a file of a predictor, not a name."""
     return name.endswith(".npz")
 
 
 def sees_images(name: str) -> bool:
-    """Whether this scores untrained networks."""
+    """Whether the estimator of that name scores untrained networks, which see images."""
     return name in zeroshot.NAMES
 
 
 def label(name: str) -> str:
-    """How files and folders call it."""
+    """Label of an estimator in names of files and folders."""
     return Path(name).stem if is_saved(name) else name
 
 
 def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:
-    """A saved predictor of the space, a column of its table, or a score of its untrained reference
-    network.
+    """Estimator of a space: a saved predictor, a column of its table, or a zero-shot score.
 
     Args:
         name: one of `NAMES`, or an `.npz` file that `predictors.save` wrote.
-        space: whose architectures are judged.
+        space: whose architectures are judged, by scores of its untrained reference network.
         materials: what it is made from.
         key: draws the images.
 
@@ -67,6 +66,7 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
     if name not in NAMES:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
     network, num = networks.by_name(space.name), materials.num_images
+    # Without need for labels any images do, those of sources that have none included.
     if zeroshot.needs_labels(name):
         return zeroshot.by_name(
             name, network, *images.load_labelled(materials.images, num=num, key=key)

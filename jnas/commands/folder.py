@@ -20,7 +20,7 @@ _JOB = "fingerprint"
 
 
 def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, Any]:
-    """What is known of a job before it runs, or goes on.
+    """Facts that are known of a job before it runs, or goes on.
 
     Returns:
         The facts in `result.json` of a folder where the job is finished, and always under
@@ -29,12 +29,14 @@ def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, A
     Raises:
         ValueError: the folder holds another job, or one that other code of jnas has begun.
     """
+    # A folder has both where another job was begun after one was finished: the later one counts.
     path = next((folder / x for x in (_BEGUN, _RESULT) if (folder / x).exists()), None)
     if not resume or path is None:
         return {_JOB: job._asdict()}
     try:
         facts: dict[str, Any] = json.loads(path.read_text())
         found = dict(facts[_JOB])
+    # Whatever else the file holds is another job, which `check` refuses in its own words.
     except (ValueError, TypeError, KeyError):
         facts, found = {}, {}
     return facts | {_JOB: fingerprints.check(found, job, f"{folder}", resume)}
@@ -42,32 +44,37 @@ def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, A
 
 @contextmanager
 def begun(folder: Path, facts: Mapping[str, Any]) -> Iterator[None]:
-    """Mark a folder as that of a job until `write_facts`; not if the block ends with an error.
+    """Mark on a folder that it is a job's, until `write_facts` or an error ends the block.
 
-    So a job that was killed is told from another one, and what it was begun by is not forgotten.
+    So a job that was killed is told from another one, and the code that began it is not forgotten.
     """
     path = folder / _BEGUN
     _write_json(path, {_JOB: facts[_JOB]})
     try:
         yield
-    except Exception:
+    except Exception:  # not an interrupt, after which the job is to go on
         path.unlink()
         raise
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write `result.json`, which stands for a finished folder, and so comes last."""
+    # In this order: killed in between, the folder still holds the job.
     _write_json(folder / _RESULT, facts)
     (folder / _BEGUN).unlink(missing_ok=True)
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a JSON file, replaced atomically."""
     with replacing(path) as file:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file, replaced atomically; floats in the shortest form that reads back the same."""
+    """Write a CSV file, replaced atomically.
+
+    Floats are in the shortest form that reads back the same.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -1,4 +1,4 @@
-"""Options that several commands share: their types with the help texts, and how defaults are told."""
+"""Options that several commands share: types with help texts, and how defaults are told."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FLAG = Parameter(negative="", show_default=False)
 
 
 def default(text: str) -> Callable[[object], str]:
-    """What help says is the default of an option whose value None stands for it."""
+    """Text that help shows as the default of an option whose value None stands for it."""
     return lambda _: text
 
 
@@ -37,13 +37,15 @@ JudgedSpaceName: TypeAlias = Annotated[
 EstimatorName: TypeAlias = Annotated[
     str,
     Parameter(
-        help=f"What judges: {', '.join(estimators.NAMES)}, or a predictor.npz that jnas fit has saved."
+        help=f"What judges: {', '.join(estimators.NAMES)}, or a predictor.npz that jnas fit "
+        "has saved."
     ),
 ]
 Images: TypeAlias = Annotated[
     str,
     Parameter(
-        help="What untrained networks see: digits, cifar10, noise, or an .npz file with x [N, H, W, C]."
+        help="What untrained networks see: digits, cifar10, noise, or an .npz file with "
+        "x [N, H, W, C]."
     ),
 ]
 NumImages: TypeAlias = Annotated[
@@ -76,7 +78,7 @@ ChunkSize: TypeAlias = Annotated[
 @Parameter(name="*", group=RUN)
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """How a command runs, which its numbers do not depend on."""
+    """Options of how a command runs, on which its numbers do not depend."""
 
     resume: bool = True
     """Go on with an interrupted run, or start anew."""
@@ -87,14 +89,14 @@ class Running:
 
     @property
     def resumes(self) -> Resume:
-        """The argument `resume` of what runs."""
+        """Argument `resume` of what runs."""
         return "anyway" if self.resume_anyway else self.resume
 
 
 @Parameter(name="*", group=RUN)
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """Where a run is kept."""
+    """Option of where a run is kept."""
 
     out: Annotated[
         Path | None, Parameter(show_default=default("runs/NAME, named after the settings"))
@@ -102,12 +104,12 @@ class Folder:
     """Run folder."""
 
     def named(self, name: str) -> Path:
-        """The folder that was chosen, or else `runs/NAME`."""
+        """Folder that was chosen, or else `runs/NAME`."""
         return self.out or Path("runs") / name
 
 
 def at_least(least: dict[str, int], settings: object) -> None:
-    """ValueError names the first setting that is given and too small, and what is allowed."""
+    """ValueError that names the first setting given and too small, and what is allowed."""
     for name, smallest in least.items():
         value = getattr(settings, name)
         if value is not None and value < smallest:

@@ -1,4 +1,4 @@
-"""`jnas score`: scores of all, N random, or listed architectures of a space, in a CSV file."""
+"""Command `jnas score`: scores of all, N random, or listed architectures, in a CSV file."""
 
 import dataclasses
 from pathlib import Path
@@ -34,7 +34,7 @@ from jnas.types import Space
 @Parameter(name="*", group=TASK)
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is scored, and by what."""
+    """Settings of `jnas score`: what is scored, and by what."""
 
     num: int | None = None
     """Score this many random architectures."""
@@ -68,7 +68,7 @@ def run(
     progress: bool = False,
     chunk_size: int | None = None,
 ) -> str:
-    """Score, and write the CSV file; returns what was done, in a line.
+    """Message about the scores that were written to the CSV file, in a line.
 
     Args:
         texts: architectures as strings; none if the settings say what to score.
@@ -83,6 +83,7 @@ def run(
         OSError: a file cannot be read or written.
     """
     space = spaces.by_name(settings.space)
+    # One key a purpose, so that the images are the same whatever is scored on them.
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     archs = _population(space, texts, settings, draw_key)
     materials = Materials(settings.images, settings.num_images, settings.table, settings.column)
@@ -92,6 +93,7 @@ def run(
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]
     header = "architecture", estimators.label(settings.estimator)
     write_csv(settings.out, header, zip(named, values, strict=True))
+    # NaN, a score that cannot be ranked, would be the largest to `argmax`.
     best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
     return f"{len(values)} scores in {settings.out}. Best: {named[best]} ({values[best]:.6g})"
 
@@ -99,7 +101,7 @@ def run(
 def _population(
     space: Space, texts: tuple[str, ...], settings: Settings, key: jax.Array
 ) -> np.ndarray:
-    """`[B, D]` int32 from the one way that was chosen; ValueError if it is none or several."""
+    """Architectures `[B, D]` from the way that was chosen; ValueError if it is none or several."""
     ways = {
         "architectures": bool(texts),
         "--num": settings.num is not None,

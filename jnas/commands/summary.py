@@ -1,5 +1,4 @@
-"""The summary of a finished run, and its renderers: files with JSON, a report in HTML, and the
-terminal.
+"""Summaries of finished runs, and their renderers: files, a report in HTML, and the terminal.
 
 Each command has a function from its result to a `Summary`. The renderers look at nothing else.
 """
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """A part of what is told about a run.
+    """Part of a summary: a text with a table and figures.
 
     Attributes:
         title: heading.
@@ -37,7 +36,7 @@ class Part(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """All that is told about a finished run.
+    """Summary of a finished run.
 
     Attributes:
         command: such as "jnas search".
@@ -66,6 +65,7 @@ def write(folder: Path, summary: Summary) -> None:
     for name, (_, figure) in summary.figures.items():
         plots.save(figure, folder / f"{name}.png")
     written = {*summary.tables, *(f"{name}.png" for name in summary.figures)}
+    # Files of an earlier run in this folder, with other settings, are not of this one.
     for pattern in summary.stale:
         for path in folder.glob(pattern):
             if path.name not in written:
@@ -84,20 +84,19 @@ def show(summary: Summary, folder: Path) -> None:
             _print(console, part)
     files = {**summary.files, "Report, plots and files": "report.html"}
     lines = "\n".join(f"{what}: {folder / name}" for what, name in files.items())
+    # Paths may have brackets, which are markup to Rich, and are copied, so that they stay whole.
     console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
 
 
 def moments(values: np.ndarray) -> dict[str, float | None]:
-    """Mean and sample standard deviation over seeds `[S]` of what is known; None where there is
-    none.
-    """
+    """Mean and sample standard deviation over seeds `[S]` of what is known, or None."""
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else None
     return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}
 
 
 def spread(values: np.ndarray) -> str:
-    """Mean and deviation `[S]` for people."""
+    """Mean and standard deviation over seeds `[S]`, as people read them."""
     mean, std = moments(values).values()
     if mean is None:
         return "unknown"
@@ -105,6 +104,7 @@ def spread(values: np.ndarray) -> str:
 
 
 def _sections(summary: Summary) -> list[report.Section]:
+    """Sections of the report: the parts, and the run."""
     parts = [
         report.Section(
             part.title, part.text, part.rows, [summary.figures[name] for name in part.figures]
@@ -115,7 +115,7 @@ def _sections(summary: Summary) -> list[report.Section]:
 
 
 def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:
-    """Settings that are in use, seconds and environment."""
+    """Rows about the run: settings that are in use, seconds and environment."""
     settings = facts["settings"].items()
     given = [(name, str(value)) for name, value in settings if value not in (None, False)]
     seconds = "seconds since it was resumed" if facts.get("resumed") else "seconds"
@@ -128,7 +128,7 @@ def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:
 
 
 def _print(console: "Console", part: Part) -> None:
-    """A table with its legend, or an answer in its own right."""
+    """Print a table with its legend, or an answer in its own right."""
     console.print()
     if not part.rows:
         console.print(part.text, highlight=False, markup=False, soft_wrap=True)
@@ -138,10 +138,12 @@ def _print(console: "Console", part: Part) -> None:
 
 
 def _print_table(console: "Console", title: str, rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, the first of `rows` its header."""
     from rich.table import Table
 
     table = Table(title=title)
     for place, name in enumerate(rows[0]):
+        # In a narrow terminal later columns wrap, not the name of a row and its first number.
         table.add_column(str(name), no_wrap=place < 2)
     for row in rows[1:]:
         table.add_row(*map(str, row))

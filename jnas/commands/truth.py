@@ -1,4 +1,4 @@
-"""How good architectures are by tables of trained accuracies.
+"""Checks of searches by tables of trained accuracies.
 
 Axes are those of `types`: what `S` searches have found after each of `T` evaluations.
 """
@@ -17,7 +17,7 @@ Columns: TypeAlias = dict[str, tuple[Table, str]]
 
 
 class Check(NamedTuple):
-    """What the searches find, in one column of a table of trained accuracies.
+    """Check of searches by one column of a table of trained accuracies.
 
     Attributes:
         name: of the column, and after a space of the data set where there are several.
@@ -38,12 +38,12 @@ class Check(NamedTuple):
 
     @property
     def table_best(self) -> float:
-        """The highest accuracy of the table."""
+        """Highest accuracy of the table."""
         return float(self.table[-1])
 
 
 def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool) -> Columns:
-    """The columns to look architectures up in.
+    """Columns to look architectures up in, by the name of their check.
 
     Args:
         table: has the columns `names`; None where nothing is known.
@@ -57,6 +57,7 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
     if table is None:
         return {}
     given = [name for name in names if name]
+    # Looked up only for the error of a name that the table lacks, before a long search begins.
     for name in given:
         table.column(name)
     if not is_packaged or not table.space.datasets:
@@ -73,7 +74,7 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
 def look_up(
     name: str, table: Table, column: str, archs: np.ndarray, best: np.ndarray, known: np.ndarray
 ) -> Check:
-    """How good all that was evaluated is, in one column of a table.
+    """Check of all that was evaluated, by one column of a table.
 
     Args:
         name: of the check.
@@ -86,9 +87,11 @@ def look_up(
     values = table.column(column)
     rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1]))))
     rows = rows.reshape(known.shape)
+    # -1 for what the table lacks would look up its last row.
     evaluated = np.where(rows >= 0, values[rows], np.nan)
     accuracy = np.where(known, np.take_along_axis(evaluated, best, axis=1), np.nan)
     everything = np.sort(values[np.isfinite(values)])
+    # From the right: equal accuracies are not better, so that all of them have the best rank.
     num_better = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")
     return Check(
         name=name,

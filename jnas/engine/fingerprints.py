@@ -204,7 +204,7 @@ class _Walk:
         return [*parts, *cells, *found]
 
     def of_class(self, value: type) -> list[Any]:
-        """A class: its name, and if it is the user's own its methods and attributes."""
+        """Name of a class, and if it is the user's own its methods and attributes."""
         names = [value.__module__, value.__qualname__]
         if not _is_own(value):
             return names

@@ -3,11 +3,11 @@
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Overrun: TypeAlias = Literal["discarded", "counted"]
-"""The fate of the evaluation that a budget in seconds ends in; see `run`."""
+"""Fate of the evaluation that a budget in seconds ends in; see `run`."""
 
 
 class Budget(NamedTuple):
-    """A budget in seconds.
+    """Budget in seconds.
 
     Attributes:
         limit: what may be spent, `[]` float or a number; infinity for no budget.

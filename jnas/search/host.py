@@ -287,7 +287,7 @@ class _Search:
         archs = np.array([row.arch for row in rows], np.int32).reshape(-1, self._num_choices)
 
         def column(name: str, dtype: Any) -> jax.Array:
-            """One number of every evaluation, and zeros in the slots that are not used."""
+            """Column of the history: a number of every evaluation, and zeros in unused slots."""
             return jnp.asarray([getattr(row, name) for row in rows] + [0] * num_unused, dtype)
 
         history = make_history(

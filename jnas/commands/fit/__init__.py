@@ -14,14 +14,15 @@ def command(
     folder: Folder = Folder(),  # noqa: B008
     running: Running = Running(),  # noqa: B008
 ) -> None:
-    """Train a predictor on a table of trained accuracies, and test how well it ranks what it has
-    not seen.
+    """Train a predictor on a table of trained accuracies, and test how well it ranks what it
+    has not seen.
 
     The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which
     jnas score --estimator and jnas search --estimator take.
     """
     place = folder.named(settings.folder_name)
     result = fits.run(settings, place, running.resumes, running.progress)
+    # The first seed is that of the plots: a choice by its test accuracy would flatter it.
     first = predictors.state(result.fitted.states, 0)
     predictors.save(place / "predictor.npz", result.predictor, first)
     told = summarise(result)

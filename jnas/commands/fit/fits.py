@@ -1,4 +1,4 @@
-"""A fit: predictors of several seeds trained on a table, and how well they rank unseen cells.
+"""Fits: predictors of several seeds trained on a table, and how well they rank unseen cells.
 
 Axes beyond those of `types`: `M` test architectures.
 """
@@ -28,9 +28,7 @@ _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
 
 
 class Split(NamedTuple):
-    """Architectures `[B, D]` with targets `[B]` to learn from, others `[M, D]` with `[M]` to be
-    tested on.
-    """
+    """Split of a table: `[B, D]` with targets `[B]` to learn from, `[M, D]` with `[M]` to test."""
 
     archs: np.ndarray
     targets: np.ndarray
@@ -39,7 +37,7 @@ class Split(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A finished fit.
+    """Result of a finished fit.
 
     Attributes:
         settings: what it was asked for, with the defaults filled in.
@@ -73,7 +71,7 @@ class Fit(NamedTuple):
 
 
 def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool = False) -> Fit:
-    """Train all seeds as one program, and measure them.
+    """Result of a fit: all seeds trained as one program, and measured.
 
     Args:
         settings: what to do.
@@ -88,6 +86,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     predictor = make_predictor(settings)
     table = benchmarks.of_space(predictor.space, settings.table)
     column = settings.column or benchmarks.usual_column(table)
+    # Split whether or not the rows are drawn, so that trainings have the same keys in both cases.
     split_key, fit_key = jax.random.split(jax.random.key(settings.seed))
     draws = split_key if settings.random_split else None
     data = split(table, column, settings.num_train, settings.num_test, draws)
@@ -98,6 +97,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     job = fingerprint(dataclasses.asdict(full), recipe, data, keys)
     earlier = folders.earlier_facts(folder, job, resume)
     checkpoint = folder / "checkpoint"
+    # Looked up before training starts; Orbax names what it keeps by numbers.
     resumed = resume is not False and any(checkpoint.glob("[0-9]*"))
     started = time.monotonic()
     with folders.begun(folder, earlier):
@@ -112,6 +112,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
         targets=data.test_targets,
         metrics=_measure(fitted, scores, data.test_targets),
         convention=table.conventions[column],
+        # A finished training that was only read again has taken what it took then.
         seconds=earlier.get("seconds", seconds),
         resumed=earlier.get("resumed", resumed),
         fingerprint=earlier["fingerprint"],
@@ -119,7 +120,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
 
 
 def _filled(settings: Settings, column: str, data: Split, predictor: Predictor) -> Settings:
-    """The settings with every default that is used."""
+    """Settings with every default that is used."""
     own = {k: v for k, v in training_of(predictor).items() if k in ("epochs", "loss")}
     return dataclasses.replace(settings, column=column, num_test=len(data.test_targets), **own)
 
@@ -131,7 +132,7 @@ def split(
     num_test: int | None = None,
     key: jax.Array | None = None,
 ) -> Split:
-    """Training rows from the front of a table and test rows from its end, or both drawn with a key.
+    """Split into rows from the front of a table and test rows from its end, or drawn with a key.
 
     Rows without a measurement are left out first.
 
@@ -143,7 +144,10 @@ def split(
     left = len(rows) - num_train
     wanted = num_test if num_test is not None else min(max(left, MIN_TEST), MAX_TEST)
     if wanted > left:
-        asked = f"{num_train:,} training and {'at least ' if num_test is None else ''}{wanted:,} test architectures"
+        asked = (
+            f"{num_train:,} training and {'at least ' if num_test is None else ''}{wanted:,} "
+            "test architectures"
+        )
         raise ValueError(
             f"{table.source} has {len(rows):,} rows with a {column}, too few for {asked}"
         )
@@ -159,8 +163,9 @@ def _check_threshold(predictor: Predictor, targets: np.ndarray) -> None:
     if training.get("loss") == "classification" and (above.all() or not above.any()):
         which = "above" if above.all() else "at or below"
         raise ValueError(
-            f"all {len(targets)} training architectures are {which} the threshold {training['threshold']:g} of the "
-            f"classification (they lie in {targets.min():.4g} … {targets.max():.4g}); choose one with --threshold"
+            f"all {len(targets)} training architectures are {which} the threshold "
+            f"{training['threshold']:g} of the classification (they lie in {targets.min():.4g} … "
+            f"{targets.max():.4g}); choose one with --threshold"
         )
 
 
@@ -172,6 +177,7 @@ def _fit(
     resume: Resume,
     progress: bool,
 ) -> Fitted:
+    """States of all seeds, with metrics on a curve of epochs and after each of the last five."""
     training = predictor.settings.get("training")
     epochs = None
     if training is not None:
@@ -191,7 +197,7 @@ def _fit(
 
 
 def _scores(predictor: Predictor, fitted: Fitted, archs: np.ndarray) -> np.ndarray:
-    """`[S, M]`."""
+    """Scores `[S, M]` of `archs` `[M, D]` by every seed."""
     rows, num = jnp.asarray(archs), jax.tree.leaves(fitted.states)[0].shape[0]
     return np.stack(
         [
@@ -202,7 +208,8 @@ def _scores(predictor: Predictor, fitted: Fitted, archs: np.ndarray) -> np.ndarr
 
 
 def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
-    """Name → `[S]`."""
+    """Metrics by name, `[S]` each."""
+    # Stable, so that equal scores keep the order of the table.
     top = np.argsort(-scores, axis=1, kind="stable")[:, :10]
     return {
         "kendall_tau": fitted.metrics["kendall_tau"][:, -_NUM_LAST:].mean(axis=1),

@@ -1,4 +1,4 @@
-"""What a fit is asked for: the options of `jnas fit`, and the predictor that they describe."""
+"""Settings of a fit: the options of `jnas fit`, and the predictor that they describe."""
 
 import dataclasses
 from pathlib import Path
@@ -12,8 +12,8 @@ from jnas.predictors.recipes import as_plain
 from jnas.predictors.training import LossName
 from jnas.types import Predictor
 
-MAX_TEST = 42_362  # test architectures of GATES on NAS-Bench-101
-MIN_TEST = 10  # N@10
+MAX_TEST = 42_362  # test architectures of GATES on NAS-Bench-101, a tenth of the space
+MIN_TEST = 10  # for N@10, which is among the metrics
 TRAINING = Group("Training", sort_key=1)
 _OWN = default("the predictor's own")
 
@@ -21,7 +21,7 @@ _OWN = default("the predictor's own")
 @Parameter(name="*", group=TASK)
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a fit is asked for; None stands for a default that depends on the others."""
+    """Settings of a fit; None stands for a default that depends on the others."""
 
     space: SpaceName = "nasbench101"
     table: TableFile = None
@@ -29,6 +29,7 @@ class Settings:
     predictor: Annotated[
         str, Parameter(help=f"What is trained: {', '.join(predictors.NAMES)}.")
     ] = "gates"
+    # GATES' 0.1 % of its 381,262 training architectures.
     num_train: int = 381
     """Training architectures, from the front of the table."""
     num_test: Annotated[
@@ -57,7 +58,7 @@ class Settings:
 
     @property
     def folder_name(self) -> str:
-        """A name that says what is not left to its default."""
+        """Name of a run folder, which says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
         parts = [
             "fit",
@@ -80,7 +81,7 @@ class Settings:
 
 
 def make_predictor(settings: Settings) -> Predictor:
-    """The predictor, or ensemble, that the settings name.
+    """Predictor, or ensemble, that the settings name.
 
     Raises:
         ValueError: an unknown space, predictor or loss, or a setting that the predictor does not
@@ -96,7 +97,7 @@ def make_predictor(settings: Settings) -> Predictor:
 
 
 def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
-    """The same predictor with another training."""
+    """Predictor like the given one, with another training; ValueError if it has no such setting."""
     options = dict(predictor.settings)
     if "training" not in options:
         raise ValueError(
@@ -104,6 +105,7 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
         )
     training = options["training"]
     if "loss" in changes:
+        # Scaled targets go with regressions only, and `Training` checks that: both change together.
         plain = dataclasses.replace(training, scaling="none")
         regresses = dataclasses.replace(plain, loss=changes["loss"]).regresses
         scaling = training.scaling if training.scaling != "none" else "standard"
@@ -117,8 +119,6 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
 
 
 def training_of(predictor: Predictor) -> dict[str, Any]:
-    """The fields of `predictors.Training` of a predictor or of an ensemble's members; empty where
-    there is none.
-    """
+    """Fields of `predictors.Training` of a predictor or of an ensemble's members, or nothing."""
     settings = as_plain(dict(predictor.settings.get("member_settings", predictor.settings)))
     return dict(settings.get("training", {}))

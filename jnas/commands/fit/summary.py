@@ -1,4 +1,4 @@
-"""The summary of a fit: how well predictors rank, in numbers, tables and plots."""
+"""Summary of a fit: how well predictors rank, in numbers, tables and plots."""
 
 import dataclasses
 from typing import Any
@@ -20,7 +20,7 @@ _NAMES = {
 
 
 def summarise(result: Fit) -> Summary:
-    """All that is told about a fit."""
+    """Summary of a fit."""
     figures = _figures(result)
     curves = ["curves"] if "curves" in figures else []
     saved = "predictor.npz holds the predictor of seed 0."
@@ -40,13 +40,13 @@ def summarise(result: Fit) -> Summary:
 
 
 def _metrics(result: Fit) -> list[list[Any]]:
-    """A header, and a row for each seed."""
+    """Rows of `metrics.csv`: a header, and one for each seed."""
     rows = zip(range(len(result.scores)), *result.metrics.values(), strict=True)
     return [["seed", *result.metrics], *map(list, rows)]
 
 
 def _facts(result: Fit) -> dict[str, Any]:
-    """Everything a reader needs to trust and repeat the run; what is not known is None."""
+    """Facts that a reader needs to trust and repeat the run; what is not known is None."""
     return {
         "metrics": {name: moments(values) for name, values in result.metrics.items()},
         "best_of_test_set": float(result.targets.max()),
@@ -62,7 +62,7 @@ def _facts(result: Fit) -> dict[str, Any]:
 
 
 def _rows(result: Fit) -> list[tuple[str, ...]]:
-    """A table for people: a line for each seed, and one for all."""
+    """Table for people: a line for each seed, and one for all."""
     formats = {"kendall_tau": ".4f", "n_at_5": ",.0f", "n_at_10": ",.0f", "best_of_top_10": ".5g"}
     rows: list[tuple[str, ...]] = [("seed", *_NAMES.values())]
     rows += [
@@ -84,7 +84,7 @@ def _rows(result: Fit) -> list[tuple[str, ...]]:
 
 
 def _legend(result: Fit) -> str:
-    """What the numbers of the table are."""
+    """Legend of the table: what its numbers are."""
     last, settings = result.tau_epochs, result.settings
     when = f" (mean after epochs {last[0]} to {last[-1]})" if len(last) > 1 else ""
     order = "drawn at random" if settings.random_split else "the first and the last of the table"
@@ -93,18 +93,23 @@ def _legend(result: Fit) -> str:
         f"Accuracy: {settings.column}, {result.convention}.\n"
         f"Kendall τ-b: agreement of predicted and true ranking of the test set{when}, 1 is best.\n"
         "N@K: true rank, from 1, of the best among the K architectures predicted best.\n"
-        f"Best of the top 10: its accuracy for K = 10; the best of the test set has {result.targets.max():.5g}."
+        "Best of the top 10: its accuracy for K = 10; the best of the test set has "
+        f"{result.targets.max():.5g}."
     )
 
 
 def _title(result: Fit) -> str:
+    """Heading of the table and titles of the plots: what was trained on how much."""
     settings = result.settings
     ensemble = f", {settings.members} members" if settings.members > 1 else ""
-    return f"{settings.predictor}{ensemble}: {settings.num_train:,} training architectures of {settings.space}"
+    return (
+        f"{settings.predictor}{ensemble}: {settings.num_train:,} training architectures of "
+        f"{settings.space}"
+    )
 
 
 def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
-    """File name → (caption, figure)."""
+    """Figures by the name of their file, with captions."""
     ranks = plots.predicted_ranks(
         result.scores[0], result.targets, title=f"{_title(result)}, seed 0"
     )
@@ -114,9 +119,11 @@ def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
     losses = result.fitted.losses
     if not losses.size:
         return figures
+    # An ensemble is measured once, after its training, which epoch 0 stands for.
     if result.fitted.epochs == (0,):
         caption, taus = "Training loss, mean of the members.", None
     else:
+        # NaN between the epochs that were measured, where the curve has no points.
         caption, taus = (
             "Training loss, and Kendall τ-b on the test set.",
             np.full(losses.shape, np.nan),

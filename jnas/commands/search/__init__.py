@@ -1,4 +1,4 @@
-"""`jnas search`: finds a good network among candidates, or by a strategy."""
+"""Command `jnas search`: a good network, found among candidates or by a strategy."""
 
 import dataclasses
 from typing import Any
@@ -30,6 +30,7 @@ def command(
     settings = dataclasses.replace(settings, options=strategies.given(options))
     place = folder.named(settings.folder_name)
     result = searches.run(settings, place, running.resumes, running.progress, chunk_size)
+    # A batch has kept its scores already, and they tell all of its history.
     if not result.settings.is_batch:
         evaluation.save(place, result.histories, result.distinct)
     told = summarise(result)

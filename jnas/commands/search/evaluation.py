@@ -1,4 +1,4 @@
-"""What a search evaluates: a batch of candidates, or searches by a strategy from all seeds.
+"""Evaluations of a search: a batch of candidates, or searches by a strategy from all seeds.
 
 Axes are those of `types`: `S` searches of `T` evaluations.
 """
@@ -33,7 +33,7 @@ _NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
 
 
 class Batch(NamedTuple):
-    """Candidates `archs` `[T, D]` int32, and what scores them all with one key."""
+    """Batch of candidates `[T, D]` int32, and the estimator that scores them all with one key."""
 
     estimator: Estimator
     archs: jax.Array
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 class Seeds(NamedTuple):
-    """Searches: keys `[S]`, what is maximised, and what chooses where area starts."""
+    """Searches from keys `[S]`: what is maximised, and the estimator that area starts by."""
 
     keys: Key
     objective: Objective
@@ -49,7 +49,7 @@ class Seeds(NamedTuple):
 
 
 class Job(NamedTuple):
-    """All that a search depends on.
+    """Job of a search: all that its result depends on.
 
     Attributes:
         settings: with the defaults filled in.
@@ -67,7 +67,7 @@ class Job(NamedTuple):
 
 
 def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
-    """The job of filled settings; ValueError names what is unknown or does not fit."""
+    """Job of filled settings; ValueError names what is unknown or does not fit."""
     allowed = _within_limits(settings, space)
     costs = [getattr(space, settings.against)] if settings.against else []
     work: Batch | Seeds
@@ -83,7 +83,7 @@ def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
 def score_batch(
     job: Job, folder: Path, chunk_size: int | None, resume: Resume, progress: bool
 ) -> tuple[History, np.ndarray]:
-    """Score the candidates, chunk by chunk; `scores.npz` in `folder` keeps them on the way.
+    """History of a batch, scored chunk by chunk; `scores.npz` in `folder` keeps the scores.
 
     Returns:
         The history `[1, T, ...]` of one search, and `[1]` classes of isomorphic architectures.
@@ -99,7 +99,7 @@ def score_batch(
 def _one_batch(
     identity: Callable[[Arch], jax.Array], archs: jax.Array, scores: jax.Array
 ) -> tuple[History, jax.Array]:
-    """The history of a search that has evaluated `archs` `[T, D]` at no cost, and its classes."""
+    """History of a search that has evaluated `archs` `[T, D]` at no cost, and its classes."""
     no, num = jnp.asarray(False), len(archs)
     history = make_history(
         archs,
@@ -117,8 +117,7 @@ def _one_batch(
 def search_all(
     job: Job, folder: Path, resume: Resume, progress: bool
 ) -> tuple[History, np.ndarray]:
-    """Search from all seeds as one program; a checkpoint in `folder` keeps finished ones on the
-    way.
+    """Histories from all seeds, as one program; a checkpoint in `folder` keeps finished ones.
 
     Returns:
         Histories `[S, T, ...]`, and `[S]` classes of isomorphic architectures that were evaluated.
@@ -130,30 +129,32 @@ def search_all(
         keys,
         objective,
         start,
+        # Networks branch on the operations of an architecture; `vmap` would compute all branches.
         batching="map" if job.settings.uses_images else "vmap",
         progress=progress,
         label="searching",
         checkpoint=folder / _CHECKPOINT,
         resume=resume,
     )
+    # Within seconds a search may do far fewer evaluations than its history has room for.
     longest = max(int(history.num_evaluations.max()), 1)
     shortened = jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history)
     return shortened, distinct
 
 
 def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
-    """Write `histories.npz`, all that was evaluated: the fields of `History` `[S, T, ...]`, and
-    `distinct` `[S]`.
+    """Write `histories.npz`: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`.
 
     The checkpoint of the searches is done with, and removed.
     """
+    # In this order: killed in between, the searches are still in the checkpoint.
     with replacing(folder / _HISTORIES) as file:
         np.savez_compressed(file, allow_pickle=False, **histories._asdict(), distinct=distinct)
     shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[History, np.ndarray]:
-    """What `save` wrote; ValueError if it cannot be read."""
+    """Histories and distinct classes as `save` wrote them; ValueError if they cannot be read."""
     try:
         with np.load(folder / _HISTORIES, allow_pickle=False) as file:
             # What is `truncated` was called `exhausted` in files of the last release.
@@ -167,7 +168,7 @@ def load(folder: Path) -> tuple[History, np.ndarray]:
 
 
 def _within_limits(settings: Settings, space: Space) -> Space:
-    """The space, constrained where there is a limit."""
+    """Space of the search, constrained where there is a limit."""
     if settings.max_params is None and settings.max_flops is None:
         return space
     params = min(settings.max_params or _NO_LIMIT, _NO_LIMIT)
@@ -180,11 +181,13 @@ def _within_limits(settings: Settings, space: Space) -> Space:
 
 
 def _materials(settings: Settings) -> Materials:
+    """Materials of the estimators; images that are not used are None in filled settings."""
     images, num = settings.images or "", settings.num_images or 0
     return Materials(images, num, settings.table, settings.column)
 
 
 def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
+    """Batch of random candidates from the allowed architectures."""
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     estimator = estimators.estimator(settings.estimator, space, _materials(settings), image_key)
     searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
@@ -198,6 +201,8 @@ def _seeds(
     table: Table | None,
     make_searcher: Callable[[Estimator | None], Searcher],
 ) -> Seeds:
+    """Searches from all seeds; ValueError names an option that the strategy refuses."""
+    # All seeds see the same images, so that their scores can be compared.
     image_key, search_key = jax.random.split(jax.random.key(settings.seed))
     materials = _materials(settings)
 
@@ -214,7 +219,7 @@ def _seeds(
 
 
 def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
-    """Scores after the epochs asked for, if the table has them all, or else of the whole training.
+    """Objective of a table: scores after the epochs asked for if it has them, or of all epochs.
 
     What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole
     training.
@@ -230,6 +235,7 @@ def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) 
 def _searcher(
     settings: Settings, space: Space, costs: list[Cost], start: Estimator | None
 ) -> Searcher:
+    """Strategy by its name and options, with what area and nsga2 need."""
     needed = {"costs": costs} if settings.against else {}
     chosen = {"estimator": start} if start is not None else {}
     return search.by_name(settings.strategy, space, **settings.options, **needed, **chosen)
@@ -243,7 +249,8 @@ def _one(
     objective: Objective,
     start: Estimator | None,
 ) -> tuple[History, jax.Array]:
-    """One search, and how many classes it evaluated."""
+    """History of a search, and the number of classes it evaluated."""
+    # The strategy is made within the program, for what area starts by is an argument of it.
     history = search.run(
         _searcher(settings, space, costs, start),
         objective,

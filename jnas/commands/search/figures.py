@@ -1,4 +1,4 @@
-"""The plots of a search: the answer, how it was found, and how scores and accuracies go together.
+"""Plots of a search: the answer, how it was found, and how scores and accuracies go together.
 
 Each function returns name of the file → (caption, figure).
 """
@@ -16,7 +16,7 @@ Figures: TypeAlias = dict[str, tuple[str, Any]]
 
 
 def judge(result: Searches) -> str:
-    """What is maximised, as tables and plots call it."""
+    """Label of what is maximised, in tables and plots."""
     settings = result.settings
     if settings.estimator == "table":
         return settings.column or ""
@@ -24,20 +24,19 @@ def judge(result: Searches) -> str:
 
 
 def title(result: Searches) -> str:
-    """What was searched, how and on what."""
+    """Title of the plots: what was searched, how and on what."""
     settings = result.settings
     return f"{settings.space}: {settings.strategy} on {judge(result)}"
 
 
 def _cell(result: Searches) -> Figures:
+    """Plot of the best answer."""
     cell = plots.cell(result.space, result.archs[result.chosen])
     return {"cell": ("The best answer.", cell)}
 
 
 def batch_figures(result: Searches) -> Figures:
-    """The plots of a batch: a curve, and scores against accuracies where these are known of all
-    candidates.
-    """
+    """Plots of a batch: a curve, and scores against accuracies where all of these are known."""
     scores, score = np.asarray(result.histories.scores)[0], judge(result)
     known = [check for check in result.checks if np.isfinite(check.evaluated).all()]
     figures = _cell(result)
@@ -68,7 +67,7 @@ def batch_figures(result: Searches) -> Figures:
 
 
 def _file(result: Searches, check: Check) -> str:
-    """What a check is called in names of files: by its data set, where there are several."""
+    """Name of a check in names of files: that of its data set, where there are several."""
     column, _, dataset = check.name.partition(" ")
     return (
         dataset if dataset and column == result.space.usual_column else check.name.replace(" ", "_")
@@ -76,7 +75,7 @@ def _file(result: Searches, check: Check) -> str:
 
 
 def curve_figures(result: Searches) -> Figures:
-    """The plots of searches by a strategy: the best so far, by score and by accuracy, and a front."""
+    """Plots of searches by a strategy: the best so far, by score and accuracy, and a front."""
     strategy, checks = result.settings.strategy, result.checks
     is_on_table, score = result.settings.estimator == "table", judge(result)
     lines = {"best of the table": checks[0].table_best} if checks else {}
@@ -87,6 +86,7 @@ def curve_figures(result: Searches) -> Figures:
         title=title(result),
     )
     figures = _front_figure(result) | {"curves": (f"Best {score} so far.", curves)}
+    # On a table the score is an accuracy already, and has its curve.
     if not is_on_table and checks and np.isfinite(checks[0].accuracy[:, -1]).any():
         name = f"{checks[0].name} of the architecture with the best {score} so far"
         label = f"{checks[0].name} of the best {score} so far"
@@ -98,7 +98,7 @@ def curve_figures(result: Searches) -> Figures:
 
 
 def _front_figure(result: Searches) -> Figures:
-    """All that was evaluated, for a strategy that weighs the score against a cost."""
+    """Plot of all that was evaluated, for a strategy that weighs the score against a cost."""
     against, score = result.settings.against, judge(result)
     if result.against is None:
         return {}

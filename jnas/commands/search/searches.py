@@ -1,5 +1,4 @@
-"""Finished searches: a batch of candidates, or searches by a strategy, and how good their answers
-are.
+"""Finished searches, of a batch of candidates or by a strategy, and how good their answers are.
 
 Axes are those of `types`: `S` searches of `T` evaluations. A batch of candidates is random search
 in one batch: one search, whose evaluations are the candidates.
@@ -28,7 +27,7 @@ from jnas.types import History, Space
 
 
 class Searches(NamedTuple):
-    """Finished searches.
+    """Results of finished searches.
 
     Attributes:
         settings: what they were asked for, with the defaults filled in.
@@ -71,7 +70,7 @@ def run(
     progress: bool = False,
     chunk_size: int | None = None,
 ) -> Searches:
-    """Search, and look the answers up.
+    """Results of searches, with their answers looked up.
 
     Args:
         settings: what to do.
@@ -88,11 +87,13 @@ def run(
     """
     if chunk_size is not None and not settings.is_batch:
         raise ValueError(
-            "--chunk-size does not go with searches by a strategy; their evaluations are the --budget"
+            "--chunk-size does not go with searches by a strategy; their evaluations are the "
+            "--budget"
         )
     space = spaces.by_name(settings.space)
     table = _table(settings, space)
     full = filled(settings, table)
+    # Before the search, so that a column that the table lacks is an error at once.
     columns = truth.columns(table, (full.column, full.test_column), full.table is None)
     job = evaluation.make_job(full, space, table)
     earlier = folders.earlier_facts(folder, job.fingerprint, resume)
@@ -100,16 +101,17 @@ def run(
     with folders.begun(folder, earlier):
         if full.is_batch:
             evaluated = evaluation.score_batch(job, folder, chunk_size, resume, progress)
-        elif "seconds" in earlier:
+        elif "seconds" in earlier:  # finished, for only `result.json` has them
             evaluated = evaluation.load(folder)
         else:
             evaluated = evaluation.search_all(job, folder, resume, progress)
         facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
+        # Within the block: searches without an answer are an error, after which no job is left.
         return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
 
 
 def _table(settings: Settings, space: Space) -> Table | None:
-    """The trained accuracies to search on, or to check answers against; None where there are none."""
+    """Table of trained accuracies to search on or to check answers by; None where there is none."""
     try:
         return benchmarks.of_space(space, settings.table)
     except FileNotFoundError:
@@ -127,7 +129,8 @@ def _look_up(
     seconds: float,
     fingerprint: Mapping[str, Any],
 ) -> Searches:
-    """The answers of searches, what they cost, and how good they are by trained accuracies."""
+    """Answers of searches, what they cost, and how good they are by trained accuracies."""
+    # An answer needs a rank: places whose score is NaN or infinite count as unknown.
     archs, scores, places = map(np.asarray, (histories.archs, histories.scores, histories.best))
     so_far = np.take_along_axis(scores, places, axis=1)
     best = np.where(np.isfinite(so_far), so_far, np.nan)
@@ -157,6 +160,7 @@ def _look_up(
 
 
 def _why_no_answer(settings: Settings, histories: History) -> str:
+    """Message about searches without an answer, and what might help."""
     num = int(np.asarray(histories.num_evaluations).sum())
     if settings.is_batch:
         return f"none of the {num:,} candidates can be ranked; draw more of them"
@@ -171,9 +175,8 @@ def _why_no_answer(settings: Settings, histories: History) -> str:
 def _weigh(
     histories: History, space: Space, costs: list[search.Cost]
 ) -> tuple[np.ndarray | None, Front | None]:
-    """The only cost `[S, T]` of all that was evaluated, and the front of all searches together;
-    None without a cost.
-    """
+    """Cost `[S, T]` of all that was evaluated, and the front of all searches, or None for both."""
+    # The searches pooled as if they were one; unused slots have NaN scores, which are on no front.
     if not costs:
         return None, None
     pooled = jax.tree.map(

@@ -1,4 +1,4 @@
-"""What a search is asked for: the options of `jnas search`, and the defaults that depend on others."""
+"""Settings of a search: the options of `jnas search`, and defaults that depend on others."""
 
 import dataclasses
 from pathlib import Path
@@ -43,7 +43,7 @@ _SHORT = {
 @Parameter(name="*", group=TASK)
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a search is asked for; None is a default that depends on the others, or no limit."""
+    """Settings of a search; None is a default that depends on the others, or no limit."""
 
     space: JudgedSpaceName = "nasbench201"
     estimator: EstimatorName = "naswot"
@@ -96,13 +96,12 @@ class Settings:
     """Those of the strategy, by name."""
 
     def __post_init__(self) -> None:
-        """Check the numbers and what goes together; ValueError names what is wrong and what is
-        allowed.
-        """
+        """Check the numbers and what goes together; ValueError names what is allowed."""
         least = dict.fromkeys(("candidates", "budget", "seeds", "max_params"), 1)
         at_least(least | {"num_images": 2}, self)
         for name in ("max_seconds", "max_flops"):
             value = getattr(self, name)
+            # Not `value <= 0`, which NaN would pass.
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0; got {value}")
         self._check_strategy()
@@ -113,6 +112,7 @@ class Settings:
             )
 
     def _check_strategy(self) -> None:
+        """Check what goes with some strategies or estimators only; ValueError says with which."""
         for name in ("max_seconds", "seconds"):
             if getattr(self, name) is not None and self.estimator != "table":
                 raise ValueError(
@@ -131,7 +131,7 @@ class Settings:
                 raise ValueError(f"{self.strategy} has no {name}. {nearest(name, [*known])}")
 
     def _of_searches(self) -> list[str]:
-        """The options given that only searches by a strategy have."""
+        """Options given that only searches by a strategy have."""
         names = ("strategy", "budget", "seeds", "max_seconds", "seconds", "distinct")
         plain = {field.name: field.default for field in dataclasses.fields(self)}
         given = [name for name in names if getattr(self, name) != plain[name]]
@@ -139,7 +139,8 @@ class Settings:
 
     @property
     def is_batch(self) -> bool:
-        """Whether candidates are drawn and scored in one batch: if so asked, or for the plain task."""
+        """Whether candidates are drawn and scored in one batch: if asked for, or by default."""
+        # By default for the plain task: nothing is given but what a batch has, too.
         judged = {"space", "estimator", "images", "num_images", "seed"}
         same = {name: getattr(self, name) for name in judged}
         is_plain = self.estimator != "table" and self == Settings(**same)
@@ -147,13 +148,13 @@ class Settings:
 
     @property
     def uses_images(self) -> bool:
-        """Whether untrained networks judge, or choose where to start."""
+        """Whether untrained networks score, or choose where to start."""
         start = self.start or ("naswot" if self.strategy == "area" else None)
         return any(estimators.sees_images(name) for name in (self.estimator, start) if name)
 
     @property
     def folder_name(self) -> str:
-        """A name that says what is not left to its default."""
+        """Name of a run folder, which says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
         table = stem if stem != self.space else ""
         images = f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""
@@ -173,14 +174,15 @@ class Settings:
         return "-".join(part for part in [*parts, f"{self.seeds}seeds", seed] if part)
 
     def facts(self) -> dict[str, Any]:
-        """Name → value, for JSON; the options of the strategy stand among the others."""
+        """Settings by name, for JSON; the options of the strategy stand among the others."""
         facts: dict[str, Any] = dataclasses.asdict(self)
         options: dict[str, Any] = facts.pop("options")
         return facts | options
 
 
 def filled(settings: Settings, table: Table | None) -> Settings:
-    """The settings with every default that is used, and None for what is not used."""
+    """Settings with every default that is used, and None for what is not used."""
+    # So that what has no effect is no part of the fingerprint, and equal searches have equal ones.
     is_batch, strategy = settings.is_batch, settings.strategy
     candidates = settings.candidates or DEFAULT_CANDIDATES
     full = dataclasses.replace(
@@ -205,7 +207,7 @@ def filled(settings: Settings, table: Table | None) -> Settings:
 
 
 def _told(name: str, value: Plain) -> str:
-    """An option in the name of a folder."""
+    """Part of a folder's name that tells an option."""
     if isinstance(value, bool):
         return name if value else f"no_{name}"
     return f"{name}-{value}" if isinstance(value, str) else f"{name}{value:g}"

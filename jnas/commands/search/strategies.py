@@ -24,7 +24,7 @@ _PLAIN = (int, float, bool, str)
 
 
 class Option(NamedTuple):
-    """One option of one or several strategies.
+    """Option of one or several strategies.
 
     Attributes:
         kind: type of its values.
@@ -39,7 +39,7 @@ class Option(NamedTuple):
 
 @functools.cache
 def all_options() -> Mapping[str, Option]:
-    """Name → option, of all strategies."""
+    """Options of all strategies, by name."""
     found: dict[str, Option] = {}
     for strategy in search.NAMES:
         function = factory(strategy)
@@ -53,8 +53,8 @@ def all_options() -> Mapping[str, Option]:
 
 
 def defaults(strategy: str) -> dict[str, Any]:
-    """Option → default of one strategy; ValueError lists the valid names."""
-    search.defaults(strategy)
+    """Options with defaults of one strategy; ValueError lists the valid names."""
+    search.defaults(strategy)  # for its error
     return {
         name: option.defaults[strategy]
         for name, option in all_options().items()
@@ -64,7 +64,7 @@ def defaults(strategy: str) -> dict[str, Any]:
 
 @functools.cache
 def parsed_class() -> Any:
-    """A dataclass with a field for every option, None where it is not given, for the parser."""
+    """Dataclass with a field for every option, None where it is not given, for the parser."""
     fields = [(name, _field(option), None) for name, option in all_options().items()]
     # The parser looks into no class of the standard library, where make_dataclass puts it.
     made = dataclasses.make_dataclass(
@@ -74,13 +74,14 @@ def parsed_class() -> Any:
 
 
 def given(parsed: Any) -> dict[str, Plain]:
-    """The options that were given, in the order of `all_options`."""
+    """Options that were given, in the order of `all_options`."""
     values = {field.name: getattr(parsed, field.name) for field in dataclasses.fields(parsed)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _field(option: Option) -> Any:
-    """The type of an optional field, with its help."""
+    """Type of an optional field, with its help."""
+    # Strategies with the same default share one entry of the help.
     by_value: dict[Any, list[str]] = {}
     for strategy, value in option.defaults.items():
         by_value.setdefault(value, []).append(strategy)
@@ -93,7 +94,7 @@ def _field(option: Option) -> Any:
 
 
 def _plain(hint: Any) -> Any:
-    """The part of a type that can be written on a command line; None where there is none."""
+    """Part of a type that can be written on a command line; None where there is none."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         parts = [part for part in map(_plain, typing.get_args(hint)) if part is not None]
         return parts[0] if parts else None
@@ -101,7 +102,7 @@ def _plain(hint: Any) -> Any:
 
 
 def _texts(docstring: str) -> dict[str, str]:
-    """Argument → its text, of a docstring with a section `Args:`."""
+    """Texts of the arguments, by name, in a docstring with a section `Args:`."""
     section = re.search(r"^Args:\n(.*?)(?:^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
     entries = re.split(r"^    (?=\w+: )", section[1] if section else "", flags=re.MULTILINE)
     pairs = (entry.split(": ", 1) for entry in entries if ": " in entry)
@@ -109,8 +110,6 @@ def _texts(docstring: str) -> dict[str, str]:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence of a text, for people: without the marks of code, with a capital at its
-    start.
-    """
+    """First sentence of a text, for people: without marks of code, with a capital at its start."""
     plain = re.split(r"(?<=\.) (?=[A-Z])", text.replace("`", ""))[0]
     return plain[:1].upper() + plain[1:]

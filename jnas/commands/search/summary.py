@@ -1,4 +1,4 @@
-"""The summary of searches: their answers in words, numbers, tables and plots."""
+"""Summary of searches: their answers in words, numbers, tables and plots."""
 
 from typing import Any
 
@@ -33,12 +33,18 @@ _ENDS = {
     "num_out_of_evaluations": "had seconds left when their evaluations were used up",
     "num_stalled": "were given up, for all they proposed was evaluated before",
 }
-_RANK = "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed or not."
-_TAU = "Best drawn: of all candidates. Tau: Kendall's tau-b of the candidates' scores with their accuracies."
+_RANK = (
+    "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed "
+    "or not."
+)
+_TAU = (
+    "Best drawn: of all candidates. Tau: Kendall's tau-b of the candidates' scores with their "
+    "accuracies."
+)
 
 
 def summarise(result: Searches) -> Summary:
-    """All that is told about searches."""
+    """Summary of finished searches."""
     facts = _facts(result)
     is_batch = result.settings.is_batch
     tables = {"scores.csv": _scores(result)} if is_batch else {"results.csv": _results(result)}
@@ -55,12 +61,13 @@ def summarise(result: Searches) -> Summary:
     if not is_batch:
         parts.append(_listed(tables["results.csv"]))
     kept = {"scores.npz"} if is_batch else {"histories.npz"}
+    # All but what the run keeps itself: evaluations that another call goes on from.
     stale = [name for name in _FILES if name not in kept]
     return Summary("jnas search", parts, facts, tables, figures, stale)
 
 
 def _listed(rows: list[list[Any]]) -> Part:
-    """The first searches, one a row."""
+    """Part that lists the first searches, one a row."""
     header, *rows = rows
     first = f"The first {_NUM_ROWS} searches; " if len(rows) > _NUM_ROWS else ""
     files = (
@@ -74,8 +81,9 @@ def _listed(rows: list[list[Any]]) -> Part:
 
 
 def _facts(result: Searches) -> dict[str, Any]:
-    """Everything a reader needs to trust and repeat the run; what is not known is None."""
+    """Facts that a reader needs to trust and repeat the run; what is not known is None."""
     chosen, histories = result.chosen, result.histories
+    # In float64: sums of many costs of thousands of seconds lose digits in float32.
     seconds = np.asarray(histories.seconds).sum(axis=1, dtype=np.float64)
     num = int(np.asarray(histories.num_evaluations).sum())
     return {
@@ -103,7 +111,7 @@ def _facts(result: Searches) -> dict[str, Any]:
 
 
 def _truth(result: Searches, check: Check) -> dict[str, Any]:
-    """How good the answers are by one column; of a batch also what there was to choose from."""
+    """Facts of one column: how good the answers are, and what a batch had to choose from."""
     accuracy, rank = check.accuracy[result.chosen, -1], check.ranks[result.chosen]
     facts = {
         "column": check.name,
@@ -118,7 +126,7 @@ def _truth(result: Searches, check: Check) -> dict[str, Any]:
 
 
 def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
-    """The best known accuracy of the candidates, and how well their scores rank them."""
+    """Facts of the candidates: the best known accuracy, and how well the scores rank them."""
     known = np.isfinite(check.evaluated[0])
     scores, accuracy = np.asarray(result.histories.scores)[0][known], check.evaluated[0][known]
     tau = float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else np.nan
@@ -129,12 +137,13 @@ def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
 
 
 def _median(values: np.ndarray) -> float | None:
+    """Median of what is known, or None."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else None
 
 
 def _scores(result: Searches) -> list[list[Any]]:
-    """A header, and a row for each candidate, in the order they were drawn."""
+    """Rows of `scores.csv`: a header, and one for each candidate, as they were drawn."""
     columns = {check.name.replace(" ", "_"): check.evaluated[0] for check in result.checks}
     texts = [result.space.to_string(arch) for arch in np.asarray(result.histories.archs)[0]]
     rows = zip(texts, np.asarray(result.histories.scores)[0], *columns.values(), strict=True)
@@ -142,9 +151,7 @@ def _scores(result: Searches) -> list[list[Any]]:
 
 
 def _results(result: Searches) -> list[list[Any]]:
-    """A header, and a row for each search; cells that tell of an answer are empty where there is
-    none.
-    """
+    """Rows of `results.csv`: a header, and one for each search; empty where it has no answer."""
     histories, last = result.histories, np.asarray(result.histories.best)[:, -1]
     always: dict[str, Any] = {
         "search": range(len(last)),
@@ -171,7 +178,7 @@ def _results(result: Searches) -> list[list[Any]]:
 
 
 def _front(result: Searches) -> list[list[Any]]:
-    """A header and rows: the front, the cheapest first; nothing for a strategy with one objective."""
+    """Rows of `front.csv`: a header, and the front from the cheapest on; nothing without costs."""
     front = result.front
     if front is None:
         return []
@@ -185,6 +192,7 @@ def _front(result: Searches) -> list[list[Any]]:
 
 
 def _of_what(result: Searches) -> str:
+    """Words for what the best answer is the best of."""
     settings = result.settings
     if settings.is_batch:
         return f"of {settings.candidates:,} candidates"
@@ -192,15 +200,17 @@ def _of_what(result: Searches) -> str:
 
 
 def _count(num: int) -> str:
+    """Number of searches in words."""
     return "one search" if num == 1 else f"{num:,} searches"
 
 
 def _best(result: Searches) -> float:
+    """Score of the best answer."""
     return float(result.best[result.chosen, -1])
 
 
 def _rows(result: Searches) -> list[list[str]]:
-    """A table for people: the answers by score and by every column of trained accuracies."""
+    """Table for people: the answers by score and by every column of trained accuracies."""
     is_batch = result.settings.is_batch
     several = ["median rank"] if not is_batch else ["best drawn", "tau"]
     rows = [["answers by", *(["mean ± std"] if not is_batch else [])]]
@@ -212,7 +222,7 @@ def _rows(result: Searches) -> list[list[str]]:
 
 
 def _row(result: Searches, check: Check) -> list[str]:
-    """The answers by one column of trained accuracies."""
+    """Row of the table: the answers by one column of trained accuracies."""
     accuracy, rank = check.accuracy[result.chosen, -1], check.ranks[result.chosen]
     best = ["unknown", ""] if np.isnan(rank) else [f"{accuracy:.5g}", f"{rank:,.0f}"]
     most = f"{check.table_best:.5g}"
@@ -225,11 +235,12 @@ def _row(result: Searches, check: Check) -> list[str]:
 
 
 def _number(value: float | None, form: str) -> str:
+    """Number in a cell of the table, empty where it is unknown."""
     return "" if value is None else f"{value:{form}}"
 
 
 def _legend(result: Searches, facts: dict[str, Any]) -> str:
-    """What was done, and what the numbers of the table are."""
+    """Legend of the table: what was done, and what the numbers are."""
     lines = _batch_lines(result, facts) if result.settings.is_batch else _lines(result, facts)
     lines += [
         f"{check.name}: {check.convention}; {len(check.table):,} architectures."
@@ -241,9 +252,7 @@ def _legend(result: Searches, facts: dict[str, Any]) -> str:
 
 
 def _who_saw(result: Searches) -> list[str]:
-    """Whether accuracies are a fair check: a trained predictor has seen some, other estimators have
-    not.
-    """
+    """Line on how fair a check accuracies are: a trained predictor may have seen some of them."""
     name = result.settings.estimator
     if name == "table":
         return []
@@ -253,6 +262,7 @@ def _who_saw(result: Searches) -> list[str]:
 
 
 def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
+    """Lines about what a batch has scored."""
     num, distinct = result.settings.candidates, int(result.distinct[0])
     lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
     if unranked := facts["num_unranked"]:
@@ -261,6 +271,7 @@ def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
 
 
 def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
+    """Lines about what searches have evaluated, and how they ended."""
     settings = result.settings
     seconds = settings.max_seconds
     limit = "" if seconds is None else f" or {seconds:,g} simulated seconds"
