@@ -37,6 +37,7 @@ def draw(key: Key, tree: Params) -> Params:
     Those of a kind are cut from one flat draw: each draw is compiled on its own, so one for all
     layers compiles several times as fast.
     """
+    # Named tuples are trees to JAX, unless it is told that these are leaves.
     leaves, structure = jax.tree.flatten(
         tree, is_leaf=lambda leaf: isinstance(leaf, Uniform | Normal)
     )

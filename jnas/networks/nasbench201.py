@@ -82,7 +82,7 @@ def _present(arch: Arch, stages: int) -> list[jax.Array]:
         name: (arch == op).astype(jnp.float32)[None, :, None, None, None, None]
         for name, op in (("conv1x1", CONV1X1), ("conv3x3", CONV3X3))
     }
-    always = {"conv": jnp.ones(())}
+    always = {"conv": jnp.ones(())}  # broadcasts to the kernel of a layer that all have
     tree = {
         "stem": always,
         "stages": [{name: {"conv": value} for name, value in of_edge.items()}] * stages,

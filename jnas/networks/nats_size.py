@@ -91,6 +91,7 @@ def _present(arch: Arch) -> list[jax.Array]:
         return {"convs": [conv(c_in, c_out)] * 2 + [conv(c_out, c_out)] * 3}
 
     def skip(c_in: jax.Array, c_out: jax.Array) -> Params:
+        # Between equal widths it is an identity, and the weights drawn for it do not count.
         return {"skip": conv(c_in * _widens(c_in, c_out).astype(c_in.dtype), c_out)}
 
     def block(c_in: jax.Array, c_out: jax.Array) -> Params:

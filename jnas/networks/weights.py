@@ -63,7 +63,8 @@ def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
 
 def gains(params: Params, value: jax.Array) -> list[jax.Array]:
     """Factors of all layers, each stacked as its weights are and equal to `value` `[]`."""
-    # Stacked, so that a loop over the cells of a stage slices gains and weights alike.
+    # Stacked, so that a loop over the cells of a stage slices gains and weights alike. All are one
+    # value, whose derivative is therefore the sum over layers that scores ask for.
     return [
         jnp.broadcast_to(value, kernel.shape[: _num_stacked(kernel)]) for kernel in kernels(params)
     ]

@@ -11,7 +11,10 @@ from jnas.zeroshot.passes import Candidate, Seen
 
 
 def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log |det K| over ReLUs with a path to the logits (Mellor et al., ICML 2021, equation 2)."""
+    """NASWOT, log |det K| over live ReLUs (Mellor et al., ICML 2021, equation 2).
+
+    Live are those with a path to the logits. -inf for a singular kernel.
+    """
     del candidate
     # For type checkers, here and below: `suite.SCORES` says what the passes have to fill in.
     assert seen.live is not None
@@ -19,7 +22,7 @@ def naswot(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def relu_logdet(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Log |det K| over all ReLUs."""
+    """Log-determinant of the Hamming kernel over all ReLUs; -inf if it is singular."""
     del candidate
     # Dead branches count here: the variants that hook every module see them, too.
     assert seen.all is not None
@@ -60,12 +63,12 @@ def relu_count(candidate: Candidate, seen: Seen) -> jax.Array:
 
 
 def params(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Trainable parameters of the space's reference network (`Space.params`)."""
+    """Number of trainable parameters of the space's reference network (`Space.params`)."""
     del seen
     return candidate.network.space.params(candidate.arch)
 
 
 def flops(candidate: Candidate, seen: Seen) -> jax.Array:
-    """Multiply-accumulates of the space's reference network (`Space.flops`)."""
+    """Number of multiply-accumulates of the space's reference network (`Space.flops`)."""
     del seen
     return candidate.network.space.flops(candidate.arch)

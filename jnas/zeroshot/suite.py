@@ -189,6 +189,7 @@ def _program(
         chex.assert_shape(archs, (None, len(network.space.cardinalities)))
         # A stand-in for scores that do not look at labels: a candidate always has some.
         labels = jnp.zeros(images.shape[:-3], jnp.int32) if labels is None else labels
+        # One batch is a stack of one, so that the lines below have one case.
         batches, of_batches = (
             images.reshape(-1, *images.shape[-4:]),
             labels.reshape(-1, labels.shape[-1]),
