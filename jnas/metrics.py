@@ -1,11 +1,11 @@
-"""How well predicted scores rank architectures: arrays in, one number out.
+"""Metrics of how well predicted scores rank architectures: arrays in, one number out.
 
 Every metric takes `(scores [N], targets [N])`, predicted scores and true accuracies, higher being
 better in both, and returns `[]` float (`best_rank_at_k`: int32). NumPy and JAX arrays of real
 numbers of any width will do. All are pure, work under `jit` and `vmap` and cost O(N log N); `ratio`
 and `k` are static.
 
-What all of them share:
+Common to all of them:
     Scores: only comparisons matter (but for `pearson`). `-inf` means "cannot be ranked" and ranks
         last, NaN is read as `-inf`, and all of these tie with each other.
     Targets: must be finite, or the result is NaN. `pearson` instead drops every pair that is not
@@ -67,8 +67,9 @@ def kendall_tau_a(
 
 
 def spearman(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
-    """Spearman's ρ (SpearmanR), the correlation of average ranks: `[]` float in −1 … 1 (Spearman
-    1904).
+    """Spearman's ρ (SpearmanR), the correlation of average ranks: `[]` float in −1 … 1.
+
+    Spearman 1904.
     """
     rho: jax.Array = _spearman(*_rankable(scores, targets, where))
     return rho
@@ -87,6 +88,8 @@ def pearson(scores: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = 
 
 def precision_at_top(scores: ArrayLike, targets: ArrayLike, ratio: float) -> jax.Array:
     """P@topK (P@K): share of the predicted best k = int(ratio · N) among the true best k.
+
+    P@topK of Ning et al., NeurIPS 2021, and P@K of GATES.
 
     Args:
         scores: `[N]` predicted scores.
@@ -144,16 +147,20 @@ def best_rank_at_k(scores: ArrayLike, targets: ArrayLike, k: int) -> jax.Array:
 
 
 def ranks(values: ArrayLike) -> jax.Array:
-    """`[N]` int32, the rank of each of `values [N]`: 0 for the highest, ties in order of
-    appearance.
+    """`[N]` int32, ranks of `values [N]`: 0 for the highest, ties in order of appearance.
+
+    Raises:
+        ValueError: `values` are not real numbers of rank 1, or more than 2²².
     """
     result: jax.Array = _ranks(_orderable("values", values))
     return result
 
 
 def average_ranks(values: ArrayLike) -> jax.Array:
-    """`[N]` float, the rank of each of `values [N]`: 0 for the highest, ties share their mean
-    rank.
+    """`[N]` float, ranks of `values [N]`: 0 for the highest, ties share their mean rank.
+
+    Raises:
+        ValueError: as for `ranks`.
     """
     array = _orderable("values", values)
     first, last = _tie_spans(array, jnp.ones(array.shape, bool))
@@ -162,6 +169,8 @@ def average_ranks(values: ArrayLike) -> jax.Array:
 
 
 def _check_numbers(name: str, values: ArrayLike) -> None:
+    """ValueError where `values` are not real numbers `[N]`, N ≤ 2²²."""
+    # Shape and type alone: under `jit` there are no values to look at.
     shape, dtype = jnp.shape(values), jnp.result_type(values)
     if len(shape) != 1:
         raise ValueError(f"{name} must have rank 1, [N], got shape {shape}; batch with jax.vmap.")
@@ -172,7 +181,7 @@ def _check_numbers(name: str, values: ArrayLike) -> None:
 
 
 def _check_pairs(scores: ArrayLike, targets: ArrayLike, where: ArrayLike | None) -> jax.Array:
-    """`[N]` bool, the pairs to use, of inputs that fit together."""
+    """`[N]` bool mask of the pairs to use, of inputs that fit together; ValueError otherwise."""
     _check_numbers("scores", scores)
     _check_numbers("targets", targets)
     shape = jnp.shape(scores)
@@ -191,14 +200,15 @@ def _check_pairs(scores: ArrayLike, targets: ArrayLike, where: ArrayLike | None)
 
 
 def _rankable(scores: ArrayLike, targets: ArrayLike, where: ArrayLike | None) -> _Three:
-    """Checked scores, targets and the pairs to use, `[N]` each."""
+    """Scores, targets and the mask of pairs to use, `[N]` each and checked."""
     valid = _check_pairs(scores, targets, where)
     return _orderable("scores", scores), _orderable("targets", targets), valid
 
 
 def _cut(scores: ArrayLike, targets: ArrayLike, ratio: float) -> tuple[int, _Three]:
-    """The cut-off k, truncated in Python floats as the published evaluations do, and
-    `_both_ranks`.
+    """Cut-off k = int(ratio · N), and `_both_ranks`; ValueError where k is less than 1.
+
+    It is truncated in Python floats, as the published evaluations do.
     """
     rankable = _rankable(scores, targets, None)
     length = jnp.size(scores)
@@ -209,19 +219,22 @@ def _cut(scores: ArrayLike, targets: ArrayLike, ratio: float) -> tuple[int, _Thr
 
 
 def _orderable(name: str, values: ArrayLike) -> jax.Array:
-    """`[N]` numbers JAX can hold that compare as `values` do; what is not finite stays as it is."""
+    """`[N]` numbers that JAX can hold and that compare as `values` do.
+
+    What is not finite stays as it is.
+    """
     _check_numbers(name, values)
     if not _would_narrow(values):
         return jnp.asarray(values)
-    # Narrowing invents ties, overflows floats and wraps integers around; dense ranks are exact in
-    # float32.
+    # Narrowing invents ties, overflows floats and wraps integers around. Dense ranks do not, and
+    # are exact in float32.
     wide = np.asarray(values)
     dense = np.unique(wide, return_inverse=True)[1]
     return jnp.asarray(np.where(np.isfinite(wide), dense, wide).astype(np.float32))
 
 
 def _floats(name: str, values: ArrayLike) -> jax.Array:
-    """`[N]` floats of the width in use."""
+    """`[N]` floats of the width in use; ValueError where a finite number overflows it."""
     dtype = jnp.result_type(float)
     if not _would_narrow(values):
         return jnp.asarray(values).astype(dtype)
@@ -242,41 +255,50 @@ def _would_narrow(values: ArrayLike) -> bool:
 
 @jax.jit
 def _both_ranks(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> _Three:
-    """Predicted ranks, true ranks, and whether all valid targets are finite."""
+    """Predicted ranks and true ranks, `[N]` int32, and `[]` bool: all valid targets are finite."""
     return _ranks(scores), _ranks(targets), _all_finite(targets, valid)
 
 
 @jax.jit
 def _ranks(values: jax.Array) -> jax.Array:
+    """`[N]` int32, what `ranks` returns."""
+    # The inverse of a permutation by one scatter: a second sort would cost as much as the first.
     order = jnp.argsort(_lowest_for_nan(values), stable=True, descending=True)
     return jnp.zeros(values.shape, jnp.int32).at[order].set(_places(values), unique_indices=True)
 
 
 def _best(predicted: jax.Array, true: jax.Array, k: int) -> jax.Array:
+    """`[]` int32, the best true rank, from 1, among the predicted best k."""
     return 1 + jnp.min(true, where=predicted < k, initial=true.shape[0])
 
 
 def _float_if(finite: jax.Array, value: jax.Array) -> jax.Array:
+    """`[]` float of `value`, NaN unless `finite`."""
     return jnp.where(finite, value.astype(float), jnp.nan)
 
 
 def _all_finite(targets: jax.Array, valid: jax.Array) -> jax.Array:
+    """`[]` bool: every valid target is finite."""
     return jnp.all(jnp.isfinite(targets) | ~valid)
 
 
 def _lowest_for_nan(values: jax.Array) -> jax.Array:
+    """`[N]` values with −∞ in place of NaN, which would be sorted above all numbers."""
+    # Integers have no NaN, and those beyond 2^24 are no float32.
     if not jnp.issubdtype(values.dtype, jnp.floating):
         return values
     return jnp.where(jnp.isnan(values), -jnp.inf, values)
 
 
 def _places(values: jax.Array) -> jax.Array:
+    """`[N]` int32, 0 … N − 1."""
     return lax.iota(jnp.int32, values.shape[0])
 
 
 def _run_starts(changes: jax.Array) -> jax.Array:
-    """`[N]` int32, where each place's run of equals began; `changes [N - 1]`: place i + 1 differs
-    from i.
+    """`[N]` int32, first place of each place's run of equals.
+
+    `changes [N - 1]` bool: place i + 1 differs from i.
     """
     starts = jnp.pad(changes, (1, 0), constant_values=True)
     return lax.cummax(jnp.where(starts, _places(starts), 0))
@@ -284,13 +306,15 @@ def _run_starts(changes: jax.Array) -> jax.Array:
 
 @jax.jit
 def _tie_spans(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`[N]` int32 twice, first and last place of each value's ties in ascending order; invalid ones
-    last.
+    """`[N]` int32 twice, first and last place of each value's ties; invalid ones come last.
+
+    Places are those of the values in ascending order.
     """
     places = _places(values)
     keys = ((~valid).astype(jnp.int32), _lowest_for_nan(values))
     invalid, ordered, origin = lax.sort((*keys, places), num_keys=2)
     changes = (ordered[1:] != ordered[:-1]) | (invalid[1:] != invalid[:-1])
+    # The last place of a run is the first one from behind.
     first, last = _run_starts(changes), places[-1] - _run_starts(changes[::-1])[::-1]
     spans = jnp.zeros((values.shape[0], 2), jnp.int32)
     spans = spans.at[origin].set(jnp.stack([first, last], axis=-1), unique_indices=True)
@@ -299,8 +323,9 @@ def _tie_spans(values: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Arra
 
 @jax.jit
 def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tuple[jax.Array, ...]:
-    """`[]` float each: C − D (NaN for bad targets), pairs untied in scores, untied in targets,
-    all.
+    """Numbers of pairs, `[]` float: C − D, untied in scores, untied in targets, and all.
+
+    C − D is NaN for targets that are not finite.
     """
     # A count of pairs is summed over architectures, since each one's share fits 32 bits and the sum
     # does not: C − D = untied in scores + untied in targets − all + tied in both − 2 D.
@@ -311,6 +336,8 @@ def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tup
         jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0])
         for values in (scores, targets)
     )
+    # Sorted by score, a discordant pair is an inversion of the targets. Where scores tie, targets
+    # are ascending and have none.
     score, target = lax.sort((score, target), num_keys=2)
     tied_in_both = places - _run_starts((score[1:] != score[:-1]) | (target[1:] != target[:-1]))
     used = places < jnp.sum(valid, dtype=jnp.int32)
@@ -330,10 +357,13 @@ def _inversions(values: jax.Array) -> jax.Array:
     """
     num_levels = (values.shape[0] - 1).bit_length()
     places = lax.iota(jnp.int32, 2**num_levels)
+    # Equal values are numbered in their order, which makes no inversion of them. So are the missing
+    # ones up to 2^L, which are the largest and come last.
     order = jnp.argsort(values, stable=True)
     permutation = places.at[order].set(_places(values), unique_indices=True)
 
     def split(level: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """One level: values grouped by one more bit, and inversions that it decides."""
         permutation, inversions = carry
         bit = num_levels - 1 - jnp.asarray(level, jnp.int32)
         half, block = jnp.int32(1) << bit, places >> (bit + 1)
@@ -351,17 +381,21 @@ def _inversions(values: jax.Array) -> jax.Array:
 
 
 def _exact_sum(values: jax.Array) -> jax.Array:
-    """The sum of `[M]` int32, exact in bytes and rounded once to `[]` float."""
+    """`[]` float sum of `[M]` int32, exact in bytes and rounded once."""
+    # JAX has no 64-bit integers in its 32-bit mode, and 9e10 pairs of NAS-Bench-101 exceed int32.
     carry = low = jnp.zeros((), jnp.int32)
     for shift in (0, 8, 16):
         lane = carry + jnp.sum((values >> shift) & 255, dtype=jnp.int32)
         low, carry = low + ((lane & 255) << shift), lane >> 8
+    # Shifted with its sign: only the highest byte of a term is negative.
     high = carry + jnp.sum(values >> 24, dtype=jnp.int32)
     return high.astype(float) * 2**24 + low.astype(float)
 
 
+# Twice the average rank is an integer, which float32 holds up to the longest ranking.
 @jax.jit
 def _spearman(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> jax.Array:
+    """`[]` float, what `spearman` returns."""
     spans = (_tie_spans(values, valid) for values in (scores, targets))
     doubled_ranks = ((first + last).astype(float) for first, last in spans)
     return jnp.where(_all_finite(targets, valid), _pearson(*doubled_ranks, valid), jnp.nan)
@@ -369,15 +403,17 @@ def _spearman(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> jax.Ar
 
 @jax.jit
 def _pearson(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> jax.Array:
+    """`[]` float, Pearson's correlation of the valid and finite pairs."""
     valid = valid & jnp.isfinite(scores) & jnp.isfinite(targets)
     x, y = _centred(scores, valid), _centred(targets, valid)
+    # Rounding may leave −1 … 1 by a little.
     return jnp.clip(jnp.sum(x * y) / jnp.sqrt(jnp.sum(x * x) * jnp.sum(y * y)), -1.0, 1.0)
 
 
 def _centred(values: jax.Array, valid: jax.Array) -> jax.Array:
-    """Valid values shifted to mean 0 and scaled to range 1 (NaN if constant), 0 elsewhere."""
+    """`[N]` valid values shifted to mean 0 and scaled to range 1 (NaN if constant), 0 elsewhere."""
     # Shifted by the minimum first: the mean of large numbers is too coarse to tell small
-    # differences.
+    # differences. Scaled, for squares of costs of 1e20 overflow float32 and those of 1e-30 vanish.
     values = jnp.where(valid, values - jnp.min(values, where=valid, initial=jnp.inf), 0.0)
     values = values / jnp.max(values)
     mean = jnp.sum(values) / jnp.sum(valid).astype(values.dtype)
