@@ -33,12 +33,13 @@ from jnas.engine.messages import nearest
 from jnas.types import Key
 
 NAMES = ("digits", "cifar10", "noise")
+# The constants of NASWOT's code, which has them for bytes.
 CIFAR10_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
 CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 
 _RESIZE_METHODS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 _BATCHES = "cifar-10-batches-py"
-_NUM_DIGITS = 1797
+_NUM_DIGITS = 1797  # known without importing scikit-learn
 # All that a pickled NumPy array needs, before and after NumPy renamed its core.
 _ALLOWED_GLOBALS = {
     ("numpy.core.multiarray", "_reconstruct"),
@@ -50,7 +51,7 @@ _ALLOWED_GLOBALS = {
 
 
 class Source(NamedTuple):
-    """What can be loaded here and now.
+    """Source of images, and whether it can be loaded here and now.
 
     Attributes:
         name: what `load` calls it.
@@ -66,11 +67,12 @@ class Source(NamedTuple):
 
 
 class _Pixels(NamedTuple):
-    """A source in memory: x `[N, H, W, C]` with C 1 or 3, y `[N]`; `x / scale` is what gets
-    normalised.
+    """Pixels of a source: x `[N, H, W, C]` with C 1 or 3, y `[N]`; `x / scale` is normalised.
 
     Mean and std (scalars or `[C]`) are None where the statistics of x are to be used.
     """
+
+    # `x` stays in bytes until its rows are chosen: as floats, CIFAR-10 would take 1.2 GB.
 
     where: str
     x: np.ndarray
@@ -91,7 +93,7 @@ def load(
     std: ArrayLike | None = None,
     method: str = "bilinear",
 ) -> jax.Array:
-    """A batch of normalised images.
+    """Batch of normalised images, `[num, size, size, 3]` float32.
 
     CIFAR-10 is normalised as in NASWOT: Mellor, Turner, Storkey and Crowley, "Neural Architecture
     Search without Training", 2021, https://arxiv.org/abs/2006.04647.
@@ -138,7 +140,7 @@ def load_labelled(
     std: ArrayLike | None = None,
     method: str = "bilinear",
 ) -> tuple[jax.Array, jax.Array]:
-    """A batch of normalised images with their classes. Arguments, and images, are those of `load`.
+    """Batch of normalised images with their classes. Arguments, and images, are those of `load`.
 
     Returns:
         Images `[num, size, size, 3]` float32 and labels `[num]` int32.
@@ -152,13 +154,14 @@ def load_labelled(
     if name_or_path == "noise":
         raise ValueError("noise has no labels; digits and cifar10 have")
     pixels = _override(_read(name_or_path, folder), mean, std)
+    # All of the source's labels are checked, so that an error does not depend on the rows.
     labels = _labels(pixels)
     rows = _rows(pixels, num, key)
     return _prepare(pixels, rows, size, method), jnp.asarray(labels[rows].astype(np.int32))
 
 
 def available(folder: str | Path | None = None) -> list[Source]:
-    """What `load` can load by name, here and now.
+    """Sources that `load` knows by name, and whether they can be loaded here and now.
 
     Args:
         folder: where to look for CIFAR-10, as in `load`.
@@ -177,6 +180,8 @@ def available(folder: str | Path | None = None) -> list[Source]:
 
 
 def _check_request(size: int, num: int, key: Key | None, method: str) -> None:
+    """ValueError where an argument of `load` is wrong, whatever the source."""
+    # Before the source is read: a misspelt option should not wait for it.
     if size < 1 or num < 1:
         raise ValueError(f"size and num must be at least 1, got size={size} and num={num}")
     if method not in _RESIZE_METHODS:
@@ -189,7 +194,7 @@ def _check_request(size: int, num: int, key: Key | None, method: str) -> None:
 
 
 def _rows(pixels: _Pixels, num: int, key: Key | None) -> np.ndarray:
-    """`[num]` int, the images to take."""
+    """`[num]` int, numbers of the images to take; ValueError where there are not as many."""
     total = len(pixels.x)
     if num > total:
         raise ValueError(f"{pixels.where} has {total} images, {num} were asked for")
@@ -197,7 +202,7 @@ def _rows(pixels: _Pixels, num: int, key: Key | None) -> np.ndarray:
 
 
 def _labels(pixels: _Pixels) -> np.ndarray:
-    """`[N]` int, the classes of a source that has them."""
+    """`[N]` int, classes of the images of a source; ValueError where it has none."""
     if pixels.y is None:
         raise ValueError(f"{pixels.where} has no labels: an integer array y [N] is needed")
     if pixels.y.shape != (len(pixels.x),) or pixels.y.dtype.kind not in "iu":
@@ -208,13 +213,14 @@ def _labels(pixels: _Pixels) -> np.ndarray:
 
 
 def _override(pixels: _Pixels, mean: ArrayLike | None, std: ArrayLike | None) -> _Pixels:
-    """The source with the caller's statistics in place of its own."""
+    """Pixels of a source with the caller's statistics in place of its own."""
     if mean is not None:
         pixels = pixels._replace(mean=_statistic("mean", mean, pixels, above=-np.inf))
     return pixels if std is None else pixels._replace(std=_statistic("std", std, pixels, above=0.0))
 
 
 def _statistic(name: str, value: ArrayLike, pixels: _Pixels, *, above: float) -> np.ndarray:
+    """Scalar or `[C]` float64, finite and larger than `above`; ValueError otherwise."""
     array, channels = np.asarray(value, np.float64), pixels.x.shape[-1]
     if array.shape not in ((), (channels,)) or not np.all(np.isfinite(array) & (array > above)):
         raise ValueError(
@@ -224,7 +230,7 @@ def _statistic(name: str, value: ArrayLike, pixels: _Pixels, *, above: float) ->
 
 
 def _prepare(pixels: _Pixels, rows: np.ndarray, size: int, method: str) -> jax.Array:
-    """`[num, size, size, 3]` float32: the rows, normalised, resized, in three channels."""
+    """`[num, size, size, 3]` float32 images of the rows: normalised, resized, in three channels."""
     mean, std = _statistics(pixels)
     # Float64, so that an exact pixel is rounded once.
     normalised = (pixels.x[rows].astype(np.float64) / pixels.scale - mean) / std
@@ -236,7 +242,11 @@ def _prepare(pixels: _Pixels, rows: np.ndarray, size: int, method: str) -> jax.A
 
 
 def _statistics(pixels: _Pixels) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of `x / scale`, each a scalar or `[C]`; 1 for a constant channel."""
+    """Mean and standard deviation of `x / scale`, each a scalar or `[C]`.
+
+    The deviation of a constant channel is 1.
+    """
+    # Channel by channel, for these are views: the whole in float64 would be a copy of every image.
     mean, std = pixels.mean, pixels.std
     channels = [pixels.x[..., channel] for channel in range(pixels.x.shape[-1])]
     if mean is None:
@@ -250,16 +260,23 @@ def _statistics(pixels: _Pixels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(name_or_path: str | Path, folder: str | Path | None) -> _Pixels:
-    """A source of pixels, by name or by path."""
+    """Pixels of a source, by name or by path.
+
+    Raises:
+        ValueError: the name is unknown, or the file is not one of images.
+        FileNotFoundError: it looks like a path, and nothing is there.
+    """
     if name_or_path == "digits":
         return _read_digits()
     if name_or_path == "cifar10":
         return _read_cifar10(folder)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
+        # Sorted, for a folder's order is that of its file system, and the first images are taken.
         return _read_batches(path, sorted(path.glob("data_batch_*")))
     if path.is_file():
         return _read_npz(path) if path.suffix == ".npz" else _read_batches(path, [path])
+    # A word without folders or a suffix is more likely a misspelt name than a path.
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         raise FileNotFoundError(
             f"{path} does not exist; a .npz file or one of {', '.join(NAMES)} is needed"
@@ -270,6 +287,7 @@ def _read(name_or_path: str | Path, folder: str | Path | None) -> _Pixels:
 
 
 def _read_digits() -> _Pixels:
+    """Pixels of scikit-learn's digits, whose grey levels are 0 … 16."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -277,8 +295,9 @@ def _read_digits() -> _Pixels:
 
 
 def _read_cifar10(folder: str | Path | None) -> _Pixels:
-    """CIFAR-10 from the first of folder, `$JNAS_DATA` and the current directory that is given."""
+    """Pixels of CIFAR-10 from the first of folder, `$JNAS_DATA` and `.` that is given."""
     root = Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
+    # Training images only: the file `test_batch` has another name.
     for batches in (root / _BATCHES, root):
         if files := sorted(batches.glob("data_batch_*")):
             return _read_batches(batches, files)
@@ -295,6 +314,7 @@ def _read_cifar10(folder: str | Path | None) -> _Pixels:
 
 
 def _read_npz(path: Path) -> _Pixels:
+    """Pixels of a `.npz` file; ValueError says what is wrong with it."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if "x" not in arrays:
@@ -309,6 +329,7 @@ def _read_npz(path: Path) -> _Pixels:
 
 
 def _check_images(x: np.ndarray) -> None:
+    """ValueError where `x` is not `[N, H, W, C]` of bytes or finite floats, C 1 or 3."""
     if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
         raise ValueError(
             f"x is {_describe(x)}, it must be [N, H, W, C] with C 1 or 3, and not empty"
@@ -320,10 +341,12 @@ def _check_images(x: np.ndarray) -> None:
 
 
 def _describe(array: np.ndarray) -> str:
+    """Type and shape of an array, for messages."""
     return f"{array.dtype} {list(array.shape)}"
 
 
 def _read_batches(where: Path, files: list[Path]) -> _Pixels:
+    """Pixels of CIFAR-10's pickled batches, one after the other."""
     if not files:
         raise ValueError(f"{where} holds no CIFAR-10 data_batch_* files")
     x, y = (np.concatenate(parts) for parts in zip(*map(_read_batch, files), strict=True))
@@ -331,10 +354,9 @@ def _read_batches(where: Path, files: list[Path]) -> _Pixels:
 
 
 def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch; its rows are
-    channel-major.
-    """
+    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch; ValueError for others."""
     try:
+        # Python 2 wrote the official files, so that their keys are bytes.
         with path.open("rb") as file:
             batch = _BatchUnpickler(file, encoding="bytes").load()
         data, labels = batch[b"data"], np.asarray(batch[b"labels"])
@@ -344,13 +366,15 @@ def _read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
         reason = f"{type(error).__name__}: {error}"
         wanted = "neither .npz nor a CIFAR-10 batch (a pickle of data uint8 [n, 3072] and labels)"
         raise ValueError(f"{path} is {wanted}: {reason}") from error
+    # A row is a red image, a green and a blue one.
     return data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Builds arrays of bytes and plain containers, and nothing else."""
+    """Unpickler of arrays of bytes and plain containers; anything else is refused."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """One of the few globals that an array of bytes needs."""
         if (module_name, global_name) not in _ALLOWED_GLOBALS:
             raise pickle.UnpicklingError(
                 f"the global {module_name}.{global_name} is not allowed here"
@@ -362,7 +386,9 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def _bytes_dtype(code: str | bytes, align: int = 0, copy: int = 1) -> np.dtype:
-    """The dtype uint8, whose state a pickle may set without harm; that of objects could forge
+    """Type uint8 of an array, in place of the type that a pickle names.
+
+    A pickle may set the state of this one without harm; with that of objects it could forge
     pointers.
     """
     del align, copy  # They mean nothing for single bytes; old pickles give them as integers.
