@@ -1,12 +1,13 @@
-"""jnas ranks and searches neural architectures as pure functions over whole populations.
+"""Neural architecture search in JAX: ranking and search as pure functions over populations.
 
-Everything public is reachable as `jnas.<package>.<name>`; the nouns are in `jnas.types`. A package
-is imported when it is first used, so that `import jnas` costs next to nothing.
+Everything public is reachable as `jnas.<package>.<name>`; types are in `jnas.types`. A package is
+imported when it is first used, so that `import jnas` costs next to nothing.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Type checkers and editors do not run `__getattr__`, and need to see the imports.
 if TYPE_CHECKING:
     from jnas import (
         benchmarks,
@@ -48,12 +49,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A package of jnas, imported now."""
+    """Package of jnas, imported now; AttributeError for other names."""
     if name in __all__:
         return importlib.import_module(f"jnas.{name}")
     raise AttributeError(f"module 'jnas' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """What completion offers."""
+    """Names for completion, packages that are not imported yet included."""
     return sorted({*globals(), *__all__})

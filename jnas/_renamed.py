@@ -1,7 +1,7 @@
-"""Spellings of the last release: they work for one more, with a `DeprecationWarning` that names the
-new one.
+"""Spellings of the last release, which work for one more with a `DeprecationWarning`.
 
-Imports nothing of jnas, so that every module can say what its names were.
+The warning names the new spelling. Imports nothing of jnas, so that every module can say what its
+names were.
 """
 
 import functools
@@ -15,7 +15,7 @@ _R = TypeVar("_R")
 
 
 def warn(old: str, new: str) -> None:
-    """Warn the first caller outside of jnas that `old` is spelt `new`."""
+    """Warning to the first caller outside of jnas that `old` is spelt `new`."""
     level, frame = 1, sys._getframe()
     # Python hides a DeprecationWarning unless it points at the user's own lines.
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "jnas":
@@ -35,6 +35,7 @@ def arguments(
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        # Positions have not changed: only keywords are looked at.
         @functools.wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             for old in names.keys() & kwargs.keys():
@@ -51,13 +52,14 @@ def arguments(
 
 
 def attributes(module: str, **names: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a module whose functions had other names.
+    """`__getattr__` of a module whose functions had other names.
 
     Args:
         module: its `__name__`.
         names: old name to new name.
     """
 
+    # Python asks for it only where a module has no such name, so new spellings pay nothing.
     def find(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The scores of a population of any size: the public name of `engine.score`, and what goes with it."""
+"""Scores of a population of any size: the public name of `engine.score`, and what goes with it."""
 
 from jnas.engine.devices import one_device_per_core
 from jnas.engine.environment import environment

@@ -1,4 +1,4 @@
-"""The nouns of jnas. No logic: read this file first, then guess the rest.
+"""Types of jnas: architectures, spaces, networks, estimators, searchers. There is no logic here.
 
 An architecture is a short integer vector. A search strategy proposes vectors, an estimator judges
 them; everything else builds one or the other.
@@ -34,7 +34,7 @@ Params: TypeAlias = Any
 
 
 class Graph(NamedTuple):
-    """The `C` kinds of cell of an architecture as padded directed acyclic multigraphs of `N` nodes.
+    """Graphs of the `C` kinds of cell, padded directed acyclic multigraphs of `N` nodes.
 
     Edges go from lower to higher nodes. It serves spaces with operations on nodes (every edge then
     has the operation "identity") and spaces with operations on edges (every interior node then has
@@ -57,8 +57,10 @@ class Graph(NamedTuple):
     mask: jax.Array
 
 
+# Spaces, networks and searchers are tuples of pure functions and not classes with methods: `jit`,
+# `vmap` and `scan` take functions, and a variant is `_replace` of one of them.
 class Space(NamedTuple):
-    """A search space: vectors, moves, identity, costs, graphs and strings.
+    """Search space: vectors, moves, identity, costs, graphs and strings.
 
     Attributes:
         name: name of the space, as `jnas.spaces.<name>` and the command line spell it.
@@ -109,6 +111,7 @@ class Space(NamedTuple):
     to_string: Callable[[Arch | np.ndarray], str]
     from_string: Callable[[str], Arch]
     enumerate: Callable[[], np.ndarray]
+    # The rest has defaults for a space with one kind of cell and no table.
     cells: tuple[str, ...] = ("cell",)
     num_inputs: int = 1
     node_widths: Callable[[Arch, int, int], jax.Array] | None = None
@@ -118,7 +121,7 @@ class Space(NamedTuple):
 
 
 class Relu(NamedTuple):
-    """One tensor that rectified linear units read, as a network shows it to a zero-shot score.
+    """Tensor that rectified linear units read, as a network shows it to a zero-shot score.
 
     Attributes:
         inputs: `[N, ..., C]` float, the tensor before rectification; 0 in channels that do not
@@ -128,6 +131,8 @@ class Relu(NamedTuple):
         num_live: `[]` int32, how many of them have a path to the logits.
     """
 
+    # Modules that read one tensor give the same code: NASWOT computes its kernel once and counts it
+    # for each of them.
     inputs: jax.Array
     channels: jax.Array
     num_modules: jax.Array
@@ -169,7 +174,7 @@ class Pass(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A candidate image network; the architecture is an input, so one program serves a whole space.
+    """Image network of a space; the architecture is an input, so one program serves all of it.
 
     Attributes:
         space: the space whose architectures it takes.
@@ -194,26 +199,28 @@ class Network(NamedTuple):
     instantiate: Callable[[Params, Arch], Params]
 
 
+# Arguments of protocols are positional, so that a function may name them as it likes.
 class Estimator(Protocol):
     """`(key, archs [B, D]) -> scores [B]` float; higher is better, `-inf` means "cannot be ranked".
 
     A `jax.tree_util.Partial`, so its arrays (images, weights, tables) are arguments of a compiled
-    program and never constants in it. `scores[i]` depends only on `key` and `archs[i]`.
+    program and never constants in it. `scores[i]` depends only on `key` and `archs[i]`, so that
+    chunks, order and devices cannot change it.
     """
 
     def __call__(self, key: Key, archs: jax.Array, /) -> jax.Array:
-        """Score a population."""
+        """Scores of a population."""
 
 
 class Suite(Protocol):
     """`(key, archs [B, D]) -> {name: scores [B]}`: estimators that share their computation."""
 
     def __call__(self, key: Key, archs: jax.Array, /) -> dict[str, jax.Array]:
-        """Score a population."""
+        """Scores of a population, by name."""
 
 
 class Query(NamedTuple):
-    """A batch of architectures that a searcher wants evaluated.
+    """Batch of architectures that a searcher wants evaluated.
 
     Attributes:
         ids: `[B]` int32, number of the evaluation within the search.
@@ -227,7 +234,7 @@ class Query(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The answer of an objective to a `Query`.
+    """Answer of an objective to a `Query`.
 
     Attributes:
         scores: `[B]` float, higher is better; NaN marks an evaluation that failed.
@@ -239,18 +246,18 @@ class Outcome(NamedTuple):
 
 
 class Objective(Protocol):
-    """`(key, Query) -> Outcome`: what a search evaluates; made from an Estimator or a Table.
+    """`(key, Query) -> Outcome`, what a search evaluates; made from an Estimator or a Table.
 
     One that answers for some numbers of epochs only has them as its attribute `epochs`, a tuple of
     ints.
     """
 
     def __call__(self, key: Key, query: Query, /) -> Outcome:
-        """Evaluate a query."""
+        """`Outcome` of a query."""
 
 
 class Predictor(NamedTuple):
-    """An estimator that is learned from (architecture, accuracy) pairs.
+    """Performance predictor, learned from (architecture, accuracy) pairs.
 
     Attributes:
         name: of the factory in `jnas.predictors` that makes it.
@@ -275,7 +282,7 @@ class Predictor(NamedTuple):
 
 
 class Searcher(NamedTuple):
-    """A search strategy. Two asks before a tell propose different things.
+    """Search strategy. Two asks before a tell propose different things.
 
     Attributes:
         init: `key -> state`.
@@ -289,6 +296,7 @@ class Searcher(NamedTuple):
             them to the objective.
     """
 
+    # `ask` returns a state, too: workers of `search.run_on_host` ask before others have told.
     init: Callable[[Key], Any]
     ask: Callable[[Key, Any], tuple[Query, Any]]
     tell: Callable[[Any, Query, Outcome], Any]
@@ -298,7 +306,7 @@ class Searcher(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """A distribution over architectures, valid or not, that learns: a controller, a sampler.
+    """Distribution over architectures, valid or not, that learns: a controller, a sampler.
 
     Attributes:
         init: `key -> params`.
@@ -313,7 +321,7 @@ class Policy(NamedTuple):
 
 
 class History(NamedTuple):
-    """The evaluations of a search, in order, in buffers of a fixed capacity `T`.
+    """Evaluations of a search, in order, in buffers of a fixed capacity `T`.
 
     Attributes:
         archs: `[T, D]` int32.
@@ -340,13 +348,13 @@ class History(NamedTuple):
 
     @property
     def exhausted(self) -> jax.Array:
-        """The old spelling of `truncated`."""
+        """Old spelling of `truncated`."""
         _renamed.warn("History.exhausted", "History.truncated")
         return self.truncated
 
 
 class Trainer(NamedTuple):
-    """One training as pure functions, of which `engine.trainings.train` runs many.
+    """Training as pure functions, of which `engine.trainings.train` runs many.
 
     A job is what differs from one training to the next (a key, an architecture, a training set of
     its own); `shared` is what all of them see (images and labels), one copy a device.

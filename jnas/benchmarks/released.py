@@ -207,7 +207,7 @@ def spikenas_bench(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     columns |= {
         f"val{epoch + 1}": curves[:, epoch].astype(np.float32) for epoch in range(num_epochs)
     }
-    # The seconds of a longer training are cut in proportion, as if its epochs were equally long. Its
+    # Seconds of a longer training are cut in proportion, as if its epochs were equally long; its
     # test accuracy cannot be cut.
     columns |= {"test_accuracy": arrays["test_accuracy"], "epochs": epochs}
     columns["seconds"] = arrays["seconds"] * (num_epochs / epochs)

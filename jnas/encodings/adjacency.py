@@ -29,7 +29,6 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
         rows, columns = np.triu_indices(graph.mask.shape[1], 1)
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
         edges = jax.nn.one_hot(ops - 1, len(space.edge_operations) - 1)
-        # An edge may have an operation and carry nothing; it is then encoded as no edge.
         edges = jnp.where(exists[..., None], edges, 0)
         interior = len(space.node_operations) - 2
         if interior == 1:

@@ -33,7 +33,6 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
         graph = space.graph(arch)
         rows, columns = np.triu_indices(graph.mask.shape[1], 1)
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
-        # An edge may have an operation and carry nothing; it is then the token of no edge.
         connections = jnp.where(exists, ops, 0).ravel()
         interior = len(space.node_operations) - 2
         if interior == 1:
