@@ -1,5 +1,6 @@
 """Tables on disk: both formats, the released benchmarks against each other, and what is refused."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -13,6 +14,9 @@ import pytest
 
 from jnas import benchmarks, spaces
 from jnas.benchmarks import released
+
+packaged = functools.cache(benchmarks.nasbench201)
+"""The table of a data set in the package, read once."""
 
 DATASETS = {"cifar10": "c10", "cifar100": "c100", "imagenet16": "in16"}
 CELLS_201 = (
@@ -406,7 +410,7 @@ def test_nasbench101_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_package_agrees_with_the_published_table_on_all_rows(
     dataset: str, suffix: str, data_folder: Path
 ) -> None:
-    table = benchmarks.nasbench201(dataset)
+    table = packaged(dataset)
     with np.load(data_folder / "nasbench201.npz") as raw:
         ops, seeds = raw["ops"], raw[f"val200_seeds_{suffix}"]
         seconds = raw[f"seconds200_{suffix}"]
@@ -428,19 +432,22 @@ def test_the_package_agrees_with_the_published_table_on_all_rows(
 def test_sizes_in_the_package_agree_with_the_cells_on_all_rows(
     dataset: str, num_classes: int
 ) -> None:
-    table = benchmarks.nasbench201(dataset)
-    params = np.asarray(jax.vmap(table.space.params)(table.archs)) + (num_classes - 10) * (64 + 1)
+    table = packaged(dataset)
+    params = np.asarray(jax.jit(jax.vmap(table.space.params))(table.archs)) + (num_classes - 10) * (
+        64 + 1
+    )
     np.testing.assert_allclose(table.column("model_size") * 1e6, params, rtol=0, atol=1e-3)
 
 
 def test_the_package_by_known_cells() -> None:
-    table = benchmarks.nasbench201()
-    same = jnp.asarray([[op] * 6 for op in range(5)], jnp.int32)
-    sizes = table.column("model_size")[np.asarray(table.rows(same))]
+    table = packaged("cifar10")
+    same = np.array([[op] * 6 for op in range(5)], np.int32)
+    rows = np.asarray(table.rows(same))
+    sizes = table.column("model_size")[rows]
     np.testing.assert_allclose(
         sizes, [0.073306, 0.073306, 0.241306, 1.531546, 0.073306], rtol=0, atol=1e-9
     )
-    accuracy = table.column("val_accuracy")[np.asarray(table.rows(same))]
+    accuracy = table.column("val_accuracy")[rows]
     assert accuracy[0] < 11  # nothing reaches the output: chance is 10 %
     assert accuracy.argmax() == 3
 
@@ -462,10 +469,7 @@ def test_the_package_table() -> None:
 
 
 def test_best_validation_accuracies_of_the_other_data_sets() -> None:
-    best = [
-        benchmarks.nasbench201(name).column("val_accuracy").max()
-        for name in ("cifar100", "imagenet16")
-    ]
+    best = [packaged(name).column("val_accuracy").max() for name in ("cifar100", "imagenet16")]
     assert [round(float(value), 2) for value in best] == [73.49, 46.73]
 
 
@@ -484,7 +488,7 @@ def test_unknown_data_set(path: str | None) -> None:
 
 
 def test_the_search_objective_of_the_package_costs_its_seconds() -> None:
-    table = benchmarks.nasbench201("cifar100")
+    table = packaged("cifar100")
     assert jax.tree.map(np.shape, jax.tree.leaves(table.objective("val_accuracy")))[1:3] == [
         (15_625, 1),
         (15_625,),
@@ -672,7 +676,7 @@ def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(sources) == [*packaged, "nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
     assert [sources[name].rows for name in sources] == [15_625] * 3 + [0] * 4
     for dataset in DATASETS:
-        table = benchmarks.nasbench201(dataset)
+        table = packaged(dataset)
         assert sources[f"nasbench201 {dataset}"].columns == tuple(table.columns)
     assert "Put nats_size.npz" in sources["nats_size"].where
     assert "Put spikenas_curves.npz" in sources["spikenas_bench"].where
@@ -695,8 +699,9 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
     write(tmp_path, "a" * 200_000, "long.csv")
     write(tmp_path, "notes", "README.md")
     monkeypatch.setenv("JNAS_DATA", str(tmp_path))
-    assert benchmarks.available() == benchmarks.available(tmp_path)
-    found = {source.name: source for source in benchmarks.available()[3:]}
+    listed = benchmarks.available()
+    assert listed == benchmarks.available(tmp_path)
+    found = {source.name: source for source in listed[3:]}
     assert {name: (source.rows, source.columns) for name, source in found.items()} == {
         "mine": (3, ("x", "y")),
         "nasbench101": (1, ("test_accuracy",)),

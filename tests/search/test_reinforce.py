@@ -14,6 +14,7 @@ from jax.tree_util import Partial
 import jnas
 from jnas.search import policies
 from jnas.types import Outcome, Query, Searcher, Space
+from tests.oracles.searches import compiled, run
 
 SPACE = jnas.spaces.nasbench201()
 CARDINALITIES = (2, 3, 2)
@@ -35,13 +36,14 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def play(searcher: Searcher, rewards, num_evaluations: int) -> tuple[list, list[np.ndarray]]:
     """States, the first one included, and the batches of architectures between them."""
+    searcher = compiled(searcher)
     state = searcher.init(jax.random.key(0))
-    ask, tell = jax.jit(searcher.ask), jax.jit(searcher.tell)
     states, batches = [state], []
     for i in range(num_evaluations):
-        query, state = ask(jax.random.key(i + 1), state)
-        scores = jnp.asarray([rewards(arch.tolist()) for arch in np.asarray(query.archs)])
-        state = tell(state, query, Outcome(scores, jnp.zeros_like(scores)))
+        query, state = searcher.ask(jax.random.key(i + 1), state)
+        scores = [rewards(arch.tolist()) for arch in np.asarray(query.archs)]
+        outcome = Outcome(np.array(scores, np.float32), np.zeros(len(scores), np.float32))
+        state = searcher.tell(state, query, outcome)
         states.append(state)
         batches.append(np.asarray(query.archs))
     return states, batches
@@ -105,11 +107,12 @@ def test_first_outcome_is_its_own_baseline() -> None:
     )  # a constant reward teaches nothing
 
 
+FAILING = jnas.search.reinforce(small_space(), failure_reward=-3.0)
+
+
 @pytest.mark.parametrize("failed", [math.nan, -math.inf, math.inf])
 def test_reward_of_failures(failed) -> None:
-    states, _ = play(
-        jnas.search.reinforce(small_space(), failure_reward=-3.0), lambda arch: failed, 3
-    )
+    states, _ = play(FAILING, lambda arch: failed, 3)
     assert states[-1].reward / states[-1].weight == pytest.approx(-3.0)
 
 
@@ -142,9 +145,10 @@ def naive_lstm(
 
 def test_lstm_gate_by_gate() -> None:
     policy = policies.lstm(CARDINALITIES, hidden=4, num_layers=2, scale=1.0)
-    params = policy.init(jax.random.key(0))
+    params = jax.jit(policy.init)(jax.random.key(0))
+    compiled_logits = jax.jit(policy.logits)
     for arch in itertools.product(*map(range, CARDINALITIES)):
-        logits = np.asarray(policy.logits(params, jnp.asarray(arch, jnp.int32)))
+        logits = np.asarray(compiled_logits(params, np.array(arch, np.int32)))
         for row, expected in zip(
             logits, naive_lstm(params, list(arch), CARDINALITIES), strict=True
         ):
@@ -153,7 +157,7 @@ def test_lstm_gate_by_gate() -> None:
 
 
 def test_lstm_of_the_paper() -> None:
-    params = policies.lstm(SPACE.cardinalities).init(jax.random.key(0))
+    params = jax.jit(policies.lstm(SPACE.cardinalities).init)(jax.random.key(0))
     assert jax.tree.map(jnp.shape, params) == (
         (6, 5, 35),
         (2, 70, 140),
@@ -169,7 +173,8 @@ def test_lstm_of_the_paper() -> None:
 @pytest.mark.parametrize("make", [policies.factorised, functools.partial(policies.lstm, hidden=4)])
 def test_samples_follow_the_logits(make) -> None:
     policy = make(CARDINALITIES, scale=1.0)
-    params = policy.init(jax.random.key(1))
+    params = jax.jit(policy.init)(jax.random.key(1))
+    compiled_logits = jax.jit(policy.logits)
     archs = np.asarray(
         jax.jit(jax.vmap(policy.sample, (0, None)))(
             jax.random.split(jax.random.key(2), 20_000), params
@@ -177,7 +182,7 @@ def test_samples_follow_the_logits(make) -> None:
     )
     total = 0.0
     for arch in itertools.product(*map(range, CARDINALITIES)):
-        logits = np.asarray(policy.logits(params, jnp.asarray(arch, jnp.int32)), np.float64)
+        logits = np.asarray(compiled_logits(params, np.array(arch, np.int32)), np.float64)
         rows = zip(logits, arch, CARDINALITIES, strict=True)
         probability = math.prod(softmax(row[:k])[choice] for row, choice, k in rows)
         assert (archs == arch).all(axis=1).mean() == pytest.approx(probability, abs=0.012)
@@ -188,15 +193,17 @@ def test_samples_follow_the_logits(make) -> None:
 def test_gradient_of_the_lstm_by_differences() -> None:
     """One step of plain gradient descent with rate 1 on the equation of the docstring."""
     policy = policies.lstm(CARDINALITIES, hidden=3, num_layers=2, scale=0.7)
-    searcher = jnas.search.reinforce(
-        small_space(), policy=policy, optimiser=optax.sgd(1.0), entropy_weight=0.3, batch_size=2
+    searcher = compiled(
+        jnas.search.reinforce(
+            small_space(), policy=policy, optimiser=optax.sgd(1.0), entropy_weight=0.3, batch_size=2
+        )
     )
     state = searcher.init(jax.random.key(3))
     archs, rewards = [[0, 2, 1], [1, 0, 0]], [0.9, 0.4]
-    query = Query(
-        jnp.arange(2, dtype=jnp.int32), jnp.asarray(archs, jnp.int32), jnp.zeros(2, jnp.int32)
-    )
-    after = searcher.tell(state, query, Outcome(jnp.asarray(rewards), jnp.zeros(2)))
+    query = Query(*(np.array(leaf, np.int32) for leaf in (range(2), archs, [0, 0])))
+    outcome = Outcome(np.array(rewards, np.float32), np.zeros(2, np.float32))
+    after = jax.tree.map(np.asarray, searcher.tell(state, query, outcome))
+    state = jax.tree.map(np.asarray, state)
 
     def loss(leaves: list[np.ndarray]) -> float:
         total = 0.0
@@ -228,10 +235,10 @@ def test_gradient_of_the_lstm_by_differences() -> None:
 def test_invalid_draws_are_drawn_again() -> None:
     """What is left keeps its shares: the policy conditioned on validity."""
     space = small_space(lambda arch: arch[0] + arch[2] == 1)
-    searcher = jnas.search.reinforce(space, batch_size=20_000)
+    searcher = compiled(jnas.search.reinforce(space, batch_size=20_000))
     state = searcher.init(jax.random.key(0))
     state = state._replace(params=jnp.asarray([[0.5, 0, 0], [0.1, 0, -1], [0, 1, 0]], jnp.float32))
-    archs = np.asarray(jax.jit(searcher.ask)(jax.random.key(1), state)[0].archs)
+    archs = np.asarray(searcher.ask(jax.random.key(1), state)[0].archs)
     assert (archs[:, 0] + archs[:, 2] == 1).all()
     p = [softmax(np.array([0.5, 0])), softmax(np.array([0.1, 0, -1])), softmax(np.array([0, 1]))]
     left, right = p[0][0] * p[2][1], p[0][1] * p[2][0]
@@ -241,7 +248,7 @@ def test_invalid_draws_are_drawn_again() -> None:
 
 def test_the_space_steps_in_where_the_policy_finds_nothing() -> None:
     space = small_space(lambda arch: jnp.all(arch == jnp.asarray([1, 2, 1], jnp.int32)))
-    searcher = jnas.search.reinforce(space, batch_size=8, max_draws=1)
+    searcher = compiled(jnas.search.reinforce(space, batch_size=8, max_draws=1))
     archs = searcher.ask(jax.random.key(1), searcher.init(jax.random.key(0)))[0].archs
     np.testing.assert_array_equal(archs, [[1, 2, 1]] * 8)
 
@@ -251,12 +258,8 @@ def test_learns(key, policy) -> None:
     """Mean number of 3x3 convolutions proposed: at first 6/5, in the end more than 4."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))
     searcher = jnas.search.reinforce(SPACE, policy=policy, optimiser=optax.adam(0.02), batch_size=8)
-    search = jax.jit(
-        lambda key: jnas.search.run(
-            searcher, jnas.search.objective(score), key, num_evaluations=2400
-        )
-    )
-    scores = np.asarray(search(key).scores)
+    history = run(searcher, jnas.search.objective(score), key, num_evaluations=2400)
+    scores = np.asarray(history.scores)
     assert scores[:16].mean() < 2
     assert scores[-80:].mean() > 4
 
@@ -264,11 +267,14 @@ def test_learns(key, policy) -> None:
 def test_default_optimisers_are_the_papers() -> None:
     """The first step of Adam is the learning rate, whatever the gradient."""
     for policy, rate in (("factorised", 0.01), ("lstm", 6e-4)):
-        searcher = jnas.search.reinforce(SPACE, policy=policy, batch_size=2)
+        searcher = compiled(jnas.search.reinforce(SPACE, policy=policy, batch_size=2))
         before = searcher.init(jax.random.key(0))
         query, _ = searcher.ask(jax.random.key(1), before)
         after = searcher.tell(before, query, Outcome(jnp.asarray([10.0, 90.0]), jnp.zeros(2)))
-        moved = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b)), before.params, after.params)
+        moved = jax.tree.map(
+            lambda a, b: np.abs(a - b).max(),
+            *jax.tree.map(np.asarray, (before.params, after.params)),
+        )
         np.testing.assert_allclose(jax.tree.leaves(moved)[-1], rate, rtol=1e-3)
 
 

@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.types import Outcome, Query, Searcher, Space
+from tests.oracles.searches import compiled, run
 
 SPACE = jnas.spaces.nasbench201()
 CARDINALITIES = (2, 3, 2)
@@ -38,27 +39,31 @@ def probabilities(logits: np.ndarray, parent: tuple[int, ...]) -> dict[tuple[int
     return {move: power / sum(changes.values()) for move, power in changes.items()}
 
 
+def outcome_of(scores: list[float]) -> Outcome:
+    return Outcome(np.array(scores, np.float32), np.zeros(len(scores), np.float32))
+
+
 def grown_up(searcher: Searcher, score: float = 0.5):
     """A state whose founders are told, with one score for all."""
     state = searcher.init(jax.random.key(0))
     for _ in range(searcher.min_evaluations):
         query, state = searcher.ask(jax.random.key(1), state)
-        state = searcher.tell(
-            state, query, Outcome(jnp.full(len(query.ids), score), jnp.zeros(len(query.ids)))
-        )
+        state = searcher.tell(state, query, outcome_of([score] * len(query.ids)))
     return state
 
 
 def children(searcher: Searcher, state, num: int = 8000) -> np.ndarray:
-    ask = jax.jit(jax.vmap(lambda key: searcher.ask(key, state)[0].archs))
-    return np.asarray(ask(jax.random.split(jax.random.key(2), num))).reshape(-1, 3)
+    ask = jax.jit(jax.vmap(searcher.ask, (0, None)))
+    query, _ = ask(jax.random.split(jax.random.key(2), num), state)
+    return np.asarray(query.archs).reshape(-1, 3)
 
 
 def make(space: Space | None = None, **options) -> Searcher:
     defaults = {"population_size": 2, "sample_size": 1, "optimiser": optax.sgd(1.0)}
-    return jnas.search.reinforced_evolution(
+    searcher = jnas.search.reinforced_evolution(
         small_space() if space is None else space, **{**defaults, **options}
     )
+    return compiled(searcher)
 
 
 def assert_shares(archs: np.ndarray, shares: dict[tuple[int, int], float]) -> None:
@@ -83,7 +88,7 @@ def test_two_batches_by_hand() -> None:
     """Plain gradient descent with rate 1; one evaluation of three fails, and the baseline moves on."""
     searcher = make(batch_size=3, population_size=3, momentum=0.8)
     query, state = searcher.ask(jax.random.key(0), searcher.init(jax.random.key(0)))
-    state = searcher.tell(state, query, Outcome(jnp.asarray([0.5, 0.5, 0.5]), jnp.zeros(3)))
+    state = searcher.tell(state, query, outcome_of([0.5, 0.5, 0.5]))
     logits, total, weight = np.zeros((3, 3, 3)), 0.0, 0.0
     for i, scores in enumerate([[0.9, 0.4, math.nan], [0.1, 0.6, 0.8]]):
         # Parents are taken before the tell, all from the same population.
@@ -108,7 +113,7 @@ def test_two_batches_by_hand() -> None:
                 onehot = float((d, k) == (position, child[position]))
                 gradient[d, parent[d], k] -= (onehot - p) * (effect - total / weight) / len(effects)
         logits = logits - gradient
-        state = searcher.tell(state, query, Outcome(jnp.asarray(scores), jnp.zeros(3)))
+        state = searcher.tell(state, query, outcome_of(scores))
         np.testing.assert_allclose(state.logits, logits, atol=1e-6)
         assert np.abs(logits).max() > 0.01
         assert state.reward / state.weight == pytest.approx(total / weight, rel=1e-5)
@@ -124,7 +129,7 @@ def test_what_teaches_nothing() -> None:
         queries.append(query)
 
     def tell(state, query: Query, score: float):
-        after = searcher.tell(state, query, Outcome(jnp.asarray([score]), jnp.zeros(1)))
+        after = searcher.tell(state, query, outcome_of([score]))
         assert int(after.evolution.num_told) == int(state.evolution.num_told) + 1
         return after
 
@@ -151,7 +156,7 @@ def test_invalid_children_are_drawn_again_and_then_the_space_steps_in() -> None:
     state = grown_up(searcher)
     query, state = searcher.ask(jax.random.key(0), state)
     np.testing.assert_array_equal(query.archs, [[0, 2, 0]])
-    state = searcher.tell(state, query, Outcome(jnp.asarray([0.9]), jnp.zeros(1)))
+    state = searcher.tell(state, query, outcome_of([0.9]))
     assert float(state.weight) == 0, "three changes at once are none of the controller's"
 
 
@@ -159,12 +164,10 @@ def test_the_population_is_that_of_regularized_evolution(key) -> None:
     """Same founders, and every child differs from a living member in one position."""
     searcher = jnas.search.reinforced_evolution(SPACE, population_size=6)
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))
-    history = jax.jit(
-        lambda key: jnas.search.run(searcher, jnas.search.objective(score), key, num_evaluations=80)
-    )(key)
+    history = run(searcher, jnas.search.objective(score), key, num_evaluations=80)
     archs = np.asarray(history.archs)
     plain = jnas.search.regularized_evolution(SPACE, population_size=6)
-    other = jnas.search.run(plain, jnas.search.objective(score), key, num_evaluations=6)
+    other = run(plain, jnas.search.objective(score), key, num_evaluations=6)
     np.testing.assert_array_equal(archs[:6], other.archs)
     for i in range(6, 80):
         assert ((archs[i - 6 : i] != archs[i]).sum(axis=1) == 1).any()
