@@ -1,6 +1,7 @@
 """One protocol for all predictors on all spaces, and what fitting promises: seeds, padding, checkpoints, errors."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import chex
@@ -28,8 +29,6 @@ SMALL = {
     "e2epp": {"num_trees": 5},
 }
 LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "renas": "logistic"}
-PAIRS = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
-SLOW = {("biflow", "nasbench101"), ("renas", "nasbench101")}  # to compile
 
 
 def make(name: str, space, **changes):
@@ -40,15 +39,30 @@ def make(name: str, space, **changes):
     return P.by_name(name, space, **SMALL[name], training=training)
 
 
+@functools.cache
+def population(space, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`[160, D]` random architectures and their codes."""
+    archs = _sampled(space)(jax.random.split(jax.random.key(seed), 160))
+    return np.asarray(archs), np.asarray(_coded(space)(archs))
+
+
+@functools.cache
+def _sampled(space):
+    return jax.jit(jax.vmap(space.sample))
+
+
+@functools.cache
+def _coded(space):
+    return jax.jit(jax.vmap(space.code))
+
+
 def drawn(space, num: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Different random architectures and made-up accuracies around 0.9."""
-    archs = jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(seed), 4 * num))
-    codes = np.asarray(jax.jit(jax.vmap(space.code))(archs))
+    archs, codes = population(space, seed)
     first = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:num]
     assert len(first) == num
-    return np.asarray(archs)[first], np.random.default_rng(seed).normal(0.9, 0.03, num).astype(
-        np.float32
-    )
+    targets = np.random.default_rng(seed).normal(0.9, 0.03, num)
+    return archs[first], targets.astype(np.float32)
 
 
 def keys(num: int) -> jax.Array:
@@ -59,18 +73,24 @@ def assert_equal(one, two) -> None:
     chex.assert_trees_all_equal(one, two)
 
 
-@pytest.mark.parametrize(
-    ("name", "space"),
-    [
-        pytest.param(*pair, marks=[pytest.mark.slow] if (pair[0], pair[1].name) in SLOW else [])
-        for pair in PAIRS
-    ],
-    ids=lambda x: getattr(x, "name", x),
+def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
+    """Every predictor on two spaces: these pairs always, the others, dear to compile, with `-m slow`."""
+    pairs = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
+    marks = {True: [], False: [pytest.mark.slow]}
+    return pytest.mark.parametrize(
+        ("name", "space"),
+        [pytest.param(*pair, marks=marks[(pair[0], pair[1].name) in fast]) for pair in pairs],
+        ids=lambda x: getattr(x, "name", x),
+    )
+
+
+@fast_or_slow(
+    *((name, "nasbench201") for name in P.NAMES), ("mlp", "nasbench101"), ("gcn", "nasbench101")
 )
 def test_protocol(name: str, space, tmp_path: Path) -> None:
     predictor = make(name, space)
     archs, targets = drawn(space, 12)
-    others = jnp.asarray(drawn(space, 7, 1)[0])
+    others = drawn(space, 7, 1)[0]
     fitted = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
     state = P.state(fitted.states, 1)
     scores = predictor.predict(state, others)
@@ -80,32 +100,54 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     both = predictor.predict_many(fitted.states, others)
     assert both.shape == (2, 7)
     np.testing.assert_allclose(both[1], scores, rtol=1e-5, atol=1e-6)
-    # Seeds together or alone.
-    alone = predictor.fit(keys(2)[1], archs, targets)
-    # Adam's first steps have the size of the learning rate however small a gradient is: weights may differ by rounding.
-    np.testing.assert_allclose(predictor.predict(alone, others), scores, rtol=1e-3, atol=2e-3)
-    # jit = eager, each architecture on its own, an order of its own.
-    with jax.disable_jit():
-        np.testing.assert_allclose(
-            predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6
-        )
+    # A score is of its architecture alone, whatever stands beside it.
     np.testing.assert_allclose(
         predictor.predict(state, others[::-1])[::-1], scores, rtol=1e-5, atol=1e-6
     )
+    copies = np.repeat(others[:1], 7, axis=0)
     np.testing.assert_allclose(
-        predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6
+        predictor.predict(state, copies), [scores[0]] * 7, rtol=1e-5, atol=1e-6
     )
     # Saved, and as an estimator.
     P.save(tmp_path / "x.npz", predictor, state)
     again, kept = P.load(tmp_path / "x.npz", space)
     assert_equal(again.predict(kept, others), scores)
-    estimator = P.estimator(again, kept)
+    assert_equal(P.estimator(again, kept)(keys(1)[0], others), scores)
+
+
+@fast_or_slow(("gates", "nasbench201"), ("e2epp", "nasbench201"))
+def test_seeds_together_or_alone(name: str, space) -> None:
+    predictor = make(name, space)
+    archs, targets = drawn(space, 12)
+    others = drawn(space, 7, 1)[0]
+    both = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
+    alone = predictor.fit(keys(2)[1], archs, targets)
+    # Adam's first steps have the size of the learning rate however small a gradient is: weights may differ by rounding.
     np.testing.assert_allclose(
-        jnas.population.score(estimator, others, keys(1)[0], progress=False),
-        scores,
-        rtol=1e-5,
-        atol=1e-6,
+        predictor.predict(alone, others),
+        predictor.predict(P.state(both.states, 1), others),
+        rtol=1e-3,
+        atol=2e-3,
     )
+
+
+@fast_or_slow(("mlp", "nasbench201"))
+def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
+    predictor = make(name, space)
+    archs, targets = drawn(space, 12)
+    state = predictor.fit(keys(1)[0], archs, targets)
+    others = jnp.asarray(drawn(space, 7, 1)[0])
+    scores = predictor.predict(state, others)
+    with jax.disable_jit():
+        eager = predictor.predict(state, others[:1])
+    np.testing.assert_allclose(eager, scores[:1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        predictor.predict(state, others[:1]), scores[:1], rtol=1e-5, atol=1e-6
+    )
+    chunks = jnas.population.score(
+        P.estimator(predictor, state), others, keys(1)[0], progress=False
+    )
+    np.testing.assert_allclose(chunks, scores, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in P.NAMES if name != "e2epp"])
@@ -140,9 +182,12 @@ def test_padding_has_no_influence(name: str) -> None:
     chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
 
 
-def test_side_by_side_is_one_after_the_other() -> None:
-    predictor = make("gates", NB101)
-    archs, targets = drawn(NB101, 20)
+@pytest.mark.parametrize(
+    "space", [pytest.param(NB101, marks=pytest.mark.slow), NB201], ids=lambda space: space.name
+)
+def test_side_by_side_is_one_after_the_other(space) -> None:
+    predictor = make("gates", space)
+    archs, targets = drawn(space, 12)
     data = keys(3), np.stack([archs] * 3), np.stack([targets] * 3)
     evaluation = Evaluation(archs, targets, epochs=(1, 2))
     mapped, vectorised = (
@@ -167,27 +212,41 @@ def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
         np.testing.assert_allclose(both.metrics["kendall_tau"][seed], [tau], atol=0.04)
 
 
-def test_training_fits_the_training_set() -> None:
+@pytest.mark.parametrize(
+    ("name", "loss", "options"),
+    [
+        ("mlp", "mse", {"hidden": (64, 64)}),
+        ("mlp", "list_mle", {"hidden": (64, 64)}),
+        ("gates", "hinge", {"layers": (32, 32), "hidden": (32,)}),
+        pytest.param("gates", "hinge", {"hidden": (64, 64)}, marks=pytest.mark.slow),
+        pytest.param("biflow", "list_mle", {"hidden": (64, 64)}, marks=pytest.mark.slow),
+    ],
+)
+def test_training_fits_the_training_set(name: str, loss: str, options) -> None:
     archs, targets = drawn(NB101, 40)
-    for name, loss in (("gates", "hinge"), ("mlp", "mse"), ("biflow", "list_mle")):
-        training = Training(
-            loss=loss,
-            epochs=150,
-            learning_rate=5e-3,
-            scaling="standard" if loss == "mse" else "none",
-        )
-        predictor = P.by_name(name, NB101, training=training, hidden=(64, 64), dropout=0.0)
-        fitted = predictor.fit_many(keys(1), archs[None], targets[None])
-        scores = predictor.predict(P.state(fitted.states, 0), archs)
-        assert jnas.metrics.kendall_tau(scores, targets) > 0.8, name
-        assert fitted.losses[0, -1] < fitted.losses[0, 0]
-        if loss == "mse":
-            assert np.abs(scores - targets).mean() < 0.02  # back in the unit of the targets
+    training = Training(
+        loss=loss,
+        epochs=150,
+        learning_rate=5e-3,
+        scaling="standard" if loss == "mse" else "none",
+    )
+    predictor = P.by_name(name, NB101, training=training, dropout=0.0, **options)
+    fitted = predictor.fit_many(keys(1), archs[None], targets[None])
+    scores = predictor.predict(P.state(fitted.states, 0), archs)
+    assert jnas.metrics.kendall_tau(scores, targets) > 0.8
+    assert fitted.losses[0, -1] < fitted.losses[0, 0]
+    if loss == "mse":
+        assert np.abs(scores - targets).mean() < 0.02  # back in the unit of the targets
 
 
-def test_comparator_ranks_and_scores() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"layers": (32, 32), "hidden": (32,)}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=["small", "published"],
+)
+def test_comparator_ranks_and_scores(options) -> None:
     training = Training(loss="comparator", epochs=150, learning_rate=3e-3)
-    predictor = P.gates(NB101, pairing="diff", training=training, dropout=0.0)
+    predictor = P.gates(NB101, pairing="diff", training=training, dropout=0.0, **options)
     archs, targets = drawn(NB101, 40)
     evaluation = Evaluation(archs, targets)
     fitted = predictor.fit_many(keys(1), archs[None], targets[None], evaluation=evaluation)
@@ -203,9 +262,7 @@ def test_average_of_weights_is_the_mean_over_epochs() -> None:
     def params(epochs: int, average_from: float):
         training = Training(**SHORT | {"epochs": epochs}, average_from=average_from)
         return (
-            P.gates(NB201, layers=(8,), hidden=(8,), training=training)
-            .fit(keys(1)[0], archs, targets)
-            .variables
+            P.mlp(NB201, hidden=(8,), training=training).fit(keys(1)[0], archs, targets).variables
         )
 
     expected = jax.tree.map(lambda *x: sum(x) / 2, *(params(epochs, 1.0) for epochs in (3, 4)))
@@ -262,15 +319,22 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("num", [1, 2500])  # 2,500: three chunks, the last one padded
 @pytest.mark.parametrize(
-    "settings",
+    ("name", "settings"),
     [
-        {"training": Training(loss="mse", scaling="standard", **SHORT)},
-        {"training": Training(loss="comparator", **SHORT), "pairing": "diff"},
+        ("mlp", {"training": Training(loss="mse", scaling="standard", **SHORT)}),
+        (
+            "gates",
+            {
+                "layers": (8,),
+                "training": Training(loss="comparator", **SHORT),
+                "pairing": "diff",
+            },
+        ),
     ],
     ids=["regression", "comparator"],
 )
-def test_many_states_predict_as_each_does(settings, num: int) -> None:
-    predictor = P.gates(NB201, layers=(8,), hidden=(8,), **settings)
+def test_many_states_predict_as_each_does(name: str, settings, num: int) -> None:
+    predictor = P.by_name(name, NB201, hidden=(8,), **settings)
     archs, targets = (
         np.stack(x) for x in zip(*(drawn(NB201, 12, seed) for seed in range(3)), strict=True)
     )
@@ -281,7 +345,7 @@ def test_many_states_predict_as_each_does(settings, num: int) -> None:
 
 
 def test_ensembles() -> None:
-    one = make("gates", NB201)
+    one = make("mlp", NB201)
     ensemble = P.ensemble(one, 3)
     archs, targets = drawn(NB201, 12)
     state = ensemble.fit(keys(1)[0], archs, targets)
