@@ -18,7 +18,7 @@ from jax import lax
 
 from jnas.engine.checkpoints import Checkpoint
 from jnas.engine.devices import Batching, each, spread
-from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.fingerprints import Resume, fingerprint, is_key
 from jnas.engine.progress import reporting
 from jnas.types import Trainer
 
@@ -236,8 +236,8 @@ class _Work:
         """Run with all that was trained, metrics only of the epochs `measured`."""
         places = np.asarray(measured, int) - 1
         # Rows that stay on several devices would make all that is computed from them a program of
-        # these devices, with other rounding.
-        results = jax.device_put(_results(self.trainer)(self.state), jax.local_devices()[0])
+        # these devices, with other rounding; and what is put on one device can only be used there.
+        results = jax.tree.map(_off_devices, _results(self.trainer)(self.state))
         return Run(
             results=results,
             losses=np.concatenate(self.losses, axis=1)[:, : self.trainer.num_epochs],
@@ -245,3 +245,8 @@ class _Work:
             epochs=measured,
             kept=self._checkpoint.kept,
         )
+
+
+def _off_devices(leaf: jax.Array) -> jax.Array:
+    """An array by way of the host, which programs may put where they run."""
+    return leaf if is_key(leaf) else jnp.asarray(np.asarray(leaf))
