@@ -140,7 +140,10 @@ class _Walk:
         done: set[tuple[str, str, int]] = set()
         while left := [name for name in self.waiting if name not in done]:
             done.add(left[0])
-            digest.update(self.digest(self.waiting[left[0]]))
+            value = self.waiting[left[0]]
+            is_function = isinstance(value, types.FunctionType)
+            found = self.of_function(value, is_given=False) if is_function else value
+            digest.update(self.digest(found))
         return digest.hexdigest()
 
     def digest(self, value: Any, above: tuple[int, ...] = ()) -> bytes:
@@ -190,11 +193,17 @@ class _Walk:
         if dataclasses.is_dataclass(value):
             return [getattr(value, field.name, None) for field in dataclasses.fields(value)]
         names = [getattr(value, name, "") for name in ("__module__", "__qualname__")]
-        return [*names, getattr(value, "__dict__", ()) if _is_own(type(value)) else ()]
+        own = getattr(value, "__dict__", {}) if _is_own(type(value)) else {}
+        return [*names, {name: part for name, part in own.items() if _is_fixed(part)}]
 
-    def of_function(self, value: types.FunctionType) -> list[Any]:
-        """Name, code if it counts, defaults, what it closes over and finds in its module."""
+    def of_function(self, value: types.FunctionType, *, is_given: bool = True) -> list[Any]:
+        """Name, code if it counts, defaults, what it closes over and finds in its module.
+
+        Of functions that are not given but called, such as methods, what is closed over and can
+        change does not count: see `of_global`.
+        """
         cells = [_content(cell) for cell in value.__closure__ or ()]
+        cells = cells if is_given else [cell for cell in cells if _is_fixed(cell)]
         names = value.__module__, value.__qualname__
         parts: list[Any] = [*names, value.__defaults__, value.__kwdefaults__]
         own = _is_own(value)

@@ -396,6 +396,25 @@ def test_notes_do_not_count_but_settings_do(tmp_path, monkeypatch) -> None:
     assert fingerprint(loaded(2).train).job != before.job
 
 
+def test_an_object_may_keep_notes_and_count() -> None:
+    calls: list[int] = []
+
+    class Evaluate:
+        def __init__(self, rate: float) -> None:
+            self.rate, self.seen = rate, [0.0]
+
+        def __call__(self, x: float) -> float:
+            calls.append(1)
+            self.seen.append(x)
+            return self.rate * x
+
+    one = Evaluate(1.0)
+    before = fingerprint(one)
+    one(3.0)
+    assert fingerprint(one) == before
+    assert fingerprint(Evaluate(2.0)).job != before.job
+
+
 def test_many_functions_that_call_each_other() -> None:
     """Every one of 40 functions calls all: there are far too many paths to walk along each."""
     scope: dict[str, Any] = {"__name__": "mine"}
