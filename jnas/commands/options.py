@@ -11,6 +11,7 @@ from jnas import networks, spaces
 from jnas.commands import estimators
 from jnas.engine.fingerprints import Resume
 
+# In the order of the help, whichever group a command has an option of first.
 TASK = Group("Task", sort_key=0)
 BATCH = Group("One batch of candidates", sort_key=1)
 SEARCHES = Group("Searches by a strategy", sort_key=2)
@@ -26,6 +27,7 @@ def default(text: str) -> Callable[[object], str]:
     return lambda _: text
 
 
+# Aliases, so that an option reads the same in the help of every command that has it.
 SpaceName: TypeAlias = Annotated[str, Parameter(help=f"Search space: {', '.join(spaces.NAMES)}.")]
 JudgedSpaceName: TypeAlias = Annotated[
     str,

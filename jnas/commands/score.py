@@ -88,6 +88,7 @@ def run(
     archs = _population(space, texts, settings, draw_key)
     materials = Materials(settings.images, settings.num_images, settings.table, settings.column)
     estimator = estimators.estimator(settings.estimator, space, materials, image_key)
+    # Beside the CSV file, which is why that must not end in .npz.
     kept = settings.out.with_suffix(".npz")
     scores = population.score(estimator, archs, score_key, chunk_size, kept, resume, progress)
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]

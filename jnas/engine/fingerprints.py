@@ -74,8 +74,7 @@ def check(
         resume: "anyway" goes on although jnas or jax have changed.
 
     Returns:
-        `job` and `code` of `expected`, and `earlier_code`, a list, where other code has done a
-        part.
+        `job` and `code` of `expected`, and where other code did a part its list `earlier_code`.
 
     Raises:
         ValueError: another job, or the same job of other code.
@@ -153,6 +152,7 @@ class _Walk:
         (11, 2).
         """
         if id(value) in above:
+            # How far up, not which object: ids differ by process.
             return hashlib.sha256(f"cycle {above.index(id(value))}".encode()).digest()
         digest = hashlib.sha256()
         if isinstance(value, (jax.Array, np.ndarray, np.generic)):
@@ -217,6 +217,7 @@ class _Walk:
         names = [value.__module__, value.__qualname__]
         if not _is_own(value):
             return names
+        # Without `__doc__`, `__dict__` and the like, by which nothing is computed.
         members = {k: v for k, v in vars(value).items() if not k.startswith("__") or callable(v)}
         for name, member in members.items():
             self.of_global(vars(value), name, member)

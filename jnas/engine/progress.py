@@ -49,6 +49,7 @@ def reporting(
         try:
             yield report
         except KeyboardInterrupt as interrupt:
+            # Python prints notes behind the traceback, and the command line by themselves.
             interrupt.add_note(f"Stopped at {_count(now, total, unit)}. {_how_to_go_on(kept)}")
             raise
         except Exception:

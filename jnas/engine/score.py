@@ -63,8 +63,7 @@ def score(
             when the job is interrupted.
         resume: True continues from `out` where it exists; False overwrites it; "anyway" also
             continues a job that was begun by other code of jnas or jax, and notes in `about` which.
-        progress: show a bar with the remaining time on standard error, and how many scores are not
-            finite.
+        progress: show a bar on standard error, and how many scores are not finite.
 
     Returns:
         `[B]` float scores, in the order of `archs`; by name where the estimator gives several.

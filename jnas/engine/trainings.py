@@ -1,8 +1,7 @@
 """Trainings as one program, in blocks of epochs that are evaluated and survive a kill.
 
-Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. What a training
-comes to depends on its job alone: not on the others, on the number of devices or on where blocks
-end.
+Trainings are an axis, epochs a `scan`, a block of epochs one compiled program. The result of a
+training depends on its job alone: not on the others, on devices or on where blocks end.
 """
 
 import functools

@@ -40,12 +40,10 @@ def area(
         batch_size: architectures proposed by one `ask`.
 
     Returns:
-        A `Searcher`. The initial population is proposed from the best score to the worst, and so
-        ages.
+        A `Searcher`. The initial population is proposed, and so ages, from the best score on.
 
     Raises:
-        ValueError: there are fewer candidates than members; otherwise as for
-            `regularized_evolution`.
+        ValueError: there are fewer candidates than members; or as for `regularized_evolution`.
     """
     # Section 4.1 draws 20 for a population of 10.
     num = 2 * population_size if num_candidates is None else num_candidates

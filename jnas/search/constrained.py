@@ -28,8 +28,7 @@ def constrained(
         num_checked: samples that are drawn to look for an allowed one. Host only.
 
     Returns:
-        A `Space` whose `sample`, `mutate`, `crossover` and `is_valid` are conditioned on
-        `is_allowed`.
+        A `Space` with `sample`, `mutate`, `crossover` and `is_valid` under the condition.
 
     Raises:
         ValueError: none of the samples is allowed, or a number is less than 1.

@@ -60,8 +60,7 @@ def genetic(
         crossover: probability that it is `space.crossover` of two parents.
         mutation: probability that it is `space.mutate` of one.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default
-            `space.sample`.
+        init: `(key, P) -> [P, D]`, a first generation of valid architectures; by default random.
 
     Returns:
         A `Searcher`.

@@ -67,9 +67,8 @@ def run_on_host(
     """History of a search on an objective that is a Python function, and why evaluations failed.
 
     With one worker the history is that of `run` with the same key and objective, to the rounding of
-    sums of seconds. With more of them, evaluations come back in any order, and the searcher is
-    asked again as soon as a worker has nothing to do; it is told a query when all of its rows are
-    back.
+    sums of seconds. With more of them, evaluations come back in any order. The searcher is asked
+    again as soon as a worker has nothing to do, and told a query when all of its rows are back.
 
     An evaluation fails by an exception or a score that is NaN. It is recorded and told like any
     other, with score NaN, and the search goes on.

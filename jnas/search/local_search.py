@@ -102,6 +102,7 @@ def local_search(
 def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSearchState:
     """State after outcomes, of which those asked for before the last move do not count."""
     counts = query.ids >= state.first_id
+    # Neighbours of a former centre, told late, say nothing about the present one.
     scores = jnp.where(counts, comparable(scores), -jnp.inf).astype(state.best_score.dtype)
     top = jnp.argmax(scores)
     return state._replace(

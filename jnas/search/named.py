@@ -38,13 +38,13 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
     Args:
         name: one of `NAMES`.
         space: where to search.
-        options: arguments of the function in `jnas.search`; "area" needs `estimator`, "nsga2"
-            `costs`.
+        options: of the function in `jnas.search`; "area" needs `estimator`, "nsga2" `costs`.
 
     Raises:
         ValueError: an unknown name or option, or an option that is not allowed.
     """
     known = (*defaults(name), *_NEEDED.get(name, ()))
+    # Before the call, whose TypeError would not say which options there are.
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no {option}. {nearest(option, known)}")

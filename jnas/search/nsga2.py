@@ -73,8 +73,7 @@ def nsga2(
             as its first.
         mutation: probability that it is then changed by `space.mutate`.
         tournament_size: members that compete to be a parent.
-        init: `(key, P) -> [P, D]`, the first generation, valid architectures all; by default
-            `space.sample`.
+        init: `(key, P) -> [P, D]`, a first generation of valid architectures; by default random.
 
     Returns:
         A `Searcher`.
@@ -123,6 +122,7 @@ def nsga2(
 
     def tell(state: Nsga2State, query: Query, outcome: Outcome) -> Nsga2State:
         scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
+        # Parents and children compete (section III-C), whichever generation is told.
         archs = jnp.concatenate([state.archs, query.archs])
         scores = jnp.concatenate([state.scores, scores])
         values = jnp.concatenate([state.costs, pareto.cost_values(costs, query.archs)])

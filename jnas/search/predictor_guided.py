@@ -108,6 +108,7 @@ def predictor_guided(
         return GuidedState(empty, np.zeros((0, 2), np.uint32), np.zeros(0, np.float32))
 
     def add_best(key: Key, state: GuidedState) -> GuidedState:
+        """State with the best that the inner searches meet on a new fit."""
         fit_key, search_key = jax.random.split(key)
         known = np.isfinite(state.scores)
         fitted = _fit(predictor, fit_key, state.archs[known], state.scores[known])
@@ -121,6 +122,7 @@ def predictor_guided(
             num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
         )
         after = add_best(best_key, state) if is_guided and num_best else state
+        # As many as are missing: the random share, and what the inner searches did not find.
         after = add_random(random_key, after, num + batch_size - len(after.scores))
         return numbered(jnp.asarray(num, jnp.int32), jnp.asarray(after.archs[num:])), after
 

@@ -47,8 +47,7 @@ def random_search(
         space: where to draw from.
         batch_size: architectures proposed by one `ask`.
         with_replacement: whether isomorphic architectures may be proposed again.
-        capacity: proposals to remember, usually the evaluations of the run; only without
-            replacement.
+        capacity: proposals to remember without replacement, usually the evaluations of the run.
         max_draws: draws at most for one proposal without replacement.
 
     Returns:
@@ -80,6 +79,7 @@ def random_search(
         arch, _ = draw_until(
             key, space.sample, is_new, size=len(space.cardinalities), max_draws=max_draws
         )
+        # Over the oldest one, whether or not the proposal is new: a repeat is remembered twice.
         seen = state.seen.at[state.num_asked % memory].set(space.identity(arch))
         return RandomSearchState(state.num_asked + 1, seen), arch
 

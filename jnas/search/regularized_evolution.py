@@ -83,6 +83,7 @@ def regularized_evolution(
     def start(key: Key) -> EvolutionState:
         initial = draw_initial(space, init, key, population_size)
         zero = jnp.zeros((), jnp.int32)
+        # No slot is in use yet; the members only have to have the right shape.
         return EvolutionState(initial, initial, jnp.full(population_size, -jnp.inf), zero, zero)
 
     def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:

@@ -92,6 +92,7 @@ def reinforce(
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum must be in [0, 1); got {momentum}")
     pi = _policy(policy, space)
+    # A policy of the caller's own has the rate of the factorised one, whatever it is.
     rate = _LEARNING_RATES["lstm" if policy == "lstm" else "factorised"]
     descent = optax.adam(rate) if optimiser is None else optimiser
 
@@ -127,6 +128,7 @@ def reinforce(
 
     def tell(state: ReinforceState, query: Query, outcome: Outcome) -> ReinforceState:
         scores = outcome.scores.astype(state.reward.dtype)
+        # A failure is a reward like any other, for the policy has to learn to avoid it.
         rewards = jnp.where(jnp.isfinite(scores), scores, failure_reward)
         reward = momentum * state.reward + (1 - momentum) * jnp.mean(rewards)
         weight = momentum * state.weight + (1 - momentum)

@@ -157,6 +157,7 @@ def reinforced_evolution(
         pending = Pending(
             ids=state.pending.ids.at[slots].set(query.ids),
             parents=state.pending.parents.at[slots].set(parents),
+            # -inf for founders, which are nobody's children: nothing is learned from them.
             scores=state.pending.scores.at[slots].set(jnp.where(is_child, scores, -jnp.inf)),
         )
         return query, state._replace(evolution=asked, pending=pending)
@@ -228,6 +229,7 @@ def _mutate(
     """Child `[D]` int32 by the controller's `logits` `[D, K, K]`."""
     draw_key, space_key = jax.random.split(key)
     mask = choice_mask(space.cardinalities)
+    # Over all positions at once: which one changes is part of what the controller learns.
     modifications = _log_probs(logits, mask, parent)
 
     def draw(key: Key) -> Arch:

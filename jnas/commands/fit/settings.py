@@ -84,8 +84,7 @@ def make_predictor(settings: Settings) -> Predictor:
     """Predictor, or ensemble, that the settings name.
 
     Raises:
-        ValueError: an unknown space, predictor or loss, or a setting that the predictor does not
-            have.
+        ValueError: an unknown space, predictor or loss, or a setting the predictor does not have.
     """
     space = spaces.by_name(settings.space)
     predictor = predictors.by_name(settings.predictor, space)

@@ -34,6 +34,7 @@ def summarise(result: Fit) -> Summary:
         facts=_facts(result),
         tables={"metrics.csv": _metrics(result)},
         figures=figures,
+        # All other files of a fit are written by every fit.
         stale=("curves.png",),
         files={"Predictor of seed 0": "predictor.npz"},
     )

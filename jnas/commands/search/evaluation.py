@@ -221,8 +221,7 @@ def _seeds(
 def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
     """Objective of a table: scores after the epochs asked for if it has them, or of all epochs.
 
-    What is paid for is what is asked for; a strategy that asks for no epochs pays for the whole
-    training.
+    What is asked for is paid for: without epochs the whole training.
     """
     if not searcher.epochs:
         return table.objective(column, seconds=settings.seconds)

@@ -30,8 +30,9 @@ from jnas.engine.messages import nearest
 
 DEFAULT_CANDIDATES = 100
 DEFAULT_BUDGET = 100
-COSTS = ("params", "flops")
+COSTS = ("params", "flops")  # fields of `Space`, by which `make_job` finds them
 _NO_LIMIT = default("no limit")
+# Options whose names would make those of folders long.
 _SHORT = {
     "population_size": "population",
     "sample_size": "sample",
@@ -132,6 +133,7 @@ class Settings:
 
     def _of_searches(self) -> list[str]:
         """Options given that only searches by a strategy have."""
+        # `start` and `against` are left out: they need a strategy that is not the default, either.
         names = ("strategy", "budget", "seeds", "max_seconds", "seconds", "distinct")
         plain = {field.name: field.default for field in dataclasses.fields(self)}
         given = [name for name in names if getattr(self, name) != plain[name]]

@@ -13,6 +13,7 @@ from jnas.commands.truth import Check
 from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
+# All that searches of any kind write: what a run does not write is from an earlier one.
 _FILES = (
     "scores.csv",
     "scores.npz",
@@ -129,6 +130,7 @@ def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
     """Facts of the candidates: the best known accuracy, and how well the scores rank them."""
     known = np.isfinite(check.evaluated[0])
     scores, accuracy = np.asarray(result.histories.scores)[0][known], check.evaluated[0][known]
+    # A single architecture makes no pair, in which two rankings could agree.
     tau = float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else np.nan
     return {
         "best_of_candidates": float(accuracy.max()) if len(accuracy) else None,
