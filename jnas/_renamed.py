@@ -35,6 +35,8 @@ def arguments(
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """`function`, which takes the old names as well."""
+
         # Positions have not changed: only keywords are looked at.
         @functools.wraps(function)
         def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -61,6 +63,7 @@ def attributes(module: str, **names: str) -> Callable[[str], Any]:
 
     # Python asks for it only where a module has no such name, so new spellings pay nothing.
     def find(name: str) -> Any:
+        """Function of the new name; AttributeError where `name` is no old one."""
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warn(f"{module}.{name}", f"{module}.{names[name]}")

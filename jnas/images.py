@@ -40,7 +40,8 @@ CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 _RESIZE_METHODS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 _BATCHES = "cifar-10-batches-py"
 _NUM_DIGITS = 1797  # known without importing scikit-learn
-# All that a pickled NumPy array needs, before and after NumPy renamed its core.
+# All that a pickled NumPy array needs, before and after NumPy renamed its core. The last one is how
+# Python 3 writes bytes for Python 2.
 _ALLOWED_GLOBALS = {
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "_reconstruct"),
@@ -317,6 +318,7 @@ def _read_npz(path: Path) -> _Pixels:
     """Pixels of a `.npz` file; ValueError says what is wrong with it."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            # Arrays are read only when they are asked for: others in the file cost nothing.
             if "x" not in arrays:
                 raise ValueError(
                     f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
@@ -374,7 +376,7 @@ class _BatchUnpickler(pickle.Unpickler):
     """Unpickler of arrays of bytes and plain containers; anything else is refused."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """One of the few globals that an array of bytes needs."""
+        """Global that an array of bytes needs; UnpicklingError for all others."""
         if (module_name, global_name) not in _ALLOWED_GLOBALS:
             raise pickle.UnpicklingError(
                 f"the global {module_name}.{global_name} is not allowed here"

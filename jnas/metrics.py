@@ -363,7 +363,7 @@ def _inversions(values: jax.Array) -> jax.Array:
     permutation = places.at[order].set(_places(values), unique_indices=True)
 
     def split(level: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """One level: values grouped by one more bit, and inversions that it decides."""
+        """Permutation grouped by one more bit, and inversions with those that this bit decides."""
         permutation, inversions = carry
         bit = num_levels - 1 - jnp.asarray(level, jnp.int32)
         half, block = jnp.int32(1) << bit, places >> (bit + 1)

@@ -89,6 +89,7 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
             raise ValueError(
                 f"a saved table cannot have a column {name!r}; reserved: {', '.join(_RESERVED)}"
             )
+    # As arrays of characters: objects would need a pickle, which `load` refuses.
     texts = {
         "space": table.space.name,
         "source": table.source,

@@ -264,6 +264,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
     # Whatever a pickle can run, it has to find here first.
     def find_class(self, module: str, name: str) -> NoReturn:
+        """UnpicklingError for every global."""
         raise pickle.UnpicklingError(
             f"the file names {module}.{name}; only plain dicts and lists are read"
         )

@@ -325,6 +325,7 @@ def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) 
     num_bits = size.bit_length()
 
     def step(bit: jax.Array, position: jax.Array) -> jax.Array:
+        """`[B]` int32, numbers of codes known to be smaller, with one more bit settled."""
         probe = position + (1 << (num_bits - 1 - bit))
         smaller = _less(codes[jnp.minimum(probe, size) - 1], wanted)
         return jnp.where(smaller, probe, position)

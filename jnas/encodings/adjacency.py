@@ -24,6 +24,7 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
     """
 
     def encode(arch: Arch) -> jax.Array:
+        """`[F]` float32 features of one architecture."""
         graph = space.graph(arch)
         # Edges go from lower to higher nodes: half of every matrix would be constant features.
         rows, columns = np.triu_indices(graph.mask.shape[1], 1)
@@ -31,6 +32,7 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
         edges = jax.nn.one_hot(ops - 1, len(space.edge_operations) - 1)
         edges = jnp.where(exists[..., None], edges, 0)
         interior = len(space.node_operations) - 2
+        # Of one operation all features would be constant.
         if interior == 1:
             return edges.ravel()
         inner = slice(space.num_inputs, -1)

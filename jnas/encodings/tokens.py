@@ -35,6 +35,7 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
         connections = jnp.where(exists, ops, 0).ravel()
         interior = len(space.node_operations) - 2
+        # Of one operation all tokens would be constant.
         if interior == 1:
             return connections
         inner = slice(space.num_inputs, -1)
@@ -51,6 +52,7 @@ def vocabulary(space: Space) -> tuple[int, ...]:
     shape: tuple[int, ...] = jax.eval_shape(space.graph, arch).edge_ops.shape
     num_cells, num_parallel, num_nodes, _ = shape
     num_edges = num_cells * num_parallel * (num_nodes * (num_nodes - 1) // 2)
+    # One value more for an inner node, whose token says that it is padding.
     connections = (len(space.edge_operations),) * num_edges
     interior = len(space.node_operations) - 2
     num_inner = num_cells * (num_nodes - space.num_inputs - 1)

@@ -35,16 +35,19 @@ def exponential() -> Phi:
 
 # Functions of the module, so that the `Partial` of one φ is the same pytree at every call.
 def _hinge(a: jax.Array, *, margin: ArrayLike) -> jax.Array:
+    """φ of `hinge`, elementwise."""
     # The slope of `jnp.maximum` at a tie is ½.
     return jax.nn.relu(margin - a)
 
 
 def _logistic(a: jax.Array) -> jax.Array:
+    """φ of `logistic`, elementwise."""
     # e^−a overflows in float32 below a = −88, the soft plus does not.
     return jax.nn.softplus(-a)
 
 
 def _exponential(a: jax.Array) -> jax.Array:
+    """φ of `exponential`, elementwise."""
     return jnp.exp(-a)
 
 
@@ -117,6 +120,8 @@ def pairwise(
     `[..., N, N]` with zeros on and below the diagonal.
     """
     scores, targets, valid = shared.as_lists(where, scores=scores, targets=targets)
+    # The term of (j, i) is that of (i, j): the mean over i < j is that over all i ≠ j, which the
+    # released code of ReNAS takes.
     s_i, s_j = shared.members(scores, pairs, 2)
     y_i, y_j = shared.members(targets, pairs, 2)
     a, used = shared.signed(
@@ -154,6 +159,7 @@ def comparator(
         )
     valid = shared.all_valid(exists, pairs, pair_mask, 2)
     forward, used = shared.signed(outputs, y_j - y_i, valid, threshold)
+    # The same ties as forward, so that one mask serves both.
     backward, _ = shared.signed(swapped, y_i - y_j, valid, threshold)
     return shared.reduced(phi(forward) + phi(backward), used, reduce_fn)
 

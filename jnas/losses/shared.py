@@ -15,7 +15,7 @@ ReduceFn: TypeAlias = Callable[..., jax.Array]
 
 
 def as_floats(name: str, values: ArrayLike) -> jax.Array:
-    """`values` in the float width in use; ValueError for complex numbers."""
+    """Array of `values` in the float width in use; ValueError for complex numbers."""
     array = jnp.asarray(values)
     if jnp.issubdtype(array.dtype, jnp.complexfloating):
         raise ValueError(f"{name} must be real numbers, got {array.dtype}.")
@@ -39,7 +39,7 @@ def as_lists(where: ArrayLike | None, **named: ArrayLike) -> tuple[jax.Array, ..
 
 
 def as_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
-    """`mask` as an array of the given shape; ValueError names what does not fit."""
+    """Array of `mask`, bool of the given shape; ValueError names what does not fit."""
     array = jnp.asarray(mask)
     if array.shape != shape or array.dtype != bool:
         raise ValueError(f"{name} must be bool of shape {shape}, got {array.dtype} {array.shape}.")

@@ -84,6 +84,7 @@ def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
         )
 
     def graph(arch: Arch) -> Graph:
+        """`Graph` of the only kind of cell."""
         full = space.graph(arch)
         return Graph(full.node_ops[0], full.edge_ops[0, 0], full.adjacency[0, 0], full.mask[0])
 

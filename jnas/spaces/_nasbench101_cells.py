@@ -100,7 +100,7 @@ def _mix(h: jax.Array, salt: int) -> jax.Array:
 
 
 def identity(arch: jax.Array) -> jax.Array:
-    """`[26]` → `[2]` uint32, equal exactly for isomorphic cells (after pruning).
+    """`[2]` uint32 of `arch` `[26]`, equal exactly for cells that are isomorphic after pruning.
 
     Each vertex starts from its operation and takes in the sums over its sources and over its
     targets, once for every step of the longest path; the multiset of the results is the identity.
@@ -126,6 +126,7 @@ def _lane(
     """`[]` uint32, a word of `identity` from labels `[7]`, presence `[7]` and (x, y, bit) edges."""
 
     def step(_: int, h: jax.Array) -> jax.Array:
+        """`[7]` uint32 labels that have taken in those of the neighbours."""
         sources = [jnp.zeros((), _U) for _ in range(NUM_VERTICES)]
         targets = list(sources)
         for x, y, edge in edges:

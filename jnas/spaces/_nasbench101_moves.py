@@ -30,6 +30,7 @@ def _first_valid(
     def attempt(
         carry: tuple[Key, jax.Array, jax.Array, jax.Array],
     ) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
+        """Key, mask, whether it is valid, and number of rounds after one more round."""
         key, _, _, rounds = carry
         key, sub = jax.random.split(key)
         masks = propose(jax.random.bits(sub, (4,), jnp.uint32))
@@ -74,6 +75,7 @@ def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent:
     edge_rate, op_rate = mutation_rate / cells.NUM_VERTICES, mutation_rate / cells.NUM_INTERIOR
 
     def attempt(key: Key) -> tuple[Key, jax.Array, jax.Array, jax.Array]:
+        """Key, edge mask, operations `[5]`, and whether the mutant is accepted."""
         key, sub = jax.random.split(key)
         words = jax.random.bits(sub, (4,), jnp.uint32)
         # Three words of seven bits each are the 21 edges; the fourth is for the operations.

@@ -38,6 +38,8 @@ def is_valid(arch: Arch) -> jax.Array:
 def graph(arch: Arch) -> Graph:
     """`Graph` of the pruned cell, operations on nodes: `N = 7`, padding just before the output."""
     _common.check_arch(arch, cells.CARDINALITIES)
+    # Pruned, so that readers of graphs see no vertex that counts for nothing, and one graph for all
+    # vectors that differ in such vertices alone.
     arch = cells.compacted(arch)
     sources, targets = np.array(cells.EDGES).T
     adjacency = jnp.zeros((7, 7), bool).at[sources, targets].set(arch[:_E] == 1)
@@ -96,6 +98,7 @@ def to_matrix(arch: Arch | np.ndarray) -> tuple[np.ndarray, list[str]]:
     vector = np.asarray(_prune_compiled(jnp.asarray(_checked(arch))))
     matrix = np.zeros((7, 7), np.int32)
     matrix[tuple(np.array(cells.EDGES).T)] = vector[:_E]
+    # Every inner vertex that pruning keeps has a target.
     keep = [0, *(v for v in range(1, 6) if matrix[v].any()), 6]
     names = ["input", *(OPERATIONS[op] for op in vector[_E:]), "output"]
     return matrix[np.ix_(keep, keep)], [names[v] for v in keep]
@@ -157,6 +160,7 @@ def from_string(text: str) -> Arch:
         )
     vector = [0] * 26
     for v, (name, _, row) in enumerate(rows, start=1):
+        # The last row is the output, which is vertex 6 however many there are.
         y = 6 if v == len(rows) else v
         if y < 6:
             vector[_E + v - 1] = _operation(name)
@@ -251,6 +255,7 @@ def nasbench101(
         crossover=moves.crossover,
         is_valid=is_valid,
         identity=cells.identity,
+        # The published table has one row for each class of isomorphic cells.
         code=cells.identity,
         graph=graph,
         params=costs.params,

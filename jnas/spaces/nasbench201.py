@@ -21,6 +21,8 @@ from jnas.engine.messages import nearest
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 
+# The order of the authors' code. Pairs of nodes without an edge have operation 0 in a `Graph`,
+# which is "none" here, too.
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1X1, CONV3X3, POOL = range(5)
 Edges: TypeAlias = tuple[tuple[int, int], ...]
@@ -78,6 +80,7 @@ def params(arch: Arch) -> jax.Array:
     # Stem 464, residual blocks 14,464 and 57,600, last batch norm 128, classifier 650. The
     # shortcuts of the residual blocks have no batch norm.
     total = jnp.asarray(73_306, jnp.int32)
+    # Pooling has no batch norm in this benchmark.
     for channels, cells, _ in _STAGES:
         norm = 2 * channels
         total += cells * (conv1x1 * (channels**2 + norm) + conv3x3 * (9 * channels**2 + norm))
@@ -168,6 +171,8 @@ def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
         for op, (source, end) in zip(arch, EDGES, strict=True):
             if end != target:
                 continue
+            # Empty is "#" alone: a node with two empty summands is "#+#", and edges from it count.
+            # The 6,466 classes of the publication come out only so.
             if consider_zero and (op == NONE or nodes[source] == "#"):
                 summands.append("#")
             elif op == SKIP:
