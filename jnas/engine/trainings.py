@@ -74,6 +74,9 @@ def train(
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar with the mean of the last losses on standard error.
 
+    Returns:
+        A `Run`, on the first device.
+
     Raises:
         ValueError: an epoch that there is not; the checkpoint holds another job, or one that other
             code has begun.

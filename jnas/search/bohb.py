@@ -195,7 +195,7 @@ def _propose(
     num_levels: int,
     space: Space,
 ) -> Arch:
-    """Proposal `[D]` int32: the sample with the largest ratio of the densities; random without."""
+    """Proposal `[D]` int32: the sample with the largest ratio of densities, or a random one."""
     num_choices = np.array(space.cardinalities, np.int32)
     model_key, random_key, which_key = jax.random.split(key, 3)
     split = split_data(

@@ -40,6 +40,9 @@ def by_name(name: str, space: Space, **options: Any) -> Searcher:
         space: where to search.
         options: of the function in `jnas.search`; "area" needs `estimator`, "nsga2" `costs`.
 
+    Returns:
+        A `Searcher`.
+
     Raises:
         ValueError: an unknown name or option, or an option that is not allowed.
     """

@@ -103,6 +103,9 @@ def hypervolume(front: Front, *, reference: tuple[float, float]) -> float:
         reference: score and cost of the point; what has a lower score or a higher cost counts
             nothing. Fronts that are to be compared need the same point.
 
+    Returns:
+        At least 0, which is the area of an empty front.
+
     Raises:
         ValueError: the front has not exactly one cost, or the point is not finite.
     """

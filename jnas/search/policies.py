@@ -26,6 +26,9 @@ def factorised(cardinalities: Sequence[int], *, scale: float = 1e-3) -> Policy:
     Args:
         cardinalities: `D` ints.
         scale: standard deviation of the initial logits.
+
+    Returns:
+        A `Policy`, whose parameters are the logits `[D, K]` float.
     """
     mask, last = choice_mask(cardinalities), jnp.asarray(cardinalities, jnp.int32) - 1
 
@@ -82,6 +85,9 @@ def lstm(
         hidden: units of a layer, and the size of the embeddings.
         num_layers: layers.
         scale: initial weights and biases are uniform in ±`scale`.
+
+    Returns:
+        A `Policy`, whose parameters are `LstmParams`.
     """
     mask = choice_mask(cardinalities)
     size, num_choices = mask.shape

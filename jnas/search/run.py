@@ -24,7 +24,15 @@ from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query,
 
 
 def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
-    """Objective of an estimator: its scores, each evaluation at a fixed cost in seconds."""
+    """Objective of an estimator: its scores, each evaluation at a fixed cost in seconds.
+
+    Args:
+        estimator: `(key, archs [B, D]) -> scores [B]`; the number of epochs asked for is ignored.
+        seconds: simulated cost of one evaluation.
+
+    Returns:
+        An `Objective`, traceable where the estimator is.
+    """
     return Partial(_evaluate, estimator, jnp.asarray(seconds, jnp.float32))
 
 
