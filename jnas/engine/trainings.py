@@ -75,7 +75,7 @@ def train(
         progress: show a bar with the mean of the last losses on standard error.
 
     Returns:
-        A `Run`, on the first device.
+        A `Run`.
 
     Raises:
         ValueError: an epoch that there is not; the checkpoint holds another job, or one that other
