@@ -73,7 +73,7 @@ class _Pixels(NamedTuple):
     Mean and std (scalars or `[C]`) are None where the statistics of x are to be used.
     """
 
-    # `x` stays in bytes until its rows are chosen: as floats, CIFAR-10 would take 1.2 GB.
+    # `x` stays in bytes until its rows are chosen: in float64, CIFAR-10 would take 1.2 GB.
 
     where: str
     x: np.ndarray
@@ -147,8 +147,7 @@ def load_labelled(
         Images `[num, size, size, 3]` float32 and labels `[num]` int32.
 
     Raises:
-        ValueError: as `load`; and where the source has no labels, or not one integer for each
-            image.
+        ValueError: as `load`; and where the source has not one integer label for each image.
         FileNotFoundError: as `load`.
     """
     _check_request(size, num, key, method)
@@ -168,8 +167,7 @@ def available(folder: str | Path | None = None) -> list[Source]:
         folder: where to look for CIFAR-10, as in `load`.
 
     Returns:
-        One `Source` for each of `NAMES`. What is missing or cannot be read has `num` 0 and says
-        why.
+        One `Source` for each of `NAMES`. What cannot be read has `num` 0 and says why.
     """
     try:
         pixels = _read_cifar10(folder)
@@ -390,8 +388,7 @@ class _BatchUnpickler(pickle.Unpickler):
 def _bytes_dtype(code: str | bytes, align: int = 0, copy: int = 1) -> np.dtype:
     """Type uint8 of an array, in place of the type that a pickle names.
 
-    A pickle may set the state of this one without harm; with that of objects it could forge
-    pointers.
+    A pickle may set its state without harm; with that of objects it could forge pointers.
     """
     del align, copy  # They mean nothing for single bytes; old pickles give them as integers.
     if code not in ("u1", b"u1"):

@@ -17,8 +17,7 @@ Common to all of them:
         is KD in the top k.
     Ties: correlations treat them alike; metrics at a cut-off rank them in order of appearance.
     Precision: pairs are counted in exact integers and rounded once to the float width in use.
-        64-bit NumPy arrays are compared in 64 bits whatever that width is; `pearson` computes in
-        it.
+        64-bit NumPy arrays are compared in 64 bits in any case, but not by `pearson`.
     Errors: ValueError where inputs are not real numbers of rank 1 and equal length N, 2 ≤ N ≤ 2²².
 
 Names of the literature: N@K and P@K after Ning et al. (GATES, ECCV 2020); P@topK, P@bottomK, BR@K
@@ -330,8 +329,7 @@ def _count_pairs(scores: jax.Array, targets: jax.Array, valid: jax.Array) -> tup
     # A count of pairs is summed over architectures, since each one's share fits 32 bits and the sum
     # does not: C − D = untied in scores + untied in targets − all + tied in both − 2 D.
     places = _places(scores)
-    # From here on, a value is the number of values below it; padding ties with itself, above all
-    # others.
+    # From here on, a value is the number of values below it; padding ties with itself, on top.
     score, target = (
         jnp.where(valid, _tie_spans(values, valid)[0], places.shape[0])
         for values in (scores, targets)

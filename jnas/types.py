@@ -7,8 +7,7 @@ Axis legend, used in every docstring of the package:
     `B` batch of architectures, `D` choices in one architecture, `C` kinds of cell, `N` nodes, `E`
     edges, `O` operations, `P` population, `S` seeds, `T` evaluations of a search.
 
-Where a network and its images are concerned, `N` counts the images of a mini-batch and `C`
-channels.
+Of networks and their images, `N` counts the images of a mini-batch and `C` channels.
 
 Functions named here take one architecture unless their shape says `[B, D]`; batch them with
 `jax.vmap`. All of them are pure, and all but the three host functions of `Space` (`to_string`,
@@ -39,8 +38,7 @@ class Graph(NamedTuple):
     Edges go from lower to higher nodes. It serves spaces with operations on nodes (every edge then
     has the operation "identity") and spaces with operations on edges (every interior node then has
     the operation "sum"). Where a node may read another one several times there are `K` parallel
-    edges between two nodes, and otherwise `K` is 1. `encodings.graphs` has the same as a
-    `jraph.GraphsTuple`.
+    edges between two nodes, and otherwise `K` is 1. `encodings.graphs` makes jraph graphs of them.
 
     Attributes:
         node_ops: `[C, N]` int32, index into `Space.node_operations`; 0 where `mask` is False.
@@ -124,8 +122,7 @@ class Relu(NamedTuple):
     """Tensor that rectified linear units read, as a network shows it to a zero-shot score.
 
     Attributes:
-        inputs: `[N, ..., C]` float, the tensor before rectification; 0 in channels that do not
-            exist.
+        inputs: `[N, ..., C]` float, the tensor before rectification; 0 in absent channels.
         channels: `[C]` bool, the channels that exist in this architecture.
         num_modules: `[]` int32, how many ReLU modules of this architecture read the tensor.
         num_live: `[]` int32, how many of them have a path to the logits.
@@ -143,13 +140,13 @@ class Hooks(NamedTuple):
     """Hooks of a forward pass, for zero-shot scores; None leaves the network as it is.
 
     Attributes:
-        on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order of
-            computation.
+        on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order in
+            which they are computed.
         norm: `(x [N, H, W, C], weights, channels [C] bool) -> (y [N, H, W, C], value [])`, in place
             of every batch normalisation; the values of those that the architecture has are summed.
         on_block: `(state, x, weights) -> (state, x, weights)`, called with the input and the
-            weights of each cell, each block between stages and the classifier, before these are
-            computed.
+            weights of each cell, each block between stages and the classifier, before they are
+            computed by the network.
     """
 
     on_relu: Callable[[Any, Relu], Any] | None = None
@@ -248,8 +245,7 @@ class Outcome(NamedTuple):
 class Objective(Protocol):
     """`(key, Query) -> Outcome`, what a search evaluates; made from an Estimator or a Table.
 
-    One that answers for some numbers of epochs only has them as its attribute `epochs`, a tuple of
-    ints.
+    One that answers for some numbers of epochs only has them as a tuple, its attribute `epochs`.
     """
 
     def __call__(self, key: Key, query: Query, /) -> Outcome:
@@ -268,8 +264,7 @@ class Predictor(NamedTuple):
         predict: `(state, archs [B, D]) -> scores [B]`, pure.
         fit_many: `(keys [S], archs [S, B, D], targets [S, B], **options) -> predictors.Fitted`: `S`
             trainings as one program; see `predictors.fit_many`.
-        predict_many: `(states, archs [B, D]) -> scores [S, B]`, pure; states are those of
-            `fit_many`.
+        predict_many: `(states, archs [B, D]) -> scores [S, B]`, pure; states of `fit_many`.
     """
 
     name: str
@@ -288,8 +283,7 @@ class Searcher(NamedTuple):
         init: `key -> state`.
         ask: `(key, state) -> (Query, state)`; the query's batch size is fixed.
         tell: `(state, Query, Outcome) -> state`, in any order of the queries.
-        min_evaluations: how many it takes before it searches (its initial population); loops refuse
-            less.
+        min_evaluations: evaluations before it searches (an initial population); loops refuse less.
         is_traceable: whether all three work under `jit` and `scan`; otherwise only
             `search.run_on_host` runs it.
         epochs: the numbers of training epochs that its queries ask for; empty where these leave
@@ -364,11 +358,9 @@ class Trainer(NamedTuple):
         init: `(job, shared) -> state` before the first epoch.
         epoch: `(job, number [] int32, state, shared) -> (state, loss [])`; epochs count from 1.
         result: `state -> result`, what is left of a training.
-        evaluate: `(job, number, state, shared) -> {name: []}`, metrics after an epoch; None for no
-            metrics.
+        evaluate: `(job, number, state, shared) -> {name: []}`, metrics after an epoch, or None.
         prepare: `(job, shared) -> job`, the job as the other functions but `init` see it, computed
-            once for several epochs (encoded architectures, scaled targets); None for the job
-            itself.
+            once for several epochs (encoded architectures, scaled targets); None leaves it.
     """
 
     num_epochs: int

@@ -108,8 +108,7 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
     Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635.
 
     Args:
-        path: the file; by default `nasbench101.npz` in the folder that the variable `JNAS_DATA`
-            names.
+        path: the file; by default `nasbench101.npz` in the folder that `JNAS_DATA` names.
 
     Returns:
         A table with the column `test_accuracy`: a fraction, CIFAR-10 **test**, 108 epochs, mean of
@@ -128,8 +127,7 @@ def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
     Sun et al., IEEE TAI 2025, https://doi.org/10.1109/TAI.2025.3534136.
 
     Args:
-        path: the file; by default `spikenas_curves.npz` in the folder that the variable `JNAS_DATA`
-            names.
+        path: the file; by default `spikenas_curves.npz` in the folder that `JNAS_DATA` names.
 
     Returns:
         A table with the columns `val1` … `val100` (validation accuracy in % after so many epochs),
@@ -339,8 +337,7 @@ def _csv_cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header of a CSV file, and `(line, cells)` of every row that is not blank.
 
     Raises:
-        ValueError: two columns have one name, a row has too many or too few cells, or there is no
-            row.
+        ValueError: two names are equal, a row has another number of cells, or there is no row.
     """
     # Spreadsheets put a byte order mark in front of the first name, which "-sig" takes away. Lines
     # are counted by the reader, for a quoted cell may hold line breaks.

@@ -112,8 +112,8 @@ class Table:
             table.objective({e: f"val{e}" for e in range(1, 101)}, cost_epochs=100)
             table.objective("val200_c10", cost_epochs=200)
 
-        The last is how NAS-Bench-201 ran BOHB: whatever the epochs, the score is that of the whole
-        training.
+        The last is how NAS-Bench-201 ran BOHB: the score is that of the whole training for any
+        number of epochs.
 
         Args:
             column: the column of scores; or for each number of training epochs its column. A query
@@ -232,8 +232,7 @@ def make_table(
         source: where the numbers come from.
 
     Raises:
-        ValueError: as for `Table`; or an array does not hold numbers, or a convention has no
-            column.
+        ValueError: as for `Table`; or an array has no numbers, or a convention no column.
     """
     archs, texts = np.asarray(archs), dict(conventions or {})
     if archs.dtype.kind not in "iu":
@@ -332,8 +331,7 @@ def _find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) 
 
     # `position` codes are known to be smaller; every step settles one bit of that number. Where it
     # runs past the end, the last code is smaller too, and the comparison below says that this is a
-    # miss. The start comes from `wanted`, for `shard_map` asks that a loop start as sharded as it
-    # ends.
+    # miss. It starts from `wanted`, for `shard_map` wants loops to begin and end sharded alike.
     start = (wanted[:, 0] * 0).astype(jnp.int32)
     position = jax.lax.fori_loop(0, num_bits, step, start)
     position = jnp.minimum(position, size - 1)

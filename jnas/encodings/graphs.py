@@ -26,10 +26,9 @@ def graphs(space: Space) -> Callable[[jax.Array], jraph.GraphsTuple]:
 
     Returns:
         `archs [B, D] -> GraphsTuple` with
-            nodes: `{"op": [G N] int32, "mask": [G N] bool}`, operation index and whether the node
-            exists;
-            edges: `{"op": [G E] int32, "mask": [G E] bool}`, operation index and whether
-            information flows;
+            nodes: `{"op": [G N] int32, "mask": [G N] bool}`, operation, and whether it exists;
+            edges: `{"op": [G E] int32, "mask": [G E] bool}`, operation, and whether it lets
+            information through;
             senders, receivers: `[G E]` int32, from the lower to the higher node of each pair;
             n_node, n_edge: `[G]` int32; globals: None.
     """
@@ -40,8 +39,7 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
     """`jraph.GraphsTuple` of a batch of graphs, as `graphs` describes it.
 
     Args:
-        batch: a `Graph` whose arrays have a leading axis `B`; edges go from lower to higher nodes
-            only.
+        batch: a `Graph` whose arrays have a leading axis `B`; edges go to higher nodes only.
     """
     num_graphs, num_nodes = math.prod(batch.mask.shape[:-1]), batch.mask.shape[-1]
     rows, columns = np.triu_indices(num_nodes, 1)

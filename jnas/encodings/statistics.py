@@ -25,8 +25,7 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> [B, F]` float32, not standardised; `F` is 47 for nasbench101 and 81 for
-        nasbench201.
+        `archs [B, D] -> [B, F]` float32, raw; `F` is 47 for nasbench101 and 81 for nasbench201.
 
     Raises:
         ValueError: as for `node_graphs`.

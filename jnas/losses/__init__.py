@@ -1,8 +1,7 @@
 """Losses of performance predictors: arrays in, arrays out, differentiable.
 
 Shapes: `scores`, `logits` and `targets` are `[..., N]`, lists of N architectures along the last
-axis and a batch of lists before it; `M` counts pairs or triplets. Higher is better in scores and in
-targets.
+axis and a batch of lists before it; `M` counts pairs or triplets. Higher is better in both.
 
 Common to all losses:
     Numbers: real and of any width, computed in the float width in use. Targets that coincide in it
@@ -16,11 +15,9 @@ Common to all losses:
         `exponential`, or any function of one array. Those made here are `jax.tree_util.Partial`, so
         a margin may be traced.
     `threshold`: targets that differ by no more than it are ties, and ties in the sign of an
-        equation are left out. Below 0 they count, as the constant φ(0) that the equations give
-        them.
+        equation are left out. Below 0 they count, as the constant φ(0) of the equations.
     `pairs`, `triplets`: `[M, 2]` or `[M, 3]` integers in 0 … N − 1, the same for all lists; N or
-        more makes the loss NaN. With them go `pair_mask`, `triplet_mask`: `[M]` bool, False for
-        padding.
+        more makes the loss NaN. `pair_mask`, `triplet_mask`: `[M]` bool, False for padding.
     Errors: ValueError where shapes, types or options do not fit.
 
 ReNAS: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search", CVPR 2021 (arXiv

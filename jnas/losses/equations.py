@@ -250,8 +250,7 @@ def renas(
     """Sum of `pairwise` and `weight` · `triplet_continuity`, ReNAS equation 5: `[]` float.
 
     The paper states neither λ = `weight` nor the margins, and its released code has no second term.
-    λ of the sums in the paper is `weight` with `reduce_fn=jnp.sum`; between means the scale is
-    another.
+    λ of the sums in the paper is `weight` with `reduce_fn=jnp.sum`; means have another scale.
     """
     ranking = pairwise(scores, targets, phi=phi, where=where, reduce_fn=reduce_fn)
     continuity = triplet_continuity(

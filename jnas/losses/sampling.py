@@ -29,13 +29,11 @@ def sample_pairs(
 
     Returns:
         `[M, 2]` int32 and `[M]` bool, to be `pairs` and `pair_mask`; M = min(N (N − 1) / 2,
-        int(max_ratio · N)), and the rest behind the pairs is (0, 0). Pairs come in no particular
-        order.
+        int(max_ratio · N)), and the rest behind the pairs is (0, 0). Their order has no meaning.
     """
     targets, exists = shared.as_lists(where, targets=targets)
     length = targets.size
-    # The number of pairs for each possible n, truncated in Python floats as the published code
-    # does.
+    # Numbers of pairs for each possible n, truncated in Python floats as in the published code.
     limits = [int(max_ratio * n) if num_pairs is None else num_pairs for n in range(length + 1)]
     if targets.ndim != 1 or length < 2 or limits[-1] < 1:
         raise ValueError(

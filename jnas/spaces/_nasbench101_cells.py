@@ -154,8 +154,7 @@ def _topologies(num_interior: int) -> tuple[np.ndarray, np.ndarray]:
     numbered 0 … num_interior + 1 here (the output last), in the same bit order.
 
     Returns:
-        masks `[M]` int32 and automorphisms `[M, num_interior!]` bool, in the order of
-        `_permutations`.
+        masks `[M]` int32 and automorphisms `[M, num_interior!]` bool, ordered as `_permutations`.
     """
     num_vertices = num_interior + 2
     edges = [(x, y) for y in range(1, num_vertices) for x in range(y)]

@@ -104,8 +104,7 @@ def _biased_bits(word: jax.Array, probability: float, num: int) -> list[jax.Arra
     """`num` independent bool scalars, each True with `probability`, from one word.
 
     The word is a number in [0, 1). Each bit asks on which side of `probability` it falls and
-    stretches that side back to [0, 1); seven bits of probability 1/7 use 4 of its 24 bits on
-    average.
+    stretches that side back to [0, 1); seven bits of probability 1/7 use some 4 of its 24 bits.
     """
     p = min(max(probability, 0.0), 1.0)
     u, bits = _unit(word), []

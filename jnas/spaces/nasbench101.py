@@ -54,8 +54,7 @@ def graph(arch: Arch) -> Graph:
 def prune(arch: Arch) -> Arch:
     """`[26]` vector of the same cell without useless vertices and edges, numbered without gaps.
 
-    Isomorphic cells may still differ in the order of their vertices; compare `Space.identity`
-    instead.
+    Isomorphic cells may still differ in the order of vertices; compare `Space.identity`.
     """
     _common.check_arch(arch, cells.CARDINALITIES)
     return cells.compacted(arch)
@@ -65,8 +64,7 @@ def widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
     """`[7]` int32, channels of the vertices of the cell in a network (Ying et al., appendix).
 
     Args:
-        arch: `[26]`; vertices are numbered as in the vector, and those that pruning removes have 0
-            channels.
+        arch: `[26]`; vertices are numbered as in it, and those that pruning removes have width 0.
         c_in: channels of the cell's input.
         c_out: channels of its output.
     """
@@ -78,8 +76,7 @@ def graph_widths(arch: Arch, c_in: int, c_out: int) -> jax.Array:
     return widths(prune(arch), c_in, c_out)[None]
 
 
-# The host functions below go through many small operations a cell; compiled, a row takes
-# microseconds.
+# Host functions below need many small operations a cell; compiled, a row takes microseconds.
 _is_valid_compiled, _prune_compiled = jax.jit(is_valid), jax.jit(prune)
 
 

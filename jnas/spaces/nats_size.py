@@ -89,8 +89,7 @@ def flops(arch: Arch) -> jax.Array:
 def _cell(c_in: jax.Array, c_out: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Parameters, and multiply-accumulates a pixel, of `CELL`.
 
-    Edges that leave node 0 change the width; a skip that does so is a 1x1 convolution with batch
-    norm.
+    Edges that leave node 0 change the width; a skip then is a 1x1 convolution with batch norm.
     """
     # Of five 3x3 convolutions two leave node 0 (its skip to node 3 has weights only where it
     # widens). A batch norm has 2 parameters a channel: 10 for the five, 12 with the skip's.

@@ -78,8 +78,7 @@ def params(arch: Arch) -> jax.Array:
 def flops(arch: Arch) -> jax.Array:
     """`[]` float, multiply-accumulates for one 32x32x3 image, exact in float32.
 
-    All 5 time steps, but for the stem, whose input stays the same; a spike counts like any other
-    number.
+    All 5 time steps, but for the stem, whose input stays the same; a spike counts as a number.
     """
     # Six convolutions take 9e9, more than int32 holds; all terms are multiples of 4,096.
     channels, pixels = _CELLS[0]
@@ -115,8 +114,7 @@ def spikenas_bench() -> Space:
     """SpikeNAS-Bench, a `Space`.
 
     Returns:
-        A `Space` with `D = 6`. `mutate` always differs from its parent; `identity` has 6,466
-        classes.
+        A `Space` with `D = 6`. `mutate` always differs from its parent; there are 6,466 identities.
     """
     return nasbench201()._replace(
         name="spikenas_bench",
