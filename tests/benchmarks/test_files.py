@@ -43,7 +43,7 @@ def write_npz(folder: Path, **arrays: object) -> Path:
     return path
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # CSV.
 
 
@@ -136,7 +136,8 @@ def test_csv_columns_selects_and_skips_text(tmp_path: Path) -> None:
         ("", "at least one row"),
         (
             "arch,x\nresnet,1\n",
-            "cannot tell the space of 'resnet' in table.csv; give space=, one of nasbench101, nasbench201",
+            "cannot tell the space of 'resnet' in table.csv; "
+            "give space=, one of nasbench101, nasbench201",
         ),
         ("arch,x\n8:8:8,1\n", "cannot tell the space of '8:8:8'"),
         ("arch,x\n|conv~0|,1\n", r"row 0 \(line 2\) of table.csv: unknown operation 'conv'"),
@@ -184,7 +185,7 @@ def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
         benchmarks.load(write(tmp_path, "", "table.pth"))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # npz.
 
 
@@ -304,7 +305,7 @@ def test_npz_that_is_no_archive(tmp_path: Path) -> None:
         benchmarks.load(write(tmp_path, "arch,x\n", "table.npz"))
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # NAS-Bench-101.
 
 
@@ -372,7 +373,7 @@ def test_all_of_nasbench101(data_folder: Path, key: jax.Array) -> None:
     assert len(table.archs) == 423_624
     np.testing.assert_array_equal(table.column("test_accuracy"), accuracy)  # the file's order
     assert round(float(accuracy.max()), 6) == 0.943176
-    # The rows are the whole space: one vector of each isomorphism class has one row, and every row is used.
+    # The rows are the whole space: a vector of each isomorphism class has a row, and all are used.
     every = jnp.asarray(space.enumerate())
     rows = np.asarray(table.rows(every))
     np.testing.assert_array_equal(np.sort(rows), np.arange(423_624))
@@ -402,7 +403,7 @@ def test_nasbench101_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         benchmarks.nasbench101()
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # NAS-Bench-201, from the package and from a file.
 
 
@@ -544,7 +545,7 @@ def test_nasbench201_layout_without_the_data_folder(tmp_path: Path) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # The package's files are plain.
 
 
@@ -598,7 +599,7 @@ def test_the_package_is_located_and_not_imported(monkeypatch: pytest.MonkeyPatch
     assert all("pip install" in source.where for source in missing)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # SpikeNAS-Bench.
 
 CURVES = {
@@ -665,7 +666,7 @@ def test_vectors_of_six_choices_are_nasbench201_unless_told_otherwise(tmp_path: 
     assert benchmarks.load(path, "spikenas_bench").space.name == "spikenas_bench"
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # What there is.
 
 

@@ -1,4 +1,4 @@
-"""One protocol for all predictors on all spaces, and what fitting promises: seeds, padding, checkpoints, errors."""
+"""One protocol for all predictors and spaces; fitting: seeds, padding, checkpoints, errors."""
 
 import dataclasses
 import functools
@@ -74,7 +74,7 @@ def assert_equal(one, two) -> None:
 
 
 def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
-    """Every predictor on two spaces: these pairs always, the others, dear to compile, with `-m slow`."""
+    """Pairs of predictor and space: these always, others, dear to compile, with `-m slow`."""
     pairs = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
     marks = {True: [], False: [pytest.mark.slow]}
     return pytest.mark.parametrize(
@@ -122,7 +122,8 @@ def test_seeds_together_or_alone(name: str, space) -> None:
     others = drawn(space, 7, 1)[0]
     both = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
     alone = predictor.fit(keys(2)[1], archs, targets)
-    # Adam's first steps have the size of the learning rate however small a gradient is: weights may differ by rounding.
+    # Adam's first steps have the size of the learning rate however small a gradient is, so that
+    # weights may differ where gradients do by rounding.
     np.testing.assert_allclose(
         predictor.predict(alone, others),
         predictor.predict(P.state(both.states, 1), others),
@@ -270,7 +271,7 @@ def test_average_of_weights_is_the_mean_over_epochs() -> None:
 
 
 def test_weight_decay_and_adam_are_those_of_torch() -> None:
-    """Three steps of Adam with L2 in the gradient, written out, on a loss whose gradient is known."""
+    """Three steps of Adam with L2 in the gradient, written out; the loss has a known gradient."""
     from jnas.predictors import fit
 
     training = Training(weight_decay=0.1)

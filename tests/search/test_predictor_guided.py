@@ -1,4 +1,4 @@
-"""Predictor-guided search: what it proposes against plain Python, with a predictor that can be seen through."""
+"""Predictor-guided search: its proposals against plain Python, with a transparent predictor."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,10 @@ class Fitted(NamedTuple):
 
 
 def transparent(sets: list[tuple[np.ndarray, np.ndarray]]) -> Predictor:
-    """Keeps its training sets; predicts a sum of weighted choices, plus half of how many were in the last set."""
+    """A predictor that keeps its training sets.
+
+    It predicts a sum of weighted choices, plus half the size of the last set.
+    """
 
     def fit_many(
         keys: jax.Array, archs: np.ndarray, targets: np.ndarray, *, where: np.ndarray
@@ -235,7 +238,7 @@ def test_finds_better_cells_than_it_started_with(options, key, accuracies, tmp_p
 
 @pytest.mark.slow
 def test_gates_makes_the_last_of_a_hundred_as_good_as_the_best_of_ten(key, accuracies) -> None:
-    """Half of the last batch is better than 89.9 %, what the best of ten random cells has on average."""
+    """Half of the last batch is over 89.9 %, what the best of ten random cells has on average."""
     training = jnas.predictors.Training(epochs=60, batch_size=16)
     predictor = jnas.predictors.gates(CELLS, layers=(32, 32, 32), hidden=(32,), training=training)
     searcher = jnas.search.predictor_guided(predictor, INNER)

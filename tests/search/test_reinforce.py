@@ -99,7 +99,7 @@ def test_factorised_policy_with_adam_by_hand(batch_size) -> None:
 
 
 def test_first_outcome_is_its_own_baseline() -> None:
-    """As in the published script: the baseline includes the reward, so the first step goes nowhere."""
+    """As in the published script the baseline includes the reward: the first step goes nowhere."""
     states, _ = play(jnas.search.reinforce(small_space()), lambda arch: 80.0, 2)
     np.testing.assert_array_equal(states[0].params, states[1].params)
     np.testing.assert_array_equal(
@@ -116,7 +116,7 @@ def test_reward_of_failures(failed) -> None:
     assert states[-1].reward / states[-1].weight == pytest.approx(-3.0)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Policies
 
 
@@ -228,7 +228,7 @@ def test_gradient_of_the_lstm_by_differences() -> None:
             assert state.params[n][at] - after.params[n][at] == pytest.approx(difference, abs=2e-5)
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # Vectors that may not be proposed
 
 

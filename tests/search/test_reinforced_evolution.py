@@ -19,7 +19,7 @@ PARENT = (1, 0, 1)
 
 
 def small_space(is_valid=lambda arch: jnp.asarray(True)) -> Space:
-    """12 vectors; every founder is PARENT, and the stand-in for a child that cannot be drawn is (0, 2, 0)."""
+    """12 vectors; founders are PARENT, and (0, 2, 0) stands in for a child that cannot be drawn."""
     return SPACE._replace(
         cardinalities=CARDINALITIES,
         sample=lambda key: jnp.asarray(PARENT, jnp.int32),
@@ -85,7 +85,7 @@ def test_first_mutations_are_uniform_and_later_ones_a_softmax() -> None:
 
 
 def test_two_batches_by_hand() -> None:
-    """Plain gradient descent with rate 1; one evaluation of three fails, and the baseline moves on."""
+    """Plain gradient descent with rate 1; one evaluation of three fails, the baseline moves on."""
     searcher = make(batch_size=3, population_size=3, momentum=0.8)
     query, state = searcher.ask(jax.random.key(0), searcher.init(jax.random.key(0)))
     state = searcher.tell(state, query, outcome_of([0.5, 0.5, 0.5]))
@@ -120,7 +120,7 @@ def test_two_batches_by_hand() -> None:
 
 
 def test_what_teaches_nothing() -> None:
-    """Founders, failures, children of failures, forgotten ones; the population learns of them all the same."""
+    """Founders, failures, their children, forgotten ones; yet the population learns of them all."""
     searcher = make(num_pending=2, momentum=0.0)
     state = grown_up(searcher)
     queries = []
@@ -174,7 +174,7 @@ def test_the_population_is_that_of_regularized_evolution(key) -> None:
 
 
 def test_learns_which_choice_is_good(key) -> None:
-    """Only 3x3 convolutions count: in the end they are what most mutations of other operations put in."""
+    """Only 3x3 convolutions count: in the end most mutations of other operations put one in."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))
     searcher = jnas.search.reinforced_evolution(SPACE, optimiser=optax.adam(0.05))
 
