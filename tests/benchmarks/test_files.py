@@ -673,8 +673,8 @@ def test_vectors_of_six_choices_are_nasbench201_unless_told_otherwise(tmp_path: 
 def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JNAS_DATA", raising=False)
     sources = {source.name: source for source in benchmarks.available()}
-    packaged = [f"nasbench201 {dataset}" for dataset in DATASETS]
-    assert list(sources) == [*packaged, "nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
+    ours = [f"nasbench201 {dataset}" for dataset in DATASETS]
+    assert list(sources) == [*ours, "nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
     assert [sources[name].rows for name in sources] == [15_625] * 3 + [0] * 4
     for dataset in DATASETS:
         table = packaged(dataset)

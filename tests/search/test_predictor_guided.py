@@ -121,8 +121,10 @@ def test_inner_searches_take_turns(key) -> None:
     )
     query, state = searcher.ask(key, searcher.init(key))
     query, _ = searcher.ask(key, tell(searcher, state, query))
-    best = [sorted(rows, key=lambda arch: -int(np.sum(arch * WEIGHTS))) for rows in lists]
-    values = [[int(np.sum(arch * WEIGHTS)) for arch in rows] for rows in best]
+    ranked = [sorted(rows, key=lambda arch: int(np.sum(arch * WEIGHTS))) for rows in lists]
+    # The best of each class of isomorphic ones, which is the last that is put in.
+    classes = [{name_of(arch): int(np.sum(arch * WEIGHTS)) for arch in rows} for rows in ranked]
+    values = [sorted(of_class.values(), reverse=True) for of_class in classes]
     proposed = np.asarray(query.archs)[:8]
     for which in (0, 1):
         mine = [int(np.sum(arch * WEIGHTS)) for arch in proposed if arch[0] == which]
