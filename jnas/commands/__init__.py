@@ -27,6 +27,7 @@ app = App(
     help_format="plaintext",
     version=f"jnas {jnas.__version__}",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for _name, _module in {"search": search, "fit": fit, "score": score, "data": data}.items():
     app.command(_module.command, name=_name, help=_unwrapped(_module.command.__doc__ or ""))

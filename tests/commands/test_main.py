@@ -121,7 +121,7 @@ def test_output_folder_that_cannot_be_written(tmp_path, call) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["search", "--candidates", "none"], "--candidates"),
+        (["search", "--candidates", "many"], "--candidates"),
         (["search", "--spac", "nasbench201"], "--space"),
         (["search", "--dies", "youngest"], "oldest"),
         (["fly"], "fly"),
