@@ -21,7 +21,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 BACKENDS = {"cpu": "cpu", "cuda": "gpu", "tpu": "tpu"}
 SMALL = {
     "nasbench101": networks.nasbench101(channels=4, stacks=1, cells=1),
-    "nasbench201": networks.nasbench201(channels=2, cells=1),
+    "nasbench201": networks.nasbench201(channels=2, cells=1, stages=1),
     "nats_size": networks.nats_size(),
 }
 LIGHT = ("naswot", "swap", "params", "flops", "relu_count", "jacob_cov", "epe_nas")
@@ -57,17 +57,13 @@ def scores(name, names, num_archs=2):
     return estimator.func, *estimator.args, key, archs
 
 
-@pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
+@pytest.mark.parametrize("name", SMALL)
 def test_scores_without_gradients_of_weights(monkeypatch, name):
     check_exports(monkeypatch, functools.partial(scores, name, LIGHT))
 
 
-def test_all_scores_on_nasbench201(monkeypatch):
-    check_exports(monkeypatch, functools.partial(scores, "nasbench201", NAMES))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
+@pytest.mark.parametrize("name", SMALL)
 def test_all_scores(monkeypatch, name):
     check_exports(monkeypatch, functools.partial(scores, name, NAMES))
 

@@ -160,14 +160,14 @@ def test_image_networks_learn() -> None:
     images = np.where(labels[:, None, None, None] == 0, stripes, stripes.transpose(0, 2, 1, 3))
     x, y = jnp.asarray(images, jnp.float32), jnp.asarray(labels)
     shared = Images(x[:32], y[:32], x[32:], y[32:])
-    network = jnas.networks.nasbench201(channels=2, cells=1, num_classes=2)
+    network = jnas.networks.nasbench201(channels=2, cells=1, stages=1, num_classes=2)
     archs = jnp.asarray([[3, 3, 3, 1, 3, 3], [0] * 6], jnp.int32)
     jobs = Job(jax.random.split(jax.random.key(0)), archs)
-    run = train(image_trainer(network, 6, 16), jobs, shared, epochs=(1, 6))
+    run = train(image_trainer(network, 12, 16), jobs, shared, epochs=(1, 12))
     assert run.losses[0, -1] < 0.3 < 0.6 < run.losses[1, -1]
     assert run.metrics["accuracy"][0, -1] > 0.9
     assert run.metrics["accuracy"][1, -1] == 0.5
     alone = jax.tree.map(lambda leaf: leaf[:1], jobs)
     np.testing.assert_array_equal(
-        train(image_trainer(network, 6, 16), alone, shared).losses, run.losses[:1]
+        train(image_trainer(network, 12, 16), alone, shared).losses, run.losses[:1]
     )

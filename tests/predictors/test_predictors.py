@@ -242,11 +242,11 @@ def test_training_fits_the_training_set(name: str, loss: str, options) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"layers": (32, 32), "hidden": (32,)}, pytest.param({}, marks=pytest.mark.slow)],
+    [{"layers": (64,) * 3, "hidden": (64,)}, pytest.param({}, marks=pytest.mark.slow)],
     ids=["small", "published"],
 )
 def test_comparator_ranks_and_scores(options) -> None:
-    training = Training(loss="comparator", epochs=250, learning_rate=3e-3)
+    training = Training(loss="comparator", epochs=200, learning_rate=3e-3)
     predictor = P.gates(NB101, pairing="diff", training=training, dropout=0.0, **options)
     archs, targets = drawn(NB101, 40)
     evaluation = Evaluation(archs, targets)
