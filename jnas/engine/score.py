@@ -55,10 +55,11 @@ def score(
             `zeroshot.suite` gives.
         archs: `[B, D]` integers.
         key: the one key of the job, given to every chunk.
-        chunk_size: rows that are scored at a time, rounded up to a multiple of the parts that
-            `devices.spread` makes of them; the last chunk is padded. The default is 20 for up to
-            5,120 rows, and makes 256 chunks of more, up to 4,096 rows each. A vectorised estimator
-            needs memory for all rows of a chunk at once.
+        chunk_size: rows of the compiled program, rounded up to a multiple of the number of devices,
+            which share them; where a CPU is the only device, each of its threads has so many. The
+            last chunk is padded. By default 20 rows are scored at a time of up to 5,120, and 256
+            chunks are made of more, up to 4,096 rows each. A vectorised estimator needs memory for
+            all rows of a chunk at once.
         out: result file, `.npz`. Written whenever a chunk is done and writing costs little, and
             when the job is interrupted.
         resume: True continues from `out` where it exists; False overwrites it; "anyway" also
@@ -109,12 +110,15 @@ def _by_member(scores: jax.Array | dict[str, jax.Array]) -> dict[str, jax.Array]
 
 
 def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
-    """Number of rows of a chunk, a multiple of the parts; ValueError if it is less than 1."""
-    if chunk_size is None:
-        chunk_size = min(max(-(-num_rows // 256), 20), 4096)
-    if chunk_size < 1:
+    """Number of rows that are scored at a time, a multiple of the parts; ValueError if below 1."""
+    if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1; got {chunk_size}")
     parts = num_parts()
+    if chunk_size is None:
+        chunk_size = min(max(-(-num_rows // 256), 20), 4096)
+    elif parts > jax.local_device_count():
+        # Threads of one device: a program has as many rows as without them, and the same rounding.
+        return chunk_size * parts
     return -(-chunk_size // parts) * parts
 
 
