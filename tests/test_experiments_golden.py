@@ -1,4 +1,4 @@
-"""The committed numbers of scores, fits and searches are those of this checkout; and how they are compared."""
+"""Committed numbers of scores, fits and searches against this checkout, and how they compare."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 from experiments import golden
 from experiments import golden_quantities as quantities
 
-# Sums in floating point depend on how a program was optimised, which the suite's are not; these parts hold none.
+# Sums in floating point depend on how a program was optimised, which those of the suite are not:
+# these parts hold none.
 CHEAP = ("table", "random search", "regularized evolution", "e2epp")
 
 
