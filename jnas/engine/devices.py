@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnas.engine.fingerprints import is_key
+from jnas.engine.fingerprints import is_key, precision
 
 Batching: TypeAlias = Literal["vmap", "map"]
 """Rows side by side ("vmap"), or one after the other on each device ("map")."""
@@ -119,7 +119,7 @@ def _on_threads(rows: Callable[..., Any], parts: int) -> Callable[..., Any]:
     def run(xs: Any, *shared: Any) -> Any:
         numbers = [np.int32(part) for part in range(parts)]
         leaves, tree = jax.tree.flatten((xs, shared))
-        kind = tree, tuple(map(jax.typeof, leaves)), bool(jax.config.jax_enable_x64)  # type: ignore[attr-defined]
+        kind = tree, tuple(map(jax.typeof, leaves)), precision()
         if kind not in compiled:
             # Here, for a thread does not see the settings of a `with` block around this call.
             compiled[kind] = of_part.lower(numbers[0], xs, *shared).compile()

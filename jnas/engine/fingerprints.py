@@ -49,10 +49,16 @@ class Fingerprint(NamedTuple):
 def fingerprint(*parts: Any) -> Fingerprint:
     """Fingerprint of a job that consists of `parts`: arrays, keys, settings, functions."""
     # Both settings change the numbers that the same functions give.
-    mode = bool(jax.config.jax_enable_x64), str(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
+    mode = precision()
     functions = _Walk(of_libraries=True).whole(parts)
     job = _Walk(of_libraries=False).whole((*parts, mode))
     return Fingerprint(job, code() | {"functions": functions})
+
+
+def precision() -> tuple[bool, str]:
+    """Settings of JAX that change the numbers of a program: 64 bits, and of matrix products."""
+    config: Any = jax.config
+    return bool(config.jax_enable_x64), str(config.jax_default_matmul_precision)
 
 
 def code() -> dict[str, str]:
@@ -219,9 +225,7 @@ class _Walk:
             return names
         # Without `__doc__`, `__dict__` and the like, by which nothing is computed.
         members = {k: v for k, v in vars(value).items() if not k.startswith("__") or callable(v)}
-        for name, member in members.items():
-            self.of_global(vars(value), name, member)
-        return [*names, [name for name, member in members.items() if callable(member)]]
+        return [*names, *((k, self.of_global({}, k, v)) for k, v in members.items())]
 
     def of_global(self, scope: Mapping[str, Any], name: str, value: Any) -> Any:
         """Stand-in for an object that a function finds by its name in a scope.
@@ -229,7 +233,7 @@ class _Walk:
         The user's functions and classes are put aside. What can change (a list, an object with
         attributes) counts by the statement that makes it, for functions keep notes in such things.
         """
-        inner = value
+        inner: Any = value.fget if isinstance(value, property) else value
         # `jit` and other decorators stand before the function that counts.
         while hasattr(inner, "__wrapped__"):
             inner = inner.__wrapped__
@@ -327,8 +331,10 @@ def _is_own(value: Any) -> bool:
 @functools.cache
 def _is_library(file: str) -> bool:
     """Whether a file belongs to jnas, an installed library or Python."""
-    path = str(Path(file).resolve())
-    return path.startswith((*_LIBRARIES, str(_PACKAGE))) or file.startswith("<frozen")
+    path = Path(file).resolve()
+    # By folders, not by letters: a project beside the package may be called jnas-something.
+    folders = [*map(Path, _LIBRARIES), _PACKAGE]
+    return file.startswith("<frozen") or any(path.is_relative_to(folder) for folder in folders)
 
 
 def _file_of_module(name: str) -> str | None:

@@ -304,7 +304,7 @@ def ping(n):
 def pong(n):
     return {start} if n == 0 else ping(n - 1)
 class Model:
-    rate = 1
+    rate = {rate}
     def __call__(self, x):
         return x + {offset}
 """
@@ -332,7 +332,7 @@ JOB_NAMES = ("by_name", "by_module", "through", "compiled", "nested", "with_mode
 
 def fingerprints_of(folder: Path, monkeypatch, **changes: int) -> dict[str, Any]:
     """Fingerprints of every job, loaded anew with helpers whose numbers are 1 but for `changes`."""
-    numbers = {"scale": 1, "factor": 1, "start": 1, "offset": 1} | changes
+    numbers = {"scale": 1, "factor": 1, "start": 1, "offset": 1, "rate": 1} | changes
     (folder / "helpers.py").write_text(HELPERS.format(**numbers))
     (folder / "jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(str(folder))
@@ -350,6 +350,7 @@ def fingerprints_of(folder: Path, monkeypatch, **changes: int) -> dict[str, Any]
         ({"factor": 2}, {"by_name", "by_module", "through", "nested"}),
         ({"start": 2}, {"compiled"}),
         ({"offset": 2}, {"with_model", "an instance"}),
+        ({"rate": 2}, {"with_model", "an instance"}),
     ],
 )
 def test_an_edit_of_what_a_function_calls_is_seen(change, others, tmp_path, monkeypatch) -> None:
@@ -488,3 +489,9 @@ def test_other_code_is_refused_by_name_and_may_be_overruled() -> None:
     kept = check(found, mine, "file", "anyway")
     assert kept == {"job": mine.job, "code": mine.code, "earlier_code": [first, second]}
     assert check(kept, mine, "file") == kept
+
+
+def test_a_project_beside_the_package_is_the_users_own() -> None:
+    package = fingerprints._PACKAGE
+    assert fingerprints._is_library(str(package / "types.py"))
+    assert not fingerprints._is_library(f"{package}-project/train.py")
