@@ -18,6 +18,7 @@ controller is Zoph and Le's, with independent positions beside it. Training sets
 the cells of the table.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,3 +72,17 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG,
+    predictors={"LSTM, ranking": ("lstm", {})},
+    searches={
+        label: (*CONFIG.searches[label][:2], 5)
+        for label in ("evolution", "REINFORCE, LSTM", "random")
+    },
+    num_train=100,
+    seeds=2,
+    num_evaluations=100,
+    num_top=5,
+    queries=(10, 100),
+)

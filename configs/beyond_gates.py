@@ -86,3 +86,12 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG,
+    sizes={"nasbench201": (78,)},
+    splits=2,
+    predictors={"GATES": ("gates", {}), "BiFlow": ("biflow", {})},
+    ablations={label: CONFIG.ablations[label] for label in ("GATES", "BiFlow")},
+    ablation_size=78,
+)

@@ -12,6 +12,7 @@ epochs). Regressions see targets scaled to mean 0 and variance 1 and have a line
 paper's sigmoid on raw accuracies saturates.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,3 +70,14 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG,
+    losses={label: CONFIG.losses[label] for label in ("Hinge", "ListMLE")},
+    sizes=(190,),
+    paper={label: CONFIG.paper[label][:1] for label in ("Hinge", "ListMLE")},
+    encoders={"MLP": ("mlp", {})},
+    sizes_201=(78,),
+    seeds=2,
+    num_test=1000,
+)

@@ -23,6 +23,7 @@ The settings of guided searches were chosen with keys `key(1000)` to `key(1007)`
 of 10 and of 20 did alike; those reported have other keys.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,3 +132,14 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG,
+    benchmarks={
+        "nasbench201": dataclasses.replace(
+            CONFIG.benchmarks["nasbench201"], num_evaluations=200, num_shown=60
+        )
+    },
+    guided={"GATES": dataclasses.replace(CONFIG.guided["GATES"], runs={"nasbench201": (2, 60)})},
+    num_runs=5,
+)

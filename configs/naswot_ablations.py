@@ -9,6 +9,7 @@ Expected: scores of a cell vary far less between images, noise or initialisation
     cells, and their order hardly changes.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -36,3 +37,7 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG, num_repeats=2, num_images=8, batch_sizes=(4, 8), bands=3, num_kernels=2
+)

@@ -22,6 +22,7 @@ of all runs are drawn from the 1,000 uniform cells that `python -m experiments.n
 nasbench101` has scored, so that runs are not independent.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,3 +71,5 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(CONFIG, queries=(10, 64), num_runs=5)

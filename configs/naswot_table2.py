@@ -32,6 +32,7 @@ accuracies after 90 epochs. Its file is a table of `jnas.benchmarks.load` with c
 accuracies after 1 and 4 epochs, and NASWOT, which needs networks of that space, are left out.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -223,6 +224,10 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG, rows={label: CONFIG.rows[label] for label in ("REA", "RS")}, sweep={}, num_runs=5
+)
 
 _EACH: dict[str, Any] = {
     "column": "val12_{dataset}",

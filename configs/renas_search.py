@@ -18,6 +18,7 @@ parameters" and "by FLOPs" take cells at equal distances in the sorted list, fro
 the sub-space, predictors are also trained on cells of it.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -88,3 +89,11 @@ class Config:
 
 
 CONFIG = Config()
+# As small as it runs.
+QUICK = dataclasses.replace(
+    CONFIG,
+    rows={"E2EPP": CONFIG.rows["E2EPP"]},
+    population_size=16,
+    num_generations=5,
+    seeds=2,
+)

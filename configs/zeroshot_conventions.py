@@ -61,3 +61,9 @@ VARIANTS = {
         "nasbench201", 1000, ("grad_norm", "snip", "fisher"), shared_init=False
     ),
 }
+# As small as it runs.
+QUICK = {
+    "nasbench201_own_weights": Variant(
+        "nasbench201", 8, ("grad_norm", "snip"), num_images=8, shared_init=False
+    )
+}

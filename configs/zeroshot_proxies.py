@@ -130,3 +130,5 @@ NASBENCH101 = Config(
 )
 
 CONFIGS = {config.space: config for config in (NASBENCH201, NASBENCH101)}
+# As few as they can be correlated.
+SMALL: dict[str, Any] = {"num_archs": 8, "num_images": 8}

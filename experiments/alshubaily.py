@@ -15,8 +15,8 @@ import numpy as np
 from jax.tree_util import Partial
 
 import jnas
-from configs.alshubaily import COLUMN, CONFIG, PAPER, Config
-from experiments import common, ledger, pages, queries, searches
+from configs.alshubaily import COLUMN, CONFIG, PAPER, QUICK, Config
+from experiments import common, ledger, pages, program, queries, searches
 from jnas.benchmarks import Table
 from jnas.types import Estimator, History, Key, Predictor, Searcher
 
@@ -220,5 +220,4 @@ def _cells(config: Config, found: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from experiments import common, pages
+from experiments import common, pages, program
 from jnas.predictors import Training, fit, many, message_passing, recipes
 from jnas.predictors.layers import Scorer
 from jnas.predictors.prediction import Recipe
@@ -29,23 +29,23 @@ SPACE = jnas.spaces.nasbench101()
 SEEDS = 10
 
 
-def main() -> None:
+def main(num_cells: int = 423, num_scored: int | None = None, seeds: int = SEEDS) -> None:
     """Print and keep every figure, each beside the yardstick of the same run."""
     archs = SPACE.enumerate()
-    rows = archs[np.random.default_rng(0).permutation(len(archs))[:423]]
+    rows = archs[np.random.default_rng(0).permutation(len(archs))[:num_cells]]
     targets = np.random.default_rng(1).normal(0.9, 0.05, len(rows))
     unit = common.yardstick()
     result: dict[str, Any] = {"yardstick_seconds": round(unit, 3)}
     recipe = _gates(message_passing.dense)
     result |= _training("gates", recipe, rows[:381], targets[:381])
     result |= {
-        "gates_10_seeds_each": round(_seconds(recipe, rows[:381], targets[:381], SEEDS) / SEEDS, 2)
+        "gates_10_seeds_each": round(_seconds(recipe, rows[:381], targets[:381], seeds) / seeds, 2)
     }
     result |= _aggregations(rows[:381], targets[:381])
     result |= {"gates_eager_loop": round(_eager(rows[:381], targets[:381]), 1)}
     lenet = _recipe(jnas.encodings.renas, jnas.predictors.renas(SPACE))
     result |= _training("lenet", lenet, rows, targets)
-    result |= _scoring(archs, rows[:381], targets[:381])
+    result |= _scoring(archs[:num_scored], rows[:381], targets[:381])
     result |= {"yardstick_seconds_after": round(common.yardstick(), 3)}
     common.write_json(
         f"bench_predictors_{jax.default_backend()}_{jax.local_device_count()}", result
@@ -162,4 +162,4 @@ def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> Recipe:
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main, {"num_cells": 64, "num_scored": 1000, "seeds": 2}, spread=False)

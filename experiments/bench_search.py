@@ -17,13 +17,14 @@ import collections
 import copy
 import random
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import jnas
-from experiments import common, pages, searches
+from experiments import common, pages, program, searches
 from jnas.engine.devices import each, spread
 from jnas.types import History, Key, Objective, Searcher
 
@@ -55,8 +56,8 @@ def strategies() -> dict[str, Searcher]:
     }
 
 
-def main() -> None:
-    """Time all strategies and both loops; print, keep and plot."""
+def main(labels: Sequence[str] | None = None, sizes: tuple[int, ...] = NUM_RUNS) -> None:
+    """Time strategies, by default all, and both loops; print, keep and plot."""
     jax.config.update(
         "jax_enable_compilation_cache", False
     )  # or the compilations would be readings of files
@@ -68,8 +69,10 @@ def main() -> None:
     }
     histories, found = {}, {}
     for label, searcher in strategies().items():
-        sizes = NUM_RUNS[:-1] if label in SLOW else NUM_RUNS
-        histories[label], found[label] = _time(searcher, objective, sizes)
+        if labels is not None and label not in labels:
+            continue
+        nums = sizes[:-1] if label in SLOW else sizes
+        histories[label], found[label] = _time(searcher, objective, nums)
         print(label, found[label], flush=True)
     loops = {
         label: {kind: _time_loop(kind, loop, table) for kind, loop in kinds.items()}
@@ -114,15 +117,17 @@ def page() -> pages.Page:
 
 
 def _seconds(name: str, result: dict[str, Any]) -> pages.Rows:
-    sizes = [f"{num:,} run{'s' * (num > 1)}" for num in NUM_RUNS]
+    strategies = result["strategies"].values()
+    nums = sorted({int(key[5:]) for found in strategies for key in found if "runs_" in key})
+    sizes = [f"{num:,} run{'s' * (num > 1)}" for num in nums]
     rows = [[f"{name}, {NUM_EVALUATIONS} evaluations a run", "compilation"]]
     rows[0] += [*(f"{size} (yardsticks)" for size in sizes), "a run in a loop (times one of 1,000)"]
     unit = result["yardstick_seconds"]
     for label, found in result["strategies"].items():
-        done = [found[f"runs_{num}"] for num in NUM_RUNS if f"runs_{num}" in found]
+        done = [found[f"runs_{num}"] for num in nums if f"runs_{num}" in found]
         cells = [f"{run['seconds']:.4f} s ({run['seconds'] / unit:.4f})" for run in done]
         cells += [pages.UNKNOWN] * (len(sizes) - len(cells))
-        each = done[-1]["seconds"] / NUM_RUNS[-1]
+        each = done[-1]["seconds"] / nums[-1]
         loops = (
             f"{kind} {1000 * loop['seconds_a_run']:.2f} ms ({loop['seconds_a_run'] / each:.1f})"
             for kind, loop in result["python_loops"].get(label, {}).items()
@@ -227,4 +232,4 @@ def _time_loop(kind: str, loop: Any, table: jnas.benchmarks.Table) -> dict[str, 
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main, {"labels": tuple(LOOPS), "sizes": (1, 10)}, spread=False)

@@ -10,10 +10,9 @@ convolutions leave) about 7 GOP. Without JAX_NUM_CPU_DEVICES there is one device
 has one a core.
 """
 
-import argparse
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from experiments import common, pages
+from experiments import common, pages, program
 from jnas.networks import layers
 from jnas.networks.convolution import conv
 from jnas.zeroshot import PROXIES, hamming, suite
@@ -51,21 +50,18 @@ CASES = {
 }
 
 
-def main() -> None:
+def main(batching: str = "", archs: int = 0, channels: int = 16, cases: Sequence[str] = ()) -> None:
     """Measure each case, the parts and the error of the determinant; keep and print them."""
-    options = _options()
-    result: dict[str, Any] = {
-        "batching": options.batching,
-        "num_archs": options.archs,
-        "channels": options.channels,
-    }
-    network = jnas.networks.nasbench201(channels=options.channels)
-    archs = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), options.archs))
-    macs = float(jnp.mean(jax.vmap(network.space.flops)(archs))) * (options.channels / 16) ** 2
-    for name in options.cases:
-        result[name] = _measure(network, CASES[name], archs, macs, options.batching)
+    batching = batching or ("map" if jax.default_backend() == "cpu" else "vmap")
+    num = archs or (20 if batching == "map" else 256)
+    result: dict[str, Any] = {"batching": batching, "num_archs": num, "channels": channels}
+    network = jnas.networks.nasbench201(channels=channels)
+    drawn = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), num))
+    macs = float(jnp.mean(jax.vmap(network.space.flops)(drawn))) * (channels / 16) ** 2
+    for name in cases or CASES:
+        result[name] = _measure(network, CASES[name], drawn, macs, batching)
         print(f"{name:24} {result[name]}", flush=True)
-    parts = _parts() | {"log_determinant_error": _determinant_error(network, archs[:8])}
+    parts = _parts() | {"log_determinant_error": _determinant_error(network, drawn[:8])}
     name = f"bench_zeroshot_{jax.default_backend()}_{jax.local_device_count()}"
     common.write_json(name, result | parts)
     pages.show("bench_zeroshot", page())
@@ -87,18 +83,6 @@ def page() -> pages.Page:
                 rows.append([label, scores, str(case.num_images), compilation, *costs])
         tables += [rows, pages.values("parts", kept)]
     return pages.Page(tuple(found), tuple(tables))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="What zero-shot scores cost.")
-    default = "map" if jax.default_backend() == "cpu" else "vmap"
-    parser.add_argument("--batching", choices=("map", "vmap"), default=default)
-    parser.add_argument(
-        "--archs", type=int, default=20 if default == "map" else 256, help="architectures a case"
-    )
-    parser.add_argument("--channels", type=int, default=16, help="of the first stage")
-    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=list(CASES))
-    return parser.parse_args()
 
 
 def _measure(
@@ -216,5 +200,13 @@ def _determinant_error(network: jnas.types.Network, archs: jax.Array) -> float:
     return float(np.max(np.abs(scores[ranked] - exact[ranked]), initial=0))
 
 
+OPTIONS: program.Options = {
+    "--batching": {"choices": ("map", "vmap"), "help": "of architectures; map on a CPU"},
+    "--archs": {"type": int, "help": "architectures a case"},
+    "--channels": {"type": int, "help": "of the first stage; 16"},
+    "--cases": {"nargs": "+", "choices": tuple(CASES), "help": "all by default"},
+}
+
 if __name__ == "__main__":
-    main()
+    small = {"archs": 8, "channels": 4, "cases": tuple(CASES)[:1]}
+    program.run(main, small, OPTIONS, spread=False)

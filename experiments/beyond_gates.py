@@ -6,7 +6,6 @@ Interrupted runs continue from results/beyond_gates.json.
 """
 
 import itertools
-import sys
 import time
 from typing import Any
 
@@ -14,8 +13,8 @@ import jax
 import numpy as np
 
 import jnas
-from configs.beyond_gates import CONFIG, Config
-from experiments import common, ledger, pages
+from configs.beyond_gates import CONFIG, QUICK, Config
+from experiments import common, ledger, pages, program
 from jnas.predictors import Evaluation
 from jnas.types import Predictor
 
@@ -23,9 +22,9 @@ COLUMNS = {"nasbench101": "test_accuracy", "nasbench201": "test200_c10"}
 NAMES = {"nasbench101": "NAS-Bench-101", "nasbench201": "NAS-Bench-201"}
 
 
-def main(config: Config = CONFIG) -> None:
+def main(config: Config = CONFIG, largest: int | None = None) -> None:
     """Run all jobs; print, plot and keep the tables."""
-    largest = int(sys.argv[1]) if len(sys.argv) > 1 else max(map(max, config.sizes.values()))
+    largest = largest or max(map(max, config.sizes.values()))
     book = ledger.Ledger("beyond_gates", config)
     for space, sizes in config.sizes.items():
         for size in sizes:
@@ -140,5 +139,4 @@ def report(config: Config, book: ledger.Ledger) -> None:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK}, program.LARGEST)

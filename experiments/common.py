@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 import jnas
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results"  # while a program runs, the folder that it works in
+RUNS = Path("runs")  # what long jobs go on from
 FLOPS_OF_YARDSTICK = 2 * 4096**3
 
 
@@ -28,11 +29,17 @@ def data_file(name: str) -> Path:
 
 def write_json(name: str, content: dict[str, Any]) -> Path:
     """Write `results/<name>.json` with the environment added."""
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     facts = jnas.population.environment() | {"cpu_cores": os.cpu_count()}
-    path.write_text(json.dumps(content | {"environment": facts}, indent=2) + "\n")
+    replace(path, json.dumps(content | {"environment": facts}, indent=2) + "\n")
     return path
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def seconds(function: Callable[[], Any], repeats: int = 3) -> list[float]:

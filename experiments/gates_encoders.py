@@ -6,20 +6,18 @@ Interrupted runs continue from results/gates_encoders.json and runs/gates_encode
 """
 
 import functools
-import sys
-from pathlib import Path
 
 import jax
 
 import jnas
-from configs.gates_encoders import CONFIG, Config
-from experiments import common, ledger, pages
+from configs.gates_encoders import CONFIG, QUICK, Config
+from experiments import common, ledger, pages, program
 
 
-def main(config: Config = CONFIG) -> None:
+def main(config: Config = CONFIG, largest: int | None = None) -> None:
     """Train every encoder at every size; print, plot and keep the table."""
     own = config.largest_on_cpu if jax.default_backend() == "cpu" else max(config.sizes)
-    largest = int(sys.argv[1]) if len(sys.argv) > 1 else own
+    largest = largest or own
     space = jnas.spaces.nasbench101()
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     accuracy = table.column("test_accuracy")
@@ -31,7 +29,7 @@ def main(config: Config = CONFIG) -> None:
             predictor = jnas.predictors.by_name(name, space, **settings)
             job = f"{label} {size}"
             checkpoint = (
-                Path("runs") / "gates_encoders" / job.replace(" ", "_")
+                common.RUNS / "gates_encoders" / job.replace(" ", "_")
                 if size > config.large
                 else None
             )
@@ -71,5 +69,4 @@ def report(config: Config, book: ledger.Ledger) -> None:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK}, program.LARGEST)

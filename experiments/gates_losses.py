@@ -7,14 +7,13 @@ Interrupted runs continue from results/gates_losses.json.
 
 import dataclasses
 import functools
-import sys
 from typing import Any
 
 import numpy as np
 
 import jnas
-from configs.gates_losses import CONFIG, Config
-from experiments import common, ledger, pages
+from configs.gates_losses import CONFIG, QUICK, Config
+from experiments import common, ledger, pages, program
 from jnas.predictors import Training
 from jnas.types import Predictor, Space
 
@@ -29,11 +28,10 @@ PRECISION = {
 }
 
 
-def main(config: Config = CONFIG) -> None:
+def main(config: Config = CONFIG, largest: int | None = None) -> None:
     """Run all jobs; print, plot and keep the tables."""
-    if len(sys.argv) > 1:
-        limit = int(sys.argv[1])
-        sizes, sizes_201 = _up_to(config.sizes, limit), _up_to(config.sizes_201, limit)
+    if largest is not None:
+        sizes, sizes_201 = _up_to(config.sizes, largest), _up_to(config.sizes_201, largest)
         config = dataclasses.replace(config, sizes=sizes, sizes_201=sizes_201)
     book = ledger.Ledger("gates_losses", config)
     losses_of_101(config, book)
@@ -173,5 +171,4 @@ def _figures(config: Config, book: ledger.Ledger) -> None:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK}, program.LARGEST)

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.gates_search import CONFIG, PAPER, Benchmark, Config, Guided
-from experiments import common, ledger, pages, queries
+from configs.gates_search import CONFIG, PAPER, QUICK, Benchmark, Config, Guided
+from experiments import common, ledger, pages, program, queries
 from jnas.benchmarks import Table
 from jnas.predictors.recipes import as_plain
 from jnas.types import Key, Searcher
@@ -266,5 +266,4 @@ def _ratio(value: dict[str, float | None]) -> str:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -14,10 +14,11 @@ import numpy as np
 
 import jnas
 from configs.beyond_gates import JUDGED
-from experiments import common, ledger, pages
+from experiments import common, ledger, pages, program
 
 SIZE, SPLITS = 381, 2
-CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
+Candidates = dict[str, tuple[str, dict[str, Any]]]
+CANDIDATES: Candidates = {
     "GCN, 4 layers, no self loops": ("gcn", {"layers": (128,) * 4, "self_loops": False}),
     "GCN, 4 layers": ("gcn", {"layers": (128,) * 4}),
     "GCN, 4 layers, normalised": ("gcn", {"layers": (128,) * 4, "normalise": True}),
@@ -34,7 +35,7 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def main() -> None:
+def main(candidates: Candidates = CANDIDATES) -> None:
     """Train each candidate and keep its Kendall tau on the validation cells."""
     table = jnas.benchmarks.nasbench101(common.data_file("nasbench101.npz"))
     archs, accuracy = table.archs, table.column("test_accuracy")
@@ -42,8 +43,8 @@ def main() -> None:
         [np.random.default_rng(split).permutation(JUDGED.start)[:SIZE] for split in range(SPLITS)]
     )
     judged = archs[list(JUDGED)], accuracy[list(JUDGED)]
-    book = ledger.Ledger("gates_validation", CANDIDATES)
-    for label, (name, settings) in CANDIDATES.items():
+    book = ledger.Ledger("gates_validation", candidates)
+    for label, (name, settings) in candidates.items():
         predictor = jnas.predictors.by_name(name, table.space, **settings)
         book.run(
             label,
@@ -53,16 +54,15 @@ def main() -> None:
             ),
         )
     book.write()
-    pages.show("gates_validation", page())
+    pages.show("gates_validation", page(candidates))
 
 
-def page() -> pages.Page:
+def page(candidates: Candidates = CANDIDATES) -> pages.Page:
     """Kendall tau of each candidate on the validation cells."""
     jobs = pages.read("gates_validation")["jobs"]
-    rows = [[label, pages.beside(jobs[label])] for label in CANDIDATES]
+    rows = [[label, pages.beside(jobs[label])] for label in candidates]
     return pages.Page(("gates_validation",), ([["settings", "Kendall tau"], *rows],))
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"candidates": {"MLP 200": CANDIDATES["MLP 200"]}})

@@ -1,17 +1,15 @@
 """The numbers that a change of the machinery must not change: scores, fits, histories, a search
 that was killed.
 
-    python -m experiments.golden                      this checkout and the committed file, floats
-    to 1e-6 python -m experiments.golden --against COMMIT     this checkout and another commit on
-    this machine, bit for bit python -m experiments.golden --write              renew the committed
-    file, results/golden.npz
+    python -m experiments.golden                      this checkout and the committed file, to 1e-6
+    python -m experiments.golden --against COMMIT     another commit on this machine, bit for bit
+    python -m experiments.golden --write              renew the committed file, results/golden.npz
 
 It prints a line a quantity, and ends with exit code 1 if one differs. What is computed stands in
 `experiments.golden_quantities`, which runs in a process of its own for 1, 2 and 8 devices; always
 that of this checkout, also for the other commit. Cost: 8 minutes for each checkout.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -22,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments import common, program
+
 ROOT = Path(__file__).parent.parent
 QUANTITIES = Path(__file__).with_name("golden_quantities.py")
-GOLDEN = Path(__file__).parent / "results" / "golden.npz"
 NUM_DEVICES = (1, 2, 8)
 TOLERANCE = 1e-6
 _KEPT = 300  # numbers of an array that the committed file keeps
@@ -32,18 +31,25 @@ _KEPT = 300  # numbers of an array that the committed file keeps
 Arrays = Mapping[str, np.ndarray]
 
 
-def compute(checkout: Path, cache: Path | None = None) -> Arrays:
+def golden() -> Path:
+    """The committed file."""
+    return common.RESULTS / "golden.npz"
+
+
+def compute(checkout: Path, cache: Path | None = None, *, quick: bool = False) -> Arrays:
     """Every quantity, by the jnas of a checkout.
 
     Args:
         checkout: folder that `jnas` is in.
         cache: folder for compiled programs; None leaves it to the environment.
+        quick: whether only the cheapest parts.
     """
     found: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as folder:
         for num in NUM_DEVICES:
             out = Path(folder) / f"{num}.npz"
-            command = [sys.executable, str(QUANTITIES), str(out)]
+            command = [sys.executable, str(QUANTITIES), "--out", str(out)]
+            command += ["--quick"] if quick else []
             subprocess.run(
                 command, cwd=checkout, env=_environment(checkout, num, cache), check=True
             )
@@ -150,40 +156,40 @@ def write(found: Arrays) -> None:
     """
     kept: dict[str, np.ndarray] = {}
     for name, array in thin(found).items():
-        common = kept.setdefault(_without_devices(name), array)
-        if difference(array, common) > TOLERANCE / 2:
+        shared = kept.setdefault(_without_devices(name), array)
+        if difference(array, shared) > TOLERANCE / 2:
             kept[name] = array
-    np.savez_compressed(GOLDEN, **kept)  # type: ignore[arg-type]
+    np.savez_compressed(golden(), **kept)  # type: ignore[arg-type]
 
 
 def kept(names: Iterable[str]) -> dict[str, np.ndarray]:
     """What the committed file has for quantities of these names."""
-    with np.load(GOLDEN, allow_pickle=False) as file:
+    with np.load(golden(), allow_pickle=False) as file:
         places = {name: name if name in file else _without_devices(name) for name in names}
         return {name: file[place] for name, place in places.items() if place in file}
 
 
-def main() -> int:
-    """Compare or write, as the command line says; the exit code."""
-    parser = argparse.ArgumentParser(description="Compare the numbers of this checkout.")
-    parser.add_argument("--against", metavar="COMMIT", help="compare with it, bit for bit")
-    parser.add_argument("--write", action="store_true", help="renew results/golden.npz")
-    options = parser.parse_args()
-    if options.against:
-        # Programs that both commits have are compiled once; caches of other machines are not read.
-        with worktree(options.against) as checkout, tempfile.TemporaryDirectory() as cache:
-            expected = compute(checkout, Path(cache))
-            differing = report(compute(ROOT, Path(cache)), expected, tolerance=0.0)
-    elif options.write:
-        write(compute(ROOT))
-        print(f"written: {GOLDEN}")
+def main(against: str = "", *, write_file: bool = False, quick: bool = False) -> int:
+    """Compare or write; the exit code."""
+    if write_file:
+        write(compute(ROOT, quick=quick))
         return 0
+    if against:
+        # Programs that both commits have are compiled once; caches of other machines are not read.
+        with worktree(against) as checkout, tempfile.TemporaryDirectory() as cache:
+            expected = compute(checkout, Path(cache), quick=quick)
+            differing = report(compute(ROOT, Path(cache), quick=quick), expected, tolerance=0.0)
     else:
-        found = thin(compute(ROOT))
+        found = thin(compute(ROOT, quick=quick))
         differing = report(found, kept(found), TOLERANCE)
     print(f"{len(differing)} quantities differ" if differing else "all quantities agree")
     return 1 if differing else 0
 
 
+OPTIONS: program.Options = {
+    "--against": {"metavar": "COMMIT", "help": "compare with it, bit for bit"},
+    "--write": {"action": "store_true", "dest": "write_file", "help": "renew results/golden.npz"},
+}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program.run(main, {"quick": True}, OPTIONS, spread=False)

@@ -1,6 +1,6 @@
 """Quantities that `experiments.golden` compares: name → array, by the first jnas on the path.
 
-    PYTHONPATH=CHECKOUT JAX_NUM_CPU_DEVICES=2 python experiments/golden_quantities.py OUT.npz
+    PYTHONPATH=CHECKOUT JAX_NUM_CPU_DEVICES=2 python experiments/golden_quantities.py --out OUT.npz
 
 This file is run by its path in checkouts of other commits, so it imports nothing of `experiments`,
 and the few names that have changed since it was first written are bridged in one place.
@@ -10,6 +10,7 @@ machinery could break: chunks and devices of scores, padding of trainings and se
 epochs, a search that goes on after a kill.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import importlib
@@ -256,6 +257,7 @@ PARTS: dict[str, Callable[[], Quantities]] = {
     "bohb": lambda: histories(jnas.search.bohb(SPACE)),
     "host search": host_search,
 }
+QUICK = "table", "random search"
 ON_DEVICES = {"naswot": (1, 2, 8), "table": (1, 2, 8), "GATES": (1, 2, 8), "host search": (1,)}
 
 
@@ -277,12 +279,19 @@ def compute(parts: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Write the quantities to the file that the command line names."""
-    if sys.argv[1] == "--search-in":
-        _search_on_host(sys.argv[2])
-    else:
-        root = Path(jnas.__file__).parent.parent
-        print(f"{root}, in seconds of processors:", file=sys.stderr)
-        np.savez(sys.argv[1], **compute(parts_on(jax.local_device_count())))  # type: ignore[arg-type]
+    parser = argparse.ArgumentParser(description="Quantities that experiments.golden compares.")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", metavar="FILE", help="write the quantities, .npz")
+    where.add_argument("--search-in", metavar="FOLDER", help="only search, in a folder")
+    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
+    options = parser.parse_args()
+    if options.search_in:
+        _search_on_host(options.search_in)
+        return
+    print(f"{Path(jnas.__file__).parent.parent}, in seconds of processors:", file=sys.stderr)
+    parts = parts_on(jax.local_device_count())
+    found = compute(tuple(part for part in parts if part in QUICK or not options.quick))
+    np.savez(options.out, **found)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

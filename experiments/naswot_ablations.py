@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.naswot_ablations import CONFIG, Config
-from experiments import common, pages
+from configs.naswot_ablations import CONFIG, QUICK, Config
+from experiments import common, pages, program
 from jnas.plots import style
 from jnas.types import Key
 
@@ -151,5 +151,4 @@ def _kernels(
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -7,8 +7,6 @@ python -m experiments.naswot_correlation all                all cells, of the sc
 Interrupted runs continue from runs/naswot-*.npz.
 """
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.naswot_correlation import CONFIGS, NASBENCH101, NASBENCH201, Config
+from configs.naswot_correlation import CONFIGS, NASBENCH101, NASBENCH201, QUICK, Config
 from configs.naswot_table2 import SCORES
-from experiments import common, pages
-from experiments.naswot_table2 import SCORE_FILE
+from experiments import common, pages, program
+from experiments.naswot_table2 import score_file
 
 SOURCES = ("naswot_nasbench201", "naswot_nasbench101", "naswot_nasbench201_all")
 
@@ -42,7 +40,7 @@ def main(config: Config) -> None:
     for images, relus in config.jobs:
         batch = jnas.images.load(images, num=config.num_images, key=image_key)
         naswot = jnas.zeroshot.naswot(network, batch, relus=relus)
-        out = Path("runs") / f"naswot-{config.space}-{images}-{relus}-{config.seed}.npz"
+        out = common.RUNS / f"naswot-{config.space}-{images}-{relus}-{config.seed}.npz"
         scores = np.asarray(jnas.population.score(naswot, archs, score_key, out=out))
         kept = common.RESULTS / f"naswot_sample_{config.space}_{images}_{relus}.npz"
         np.savez_compressed(kept, archs=np.asarray(archs, np.int8), scores=scores)
@@ -66,7 +64,7 @@ def main(config: Config) -> None:
 
 def of_all_cells() -> None:
     """Correlate the scores that `naswot_table2 scores` has kept, of all NAS-Bench-201."""
-    kept = jnas.benchmarks.load(SCORE_FILE)
+    kept = jnas.benchmarks.load(score_file())
     table = jnas.benchmarks.nasbench201(path=common.data_file("nasbench201.npz"))
     rows, scores = np.asarray(table.rows(jnp.asarray(kept.archs))), kept.column(SCORES)
     unranked = int(np.sum(~np.isfinite(scores)))
@@ -121,12 +119,14 @@ def _compare(
     return {"kendall_tau": round(tau, 4), "without_unranked": round(without, 4), "paper": paper}
 
 
+def command(what: str = "nasbench201", config: Config | None = None) -> None:
+    """Correlations of draws from a space, or of all cells of NAS-Bench-201."""
+    if what == "all":
+        of_all_cells()
+    else:
+        main(config or CONFIGS[what])
+
+
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    match sys.argv[1:] or ["nasbench201"]:
-        case ["all"]:
-            of_all_cells()
-        case [space] if space in CONFIGS:
-            main(CONFIGS[space])
-        case other:
-            sys.exit(f"unknown arguments {other}; there are: all, {', '.join(CONFIGS)}")
+    choices = {"nargs": "?", "choices": [*CONFIGS, "all"], "help": "the space, or all cells of it"}
+    program.run(command, {"config": QUICK}, {"what": choices})

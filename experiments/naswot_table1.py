@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.naswot_table1 import COLUMN, CONFIG, PAPER, Config
-from experiments import common, pages, searches
+from configs.naswot_table1 import COLUMN, CONFIG, PAPER, QUICK, Config
+from experiments import common, pages, program, searches
 from jnas.benchmarks import Table
 from jnas.types import History, Key, Searcher
 
@@ -125,5 +125,4 @@ def _cell(found: dict[str, Any], paper: str) -> str:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -7,7 +7,6 @@ python -m experiments.naswot_table2 size FILE       table 2b, of NATS-Bench's si
 The rows that need scores are left out where results/naswot_scores_nasbench201.npz is absent.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ import numpy as np
 import optax
 
 import jnas
-from configs.naswot_table2 import CONFIG, SCORES, SIZE, Config, Search
-from experiments import common, pages, searches
+from configs.naswot_table2 import CONFIG, QUICK, SCORES, SIZE, Config, Search
+from experiments import common, pages, program, searches
 from jnas.benchmarks import Table
 from jnas.types import History, Searcher
 
-SCORE_FILE = common.RESULTS / "naswot_scores_nasbench201.npz"
 NAMES = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120"}
 KINDS = {"val": "validation", "test": "test"}
 
@@ -65,20 +63,26 @@ def compute_scores(config: Config = CONFIG) -> None:
     images = jnas.images.load("cifar10", num=config.num_images, key=image_key)
     naswot = jnas.zeroshot.naswot(jnas.networks.nasbench201(), images)
     scores = jnas.population.score(
-        naswot, archs, score_key, out=Path("runs") / "naswot-nasbench201.npz"
+        naswot, archs, score_key, out=common.RUNS / "naswot-nasbench201.npz"
     )
     text = f"NASWOT score, {config.num_images} CIFAR-10 images, shared weights, live ReLUs"
     columns = {SCORES: np.asarray(scores)}
     table = jnas.benchmarks.make_table(
         space, archs, columns, conventions={SCORES: text}, source="jnas"
     )
-    jnas.benchmarks.save(table, SCORE_FILE)
-    print(f"written: {SCORE_FILE}")
+    # A copy of the results, which jnas did not write here.
+    score_file().unlink(missing_ok=True)
+    jnas.benchmarks.save(table, score_file())
+
+
+def score_file() -> Path:
+    """The file of the scores of all cells."""
+    return common.RESULTS / "naswot_scores_nasbench201.npz"
 
 
 def _with_scores(table: Table) -> Table:
     """The table with the scores of its cells as a column, where they are known."""
-    scores = jnas.benchmarks.load(SCORE_FILE) if SCORE_FILE.exists() else None
+    scores = jnas.benchmarks.load(score_file()) if score_file().exists() else None
     if scores is None or scores.space.name != table.space.name:
         return table
     column = scores.column(SCORES)[np.asarray(scores.rows(jnp.asarray(table.archs)))]
@@ -215,14 +219,23 @@ def _cell(mean: float, std: float, off: float | None, paper: np.ndarray) -> str:
     return f"{mean:.2f} ± {std:.2f}{known}"
 
 
+def command(what: str = "", file: str | None = None, config: Config = CONFIG) -> None:
+    """The table, the scores that it needs, or the table of the size space from a file."""
+    if what == "size" and file is None:
+        raise SystemExit("the size space needs the FILE of its table")
+    if what == "scores":
+        compute_scores(config)
+    else:
+        main(SIZE if what == "size" else config, file)
+
+
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    match sys.argv[1:]:
-        case []:
-            main()
-        case ["scores"]:
-            compute_scores()
-        case ["size", file]:
-            main(SIZE, file)
-        case other:
-            sys.exit(f"unknown arguments {other}; there are: none, scores, or size FILE")
+    choices: dict[str, Any] = {"nargs": "?", "choices": ["scores", "size"]}
+    program.run(
+        command,
+        {"config": QUICK},
+        {
+            "what": choices | {"help": "compute the scores, or search the size space in FILE"},
+            "file": {"nargs": "?", "metavar": "FILE"},
+        },
+    )

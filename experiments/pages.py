@@ -7,12 +7,14 @@ A page is what the experiment says of itself (the docstring of its config, or of
 has none), where it was measured, its tables and its plots. Experiments write theirs at their end.
 """
 
+import argparse
 import importlib
 import importlib.util
 import json
 import math
 import re
 import sys
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +120,7 @@ def text(name: str, page: Page) -> str:
 def show(name: str, page: Page) -> None:
     """Write a page, and print its tables."""
     path = common.RESULTS / f"{name}.md"
-    path.write_text(text(name, page))
+    common.replace(path, text(name, page))
     print("\n\n".join([*map(ledger.markdown, page.tables), *page.notes]))
     print(f"written: {', '.join(f'{source}.json' for source in page.sources)} and {path.name}")
 
@@ -165,17 +167,20 @@ def _place(environment: dict[str, Any]) -> str:
     return f"{environment['device']}, {environment['cpu_cores']} cores, {versions}"
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write all pages, or fail with the names of those that are not up to date."""
-    if arguments == ["--check"]:
+    parser = argparse.ArgumentParser(description="Pages of results.")
+    parser.add_argument("--check", action="store_true", help="only name those that would change")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the results")
+    options = parser.parse_args(arguments)
+    common.RESULTS = options.out or common.RESULTS
+    if options.check:
         old = stale()
         sys.exit(f"not up to date: {', '.join(old)}" if old else 0)
-    if arguments:
-        sys.exit(f"unknown arguments {arguments}; there is: --check")
     for name, content in files().items():
-        (common.RESULTS / name).write_text(content)
+        common.replace(common.RESULTS / name, content)
     print(f"written: {len(NAMES)} pages and their index in {common.RESULTS}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.renas_search import CONFIG, Config, Row
-from experiments import cells, common, ledger, pages, searches
+from configs.renas_search import CONFIG, QUICK, Config, Row
+from experiments import cells, common, ledger, pages, program, searches
 from jnas.benchmarks import Table
 from jnas.types import Key, Predictor
 
@@ -155,5 +155,4 @@ def report(config: Config, book: ledger.Ledger) -> None:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

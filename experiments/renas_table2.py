@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 import jnas
-from configs.renas_table2 import CONFIG, PAIRS, Config
-from experiments import cells, common, ledger, pages
+from configs.renas_table2 import CONFIG, PAIRS, QUICK, Config
+from experiments import cells, common, ledger, pages, program
 
 CONTINUOUS = "v4 + continuity"
 
@@ -131,5 +131,4 @@ def _cell(job: dict[str, Any], paper: float | None) -> str:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.rnn_classifier import CONFIG, Config
-from experiments import common, ledger, pages
+from configs.rnn_classifier import CONFIG, QUICK, Config
+from experiments import common, ledger, pages, program
 
 THRESHOLD = 0.9
 
@@ -90,5 +90,4 @@ def measure(
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    main()
+    program.run(main, {"config": QUICK})

@@ -6,8 +6,7 @@ Goes with `zeroshot_proxies`, whose cells, images and key it takes.
 """
 
 import json
-import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,8 +14,8 @@ import numpy as np
 
 import jnas
 from configs import zeroshot_proxies
-from configs.zeroshot_conventions import VARIANTS, Variant
-from experiments import common, ledger, pages
+from configs.zeroshot_conventions import QUICK, VARIANTS, Variant
+from experiments import common, ledger, pages, program
 from experiments.zeroshot_proxies import drawn, network, read_table, score_file
 from jnas.engine.messages import nearest
 
@@ -41,7 +40,7 @@ def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarr
         variant.names,
         shared_init=variant.shared_init,
     )
-    found = jnas.population.score(suite, archs, score_key, out=Path("runs") / f"{NAME}-{name}.npz")
+    found = jnas.population.score(suite, archs, score_key, out=common.RUNS / f"{NAME}-{name}.npz")
     return {key: np.asarray(values, np.float64) for key, values in found.items()}
 
 
@@ -69,16 +68,17 @@ def compare(name: str, variant: Variant) -> dict[str, Any]:
     }
 
 
-def main(names: list[str]) -> None:
+def main(names: Sequence[str] = (), variants: Mapping[str, Variant] = VARIANTS) -> None:
     """Score, print and keep the variants of these names; those kept before stay."""
+    if unknown := [name for name in names if name not in variants]:
+        raise SystemExit(f"unknown variant {unknown[0]!r}. {nearest(unknown[0], tuple(variants))}")
     path = common.RESULTS / f"{NAME}.json"
     kept: dict[str, Any] = json.loads(path.read_text())["variants"] if path.is_file() else {}
-    for name in names:
-        kept[name] = compare(name, VARIANTS[name])
+    for name in names or variants:
+        kept[name] = compare(name, variants[name])
         print(ledger.markdown(_rows(name, kept[name])) + "\n", flush=True)
-        common.write_json(
-            NAME, {"config": {key: repr(VARIANTS[key]) for key in kept}, "variants": kept}
-        )
+        config = {key: repr({**VARIANTS, **variants}[key]) for key in kept}
+        common.write_json(NAME, {"config": config, "variants": kept})
     pages.show(NAME, page())
 
 
@@ -100,8 +100,5 @@ def _numbers(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    unknown = [name for name in sys.argv[1:] if name not in VARIANTS]
-    if unknown:
-        sys.exit(f"unknown variant {unknown[0]!r}. {nearest(unknown[0], tuple(VARIANTS))}")
-    main(sys.argv[1:] or list(VARIANTS))
+    names = {"nargs": "*", "metavar": "NAME", "help": ", ".join(VARIANTS)}
+    program.run(main, {"variants": QUICK}, {"names": names})

@@ -6,7 +6,8 @@ python -m experiments.zeroshot_proxies              tables, picture (configs/zer
 Both take the name of the space, nasbench201 unless it is given.
 """
 
-import sys
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.zeroshot_proxies import CONFIGS, PAPERS, Config
-from experiments import common, pages
+from configs.zeroshot_proxies import CONFIGS, PAPERS, SMALL, Config
+from experiments import common, pages, program
 from jnas.benchmarks import Table
 from jnas.types import Network, Space
 
@@ -37,11 +38,10 @@ def score(config: Config) -> None:
     suite = jnas.zeroshot.suite(network(config), *batch, config.names)
     archs = table.archs[rows]
     scores = jnas.population.score(
-        suite, archs, score_key, out=Path("runs") / f"zeroshot-{config.space}.npz"
+        suite, archs, score_key, out=common.RUNS / f"zeroshot-{config.space}.npz"
     )
     arrays = {name: np.asarray(values) for name, values in scores.items()}
     np.savez_compressed(score_file(config), archs=archs.astype(np.int8), **arrays)  # type: ignore[arg-type]
-    print(f"written: {score_file(config)}")
 
 
 def drawn(config: Config, table: Table, num: int) -> np.ndarray:
@@ -284,14 +284,18 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
     return figure
 
 
+def command(words: Sequence[str] = (), *, quick: bool = False) -> None:
+    """The tables of a space, or the scores that they need."""
+    if unknown := [word for word in words if word not in (*CONFIGS, "scores")]:
+        raise SystemExit(f"unknown {unknown[0]!r}; there are: scores, {', '.join(CONFIGS)}")
+    config = CONFIGS[next((word for word in words if word in CONFIGS), "nasbench201")]
+    if "scores" in words:
+        score(dataclasses.replace(config, **SMALL) if quick else config)
+    else:
+        main(config)
+
+
 if __name__ == "__main__":
-    jnas.population.one_device_per_core()
-    arguments = [argument for argument in sys.argv[1:] if argument not in CONFIGS]
-    chosen = CONFIGS[next((name for name in sys.argv[1:] if name in CONFIGS), "nasbench201")]
-    match arguments:
-        case []:
-            main(chosen)
-        case ["scores"]:
-            score(chosen)
-        case other:
-            sys.exit(f"unknown arguments {other}; there are: scores, {', '.join(CONFIGS)}")
+    help_text = f"a space ({', '.join(CONFIGS)}), and scores to compute them anew"
+    words = {"nargs": "*", "metavar": "WORD", "help": help_text}
+    program.run(command, {"quick": True}, {"words": words})
