@@ -1,4 +1,4 @@
-"""Environment of a result: versions and device."""
+"""Environment of a result: versions, device and mode."""
 
 import platform
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 
 
 def environment() -> dict[str, Any]:
-    """Versions of jnas, jax and Python, and the devices, to stand beside every result."""
+    """Versions of jnas, jax and Python, the devices, and whether JAX uses 64 bits (`x64`)."""
     import jnas
 
     device = jax.local_devices()[0]
@@ -16,4 +16,5 @@ def environment() -> dict[str, Any]:
         "jax": jax.__version__,
         "python": platform.python_version(),
         "device": f"{jax.local_device_count()} x {device.device_kind}",
+        "x64": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
     }

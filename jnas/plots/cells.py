@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.plots.style import GREY, INK, Point, set_title, wrapped
+from jnas.plots.style import GREY, INK, Point, load_matplotlib, set_title, wrapped
 from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
@@ -199,6 +199,7 @@ def _route(
 
 def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
     """Figure and axes in inches, as large as the drawing and its title."""
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     nodes, half = np.array(list(layout.nodes.values())), np.array([layout.size]) / 2

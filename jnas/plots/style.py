@@ -1,8 +1,10 @@
 """Style of all figures: colours, axes, titles, notes, and how they become files."""
 
+import contextlib
 import io
 import os
 import pathlib
+import sys
 import textwrap
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,17 +38,36 @@ def save(figure: "Figure", path: str | os.PathLike[str], dpi: int = 150) -> None
 
     Raises:
         ValueError: the suffix is not `.png`.
+        OSError: the file cannot be written, or is one that jnas did not write.
     """
     if pathlib.Path(path).suffix.lower() != ".png":
         raise ValueError(f"figures are saved as .png files, got {pathlib.Path(path).name!r}")
-    with replacing(path) as file:
+    with replacing(path, "figure") as file:
         file.write(figure_png(figure, dpi))
+
+
+def load_matplotlib() -> None:
+    """Import of Matplotlib, whatever backend the variable `MPLBACKEND` names.
+
+    Figures here need none, but the name of one that is not there, such as that of a notebook whose
+    environment a command has inherited, would make the import fail.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    import matplotlib
+
+    if backend is not None:
+        os.environ["MPLBACKEND"] = backend
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend
 
 
 def new_figure(
     x: str, *y: str, width: float = 6.4, height: float = 4.2
 ) -> tuple["Figure", list["Axes"]]:
     """Figure and panels in the house style: a panel for each label of `y`, one above the other."""
+    load_matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
