@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnas.engine.files import reading
 from jnas.engine.messages import nearest
 from jnas.types import Key
 
@@ -314,6 +315,7 @@ def _read_cifar10(folder: str | Path | None) -> _Pixels:
 
 def _read_npz(path: Path) -> _Pixels:
     """Pixels of a `.npz` file; ValueError says what is wrong with it."""
+    reading(path, "the file of images")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             # Arrays are read only when they are asked for: others in the file cost nothing.

@@ -68,13 +68,14 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
     """HTML page of sections, written whole or not at all; missing folders are made.
 
     Args:
-        path: the `.html` file; one that exists is replaced.
+        path: the `.html` file; one that jnas has written is replaced.
         title: heading of the page, and its name in the browser.
         sections: the parts, in order.
 
     Raises:
         ValueError: the suffix is not `.html`, or a row of a table has another length than its
             header; the message names the section and the row.
+        OSError: the file cannot be written, or is one that jnas did not write.
     """
     # A wrong name is refused before any figure is rendered.
     if not os.fspath(path).lower().endswith((".html", ".htm")):
@@ -95,7 +96,7 @@ def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section])
 </body>
 </html>
 """
-    with replacing(path) as file:
+    with replacing(path, "report") as file:
         file.write(page.encode())
 
 

@@ -207,7 +207,7 @@ def test_a_page_is_replaced_whole_and_its_folder_made(tmp_path: Path) -> None:
     assert "<h2>old</h2>" in page(path, Section("old")).source
     assert "<h2>old</h2>" not in page(path, Section("τ-b, 93 ± 1")).source
     assert "τ-b, 93 ± 1" in path.read_text(encoding="utf-8")
-    assert [file.name for file in path.parent.iterdir()] == ["a.html"]
+    assert {file.name for file in path.parent.iterdir()} == {".jnas.json", "a.html"}
 
 
 def test_a_folder_in_the_way_and_another_suffix_are_errors(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from jnas.benchmarks import released
 from jnas.benchmarks._guess import space_of_text, space_of_width
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table, make_table
-from jnas.engine.files import replacing
+from jnas.engine.files import reading, replacing
 from jnas.engine.messages import nearest
 from jnas.types import Space
 
@@ -66,6 +66,7 @@ def load(
         raise ValueError(
             f"cannot read {file.name}: tables are .npz or .csv files, not {file.suffix!r}"
         )
+    reading(file, "the table")
     given = spaces.by_name(space) if isinstance(space, str) else space
     contents = readers[file.suffix](file, given, columns)
     if given is not None and given.name != contents.space:
@@ -78,6 +79,7 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
 
     Raises:
         ValueError: the suffix is another, or a column has a name that the file needs for itself.
+        OSError: the file cannot be written, or is one that jnas did not write.
     """
     file = Path(path)
     if file.suffix != ".npz":
@@ -98,7 +100,7 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, np.ndarray] = {name: np.array(text) for name, text in texts.items()}
     arrays |= {"archs": table.archs, **table.columns}
     # A killed process leaves the table that was there before.
-    with replacing(file) as stream:
+    with replacing(file, "table") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 

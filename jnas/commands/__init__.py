@@ -7,11 +7,13 @@ usage, 130 interrupted.
 
 import inspect
 import sys
+from collections.abc import Sequence
 
 from cyclopts import App
 
 import jnas
-from jnas.commands import data, fit, score, search
+from jnas.commands import data, fit, score, search, terminal
+from jnas.engine import files, messages
 from jnas.engine.devices import one_device_per_core
 
 
@@ -33,12 +35,24 @@ for _name, _module in {"search": search, "fit": fit, "score": score, "data": dat
     app.command(_module.command, name=_name, help=_unwrapped(_module.command.__doc__ or ""))
 
 
+def run(arguments: Sequence[str]) -> None:
+    """Run a command; its errors speak of options, and what it reads is never written."""
+    with messages.on_command_line(), files.job():
+        app(arguments)
+
+
 def main() -> None:
     """Entry point of `jnas` and `python -m jnas`."""
     # First of all, for the number of devices is fixed once JAX has started.
     one_device_per_core()
+    with terminal.forgiving():
+        _main()
+
+
+def _main() -> None:
+    """Run the command of this process, and exit by its code."""
     try:
-        app(sys.argv[1:])
+        run(sys.argv[1:])
     # The notes say how to go on; `reporting` has added them.
     except KeyboardInterrupt as error:
         notes = " ".join(getattr(error, "__notes__", ()))

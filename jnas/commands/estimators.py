@@ -40,8 +40,17 @@ def sees_images(name: str) -> bool:
 
 
 def label(name: str) -> str:
-    """Label of an estimator in names of files and folders."""
+    """Label of an estimator in tables and plots."""
     return Path(name).stem if is_saved(name) else name
+
+
+def place_label(name: str) -> str:
+    """Label of an estimator in names of files and folders, which tells saved predictors apart."""
+    path = Path(name)
+    # `jnas fit` calls all of them alike, and names their folders after the settings.
+    if path.name == "predictor.npz" and path.parent.name:
+        return path.parent.name
+    return label(name)
 
 
 def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:

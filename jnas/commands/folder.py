@@ -11,12 +11,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jnas.engine import fingerprints
-from jnas.engine.files import replacing
+from jnas.engine import files, fingerprints
 from jnas.engine.fingerprints import Fingerprint, Resume
 
 _BEGUN, _RESULT = "job.json", "result.json"
 _JOB = "fingerprint"
+_FACTS, ROWS = "file of facts", "table of results"  # kinds of the files
+
+
+def check(folder: Path, patterns: Iterable[str], table: str | None) -> None:
+    """Nothing where a run may write files of such names: before the work that they tell of.
+
+    Args:
+        folder: of the run.
+        patterns: of the names.
+        table: file that the run will read, if any.
+
+    Raises:
+        FileExistsError: the folder has such a file that is not replaced; see `files.check`.
+    """
+    if table is not None:
+        files.reading(table, "the table")
+    for pattern in (*patterns, "report.html"):
+        for path in folder.glob(pattern):
+            files.check(path, name="out")
 
 
 def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, Any]:
@@ -39,7 +57,9 @@ def earlier_facts(folder: Path, job: Fingerprint, resume: Resume) -> dict[str, A
     # Whatever else the file holds is another job, which `check` refuses in its own words.
     except (ValueError, TypeError, KeyError):
         facts, found = {}, {}
-    return facts | {_JOB: fingerprints.check(found, job, f"{folder}", resume)}
+    kept = fingerprints.check(found, job, f"{folder}", resume)
+    files.adopt(path, _FACTS)
+    return facts | {_JOB: kept}
 
 
 @contextmanager
@@ -48,12 +68,14 @@ def begun(folder: Path, facts: Mapping[str, Any]) -> Iterator[None]:
 
     So a job that was killed is told from another one, and the code that began it is not forgotten.
     """
+    # What stands for the end, too: a run that cannot be kept need not begin.
+    files.check(folder / _RESULT, _FACTS, "out")
     path = folder / _BEGUN
     _write_json(path, {_JOB: facts[_JOB]})
     try:
         yield
     except Exception:  # not an interrupt, after which the job is to go on
-        path.unlink()
+        files.remove(path)
         raise
 
 
@@ -61,17 +83,17 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write `result.json`, which stands for a finished folder, and so comes last."""
     # In this order: killed in between, the folder still holds the job.
     _write_json(folder / _RESULT, facts)
-    (folder / _BEGUN).unlink(missing_ok=True)
+    files.remove(folder / _BEGUN)
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a JSON file, replaced atomically."""
-    with replacing(path) as file:
+    with files.replacing(path, _FACTS, "out") as file:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file, replaced atomically.
+    """Write a CSV file, replaced atomically if jnas has written it.
 
     Floats are in the shortest form that reads back the same.
     """
@@ -79,5 +101,5 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([str(cell) for cell in row] for row in rows)
-    with replacing(path) as file:
+    with files.replacing(path, ROWS, "out") as file:
         file.write(text.getvalue().encode())

@@ -1,6 +1,7 @@
 """Options that several commands share: types with help texts, and how defaults are told."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -10,6 +11,7 @@ from cyclopts import Group, Parameter
 from jnas import networks, spaces
 from jnas.commands import estimators
 from jnas.engine.fingerprints import Resume
+from jnas.engine.messages import setting
 
 # In the order of the help, whichever group a command has an option of first.
 TASK = Group("Task", sort_key=0)
@@ -110,9 +112,20 @@ class Folder:
         return self.out or Path("runs") / name
 
 
+def check_seed(seed: int) -> None:
+    """ValueError for a seed that JAX would take for another one."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{setting('seed')} must be in 0 … {2**32 - 1}; got {seed}")
+
+
+def joined(*parts: str | None) -> str:
+    """Name of a file or folder: the parts that are not empty, in letters that suit any system."""
+    return "-".join(re.sub(r"[^\w.+-]+", "_", part) for part in parts if part)
+
+
 def at_least(least: dict[str, int], settings: object) -> None:
     """ValueError that names the first setting given and too small, and what is allowed."""
     for name, smallest in least.items():
         value = getattr(settings, name)
         if value is not None and value < smallest:
-            raise ValueError(f"{name} must be at least {smallest}; got {value}")
+            raise ValueError(f"{setting(name)} must be at least {smallest}; got {value}")

@@ -1,6 +1,7 @@
 """Command `jnas score`: scores of all, N random, or listed architectures, in a CSV file."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from jnas import population, spaces
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
-from jnas.commands.folder import write_csv
+from jnas.commands.folder import ROWS, write_csv
 from jnas.commands.options import (
     FLAG,
     RUN,
@@ -26,7 +27,11 @@ from jnas.commands.options import (
     Seed,
     TableFile,
     at_least,
+    check_seed,
+    default,
+    joined,
 )
+from jnas.engine import files
 from jnas.engine.fingerprints import Resume
 from jnas.types import Space
 
@@ -49,16 +54,39 @@ class Settings:
     table: TableFile = None
     column: Column = None
     seed: Seed = 0
-    out: Annotated[Path, Parameter(group=RUN)] = Path("scores.csv")
+    out: Annotated[
+        Path | None,
+        Parameter(group=RUN, show_default=default("scores-….csv, named after the settings")),
+    ] = None
     """CSV file; progress is kept beside it, as .npz."""
 
     def __post_init__(self) -> None:
         """Check the numbers and the file; ValueError names what is wrong."""
         at_least({"num": 1, "num_images": 2}, self)
-        if self.out.suffix == ".npz":
+        check_seed(self.seed)
+        if self.out is not None and self.out.suffix == ".npz":
             raise ValueError(
                 f"--out is the CSV file (progress is kept beside it, as .npz); got {self.out}"
             )
+
+    def file_name(self, texts: tuple[str, ...]) -> str:
+        """Name of a CSV file, which says what is scored, by what and on what."""
+        by_table = self.estimator == "table"
+        sees_images = estimators.sees_images(self.estimator)
+        listed = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8] if texts else ""
+        parts = [
+            self.space,
+            estimators.place_label(self.estimator),
+            Path(self.table).stem if self.table and by_table else "",
+            self.column if by_table else "",
+            f"{Path(self.images).stem}{self.num_images}" if sees_images else "",
+            "all" if self.all_ else "",
+            f"{self.num}" if self.num is not None else "",
+            self.file.stem if self.file is not None else "",
+            f"{len(texts)}listed-{listed}" if texts else "",
+            f"seed{self.seed}",
+        ]
+        return joined("scores", *parts) + ".csv"
 
 
 def run(
@@ -82,21 +110,23 @@ def run(
             another job.
         OSError: a file cannot be read or written.
     """
+    out = settings.out or Path(settings.file_name(texts))
     space = spaces.by_name(settings.space)
     # One key a purpose, so that the images are the same whatever is scored on them.
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     archs = _population(space, texts, settings, draw_key)
     materials = Materials(settings.images, settings.num_images, settings.table, settings.column)
     estimator = estimators.estimator(settings.estimator, space, materials, image_key)
+    files.check(out, ROWS, "out")
     # Beside the CSV file, which is why that must not end in .npz.
-    kept = settings.out.with_suffix(".npz")
+    kept = out.with_suffix(".npz")
     scores = population.score(estimator, archs, score_key, chunk_size, kept, resume, progress)
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]
     header = "architecture", estimators.label(settings.estimator)
-    write_csv(settings.out, header, zip(named, values, strict=True))
+    write_csv(out, header, zip(named, values, strict=True))
     # NaN, a score that cannot be ranked, would be the largest to `argmax`.
     best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
-    return f"{len(values)} scores in {settings.out}. Best: {named[best]} ({values[best]:.6g})"
+    return f"{len(values)} scores in {out}. Best: {named[best]} ({values[best]:.6g})"
 
 
 def _population(
@@ -116,6 +146,8 @@ def _population(
         return space.enumerate()
     if settings.num is not None:
         return np.asarray(jax.vmap(space.sample)(jax.random.split(key, settings.num)))
+    if settings.file is not None:
+        files.reading(settings.file, "the list of architectures")
     lines = settings.file.read_text().split("\n") if settings.file is not None else texts
     listed = [line.strip() for line in lines if line.strip()]
     if not listed:

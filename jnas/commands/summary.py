@@ -11,6 +11,7 @@ import numpy as np
 
 from jnas import plots, report
 from jnas.commands import folder as folders
+from jnas.engine import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def write(folder: Path, summary: Summary) -> None:
     for pattern in summary.stale:
         for path in folder.glob(pattern):
             if path.name not in written:
-                path.unlink()
+                files.remove(path)
     report.write(folder / "report.html", summary.command, _sections(summary))
     folders.write_facts(folder, summary.facts)
 

@@ -1,5 +1,7 @@
 """Checkpoints: folders that a killed job goes on from, written by Orbax, whole or not at all."""
 
+import contextlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,30 @@ from typing import Any
 
 import jax
 
+from jnas.engine import files
 from jnas.engine.fingerprints import Fingerprint, Resume, check
+from jnas.engine.messages import argument
+
+# Folders of Orbax: numbers of steps, and what a kill has left of one.
+_STEP = re.compile(r"(\d+)(\.orbax-checkpoint-tmp.*)?")
+
+
+def remove(folder: Path) -> None:
+    """No steps of jnas in a folder, and no folder where nothing else is in it."""
+    own = files.listed_folders(folder)
+    for path, name in _steps(folder).items():
+        if name in own or path.name != name:
+            shutil.rmtree(path, ignore_errors=True)
+    if folder.is_dir():
+        files.list_folders(folder, set())
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _steps(folder: Path) -> dict[Path, str]:
+    """Folders of steps within a folder → the number of the step, as text."""
+    found = {path: _STEP.fullmatch(path.name) for path in folder.glob("[0-9]*")}
+    return {path: match[1] for path, match in found.items() if match and path.is_dir()}
 
 
 class Checkpoint:
@@ -31,6 +56,9 @@ class Checkpoint:
             folder: None keeps nothing.
             fingerprint: of the job; called only where there is a folder.
             resume: False forgets what the folder holds; "anyway" goes on though jnas has changed.
+
+        Raises:
+            FileExistsError: it is to be forgotten, but jnas did not write it.
         """
         # Orbax takes absolute paths only.
         self.folder = None if folder is None else Path(folder).absolute()
@@ -43,8 +71,8 @@ class Checkpoint:
         self.kept = self._fingerprint._asdict()
         if not resume:
             # Orbax would not save a step below one that is there. Other files of the folder stay.
-            for step in self.folder.glob("[0-9]*"):
-                shutil.rmtree(step)
+            self._check_own()
+            remove(self.folder)
 
     def restore(self, like: Callable[[dict[str, Any]], Any]) -> tuple[Any, dict[str, Any]] | None:
         """Last tree that was saved, and what was told about it; None where there is none.
@@ -57,24 +85,32 @@ class Checkpoint:
             ValueError: the folder holds another job, or one that other code has begun.
         """
         # Looked up by name first, so that a new job does not wait for the import of Orbax.
-        if self.folder is None or not any(self.folder.glob("[0-9]*")):
+        if self.folder is None or not _steps(self.folder):
             return None
         ocp, manager = self._open()
         step = manager.latest_step()
         if step is None:
             return None
         # What was told comes first: another job's arrays may have shapes that cannot be restored.
-        told = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        try:
+            about = ocp.args.Composite(about=ocp.args.JsonRestore())
+            told = manager.restore(step, args=about)["about"]
+        # Orbax has no error of its own for a folder that is somebody else's.
+        except Exception:
+            self._check_own()
+            raise
         found = told.get("fingerprint") if isinstance(told, dict) else None
         found = found if isinstance(found, dict) else {}
-        self.kept = check(found, self._fingerprint, str(self.folder), self._resume)
+        self.kept = check(found, self._fingerprint, str(self.folder), self._resume, "checkpoint")
+        # A checkpoint of this job was written by jnas, whether or not it is listed.
+        files.list_folders(self.folder, files.listed_folders(self.folder) | {str(step)})
         shape = jax.eval_shape(lambda: like(told["about"]))
         arguments = ocp.args.Composite(tree=ocp.args.StandardRestore(jax.tree.leaves(shape)))
         leaves = manager.restore(step, args=arguments)["tree"]
         return jax.tree.unflatten(jax.tree.structure(shape), leaves), told["about"]
 
     def save(self, step: int, tree: Any, about: dict[str, Any]) -> None:
-        """Replace what the folder holds; OSError if it cannot be written.
+        """Replace what the folder holds; OSError if it cannot be written, or is not jnas' own.
 
         Args:
             step: larger than that of the last call.
@@ -83,6 +119,10 @@ class Checkpoint:
         """
         if self.folder is None:
             return
+        self._check_own()
+        # Listed before it is written, so that a kill leaves none that is not.
+        there = {*_steps(self.folder).values()}
+        files.list_folders(self.folder, files.listed_folders(self.folder) & there | {str(step)})
         ocp, manager = self._open()
         arguments = {
             "tree": ocp.args.StandardSave(jax.tree.leaves(tree)),
@@ -91,6 +131,16 @@ class Checkpoint:
         manager.save(step, args=ocp.args.Composite(**arguments))
         # Whatever Orbax does behind our back is done when a job says that it is saved.
         manager.wait_until_finished()
+
+    def _check_own(self) -> None:
+        """FileExistsError for steps that are not jnas' own, for Orbax would delete them."""
+        assert self.folder is not None
+        whole = {name for path, name in _steps(self.folder).items() if path.name == name}
+        if others := sorted(whole - files.listed_folders(self.folder)):
+            raise FileExistsError(
+                f"{self.folder / others[0]} was not written by jnas and is not replaced; choose "
+                f"another {argument('checkpoint')}, or move it away"
+            )
 
     def _open(self) -> tuple[Any, Any]:
         """Orbax, which is slow to import, and its manager of the folder, opened once."""

@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.messages import argument
+
 Resume: TypeAlias = bool | Literal["anyway"]
 """Whether to go on with a job that is kept; "anyway": even if jnas or jax have changed."""
 
@@ -69,7 +71,11 @@ def code() -> dict[str, str]:
 
 
 def check(
-    found: Mapping[str, Any], expected: Fingerprint, what: str, resume: Resume = True
+    found: Mapping[str, Any],
+    expected: Fingerprint,
+    what: str,
+    resume: Resume = True,
+    name: str = "out",
 ) -> dict[str, Any]:
     """Fingerprint to keep beside a job that goes on, with the code that began it if it changed.
 
@@ -78,6 +84,7 @@ def check(
         expected: of the job that is to go on.
         what: file or folder, as messages call it.
         resume: "anyway" goes on although jnas or jax have changed.
+        name: argument that chose `what`, as messages call it.
 
     Returns:
         `job` and `code` of `expected`, and where other code did a part its list `earlier_code`.
@@ -89,17 +96,17 @@ def check(
     known = set(theirs) == set(expected.code)
     # No source or version explains a change of "functions" alone: the job has other functions.
     changed = [name for name in theirs if known and theirs[name] != expected.code[name]]
+    anew = f"start anew with {argument('resume', False)}"
     if found.get("job") != expected.job or not known or changed == ["functions"]:
         raise ValueError(
             f"{what} holds another job (other settings, data, key or functions); choose another "
-            "place, or start anew with resume=False (--no-resume)"
+            f"{argument(name)}, or {anew}"
         )
     earlier = list(found.get("earlier_code", ()))
     if changed and resume != "anyway":
         raise ValueError(
             f"{what} was begun by other code: {_changes(theirs, expected.code, changed)}. Go on "
-            'all the same with resume="anyway" (--resume-anyway), or start anew with resume=False '
-            "(--no-resume)"
+            f"all the same with {argument('resume', 'anyway')}, or {anew}"
         )
     earlier += [dict(theirs)] if changed else []
     return expected._asdict() | ({"earlier_code": earlier} if earlier else {})

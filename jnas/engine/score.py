@@ -24,14 +24,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.engine import fingerprints
+from jnas.engine import files, fingerprints
 from jnas.engine.devices import num_parts, spread
 from jnas.engine.environment import environment
-from jnas.engine.files import replacing
 from jnas.engine.fingerprints import Fingerprint, Resume
+from jnas.engine.messages import argument
 from jnas.engine.progress import reporting
 from jnas.types import Estimator, Key, Suite
 
+KIND = "result of scoring"  # of the file, among others that jnas writes
 _SINGLE, _OF_SUITE = "scores", "scores/"  # members of the result file
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing the result file
 
@@ -62,8 +63,9 @@ def score(
             all rows of a chunk at once.
         out: result file, `.npz`. Written whenever a chunk is done and writing costs little, and
             when the job is interrupted.
-        resume: True continues from `out` where it exists; False overwrites it; "anyway" also
-            continues a job that was begun by other code of jnas or jax, and notes in `about` which.
+        resume: True continues from `out` where it exists; False overwrites scores that jnas has
+            written there; "anyway" also continues a job that was begun by other code of jnas or
+            jax, and notes in `about` which.
         progress: show a bar on standard error, and how many scores are not finite.
 
     Returns:
@@ -71,7 +73,8 @@ def score(
 
     Raises:
         ValueError: wrong shapes, or `out` belongs to another job or was begun by other code.
-        OSError: `out` cannot be written; raised before anything is scored.
+        OSError: `out` cannot be written, or is a file that jnas did not write; raised before
+            anything is scored.
     """
     rows = np.asarray(archs)
     if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
@@ -167,7 +170,7 @@ class _Job:
         # Choices are small numbers: a byte each, not four, in a file that is written many times.
         narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
         code = {name: value for name, value in self.kept.items() if name != "job"}
-        with replacing(self.out) as file:
+        with files.replacing(self.out, KIND, "out") as file:
             np.savez(
                 file,
                 archs=self.archs.astype(narrow),
@@ -191,9 +194,10 @@ class _Job:
                 scores = {name: file[name] for name in names}
         except Exception as error:  # broken files raise anything from BadZipFile to KeyError
             raise ValueError(
-                f"{self.out} is not a jnas result file; choose another `out`"
+                f"{self.out} is not a jnas result file; choose another {argument('out')}"
             ) from error
         self.kept = fingerprints.check(about | found, self.fingerprint, str(self.out), resume)
+        files.adopt(self.out, KIND)
         self.scores, self.num_done = scores if done else {}, done
 
 
@@ -210,6 +214,7 @@ def _open_job(
     path = Path(out)
     if path.suffix != ".npz":
         raise ValueError(f"the result file must end in .npz; got {path}")
+    files.check_not_read(path, "out")
     job = _Job(archs, _fingerprint(estimator, archs, key), path)
     if resume and path.exists():
         job.load(resume)

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.tree_util import Partial
 
 from jnas import spaces
-from jnas.engine.files import replacing
+from jnas.engine.files import reading, replacing
 from jnas.predictors import recipes
 from jnas.predictors.ensemble import Members, by_name
 from jnas.predictors.forest import Trees
@@ -26,7 +26,7 @@ def save(path: str | Path, predictor: Predictor, state: Any) -> None:
 
     Raises:
         ValueError: the name does not end in .npz.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or is one that jnas did not write.
     """
     if Path(path).suffix != ".npz":
         raise ValueError(f"a saved predictor is an .npz file; got {path}")
@@ -34,7 +34,7 @@ def save(path: str | Path, predictor: Predictor, state: Any) -> None:
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in flat.items()}
     settings = recipes.as_plain(dict(predictor.settings))
     about = {"predictor": predictor.name, "space": predictor.space.name, "settings": settings}
-    with replacing(path) as file:
+    with replacing(path, "saved predictor") as file:
         np.savez(file, about=json.dumps(about), **arrays)
 
 
@@ -49,6 +49,7 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
         ValueError: not such a file, or a predictor of another space.
         OSError: the file cannot be read.
     """
+    reading(path, "the predictor")
     try:
         # Pickles could run code of whoever wrote the file.
         with np.load(path, allow_pickle=False) as file:

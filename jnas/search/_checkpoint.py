@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.engine.files import replacing
+from jnas.engine.files import adopt, replacing
 from jnas.engine.fingerprints import Fingerprint, Resume, check, is_key
+from jnas.engine.messages import argument
 from jnas.types import Query
 
-_FILE = "search.npz"
+_FILE, _KIND = "search.npz", "search"
 
 
 class Evaluation(NamedTuple):
@@ -96,7 +97,7 @@ def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
             for query, p in zip(queries, progress.pending, strict=True)
         ],
     }
-    with replacing(folder / _FILE) as file:
+    with replacing(folder / _FILE, _KIND, "out") as file:
         np.savez(file, fingerprint=kept["job"], about=json.dumps(about), **arrays)
 
 
@@ -125,8 +126,11 @@ def load(
             arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
     # Broken files raise anything from BadZipFile to KeyError.
     except Exception as error:
-        raise ValueError(f"{path} is not the file of a search; choose another folder") from error
+        raise ValueError(
+            f"{path} is not the file of a search; choose another {argument('out')}"
+        ) from error
     kept = check(about | {"job": found}, fingerprint, str(path), resume)
+    adopt(path, _KIND)
     pairs = zip(arrays, jax.tree.leaves(start), strict=True)
     progress = Progress(
         state=jax.tree.unflatten(jax.tree.structure(start), [_like(*pair) for pair in pairs]),

@@ -99,7 +99,8 @@ def run_on_host(
     Raises:
         ValueError: as for `run`; `num_workers` is less than 1; `out` holds another job: one with
             another strategy, key or budget, or another code or closure of `evaluate`.
-        OSError: `out` cannot be written; raised before anything is evaluated.
+        OSError: `out` cannot be written, or has a file of that name that jnas did not write;
+            raised before anything is evaluated.
     """
     check_choice("overrun", overrun, Overrun)
     check_at_least_one(num_workers=num_workers)

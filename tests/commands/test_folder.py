@@ -33,7 +33,7 @@ def test_a_job_that_was_killed(tmp_path) -> None:
     facts = folder.earlier_facts(tmp_path, job, "anyway")
     assert facts == {"fingerprint": job._asdict() | {"earlier_code": [old.code]}}
     folder.write_facts(tmp_path, facts)
-    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {".jnas.json", "result.json"}
 
 
 def test_an_error_leaves_no_job(tmp_path) -> None:
@@ -47,7 +47,7 @@ def test_other_code_is_named_and_can_be_overruled(tmp_path) -> None:
     job = fingerprint("a job")
     old = job._replace(code=job.code | {"jax": "0.0.1"})
     folder.write_facts(tmp_path, {"fingerprint": old._asdict(), "seconds": 2.0})
-    with pytest.raises(ValueError, match=r"begun by other code: jax 0\.0\.1.*--resume-anyway"):
+    with pytest.raises(ValueError, match=r'begun by other code: jax 0\.0\.1.*resume="anyway"'):
         folder.earlier_facts(tmp_path, job, True)
     facts = folder.earlier_facts(tmp_path, job, "anyway")
     assert facts["seconds"] == 2.0

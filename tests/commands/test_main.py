@@ -95,9 +95,12 @@ def test_version_and_entry_points() -> None:
         (["score", "--file", "missing.txt"], "missing.txt"),
         (
             ["fit", "--space", "nasbench201", "--num-train", "1"],
-            "num_train must be at least 2; got 1",
+            "--num-train must be at least 2; got 1",
         ),
         (["fit", "--predictor", "gate"], "Did you mean 'gates'? Valid names: gates, gcn"),
+        (["search", "--seed", "4294967296"], "--seed must be in 0 … 4294967295; got 4294967296"),
+        (["score", "--num", "1", "--seed=-1"], "--seed must be in 0 … 4294967295; got -1"),
+        (["fit", "--seed", "4294967296"], "--seed must be in 0 … 4294967295; got 4294967296"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(args, message, tmp_path, call) -> None:

@@ -6,7 +6,7 @@ import pytest
 from jnas.commands import summary
 from jnas.commands.summary import Part, Summary, moments, spread
 from jnas.plots import best_so_far
-from tests.commands.helpers import files, read_json
+from tests.commands.helpers import files, put, read_json
 
 TOLD = Summary(
     command="jnas test",
@@ -28,11 +28,13 @@ TOLD = Summary(
 
 
 def test_files_of_a_summary(tmp_path) -> None:
-    (tmp_path / "other_1.png").write_bytes(b"of an earlier run")
-    (tmp_path / "mine.txt").write_text("kept")
+    put(tmp_path / "other_1.png", b"of an earlier run")
+    for name in ("mine.txt", "other_2.png"):
+        (tmp_path / name).write_text("kept")
     summary.write(tmp_path, TOLD)
     written = files(tmp_path)
-    assert set(written) == {"numbers.csv", "curve.png", "report.html", "result.json", "mine.txt"}
+    theirs = {"mine.txt", "other_2.png"}
+    assert set(written) == {"numbers.csv", "curve.png", "report.html", "result.json"} | theirs
     assert written["numbers.csv"] == b"name,value\na,1.5\n"
     assert read_json(tmp_path / "result.json") == TOLD.facts
     page = written["report.html"].decode()

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnas.engine.checkpoints import Checkpoint
+from jnas.engine.checkpoints import Checkpoint, remove
+from jnas.engine.files import MANIFEST
 from jnas.engine.fingerprints import Fingerprint
 
 MINE = Fingerprint("job", {"jnas": "1", "jax": "2", "sources": "3", "functions": "4"})
@@ -76,3 +77,35 @@ def test_other_code_may_go_on_and_is_noted(tmp_path) -> None:
     third = opened(tmp_path, later)
     assert third.restore(like) is not None
     assert json.loads(json.dumps(third.kept)) == second.kept
+
+
+def test_steps_of_somebody_else_stay(tmp_path) -> None:
+    """Orbax would delete them, and so would a new start."""
+    theirs = tmp_path / "7" / "notes.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("mine")
+    (tmp_path / "2024.csv").write_text("data")
+    with pytest.raises(FileExistsError, match=r"7 was not written by jnas.* checkpoint="):
+        opened(tmp_path, resume=False)
+    with pytest.raises(FileExistsError, match="7 was not written by jnas"):
+        opened(tmp_path).save(8, STATE, {"losses": []})
+    with pytest.raises(FileExistsError, match="7 was not written by jnas"):
+        opened(tmp_path).restore(like)
+    remove(tmp_path)
+    assert theirs.read_text() == "mine"
+    assert (tmp_path / "2024.csv").exists()
+
+
+def test_own_steps_are_removed_and_those_without_a_list_go_on(tmp_path) -> None:
+    folder = tmp_path / "checkpoint"
+    opened(folder).save(1, STATE, {"losses": [0.1, 0.2]})
+    (folder / MANIFEST).unlink()
+    with pytest.raises(FileExistsError, match="1 was not written by jnas"):
+        opened(folder, resume=False)
+    second = opened(folder)
+    assert second.restore(like) is not None
+    second.save(2, STATE, {"losses": [0.1, 0.2]})
+    assert (folder / "2").is_dir()
+    assert not (folder / "1").exists()
+    remove(folder)
+    assert not list(tmp_path.iterdir())

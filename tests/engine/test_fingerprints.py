@@ -466,7 +466,7 @@ def test_a_job_goes_on() -> None:
         {"job": "0", "code": None, "x": 1},
     ):
         for resume in (True, "anyway"):
-            with pytest.raises(ValueError, match=r"file holds another job .*--no-resume"):
+            with pytest.raises(ValueError, match=r"file holds another job .* out=, .*resume=False"):
                 check(other, mine, "file", resume)
 
 
@@ -482,7 +482,7 @@ def test_other_code_is_refused_by_name_and_may_be_overruled() -> None:
     first = mine.code | {"jax": "0.9.8", "functions": "0"}
     second = mine.code | {"sources": "ab" * 32}
     found = {"job": mine.job, "code": second, "earlier_code": [first]}
-    with pytest.raises(ValueError, match=r"sources abababababab, now .*--resume-anyway"):
+    with pytest.raises(ValueError, match=r"sources abababababab, now .*resume=.anyway"):
         check(found, mine, "file")
     with pytest.raises(ValueError, match=r"jax 0\.9\.8, now "):
         check({"job": mine.job, "code": first}, mine, "file")

@@ -14,6 +14,7 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.engine import score as population
+from jnas.engine.files import MANIFEST
 from tests.conftest import FAST_COMPILATION
 
 CARDINALITY = 5
@@ -79,7 +80,7 @@ def test_result_file_describes_itself(estimator, archs, key, tmp_path) -> None:
         about = json.loads(str(file["about"]))
     assert about["jnas"] == jnas.__version__
     assert about["num_unranked"] == 0
-    assert [path.name for path in out.parent.iterdir()] == ["scores.npz"]
+    assert {path.name for path in out.parent.iterdir()} == {".jnas.json", "scores.npz"}
 
 
 class KilledError(Exception):
@@ -127,6 +128,37 @@ def test_no_resume_overwrites(estimator, archs, key, tmp_path) -> None:
     other = score(estimator, archs[:7], key, out=out, resume=False)
     with np.load(out) as file:
         np.testing.assert_array_equal(file["scores"], other)
+
+
+def test_only_results_of_scoring_are_replaced(estimator, archs, key, tmp_path) -> None:
+    """Neither a file of somebody else nor a saved table, whatever `resume` is."""
+    theirs, table = tmp_path / "theirs.npz", tmp_path / "table.npz"
+    np.savez(theirs, x=np.arange(3))
+    space = jnas.spaces.nasbench201()
+    cells = np.eye(3, 6, dtype=np.int32)
+    jnas.benchmarks.save(
+        jnas.benchmarks.make_table(space, cells, {"accuracy": np.arange(3.0)}), table
+    )
+    for out, why in ((theirs, "was not written by jnas"), (table, "holds a table")):
+        before = out.read_bytes()
+        with pytest.raises(FileExistsError, match=f"{why}.*choose another out="):
+            score(estimator, archs, key, out=out, resume=False)
+        with pytest.raises(ValueError, match="is not a jnas result file; choose another out="):
+            score(estimator, archs, key, out=out)
+        assert out.read_bytes() == before
+
+
+def test_results_that_were_copied_without_their_manifest_go_on(
+    estimator, archs, key, tmp_path
+) -> None:
+    score(estimator, archs, key, out=tmp_path / "scores.npz")
+    copied = tmp_path / "copy" / "scores.npz"
+    copied.parent.mkdir()
+    copied.write_bytes((tmp_path / "scores.npz").read_bytes())
+    with pytest.raises(FileExistsError, match="was not written by jnas"):
+        score(estimator, archs, key, out=copied, resume=False)
+    for resume in (True, False):
+        score(estimator, archs, key, out=copied, resume=resume)
 
 
 @pytest.mark.parametrize("change", ["archs", "key", "weights", "code"])
@@ -230,6 +262,7 @@ def test_a_file_of_one_score_has_the_members_it_always_had(
         members = dict(file)
     assert set(members) == {"archs", "scores", "num_done", "fingerprint", "about"}
     expected = members["scores"].copy()
+    (tmp_path / MANIFEST).unlink()
     np.savez(out, **(members | {"scores": np.zeros(50, np.float32), "num_done": 0}))
     np.testing.assert_array_equal(score(estimator, archs, key, 8, out), expected)
 

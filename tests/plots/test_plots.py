@@ -1,6 +1,7 @@
 """Figures against their data: artists are counted and compared, layouts checked as geometry."""
 
 import itertools
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -537,12 +538,11 @@ def test_kernel_refuses_other_matrices(matrix: np.ndarray) -> None:
 
 def test_save_writes_a_whole_png_and_nothing_else(tmp_path: Path) -> None:
     figure, path = plots.best_so_far(np.arange(3.0)), tmp_path / "new" / "folder" / "a.png"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"old")
+    plots.save(plots.best_so_far(np.arange(4.0)), path)
     plots.save(figure, path, dpi=50)
     assert imread(path).shape == (210, 320, 4)
     assert path.read_bytes() == plots.figure_png(figure, 50)
-    assert [file.name for file in path.parent.iterdir()] == ["a.png"]
+    assert {file.name for file in path.parent.iterdir()} == {".jnas.json", "a.png"}
     plots.save(figure, str(tmp_path / "other" / "b.png"))
     assert imread(tmp_path / "other" / "b.png").shape == (630, 960, 4)
 
@@ -555,6 +555,28 @@ def test_save_wants_png_and_fails_without_traces(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="taken"):
         plots.save(figure, tmp_path / "taken.png")
     assert [file.name for file in tmp_path.iterdir()] == ["taken.png"]
+
+
+_SAVE_ONE = """
+import os, sys
+from jnas.plots.style import new_figure, save
+save(new_figure("x", "y")[0], sys.argv[1])
+print(os.environ["MPLBACKEND"])
+"""
+
+
+@pytest.mark.parametrize("backend", ["nothing", "module://matplotlib_inline.backend_inline"])
+def test_a_backend_that_is_not_there_is_not_needed(backend: str, tmp_path: Path) -> None:
+    """As commands inherit it that are called from a notebook."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SAVE_ONE, str(tmp_path / "a.png")],
+        env=os.environ | {"MPLBACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == backend
+    assert (tmp_path / "a.png").exists()
 
 
 def test_texts_are_readable_and_axes_quiet() -> None:

@@ -1,9 +1,10 @@
 """`jnas fit`: trains predictors on a table, and tests how well they rank."""
 
 from jnas import predictors
+from jnas.commands import folder as folders
 from jnas.commands.fit import fits
 from jnas.commands.fit.settings import Settings
-from jnas.commands.fit.summary import summarise
+from jnas.commands.fit.summary import FILES, summarise
 from jnas.commands.options import Folder, Running
 from jnas.commands.summary import show, write
 
@@ -21,6 +22,7 @@ def command(
     jnas score --estimator and jnas search --estimator take.
     """
     place = folder.named(settings.folder_name)
+    folders.check(place, FILES, settings.table)
     result = fits.run(settings, place, running.resumes, running.progress)
     # The first seed is that of the plots: a choice by its test accuracy would flatter it.
     first = predictors.state(result.fitted.states, 0)

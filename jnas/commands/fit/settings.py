@@ -7,7 +7,18 @@ from typing import Annotated, Any, get_args
 from cyclopts import Group, Parameter
 
 from jnas import predictors, spaces
-from jnas.commands.options import FLAG, TASK, Column, Seed, SpaceName, TableFile, at_least, default
+from jnas.commands.options import (
+    FLAG,
+    TASK,
+    Column,
+    Seed,
+    SpaceName,
+    TableFile,
+    at_least,
+    check_seed,
+    default,
+    joined,
+)
 from jnas.predictors.recipes import as_plain
 from jnas.predictors.training import LossName
 from jnas.types import Predictor
@@ -55,6 +66,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Check the numbers; ValueError names the one that is wrong and what is allowed."""
         at_least({"num_train": 2, "num_test": MIN_TEST, "seeds": 1, "members": 1}, self)
+        check_seed(self.seed)
 
     @property
     def folder_name(self) -> str:
@@ -77,7 +89,7 @@ class Settings:
             f"{self.seeds}seeds",
             f"seed{self.seed}",
         ]
-        return "-".join(part for part in parts if part)
+        return joined(*parts)
 
 
 def make_predictor(settings: Settings) -> Predictor:

@@ -18,6 +18,9 @@ _NAMES = {
     "best_of_top_10": "best of the top 10",
 }
 
+# All that a fit writes beside its report.
+FILES = ("metrics.csv", "ranks.png", "curves.png", "predictor.npz")
+
 
 def summarise(result: Fit) -> Summary:
     """Summary of a fit."""

@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Any
 
+from jnas.commands import folder as folders
 from jnas.commands.options import ChunkSize, Folder, Running
 from jnas.commands.search import evaluation, searches, strategies
 from jnas.commands.search.settings import Settings
-from jnas.commands.search.summary import summarise
+from jnas.commands.search.summary import FILES, summarise
 from jnas.commands.summary import show, write
 
 
@@ -29,6 +30,9 @@ def command(
     """
     settings = dataclasses.replace(settings, options=strategies.given(options))
     place = folder.named(settings.folder_name)
+    # But for scores.npz, which a batch may go on from, and then checks by itself.
+    names = [name for name in FILES if name != "scores.npz"]
+    folders.check(place, names, settings.table)
     result = searches.run(settings, place, running.resumes, running.progress, chunk_size)
     # A batch has kept its scores already, and they tell all of its history.
     if not result.settings.is_batch:

@@ -4,7 +4,6 @@ Axes are those of `types`: `S` searches of `T` evaluations.
 """
 
 import functools
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +18,15 @@ from jnas.benchmarks import Table
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
 from jnas.commands.search.settings import DEFAULT_BUDGET, Settings
-from jnas.engine import seeds
+from jnas.engine import checkpoints, seeds
 from jnas.engine.files import replacing
 from jnas.engine.fingerprints import Fingerprint, Resume, fingerprint
+from jnas.engine.messages import argument
 from jnas.search import Cost
 from jnas.search.history import make_history
 from jnas.types import Arch, Estimator, History, Key, Objective, Searcher, Space
 
-_HISTORIES = "histories.npz"
+_HISTORIES, _KIND = "histories.npz", "history of searches"
 _SCORES = "scores.npz"
 _CHECKPOINT = "checkpoint"
 _NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
@@ -148,9 +148,9 @@ def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
     The checkpoint of the searches is done with, and removed.
     """
     # In this order: killed in between, the searches are still in the checkpoint.
-    with replacing(folder / _HISTORIES) as file:
+    with replacing(folder / _HISTORIES, _KIND, "out") as file:
         np.savez_compressed(file, allow_pickle=False, **histories._asdict(), distinct=distinct)
-    shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
+    checkpoints.remove(folder / _CHECKPOINT)
 
 
 def load(folder: Path) -> tuple[History, np.ndarray]:
@@ -163,7 +163,7 @@ def load(folder: Path) -> tuple[History, np.ndarray]:
             return History(**fields), file["distinct"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{folder / _HISTORIES} cannot be read; search again with --no-resume"
+            f"{folder / _HISTORIES} cannot be read; search again with {argument('resume', False)}"
         ) from error
 
 

@@ -22,11 +22,13 @@ from jnas.commands.options import (
     Seed,
     TableFile,
     at_least,
+    check_seed,
     default,
+    joined,
 )
 from jnas.commands.search import strategies
 from jnas.commands.search.strategies import Plain
-from jnas.engine.messages import nearest
+from jnas.engine.messages import nearest, setting
 
 DEFAULT_CANDIDATES = 100
 DEFAULT_BUDGET = 100
@@ -100,11 +102,12 @@ class Settings:
         """Check the numbers and what goes together; ValueError names what is allowed."""
         least = dict.fromkeys(("candidates", "budget", "seeds", "max_params"), 1)
         at_least(least | {"num_images": 2}, self)
+        check_seed(self.seed)
         for name in ("max_seconds", "max_flops"):
             value = getattr(self, name)
             # Not `value <= 0`, which NaN would pass.
             if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0; got {value}")
+                raise ValueError(f"{setting(name)} must be above 0; got {value}")
         self._check_strategy()
         if self.candidates is not None and (asked := self._of_searches()):
             raise ValueError(
@@ -117,12 +120,13 @@ class Settings:
         for name in ("max_seconds", "seconds"):
             if getattr(self, name) is not None and self.estimator != "table":
                 raise ValueError(
-                    f"{name} needs the costs of a table; it goes with --estimator table"
+                    f"{setting(name)} needs the costs of a table; it goes with --estimator table"
                 )
         for name, strategy in (("start", "area"), ("against", "nsga2")):
             if getattr(self, name) is not None and self.strategy != strategy:
                 raise ValueError(
-                    f"{name} goes with the strategy {strategy}; {self.strategy} has no use for it"
+                    f"{setting(name)} goes with the strategy {strategy}; {self.strategy} has no "
+                    "use for it"
                 )
         if self.against is not None and self.against not in COSTS:
             raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
@@ -162,18 +166,18 @@ class Settings:
         images = f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""
         limits = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
         numbers = {name: value for name, value in limits.items() if value is not None}
-        judge, seed = estimators.label(self.estimator), f"seed{self.seed}"
+        judge, seed = estimators.place_label(self.estimator), f"seed{self.seed}"
         columns = [self.column, self.test_column, self.seconds, self.against]
         limited = [_told(name, value) for name, value in numbers.items()]
         if self.is_batch:
             num = self.candidates or DEFAULT_CANDIDATES
             parts = [self.space, table, judge, *columns, images, *limited, f"{num}", seed]
-            return "-".join(part for part in parts if part)
-        start = estimators.label(self.start or "")
+            return joined(*parts)
+        start = estimators.place_label(self.start or "")
         parts = ["search", self.space, table, self.strategy, judge, *columns, start, images]
         parts += [*limited, *(_told(_SHORT.get(k, k), v) for k, v in self.options.items())]
         parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
-        return "-".join(part for part in [*parts, f"{self.seeds}seeds", seed] if part)
+        return joined(*parts, f"{self.seeds}seeds", seed)
 
     def facts(self) -> dict[str, Any]:
         """Settings by name, for JSON; the options of the strategy stand among the others."""

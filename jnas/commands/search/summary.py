@@ -14,7 +14,7 @@ from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
 # All that searches of any kind write: what a run does not write is from an earlier one.
-_FILES = (
+FILES = (
     "scores.csv",
     "scores.npz",
     "results.csv",
@@ -63,7 +63,7 @@ def summarise(result: Searches) -> Summary:
         parts.append(_listed(tables["results.csv"]))
     kept = {"scores.npz"} if is_batch else {"histories.npz"}
     # All but what the run keeps itself: evaluations that another call goes on from.
-    stale = [name for name in _FILES if name not in kept]
+    stale = [name for name in FILES if name not in kept]
     return Summary("jnas search", parts, facts, tables, figures, stale)
 
 

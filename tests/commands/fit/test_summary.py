@@ -7,6 +7,7 @@ from jnas.commands import summary
 from jnas.commands.fit import fits
 from jnas.commands.fit.settings import Settings
 from jnas.commands.fit.summary import summarise
+from tests.commands.helpers import put
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -15,8 +16,7 @@ def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
     short = {"num_train": 30, "num_test": 20, "seeds": 1}
     for predictor, members in (("e2epp", 1), ("mlp", 2)):
         folder = tmp_path / predictor
-        (folder / "curves.png").parent.mkdir()
-        (folder / "curves.png").write_bytes(b"of an earlier fit")
+        put(folder / "curves.png", b"of an earlier fit", "figure")
         epochs = None if predictor == "e2epp" else 1
         settings = Settings(
             "nasbench201", predictor=predictor, members=members, epochs=epochs, **short

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jnas
-from tests.commands.helpers import files, invoke, read_csv, read_json
+from tests.commands.helpers import files, invoke, put, read_csv, read_json
 
 TINY = ["--num-images", "2", "--no-progress"]
 PARAMS = ["--estimator", "params", *TINY]
@@ -53,7 +53,7 @@ def test_search_answer_is_the_best_candidate_and_its_true_accuracy(searched) -> 
         assert truth["kendall_tau"] == pytest.approx(tau, abs=1e-6)
         assert f"{tau:.3f}" in printed
         assert "200 epochs" in truth["convention"]
-    assert {"jnas", "jax", "device"} <= set(result["environment"])
+    assert {"jnas", "jax", "device", "x64"} <= set(result["environment"])
     assert result["settings"]["seed"] == 3
 
 
@@ -92,7 +92,7 @@ def test_searches_write_the_run_folder(evolved) -> None:
     assert result["settings"]["strategy"] == "regularized_evolution"
     assert result["settings"]["population_size"] == 8
     assert result["settings"]["sample_size"] == 3
-    assert {"jnas", "jax", "device"} <= set(result["environment"])
+    assert {"jnas", "jax", "device", "x64"} <= set(result["environment"])
     assert "200 epochs" in result["truth"][0]["convention"]
 
 
@@ -132,12 +132,9 @@ def test_searches_of_other_code_go_on_if_so_asked(evolved) -> None:
     """The result names the code that searched, and the code that went on."""
     folder, command, _ = evolved
     path = folder / "result.json"
-    now = path.read_text()
-    path.write_text(
-        now.replace(
-            f'"sources": "{read_json(path)["fingerprint"]["code"]["sources"]}"', '"sources": "0ld"'
-        )
-    )
+    now, sources = path.read_text(), read_json(path)["fingerprint"]["code"]["sources"]
+    old = now.replace(f'"sources": "{sources}"', '"sources": "0ld"')
+    put(path, old.encode(), "file of facts")
     with pytest.raises(
         ValueError, match=r"begun by other code: sources 0ld, now .*--resume-anyway"
     ):
@@ -145,7 +142,36 @@ def test_searches_of_other_code_go_on_if_so_asked(evolved) -> None:
     invoke(*command, "--resume-anyway")
     found = read_json(path)["fingerprint"]
     assert [code["sources"] for code in found["earlier_code"]] == ["0ld"]
-    path.write_text(now)
+    put(path, now.encode(), "file of facts")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("scores.csv", ["--candidates", "5", *PARAMS]),
+        ("scores.npz", ["--candidates", "5", *PARAMS]),
+        ("results.csv", ["--strategy", "random", "--estimator", "table"]),
+        ("histories.npz", ["--strategy", "random", "--estimator", "table"]),
+        ("report.html", ["--candidates", "5", *PARAMS]),
+        ("result.json", ["--candidates", "5", *PARAMS]),
+        ("job.json", ["--candidates", "5", *PARAMS]),
+    ],
+)
+def test_files_of_somebody_else_stay(name, command, tmp_path) -> None:
+    (tmp_path / name).write_text("my,data")
+    with pytest.raises(FileExistsError, match=f"{name} was not written by jnas.* --out"):
+        invoke("search", *command, "--no-resume", "--out", tmp_path)
+    assert files(tmp_path) == {name: b"my,data"}
+
+
+def test_the_table_that_is_searched_on_is_never_written(tmp_path) -> None:
+    cell = SPACE.to_string(np.zeros(6, np.int32))
+    put(tmp_path / "results.csv", f"architecture,score\n{cell},1\n".encode(), "table of results")
+    before = files(tmp_path)
+    command = ["--estimator", "table", "--table", tmp_path / "results.csv", "--no-resume"]
+    with pytest.raises(FileExistsError, match=r"results.csv is the table that the job reads"):
+        invoke("search", *command, "--out", tmp_path)
+    assert files(tmp_path) == before
 
 
 def test_searches_on_a_score_are_checked_against_accuracies(tmp_path) -> None:

@@ -13,6 +13,7 @@ from jnas.commands.search import evaluation, searches
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.summary import summarise
+from tests.commands.helpers import put
 
 SPACE = jnas.spaces.nasbench201()
 TABLE = jnas.benchmarks.nasbench201("cifar10")
@@ -94,9 +95,9 @@ def test_folder_of_other_searches(short, tmp_path) -> None:
     with pytest.raises(ValueError, match="another job"):
         searches.run(other, folder)
     keep(tmp_path, result)
-    (tmp_path / "histories.npz").write_bytes(b"broken")
+    put(tmp_path / "histories.npz", b"broken", "history of searches")
     with pytest.raises(
-        ValueError, match=r"histories.npz cannot be read; search again with --no-resume"
+        ValueError, match=r"histories.npz cannot be read; search again with resume=False"
     ):
         searches.run(SHORT, tmp_path)
     assert searches.run(other, tmp_path, resume=False).settings.budget == 16

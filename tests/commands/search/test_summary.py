@@ -12,7 +12,7 @@ from jnas.commands.search import searches
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.summary import summarise
-from tests.commands.helpers import files, read_csv, read_json
+from tests.commands.helpers import files, put, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -80,12 +80,13 @@ def test_one_search_has_no_deviation(partial) -> None:
 
 
 def test_files_of_other_searches_do_not_stay(partial, tmp_path) -> None:
+    (tmp_path / "scores_mine.png").write_bytes(b"somebody else's")
     for name in ("accuracy.png", "scores_cifar10.png", "scores.npz", "mine.png"):
-        (tmp_path / name).write_bytes(b"of an earlier run")
+        put(tmp_path / name, b"of an earlier run")
     (tmp_path / "histories.npz").write_bytes(b"of this run")
     summary.write(tmp_path, summarise(partial))
     names = {"results.csv", "cell.png", "curves.png", "report.html", "result.json"}
-    assert set(files(tmp_path)) == names | {"histories.npz", "mine.png"}
+    assert set(files(tmp_path)) == names | {"histories.npz", "mine.png", "scores_mine.png"}
 
 
 def test_a_batch_in_a_space_without_a_table(tmp_path) -> None:
