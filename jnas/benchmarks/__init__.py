@@ -4,24 +4,22 @@
 read and write tables of your own, and `available` lists what there is. `of_space` and
 `usual_column` choose a table and a column of it where nothing else is said. A `Table` turns a
 column into an estimator or an objective, and the columns of a learning curve into an objective of
-several fidelities. Every column carries its accuracy convention.
+several fidelities. Every column carries its accuracy convention. `within` is the space of the rows
+of a table that lacks some of its architectures.
 """
 
-from jnas.benchmarks.files import (
-    Source,
-    available,
-    load,
-    nasbench101,
-    nasbench201,
-    save,
-    spikenas_bench,
-)
+from jnas.benchmarks._lookup import nearest_epochs
+from jnas.benchmarks._within import within
+from jnas.benchmarks.files import load, nasbench101, nasbench201, save, spikenas_bench
+from jnas.benchmarks.listing import Source, available
+from jnas.benchmarks.make import Duplicates, make_table
 from jnas.benchmarks.released import DATASETS
-from jnas.benchmarks.table import Table, make_table
+from jnas.benchmarks.table import Table
 from jnas.benchmarks.usual import of_space, usual_column
 
 __all__ = [
     "DATASETS",
+    "Duplicates",
     "Source",
     "Table",
     "available",
@@ -29,8 +27,10 @@ __all__ = [
     "make_table",
     "nasbench101",
     "nasbench201",
+    "nearest_epochs",
     "of_space",
     "save",
     "spikenas_bench",
     "usual_column",
+    "within",
 ]

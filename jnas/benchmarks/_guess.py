@@ -1,8 +1,10 @@
-"""Space of a file that does not name it, told from an architecture in the file."""
+"""Architectures of a file, and its space where it does not name that."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from jnas import spaces
 from jnas.types import Space
@@ -35,3 +37,14 @@ def space_of_width(num_choices: int, file: Path) -> Space:
     if num_choices not in widths:
         raise ValueError(f"no space has {num_choices} choices ({file.name}); known: {dict(widths)}")
     return spaces.by_name(widths[num_choices])
+
+
+def parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.ndarray:
+    """`[A, D]` int32 from (place, text) pairs; ValueError says where the wrong text is."""
+    archs = []
+    for place, text in texts:
+        try:
+            archs.append(np.asarray(space.from_string(text)))
+        except ValueError as error:
+            raise ValueError(f"{place} of {file.name}: {error}") from error
+    return np.array(archs, np.int32).reshape(-1, len(space.cardinalities))

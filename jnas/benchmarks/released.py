@@ -10,10 +10,12 @@ import importlib.util
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from jnas.benchmarks._columns import LeftOut
 from jnas.engine.messages import nearest
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
@@ -35,6 +37,7 @@ class Contents(NamedTuple):
         columns: name to `[A]` numbers.
         conventions: name to text.
         source: where the numbers come from.
+        left_out: columns that could not be read.
     """
 
     space: str
@@ -42,6 +45,7 @@ class Contents(NamedTuple):
     columns: dict[str, np.ndarray]
     conventions: dict[str, str]
     source: str
+    left_out: Mapping[str, LeftOut] = MappingProxyType({})
 
 
 # --------------------------------------------------------------------------------------------------
@@ -279,10 +283,15 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
     the accuracies agree with the published table.
 
     Raises:
-        pickle.UnpicklingError: the file holds anything but plain dicts, lists, strings and numbers.
+        ValueError: the file is damaged, or holds anything but plain dicts, lists, strings and
+            numbers.
     """
-    with path.open("rb") as file:
-        rows = _PlainUnpickler(file).load()
+    try:
+        with path.open("rb") as file:
+            rows = _PlainUnpickler(file).load()
+    # Damaged bytes fail in many ways.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
     seeds = np.full((len(rows), 3), np.nan)
     for accuracies, row in zip(seeds, rows.values(), strict=True):
         accuracies[: len(row["val_acc"])] = row["val_acc"]

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable
 
+from jnas.benchmarks import _columns
 from jnas.benchmarks.files import load, nasbench101, nasbench201, spikenas_bench
+from jnas.benchmarks.make import Duplicates
 from jnas.benchmarks.table import Table
 from jnas.engine.messages import nearest
 from jnas.types import Space
@@ -16,7 +18,11 @@ _TABLES: dict[str, Callable[..., Table]] = {
 
 
 def of_space(
-    space: Space, path: str | os.PathLike[str] | None = None, *, dataset: str | None = None
+    space: Space,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    dataset: str | None = None,
+    duplicates: Duplicates = "refuse",
 ) -> Table:
     """`Table` of a file, or without one that of the space.
 
@@ -24,6 +30,7 @@ def of_space(
         space: whose architectures are looked up.
         path: the file.
         dataset: one of `space.datasets`, by default the first; only without a file.
+        duplicates: what becomes of repeated rows of the file; see `load`.
 
     Raises:
         ValueError: the file is no table of that space, or the space has no such data set.
@@ -34,7 +41,7 @@ def of_space(
             f"{space.name} has no data set {dataset!r}. {nearest(dataset, space.datasets)}"
         )
     if path is not None:
-        return load(path, space)
+        return load(path, space, duplicates=duplicates)
     if space.name not in _TABLES:
         raise FileNotFoundError(
             f"jnas has no table of trained accuracies of {space.name}; give one with --table"
@@ -44,8 +51,9 @@ def of_space(
 
 
 def usual_column(table: Table) -> str:
-    """Name of the space's usual accuracy where the table has it, or else of its first column."""
-    usual = table.space.usual_column
-    # The published number of a cell says nothing about it, and would be the first column of some.
-    others = [name for name in table.columns if name != "index"]
-    return usual if usual in table.columns else next(iter(others), "index")
+    """Name of the space's usual accuracy where the table has it, or else of its first column.
+
+    Raises:
+        ValueError: it is to be guessed, and a column of the file could not be read.
+    """
+    return _columns.usual(table.space, table.columns, table.left_out)

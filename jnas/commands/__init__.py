@@ -7,7 +7,9 @@ usage, 130 interrupted.
 
 import inspect
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from cyclopts import App
 
@@ -41,6 +43,11 @@ def run(arguments: Sequence[str]) -> None:
         app(arguments)
 
 
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning in a line, without the place in the code that it is from."""
+    print(f"note: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point of `jnas` and `python -m jnas`."""
     # First of all, for the number of devices is fixed once JAX has started.
@@ -52,7 +59,9 @@ def main() -> None:
 def _main() -> None:
     """Run the command of this process, and exit by its code."""
     try:
-        run(sys.argv[1:])
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            run(sys.argv[1:])
     # The notes say how to go on; `reporting` has added them.
     except KeyboardInterrupt as error:
         notes = " ".join(getattr(error, "__notes__", ()))

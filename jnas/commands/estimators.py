@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from jnas import benchmarks, images, networks, predictors, zeroshot
+from jnas.benchmarks import Duplicates, Table
+from jnas.commands import truth
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Space
 
@@ -21,12 +23,27 @@ class Materials:
         table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA`
             has.
         column: its column; None for the space's usual accuracy, or else the table's first column.
+        minimize: whether the column is better when smaller; None leaves it to the table.
+        duplicates: what becomes of repeated rows of the file.
     """
 
     images: str = "digits"
     num_images: int = 128
     table: str | None = None
     column: str | None = None
+    minimize: bool | None = None
+    duplicates: Duplicates = "refuse"
+
+    def read(self, space: Space) -> tuple[Table, str]:
+        """Table, and the name of the column; raises as `truth.read_table`."""
+        table = truth.read_table(
+            space,
+            self.table,
+            [self.column],
+            minimize=self.minimize,
+            duplicates=self.duplicates,
+        )
+        return table, self.column or benchmarks.usual_column(table)
 
 
 def is_saved(name: str) -> bool:
@@ -70,8 +87,8 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
     if is_saved(name):
         return predictors.estimator(*predictors.load(name, space))
     if name == "table":
-        table = benchmarks.of_space(space, materials.table)
-        return table.estimator(materials.column or benchmarks.usual_column(table))
+        table, column = materials.read(space)
+        return table.estimator(column)
     if name not in NAMES:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
     network, num = networks.by_name(space.name), materials.num_images

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from cyclopts import Group, Parameter
 
 from jnas import networks, spaces
+from jnas.benchmarks import Duplicates
 from jnas.commands import estimators
 from jnas.engine.fingerprints import Resume
 from jnas.engine.messages import setting
@@ -68,6 +69,18 @@ Column: TypeAlias = Annotated[
         show_default=default("test_accuracy, val_accuracy or the first"),
     ),
 ]
+Minimize: TypeAlias = Annotated[
+    bool | None,
+    Parameter(
+        negative="--maximize",
+        help="The column is better when smaller, or when larger.",
+        show_default=default("told by its name"),
+    ),
+]
+DuplicateRows: TypeAlias = Annotated[
+    Duplicates,
+    Parameter(help="Rows of the file that are the same architecture: refuse, or take their mean."),
+]
 Seed: TypeAlias = Annotated[int, Parameter(help="Everything random follows from it.")]
 ChunkSize: TypeAlias = Annotated[
     int | None,
@@ -121,6 +134,12 @@ def check_seed(seed: int) -> None:
 def joined(*parts: str | None) -> str:
     """Name of a file or folder: the parts that are not empty, in letters that suit any system."""
     return "-".join(re.sub(r"[^\w.+-]+", "_", part) for part in parts if part)
+
+
+def table_labels(minimize: bool | None, duplicates: Duplicates) -> list[str | None]:
+    """Labels, in names of files and folders, of how a table is read; None where nothing is said."""
+    direction = {None: None, True: "minimize", False: "maximize"}[minimize]
+    return [direction, "mean" if duplicates == "mean" else None]
 
 
 def at_least(least: dict[str, int], settings: object) -> None:

@@ -19,9 +19,11 @@ from jnas.commands.options import (
     TASK,
     ChunkSize,
     Column,
+    DuplicateRows,
     EstimatorName,
     Images,
     JudgedSpaceName,
+    Minimize,
     NumImages,
     Running,
     Seed,
@@ -30,9 +32,11 @@ from jnas.commands.options import (
     check_seed,
     default,
     joined,
+    table_labels,
 )
 from jnas.engine import files
 from jnas.engine.fingerprints import Resume
+from jnas.engine.texts import read_text
 from jnas.types import Space
 
 
@@ -53,6 +57,8 @@ class Settings:
     num_images: NumImages = 128
     table: TableFile = None
     column: Column = None
+    minimize: Minimize = None
+    duplicates: DuplicateRows = "refuse"
     seed: Seed = 0
     out: Annotated[
         Path | None,
@@ -79,6 +85,7 @@ class Settings:
             estimators.place_label(self.estimator),
             Path(self.table).stem if self.table and by_table else "",
             self.column if by_table else "",
+            *(table_labels(self.minimize, self.duplicates) if by_table else []),
             f"{Path(self.images).stem}{self.num_images}" if sees_images else "",
             "all" if self.all_ else "",
             f"{self.num}" if self.num is not None else "",
@@ -115,18 +122,39 @@ def run(
     # One key a purpose, so that the images are the same whatever is scored on them.
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     archs = _population(space, texts, settings, draw_key)
-    materials = Materials(settings.images, settings.num_images, settings.table, settings.column)
-    estimator = estimators.estimator(settings.estimator, space, materials, image_key)
+    materials = Materials(
+        settings.images,
+        settings.num_images,
+        settings.table,
+        settings.column,
+        settings.minimize,
+        settings.duplicates,
+    )
+    table = materials.read(space) if settings.estimator == "table" else None
+    estimator = (
+        table[0].estimator(table[1])
+        if table is not None
+        else estimators.estimator(settings.estimator, space, materials, image_key)
+    )
     files.check(out, ROWS, "out")
     # Beside the CSV file, which is why that must not end in .npz.
     kept = out.with_suffix(".npz")
     scores = population.score(estimator, archs, score_key, chunk_size, kept, resume, progress)
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]
+    missing = ""
+    if table is not None:
+        # As they are in the table, where programs have them in float32, and larger for better.
+        values = table[0].look_up(table[1], archs)
+        missing = f"; {table[0].source} has no {table[1]} of {np.isnan(values).sum():,} of them"
     header = "architecture", estimators.label(settings.estimator)
     write_csv(out, header, zip(named, values, strict=True))
     # NaN, a score that cannot be ranked, would be the largest to `argmax`.
-    best = int(np.argmax(np.where(np.isnan(values), -np.inf, values)))
-    return f"{len(values)} scores in {out}. Best: {named[best]} ({values[best]:.6g})"
+    ranked = np.where(np.isnan(scores), -np.inf, scores)
+    best = int(np.argmax(ranked))
+    told = f"{len(values):,} scores in {out}{missing if np.isnan(values).any() else ''}"
+    if ranked[best] == -np.inf:
+        raise ValueError(f"none of the architectures can be ranked: {told}")
+    return f"{told}. Best: {named[best]} ({values[best]:.6g})"
 
 
 def _population(
@@ -146,13 +174,23 @@ def _population(
         return space.enumerate()
     if settings.num is not None:
         return np.asarray(jax.vmap(space.sample)(jax.random.split(key, settings.num)))
-    if settings.file is not None:
-        files.reading(settings.file, "the list of architectures")
-    lines = settings.file.read_text().split("\n") if settings.file is not None else texts
-    listed = [line.strip() for line in lines if line.strip()]
-    if not listed:
-        raise ValueError(f"{settings.file} holds no architecture")
-    return np.stack([np.asarray(space.from_string(text)) for text in listed])
+    if settings.file is None:
+        return np.stack([np.asarray(space.from_string(text)) for text in texts])
+    return _listed(space, settings.file)
+
+
+def _listed(space: Space, file: Path) -> np.ndarray:
+    """Architectures `[B, D]` of a text file; ValueError names the line of a wrong one."""
+    files.reading(file, "the list of architectures")
+    archs = []
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        try:
+            archs += [np.asarray(space.from_string(line.strip()))] if line.strip() else []
+        except ValueError as error:
+            raise ValueError(f"line {number} of {file.name}: {error}") from error
+    if not archs:
+        raise ValueError(f"{file} holds no architecture")
+    return np.stack(archs)
 
 
 def command(

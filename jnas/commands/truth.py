@@ -6,11 +6,11 @@ Axes are those of `types`: what `S` searches have found after each of `T` evalua
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-import jax.numpy as jnp
 import numpy as np
 
 from jnas import benchmarks
-from jnas.benchmarks import Table
+from jnas.benchmarks import Duplicates, Table
+from jnas.types import Space
 
 Columns: TypeAlias = dict[str, tuple[Table, str]]
 """Name → a table and one of its columns."""
@@ -27,6 +27,7 @@ class Check(NamedTuple):
         ranks: `[S]`, 1 + the number of architectures of the table that are better than the answer;
             NaN likewise.
         table: `[A]`, every known accuracy of the table, ascending.
+        minimize: whether the column is better when smaller.
     """
 
     name: str
@@ -35,11 +36,47 @@ class Check(NamedTuple):
     accuracy: np.ndarray
     ranks: np.ndarray
     table: np.ndarray
+    minimize: bool = False
 
     @property
     def table_best(self) -> float:
-        """Highest accuracy of the table."""
-        return float(self.table[-1])
+        """Best accuracy of the table."""
+        return float(self.table[0 if self.minimize else -1])
+
+
+def read_table(
+    space: Space,
+    path: str | None,
+    names: Sequence[str | None] = (),
+    *,
+    minimize: bool | None = None,
+    duplicates: Duplicates = "refuse",
+) -> Table:
+    """Table of trained accuracies, of a file or else that of a space.
+
+    Args:
+        space: whose architectures are looked up.
+        path: the file.
+        names: the columns that `minimize` is about; None stands for the usual one.
+        minimize: whether these are better when smaller; None leaves it to the table.
+        duplicates: what becomes of repeated rows of the file.
+
+    Raises:
+        ValueError: the file is no table of that space, or has no such column.
+        FileNotFoundError: the file is absent, or no table of the space is at hand.
+    """
+    table = benchmarks.of_space(space, path, duplicates=duplicates)
+    if minimize is not None:
+        for name in names:
+            column = name or benchmarks.usual_column(table)
+            table = table.directed(column, minimize=minimize)
+    return table
+
+
+def stated(convention: str, minimize: bool) -> str:
+    """Convention for people, which says that lower is better where it is so."""
+    is_said = not minimize or "is better" in convention.lower()
+    return convention if is_said else f"{convention}; lower is better"
 
 
 def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool) -> Columns:
@@ -84,15 +121,14 @@ def look_up(
         best: `[S, T]`, index of the best among the first `t + 1`.
         known: `[S, T]` bool, where there is such an architecture.
     """
-    values = table.column(column)
-    rows = np.asarray(table.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1]))))
-    rows = rows.reshape(known.shape)
-    # -1 for what the table lacks would look up its last row.
-    evaluated = np.where(rows >= 0, values[rows], np.nan)
+    values, minimize = table.column(column), table.minimizes(column)
+    evaluated = table.look_up(column, archs)
     accuracy = np.where(known, np.take_along_axis(evaluated, best, axis=1), np.nan)
     everything = np.sort(values[np.isfinite(values)])
-    # From the right: equal accuracies are not better, so that all of them have the best rank.
-    num_better = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")
+    # Equal accuracies are not better, so that all of them have the best rank.
+    num_below = np.searchsorted(everything, accuracy[:, -1], side="left")
+    num_above = len(everything) - np.searchsorted(everything, accuracy[:, -1], side="right")
+    num_better = num_below if minimize else num_above
     return Check(
         name=name,
         convention=table.conventions[column],
@@ -100,4 +136,5 @@ def look_up(
         accuracy=accuracy,
         ranks=np.where(np.isfinite(accuracy[:, -1]), 1 + num_better, np.nan),
         table=everything,
+        minimize=minimize,
     )

@@ -35,13 +35,19 @@ def score_against_accuracy(
     score_label: str = "score",
     accuracy_label: str = "accuracy",
     title: str = "",
+    minimize: bool = False,
+    minimize_accuracy: bool = False,
 ) -> "Figure":
     """Scatter of `scores` against `accuracy`, `[B]` each, `B >= 2`; Kendall's τ-b is in the title.
 
     τ-b is over all architectures of known accuracy, those that cannot be ranked being last
     together. Points below the axis are triangles at its edge. The one of index `chosen` is a star.
+    Where `minimize` or `minimize_accuracy` is True, lower scores or accuracies are the better ones.
     """
     x, y = vectors(scores=scores, accuracy=accuracy)
+    # From here on higher is better; what is drawn has its sign again.
+    sign_x, sign = (-1 if minimize else 1), (-1 if minimize_accuracy else 1)
+    x, y = sign_x * x, sign * y
     # Over all of known accuracy, not over those shown: what cannot be ranked is last, not absent.
     tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
     shown = np.isfinite(x) & np.isfinite(y)
@@ -51,21 +57,26 @@ def score_against_accuracy(
     # Many points are small and faint, so that where they crowd is seen.
     size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
     # What lies below the axis is drawn at its edge, so that every architecture is seen.
-    for points, marker in ((shown & ~low, "o"), (low, "v")):
-        height = np.maximum(y[points], floor)
+    for points, marker in ((shown & ~low, "o"), (low, "^" if minimize_accuracy else "v")):
+        height = sign * np.maximum(y[points], floor)
         style: dict[str, Any] = {"s": size, "color": POINTS, "alpha": alpha, "linewidths": 0}
-        axes.scatter(x[points], height, marker=marker, **style)
+        axes.scatter(sign_x * x[points], height, marker=marker, **style)
     axes.margins(y=0.09)
     if chosen is not None:
-        _mark(axes, x, y, floor, chosen)
+        _mark(axes, sign_x * x, sign * y, sign * np.maximum(y, floor), chosen)
     set_title(
         figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined"
     )
     unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
-    below = (int(low.sum()), f"below {floor:.4g} (triangles)")
+    side = "above" if minimize_accuracy else "below"
+    below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
     lost = (num_unrankable(x), "not rankable")
     set_note(
-        figure, lost, below, (unknown, "without accuracy"), (infinite, "of score +∞ not shown")
+        figure,
+        lost,
+        below,
+        (unknown, "without accuracy"),
+        (infinite, f"of score {'-' if minimize else '+'}∞ not shown"),
     )
     return figure
 
@@ -77,14 +88,17 @@ def best_so_far(
     score_label: str = "score",
     accuracy_label: str = "accuracy",
     title: str = "",
+    minimize: bool = False,
+    minimize_accuracy: bool = False,
 ) -> "Figure":
     """Curve of the best of `scores` `[T]` by number of evaluations; of equals the first counts.
 
     True accuracies `[T]` add a panel: that of the architecture chosen so far, and dashed the best
-    so far. Its axis begins at the lowest value after a fiftieth of the evaluations.
+    so far. Its axis begins at the lowest value after a fiftieth of the evaluations. Where
+    `minimize` or `minimize_accuracy` is True, lower scores or accuracies are the better ones.
     """
     x, y = vectors(scores=scores, accuracy=scores if accuracy is None else accuracy)
-    best = _first_best(x)
+    best = _first_best(-x if minimize else x)
     labels = [f"best {score_label} so far"] + ([] if accuracy is None else [accuracy_label])
     figure, axes = new_figure("evaluations", *labels)
     # A step curve of a single evaluation has no length.
@@ -103,14 +117,14 @@ def best_so_far(
     axes[0].locator_params(axis="x", integer=True)
     for panel in axes[1:]:
         # `fmax` passes over NaN, an unknown accuracy, where `maximum` would keep it to the end.
-        possible = np.fmax.accumulate(y)
+        possible = (np.fmin if minimize_accuracy else np.fmax).accumulate(y)
         label = f"best possible so far: {possible[-1]:.4g}"
         panel.step(steps, possible, color=GREY, linestyle="--", label=label, **style)
         panel.step(steps, reached, color=ACCENT, label=f"chosen so far: {reached[-1]:.4g}", **style)
         panel.legend(fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         begin_late(panel, reached, possible)
     set_title(figure, title)
-    set_note(figure, (num_unrankable(x), "evaluations not rankable"))
+    set_note(figure, (num_unrankable(-x if minimize else x), "evaluations not rankable"))
     return figure
 
 
@@ -121,10 +135,11 @@ def accuracy_histogram(
     num_bins: int = 60,
     accuracy_label: str = "accuracy",
     title: str = "",
+    minimize: bool = False,
 ) -> "Figure":
     """Histogram of all accuracies `[A]`, with the chosen one and its rank in it.
 
-    The rank is 1 plus the number of better ones.
+    The rank is 1 plus the number of better ones, lower ones where `minimize` is True.
 
     Raises:
         ValueError: also where no accuracy, or not the chosen one, is finite.
@@ -135,20 +150,26 @@ def accuracy_histogram(
         raise ValueError(
             f"need finite accuracies, got {len(y)} of them and chosen_accuracy={chosen}"
         )
+    # From here on higher is better; what is drawn has its sign again.
+    sign = -1 if minimize else 1
+    y, good = sign * y, sign * chosen
     # The chosen one is always on the axis, an outlier or not.
-    low, high = min(outer_fence(y), chosen), max(float(y.max()), chosen)
+    low, high = min(outer_fence(y), good), max(float(y.max()), good)
+    ends = sorted((sign * low, sign * high))
     figure, (axes,) = new_figure(accuracy_label, "architectures")
     # The range holds the chosen one, which need not be among all.
-    counts, _, _ = axes.hist(y[y >= low], num_bins, range=(low, high), color=POINTS, alpha=0.75)
+    shown = sign * y[y >= low]
+    counts, _, _ = axes.hist(shown, num_bins, range=(ends[0], ends[1]), color=POINTS, alpha=0.75)
     top = 1.2 * float(np.max(counts))
     axes.set_ylim(0, top)
     axes.axvline(chosen, color=ACCENT, linewidth=2)
     _annotate(axes, f"chosen: {chosen:.4g}", (chosen, 0.88 * top))
-    rank, num = 1 + int((y > chosen).sum()), len(y)
+    rank, num = 1 + int((y > good).sum()), len(y)
     # Two significant digits, as the share of a large space may be far below a percent.
     share = np.format_float_positional(100 * rank / num, precision=2, fractional=False, trim="-")
     set_title(figure, title, f"rank {rank:,} of {num:,}, top {share} %")
-    below = (int((y < low).sum()), f"below {low:.4g} not shown")
+    side = "above" if minimize else "below"
+    below = (int((y < low).sum()), f"{side} {sign * low:.4g} not shown")
     set_note(figure, below, (len(everything) - num, "without accuracy"))
     return figure
 
@@ -188,13 +209,13 @@ def _first_best(scores: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(np.where(rankable > before, np.arange(len(scores)), -1))
 
 
-def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, floor: float, chosen: int) -> None:
+def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, heights: np.ndarray, chosen: int) -> None:
     """Star at the chosen point, with its accuracy beside it."""
     if not 0 <= chosen < len(x) or not np.isfinite([x[chosen], y[chosen]]).all():
         raise ValueError(
             f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}"
         )
-    at = float(x[chosen]), float(max(y[chosen], floor))
+    at = float(x[chosen]), float(heights[chosen])
     axes.scatter(*at, s=190, color=ACCENT, marker="*", edgecolors="white", zorder=4)
     _annotate(axes, f"chosen: {y[chosen]:.4g}", at)
 

@@ -1,6 +1,6 @@
 """Charts of scores against costs; see the package for what figures share."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -31,10 +31,11 @@ def pareto_front(
     score_label: str = "score",
     cost_label: str = "cost",
     title: str = "",
+    minimize: bool = False,
 ) -> "Figure":
     """Scatter of what a search evaluated, scores and costs `[T]`, and its front.
 
-    The front is the best score for at most a cost.
+    The front is the best score for at most a cost, the lowest one where `minimize` is True.
 
     Scores and costs `[A]` of a whole space, or of its front alone, add the true front, dashed.
     Points below the axis are triangles at its edge, and a front may come from below it. Evaluations
@@ -45,21 +46,24 @@ def pareto_front(
     """
     if (true_scores is None) != (true_costs is None):
         raise ValueError("true_scores and true_costs go together; got only one of them")
+    sign = -1 if minimize else 1
     y, x = vectors(scores=scores, costs=costs)
+    y = sign * y  # from here on higher is better; what is drawn has its sign again
     shown = np.isfinite(y) & np.isfinite(x)
     floor = outer_fence(y[shown])
     low = shown & (y < floor)
     figure, (axes,) = new_figure(cost_label, score_label)
     size, alpha = (20.0, 0.45) if len(x) <= 500 else (9.0, 0.35)
-    for points, marker in ((shown & ~low, "o"), (low, "v")):
+    for points, marker in ((shown & ~low, "o"), (low, "^" if minimize else "v")):
         style: dict[str, Any] = {"s": size, "color": GREY, "alpha": alpha, "linewidths": 0}
-        axes.scatter(x[points], np.maximum(y[points], floor), marker=marker, **style)
+        axes.scatter(x[points], sign * np.maximum(y[points], floor), marker=marker, **style)
     # Both staircases end at the dearest evaluation, so that their ends can be compared.
     right = float(np.max(x[shown], initial=-np.inf))
     found = _front(y[shown], x[shown])
     _step(
         axes,
-        *found,
+        sign * found[0],
+        found[1],
         right,
         color=ACCENT,
         label=f"front found: {len(found[0])}",
@@ -69,20 +73,32 @@ def pareto_front(
     if true_scores is not None and true_costs is not None:
         every = vectors(true_scores=true_scores, true_costs=true_costs)
         finite = np.isfinite(every[0]) & np.isfinite(every[1])
-        best = _front(every[0][finite], every[1][finite])
+        best = _front(sign * every[0][finite], every[1][finite])
         label = f"true front: {len(best[0])}"
         # Thin and on top, so that both are seen where they are one.
-        _step(axes, *best, right, color=INK, label=label, linewidth=1.1, linestyle="--", zorder=4)
+        _step(
+            axes,
+            sign * best[0],
+            best[1],
+            right,
+            color=INK,
+            label=label,
+            linewidth=1.1,
+            linestyle="--",
+            zorder=4,
+        )
     # From the floor and not from the data: a front may come from below it, and would pull it down.
-    height = axes.dataLim.y1 - floor
+    height = (-axes.dataLim.y0 if minimize else axes.dataLim.y1) - floor
     if np.isfinite(height) and height > 0:
-        axes.set_ylim(floor - 0.09 * height, floor + 1.09 * height)
+        axes.set_ylim(*sorted((sign * (floor - 0.09 * height), sign * (floor + 1.09 * height))))
     if axes.lines:
-        # Where a score is low and costly, few points are.
-        axes.legend(fontsize=10, framealpha=0.85, edgecolor="none", loc="lower right")
+        # Where a score is bad and costly, few points are.
+        place: Literal["upper right", "lower right"] = "upper right" if minimize else "lower right"
+        axes.legend(fontsize=10, framealpha=0.85, edgecolor="none", loc=place)
     set_title(figure, title)
     unpriced = int((np.isfinite(y) & ~np.isfinite(x)).sum())
-    below = (int(low.sum()), f"below {floor:.4g} (triangles)")
+    side = "above" if minimize else "below"
+    below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
     set_note(
         figure, (num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost")
     )

@@ -23,6 +23,7 @@ def search_curves(
     x_label: str = "evaluations",
     y_label: str = "best score so far",
     title: str = "",
+    minimize: bool = False,
 ) -> "Figure":
     """Curve of the best so far `[S, T]` of each label: the median search and the middle half.
 
@@ -37,6 +38,7 @@ def search_curves(
         x_label: what `x` is, with its unit.
         y_label: what the curves are, with their unit.
         title: heads the figure.
+        minimize: whether lower is better, so that curves fall.
     """
     runs = {label: _checked(label, values) for label, values in curves.items()}
     num = max((values.shape[1] for values in runs.values()), default=0)
@@ -84,7 +86,9 @@ def search_curves(
     axes.xaxis.set_major_formatter("{x:,.0f}")
     begin_late(axes, *bounds)
     place = (
-        {"loc": "lower right"} if is_single else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        {"loc": "upper right" if minimize else "lower right"}
+        if is_single
+        else {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     )
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **place)
     set_title(figure, title)

@@ -110,7 +110,7 @@ def set_note(figure: "Figure", *counts: tuple[int, str]) -> None:
 
 
 def begin_late(axes: "Axes", *curves: np.ndarray) -> None:
-    """Limits of an axis that begins at the lowest point after a fiftieth of the steps."""
+    """Limits of an axis that holds what the curves are after a fiftieth of the steps."""
     late = np.concatenate([curve[len(curve) // 50 :] for curve in curves])
     late = late[np.isfinite(late)]
     # Limits that are equal would be no axis.

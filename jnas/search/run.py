@@ -71,7 +71,8 @@ def run(
         key: consumed.
         num_evaluations: evaluations, a multiple of the searcher's batch size; static.
         max_seconds: simulated budget. The search is over with the first evaluation that is not
-            within it.
+            within it, though that may be before `searcher.min_evaluations`: what a budget buys is
+            known at its end only, by `History.num_evaluations`.
         overrun: what becomes of the evaluation that would end after the budget. "discarded": it is
             neither recorded nor told, as in the scripts of NAS-Bench-201 (Dong and Yang, ICLR
             2020). "counted": it is the last one, as in those of NATS-Bench (Dong et al., TPAMI

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -243,7 +244,7 @@ def test_arrays_of_an_estimator_are_arguments_and_a_second_one_does_not_compile_
         scores(table.estimator("accuracy"), archs), table.column("accuracy").astype("f4")
     )
     np.testing.assert_array_equal(
-        scores(table.estimator("seconds"), archs), table.column("seconds")
+        scores(table.estimator("seconds"), archs), -table.column("seconds")
     )
     other = benchmarks.make_table(spaces.nasbench201(), table.archs[::-1], {"y": np.arange(50)})
     np.testing.assert_array_equal(scores(other.estimator("y"), archs), np.arange(50)[::-1])
@@ -578,3 +579,201 @@ def test_a_table_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         table.source = "elsewhere"
     assert "_codes" not in repr(table)
+
+
+# --------------------------------------------------------------------------------------------------
+# Numbers beyond float32, and numbers that it hardly tells apart.
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.943249100, 0.943249101, 0.943249102],
+        [0.943249102, 0.943249100, 0.943249101],
+        [-1e-9 - 5, -5, -2e-9 - 5],
+        [1, 1, 1 + 1e-12],
+    ],
+)
+def test_close_numbers_keep_their_order(values: list[float], key: jax.Array) -> None:
+    table = costly({"acc": values})
+    scores = np.asarray(table.estimator("acc")(key, table.archs))
+    np.testing.assert_array_equal(
+        np.unique(scores, return_inverse=True)[1], np.unique(values, return_inverse=True)[1]
+    )
+    np.testing.assert_allclose(scores, values, rtol=1e-6)
+    outcome = evaluate(table.objective("acc"), key, query(table.archs))
+    np.testing.assert_array_equal(outcome.scores, scores)
+
+
+@pytest.mark.parametrize(
+    "values", [[1e43, 1e50, 1e61], [1e61, -1e300, 0], [1e-300, 1e61, 1e-200], [-1e50, -1e61, 1e50]]
+)
+def test_numbers_beyond_float32_keep_their_order_and_a_warning_says_so(
+    values: list[float], key: jax.Array
+) -> None:
+    table = costly({"synflow": values})
+    with pytest.warns(UserWarning, match=r"'synflow' of arrays is beyond float32.* times 2\^-"):
+        estimator = table.estimator("synflow")
+    scores = np.asarray(estimator(key, table.archs))
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(np.argsort(scores), np.argsort(values))
+    assert len(set(scores.tolist())) == 3
+    np.testing.assert_array_equal(table.look_up("synflow", table.archs), values)
+
+
+def test_beyond_float32_what_is_not_finite_stays(key: jax.Array) -> None:
+    table = costly({"x": [1e50, np.nan, -np.inf]})
+    with pytest.warns(UserWarning, match="beyond float32"):
+        estimator = table.estimator("x")
+    scores = np.asarray(estimator(key, table.archs))
+    assert np.isfinite(scores[0])
+    np.testing.assert_array_equal(scores[1:], np.array([np.nan, -np.inf], np.float32))
+
+
+def test_columns_that_float32_holds_are_rounded_and_no_more(key: jax.Array) -> None:
+    values = np.array([10.0, 91.29, 91.29 + 1e-9])
+    table = costly({"acc": values})
+    np.testing.assert_array_equal(
+        table.estimator("acc")(key, table.archs), values.astype(np.float32)
+    )
+
+
+def test_costs_beyond_float32_are_refused() -> None:
+    table = costly({"acc": [1, 2, 3], "seconds": [1, 2, 1e61]})
+    for use in (lambda: table.objective("acc"), lambda: table.cost("seconds")):
+        with pytest.raises(ValueError, match=r"column 'seconds' is beyond it; give it in another"):
+            use()
+
+
+# --------------------------------------------------------------------------------------------------
+# Which way is better.
+
+
+@pytest.mark.parametrize(
+    ("name", "convention", "minimize"),
+    [
+        ("valid_error", "", True),
+        ("validError", "", True),
+        ("test_err3", "", True),
+        ("Test-Loss", "", True),
+        ("perplexity", "in nats", True),
+        ("latency_ms", "", True),
+        ("seconds200_c10", "", True),
+        ("val_accuracy", "100 minus the error", False),
+        ("synflow", "", False),
+        ("params", "", False),
+        ("neg_loss", "", False),
+        ("lossless", "", False),
+        ("score", "Lower is better", True),
+        ("valid_error", "1 - error, higher is better", False),
+        ("score", "higher is better; lower is better", True),
+    ],
+)
+def test_direction_by_convention_or_by_name(name: str, convention: str, minimize: bool) -> None:
+    space = spaces.nasbench201()
+    table = benchmarks.make_table(
+        space, space.enumerate()[:1], {name: np.ones(1)}, conventions={name: convention}
+    )
+    assert table.minimizes(name) is minimize
+    for other in (True, False, True):
+        table = table.directed(name, minimize=other)
+        assert table.minimizes(name) is other
+
+
+def test_scores_of_a_column_that_is_better_when_smaller(key: jax.Array) -> None:
+    """The best error has the largest score; as a cost it stays what it is."""
+    table = costly({"valid_error": [9.5, 8.5, np.nan], "seconds": [10, 20, 30]})
+    expected = np.array([-9.5, -8.5, np.nan], np.float32)
+    np.testing.assert_array_equal(table.estimator("valid_error")(key, table.archs), expected)
+    outcome = evaluate(table.objective("valid_error"), key, query(table.archs))
+    np.testing.assert_array_equal(outcome.scores, expected)
+    np.testing.assert_array_equal(outcome.seconds, [10, 20, 30])
+    assert table.cost("valid_error")(jnp.asarray(table.archs[1])) == 8.5
+    curve = costly({"loss1": [3, 4, 5], "loss2": [2, 1, 3]})
+    scores = evaluate(
+        curve.objective({1: "loss1", 2: "loss2"}, cost_epochs=2),
+        key,
+        query(curve.archs, epochs=[1, 2, 2]),
+    ).scores
+    np.testing.assert_array_equal(scores, [-3, -1, -3])
+
+
+def test_direction_is_saved(tmp_path) -> None:
+    table = costly({"score": [1, 2, 3]}).directed("score", minimize=True)
+    benchmarks.save(table, tmp_path / "t.npz")
+    assert benchmarks.load(tmp_path / "t.npz").minimizes("score")
+
+
+# --------------------------------------------------------------------------------------------------
+# Epochs that a curve lacks.
+
+
+def test_epochs_that_a_curve_lacks_are_answered_and_charged_as_the_nearest(key: jax.Array) -> None:
+    table = costly(CURVE)
+    objective = table.objective(CURVE_COLUMNS, cost_epochs=100, nearest=True)
+    assert objective.epochs is None
+    asked = query(table.archs[[1] * 7], epochs=[1, 5, 6, 30, 31, 200, 0])
+    outcome = evaluate(objective, key, asked)
+    np.testing.assert_array_equal(outcome.scores, [2, 2, 12, 12, 52, 52, 52])
+    np.testing.assert_allclose(outcome.seconds, [2, 2, 20, 20, 100, 100, 100], rtol=1e-6)
+
+
+# --------------------------------------------------------------------------------------------------
+# A table as people look at it.
+
+
+def test_length_and_a_repr_of_a_few_lines() -> None:
+    table = costly({f"val{epoch}": [epoch, 91.5, np.nan] for epoch in range(1, 101)})
+    assert len(table) == 3
+    lines = repr(table).splitlines()
+    assert lines[0] == "Table of nasbench201: 3 architectures, arrays"
+    assert lines[1] == "  val1  1 … 91.5  (not stated)"
+    assert lines[-1] == "  and 92 more columns"
+    assert len(lines) == 10
+    assert max(map(len, repr(benchmarks.nasbench201()).splitlines())) <= 100
+
+
+def test_the_best_rows() -> None:
+    table = costly({"acc": [1, 3, np.nan], "valid_error": [9, 7, 8]})
+    assert table.best(1).columns["acc"].tolist() == [3]
+    assert table.best(5, "acc").columns["acc"].tolist() == [3, 1]
+    best = table.best(2, "valid_error")
+    assert best.columns["valid_error"].tolist() == [7, 8]
+    np.testing.assert_array_equal(best.archs, table.archs[[1, 2]])
+    with pytest.raises(ValueError, match="num must be at least 1; got 0"):
+        table.best(0)
+    with pytest.raises(ValueError, match="column 'acc' of arrays has no value"):
+        costly({"acc": [np.nan] * 3}).best(1)
+
+
+def test_a_data_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = costly({"acc": [1, 3, np.nan]})
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"needs pandas: pip install pandas"):
+        table.to_pandas()
+    monkeypatch.undo()
+    pytest.importorskip("pandas")
+    frame = table.to_pandas()
+    assert list(frame.columns) == ["architecture", "acc"]
+    assert frame["architecture"].tolist() == [table.space.to_string(a) for a in table.archs]
+
+
+# --------------------------------------------------------------------------------------------------
+# Repeated rows.
+
+
+def test_repeated_rows_are_averaged_on_request() -> None:
+    space = spaces.nasbench201()
+    archs = space.enumerate()[[7, 5, 7, 3, 5]]
+    columns = {"x": np.array([1, 2, 5, 4, np.nan]), "y": np.array([np.nan] * 5)}
+    with pytest.raises(ValueError, match=r'are the same .*; duplicates "mean" takes their mean'):
+        benchmarks.make_table(space, archs, columns)
+    table = benchmarks.make_table(space, archs, columns, duplicates="mean")
+    np.testing.assert_array_equal(table.archs, archs[[0, 1, 3]])
+    np.testing.assert_array_equal(table.column("x"), [3, 2, 4])
+    assert np.isnan(table.column("y")).all()
+    assert table.conventions["x"] == "not stated; mean over repeated rows"
+    once = benchmarks.make_table(space, archs[:2], {"x": np.arange(2)}, duplicates="mean")
+    assert once.conventions["x"] == "not stated"
+    with pytest.raises(ValueError, match=r"unknown duplicates 'means'\. Did you mean 'mean'"):
+        benchmarks.make_table(space, archs, columns, duplicates="means")

@@ -40,3 +40,16 @@ def test_usual_column() -> None:
         == "index"
     )
     assert benchmarks.usual_column(benchmarks.nasbench201("cifar10")) == "val_accuracy"
+
+
+def test_no_column_is_guessed_where_one_could_not_be_read(tmp_path) -> None:
+    """A mistake in one cell must not make another column the one that counts."""
+    cells = [SPACE.to_string(arch) for arch in SPACE.enumerate()[:2]]
+    path = tmp_path / "t.csv"
+    path.write_text(f"arch,set,acc,seconds\n{cells[0]},c10,9O,1\n{cells[1]},c10,91,2\n")
+    table = benchmarks.load(path)
+    assert list(table.columns) == ["seconds"]
+    with pytest.raises(ValueError, match=r"say which column .*'acc', row 0 \(line 2\).*'9O'"):
+        benchmarks.usual_column(table)
+    path.write_text(f"arch,set,none,acc\n{cells[0]},c10,,90\n{cells[1]},c10,,91\n")
+    assert benchmarks.usual_column(benchmarks.load(path)) == "acc"

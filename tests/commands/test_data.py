@@ -1,5 +1,6 @@
 """`jnas data`."""
 
+import jnas
 from tests.commands.helpers import invoke
 
 
@@ -7,3 +8,18 @@ def test_data_lists_tables_and_images(tmp_path) -> None:
     printed = invoke("data", "--folder", tmp_path)
     for name in ("nasbench201", "15,625", "digits", "1,797", "cifar10", "noise"):
         assert name in printed
+
+
+def test_files_that_cannot_be_read_are_left_out(tmp_path) -> None:
+    table = jnas.benchmarks.nasbench201()
+    jnas.benchmarks.save(table.best(300), tmp_path / "mine.npz")
+    content = (tmp_path / "mine.npz").read_bytes()
+    half = len(content) // 2
+    (tmp_path / "broken.npz").write_bytes(content[:half] + bytes(100) + content[half + 100 :])
+    for suffix in ("csv", "npz"):
+        (tmp_path / f"folder.{suffix}").mkdir()
+        (tmp_path / f"dangling.{suffix}").symlink_to(tmp_path / "nowhere")
+    printed = invoke("data", "--folder", tmp_path)
+    assert "mine: 300 rows" in printed
+    for name in ("broken", "folder", "dangling"):
+        assert f"{name}:" not in printed

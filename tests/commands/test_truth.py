@@ -47,3 +47,20 @@ def test_columns_of_the_usual_table_and_of_a_file() -> None:
     assert truth.columns(None, ("top", None), True) == {}
     with pytest.raises(ValueError, match=r"unknown column 'tops'.*Did you mean 'top'"):
         truth.columns(TABLE, ("top", "tops"), False)
+
+
+def test_ranks_where_lower_is_better() -> None:
+    table = TABLE.directed("top", minimize=True)
+    rows = np.array([[0, 1], [3, 4], [1, 2]])
+    best, known = np.array([[0, 0], [0, 1], [0, 0]]), np.ones((3, 2), bool)
+    check = truth.look_up("top", table, "top", SPACE.enumerate()[rows], best, known)
+    np.testing.assert_array_equal(check.accuracy, [[1, 1], [np.nan, 5], [3, 3]])
+    np.testing.assert_array_equal(check.ranks, [1, 4, 2])
+    assert (check.table_best, check.minimize) == (1.0, True)
+
+
+def test_a_direction_that_is_given(tmp_path) -> None:
+    jnas.benchmarks.save(TABLE, tmp_path / "t.npz")
+    path = str(tmp_path / "t.npz")
+    assert truth.read_table(SPACE, path, [None], minimize=True).minimizes("top")
+    assert not truth.read_table(SPACE, path, [None]).minimizes("top")

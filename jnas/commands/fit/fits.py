@@ -17,6 +17,7 @@ import numpy as np
 from jnas import benchmarks, metrics, predictors
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
+from jnas.commands import truth
 from jnas.commands.fit.settings import MAX_TEST, MIN_TEST, Settings, make_predictor, training_of
 from jnas.engine.fingerprints import Resume, fingerprint
 from jnas.predictors import Evaluation, Fitted
@@ -28,7 +29,10 @@ _NUM_POINTS = 10  # of a curve of Kendall's tau by epoch
 
 
 class Split(NamedTuple):
-    """Split of a table: `[B, D]` with targets `[B]` to learn from, `[M, D]` with `[M]` to test."""
+    """Split of a table: `[B, D]` with targets `[B]` to learn from, `[M, D]` with `[M]` to test.
+
+    Of a column that is better when smaller the targets are the negative values.
+    """
 
     archs: np.ndarray
     targets: np.ndarray
@@ -44,7 +48,8 @@ class Fit(NamedTuple):
         predictor: what was trained.
         fitted: the states, losses and metrics of `S` seeds.
         scores: `[S, M]`, of the test architectures.
-        targets: `[M]`, their accuracies.
+        targets: `[M]`, their accuracies, larger for better.
+        minimize: whether the accuracies are better when smaller: `targets` are then negative ones.
         metrics: name → `[S]`; Kendall's tau-b is a mean over the last five epochs.
         convention: what the accuracies are.
         seconds: wall time of training and evaluation, compilation included; of a training that was
@@ -58,6 +63,7 @@ class Fit(NamedTuple):
     fitted: Fitted
     scores: np.ndarray
     targets: np.ndarray
+    minimize: bool
     metrics: Mapping[str, np.ndarray]
     convention: str
     seconds: float
@@ -83,9 +89,17 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
         ValueError: an unknown name, too few or too many architectures, or a folder of another fit.
         OSError: the table cannot be read, or the folder not be written.
     """
-    predictor = make_predictor(settings)
-    table = benchmarks.of_space(predictor.space, settings.table)
+    space = make_predictor(settings).space  # what is wrong with the settings is said first
+    table = truth.read_table(
+        space,
+        settings.table,
+        [settings.column],
+        minimize=settings.minimize,
+        duplicates=settings.duplicates,
+    )
     column = settings.column or benchmarks.usual_column(table)
+    minimize = table.minimizes(column)
+    predictor = make_predictor(settings, minimize)
     # Split whether or not the rows are drawn, so that trainings have the same keys in both cases.
     split_key, fit_key = jax.random.split(jax.random.key(settings.seed))
     draws = split_key if settings.random_split else None
@@ -110,7 +124,8 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
         fitted=fitted,
         scores=scores,
         targets=data.test_targets,
-        metrics=_measure(fitted, scores, data.test_targets),
+        minimize=minimize,
+        metrics=_measure(fitted, scores, data.test_targets, minimize),
         convention=table.conventions[column],
         # A finished training that was only read again has taken what it took then.
         seconds=earlier.get("seconds", seconds),
@@ -139,7 +154,7 @@ def split(
     Raises:
         ValueError: no such column, or fewer rows than are asked for.
     """
-    accuracy = table.column(column)
+    accuracy = (-1 if table.minimizes(column) else 1) * table.column(column)
     rows = np.flatnonzero(np.isfinite(accuracy))
     left = len(rows) - num_train
     wanted = num_test if num_test is not None else min(max(left, MIN_TEST), MAX_TEST)
@@ -207,7 +222,9 @@ def _scores(predictor: Predictor, fitted: Fitted, archs: np.ndarray) -> np.ndarr
     )
 
 
-def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+def _measure(
+    fitted: Fitted, scores: np.ndarray, targets: np.ndarray, minimize: bool
+) -> dict[str, np.ndarray]:
     """Metrics by name, `[S]` each."""
     # Stable, so that equal scores keep the order of the table.
     top = np.argsort(-scores, axis=1, kind="stable")[:, :10]
@@ -217,5 +234,5 @@ def _measure(fitted: Fitted, scores: np.ndarray, targets: np.ndarray) -> dict[st
             f"n_at_{k}": np.array([int(metrics.best_rank_at_k(row, targets, k)) for row in scores])
             for k in (5, 10)
         },
-        "best_of_top_10": targets[top].max(axis=1),
+        "best_of_top_10": (-1 if minimize else 1) * targets[top].max(axis=1),
     }

@@ -11,6 +11,8 @@ from jnas.commands.options import (
     FLAG,
     TASK,
     Column,
+    DuplicateRows,
+    Minimize,
     Seed,
     SpaceName,
     TableFile,
@@ -18,6 +20,7 @@ from jnas.commands.options import (
     check_seed,
     default,
     joined,
+    table_labels,
 )
 from jnas.predictors.recipes import as_plain
 from jnas.predictors.training import LossName
@@ -34,9 +37,11 @@ _OWN = default("the predictor's own")
 class Settings:
     """Settings of a fit; None stands for a default that depends on the others."""
 
-    space: SpaceName = "nasbench101"
+    space: SpaceName = "nasbench201"
     table: TableFile = None
     column: Column = None
+    minimize: Minimize = None
+    duplicates: DuplicateRows = "refuse"
     predictor: Annotated[
         str, Parameter(help=f"What is trained: {', '.join(predictors.NAMES)}.")
     ] = "gates"
@@ -77,6 +82,7 @@ class Settings:
             self.space,
             stem if stem != self.space else "",
             self.column,
+            *table_labels(self.minimize, self.duplicates),
             self.predictor,
             self.loss,
         ]
@@ -92,15 +98,20 @@ class Settings:
         return joined(*parts)
 
 
-def make_predictor(settings: Settings) -> Predictor:
+def make_predictor(settings: Settings, minimize: bool = False) -> Predictor:
     """Predictor, or ensemble, that the settings name.
+
+    Where the column is better when smaller, it learns negative values, larger for better.
 
     Raises:
         ValueError: an unknown space, predictor or loss, or a setting the predictor does not have.
     """
     space = spaces.by_name(settings.space)
     predictor = predictors.by_name(settings.predictor, space)
-    changes = {"epochs": settings.epochs, "loss": settings.loss, "threshold": settings.threshold}
+    threshold = settings.threshold
+    if minimize and threshold is not None:
+        threshold = -threshold
+    changes = {"epochs": settings.epochs, "loss": settings.loss, "threshold": threshold}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
         predictor = _changed(predictor, changes)

@@ -8,6 +8,7 @@ import numpy as np
 from jnas import plots
 from jnas.commands.fit.fits import Fit
 from jnas.commands.summary import Part, Summary, moments
+from jnas.commands.truth import stated
 from jnas.engine.environment import environment
 from jnas.predictors.recipes import as_plain
 
@@ -53,7 +54,8 @@ def _facts(result: Fit) -> dict[str, Any]:
     """Facts that a reader needs to trust and repeat the run; what is not known is None."""
     return {
         "metrics": {name: moments(values) for name, values in result.metrics.items()},
-        "best_of_test_set": float(result.targets.max()),
+        "best_of_test_set": _best(result),
+        "minimize": result.minimize,
         "tau_epochs": list(result.tau_epochs),
         "convention": result.convention,
         "settings": dataclasses.asdict(result.settings),
@@ -87,6 +89,11 @@ def _rows(result: Fit) -> list[tuple[str, ...]]:
     return rows
 
 
+def _best(result: Fit) -> float:
+    """Best accuracy of the test set, in the unit of the column."""
+    return float((-1 if result.minimize else 1) * result.targets.max())
+
+
 def _legend(result: Fit) -> str:
     """Legend of the table: what its numbers are."""
     last, settings = result.tau_epochs, result.settings
@@ -94,11 +101,11 @@ def _legend(result: Fit) -> str:
     order = "drawn at random" if settings.random_split else "the first and the last of the table"
     return (
         f"{settings.num_train:,} training and {settings.num_test:,} test architectures, {order}.\n"
-        f"Accuracy: {settings.column}, {result.convention}.\n"
+        f"Accuracy: {settings.column}, {stated(result.convention, result.minimize)}.\n"
         f"Kendall τ-b: agreement of predicted and true ranking of the test set{when}, 1 is best.\n"
         "N@K: true rank, from 1, of the best among the K architectures predicted best.\n"
         "Best of the top 10: its accuracy for K = 10; the best of the test set has "
-        f"{result.targets.max():.5g}."
+        f"{_best(result):.5g}."
     )
 
 

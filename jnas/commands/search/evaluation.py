@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import population, search
+from jnas import benchmarks, population, search
 from jnas.benchmarks import Table
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
@@ -56,6 +56,9 @@ class Job(NamedTuple):
         space: where to search, within the limits of the settings.
         costs: what the score is weighed against; nothing for a strategy with one objective.
         work: what is evaluated.
+        fidelities: of a search on a table, the column that tells the score after so many epochs;
+            0 stands for any number. Empty where something else judges.
+        min_evaluations: evaluations before the strategy searches.
         fingerprint: of all this.
     """
 
@@ -63,21 +66,33 @@ class Job(NamedTuple):
     space: Space
     costs: list[Cost]
     work: Batch | Seeds
+    fidelities: dict[int, str]
+    min_evaluations: int
     fingerprint: Fingerprint
 
 
 def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
     """Job of filled settings; ValueError names what is unknown or does not fit."""
-    allowed = _within_limits(settings, space)
+    allowed = _within_limits(settings, _within_table(settings, space, table))
     costs = [getattr(space, settings.against)] if settings.against else []
     work: Batch | Seeds
+    fidelities: dict[int, str] = {}
+    least = 1
     if settings.is_batch:
         work = _batch(settings, space, allowed)
+        if settings.estimator == "table" and settings.column is not None:
+            fidelities = {0: settings.column}
     else:
-        work = _seeds(
+        work, searcher = _seeds(
             settings, space, table, functools.partial(_searcher, settings, allowed, costs)
         )
-    return Job(settings, allowed, costs, work, fingerprint(settings.facts(), work))
+        least = searcher.min_evaluations
+        if settings.estimator == "table" and table is not None and settings.column is not None:
+            fidelities = _fidelities(searcher, table, settings.column)
+    # The rows are no part of the work of a score that does not look at them.
+    rows = [table.archs] if settings.within_table and table is not None else []
+    job = fingerprint(settings.facts(), work, *rows)
+    return Job(settings, allowed, costs, work, fidelities, least, job)
 
 
 def score_batch(
@@ -180,10 +195,21 @@ def _within_limits(settings: Settings, space: Space) -> Space:
     return search.constrained(space, is_allowed)
 
 
+def _within_table(settings: Settings, space: Space, table: Table | None) -> Space:
+    """Space of the table's rows, if the search keeps to them."""
+    if not settings.within_table:
+        return space
+    if table is None:
+        raise ValueError(f"--within-table needs a table of {space.name}; give one with --table")
+    return benchmarks.within(table, settings.column)
+
+
 def _materials(settings: Settings) -> Materials:
     """Materials of the estimators; images that are not used are None in filled settings."""
     images, num = settings.images or "", settings.num_images or 0
-    return Materials(images, num, settings.table, settings.column)
+    return Materials(
+        images, num, settings.table, settings.column, settings.minimize, settings.duplicates
+    )
 
 
 def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
@@ -200,8 +226,8 @@ def _seeds(
     space: Space,
     table: Table | None,
     make_searcher: Callable[[Estimator | None], Searcher],
-) -> Seeds:
-    """Searches from all seeds; ValueError names an option that the strategy refuses."""
+) -> tuple[Seeds, Searcher]:
+    """Searches from all seeds, by a strategy; ValueError names an option that this refuses."""
     # All seeds see the same images, so that their scores can be compared.
     image_key, search_key = jax.random.split(jax.random.key(settings.seed))
     materials = _materials(settings)
@@ -215,7 +241,7 @@ def _seeds(
         objective = _look_up(settings, searcher, table, settings.column)
     else:
         objective = search.objective(judge(settings.estimator))
-    return Seeds(jax.random.split(search_key, settings.seeds), objective, start)
+    return Seeds(jax.random.split(search_key, settings.seeds), objective, start), searcher
 
 
 def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
@@ -225,10 +251,29 @@ def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) 
     """
     if not searcher.epochs:
         return table.objective(column, seconds=settings.seconds)
-    curve = table.learning_curve(column)
-    if set(searcher.epochs) <= set(curve):
-        return table.objective(curve, seconds=settings.seconds, cost_epochs=max(curve))
+    curve = _curve(searcher, table, column)
+    if curve:
+        last = max(curve)
+        return table.objective(curve, seconds=settings.seconds, cost_epochs=last, nearest=True)
     return table.objective(column, seconds=settings.seconds, cost_epochs=max(searcher.epochs))
+
+
+def _curve(searcher: Searcher, table: Table, column: str) -> dict[int, str]:
+    """Columns by number of epochs that a searcher is told the scores of; empty where none are."""
+    curve = table.learning_curve(column)
+    # Numbers below all that are asked for count something else, such as the seeds.
+    return curve if len(curve) > 1 and max(curve) >= min(searcher.epochs) else {}
+
+
+def _fidelities(searcher: Searcher, table: Table, column: str) -> dict[int, str]:
+    """Column that tells the score after each number of epochs that a searcher asks for."""
+    if not searcher.epochs:
+        return {0: column}
+    curve = _curve(searcher, table, column)
+    return {
+        asked: curve[benchmarks.nearest_epochs(asked, tuple(curve))] if curve else column
+        for asked in searcher.epochs
+    }
 
 
 def _searcher(

@@ -37,15 +37,20 @@ def _cell(result: Searches) -> Figures:
 
 def batch_figures(result: Searches) -> Figures:
     """Plots of a batch: a curve, and scores against accuracies where all of these are known."""
-    scores, score = np.asarray(result.histories.scores)[0], judge(result)
+    scores, score, minimize = result.scores[0], judge(result), result.minimize
     known = [check for check in result.checks if np.isfinite(check.evaluated).all()]
     figures = _cell(result)
     if not known:
-        best = plots.best_so_far(scores, score_label=score)
+        best = plots.best_so_far(scores, score_label=score, minimize=minimize)
         return figures | {"search": ("Best score so far.", best)}
     first, chosen = known[0], int(np.asarray(result.histories.best)[0, -1])
     curve = plots.best_so_far(
-        scores, first.evaluated[0], score_label=score, accuracy_label=first.name
+        scores,
+        first.evaluated[0],
+        score_label=score,
+        accuracy_label=first.name,
+        minimize=minimize,
+        minimize_accuracy=first.minimize,
     )
     caption = f"Best score so far, and the {first.name} of the candidate that has it."
     figures["search"] = (caption, curve)
@@ -56,11 +61,16 @@ def batch_figures(result: Searches) -> Figures:
             chosen=chosen,
             score_label=score,
             accuracy_label=check.name,
+            minimize=minimize,
+            minimize_accuracy=check.minimize,
         )
         caption = f"Scores and {check.name} of the candidates."
         figures[f"scores_{_file(result, check)}"] = caption, scatter
     histogram = plots.accuracy_histogram(
-        first.table, float(first.accuracy[0, -1]), accuracy_label=first.name
+        first.table,
+        float(first.accuracy[0, -1]),
+        accuracy_label=first.name,
+        minimize=first.minimize,
     )
     caption = f"All {first.name} of the space, and the chosen one."
     return figures | {f"rank_{_file(result, first)}": (caption, histogram)}
@@ -84,6 +94,7 @@ def curve_figures(result: Searches) -> Figures:
         lines=lines if is_on_table else {},
         y_label=f"best {score} so far",
         title=title(result),
+        minimize=result.minimize,
     )
     figures = _front_figure(result) | {"curves": (f"Best {score} so far.", curves)}
     # On a table the score is an accuracy already, and has its curve.
@@ -91,7 +102,11 @@ def curve_figures(result: Searches) -> Figures:
         name = f"{checks[0].name} of the architecture with the best {score} so far"
         label = f"{checks[0].name} of the best {score} so far"
         accuracy = plots.search_curves(
-            {strategy: checks[0].accuracy}, lines=lines, y_label=label, title=title(result)
+            {strategy: checks[0].accuracy},
+            lines=lines,
+            y_label=label,
+            title=title(result),
+            minimize=checks[0].minimize,
         )
         figures["accuracy"] = f"The {name}.", accuracy
     return _cell(result) | figures
@@ -103,10 +118,11 @@ def _front_figure(result: Searches) -> Figures:
     if result.against is None:
         return {}
     front = plots.pareto_front(
-        np.asarray(result.histories.scores).ravel(),
+        result.scores.ravel(),
         result.against.ravel() / 1e6,
         score_label=score,
         cost_label=f"{against} (millions)",
         title=title(result),
+        minimize=result.minimize,
     )
     return {"front": (f"All that was evaluated: {score} against {against}.", front)}

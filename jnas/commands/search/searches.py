@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import benchmarks, search, spaces
+from jnas import search, spaces
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
 from jnas.commands import truth
@@ -34,11 +34,18 @@ class Searches(NamedTuple):
         space: where they searched.
         histories: `[S, T, ...]`, `T` being the evaluations of the longest one.
         distinct: `[S]`, classes of isomorphic architectures that were evaluated.
-        best: `[S, T]`, the best score so far; NaN while there is none.
+        scores: `[S, T]` float, of all that was evaluated; on a table the values of the column as
+            they are, and otherwise those of the histories.
+        best: `[S, T]`, the best of them so far; NaN while there is none.
         archs: `[S, D]` int32, the answers: the best architecture of each search, the first of equal
             ones.
         params, flops: `[S]`, their costs.
         chosen: the search with the best answer.
+        minimize: whether a smaller score is better; only a column of a table can be so.
+        fidelities: see `Job`.
+        num_missing: evaluations that failed because the table has no value for them.
+        num_before_search: searches that ended before their strategy had its first population.
+        table: its name, and its number of architectures, for people; empty without a table.
         checks: one for each column of trained accuracies.
         against: `[S, T]`, what the score is weighed against; None for a strategy with one
             objective, as is `front`.
@@ -51,11 +58,17 @@ class Searches(NamedTuple):
     space: Space
     histories: History
     distinct: np.ndarray
+    scores: np.ndarray
     best: np.ndarray
     archs: np.ndarray
     params: np.ndarray
     flops: np.ndarray
     chosen: int
+    minimize: bool
+    fidelities: Mapping[int, str]
+    num_missing: int
+    num_before_search: int
+    table: str
     checks: tuple[Check, ...]
     against: np.ndarray | None
     front: Front | None
@@ -95,6 +108,7 @@ def run(
     full = filled(settings, table)
     # Before the search, so that a column that the table lacks is an error at once.
     columns = truth.columns(table, (full.column, full.test_column), full.table is None)
+    judge = table if full.estimator == "table" else None
     job = evaluation.make_job(full, space, table)
     earlier = folders.earlier_facts(folder, job.fingerprint, resume)
     started = time.monotonic()
@@ -107,13 +121,19 @@ def run(
             evaluated = evaluation.search_all(job, folder, resume, progress)
         facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
         # Within the block: searches without an answer are an error, after which no job is left.
-        return _look_up(job, *evaluated, columns, facts["seconds"], facts["fingerprint"])
+        return _look_up(job, *evaluated, judge, columns, facts["seconds"], facts["fingerprint"])
 
 
 def _table(settings: Settings, space: Space) -> Table | None:
     """Table of trained accuracies to search on or to check answers by; None where there is none."""
     try:
-        return benchmarks.of_space(space, settings.table)
+        return truth.read_table(
+            space,
+            settings.table,
+            [settings.column, *filter(None, [settings.test_column])],
+            minimize=settings.minimize,
+            duplicates=settings.duplicates,
+        )
     except FileNotFoundError:
         is_asked = settings.table or settings.column or settings.test_column
         if settings.estimator == "table" or is_asked:
@@ -125,29 +145,41 @@ def _look_up(
     job: Job,
     histories: History,
     distinct: np.ndarray,
+    table: Table | None,
     columns: Columns,
     seconds: float,
     fingerprint: Mapping[str, Any],
 ) -> Searches:
     """Answers of searches, what they cost, and how good they are by trained accuracies."""
     # An answer needs a rank: places whose score is NaN or infinite count as unknown.
-    archs, scores, places = map(np.asarray, (histories.archs, histories.scores, histories.best))
+    archs, places = map(np.asarray, (histories.archs, histories.best))
+    scores = _scores(job, histories, table)
     so_far = np.take_along_axis(scores, places, axis=1)
     best = np.where(np.isfinite(so_far), so_far, np.nan)
+    nums = np.asarray(histories.num_evaluations)
+    is_used = np.arange(scores.shape[1]) < nums[:, None]
+    num_missing = 0 if table is None else int(np.isnan(scores[is_used]).sum())
     if not np.isfinite(best[:, -1]).any():
-        raise ValueError(_why_no_answer(job.settings, histories))
+        raise ValueError(_why_no_answer(job.settings, histories, table, num_missing))
     answers = np.take_along_axis(archs, places[:, -1:, None], axis=1)[:, 0]
-    against, front = _weigh(histories, job.space, job.costs)
+    against, front = _weigh(histories, scores, job.space, job.costs)
+    minimize = table is not None and table.minimizes(job.settings.column or "")
     return Searches(
         settings=job.settings,
         space=job.space,
         histories=histories,
         distinct=distinct,
+        scores=scores,
         best=best,
         archs=answers,
         params=np.asarray(jax.vmap(job.space.params)(jnp.asarray(answers))),
         flops=np.asarray(jax.vmap(job.space.flops)(jnp.asarray(answers))),
-        chosen=int(np.nanargmax(best[:, -1])),
+        chosen=int((np.nanargmin if minimize else np.nanargmax)(best[:, -1])),
+        minimize=minimize,
+        fidelities=job.fidelities,
+        num_missing=num_missing,
+        num_before_search=int(np.sum(nums < job.min_evaluations)),
+        table="" if table is None else f"{table.source} ({len(table):,} architectures)",
         checks=tuple(
             truth.look_up(name, *where, archs, places, np.isfinite(best))
             for name, where in columns.items()
@@ -159,9 +191,30 @@ def _look_up(
     )
 
 
-def _why_no_answer(settings: Settings, histories: History) -> str:
+def _scores(job: Job, histories: History, table: Table | None) -> np.ndarray:
+    """Scores `[S, T]` float of what was evaluated, those of a table as they are in it."""
+    if table is None:
+        return np.asarray(histories.scores)
+    epochs = np.asarray(histories.epochs)
+    kind = np.result_type(*(table.column(name) for name in job.fidelities.values()))
+    scores = np.full(epochs.shape, np.nan, kind)
+    for asked, column in job.fidelities.items():
+        scores = np.where(epochs == asked, table.look_up(column, histories.archs), scores)
+    # Of what the program did not count, such as a slot that is not in use, there is no score.
+    return np.where(np.isnan(histories.scores), np.nan, scores)
+
+
+def _why_no_answer(
+    settings: Settings, histories: History, table: Table | None, num_missing: int
+) -> str:
     """Message about searches without an answer, and what might help."""
     num = int(np.asarray(histories.num_evaluations).sum())
+    if table is not None and num and num == num_missing:
+        return (
+            f"none of the {num:,} evaluations can be ranked, for {table.source} "
+            f"({len(table):,} architectures) has no {settings.column} of them; --within-table "
+            "keeps to those that it has"
+        )
     if settings.is_batch:
         return f"none of the {num:,} candidates can be ranked; draw more of them"
     why = (
@@ -173,7 +226,7 @@ def _why_no_answer(settings: Settings, histories: History) -> str:
 
 
 def _weigh(
-    histories: History, space: Space, costs: list[search.Cost]
+    histories: History, scores: np.ndarray, space: Space, costs: list[search.Cost]
 ) -> tuple[np.ndarray | None, Front | None]:
     """Cost `[S, T]` of all that was evaluated, and the front of all searches, or None for both."""
     # The searches pooled as if they were one; unused slots have NaN scores, which are on no front.
@@ -183,5 +236,6 @@ def _weigh(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories
     )
     front = search.pareto_front(pooled, costs, identity=space.identity)
+    front = front._replace(scores=scores.ravel()[front.evaluations])
     against = np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs))
     return against.reshape(histories.scores.shape), front

@@ -15,9 +15,11 @@ from jnas.commands.options import (
     SEARCHES,
     TASK,
     Column,
+    DuplicateRows,
     EstimatorName,
     Images,
     JudgedSpaceName,
+    Minimize,
     NumImages,
     Seed,
     TableFile,
@@ -25,6 +27,7 @@ from jnas.commands.options import (
     check_seed,
     default,
     joined,
+    table_labels,
 )
 from jnas.commands.search import strategies
 from jnas.commands.search.strategies import Plain
@@ -54,6 +57,10 @@ class Settings:
     num_images: NumImages | None = 128
     table: TableFile = None
     column: Column = None
+    minimize: Minimize = None
+    duplicates: DuplicateRows = "refuse"
+    within_table: Annotated[bool, FLAG] = False
+    """Keep to the architectures that the table has."""
     test_column: Annotated[str | None, Parameter(show_default=default("none"))] = None
     """A second accuracy, that answers are only looked up in."""
     max_params: Annotated[int | None, Parameter(show_default=_NO_LIMIT)] = None
@@ -167,7 +174,9 @@ class Settings:
         limits = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
         numbers = {name: value for name, value in limits.items() if value is not None}
         judge, seed = estimators.place_label(self.estimator), f"seed{self.seed}"
-        columns = [self.column, self.test_column, self.seconds, self.against]
+        rows = "within" if self.within_table else ""
+        labels = table_labels(self.minimize, self.duplicates)
+        columns = [self.column, *labels, self.test_column, self.seconds, rows, self.against]
         limited = [_told(name, value) for name, value in numbers.items()]
         if self.is_batch:
             num = self.candidates or DEFAULT_CANDIDATES
@@ -204,7 +213,9 @@ def filled(settings: Settings, table: Table | None) -> Settings:
     )
     if is_batch or table is None or full.column is None or full.estimator != "table":
         return full
-    cost = full.seconds or table.cost_column(full.column)
+    # A learning curve costs what its longest training does.
+    curve = table.learning_curve(full.column) if "max_epochs" in full.options else {}
+    cost = full.seconds or table.cost_column(curve[max(curve)] if curve else full.column)
     if full.max_seconds is not None and cost is None:
         raise ValueError(
             f"{table.source} has no column of seconds for max_seconds; name it with --seconds"

@@ -9,7 +9,7 @@ from jnas.commands import estimators
 from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
 from jnas.commands.search.searches import Searches
 from jnas.commands.summary import Part, Summary, moments, spread
-from jnas.commands.truth import Check
+from jnas.commands.truth import Check, stated
 from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
@@ -33,6 +33,8 @@ _ENDS = {
     "num_without_answer": "found nothing that can be ranked",
     "num_out_of_evaluations": "had seconds left when their evaluations were used up",
     "num_stalled": "were given up, for all they proposed was evaluated before",
+    "num_before_search": "ended before the first population of the strategy was evaluated, and are "
+    "random search; they need more seconds or a smaller population",
 }
 _RANK = (
     "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed "
@@ -100,7 +102,11 @@ def _facts(result: Searches) -> dict[str, Any]:
         "evaluations": moments(np.asarray(histories.num_evaluations)),
         "distinct": moments(result.distinct),
         "simulated_seconds": moments(seconds),
+        "minimize": result.minimize,
+        "fidelities": {str(asked): name for asked, name in result.fidelities.items() if asked},
         "num_unranked": num - int(np.isfinite(histories.scores).sum()),
+        "num_missing": result.num_missing,
+        "num_before_search": result.num_before_search,
         "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
         "num_out_of_evaluations": int(np.sum(histories.truncated)),
         "num_stalled": int(np.sum(histories.stalled)),
@@ -117,6 +123,7 @@ def _truth(result: Searches, check: Check) -> dict[str, Any]:
     facts = {
         "column": check.name,
         "convention": check.convention,
+        "minimize": check.minimize,
         "of_best": None if np.isnan(rank) else {"accuracy": float(accuracy), "rank": int(rank)},
         "accuracy": moments(check.accuracy[:, -1]),
         "rank": moments(check.ranks) | {"median": _median(check.ranks)},
@@ -129,11 +136,13 @@ def _truth(result: Searches, check: Check) -> dict[str, Any]:
 def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
     """Facts of the candidates: the best known accuracy, and how well the scores rank them."""
     known = np.isfinite(check.evaluated[0])
+    # As the program has them: larger is better.
     scores, accuracy = np.asarray(result.histories.scores)[0][known], check.evaluated[0][known]
+    goodness = -accuracy if check.minimize else accuracy
     # A single architecture makes no pair, in which two rankings could agree.
-    tau = float(metrics.kendall_tau(scores, accuracy)) if len(scores) > 1 else np.nan
+    tau = float(metrics.kendall_tau(scores, goodness)) if len(scores) > 1 else np.nan
     return {
-        "best_of_candidates": float(accuracy.max()) if len(accuracy) else None,
+        "best_of_candidates": float(accuracy[np.argmax(goodness)]) if len(accuracy) else None,
         "kendall_tau": tau if np.isfinite(tau) else None,
     }
 
@@ -148,7 +157,7 @@ def _scores(result: Searches) -> list[list[Any]]:
     """Rows of `scores.csv`: a header, and one for each candidate, as they were drawn."""
     columns = {check.name.replace(" ", "_"): check.evaluated[0] for check in result.checks}
     texts = [result.space.to_string(arch) for arch in np.asarray(result.histories.archs)[0]]
-    rows = zip(texts, np.asarray(result.histories.scores)[0], *columns.values(), strict=True)
+    rows = zip(texts, result.scores[0], *columns.values(), strict=True)
     return [["architecture", "score", *columns], *map(list, rows)]
 
 
@@ -245,7 +254,8 @@ def _legend(result: Searches, facts: dict[str, Any]) -> str:
     """Legend of the table: what was done, and what the numbers are."""
     lines = _batch_lines(result, facts) if result.settings.is_batch else _lines(result, facts)
     lines += [
-        f"{check.name}: {check.convention}; {len(check.table):,} architectures."
+        f"{check.name}: {stated(check.convention, check.minimize)}; "
+        f"{len(check.table):,} architectures."
         for check in result.checks
     ]
     if result.checks:
@@ -267,7 +277,8 @@ def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     """Lines about what a batch has scored."""
     num, distinct = result.settings.candidates, int(result.distinct[0])
     lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
-    if unranked := facts["num_unranked"]:
+    lines += _gaps(result)
+    if unranked := facts["num_unranked"] - result.num_missing:
         lines.append(f"{unranked:,} of them cannot be ranked, for their score is not finite.")
     return lines
 
@@ -286,4 +297,30 @@ def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
         f"{count} of {settings.budget:,} evaluations{limit}.",
         f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",
         *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
+        *_gaps(result),
+        *_told_after(result),
     ]
+
+
+def _gaps(result: Searches) -> list[str]:
+    """Line on evaluations that a table has no value for."""
+    num = int(np.asarray(result.histories.num_evaluations).sum())
+    if not result.num_missing:
+        return []
+    return [
+        f"{result.num_missing:,} of all {num:,} evaluations failed, for {result.table} has no "
+        f"{result.settings.column} of them; --within-table keeps to those that it has."
+    ]
+
+
+def _told_after(result: Searches) -> list[str]:
+    """Line on which column told the score after each number of epochs asked for."""
+    columns = {asked: name for asked, name in result.fidelities.items() if asked}
+    if not columns:
+        return []
+    if len(set(columns.values())) == 1:
+        (name,) = set(columns.values())
+        asked = ", ".join(map(str, columns))
+        return [f"Asked for {asked} epochs: told {name} of each, at its share of the cost."]
+    pairs = ", ".join(f"{name} for {asked}" for asked, name in columns.items())
+    return [f"Columns told for the epochs asked for: {pairs}."]

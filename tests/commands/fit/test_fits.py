@@ -78,6 +78,29 @@ def test_metrics_by_hand(tmp_path) -> None:
     np.testing.assert_allclose(result.fitted.metrics["kendall_tau"][:, -1], last, atol=1e-6)
 
 
+def test_an_error_is_minimised(tmp_path) -> None:
+    """What is learned is the negative error, so that the predictor's best is the smallest error."""
+    table = jnas.benchmarks.nasbench201("cifar10")
+    error, archs = 100 - table.column("val_accuracy")[:60], table.archs[:60]
+    columns = {"valid_error": error, "negative": -error}
+    jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, archs, columns), tmp_path / "t.npz")
+    short = dataclasses.replace(SHORT, table=str(tmp_path / "t.npz"), num_test=20)
+    by_error, by_negative = (
+        fits.run(dataclasses.replace(short, column=column), tmp_path / column) for column in columns
+    )
+    np.testing.assert_array_equal(by_error.targets, by_negative.targets)
+    np.testing.assert_array_equal(by_error.scores, by_negative.scores)
+    assert (by_error.minimize, by_negative.minimize) == (True, False)
+    for name, values in by_negative.metrics.items():
+        sign = -1 if name == "best_of_top_10" else 1
+        np.testing.assert_array_equal(by_error.metrics[name], sign * values)
+    told = summarise(by_error)
+    assert told.facts["best_of_test_set"] == error[-20:].min()
+    assert "lower is better" in told.parts[0].text
+    changed = dataclasses.replace(short, predictor="rnn_classifier", threshold=10.0)
+    assert make_predictor(changed, minimize=True).settings["training"].threshold == -10
+
+
 def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
     one = dataclasses.replace(SHORT, seeds=1, epochs=1)
     for settings, resume in ((one, True), (dataclasses.replace(one, seed=1), False)):
@@ -145,7 +168,7 @@ def test_bad_settings(changes, message, tmp_path) -> None:
 
 
 def test_folder_is_named_after_the_settings() -> None:
-    assert Settings().folder_name == "fit-nasbench101-gates-381-5seeds-seed0"
+    assert Settings().folder_name == "fit-nasbench201-gates-381-5seeds-seed0"
     changed = dataclasses.replace(
         SHORT, table="a/mine.npz", column="top", loss="mse", members=3, random_split=True
     )

@@ -51,8 +51,11 @@ def test_searches_are_those_of_the_loop(short) -> None:
         np.testing.assert_array_equal(result.archs[place], best)
         assert result.params[place] == SPACE.params(best)
         assert result.flops[place] == SPACE.flops(best)
+        np.testing.assert_allclose(
+            result.best[place], np.maximum.accumulate(np.asarray(alone.scores)), rtol=1e-6
+        )
         np.testing.assert_array_equal(
-            result.best[place], np.maximum.accumulate(np.asarray(alone.scores))
+            result.scores[place], TABLE.look_up("val_accuracy", alone.archs)
         )
     assert result.chosen == np.argmax(result.best[:, -1])
 
@@ -196,7 +199,7 @@ def test_a_front_of_all_searches_together(tmp_path) -> None:
         SHORT, strategy="nsga2", against="flops", options={"population_size": 8}, budget=24
     )
     result = searches.run(settings, tmp_path)
-    scores, archs = result.histories.scores.ravel(), result.histories.archs.reshape(-1, 6)
+    scores, archs = result.scores.ravel(), result.histories.archs.reshape(-1, 6)
     costs = np.asarray(jax.vmap(SPACE.flops)(archs))
     front = result.front
     assert front is not None
@@ -366,3 +369,151 @@ def test_ranks_and_choice_by_hand(monkeypatch, tmp_path) -> None:
 def test_nothing_to_choose_from(monkeypatch, tmp_path) -> None:
     with pytest.raises(ValueError, match="none of the 2 candidates can be ranked"):
         batch(monkeypatch, tmp_path, [[0] * 6] * 2, [-np.inf, np.nan])
+
+
+# --------------------------------------------------------------------------------------------------
+# Tables of one's own.
+
+
+def own(folder: Path, archs: np.ndarray, **columns: np.ndarray) -> str:
+    """Path of a table."""
+    path = folder / "own.npz"
+    jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, archs, columns), path)
+    return str(path)
+
+
+def test_an_error_is_minimised(tmp_path) -> None:
+    error = 100 - TABLE.column("val_accuracy")
+    path = own(tmp_path, TABLE.archs, valid_error=error)
+    settings = Settings(strategy="random", estimator="table", table=path, budget=50, seeds=2)
+    result = searches.run(settings, tmp_path / "run")
+    evaluated = TABLE.look_up("val_accuracy", result.histories.archs)
+    np.testing.assert_array_equal(result.scores, 100 - evaluated)
+    np.testing.assert_array_equal(result.best, np.minimum.accumulate(100 - evaluated, axis=1))
+    assert result.chosen == np.argmax(evaluated.max(axis=1))
+    np.testing.assert_array_equal(
+        result.checks[0].ranks, [1 + np.sum(error < best) for best in result.best[:, -1]]
+    )
+    told = summarise(result)
+    assert told.facts["best"]["score"] == result.best.min() < 12
+    assert told.facts["minimize"]
+    assert told.facts["truth"][0]["best_of_table"] == pytest.approx(error.min())
+    assert "lower is better" in told.parts[1].text
+    assert f"with a valid_error of {result.best.min():.5g}" in told.parts[0].text
+    header, *rows = told.tables["results.csv"]
+    assert [row[header.index("score")] for row in rows] == result.best[:, -1].tolist()
+    curve = told.figures["curves"][1].axes[0].lines[0].get_ydata()
+    assert (np.diff(curve) <= 0).all()
+    assert curve[0] > curve[-1]
+
+
+def test_a_batch_of_a_column_that_is_said_to_be_minimised(tmp_path) -> None:
+    path = own(tmp_path, TABLE.archs, top=100 - TABLE.column("val_accuracy"))
+    settings = Settings(estimator="table", table=path, candidates=30, minimize=True)
+    result = searches.run(settings, tmp_path / "run")
+    truth = summarise(result).facts["truth"][0]
+    assert truth["best_of_candidates"] == result.best[0, -1] == result.scores.min()
+    assert truth["kendall_tau"] == pytest.approx(1, abs=1e-6)
+    most = searches.run(dataclasses.replace(settings, minimize=False), tmp_path / "most")
+    assert most.best[0, -1] == most.scores.max() > 10
+
+
+def test_the_front_of_an_error(tmp_path) -> None:
+    path = own(tmp_path, TABLE.archs, valid_error=100 - TABLE.column("val_accuracy"))
+    options = {"population_size": 8}
+    settings = Settings(strategy="nsga2", estimator="table", table=path, budget=24, options=options)
+    result = searches.run(settings, tmp_path / "run")
+    assert result.front is not None
+    assert (np.diff(result.front.scores) < 0).all()  # the dearer, the smaller the error
+    assert (result.front.scores > 0).all()
+    summarise(result)
+
+
+SOME = np.random.default_rng(0).permutation(len(TABLE.archs))[:600]
+
+
+@pytest.fixture(scope="module")
+def gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    folder = tmp_path_factory.mktemp("gaps")
+    path = own(folder, TABLE.archs[SOME], acc=TABLE.column("val_accuracy")[SOME])
+    options = {"population_size": 5}
+    return dataclasses.replace(SHORT, table=path, budget=40, options=options), folder
+
+
+def test_a_table_with_gaps_is_said(gaps, tmp_path) -> None:
+    settings, _ = gaps
+    result = searches.run(settings, tmp_path)
+    num = int(np.isnan(result.histories.scores).sum())
+    assert num > 60
+    told = summarise(result)
+    assert told.facts["num_missing"] == num
+    line = f"{num} of all 120 evaluations failed, for arrays (600 architectures) has no acc of them"
+    assert line in told.parts[1].text
+    assert told.parts[1].is_printed
+    one = Settings(
+        strategy="random",
+        estimator="table",
+        table=own(tmp_path, TABLE.archs[:1], acc=np.ones(1)),
+        budget=3,
+    )
+    with pytest.raises(ValueError, match=r"none of the 3 evaluations .*--within-table keeps to"):
+        searches.run(one, tmp_path / "none")
+
+
+@pytest.mark.parametrize("strategy", ["regularized_evolution", "random", "local_search"])
+def test_a_search_within_a_table(gaps, strategy, tmp_path) -> None:
+    settings, _ = gaps
+    options = settings.options if strategy == "regularized_evolution" else {}
+    within = dataclasses.replace(settings, strategy=strategy, options=options, within_table=True)
+    result = searches.run(within, tmp_path)
+    assert np.isfinite(result.scores).all()
+    assert result.num_missing == 0
+    assert "--within-table" not in summarise(result).parts[1].text
+
+
+def test_candidates_within_a_table_and_limits(gaps, tmp_path) -> None:
+    settings, _ = gaps
+    batch = Settings(
+        estimator="params",
+        candidates=20,
+        table=settings.table,
+        within_table=True,
+        max_params=500_000,
+    )
+    result = searches.run(batch, tmp_path)
+    assert np.isfinite(result.checks[0].evaluated).all()
+    assert (np.asarray(jax.vmap(SPACE.params)(result.histories.archs[0])) <= 500_000).all()
+    with pytest.raises(ValueError, match="--within-table needs a table of nats_size"):
+        searches.run(Settings("nats_size", "params", candidates=3, within_table=True), tmp_path)
+
+
+def test_seconds_that_end_within_the_first_population_are_said(tmp_path) -> None:
+    result = searches.run(dataclasses.replace(SHORT, max_seconds=12_000.0), tmp_path)
+    assert (np.asarray(result.histories.num_evaluations) < 10).all()
+    told = summarise(result)
+    assert told.facts["num_before_search"] == 3
+    assert "3 of them ended before the first population" in told.parts[1].text
+
+
+def test_bohb_is_told_the_nearest_epochs_that_were_measured(tmp_path) -> None:
+    """The curve lacks 22, 66 and 200 epochs."""
+    curve = {f"val{epoch}": np.full(15_625, float(epoch)) for epoch in (1, 20, 30, 60, 100)}
+    path = own(tmp_path, TABLE.archs, **curve, seconds=np.full(15_625, 100.0))
+    settings = Settings(strategy="bohb", estimator="table", table=path, column="val100", budget=20)
+    result = searches.run(settings, tmp_path / "run")
+    told = dict(zip(*map(np.ravel, (result.histories.epochs, result.scores)), strict=True))
+    assert told == {22: 20, 66: 60, 200: 100}
+    np.testing.assert_allclose(result.histories.seconds, result.scores, rtol=1e-6)
+    facts = summarise(result)
+    assert facts.facts["fidelities"] == {"22": "val20", "66": "val60", "200": "val100"}
+    assert "val20 for 22, val60 for 66, val100 for 200" in facts.parts[1].text
+
+
+def test_numbers_that_are_no_epochs_are_no_curve(tmp_path) -> None:
+    """`val_accuracy_1` and `val_accuracy_2` are seeds: bohb is told one of them, as published."""
+    settings = Settings(strategy="bohb", estimator="table", column="val_accuracy_1", budget=20)
+    result = searches.run(settings, tmp_path)
+    names = dict.fromkeys(("22", "66", "200"), "val_accuracy_1")
+    told = summarise(result)
+    assert told.facts["fidelities"] == names
+    assert "Asked for 22, 66, 200 epochs: told val_accuracy_1 of each" in told.parts[1].text
