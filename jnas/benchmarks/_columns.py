@@ -18,6 +18,7 @@ _NEGATED = frozenset(("neg", "negative", "minus", "inverse"))
 _STATEMENT = re.compile(r"\b(?:(lower|smaller|less|fewer)|higher|larger|greater|more) is better\b")
 # Steps of float32 that the values of a column must spread over, lest they fall together.
 _MIN_STEPS = 4096
+_EXPONENTS = (-60, 127)  # in base 2, of the largest number of a column in float32
 _MAX_WIDTH = 80  # of a column in the `repr` of a table
 
 
@@ -103,21 +104,24 @@ def as_cost(name: str, values: np.ndarray) -> np.ndarray:
 def as_float32(values: np.ndarray) -> tuple[np.ndarray, int]:
     """Float32 numbers that programs rank `values` by, and the exponent `k` of their unit `2^k`.
 
-    Usually they are the values themselves, and `k` is 0. Values beyond float32 are divided by a
-    power of two. Those, and values that crowd in few steps of float32, keep their strict order:
-    ones that fall together go to the next numbers.
+    Usually they are the values themselves, and `k` is 0. Values too large or too small for float32
+    are divided by a power of two. Those, and values that crowd in few steps of float32, keep their
+    strict order: ones that fall together go to the next numbers.
     """
     finite = np.isfinite(values)
     known = values[finite]
     if values.dtype == np.float32 or not known.size:
         return values.astype(np.float32), 0
     peak = np.max(np.abs(known))
-    exponent = max(0, int(np.frexp(peak)[1]) - 127)
+    size = int(np.frexp(peak)[1])
+    exponent = size - min(max(size, _EXPONENTS[0]), _EXPONENTS[1])
     step = np.spacing(np.ldexp(peak, -exponent).astype(np.float32))
-    if not exponent and np.ptp(known) >= _MIN_STEPS * step:
+    is_lost = (known != 0) & (np.abs(known) < np.finfo(np.float32).tiny)
+    if not exponent and not is_lost.any() and np.ptp(known) >= _MIN_STEPS * step:
         return values.astype(np.float32), 0
-    distinct, place = np.unique(np.ldexp(known, -exponent), return_inverse=True)
-    rungs, rank = _rungs(distinct.astype(np.float32)), np.arange(len(distinct))
+    distinct, place = np.unique(known, return_inverse=True)
+    near = np.ldexp(distinct, -exponent).astype(np.float32)
+    rungs, rank = _rungs(near), np.arange(len(distinct))
     numbers = _of_rungs(np.maximum.accumulate(rungs - rank) + rank)
     result = values.astype(np.float32) if not exponent else np.full(values.shape, np.nan, "f4")
     result[np.isinf(values)] = values[np.isinf(values)]

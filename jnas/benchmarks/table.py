@@ -310,7 +310,7 @@ class Table:
         if exponent:
             warnings.warn(
                 f"column {columns[-1]!r} of {self.source} is beyond float32, so that programs have "
-                f"its values times 2^-{exponent}; their order is the same",
+                f"its values times 2^{-exponent}; their order is the same",
                 stacklevel=3,
             )
         return jnp.asarray(scores[self._order])

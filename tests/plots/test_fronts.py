@@ -98,3 +98,15 @@ def test_bad_arguments() -> None:
         plots.pareto_front(SCORES, COSTS, true_scores=SCORES)
     with pytest.raises(ValueError, match="true_scores and true_costs must be vectors"):
         plots.pareto_front(SCORES, COSTS, true_scores=SCORES, true_costs=np.ones(2))
+
+
+def test_the_front_of_scores_that_are_better_when_smaller() -> None:
+    front = plots.pareto_front(SCORES, COSTS, true_scores=SCORES, true_costs=COSTS)
+    mirrored = plots.pareto_front(
+        10 - SCORES, COSTS, true_scores=10 - SCORES, true_costs=COSTS, minimize=True
+    )
+    for one, other in zip(lines(front.axes[0]), lines(mirrored.axes[0]), strict=True):
+        assert corners(one) == [[cost, 10 - score] for cost, score in corners(other)]
+    low, high = front.axes[0].get_ylim()
+    assert mirrored.axes[0].get_ylim() == pytest.approx((10 - high, 10 - low))
+    assert front.get_supxlabel() == mirrored.get_supxlabel()

@@ -502,6 +502,29 @@ def test_histogram_reaches_down_to_the_chosen_one_and_counts_the_unknown() -> No
     assert sum(patch.get_height() for patch in figure.axes[0].patches) == 101
 
 
+def test_charts_of_numbers_that_are_better_when_smaller() -> None:
+    """The chart of an error is that of the accuracy upside down."""
+    scores, accuracy = ranked()
+    error, flags = 100 - accuracy, {"minimize_accuracy": True}
+    one = plots.score_against_accuracy(scores, accuracy, chosen=3)
+    other = plots.score_against_accuracy(-scores, error, chosen=3, minimize=True, **flags)
+    assert one.axes[0].get_title("left") == other.axes[0].get_title("left")
+    for these, those in zip(points(one.axes[0]), points(other.axes[0]), strict=True):
+        np.testing.assert_allclose(np.asarray(those) * [-1, -1] + [0, 100], these, rtol=1e-9)
+    assert ("below" in one.get_supxlabel()) == ("above" in other.get_supxlabel())
+    one = plots.best_so_far(scores, accuracy)
+    other = plots.best_so_far(-scores, error, minimize=True, **flags)
+    for panel, (these, those) in enumerate(zip(one.axes, other.axes, strict=True)):
+        for a, b in zip(lines(these), lines(those), strict=True):
+            np.testing.assert_allclose(100 * panel - b, a, rtol=1e-9)
+    chosen = float(accuracy[7])
+    one = plots.accuracy_histogram(accuracy, chosen)
+    other = plots.accuracy_histogram(error, 100 - chosen, minimize=True)
+    assert one.axes[0].get_title("left") == other.axes[0].get_title("left")
+    heights = [[patch.get_height() for patch in figure.axes[0].patches] for figure in (one, other)]
+    assert sum(heights[0]) == sum(heights[1])
+
+
 @pytest.mark.parametrize(("accuracy", "chosen"), [([np.nan], 1.0), ([1.0, 2.0], np.nan)])
 def test_histogram_needs_finite_numbers(accuracy: list[float], chosen: float) -> None:
     with pytest.raises(ValueError, match="finite accuracies"):
