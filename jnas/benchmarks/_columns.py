@@ -138,7 +138,8 @@ def _rungs(numbers: np.ndarray) -> np.ndarray:
     """Places int64 of float32 numbers on the ladder of all float32 numbers."""
     bits = numbers.view(np.int32).astype(np.int64)
     size = np.maximum((bits & 0x7FFFFFFF) - _DENORMAL, 0)
-    return np.where(bits < 0, -size, size)
+    rungs: np.ndarray = np.where(bits < 0, -size, size)
+    return rungs
 
 
 def _of_rungs(rungs: np.ndarray) -> np.ndarray:
