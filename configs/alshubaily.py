@@ -82,7 +82,7 @@ QUICK = dataclasses.replace(
     },
     num_train=100,
     seeds=2,
-    num_evaluations=100,
+    num_evaluations=200,
     num_top=5,
-    queries=(10, 100),
+    queries=(10, 200),
 )

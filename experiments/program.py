@@ -117,8 +117,8 @@ def _take(name: str, work: Path, out: Path) -> dict[str, str]:
             path.unlink()
     paths = list(out.iterdir())
     if out.resolve() != common.RESULTS.resolve():
-        # Those of other experiments; its own would be gone on with.
-        paths += [path for path in common.RESULTS.iterdir() if path.stem != name]
+        # What others have found, and what it compares with; its own jobs would be gone on with.
+        paths += [path for path in common.RESULTS.iterdir() if path.name != f"{name}.json"]
     taken: dict[str, str] = {}
     for path in paths:
         if path.suffix in _READ and not path.name.startswith(".") and path.name not in taken:
