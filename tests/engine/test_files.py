@@ -4,8 +4,10 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jnas.engine import files, messages
@@ -179,6 +181,35 @@ def test_processes_share_a_folder(tmp_path) -> None:
     for name in "ab":
         assert (tmp_path / name).read_bytes() == b"19"
         write(tmp_path / name, b"new")
+
+
+_WRITE_ON = """
+import sys
+from jnas.engine.files import replacing
+number = 0
+while True:
+    number += 1
+    with replacing(sys.argv[1]) as stream:
+        stream.write(b"%d\\n" % number * 1000)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_leave_a_whole_file_that_is_known(tmp_path) -> None:
+    path, random = tmp_path / "b.bin", np.random.default_rng(0)
+    for _ in range(20):
+        command = [sys.executable, "-c", _WRITE_ON, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random.uniform(0, 0.05))
+            process.kill()
+        lines = path.read_text().splitlines()
+        assert len(lines) == 1000
+        assert len(set(lines)) == 1
+        forget()
+        files.check(path)
 
 
 def test_messages_speak_the_language_of_the_caller(tmp_path) -> None:
