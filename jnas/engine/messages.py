@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
 # Arguments of functions that one option of the command line stands for.
 _OPTIONS = {"path": "out", "checkpoint": "out", "folder": "out"}
@@ -46,3 +48,8 @@ def argument(name: str, value: object = None) -> str:
         return f"--no-{option[2:]}"
     # "anyway" and its like are flags of their own.
     return option if value is None or value is True else f"{option}-{value}"
+
+
+def describe(array: np.ndarray) -> str:
+    """Type and shape of an array, for messages."""
+    return f"{array.dtype} {list(array.shape)}"

@@ -1,0 +1,165 @@
+"""Sources of images by name or path, as their pixels and labels."""
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jnas.engine.files import reading
+from jnas.engine.messages import describe, nearest
+from jnas.images._pickles import read_batch
+
+NAMES = ("digits", "cifar10", "noise")
+# The constants of NASWOT's code, which has them for bytes.
+CIFAR10_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
+CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
+
+
+_BATCHES = "cifar-10-batches-py"
+_NUM_DIGITS = 1797  # known without importing scikit-learn
+
+
+class Source(NamedTuple):
+    """Source of images, and whether it can be loaded here and now.
+
+    Attributes:
+        name: what `load` calls it.
+        num: number of images; 0 where the source is not here, None where there is no limit.
+        shape: `(H, W, C)` of one image before resizing; `()` where every size is native.
+        where: the file or folder it comes from, or what to do where it is not here.
+    """
+
+    name: str
+    num: int | None
+    shape: tuple[int, ...]
+    where: str
+
+
+class Pixels(NamedTuple):
+    """Pixels of a source: x `[N, H, W, C]` with C 1 or 3, y `[N]`; `x / scale` is normalised.
+
+    Mean and std (scalars or `[C]`) are None where the statistics of x are to be used. `is_mixed`
+    says that the order is known to be no order of the classes.
+    """
+
+    # `x` stays in bytes until its rows are chosen: in float64, CIFAR-10 would take 1.2 GB.
+
+    where: str
+    x: np.ndarray
+    y: np.ndarray | None
+    scale: float
+    mean: ArrayLike | None = None
+    std: ArrayLike | None = None
+    is_mixed: bool = True
+
+
+def available(folder: str | Path | None = None) -> list[Source]:
+    """Sources that `load` knows by name, and whether they can be loaded here and now.
+
+    Args:
+        folder: where to look for CIFAR-10, as in `load`.
+
+    Returns:
+        One `Source` for each of `NAMES`. What cannot be read has `num` 0 and says why.
+    """
+    try:
+        pixels = _read_cifar10(folder)
+        cifar10 = Source("cifar10", len(pixels.x), pixels.x.shape[1:], pixels.where)
+    except (ValueError, FileNotFoundError) as error:
+        cifar10 = Source("cifar10", 0, (32, 32, 3), str(error))
+    digits = Source("digits", _NUM_DIGITS, (8, 8, 1), "bundled with scikit-learn")
+    return [digits, cifar10, Source("noise", None, (), "drawn from a key")]
+
+
+def read(name_or_path: str | Path, folder: str | Path | None) -> Pixels:
+    """Pixels of a source, by name or by path.
+
+    Raises:
+        ValueError: the name is unknown, or the file is not one of images.
+        FileNotFoundError: it looks like a path, and nothing is there.
+    """
+    if name_or_path == "digits":
+        return _read_digits()
+    if name_or_path == "cifar10":
+        return _read_cifar10(folder)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        # Sorted, for a folder's order is that of its file system, and the first images are taken.
+        return _read_batches(path, sorted(path.glob("data_batch_*")))
+    if path.is_file():
+        return _read_npz(path) if path.suffix == ".npz" else _read_batches(path, [path])
+    # A word without folders or a suffix is more likely a misspelt name than a path.
+    if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
+        raise FileNotFoundError(
+            f"{path} does not exist; a .npz file or one of {', '.join(NAMES)} is needed"
+        )
+    raise ValueError(
+        f"no file and no images are called {name_or_path!r}. {nearest(name_or_path, NAMES)}"
+    )
+
+
+def _read_digits() -> Pixels:
+    """Pixels of scikit-learn's digits, whose grey levels are 0 … 16."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return Pixels("digits", digits.images[..., None], digits.target, scale=16.0)
+
+
+def _read_cifar10(folder: str | Path | None) -> Pixels:
+    """Pixels of CIFAR-10 from the first of folder, `$JNAS_DATA` and `.` that is given."""
+    root = Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
+    # Training images only: the file `test_batch` has another name.
+    for batches in (root / _BATCHES, root):
+        if files := sorted(batches.glob("data_batch_*")):
+            return _read_batches(batches, files)
+    files = sorted(root.glob("cifar10*.npz"))
+    if not files:
+        advice = f"put {_BATCHES} or cifar10*.npz under $JNAS_DATA"
+        raise FileNotFoundError(f"cifar10 not found: {advice} (looked in {root.resolve()})")
+    pixels = _read_npz(files[0])
+    if pixels.x.shape[1:] != (32, 32, 3) or pixels.x.dtype != np.uint8:
+        raise ValueError(f"{files[0]}: x is {describe(pixels.x)}, CIFAR-10 is uint8 [N, 32, 32, 3]")
+    return pixels._replace(mean=CIFAR10_MEAN, std=CIFAR10_STD, is_mixed=True)
+
+
+def _read_npz(path: Path) -> Pixels:
+    """Pixels of a `.npz` file; ValueError says what is wrong with it."""
+    reading(path, "the file of images")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            # Arrays are read only when they are asked for: others in the file cost nothing.
+            if "x" not in arrays:
+                raise ValueError(
+                    f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
+                )
+            x, y = arrays["x"], arrays.get("y")
+        _check_images(x)
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: {error}") from error
+    scale = 255.0 if x.dtype == np.uint8 else 1.0
+    return Pixels(str(path), x, y, scale, is_mixed=False)
+
+
+def _check_images(x: np.ndarray) -> None:
+    """ValueError where `x` is not `[N, H, W, C]` of bytes or finite floats, C 1 or 3."""
+    if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
+        raise ValueError(
+            f"x is {describe(x)}, it must be [N, H, W, C] with C 1 or 3, and not empty"
+        )
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise ValueError(f"x is {describe(x)}, it must be uint8 (0 to 255) or float")
+    if not np.isfinite(x).all():
+        raise ValueError("x has NaN or infinite values")
+
+
+def _read_batches(where: Path, files: list[Path]) -> Pixels:
+    """Pixels of CIFAR-10's pickled batches, one after the other."""
+    if not files:
+        raise ValueError(f"{where} holds no CIFAR-10 data_batch_* files")
+    x, y = (np.concatenate(parts) for parts in zip(*map(read_batch, files), strict=True))
+    return Pixels(str(where), x, y, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)
