@@ -144,14 +144,17 @@ class Hooks(NamedTuple):
             which they are computed.
         norm: `(x [N, H, W, C], weights, channels [C] bool) -> (y [N, H, W, C], value [])`, in place
             of every batch normalisation; the values of those that the architecture has are summed.
+            Off every path through its cell, from input to output, a norm counts for nothing.
         on_block: `(state, x, weights) -> (state, x, weights)`, called with the input and the
             weights of each cell, each block between stages and the classifier, before they are
             computed by the network.
+        dead_norms: whether the values of norms off those paths are summed as well.
     """
 
     on_relu: Callable[[Any, Relu], Any] | None = None
     norm: Callable[[jax.Array, Params, jax.Array], tuple[jax.Array, jax.Array]] | None = None
     on_block: Callable[[Any, jax.Array, Params], tuple[Any, jax.Array, Params]] | None = None
+    dead_norms: bool = False
 
 
 class Pass(NamedTuple):

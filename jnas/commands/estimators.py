@@ -3,11 +3,13 @@
 import dataclasses
 from pathlib import Path
 
+import jax
+
 from jnas import benchmarks, images, networks, predictors, zeroshot
 from jnas.benchmarks import Duplicates, Table
 from jnas.commands import truth
 from jnas.engine.messages import nearest
-from jnas.types import Estimator, Key, Space
+from jnas.types import Estimator, Key, Network, Space
 
 _FIRST = ("naswot", "table")  # the usual ones, ahead of the others in the help
 NAMES = (*_FIRST, *(name for name in zeroshot.NAMES if name not in _FIRST))
@@ -91,10 +93,18 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
         return table.estimator(column)
     if name not in NAMES:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
-    network, num = networks.by_name(space.name), materials.num_images
+    source, num = materials.images, materials.num_images
+    batch: tuple[jax.Array, ...]
     # Without need for labels any images do, those of sources that have none included.
     if zeroshot.needs_labels(name):
-        return zeroshot.by_name(
-            name, network, *images.load_labelled(materials.images, num=num, key=key)
-        )
-    return zeroshot.by_name(name, network, images.load(materials.images, num=num, key=key))
+        batch = images.load_labelled(source, num=num, key=key)
+    else:
+        batch = (images.load(source, num=num, key=key),)
+    return zeroshot.by_name(name, _network(space, source, batch[0]), *batch)
+
+
+def _network(space: Space, source: str, batch: jax.Array) -> Network:
+    """Reference network of a space, with the channels and classes of the images of a source."""
+    num_classes = images.num_classes(source)
+    sizes = {} if num_classes is None else {"num_classes": num_classes}
+    return networks.by_name(space.name, in_channels=batch.shape[-1], **sizes)

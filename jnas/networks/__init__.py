@@ -1,5 +1,8 @@
 """Image networks of the spaces; the architecture is an input: `apply(params, arch, images)`."""
 
+from collections.abc import Callable
+from typing import Any
+
 from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
@@ -11,15 +14,17 @@ _FACTORIES = {"nasbench101": nasbench101, "nasbench201": nasbench201, "nats_size
 NAMES = tuple(_FACTORIES)
 
 
-def by_name(name: str) -> Network:
-    """Reference network of the space `name`, with the defaults of its factory.
+def by_name(name: str, **settings: Any) -> Network:
+    """Reference network of the space `name`, with the defaults of its factory but for `settings`.
 
     Raises:
-        ValueError: that space has no network; the message lists those that have one.
+        ValueError: that space has no network; the message lists those that have one. And as the
+            factory.
     """
     if name not in NAMES:
         raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")
-    return _FACTORIES[name]()
+    factory: Callable[..., Network] = _FACTORIES[name]
+    return factory(**settings)
 
 
 __all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201", "nats_size"]

@@ -30,16 +30,26 @@ def show(state: Any, relu: Relu, hooks: Hooks) -> Any:
     return state if hooks.on_relu is None else hooks.on_relu(state, relu)
 
 
-def check_images(images: jax.Array, channels: int, multiple: int) -> None:
-    """Check of images; ValueError unless float `[N, H, W, channels]`, H and W of `multiple`."""
-    # A 2x2 pool is a reshape: of an odd size it would fail without a word about images.
-    shape, is_float = images.shape, jnp.issubdtype(images.dtype, jnp.floating)
+def counted(value: jax.Array, is_live: jax.Array, hooks: Hooks) -> jax.Array:
+    """Value `[]` of a norm as it is summed: 0 where it is not live, unless `Hooks.dead_norms`."""
+    # Without a hook the value is 0 as it is, and programs stay free of it.
+    return value if hooks.norm is None or hooks.dead_norms else jnp.where(is_live, value, 0)
+
+
+def check_images(images: jax.Array, stem: jax.Array, multiple: int) -> None:
+    """Check of images against the stem's weights `[k, k, C, C']`.
+
+    ValueError unless `[N, H, W, C]` of the type of the weights, H and W multiples of `multiple`.
+    """
+    # A 2x2 pool is a reshape: of an odd size it would fail without a word about images. So would a
+    # convolution of another type.
+    shape, channels = images.shape, stem.shape[-2]
     if (
         len(shape) != 4
         or shape[1] % multiple
         or shape[2] % multiple
         or shape[3] != channels
-        or not is_float
+        or jax.dtypes.canonicalize_dtype(images.dtype) != stem.dtype
     ):
-        needed = f"float [N, H, W, {channels}] with H and W multiples of {multiple}"
+        needed = f"{stem.dtype} [N, H, W, {channels}] with H and W multiples of {multiple}"
         raise ValueError(f"the network takes images {needed}; got {images.dtype} {list(shape)}")

@@ -171,7 +171,7 @@ def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     """Results of the whole network (`Network.forward`)."""
-    check_images(images, params["stem"]["conv"].shape[-2], 2 ** (len(params["stacks"]) - 1))
+    check_images(images, params["stem"]["conv"], 2 ** (len(params["stacks"]) - 1))
     flow = _stem(params["stem"], images, hooks, state)
     for stack, stacked in enumerate(params["stacks"]):
         if stack > 0:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
-from jnas.networks.flow import Flow, check_images, enter, show
+from jnas.networks.flow import Flow, check_images, counted, enter, show
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
@@ -147,11 +147,21 @@ def _reaches_output(arch: Arch) -> list[jax.Array]:
     return reaches
 
 
+def _reached_from_input(arch: Arch) -> list[jax.Array]:
+    """Path of edges other than "none" from the input to each of the 4 nodes, `[]` bool each."""
+    reached = [jnp.asarray(True)] + [jnp.asarray(False)] * (_NUM_NODES - 1)
+    for target in range(1, _NUM_NODES):
+        for edge, (start, end) in enumerate(EDGES):
+            if end == target:
+                reached[target] |= reached[start] & (arch[edge] != NONE)
+    return reached
+
+
 def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> Flow:
     """Flow after one cell; `live` `[]` bool says whether its output has a path to the logits."""
     flow, cell = enter(flow, cell, hooks)
     state, norm_sum = flow.state, flow.norm_sum
-    reaches = _reaches_output(arch)
+    reached, reaches = _reached_from_input(arch), _reaches_output(arch)
     is_conv = (arch == CONV1X1) | (arch == CONV3X3)
     inputs: list[Any] = [flow.x, None, None, None]
     edges = control.unstacked(cell, len(EDGES))
@@ -168,7 +178,7 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
         for edge, end in outgoing:
             value, norm_value = _operation(arch[edge], inputs[node], edges[edge], hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
-            norm_sum += norm_value
+            norm_sum += counted(norm_value, reached[node] & reaches[end], hooks)
     return Flow(inputs[-1], state, norm_sum)
 
 
@@ -194,7 +204,7 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     """Results of the whole network (`Network.forward`)."""
     num_stages = len(params["stages"])
-    check_images(images, params["stem"]["conv"].shape[-2], 2 ** (num_stages - 1))
+    check_images(images, params["stem"]["conv"], 2 ** (num_stages - 1))
     connected = _reaches_output(arch)[0]
     x, norm_sum = layers.norm_layer(
         layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks

@@ -206,7 +206,7 @@ def _show(state: Any, inputs: jax.Array, mask: jax.Array, num: int, hooks: Hooks
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     """Results of the whole network (`Network.forward`)."""
     # Two blocks halve the images.
-    check_images(images, params["stem"]["conv"].shape[-2], 4)
+    check_images(images, params["stem"]["conv"], 4)
     c1, c2, c3, c4, c5 = _masks(arch)
     stem, (first, second, third), blocks = params["stem"], params["cells"], params["blocks"]
     x, norm_sum = _norm(layers.conv_layer(images, stem), stem["norm"], c1, hooks)

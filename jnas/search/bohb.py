@@ -70,9 +70,11 @@ def bohb(
     proposes the one with the largest ratio of the two. A draw that is invalid is drawn again, up to
     `max_draws` draws, after which `space.sample` steps in. Failed evaluations count as the worst.
 
-    Two things differ from HpBandSter. A kernel spreads over all choices of a position, not over
-    those that occur in the data, where it divides by zero if that is one. And bandwidths end where
-    a kernel is uniform, beyond which it would prefer every other value to its own.
+    Three things differ from HpBandSter. A kernel spreads over all choices of a position, not over
+    those that occur in the data, where it divides by zero if that is one. Bandwidths end where a
+    kernel is uniform, beyond which it would prefer every other value to its own. And a draw that
+    leaves a value takes another one; theirs takes any, the same one included, so that at bandwidth
+    0.3 a position of five choices changes with probability 0.24, here 0.3.
 
     `History.best` compares scores whatever the epochs; full trainings have
     `history.epochs == max_epochs`.

@@ -33,6 +33,7 @@ def linear_regions(candidate: Candidate, seen: Seen) -> jax.Array:
     """Number of distinct codes among the images.
 
     Chen, Gong and Wang (TE-NAS), ICLR 2021, equation 5: so many linear regions have images in them.
+    Codes are those of live ReLUs; the published program counts all.
     """
     del candidate
     assert seen.live is not None
@@ -53,6 +54,13 @@ def swap(candidate: Candidate, seen: Seen) -> jax.Array:
     del candidate
     assert seen.patterns is not None
     return jnp.sum(seen.patterns, dtype=jnp.float32)
+
+
+def swap_published(candidate: Candidate, seen: Seen) -> jax.Array:
+    """Number of distinct patterns of all ReLU units, live or not, as in the published program."""
+    del candidate
+    assert seen.all_patterns is not None
+    return jnp.sum(seen.all_patterns, dtype=jnp.float32)
 
 
 def relu_count(candidate: Candidate, seen: Seen) -> jax.Array:

@@ -1,9 +1,9 @@
 """Estimators of one score each: `(key, archs [B, D]) -> scores [B]` float32, -inf if not finite.
 
-All take `images` `[N, H, W, C]` float, and the settings `shared_init`, `repeats` and
-`batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are `[N]`
-integers. Batch norm always sees the batch; higher is better. Several scores of one population are
-cheaper from `suite`.
+All take `images` `[N, H, W, C]` floats of any precision, and the settings `shared_init`, `repeats`
+and `batching` of `suite`, which also says what is wrong with arguments (ValueError). `labels` are
+`[N]` integers, classes of the network from 0 on. Batch norm always sees the batch; higher is
+better. Several scores of one population are cheaper from `suite`.
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import Literal, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
+from numpy.typing import ArrayLike
 
 from jnas.types import Estimator, Key, Network, Space
 from jnas.zeroshot.hamming import check_relus
@@ -28,7 +29,7 @@ class Settings(TypedDict, total=False):
 
 
 def grad_norm(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
     """Gradient norm of the loss, summed over layers (Abdelfattah et al., ICLR 2021, section 3.1).
 
@@ -38,21 +39,21 @@ def grad_norm(
 
 
 def snip(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
     """SNIP, Σ |w ⊙ ∂L/∂w| (Lee, Ajanthan and Torr, ICLR 2019)."""
     return by_name("snip", network, images, labels, **settings)
 
 
 def grasp(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
     """GraSP, Σ -w ⊙ (H ∂L/∂w) with H the Hessian (Wang, Zhang and Grosse, ICLR 2020)."""
     return by_name("grasp", network, images, labels, **settings)
 
 
 def fisher(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
     """Fisher information of activations (Turner et al., ICLR 2020), from squared a ∂L/∂a.
 
@@ -63,8 +64,8 @@ def fisher(
 
 def plain(
     network: Network,
-    images: jax.Array,
-    labels: jax.Array,
+    images: ArrayLike,
+    labels: ArrayLike,
     *,
     sign: int = 1,
     **settings: Unpack[Settings],
@@ -86,7 +87,7 @@ def _negative(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(scores), -scores, scores)
 
 
-def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def jacob_cov(network: Network, images: ArrayLike, **settings: Unpack[Settings]) -> Estimator:
     """Jacobian covariance, higher where images are less correlated (Mellor et al., first version).
 
     The form is that of Abdelfattah et al., ICLR 2021 (`jacobian.jacob_cov`).
@@ -95,19 +96,20 @@ def jacob_cov(network: Network, images: jax.Array, **settings: Unpack[Settings])
 
 
 def synflow(
-    network: Network, images: jax.Array, *, batch_norm: bool = False, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, *, batch_norm: bool = False, **settings: Unpack[Settings]
 ) -> Estimator:
     """SynFlow, log Σ |w ⊙ ∂R/∂w| of one image of ones (Tanaka et al., NeurIPS 2020).
 
     Of `images` only the shape matters. `batch_norm` keeps the batch norms, which the score leaves
-    out otherwise.
+    out otherwise; the published program of the zero-cost proxies keeps those of the two residual
+    blocks of NAS-Bench-201.
     """
     return by_name("synflow_bn" if batch_norm else "synflow", network, images, **settings)
 
 
 def naswot(
     network: Network,
-    images: jax.Array,
+    images: ArrayLike,
     *,
     relus: Literal["live", "all"] = "live",
     **settings: Unpack[Settings],
@@ -137,20 +139,24 @@ def naswot(
     return by_name("naswot" if relus == "live" else "relu_logdet", network, images, **settings)
 
 
-def relu_count(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def relu_count(network: Network, images: ArrayLike, **settings: Unpack[Settings]) -> Estimator:
     """Number of ReLU modules of the network."""
     return by_name("relu_count", network, images, **settings)
 
 
-def zen(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def zen(
+    network: Network, images: ArrayLike, *, published: bool = False, **settings: Unpack[Settings]
+) -> Estimator:
     """Zen-score (Lin et al., ICCV 2021); the paper has `repeats=32`.
 
-    Of `images` only the shape matters.
+    Of `images` only the shape matters. Variances are those of the batch, and norms count that lie
+    on a path from the images to the logits. `published` is the form of the published program: the
+    running variances of all norms, which start at 1 and hardly tell a norm of zeros from another.
     """
-    return by_name("zen", network, images, **settings)
+    return by_name("zen_published" if published else "zen", network, images, **settings)
 
 
-def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def l2_norm(network: Network, images: ArrayLike, **settings: Unpack[Settings]) -> Estimator:
     """Norm of the initial weights, summed over layers.
 
     Krishnakumar et al., "NAS-Bench-Suite-Zero", NeurIPS 2022.
@@ -159,41 +165,51 @@ def l2_norm(network: Network, images: jax.Array, **settings: Unpack[Settings]) -
 
 
 def epe_nas(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
     """Correlations of the images' Jacobians within classes (Lopes et al., ICANN 2021)."""
     return by_name("epe_nas", network, images, labels, **settings)
 
 
 def zico(
-    network: Network, images: jax.Array, labels: jax.Array, **settings: Unpack[Settings]
+    network: Network, images: ArrayLike, labels: ArrayLike, **settings: Unpack[Settings]
 ) -> Estimator:
-    """ZiCo, mean over deviation of gradients of two halves of the batch (Li et al., ICLR 2023)."""
+    """ZiCo, mean over deviation of gradients of two halves of the batch (Li et al., ICLR 2023).
+
+    Where a cell does not connect its ends, gradients are rounding noise and so is the score; it is
+    finite all the same.
+    """
     return by_name("zico", network, images, labels, **settings)
 
 
-def ntk_condition(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def ntk_condition(network: Network, images: ArrayLike, **settings: Unpack[Settings]) -> Estimator:
     """Condition number of the tangent kernel of the first 16 images, times -1.
 
-    Chen et al., TE-NAS, ICLR 2021, for whom a small one means a network that trains well.
+    Chen et al., TE-NAS, ICLR 2021, for whom a small one means a network that trains well. Weights
+    are those of convolutions and the dense layer; the published program has scale and bias of batch
+    norms in its kernel as well.
     """
     return by_name("ntk_condition", network, images, **settings)
 
 
-def linear_regions(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def linear_regions(network: Network, images: ArrayLike, **settings: Unpack[Settings]) -> Estimator:
     """Number of linear regions that the images fall into (TE-NAS, Chen et al., ICLR 2021).
 
-    At most N: it tells networks apart only with many small images; the paper has 3,000 of 3x3.
+    At most N: it tells networks apart only with many small images; the paper has 3,000 of 3x3. Live
+    ReLUs count, as in `naswot`; the published program counts all.
     """
     return by_name("linear_regions", network, images, **settings)
 
 
-def swap(network: Network, images: jax.Array, **settings: Unpack[Settings]) -> Estimator:
+def swap(
+    network: Network, images: ArrayLike, *, published: bool = False, **settings: Unpack[Settings]
+) -> Estimator:
     """Number of distinct activation patterns over the first 16 images.
 
-    Peng et al., SWAP-NAS, ICLR 2024.
+    Peng et al., SWAP-NAS, ICLR 2024. Live ReLUs count, as in `naswot`; `published` counts all, as
+    the published program does.
     """
-    return by_name("swap", network, images, **settings)
+    return by_name("swap_published" if published else "swap", network, images, **settings)
 
 
 def params(space: Space) -> Estimator:

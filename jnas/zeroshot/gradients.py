@@ -94,7 +94,8 @@ def zico(candidate: Candidate, seen: Seen) -> jax.Array:
     Mean and deviation are over two halves of the batch; of an odd number the last image is left
     out. Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR
     2023, https://arxiv.org/abs/2301.11300, equation 12. Weights with no deviation add nothing, nor
-    do layers that have only such.
+    do layers that have only such. Of a cell that does not connect its ends both gradients are
+    rounding noise, and so is their ratio.
     """
     del seen
     kernels, size = _kernels(candidate), len(candidate.images) // NUM_ZICO_BATCHES

@@ -143,7 +143,9 @@ def ntk_condition(candidate: Candidate, seen: Seen) -> jax.Array:
     ICLR 2021, https://arxiv.org/abs/2102.11535. The kernel is G Gᵀ with G_i the gradient of the sum
     of image i's logits with respect to the weights; batch norm sees the 16 images. It is summed in
     float32 and decomposed in float64 (pairs of float32 on a TPU). NaN for a kernel that is singular
-    up to the rounding of the sums, whose smallest eigenvalue may as well be negative.
+    up to the rounding of the sums, whose smallest eigenvalue may as well be negative. The weights
+    are those of convolutions and the dense layer; the published kernel also has the scale and bias
+    of batch norms.
     """
     del seen
     images = candidate.images[:NUM_NTK_IMAGES]

@@ -46,7 +46,8 @@ class Seen(NamedTuple):
         live: Hamming sums over ReLUs with a path to the logits.
         all: Hamming sums over all ReLUs.
         num_relus: `[]` int32.
-        patterns: `[2^n]` bool, which patterns over the first n images some ReLU unit has.
+        patterns: `[2^n]` bool, which patterns over the first n images some live ReLU unit has.
+        all_patterns: `[2^n]` bool, those that any ReLU unit has.
         gradients: ∂L/∂w of each array of weights, L the mean cross-entropy.
         probes: `[..., N, C']` for each array of weights, Σ over pixels of a layer's output times
             its gradient.
@@ -58,6 +59,7 @@ class Seen(NamedTuple):
     all: hamming.Kernel | None = None
     num_relus: jax.Array | None = None
     patterns: jax.Array | None = None
+    all_patterns: jax.Array | None = None
     gradients: list[jax.Array] | None = None
     probes: list[jax.Array] | None = None
     hessian: list[jax.Array] | None = None
@@ -65,7 +67,7 @@ class Seen(NamedTuple):
 
 
 # What hooks fold up in a forward pass; and what takes a backward pass, which folds as well.
-FOLDED = frozenset({"live", "all", "num_relus", "patterns"})
+FOLDED = frozenset({"live", "all", "num_relus", "patterns", "all_patterns"})
 BACKWARD = frozenset({"gradients", "probes", "hessian"})
 
 
@@ -91,6 +93,7 @@ def _forward(
         "all": hamming.empty_kernel(num),
         "num_relus": jnp.zeros((), jnp.int32),
         "patterns": jnp.zeros(2 ** min(num, NUM_PATTERN_IMAGES), bool),
+        "all_patterns": jnp.zeros(2 ** min(num, NUM_PATTERN_IMAGES), bool),
     }
     state = {name: value for name, value in start.items() if name in wanted}
     # Without a state no hook: networks then do not carry anything through their loops.
@@ -105,18 +108,19 @@ def _on_relu(state: dict[str, Any], relu: Relu) -> dict[str, Any]:
         "live": lambda kernel: hamming.add_relu(kernel, relu, relu.num_live),
         "all": lambda kernel: hamming.add_relu(kernel, relu, relu.num_modules),
         "num_relus": lambda count: count + relu.num_modules,
-        "patterns": lambda patterns: _add_patterns(patterns, relu),
+        "patterns": lambda patterns: _add_patterns(patterns, relu, relu.num_live),
+        "all_patterns": lambda patterns: _add_patterns(patterns, relu, relu.num_modules),
     }
     return {name: add[name](value) for name, value in state.items()}
 
 
-def _add_patterns(patterns: jax.Array, relu: Relu) -> jax.Array:
-    """Table `[2^n]` bool with the pattern over images of each unit that a live ReLU reads."""
+def _add_patterns(patterns: jax.Array, relu: Relu, count: jax.Array) -> jax.Array:
+    """Table `[2^n]` bool with the patterns over images of units that `count` modules read."""
     num = patterns.shape[0].bit_length() - 1
     bits = (jax.lax.stop_gradient(relu.inputs[:num]) > 0).astype(jnp.int32)
     powers = 2 ** jnp.arange(num, dtype=jnp.int32)
     codes = jnp.tensordot(powers, bits, 1)
-    exists = relu.channels.reshape((1,) * (codes.ndim - 1) + (-1,)) & (relu.num_live > 0)
+    exists = relu.channels.reshape((1,) * (codes.ndim - 1) + (-1,)) & (count > 0)
     # Units that do not count get an index beyond the table, and `mode="drop"` leaves them out.
     return patterns.at[jnp.where(exists, codes, patterns.shape[0])].set(True, mode="drop")
 

@@ -7,8 +7,10 @@ from typing import Any, Literal, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.tree_util import Partial
+from numpy.typing import ArrayLike
 
 from jnas import _renamed
 from jnas.engine.messages import nearest
@@ -48,12 +50,14 @@ SCORES = {
     "params": Score(counts.params),
     "flops": Score(counts.flops),
     "zen": Score(zen.zen),
+    "zen_published": Score(zen.zen_published),
     "l2_norm": Score(gradients.l2_norm),
     "epe_nas": Score(jacobian.epe_nas, ("jacobian",), needs_labels=True),
     "zico": Score(gradients.zico, needs_labels=True, min_images=2),
     "ntk_condition": Score(jacobian.ntk_condition),
     "linear_regions": Score(counts.linear_regions, ("live",)),
     "swap": Score(counts.swap, ("patterns",)),
+    "swap_published": Score(counts.swap_published, ("all_patterns",)),
 }
 NAMES = tuple(SCORES)
 BATCHINGS = ("map", "vmap")
@@ -64,8 +68,8 @@ PROXIES = ("grad_norm", "snip", "grasp", "fisher", "plain", "jacob_cov", "synflo
 @_renamed.arguments(plan="batching", values={"switch": "map", "grouped": "vmap"})
 def suite(
     network: Network,
-    images: jax.Array,
-    labels: jax.Array | None = None,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
     names: Sequence[str] = PROXIES,
     *,
     shared_init: bool = True,
@@ -79,9 +83,11 @@ def suite(
 
     Args:
         network: the candidate networks.
-        images: `[N, H, W, C]` float, one batch; or `[repeats, N, H, W, C]`, a batch for each
-            repeat. The proxies were published with 64 images (NAS-Bench-201), NASWOT with 128.
-        labels: `[N]` or `[repeats, N]` integers, for the scores that need them.
+        images: `[N, H, W, C]` floats of any precision, one batch; or `[repeats, N, H, W, C]`, a
+            batch for each repeat. The proxies were published with 64 images (NAS-Bench-201), NASWOT
+            with 128.
+        labels: `[N]` or `[repeats, N]` integers, classes of the network from 0 on, for the scores
+            that need them.
         names: of `NAMES`.
         shared_init: True draws one set of weights from the key for all architectures; False draws
             them anew for each architecture, folding its vector into the key.
@@ -96,13 +102,15 @@ def suite(
 
     Returns:
         A `Partial`, `(key, archs [B, D]) -> {name: scores [B]}`, float32. Scores that are not
-        finite (a cell whose input and output are not connected, a constant Jacobian) are -inf. With
-        `repeats` of two or more each score is the mean, and `name_std` the standard deviation over
-        the repeats.
+        finite are -inf: naswot, synflow, zen and those of Jacobians and the tangent kernel for a
+        cell whose input and output are not connected. Gradients there are 0 or rounding noise, and
+        so are the scores made of them (zico: noise). With `repeats` of two or more each score is
+        the mean, and `name_std` the standard deviation over the repeats.
 
     Raises:
         ValueError: an unknown name or batching, a score without the labels or the number of images
-            that it needs, labels that do not fit, a wrong rank, images that are not finite.
+            that it needs, labels that do not fit the images or are no classes of the network, a
+            wrong rank, images that are not floats or not finite.
     """
     wanted = tuple(dict.fromkeys(names))  # a name given twice counts once; the order stays
     for name in wanted:
@@ -116,14 +124,21 @@ def suite(
     if batching not in BATCHINGS:
         raise ValueError(f"unknown batching {batching!r}. {nearest(batching, BATCHINGS)}")
     images = _checked_images(images, wanted, repeats)
-    labels = _checked_labels(labels, images, wanted)
+    labels = _checked_labels(labels, network, images, wanted)
     return Partial(_program(network, wanted, shared_init, repeats, batching), images, labels)
 
 
-def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> jax.Array:
-    """Images as given; ValueError for a rank, number or value that the scores cannot have."""
+def _checked_images(images: ArrayLike, names: Sequence[str], repeats: int) -> jax.Array:
+    """Images in the precision of weights; ValueError for what the scores cannot have."""
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1; got {repeats}")
+    images = jnp.asarray(images)
+    # Bytes are no images as networks see them: to take them would be to forget to normalise.
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"images must be normalised floats, as jnas.images.load gives; got {images.dtype}"
+        )
+    images = images.astype(jnp.result_type(float))
     if images.ndim not in (4, 5) or (images.ndim == 5 and images.shape[0] != repeats):
         raise ValueError(
             f"images must be [N, H, W, C] or [repeats={repeats}, N, H, W, C]; "
@@ -142,20 +157,39 @@ def _checked_images(images: jax.Array, names: Sequence[str], repeats: int) -> ja
 
 
 def _checked_labels(
-    labels: jax.Array | None, images: jax.Array, names: Sequence[str]
+    labels: ArrayLike | None, network: Network, images: jax.Array, names: Sequence[str]
 ) -> jax.Array | None:
-    """Labels as int32, or None if no score needs any; ValueError if they do not fit the images."""
+    """Labels as int32, or None if no score needs any; ValueError if they do not fit."""
     needing = [name for name in names if SCORES[name].needs_labels]
     if not needing:
         return None
     if labels is None:
         raise ValueError(f"{needing[0]} needs labels: integers [N], the classes of the images")
-    labels = jnp.asarray(labels)
-    if labels.shape != images.shape[:-3] or not jnp.issubdtype(labels.dtype, jnp.integer):
+    # In NumPy, which does not narrow large numbers before they are looked at.
+    values = np.asarray(labels)
+    if values.shape != images.shape[:-3] or values.dtype.kind not in "iu":
         raise ValueError(
-            f"labels must be integers {images.shape[:-3]}; got {labels.dtype} {labels.shape}"
+            f"labels must be integers {images.shape[:-3]}; got {values.dtype} {values.shape}"
         )
-    return labels.astype(jnp.int32)
+    # A program would lose such images without a word: their loss is NaN, and its gradient 0.
+    num, wrong = _num_classes(network, images.shape[-3:]), (int(values.min()), int(values.max()))
+    if wrong[0] < 0 or wrong[1] >= num:
+        raise ValueError(
+            f"labels must be from 0 to {num - 1}, as the network has num_classes={num}; "
+            f"got {wrong[0]} to {wrong[1]}"
+        )
+    return jnp.asarray(values.astype(np.int32))
+
+
+@functools.cache
+def _num_classes(network: Network, shape: tuple[int, ...]) -> int:
+    """Width of the logits for images of a shape `(H, W, C)`; nothing is computed."""
+
+    def logits(key: Key) -> jax.Array:
+        arch = jnp.zeros(len(network.space.cardinalities), jnp.int32)
+        return network.apply(network.init(key), arch, jnp.zeros((1, *shape)))
+
+    return int(jax.eval_shape(logits, jax.random.key(0)).shape[-1])
 
 
 @functools.cache
@@ -238,7 +272,7 @@ def needs_labels(name: str) -> bool:
 
 
 def by_name(
-    name: str, network: Network, images: jax.Array, labels: jax.Array | None = None, **settings: Any
+    name: str, network: Network, images: ArrayLike, labels: ArrayLike | None = None, **settings: Any
 ) -> Estimator:
     """Estimator `(key, archs [B, D]) -> scores [B]` of the score `name`; arguments as for `suite`.
 

@@ -3,7 +3,8 @@
 Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow",
 NeurIPS 2020, https://arxiv.org/abs/2006.05467, as a score of networks in Abdelfattah et al., ICLR
 2021: all weights and biases in absolute value, no batch norm, one image of ones, R the sum of the
-logits, score log Σ |w ⊙ ∂R/∂w|.
+logits, score log Σ |w ⊙ ∂R/∂w|. Their program keeps the batch norms of the two residual blocks of
+NAS-Bench-201; here none is kept.
 
 Values reach 1e60. Activations are divided by their maximum before each block, the biases within by
 the same factor, and the logarithms of the factors added up. All terms are positive, and Σ w ⊙ ∂R/∂w

@@ -53,6 +53,26 @@ def test_scores_of_untrained_networks_by_name() -> None:
     assert not estimators.sees_images("table")
 
 
+def test_networks_have_the_classes_of_the_images(tmp_path) -> None:
+    """Those of the whole file, whichever images are drawn, and whether the score looks or not."""
+    labels = np.arange(20, 100, 10)
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 1))
+    np.savez(tmp_path / "mine.npz", x=x, y=labels)
+    np.savez(tmp_path / "bare.npz", x=x)
+    for name, source, classes in (
+        ("snip", str(tmp_path / "mine.npz"), {"num_classes": 91}),
+        ("naswot", str(tmp_path / "mine.npz"), {"num_classes": 91}),
+        ("naswot", str(tmp_path / "bare.npz"), {}),
+        ("snip", "digits", {"num_classes": 10}),
+        ("naswot", "noise", {}),
+    ):
+        materials = Materials(images=source, num_images=2)
+        judge = estimators.estimator(name, SPACE, materials, jax.random.key(0))
+        made = jnas.networks.nasbench201(in_channels=3, **classes)
+        # Equal settings are one network, and its estimators of one name are one function.
+        assert judge.func is jnas.zeroshot.by_name(name, made, *jax.tree.leaves(judge)).func
+
+
 def test_labels() -> None:
     assert (estimators.is_saved("a/gates.npz"), estimators.label("a/gates.npz")) == (True, "gates")
     assert (estimators.is_saved("naswot"), estimators.label("naswot")) == (False, "naswot")

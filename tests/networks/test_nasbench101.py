@@ -500,6 +500,6 @@ def test_images_that_do_not_fit(shape, key):
     network = networks.nasbench101()
     params, arch = jax.eval_shape(network.init, key), jax.ShapeDtypeStruct((26,), jnp.int32)
     with pytest.raises(
-        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+        ValueError, match=r"takes images float32 \[N, H, W, 3\] with H and W multiples of 4"
     ):
         jax.eval_shape(network.apply, params, arch, np.zeros(shape, np.float32))

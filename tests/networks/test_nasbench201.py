@@ -336,16 +336,41 @@ def test_weights_do_not_depend_on_the_architecture():
     assert all(map(np.array_equal, jax.tree.leaves(instance), jax.tree.leaves(params)))
 
 
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""Edges of every way from the input of a cell to its output."""
+
+
+def on_a_path(arch):
+    """Which edges are on a path of operations other than "none"."""
+    open_paths = [path for path in PATHS if all(arch[edge] != 0 for edge in path)]
+    return np.array([any(edge in path for path in open_paths) for edge in range(6)])
+
+
 def test_norm_hook_replaces_each_norm_and_its_values_are_summed():
-    """Here each counts its channels; those of operations that were not chosen do not count."""
+    """Here each counts its channels; those that were not chosen or are off every path do not."""
     dense = params_of_network()["dense"]
     for arch, (seen, _) in zip(ARCHS, looks(), strict=True):
-        num_convs = int(np.sum((arch == 2) | (arch == 3)))
+        num_convs = int(np.sum(((arch == 2) | (arch == 3)) & on_a_path(arch)))
         assert float(seen.norm_sum) == 4 + 2 * 8 + 8 + CELLS * num_convs * CHANNELS, arch
         assert seen.features.shape == (6, 4, 4, 8)
         features = np.asarray(seen.features)
         logits = features.mean(axis=(1, 2)) @ dense["kernel"] + dense["bias"][None]
         np.testing.assert_allclose(logits, seen.logits, atol=1e-4)
+
+
+def test_norms_off_every_path_are_summed_where_a_hook_wants_them():
+    def norm(x, norm, channels):
+        return layers.batch_norm(x, norm), jnp.ones(())
+
+    params = random_params(TINY, 3)
+    for dead_norms in (True, False):
+        hooks = Hooks(norm=norm, dead_norms=dead_norms)
+        forward = jax.jit(
+            lambda arch, hooks=hooks: TINY.forward(params, arch, TINY_IMAGES, hooks, ())
+        )
+        for arch in ARCHS:
+            counts = ((arch == 2) | (arch == 3)) & (on_a_path(arch) | dead_norms)
+            assert float(forward(arch).norm_sum) == 2 + counts.sum(), arch
 
 
 def test_norm_hook_decides_what_comes_out():
@@ -397,7 +422,7 @@ def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(networks.nasbench201().init, key)
     arch = jax.ShapeDtypeStruct((6,), jnp.int32)
     with pytest.raises(
-        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+        ValueError, match=r"takes images float32 \[N, H, W, 3\] with H and W multiples of 4"
     ):
         jax.eval_shape(networks.nasbench201().apply, params, arch, images)
 

@@ -327,6 +327,6 @@ def test_images_that_do_not_fit(images, key):
     params = jax.eval_shape(NETWORK.init, key)
     arch = jax.ShapeDtypeStruct((5,), jnp.int32)
     with pytest.raises(
-        ValueError, match=r"takes images float \[N, H, W, 3\] with H and W multiples of 4"
+        ValueError, match=r"takes images float32 \[N, H, W, 3\] with H and W multiples of 4"
     ):
         jax.eval_shape(NETWORK.apply, params, arch, images)

@@ -46,7 +46,8 @@ BAD_IMAGES = {
     "rank": np.zeros((2, 8, 8), np.float32),
     "size": np.zeros((2, 6, 8, 3), np.float32),
     "channels": np.zeros((2, 8, 8, 1), np.float32),
-    "dtype": np.zeros((2, 8, 8, 3), np.uint8),
+    "bytes": np.zeros((2, 8, 8, 3), np.uint8),
+    "half precision": np.zeros((2, 8, 8, 3), np.float16),
 }
 """What networks that take `[N, H, W, 3]`, H and W multiples of 4, refuse."""
 

@@ -17,8 +17,9 @@ from tests.oracles.nasbench201 import NAMED
 
 PASSES = (
     ("grad_norm", "snip", "grasp", "fisher", "plain", "naswot", "relu_logdet", "relu_count")
-    + ("linear_regions", "swap", "l2_norm", "params", "flops"),
-    ("jacob_cov", "epe_nas", "synflow", "synflow_bn", "zen", "zico", "ntk_condition"),
+    + ("linear_regions", "swap", "swap_published", "l2_norm", "params", "flops"),
+    ("jacob_cov", "epe_nas", "synflow", "synflow_bn", "zen", "zen_published", "zico")
+    + ("ntk_condition",),
 )
 """Names of all scores: of the one pass that most share, and of those with passes of their own."""
 
@@ -144,6 +145,11 @@ class Run:
         """The ReLU modules with a path to the logits."""
         reached = self.ancestors(self.logits)
         return [relu for relu in self.relus if id(relu) in reached]
+
+    def live_norms(self):
+        """What those batch norms read that are on a path from the images to the logits."""
+        reached = self.ancestors(self.logits)
+        return [x for x in self.norms if id(x) in reached and id(self.images) in self.ancestors(x)]
 
     # Operations
 

@@ -22,7 +22,7 @@ DISCONNECTED = [
 ARCHS = np.array(
     [*np.random.default_rng(0).integers(0, 5, (10, 6)), *DISCONNECTED], np.int32
 )  # [13, 6]
-EXACT = {"relu_count", "params", "flops", "linear_regions", "swap"}
+EXACT = {"relu_count", "params", "flops", "linear_regions", "swap", "swap_published"}
 FEW = ("naswot", "grad_norm", "grasp")
 TRACES = []
 

@@ -17,6 +17,7 @@ FORWARD = (
     "relu_count",
     "linear_regions",
     "swap",
+    "swap_published",
     "l2_norm",
     "params",
     "flops",
@@ -64,7 +65,7 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, 
         assert values.dtype == np.float32, key
         assert np.all(np.isfinite(values) | np.isneginf(values)), key
         # In the size space widths differ, the modules do not.
-        constant = key in ("linear_regions", "swap") or (
+        constant = key in ("linear_regions", "swap", "swap_published") or (
             key == "relu_count" and name == "nats_size"
         )
         assert constant or len(np.unique(values)) > 1, key
@@ -106,3 +107,34 @@ def test_weights_that_an_architecture_does_not_have_count_nothing(name):
             for k in map(np.asarray, own)
         )
         np.testing.assert_allclose(found[number], expected, rtol=1e-5)
+
+
+def pruned(arch):
+    """Cell of NAS-Bench-201 without the edges that are on no path from its input to its output."""
+    paths = ((3,), (0, 4), (1, 5), (0, 2, 5))
+    kept = [edge for path in paths if all(arch[e] for e in path) for edge in path]
+    return np.where(np.isin(np.arange(6), kept), arch, 0).astype(np.int32)
+
+
+def chain(*dangling):
+    """Cell of NAS-Bench-101, a 3x3 convolution, and a vertex without a way out that reads some."""
+    space = network_of("nasbench101", 1).space
+    edges = np.zeros((7, 7), np.int32)
+    edges[0, 1] = edges[1, 6] = 1
+    edges[list(dangling), 2] = 1
+    return np.array([*edges.T[np.tril_indices(7, -1)], 0, 1, 2, 0, 1], space.sample(KEY).dtype)
+
+
+def test_zen_of_cells_that_are_one_function():
+    """What is off every path, be it read or fed, changes nothing."""
+    random = np.random.default_rng(2).integers(0, 5, (40, 6)).astype(np.int32)
+    skips = np.array([[0, 0, 0, 1, 0, 0], [0, 0, 3, 1, 0, 0], [0, 0, 3, 1, 2, 3]], np.int32)
+    cells = np.concatenate([skips, random])
+    assert sum(np.any(pruned(arch) != arch) for arch in random) > 10
+    zen = suite(network_of("nasbench201", 1), IMAGES, names=("zen",))
+    whole = score(zen, KEY, cells)["zen"]
+    np.testing.assert_array_equal(whole[:3], whole[0])
+    np.testing.assert_array_equal(whole, score(zen, KEY, np.stack([*map(pruned, cells)]))["zen"])
+    zen = suite(network_of("nasbench101", 1), IMAGES, names=("zen",))
+    of_chains = score(zen, KEY, np.stack([chain(), chain(0), chain(0, 1)]))["zen"]
+    np.testing.assert_array_equal(of_chains, of_chains[0])

@@ -176,7 +176,8 @@ def test_a_single_score_is_that_of_the_suite(case, name):
 
 def test_each_function_is_the_score_of_its_name(case):
     """The same function object as `by_name` has: no program needs to run."""
-    for name in set(NAMES) - {"params", "flops", "synflow_bn", "relu_logdet"}:
+    forms = {"synflow_bn", "relu_logdet", "zen_published", "swap_published"}
+    for name in set(NAMES) - forms - {"params", "flops"}:
         data = (case.images, case.labels) if SCORES[name].needs_labels else (case.images,)
         estimator = getattr(zeroshot, name)(case.network, *data)
         assert estimator.func is by_name(name, case.network, *data).func, name
@@ -184,6 +185,9 @@ def test_each_function_is_the_score_of_its_name(case):
     assert with_norm.func is by_name("synflow_bn", case.network, case.images).func
     every = zeroshot.naswot(case.network, case.images, relus="all")
     assert every.func is by_name("relu_logdet", case.network, case.images).func
+    for name in ("zen", "swap"):
+        published = getattr(zeroshot, name)(case.network, case.images, published=True)
+        assert published.func is by_name(f"{name}_published", case.network, case.images).func
 
 
 @pytest.mark.parametrize("name", ["params", "flops"])
@@ -286,6 +290,7 @@ def test_one_forward_pass_serves_all_scores_of_the_loss_and_the_codes(case):
 # Refusals
 
 CASE = NETWORKS["nasbench201"]
+NEEDING = [name for name in NAMES if SCORES[name].needs_labels]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +306,7 @@ def test_no_names():
         estimator_of(CASE, ())
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if SCORES[name].needs_labels])
+@pytest.mark.parametrize("name", NEEDING)
 def test_missing_labels(name):
     with pytest.raises(ValueError, match=f"{name} needs labels"):
         suite(CASE.network, CASE.images, None, (name,))
@@ -313,6 +318,47 @@ def test_missing_labels(name):
 def test_labels_that_do_not_fit(labels):
     with pytest.raises(ValueError, match="labels must be integers"):
         estimator_of(CASE, ("snip",), labels=labels)
+
+
+@pytest.mark.parametrize("name", NEEDING)
+@pytest.mark.parametrize("wrong", [3, -1, 2**32])
+def test_labels_that_are_no_classes_of_the_network(name, wrong):
+    """Of three; none may vanish, or wrap around to a class."""
+    labels = CASE.labels.astype(np.int64)
+    labels[4] = wrong
+    with pytest.raises(ValueError, match=rf"from 0 to 2, .*num_classes=3; got .*{wrong}"):
+        suite(CASE.network, CASE.images, labels, ("l2_norm", name))
+    with pytest.raises(ValueError, match="labels must be integers"):
+        suite(CASE.network, CASE.images, CASE.labels / 2, (name,))
+    suite(CASE.network, CASE.images, labels, ("l2_norm",))  # which has no use for them
+
+
+def test_labels_may_be_a_list_or_of_any_integer_type():
+    expected = estimator_of(CASE, ("snip",)).args[1]
+    for labels in (CASE.labels.tolist(), CASE.labels.astype(np.uint8), jnp.asarray(CASE.labels)):
+        given = estimator_of(CASE, ("snip",), labels=labels).args[1]
+        assert given.dtype == expected.dtype == jnp.int32
+        np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64", "list"])
+def test_images_of_any_precision_are_those_of_float32(kind):
+    images = CASE.images.astype(np.float16).astype(np.float32)  # what half precision can hold
+    images = np.round(images * 4) / 4  # bfloat16, too
+    given = images.tolist() if kind == "list" else images.astype(jnp.dtype(kind))
+    found, expected = (
+        estimator_of(CASE, ("synflow", "naswot"), images=x).args[0] for x in (given, images)
+    )
+    assert found.dtype == expected.dtype == jnp.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, bool])
+def test_images_that_were_not_normalised(kind):
+    images = np.ones_like(CASE.images).astype(kind)
+    for given in (images, images.tolist()):
+        with pytest.raises(ValueError, match="images must be normalised floats"):
+            estimator_of(CASE, ("synflow",), images=given)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (6, 8), (2, 6, 8, 8, 3), (1, 1, 6, 8, 8, 3)])
