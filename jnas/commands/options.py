@@ -50,7 +50,7 @@ Images: TypeAlias = Annotated[
     str,
     Parameter(
         help="What untrained networks see: digits, cifar10, noise, or an .npz file with "
-        "x [N, H, W, C]."
+        "x [N, H, W, C] and perhaps y [N], the classes that their logits then have."
     ),
 ]
 NumImages: TypeAlias = Annotated[
