@@ -186,13 +186,13 @@ def test_estimators_that_are_not_there(arguments, message, tmp_path) -> None:
 # --------------------------------------------------------------------------------------------------
 # Tables and lists of one's own.
 
-CELLS = [SPACE.to_string(arch) for arch in SPACE.enumerate()[:3]]
+LISTED = [SPACE.to_string(arch) for arch in SPACE.enumerate()[:3]]
 BY_TABLE = ["--estimator", "table", "--no-progress"]
 
 
 def own_table(folder: Path, header: str, *rows: str) -> Path:
     path = folder / "own.csv"
-    lines = [f"{cell},{row}" for cell, row in zip(CELLS, rows, strict=False)]
+    lines = [f"{cell},{row}" for cell, row in zip(LISTED, rows, strict=False)]
     path.write_text("\n".join([f"arch,{header}", *lines]))
     return path
 
@@ -201,10 +201,10 @@ def test_only_the_column_asked_for_must_hold_numbers(tmp_path) -> None:
     table = own_table(tmp_path, "acc,dataset,note", "10,cifar10,N/A", "20,cifar10,True")
     for column in (["--column", "acc"], []):
         out = tmp_path / f"out{len(column)}.csv"
-        invoke("score", CELLS[0], *BY_TABLE, "--table", table, *column, "--out", out)
+        invoke("score", LISTED[0], *BY_TABLE, "--table", table, *column, "--out", out)
         assert [float(row["table"]) for row in read_csv(out)] == [10]
     with pytest.raises(ValueError, match=r"'dataset', row 0 \(line 2\) of own.csv is not a number"):
-        invoke("score", CELLS[0], *BY_TABLE, "--table", table, "--column", "dataset")
+        invoke("score", LISTED[0], *BY_TABLE, "--table", table, "--column", "dataset")
 
 
 def test_scores_are_the_numbers_of_the_table(tmp_path) -> None:
@@ -217,36 +217,36 @@ def test_scores_are_the_numbers_of_the_table(tmp_path) -> None:
             else contextlib.nullcontext()
         )
         with expected:
-            printed = invoke("score", *CELLS, *BY_TABLE, "--table", table, "--out", out)
+            printed = invoke("score", *LISTED, *BY_TABLE, "--table", table, "--out", out)
         assert [float(row["table"]) for row in read_csv(out)] == [float(x) for x in values]
-        assert f"Best: {CELLS[1]}" in printed
+        assert f"Best: {LISTED[1]}" in printed
 
 
 def test_the_best_of_an_error_is_the_smallest(tmp_path) -> None:
     for name, option in (("valid_error", []), ("top", ["--minimize"])):
         table, out = own_table(tmp_path, name, "9.5", "8.5", "10"), tmp_path / f"{name}.csv"
-        printed = invoke("score", *CELLS, *BY_TABLE, "--table", table, *option, "--out", out)
-        assert f"Best: {CELLS[1]} (8.5)" in printed
+        printed = invoke("score", *LISTED, *BY_TABLE, "--table", table, *option, "--out", out)
+        assert f"Best: {LISTED[1]} (8.5)" in printed
         assert [float(row["table"]) for row in read_csv(out)] == [9.5, 8.5, 10]
     table, out = own_table(tmp_path, "loss_like", "1", "2"), tmp_path / "most.csv"
-    printed = invoke("score", *CELLS[:2], *BY_TABLE, "--table", table, "--maximize", "--out", out)
+    printed = invoke("score", *LISTED[:2], *BY_TABLE, "--table", table, "--maximize", "--out", out)
     assert "(2)" in printed
 
 
 def test_cells_that_the_table_lacks(tmp_path) -> None:
     table = own_table(tmp_path, "acc", "10")
     judge = [*BY_TABLE, "--table", table, "--out"]
-    printed = invoke("score", *CELLS, *judge, tmp_path / "some.csv")
+    printed = invoke("score", *LISTED, *judge, tmp_path / "some.csv")
     assert "own.csv has no acc of 2 of them. Best" in printed
     with pytest.raises(ValueError, match=r"none of the architectures can be ranked: 1 scores in"):
-        invoke("score", CELLS[2], *judge, tmp_path / "none.csv")
+        invoke("score", LISTED[2], *judge, tmp_path / "none.csv")
     assert read_csv(tmp_path / "none.csv")[0]["table"] == "nan"
 
 
 def test_repeated_rows_are_averaged_on_request(tmp_path) -> None:
     path = tmp_path / "own.csv"
-    path.write_text(f"arch,acc\n{CELLS[0]},1\n{CELLS[0]},4\n")
-    judge = [CELLS[0], *BY_TABLE, "--table", path, "--out", tmp_path / "out.csv"]
+    path.write_text(f"arch,acc\n{LISTED[0]},1\n{LISTED[0]},4\n")
+    judge = [LISTED[0], *BY_TABLE, "--table", path, "--out", tmp_path / "out.csv"]
     with pytest.raises(ValueError, match=r'duplicates "mean"'):
         invoke("score", *judge)
     assert "(2.5)" in invoke("score", *judge, "--duplicates", "mean")
@@ -254,10 +254,10 @@ def test_repeated_rows_are_averaged_on_request(tmp_path) -> None:
 
 def test_a_list_with_a_byte_order_mark_or_a_mistake(tmp_path) -> None:
     path, out = tmp_path / "b.txt", tmp_path / "out.csv"
-    for content in (b"\xef\xbb\xbf" + CELLS[0].encode() + b"\r\n", CELLS[0].encode("utf-16")):
+    for content in (b"\xef\xbb\xbf" + LISTED[0].encode() + b"\r\n", LISTED[0].encode("utf-16")):
         path.write_bytes(content)
         invoke("score", "--file", path, "--out", out, "--no-resume", *PARAMS)
-        assert read_csv(out)[0]["architecture"] == CELLS[0]
-    path.write_text(f"{CELLS[0]}\nfoo\n")
+        assert read_csv(out)[0]["architecture"] == LISTED[0]
+    path.write_text(f"{LISTED[0]}\nfoo\n")
     with pytest.raises(ValueError, match=r"line 2 of b\.txt: .*foo"):
         invoke("score", "--file", path, "--out", out, *PARAMS)
