@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import chex
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jnas.engine.inputs import as_archs
 from jnas.types import Arch, Estimator, Key, Outcome, Query
 
 
@@ -15,8 +15,7 @@ from jnas.types import Arch, Estimator, Key, Outcome, Query
 def find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
     """`[B]` int32, positions of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1."""
     # `jnp.searchsorted` takes one word a key, and JAX has no 64-bit words in its 32-bit mode.
-    chex.assert_rank(archs, 2)
-    chex.assert_type(archs, int)
+    archs = as_archs(archs)
     wanted, size = jax.vmap(code)(archs), codes.shape[0]
     num_bits = size.bit_length()
 

@@ -28,6 +28,7 @@ from jnas.engine import files, fingerprints
 from jnas.engine.devices import num_parts, spread
 from jnas.engine.environment import environment
 from jnas.engine.fingerprints import Fingerprint, Resume
+from jnas.engine.inputs import as_estimator, as_key
 from jnas.engine.messages import argument
 from jnas.engine.progress import reporting
 from jnas.types import Estimator, Key, Suite
@@ -76,13 +77,11 @@ def score(
         OSError: `out` cannot be written, or is a file that jnas did not write; raised before
             anything is scored.
     """
-    rows = np.asarray(archs)
+    rows, key, estimator = np.asarray(archs), as_key(key), as_estimator(estimator)
     if rows.ndim != 2 or rows.shape[0] < 1 or not np.issubdtype(rows.dtype, np.integer):
         raise ValueError(
             f"archs must be [B, D] integers with B >= 1; got {rows.dtype} of shape {rows.shape}"
         )
-    if not fingerprints.is_key(key) or key.shape:
-        raise ValueError(f"key must be one key of jax.random.key; got {key!r}")
     size = _chunk_size(len(rows), chunk_size)
     job = _open_job(estimator, rows, key, out, resume)
     options: dict[str, Any] = {"done": job.num_done, "shown": progress, "kept": job.out}
@@ -229,7 +228,7 @@ def fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> st
     It covers the estimator (its arrays, its settings and what it closes over), the architectures
     and the key.
     """
-    return _fingerprint(estimator, archs, key).job
+    return _fingerprint(as_estimator(estimator), archs, as_key(key)).job
 
 
 def _fingerprint(estimator: Estimator | Suite, archs: np.ndarray, key: Key) -> Fingerprint:

@@ -1,6 +1,9 @@
 """Budgets in seconds, and when they are spent."""
 
+import math
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+from jnas.search._checks import check_choice
 
 Overrun: TypeAlias = Literal["discarded", "counted"]
 """Fate of the evaluation that a budget in seconds ends in; see `run`."""
@@ -16,6 +19,15 @@ class Budget(NamedTuple):
 
     limit: Any
     overrun: Overrun
+
+
+def make_budget(max_seconds: Any, overrun: Overrun) -> Budget:
+    """Budget of `max_seconds`, None for no budget; ValueError for what is none."""
+    check_choice("overrun", overrun, Overrun)
+    # Not `<= 0`, which NaN would pass. Of an array under `jit` there is no value to look at.
+    if isinstance(max_seconds, (int, float)) and not max_seconds > 0:
+        raise ValueError(f"max_seconds must be above 0; got {max_seconds}")
+    return Budget(math.inf if max_seconds is None else max_seconds, overrun)
 
 
 def is_within(budget: Budget, begins: Any, ends: Any) -> Any:

@@ -1,7 +1,7 @@
 """Checkpoints of searches on the host: one file of plain arrays, from which a search goes on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,10 +41,12 @@ class Pending(NamedTuple):
     Attributes:
         query: what was asked.
         done: number of the row → its evaluation, of the rows that have come back.
+        codes: for each row, what makes two evaluations one; not kept in the file.
     """
 
     query: Query
     done: dict[int, Evaluation]
+    codes: Sequence[Hashable] = ()
 
 
 class Progress(NamedTuple):
@@ -56,6 +58,7 @@ class Progress(NamedTuple):
         evaluations: that count, in the order in which they came back.
         pending: queries that are out.
         is_over: whether the budget in seconds is spent.
+        num_repeats: proposals that were answered from memory.
     """
 
     state: Any
@@ -63,6 +66,7 @@ class Progress(NamedTuple):
     evaluations: tuple[Evaluation, ...]
     pending: tuple[Pending, ...]
     is_over: bool
+    num_repeats: int
 
 
 def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
@@ -87,6 +91,7 @@ def save(folder: Path, kept: Mapping[str, Any], progress: Progress) -> None:
         **{name: value for name, value in kept.items() if name != "job"},
         "num_asks": progress.num_asks,
         "is_over": progress.is_over,
+        "num_repeats": progress.num_repeats,
         # Scores may be NaN, which `json` writes and reads though standard JSON has no such number.
         "evaluations": [_plain(evaluation) for evaluation in progress.evaluations],
         "pending": [
@@ -138,6 +143,7 @@ def load(
         evaluations=tuple(_evaluation(plain) for plain in about["evaluations"]),
         pending=tuple(_pending(plain) for plain in about["pending"]),
         is_over=about["is_over"],
+        num_repeats=about["num_repeats"],
     )
     return progress, kept
 

@@ -7,6 +7,7 @@ https://arxiv.org/abs/2006.04647, section 4.1 and algorithm 2.
 import jax
 from jax import lax
 
+from jnas.engine.inputs import as_estimator
 from jnas.search._selection import Tournament, comparable
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.types import Estimator, Key, Searcher, Space
@@ -52,11 +53,13 @@ def area(
             f"num_candidates must be at least the population_size {population_size}; got {num}"
         )
 
+    judge = as_estimator(estimator)
+
     def best_scored(key: Key, size: int) -> jax.Array:
         draw_key, score_key = jax.random.split(key)
         candidates = jax.vmap(space.sample)(jax.random.split(draw_key, num))
         # Best first: members age in this order, so the worst of the chosen dies last.
-        return candidates[lax.top_k(comparable(estimator(score_key, candidates)), size)[1]]
+        return candidates[lax.top_k(comparable(judge(score_key, candidates)), size)[1]]
 
     return regularized_evolution(
         space,

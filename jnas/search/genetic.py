@@ -82,7 +82,7 @@ def genetic(
         archs = draw_initial(space, init, key, population_size)
         none = jnp.zeros((), jnp.int32)
         # Equal scores of -inf: asked before it is told, a tournament draws from everybody.
-        return GeneticState(archs, jnp.full(population_size, -jnp.inf), none - 1, none)
+        return GeneticState(archs, jnp.full(population_size, -jnp.inf, float), none - 1, none)
 
     def parent(key: Key, state: GeneticState) -> Arch:
         everybody = jnp.ones(population_size, bool)

@@ -79,7 +79,8 @@ def local_search(
     check_choice("move", move, Move)
 
     def init(key: Key) -> LocalSearchState:
-        arch, worst, zero = space.sample(key), jnp.asarray(-jnp.inf), jnp.zeros((), jnp.int32)
+        arch, zero = space.sample(key), jnp.zeros((), jnp.int32)
+        worst = jnp.asarray(-jnp.inf, float)
         return LocalSearchState(arch, worst, arch, worst, zero, zero, zero)
 
     def propose(key: Key, state: LocalSearchState) -> Arch:

@@ -9,7 +9,6 @@ samples 10 of them without replacement.
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
-import chex
 import jax
 import jax.numpy as jnp
 
@@ -84,7 +83,8 @@ def regularized_evolution(
         initial = draw_initial(space, init, key, population_size)
         zero = jnp.zeros((), jnp.int32)
         # No slot is in use yet; the members only have to have the right shape.
-        return EvolutionState(initial, initial, jnp.full(population_size, -jnp.inf), zero, zero)
+        unknown = jnp.full(population_size, -jnp.inf, float)
+        return EvolutionState(initial, initial, unknown, zero, zero)
 
     def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:
         tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
@@ -104,7 +104,9 @@ def regularized_evolution(
 def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Array:
     """Initial population `[num, D]`: of `init`, or else of `space.sample`."""
     archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
-    chex.assert_shape(archs, (num, len(space.cardinalities)))
+    wanted = (num, len(space.cardinalities))
+    if archs.shape != wanted:
+        raise ValueError(f"init must return {list(wanted)} architectures; got {list(archs.shape)}")
     return archs
 
 

@@ -140,7 +140,7 @@ def reinforced_evolution(
         pending = Pending(
             ids=jnp.full(num_pending, -1, jnp.int32),
             parents=jnp.zeros((num_pending, size), jnp.int32),
-            scores=jnp.full(num_pending, -jnp.inf),
+            scores=jnp.full(num_pending, -jnp.inf, float),
         )
         return ReinforcedState(
             evolution.init(key), pending, logits, descent.init(logits), zero, zero

@@ -16,8 +16,9 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jnas import _renamed
-from jnas.search._budget import Budget, Overrun, is_left, is_within
-from jnas.search._checks import check_at_least_one, check_choice
+from jnas.engine.inputs import as_estimator, as_key
+from jnas.search._budget import Budget, Overrun, is_left, is_within, make_budget
+from jnas.search._checks import check_at_least_one
 from jnas.search._memory import run_with_memory
 from jnas.search.history import make_history
 from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query, Searcher
@@ -33,7 +34,7 @@ def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
     Returns:
         An `Objective`, traceable where the estimator is.
     """
-    return Partial(_evaluate, estimator, jnp.asarray(seconds, jnp.float32))
+    return Partial(_evaluate, as_estimator(estimator), jnp.asarray(seconds, jnp.float32))
 
 
 def _evaluate(estimator: Estimator, seconds: jax.Array, key: Key, query: Query) -> Outcome:
@@ -88,11 +89,11 @@ def run(
 
     Raises:
         ValueError: `num_evaluations` is not a positive multiple of the batch size, or too few for
-            the initial population of the searcher; the searcher is not traceable, or asks for
-            numbers of epochs that the objective does not answer for; `overrun` is unknown;
-            `max_repeats` is less than 1, or has no use.
+            the initial population of the searcher; `max_seconds` is not above 0; the searcher is
+            not traceable, or asks for numbers of epochs that the objective does not answer for;
+            `overrun` is unknown; `max_repeats` is less than 1, or has no use; `key` is no key.
     """
-    check_choice("overrun", overrun, Overrun)
+    budget, key = make_budget(max_seconds, overrun), as_key(key)
     if not searcher.is_traceable:
         raise ValueError(
             "this searcher works on the host and cannot be traced; use search.run_on_host"
@@ -102,7 +103,6 @@ def run(
     start = searcher.init(init_key)
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
     check_num_evaluations(searcher, batch, num_evaluations)
-    budget = Budget(jnp.inf if max_seconds is None else max_seconds, overrun)
     if identity is not None:
         repeats = 10 * num_evaluations if max_repeats is None else max_repeats
         check_at_least_one(max_repeats=repeats)

@@ -1,9 +1,10 @@
 """Shared parts of spaces: numbers of vectors, crossover, simple graphs, checks of vectors."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,12 +19,36 @@ def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
 
 
 def check_arch(arch: Arch, cardinalities: Sequence[int]) -> None:
-    """Check that `arch` is one `[D]` integer vector; AssertionError otherwise.
+    """Check that `arch` is one `[D]` integer vector; ValueError otherwise.
 
     Only the static shape and type are looked at, so that it costs nothing in a compiled program.
     """
-    chex.assert_shape(arch, (len(cardinalities),))
-    chex.assert_type(arch, int)
+    num = len(cardinalities)
+    if arch.shape != (num,) or not jnp.issubdtype(arch.dtype, jnp.integer):
+        raise ValueError(
+            f"an architecture of this space has {num} integers; got {arch.dtype} of shape "
+            f"{arch.shape}"
+        )
+
+
+def keeps_width(move: Callable[..., Arch]) -> Callable[..., Arch]:
+    """Move `(key, parents [D], ...) -> [D]` on integers of any width, in int32 inside.
+
+    The child has the type of the first parent: result files store vectors as bytes.
+    """
+
+    @functools.wraps(move)
+    def moved(key: Key, *parents: Arch, **options: Any) -> Arch:
+        wide = (_widened(parent) for parent in parents)
+        return move(key, *wide, **options).astype(parents[0].dtype)
+
+    return moved
+
+
+def _widened(arch: Arch) -> Arch:
+    """`[D]` int32 of integers; what is none is left to `check_arch`."""
+    is_integer = jnp.issubdtype(arch.dtype, jnp.integer)
+    return jnp.asarray(arch, jnp.int32 if is_integer else arch.dtype)
 
 
 def mixed_radix_code(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
@@ -55,8 +80,8 @@ def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
 
     Only for spaces in which every vector is valid.
     """
-    chex.assert_rank([a, b], 1)
-    chex.assert_equal_shape([a, b])
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"parents must be two vectors [D]; got {a.shape} and {b.shape}")
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
 
 

@@ -46,7 +46,7 @@ def graph(arch: Arch) -> Graph:
     # Of a pruned cell every vertex has an edge.
     mask = jnp.any(adjacency, axis=0) | jnp.any(adjacency, axis=1)
     ends = jnp.asarray([0], jnp.int32), jnp.asarray([len(OPERATIONS) + 1], jnp.int32)
-    node_ops = jnp.concatenate([ends[0], arch[_E:] + 1, ends[1]])
+    node_ops = jnp.concatenate([ends[0], arch[_E:].astype(jnp.int32) + 1, ends[1]])
     edges = adjacency[None, None]
     return Graph(jnp.where(mask, node_ops, 0)[None], edges.astype(jnp.int32), edges, mask[None])
 

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from jnas import _renamed
+from jnas.engine.inputs import as_archs
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
@@ -220,7 +220,7 @@ def _program(
     def scores(
         images: jax.Array, labels: jax.Array | None, key: Key, archs: jax.Array
     ) -> dict[str, jax.Array]:
-        chex.assert_shape(archs, (None, len(network.space.cardinalities)))
+        archs = as_archs(archs, len(network.space.cardinalities))
         # A stand-in for scores that do not look at labels: a candidate always has some.
         labels = jnp.zeros(images.shape[:-3], jnp.int32) if labels is None else labels
         # One batch is a stack of one, so that the lines below have one case.

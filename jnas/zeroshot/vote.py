@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.tree_util import Partial
 
+from jnas.engine.inputs import as_estimator
 from jnas.types import Estimator, Key
 
 
@@ -91,7 +92,7 @@ def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Arra
     """
     if not estimators:
         raise ValueError("a vote needs at least one estimator")
-    return Partial(_vote, tuple(estimators))
+    return Partial(_vote, tuple(map(as_estimator, estimators)))
 
 
 def _vote(estimators: Sequence[Estimator], key: Key, archs: jax.Array) -> jax.Array:

@@ -183,11 +183,11 @@ def test_rows_under_64_bit_floats() -> None:
 
 def test_rows_need_a_batch_of_integers() -> None:
     table = small_table(spaces.nasbench201())
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match=r"a batch of one, archs\[None\]"):
         table.rows(table.archs[0])
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match="integers; got float32"):
         table.rows(table.archs.astype(np.float32))
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match=r"has 6 integers; got int32 of shape \(5,\)"):
         table.rows(table.archs[:, :5])
 
 

@@ -287,8 +287,8 @@ def test_counts_and_reports_what_cannot_be_ranked(archs, key, tmp_path, capsys) 
         ({"archs": np.zeros((2, 3))}, "integers"),
         ({"chunk_size": 0}, "chunk_size must be at least 1"),
         ({"out": "scores.csv"}, "must end in .npz"),
-        ({"key": np.zeros(2, np.uint32)}, "one key of jax.random.key"),
-        ({"key": 0}, "one key of jax.random.key"),
+        ({"key": np.zeros(2, np.uint32)}, "key must be one key"),
+        ({"key": 0}, "key must be one key"),
     ],
 )
 def test_bad_arguments(estimator, archs, key, change, message) -> None:

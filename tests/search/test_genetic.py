@@ -115,7 +115,7 @@ def test_initial_population_of_ones_own(key) -> None:
         )
     )
     np.testing.assert_array_equal(searcher.ask(key, searcher.init(key))[0].archs, np.ones((4, 6)))
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match=r"init must return \[4, 6\] arch.* got \[3, 6\]"):
         jnas.search.genetic(
             SPACE, population_size=4, init=lambda key, num: jnp.ones((3, 6), jnp.int32)
         ).init(key)

@@ -196,21 +196,125 @@ def test_failures_are_recorded_and_the_search_goes_on(key) -> None:
         return (
             (float(number), 5.0)
             if number < 3
-            else ("high" if number == 3 else (float("nan"), float("nan")))
+            else (np.nan if number == 3 else (float("nan"), float("nan")))
         )
 
     history, failures = jnas.search.run_on_host(
         remembering(), fails, key, num_evaluations=10, progress=False
     )
     np.testing.assert_array_equal(history.scores, [np.nan, 1, 2, np.nan, np.nan] * 2)
-    messages = {
-        0: "RuntimeError: out of memory",
-        3: "ValueError: could not convert string to float: 'high'",
-    }
-    messages[4] = "the score is NaN"
+    messages = {0: "RuntimeError: out of memory", 3: "the score is NaN", 4: "the score is NaN"}
     assert failures == {slot + start: text for start in (0, 5) for slot, text in messages.items()}
     assert int(history.num_evaluations) == 10
     np.testing.assert_array_equal(history.seconds[jnp.array([1, 2, 6, 7])], np.full(4, 5.0))
+
+
+def test_the_objective_may_change_its_argument(key) -> None:
+    def sorts(arch: np.ndarray, epochs: int) -> tuple[float, float]:
+        answer = evaluate(arch, epochs)
+        arch.sort()
+        return answer
+
+    changed = jnas.search.run_on_host(
+        SEARCHERS["evolution"], sorts, key, num_evaluations=NUM_STEPS, progress=False
+    )
+    chex.assert_trees_all_equal(changed, run("evolution", key))
+
+
+@pytest.mark.parametrize(
+    "score", [np.array([1.5]), jnp.full((1, 1), 1.5), np.float32(1.5), (np.array([1.5]), 2)]
+)
+def test_scores_may_be_arrays_of_one(score, key) -> None:
+    history, failures = jnas.search.run_on_host(
+        remembering(), lambda arch, epochs: score, key, num_evaluations=2, progress=False
+    )
+    np.testing.assert_array_equal(history.scores, [1.5, 1.5])
+    assert not failures
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [1.5], np.zeros(2), "high", (1.0,), (1.0, None), {"score": 1.0}]
+)
+def test_an_answer_that_is_no_score_ends_the_search_at_once(answer, key) -> None:
+    calls = []
+
+    def wrong(arch: np.ndarray, epochs: int) -> object:
+        calls.append(arch)
+        return answer
+
+    with pytest.raises(TypeError, match=r"must return a number, the score, .* \(score, seconds\)"):
+        jnas.search.run_on_host(remembering(), wrong, key, num_evaluations=20, progress=False)
+    assert len(calls) <= 2
+
+
+def test_a_search_is_given_up_where_everything_fails_alike(key) -> None:
+    calls = []
+
+    def fails(arch: np.ndarray, epochs: int) -> float:
+        calls.append(arch)
+        raise FileNotFoundError("no images")
+
+    def search(evaluate, num: int) -> jnas.search.HostRun:
+        return jnas.search.run_on_host(
+            remembering(), evaluate, key, num_evaluations=num, progress=False
+        )
+
+    with pytest.raises(RuntimeError, match=r"all 10 .* same way: FileNotFoundError: no images"):
+        search(fails, 20)
+    assert 10 <= len(calls) <= 12
+    assert len(search(fails, 8).failures) == 8
+    assert len(search(lambda arch, epochs: float("nan"), 20).failures) == 20
+
+
+def halves(arch: jax.Array) -> jax.Array:
+    """An identity that finds many architectures isomorphic."""
+    return jnp.stack([arch[0], arch[2] // 2]).astype(jnp.uint32)
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "evolution-batch"])
+def test_isomorphic_architectures_are_evaluated_once(name, key, tmp_path) -> None:
+    """As `run` does it, after a kill, too."""
+    options = {"identity": halves, "max_repeats": 30}
+    expected = searches.run(
+        SEARCHERS[name], Partial(priced), key, num_evaluations=NUM_STEPS, **options
+    )
+    once = run(name, key, **options).history
+    used = np.arange(NUM_STEPS) < int(expected.num_evaluations)
+    assert int(expected.num_repeats) > 0
+    assert int(expected.num_evaluations) == len(CALLS)
+    for field in once._fields:
+        at = used if field in ("archs", "epochs") else ...
+        found, wanted = (np.asarray(getattr(x, field)) for x in (once, expected))
+        np.testing.assert_array_equal(found[at], wanted[at], field)
+    CALLS.clear()
+    KILLED_AT[:] = [3]
+    with pytest.raises(KilledError):
+        run(name, key, out=tmp_path, **options)
+    KILLED_AT.clear()
+    chex.assert_trees_all_equal(run(name, key, out=tmp_path, **options).history, once)
+
+
+def test_workers_do_not_evaluate_what_another_is_evaluating(key) -> None:
+    run("random", key, identity=halves, max_repeats=30, num_workers=4)
+    codes = [(arch[0], arch[2] // 2) for arch in CALLS]
+    assert len(set(codes)) == len(codes) > 4
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_a_finished_search_can_be_extended(name, key, tmp_path) -> None:
+    def search(num: int, **options) -> jnas.search.HostRun:
+        return jnas.search.run_on_host(
+            SEARCHERS[name], evaluate, key, num_evaluations=num, progress=False, **options
+        )
+
+    whole = search(NUM_STEPS)
+    CALLS.clear()
+    for num in (8, 8, NUM_STEPS):
+        found = search(num, out=tmp_path)
+    assert len(CALLS) == NUM_STEPS
+    chex.assert_trees_all_equal(found, whole)
+    with pytest.raises(ValueError, match=r"a search of 24 evaluations; .* at least that; got 8"):
+        search(8, out=tmp_path)
 
 
 def test_seconds_are_measured_where_none_are_given(key) -> None:
@@ -265,6 +369,12 @@ def test_bad_arguments(key) -> None:
         jnas.search.run_on_host(remembering(), evaluate, key, num_evaluations=3)
     with pytest.raises(ValueError, match="num_workers must be at least 1; got 0"):
         run("random", key, num_workers=0)
+    with pytest.raises(ValueError, match="max_seconds must be above 0; got -1"):
+        run("random", key, max_seconds=-1)
+    with pytest.raises(ValueError, match="max_repeats goes with identity"):
+        run("random", key, max_repeats=3)
+    with pytest.raises(ValueError, match="key must be one key"):
+        run("random", jax.random.split(key))
     with pytest.raises(ValueError, match="unknown overrun 'kept'"):
         run("random", key, overrun="kept")
     with pytest.raises(ValueError, match=r"use search\.run_on_host"):

@@ -267,6 +267,8 @@ def test_shapes_and_types(case) -> None:
     state = jax.eval_shape(case.searcher.init, keys()[0])
     query, after = jax.eval_shape(functools.partial(step, case), keys()[1], state)
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+    # Weak types are others to `jit`: a loop on the host would compile `ask` and `tell` twice.
+    assert [leaf.weak_type for leaf in jax.tree.leaves((state, after)) if leaf.weak_type] == []
     num = case.batch_size
     chex.assert_shape(query, [(num,), (num, len(case.space.cardinalities)), (num,)])
     chex.assert_type(query, jnp.int32)

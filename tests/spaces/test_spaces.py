@@ -366,21 +366,38 @@ def test_a_batch_or_a_wrong_length_is_refused_at_the_door(plain, make):
         *(getattr(plain, name) for name in ON_ARCHS),
         functools.partial(plain.mutate, key),
     ):
-        with pytest.raises(AssertionError):
+        with pytest.raises(ValueError, match="integers; got int32 of shape"):
             function(bad)
-    with pytest.raises(AssertionError):
+    with pytest.raises(ValueError, match=r"parents must be|integers; got int32 of shape"):
         plain.crossover(key, bad, jnp.zeros(len(plain.cardinalities), jnp.int32))
 
 
 def test_floats_are_refused_at_the_door(plain):
     bad = jnp.zeros(len(plain.cardinalities), jnp.float32)
     for name in ON_ARCHS:
-        with pytest.raises(AssertionError):
+        with pytest.raises(ValueError, match="integers; got float32"):
             getattr(plain, name)(bad)
 
 
 # --------------------------------------------------------------------------------------------------
 # Strings and the list of all architectures
+
+
+@pytest.mark.parametrize("narrow", [jnp.uint8, jnp.int8])
+def test_narrow_integers_are_taken_as_files_store_them(plain, narrow):
+    """Moves return the type that they were given."""
+
+    @jax.jit
+    def both(key, arch, other):
+        results = everything(plain, key, arch, other)
+        return results, everything(plain, key, arch.astype(narrow), other.astype(narrow))
+
+    expected, found = both(keys(0)[0], samples(plain)[0], samples(plain, 1)[0])
+    assert_trees_equal(found, expected)
+    for move in ("mutate", "crossover"):
+        assert found[move].dtype == narrow
+    of_costs = {name: jax.tree.map(lambda x: x.dtype, found[name]) for name in ON_ARCHS}
+    assert of_costs == {name: jax.tree.map(lambda x: x.dtype, expected[name]) for name in ON_ARCHS}
 
 
 def test_strings_round_trip(plain):
