@@ -49,10 +49,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Package of jnas, imported now; AttributeError for other names."""
-    if name in __all__:
-        return importlib.import_module(f"jnas.{name}")
-    raise AttributeError(f"module 'jnas' has no attribute {name!r}")
+    """Package of jnas, imported now; AttributeError for other names, with the nearest one."""
+    if name not in __all__:
+        raise importlib.import_module("jnas._renamed").unknown("jnas", name)
+    return importlib.import_module(f"jnas.{name}")
 
 
 def __dir__() -> list[str]:

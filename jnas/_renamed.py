@@ -4,6 +4,7 @@ The warning names the new spelling. Imports nothing of jnas, so that every modul
 names were.
 """
 
+import difflib
 import functools
 import sys
 import warnings
@@ -53,6 +54,20 @@ def arguments(
     return decorate
 
 
+def unknown(module: str, name: str) -> AttributeError:
+    """Error about a name that a module lacks, with the nearest one that it has."""
+    told = f"module {module!r} has no attribute {name!r}"
+    names = getattr(sys.modules[module], "__all__", ())
+    close = difflib.get_close_matches(name, names, n=1)
+    return AttributeError(f"{told}. Did you mean {close[0]!r}?" if close else told)
+
+
+def suggest_names(module: str) -> None:
+    """Let errors about names that a module lacks say the nearest one; called by the module."""
+    # Set from outside: type checkers pass any name of a module in which they see `__getattr__`.
+    vars(sys.modules[module])["__getattr__"] = attributes(module)
+
+
 def attributes(module: str, **names: str) -> Callable[[str], Any]:
     """`__getattr__` of a module whose functions had other names.
 
@@ -65,7 +80,7 @@ def attributes(module: str, **names: str) -> Callable[[str], Any]:
     def find(name: str) -> Any:
         """Function of the new name; AttributeError where `name` is no old one."""
         if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            raise unknown(module, name)
         warn(f"{module}.{name}", f"{module}.{names[name]}")
         return getattr(sys.modules[module], names[name])
 

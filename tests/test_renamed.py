@@ -75,6 +75,22 @@ def test_the_policy_of_the_search_is_a_noun() -> None:
     assert jnas.search.policies.Policy is Policy
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "nearest"),
+    [
+        ("search", "regularised_evolution", "regularized_evolution"),
+        ("predictors", "gate", "gates"),
+        ("zeroshot", "naswott", "naswot"),
+        ("metrics", "kendal_tau", "kendall_tau"),
+        ("spaces", "nasbench_201", "nasbench201"),
+    ],
+)
+def test_the_nearest_name_of_a_package_is_told(package, name, nearest) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Did you mean '{nearest}'"):
+        getattr(getattr(jnas, package), name)
+    assert not hasattr(getattr(jnas, package), "__nothing__")
+
+
 def test_both_spellings_at_once_and_unknown_names_are_refused() -> None:
     with pytest.raises(TypeError, match=r"plan= is batching= now; give one of them"):
         jnas.zeroshot.suite(NETWORK, IMAGES, plan="switch", batching="map")

@@ -8,6 +8,7 @@ several fidelities. Every column carries its accuracy convention. `within` is th
 of a table that lacks some of its architectures.
 """
 
+from jnas import _renamed
 from jnas.benchmarks._lookup import nearest_epochs
 from jnas.benchmarks._within import within
 from jnas.benchmarks.files import load, nasbench101, nasbench201, save, spikenas_bench
@@ -34,3 +35,5 @@ __all__ = [
     "usual_column",
     "within",
 ]
+
+_renamed.suggest_names(__name__)

@@ -6,6 +6,7 @@ widths of its nodes. `node_graphs`, `renas` and `statistics` are for one kind of
 serve every space.
 """
 
+from jnas import _renamed
 from jnas.encodings.adjacency import adjacency
 from jnas.encodings.graphs import graphs, graphs_tuple, node_graphs
 from jnas.encodings.layers import layers
@@ -25,3 +26,5 @@ __all__ = [
     "vocabulary",
     "widths",
 ]
+
+_renamed.suggest_names(__name__)

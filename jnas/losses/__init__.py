@@ -25,6 +25,7 @@ ReNAS: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search"
 Predictor-based NAS", ECCV 2020.
 """
 
+from jnas import _renamed
 from jnas.losses.equations import (
     Phi,
     binary_classification,
@@ -59,3 +60,5 @@ __all__ = [
     "sample_triplets",
     "triplet_continuity",
 ]
+
+_renamed.suggest_names(__name__)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from jnas import _renamed
 from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
@@ -28,3 +29,5 @@ def by_name(name: str, **settings: Any) -> Network:
 
 
 __all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201", "nats_size"]
+
+_renamed.suggest_names(__name__)

@@ -13,6 +13,7 @@ What all of them share:
     Errors: ValueError where an array has another rank or length than its shape here says.
 """
 
+from jnas import _renamed
 from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
 from jnas.plots.fronts import pareto_front
@@ -35,3 +36,5 @@ __all__ = [
     "tau_by_size",
     "training_curves",
 ]
+
+_renamed.suggest_names(__name__)

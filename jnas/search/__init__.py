@@ -3,6 +3,7 @@
 Imports nothing of jnas but `types` and the modules that import nothing.
 """
 
+from jnas import _renamed
 from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.bohb import bohb
@@ -48,3 +49,5 @@ __all__ = [
     "run",
     "run_on_host",
 ]
+
+_renamed.suggest_names(__name__)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from jnas import _renamed
 from jnas.engine.messages import nearest
 from jnas.spaces._common import simple_graph
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
@@ -45,3 +46,5 @@ __all__ = [
     "simple_graph",
     "spikenas_bench",
 ]
+
+_renamed.suggest_names(__name__)

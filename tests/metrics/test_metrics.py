@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 
 from jnas import metrics
+from jnas.metrics import _programs
 
 CORRELATIONS = (metrics.kendall_tau, metrics.kendall_tau_a, metrics.spearman, metrics.pearson)
 RANK_CORRELATIONS = CORRELATIONS[:3]
@@ -177,13 +178,13 @@ def test_exact_sum_keeps_small_rests():
         list(range(-300, 310)),
     )
     for values in sums:
-        total = metrics._exact_sum(jnp.asarray(values, jnp.int32))
+        total = _programs.exact_sum(jnp.asarray(values, jnp.int32))
         assert float(total) == float(np.float32(sum(values)))
 
 
 @pytest.mark.parametrize("length", [2, 3, 8, PART])
 def test_inversions_are_their_definition(length):
-    inversions = jax.jit(metrics._inversions)
+    inversions = jax.jit(_programs.inversions)
     for seed in range(5):
         values = np.random.default_rng(seed).integers(0, length, length)
         expected = np.sum(pair_signs(values) > 0)
@@ -404,8 +405,52 @@ def test_64_bit_numpy_arrays_are_compared_in_64_bits():
         np.testing.assert_array_equal(metrics.ranks(scores), [5, 4, 3, 2, 1, 0])
     expected = scipy.stats.pearsonr(wrapping, targets).statistic
     np.testing.assert_allclose(metrics.pearson(wrapping, targets), expected, rtol=1e-6)
-    with pytest.raises(ValueError, match="scores overflow float32"):
-        metrics.pearson(huge, targets)
+    expected = scipy.stats.pearsonr(huge, targets).statistic
+    np.testing.assert_allclose(metrics.pearson(huge, targets), expected, rtol=1e-6)
+
+
+def test_pearson_centres_numpy_arrays_in_their_own_floats():
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=200)
+    other = noise + 0.1 * rng.normal(size=200)
+    expected = scipy.stats.pearsonr(noise, other).statistic
+    for scores in (1e8 + noise, 1e200 * noise, 1e-200 * noise, 1e308 * np.tanh(noise)):
+        wanted = scipy.stats.pearsonr(scores / np.max(np.abs(scores)), other).statistic
+        np.testing.assert_allclose(metrics.pearson(scores, other), wanted, rtol=1e-6)
+    # Padding, and what is not finite, has no say in the scale.
+    padded, where = np.append(1e8 + noise, [1e30, np.inf]), np.append(np.ones(201, bool), False)
+    where[200] = False
+    found = metrics.pearson(padded, np.append(other, [0, 0]), where=where)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_numbers_that_programs_take_for_zero_are_ranked():
+    tiny, targets = np.array([1e-41, 3e-41, 2e-41], np.float32), np.array([1.0, 3.0, 2.0])
+    close = np.float32(1.2e-38) + np.arange(3, dtype=np.float32) * np.float32(1e-41)
+    for metric in CORRELATIONS:
+        assert float(metric(tiny, targets)) == pytest.approx(1.0)
+        assert float(metric(targets, tiny)) == pytest.approx(1.0)
+        assert float(metric(close, np.arange(3))) == pytest.approx(1.0)
+    np.testing.assert_array_equal(metrics.ranks(tiny), [2, 0, 1])
+
+
+@every_metric
+def test_lists_are_arrays(metric):
+    scores, targets = [0.5, 3, 1.25, 7.5], (1, 2.5, 0, 4)
+    expected = metric(np.array(scores, np.float32), np.array(targets, np.float32))
+    np.testing.assert_allclose(metric(scores, targets), expected, rtol=1e-6)
+    traced = jax.jit(lambda a, b: metric([a, b, a + b, a * b], list(targets)))
+    narrow = np.array([2, 3, 5, 6], np.float32)
+    np.testing.assert_allclose(traced(2.0, 3.0), metric(narrow, np.float32(targets)), rtol=1e-6)
+
+
+def test_tau_of_lists():
+    np.testing.assert_allclose(metrics.kendall_tau([1, 2, 3], [1, 3, 2]), 1 / 3, rtol=1e-6)
+    assert float(metrics.kendall_tau([1, 2, 3], [1, 3, 2], where=[True, True, False])) == 1.0
+    with pytest.raises(ValueError, match="scores must be real numbers, got <U1"):
+        metrics.kendall_tau(["a", "b"], [1, 2])
+    with pytest.raises(ValueError, match="targets must be real numbers, got object"):
+        metrics.kendall_tau([1, 2], [1, None])
 
 
 @every_metric
@@ -457,11 +502,11 @@ def test_vmap_over_where(metric):
 @pytest.mark.parametrize(
     ("program", "call"),
     [
-        (metrics._count_pairs, metrics.kendall_tau),
-        (metrics._count_pairs, metrics.kendall_tau_a),
-        (metrics._spearman, metrics.spearman),
-        (metrics._pearson, metrics.pearson),
-        (metrics._both_ranks, lambda scores, targets: [f(scores, targets, 0.4) for f in AT_RATIO]),
+        (_programs.count_pairs, metrics.kendall_tau),
+        (_programs.count_pairs, metrics.kendall_tau_a),
+        (_programs.spearman, metrics.spearman),
+        (_programs.pearson, metrics.pearson),
+        (_programs.both_ranks, lambda scores, targets: [f(scores, targets, 0.4) for f in AT_RATIO]),
     ],
 )
 def test_eager_calls_compile_once_a_length(program, call):
