@@ -25,6 +25,7 @@ from flax import linen as nn
 
 from jnas import encodings
 from jnas.encodings import graphs_tuple
+from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import message_passing, recipes
 from jnas.predictors.ensemble import ensemble
 from jnas.predictors.layers import EMBEDDING, Dense, Scorer, uniform
@@ -195,6 +196,7 @@ def _longest_paths(edges: jax.Array) -> jax.Array:
 
 
 @functools.cache
+@pickled_by_call
 def biflow(
     space: Space,
     *,

@@ -8,11 +8,13 @@ import jax
 from jax import lax
 
 from jnas.engine.inputs import as_estimator
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._selection import Tournament, comparable
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.types import Estimator, Key, Searcher, Space
 
 
+@pickled_by_call
 def area(
     space: Space,
     estimator: Estimator,

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._brackets import Schedule, schedule
 from jnas.search._checks import check_at_least_one
 from jnas.search._density import bandwidths, draw_near, log_density
@@ -41,6 +42,7 @@ class BohbState(NamedTuple):
     num_asked: jax.Array
 
 
+@pickled_by_call
 def bohb(
     space: Space,
     *,

@@ -5,11 +5,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import Condition, draw_until
 from jnas.types import Arch, Key, Space
 
 
+@pickled_by_call
 def constrained(
     space: Space, is_allowed: Condition, *, max_draws: int = 1000, num_checked: int = 4096
 ) -> Space:

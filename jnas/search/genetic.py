@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
 from jnas.search.regularized_evolution import Init, draw_initial
@@ -35,6 +36,7 @@ class GeneticState(NamedTuple):
     num_asked: jax.Array
 
 
+@pickled_by_call
 def genetic(
     space: Space,
     *,

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
 from jnas.search._selection import comparable
@@ -39,6 +40,7 @@ class LocalSearchState(NamedTuple):
     num_asked: jax.Array
 
 
+@pickled_by_call
 def local_search(
     space: Space,
     *,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection, pareto
 from jnas.search._query import numbered
 from jnas.search.regularized_evolution import Init, draw_initial
@@ -41,6 +42,7 @@ class Nsga2State(NamedTuple):
     num_asked: jax.Array
 
 
+@pickled_by_call
 def nsga2(
     space: Space,
     costs: Sequence[pareto.Cost],

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
 from jnas.search._selection import comparable
@@ -45,6 +46,7 @@ class Candidates(NamedTuple):
     is_valid: Any
 
 
+@pickled_by_call
 def predictor_guided(
     predictor: Predictor,
     inner: Searcher,

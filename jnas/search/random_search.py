@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
 from jnas.search._redraw import draw_until
@@ -29,6 +30,7 @@ class RandomSearchState(NamedTuple):
     seen: jax.Array
 
 
+@pickled_by_call
 def random_search(
     space: Space,
     *,

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
 from jnas.types import Key, Outcome, Query, Searcher, Space
@@ -39,6 +40,7 @@ class EvolutionState(NamedTuple):
     num_told: jax.Array
 
 
+@pickled_by_call
 def regularized_evolution(
     space: Space,
     *,

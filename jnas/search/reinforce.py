@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search import policies
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
@@ -44,6 +45,7 @@ class ReinforceState(NamedTuple):
     num_asked: jax.Array
 
 
+@pickled_by_call
 def reinforce(
     space: Space,
     *,

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import draw_until
 from jnas.search._selection import Tournament
@@ -67,6 +68,7 @@ class ReinforcedState(NamedTuple):
     weight: jax.Array
 
 
+@pickled_by_call
 def reinforced_evolution(
     space: Space,
     *,

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.messages import nearest
+from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
 from jnas.spaces import _nasbench101_cells as cells
 from jnas.spaces import _nasbench101_costs as costs
@@ -205,6 +206,7 @@ def enumerate_cells() -> np.ndarray:
 # Cached, for functions of a space are static arguments of compiled programs and `partial` objects
 # equal only themselves: another space of the same options would compile everything again.
 @functools.cache
+@pickled_by_call
 def nasbench101(
     *,
     sample: Literal["official", "uniform"] = "official",

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.messages import nearest
+from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 
@@ -200,6 +201,7 @@ def identity(arch: Arch, consider_zero: bool = True) -> jax.Array:
 
 
 @functools.cache
+@pickled_by_call
 def nasbench201(*, consider_zero: bool = True) -> Space:
     """NAS-Bench-201, a `Space`.
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 
@@ -139,6 +140,7 @@ def enumerate_networks() -> np.ndarray:
 
 
 @functools.cache
+@pickled_by_call
 def nats_size(*, allow_parent: bool = False) -> Space:
     """NATS-Bench's size space, a `Space`.
 
