@@ -86,6 +86,16 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     files.remove(folder / _BEGUN)
 
 
+def finished_settings(folder: Path) -> Mapping[str, Any]:
+    """Settings of the job that is finished in a folder; none where another one has begun since."""
+    if (folder / _BEGUN).exists():
+        return {}
+    try:
+        return dict(json.loads((folder / _RESULT).read_text())["settings"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
     """Write a JSON file, replaced atomically."""
     with files.replacing(path, _FACTS, "out") as file:

@@ -63,7 +63,8 @@ def score(
             chunks are made of more, up to 4,096 rows each. A vectorised estimator needs memory for
             all rows of a chunk at once.
         out: result file, `.npz`. Written whenever a chunk is done and writing costs little, and
-            when the job is interrupted.
+            when the job is interrupted. The scores of a population that this one begins with are
+            taken over: a finished job can be extended.
         resume: True continues from `out` where it exists; False overwrites scores that jnas has
             written there; "anyway" also continues a job that was begun by other code of jnas or
             jax, and notes in `about` which.
@@ -138,10 +139,13 @@ class _Job:
     """
 
     def __init__(
-        self, archs: np.ndarray, fingerprint: Fingerprint | None = None, out: Path | None = None
+        self,
+        archs: np.ndarray,
+        fingerprint_of: Callable[[np.ndarray], Fingerprint] | None = None,
+        out: Path | None = None,
     ) -> None:
-        self.archs, self.fingerprint, self.out = archs, fingerprint, out
-        self.kept: dict[str, Any] = {} if fingerprint is None else fingerprint._asdict()
+        self.archs, self.fingerprint_of, self.out = archs, fingerprint_of, out
+        self.kept: dict[str, Any] = fingerprint_of(archs)._asdict() if fingerprint_of else {}
         self.scores: dict[str, np.ndarray] = {}
         self.num_done = 0
         self._saved_at, self._save_seconds = -np.inf, 0.0
@@ -184,9 +188,10 @@ class _Job:
     def load(self, resume: Resume) -> None:
         """Take over the finished prefix of an earlier run; ValueError if it is another job's."""
         assert self.out is not None
-        assert self.fingerprint is not None
+        assert self.fingerprint_of is not None
         try:
             with np.load(self.out, allow_pickle=False) as file:
+                num = len(file["archs"])
                 done, about = int(file["num_done"]), json.loads(str(file["about"]))
                 found = {"job": str(file["fingerprint"])}
                 names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
@@ -195,9 +200,15 @@ class _Job:
             raise ValueError(
                 f"{self.out} is not a jnas result file; choose another {argument('out')}"
             ) from error
-        self.kept = fingerprints.check(about | found, self.fingerprint, str(self.out), resume)
+        job = self.kept["job"]
+        # The job of a population that this one begins with is the same one, not as far on.
+        expected = self.fingerprint_of(self.archs[:num])
+        self.kept = fingerprints.check(about | found, expected, str(self.out), resume)
+        self.kept["job"] = job
         files.adopt(self.out, KIND)
-        self.scores, self.num_done = scores if done else {}, done
+        left = (0, len(self.archs) - num)
+        self.scores = {name: np.pad(x, left) for name, x in scores.items()} if done else {}
+        self.num_done = done
 
 
 def _open_job(
@@ -214,7 +225,7 @@ def _open_job(
     if path.suffix != ".npz":
         raise ValueError(f"the result file must end in .npz; got {path}")
     files.check_not_read(path, "out")
-    job = _Job(archs, _fingerprint(estimator, archs, key), path)
+    job = _Job(archs, lambda rows: _fingerprint(estimator, rows, key), path)
     if resume and path.exists():
         job.load(resume)
     # Before the first chunk, which may take long: a file that cannot be written.

@@ -12,6 +12,7 @@ from jnas import _renamed
 from jnas.engine.checkpoints import Checkpoint
 from jnas.engine.devices import Batching, each, num_parts, spread
 from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.inputs import as_estimator
 from jnas.engine.progress import reporting
 from jnas.types import Key
 
@@ -51,6 +52,7 @@ def run(
         ValueError: the checkpoint holds another job, or one that other code has begun.
     """
     num = len(keys)
+    arguments = tuple(as_estimator(x) if callable(x) else x for x in arguments)
     job = _Job(function, keys, arguments, batching, checkpoint, resume)
     size = _block_size(num, batching, checkpoint is not None)
     program = spread(each(function, batching))

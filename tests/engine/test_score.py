@@ -101,6 +101,31 @@ def interrupt_after(monkeypatch, num_chunks: int) -> list[int]:
     return calls
 
 
+def test_a_finished_job_is_extended(estimator, archs, key, tmp_path, monkeypatch) -> None:
+    expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
+    for num in (10, 30):
+        score(estimator, archs[:num], key, 10, out)
+    calls = interrupt_after(monkeypatch, 99)
+    np.testing.assert_array_equal(score(estimator, archs, key, 10, out), expected)
+    assert len(calls) == 2
+    for other in (archs[:30], archs[::-1]):  # fewer, and others
+        with pytest.raises(ValueError, match="another job"):
+            score(estimator, other, key, 10, out)
+
+
+def test_a_plain_function_and_an_old_key_are_the_same_job(archs, key, tmp_path) -> None:
+    def last(key: jax.Array, archs: jax.Array) -> jax.Array:
+        return archs[:, -1].astype(jnp.float32)
+
+    scores = score(last, archs, 0, 50, tmp_path / "x.npz")
+    np.testing.assert_array_equal(scores, archs[:, -1])
+    again = score(Partial(last), archs, jax.random.PRNGKey(0), 50, tmp_path / "x.npz")
+    np.testing.assert_array_equal(again, scores)
+    assert population.fingerprint(last, archs, 0) == population.fingerprint(
+        Partial(last), archs, key
+    )
+
+
 def test_resumes_without_recomputing_or_losing(
     estimator, archs, key, tmp_path, monkeypatch
 ) -> None:

@@ -4,6 +4,7 @@ Axes are those of `types`: `S` searches of `T` evaluations. A batch of candidate
 in one batch: one search, whose evaluations are the candidates.
 """
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,8 +88,9 @@ def run(
 
     Args:
         settings: what to do.
-        folder: where the searches are kept; those that are finished there are taken over, and a
-            batch of candidates goes on where it stopped.
+        folder: where the searches are kept; those that are finished there are taken over, or
+            extended where more evaluations are asked for, and a batch of candidates goes on where
+            it stopped.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
         chunk_size: candidates that are scored at a time.
@@ -110,7 +112,7 @@ def run(
     columns = truth.columns(table, (full.column, full.test_column), full.table is None)
     judge = table if full.estimator == "table" else None
     job = evaluation.make_job(full, space, table)
-    earlier = folders.earlier_facts(folder, job.fingerprint, resume)
+    earlier = _earlier_facts(job, table, folder, resume)
     started = time.monotonic()
     with folders.begun(folder, earlier):
         if full.is_batch:
@@ -122,6 +124,21 @@ def run(
         facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
         # Within the block: searches without an answer are an error, after which no job is left.
         return _look_up(job, *evaluated, judge, columns, facts["seconds"], facts["fingerprint"])
+
+
+def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) -> dict[str, Any]:
+    """Facts of an earlier run in a folder, as `folders.earlier_facts`; none where it is extended.
+
+    A search of more evaluations begins with those of one of fewer, which may have left its folder.
+    """
+    name = "candidates" if job.settings.is_batch else "budget"
+    num = folders.finished_settings(folder).get(name) if resume else None
+    if not isinstance(num, int) or not 0 < num < getattr(job.settings, name):
+        return folders.earlier_facts(folder, job.fingerprint, resume)
+    fewer = dataclasses.replace(job.settings, **{name: num})
+    shorter = evaluation.make_job(fewer, spaces.by_name(fewer.space), table)
+    folders.earlier_facts(folder, shorter.fingerprint, resume)  # refuses what differs in more
+    return {"fingerprint": job.fingerprint._asdict()}
 
 
 def _table(settings: Settings, space: Space) -> Table | None:

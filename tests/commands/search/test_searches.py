@@ -94,7 +94,7 @@ def test_finished_searches_are_taken_over(short, monkeypatch) -> None:
 
 def test_folder_of_other_searches(short, tmp_path) -> None:
     result, folder = short
-    other = dataclasses.replace(SHORT, budget=16)
+    other = dataclasses.replace(SHORT, budget=14)
     with pytest.raises(ValueError, match="another job"):
         searches.run(other, folder)
     keep(tmp_path, result)
@@ -103,7 +103,39 @@ def test_folder_of_other_searches(short, tmp_path) -> None:
         ValueError, match=r"histories.npz cannot be read; search again with resume=False"
     ):
         searches.run(SHORT, tmp_path)
-    assert searches.run(other, tmp_path, resume=False).settings.budget == 16
+    assert searches.run(other, tmp_path, resume=False).settings.budget == 14
+
+
+def test_finished_searches_are_extended(short, tmp_path) -> None:
+    result, _ = short
+    keep(tmp_path, result)
+    longer = searches.run(dataclasses.replace(SHORT, budget=20), tmp_path)
+    np.testing.assert_array_equal(longer.histories.archs[:, :15], result.histories.archs)
+    np.testing.assert_array_equal(longer.histories.scores[:, :15], result.histories.scores)
+    assert longer.histories.scores.shape == (3, 20)
+    keep(tmp_path, longer)
+    for change in ({"budget": 15}, {"budget": 25, "seed": 1}, {"budget": 25, "distinct": True}):
+        with pytest.raises(ValueError, match="another job"):
+            searches.run(dataclasses.replace(SHORT, **change), tmp_path)
+
+
+def test_a_finished_batch_is_extended(tmp_path, monkeypatch) -> None:
+    few, more = (Settings(estimator="params", candidates=num) for num in (5, 8))
+    first = searches.run(few, tmp_path)
+    folders.write_facts(tmp_path, summarise(first).facts)
+    scored, score = [], jnas.population.score
+
+    def counted(estimator, archs, key, *args):
+        scored.append(np.load(tmp_path / "scores.npz")["num_done"])
+        return score(estimator, archs, key, *args)
+
+    monkeypatch.setattr(jnas.population, "score", counted)
+    longer = searches.run(more, tmp_path)
+    assert scored == [5]
+    np.testing.assert_array_equal(longer.histories.archs[:, :5], first.histories.archs)
+    monkeypatch.undo()
+    fresh = searches.run(more, tmp_path / "fresh")
+    np.testing.assert_array_equal(longer.histories.scores, fresh.histories.scores)
 
 
 def test_searches_on_a_table_that_has_changed(tmp_path) -> None:
