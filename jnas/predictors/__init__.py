@@ -12,6 +12,7 @@ ECCV 2020 (`gates`, `gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas
 
 from jnas import _renamed
 from jnas.predictors.biflow import biflow
+from jnas.predictors.calibration import calibrate
 from jnas.predictors.comparator import ranks_by_comparison
 from jnas.predictors.ensemble import Members, by_name, ensemble, mean_ranks, member_scores, spread
 from jnas.predictors.forest import e2epp
@@ -42,6 +43,7 @@ __all__ = [
     "Training",
     "biflow",
     "by_name",
+    "calibrate",
     "e2epp",
     "ensemble",
     "estimator",

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.inputs import as_keys
+from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import many, recipes
+from jnas.predictors.fit import moments
 from jnas.predictors.many import Evaluation, Fitted
 from jnas.types import Key, Predictor, Space
 
@@ -43,6 +46,7 @@ def ensemble(predictor: Predictor, num_members: int = 10) -> Predictor:
 
 
 @functools.cache
+@pickled_by_call
 def _ensemble(
     space: Space, member: str, settings: tuple[tuple[str, Any], ...], num_members: int
 ) -> Predictor:
@@ -55,16 +59,6 @@ def _ensemble(
         "member_settings": recipes.as_plain(dict(settings)),
         "num_members": num_members,
     }
-
-    def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Members:
-        """State of a single ensemble."""
-        keys, rows, values = (
-            jnp.expand_dims(key, 0),
-            np.asarray(archs)[None],
-            np.asarray(targets)[None],
-        )
-        states: Members = many.state(fit_many(keys, rows, values, **options).states, 0)
-        return states
 
     def fit_many(
         keys: Key,
@@ -84,6 +78,7 @@ def _ensemble(
             raise ValueError(
                 "an ensemble is evaluated at the end; leave the epochs of the evaluation None"
             )
+        keys = as_keys(keys, np.shape(targets)[:1])
         exists = np.ones(np.shape(targets), bool) if where is None else np.asarray(where)
         rows, values = np.asarray(archs), np.asarray(targets)
         member_keys = jax.vmap(lambda key: jax.random.split(key, num_members))(keys).ravel()
@@ -99,6 +94,7 @@ def _ensemble(
         return Fitted(members, losses, measured, epochs)
 
     predict = jax.jit(functools.partial(_predict, one))
+    fit = functools.partial(many.fit_one, fit_many)
     whole = Predictor("ensemble", space, about, fit, predict, fit_many, many.predict_each(predict))
     return whole
 
@@ -140,22 +136,22 @@ def _standardised(one: Predictor, states: Any, archs: jax.Array, exists: jax.Arr
     """Ensembles of `[S, K, ...]` states, with moments of their scores on `archs` `[S, B, D]`."""
 
     @jax.jit
-    def moments(states: Any, archs: jax.Array, exists: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def of_all(states: Any, archs: jax.Array, exists: jax.Array) -> tuple[jax.Array, jax.Array]:
         def of_one(args: tuple[Any, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             members, archs, exists = args
             scores = one.predict_many(members, archs)
             # Padding has scores, too; it must not shift the moments.
             where = jnp.broadcast_to(exists[None], scores.shape)
-            deviations = jnp.std(scores, axis=1, where=where)
+            means, deviations = moments(scores, where, axis=1)
             # A member that gives every cell one score has no deviation; it is to count
             # for nothing, not for NaN.
-            return jnp.mean(scores, axis=1, where=where), jnp.where(deviations > 0, deviations, 1)
+            return means, jnp.where(deviations > 0, deviations, 1)
 
         # Training sets differ by ensemble, so that no encoding is shared: one after the other.
         result: tuple[jax.Array, jax.Array] = jax.lax.map(of_one, (states, archs, exists))
         return result
 
-    return Members(states, *moments(states, archs, exists))
+    return Members(states, *of_all(states, archs, exists))
 
 
 def _hashable(settings: Any) -> tuple[tuple[str, Any], ...]:

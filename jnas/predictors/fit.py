@@ -91,11 +91,12 @@ def _start(recipe: Recipe, job: Job, shared: Any) -> Progress:
     # Fitted statistics (`Standardise`) are those of the whole training set, not of a minibatch.
     variables = recipe.module.init(data.keys, recipe.encode(data.archs), data.where)
     shift, scale = _scaling(recipe.training, data.targets, data.where)
-    references = None
+    references = is_reference = None
     if recipe.module.pairing is not None:
-        # Padding comes last, and is taken only where fewer architectures exist.
-        references = data.archs[jnp.argsort(~data.where, stable=True)[:_NUM_REFERENCES]]
-    state = State(variables, shift, scale, references)
+        # Padding comes last, and does not count where fewer architectures exist.
+        first = jnp.argsort(~data.where, stable=True)[:_NUM_REFERENCES]
+        references, is_reference = data.archs[first], data.where[first]
+    state = State(variables, shift, scale, references, is_reference)
     average = variables if recipe.training.average_from < 1 else None
     return Progress(state, _optimiser(recipe.training).init(variables["params"]), average)
 
@@ -111,7 +112,21 @@ def _scaling(
         # No scale is 0: a training set has at least two different targets (`many.check`).
         low = jnp.min(targets, where=where, initial=jnp.inf)
         return low, jnp.max(targets, where=where, initial=-jnp.inf) - low
-    return jnp.mean(targets, where=where), jnp.std(targets, where=where)
+    return moments(targets, where)
+
+
+def moments(
+    values: jax.Array, where: jax.Array, axis: int | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of numbers along an axis, also of 1e20, whose squares overflow.
+
+    Both are what `jnp.mean` and `jnp.std` give, to the bit, where these give an answer.
+    """
+    peak = jnp.max(jnp.abs(values), axis=axis, where=where, initial=0, keepdims=True)
+    # By a power of two, which rounds nothing.
+    unit = jnp.ldexp(jnp.ones_like(peak), jnp.frexp(peak)[1] - 1)
+    mean, deviation = (f(values / unit, axis=axis, where=where) for f in (jnp.mean, jnp.std))
+    return mean * unit.reshape(mean.shape), deviation * unit.reshape(mean.shape)
 
 
 def _optimiser(training: Training) -> optax.GradientTransformation:

@@ -10,6 +10,7 @@ function. Axes beyond the package's: `T` trees, `M` nodes of a tree, `F` feature
 """
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ import numpy as np
 from jax import lax
 
 from jnas import encodings
+from jnas.engine.inputs import as_archs, as_keys
+from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import many
 from jnas.predictors.many import Evaluation, Fitted
 from jnas.types import Key, Predictor, Space
@@ -303,6 +306,7 @@ def _pad(part: tuple[np.ndarray, ...], width: int) -> tuple[np.ndarray, ...]:
 
 
 @functools.cache
+@pickled_by_call
 def e2epp(
     space: Space,
     *,
@@ -320,16 +324,10 @@ def e2epp(
 
     def features_of(archs: jax.Array) -> jax.Array:
         """ReNAS tensors `[B, F]`, flat."""
-        encoded = encode(archs)
-        return encoded.reshape(encoded.shape[0], -1)
+        encoded = encode(as_archs(archs))
+        return encoded.reshape(len(archs), math.prod(encoded.shape[1:]))
 
     compiled = jax.jit(features_of)
-
-    def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Trees:
-        """State of a single forest."""
-        one = jnp.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
-        trees: Trees = many.state(fit_many(*one, **options).states, 0)
-        return trees
 
     def fit_many(
         keys: Key,
@@ -347,7 +345,7 @@ def e2epp(
         # the sake of the protocol.
         del checkpoint, resume, progress
         rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
-        forests = []
+        keys, forests = as_keys(keys, values.shape[:1]), []
         for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
             known = np.asarray(compiled(jnp.asarray(row)))[keep]
             forests.append(
@@ -370,6 +368,7 @@ def e2epp(
         return scores
 
     settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
+    fit = functools.partial(many.fit_one, fit_many)
     whole = Predictor(
         "e2epp", space, settings, fit, jax.jit(predict), fit_many, many.predict_each(predict)
     )

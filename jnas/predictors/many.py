@@ -17,10 +17,12 @@ from jax.typing import ArrayLike
 from jnas import _renamed, metrics
 from jnas.engine.devices import Batching
 from jnas.engine.fingerprints import Resume
+from jnas.engine.inputs import as_archs, as_key, as_keys
 from jnas.engine.trainings import train
 from jnas.predictors import fit as training_loop
 from jnas.predictors.fit import Data, Job, Metric
 from jnas.predictors.prediction import Recipe
+from jnas.predictors.training import Training
 from jnas.types import Key, Predictor, Space
 
 
@@ -62,6 +64,22 @@ def state(states: Any, number: int) -> Any:
     return jax.tree.map(lambda x: x[number], states)
 
 
+def fit_one(
+    fit_many: Callable[..., Fitted], key: Key, archs: Any, targets: Any, **options: Any
+) -> Any:
+    """State of a single training, by the `fit_many` of a predictor; host only.
+
+    Args:
+        fit_many: trains any number of them.
+        key: consumed.
+        archs: `[B, D]` integers.
+        targets: `[B]`, higher is better.
+        options: of `fit_many`.
+    """
+    keys, rows = jnp.expand_dims(as_key(key), 0), as_archs(np.asarray(archs))
+    return state(fit_many(keys, rows[None], np.asarray(targets)[None], **options).states, 0)
+
+
 def predict_each(
     predict: Callable[[Any, jax.Array], jax.Array],
 ) -> Callable[[Any, jax.Array], jax.Array]:
@@ -87,26 +105,26 @@ def check(
         archs `[S, B, D]` int32, targets `[S, B]` float32 (0 in padding), where `[S, B]` bool.
 
     Raises:
-        ValueError: shapes do not fit; a target is not finite; fewer than two different targets in a
-            training set; an architecture is invalid, or repeated in a training set. The message
-            names rows, counted from 0.
+        ValueError: shapes do not fit; a target is not finite, or beyond float32; fewer than two
+            different targets in a training set; an architecture is invalid, or repeated in a
+            training set. The message names rows, counted from 0.
     """
     # On the host: messages name rows, which a traced check could not.
-    rows, values = np.asarray(archs), np.asarray(targets, np.float32)
+    rows, wide = np.asarray(archs), np.asarray(targets, np.float64)
     num = len(space.cardinalities)
     if rows.ndim != 3 or rows.shape[-1] != num or not np.issubdtype(rows.dtype, np.integer):
         raise ValueError(
             f"archs must be [S, B, {num}] integers of {space.name}; got {rows.dtype} {rows.shape}"
         )
-    if values.shape != rows.shape[:2]:
-        raise ValueError(f"targets must be {rows.shape[:2]} like archs; got {values.shape}")
+    if wide.shape != rows.shape[:2]:
+        raise ValueError(f"targets must be {rows.shape[:2]} like archs; got {wide.shape}")
     # Rules for targets and architectures hold for what exists: padding may be anything.
-    exists = np.ones(values.shape, bool) if where is None else np.asarray(where)
-    if exists.shape != values.shape or exists.dtype != bool:
+    exists = np.ones(wide.shape, bool) if where is None else np.asarray(where)
+    if exists.shape != wide.shape or exists.dtype != bool:
         raise ValueError(
-            f"where must be bool of shape {values.shape}; got {exists.dtype} {exists.shape}"
+            f"where must be bool of shape {wide.shape}; got {exists.dtype} {exists.shape}"
         )
-    _raise_for("targets that are not finite", ~np.isfinite(values) & exists)
+    values = _narrowed(wide, exists)
     # One call for all sets, so that a space is compiled once a shape.
     flat = jnp.asarray(rows.reshape(-1, num), jnp.int32)
     valid, codes = _identify(space)(flat)
@@ -121,10 +139,23 @@ def check(
         # Two different ones are what a scale, a pair and a split of a tree need.
         if len(np.unique(row[keep])) < 2:
             raise ValueError(
-                f"training set {number} needs at least two architectures with different targets"
+                f"training set {number} needs at least two architectures with different targets, "
+                "as float32 tells them apart"
             )
-    # Padding may hold NaN; zeros keep it out of gradients, where 0 · NaN is NaN.
-    return flat.reshape(*rows.shape), jnp.asarray(np.where(exists, values, 0)), jnp.asarray(exists)
+    # Zeros in padding, which may hold NaN: in gradients 0 · NaN is NaN.
+    return flat.reshape(*rows.shape), jnp.asarray(values), jnp.asarray(exists)
+
+
+def _narrowed(targets: np.ndarray, exists: np.ndarray) -> np.ndarray:
+    """Targets `[S, B]` float32, as programs hold them and 0 in padding; ValueError as `check`."""
+    _raise_for("targets that are not finite", ~np.isfinite(targets) & exists)
+    kind = np.finfo(np.float32)
+    # A quarter of the largest number, for differences and sums of two of them are taken, too.
+    large = exists & (np.abs(np.where(exists, targets, 0)) > kind.max / 4)
+    _raise_for(f"targets beyond {kind.max / 4:.2g}, which must be rescaled", large)
+    values = np.where(exists, targets, 0).astype(np.float32)
+    # Programs take smaller numbers for 0; that makes ties, which are counted later.
+    return np.where(np.abs(values) < kind.tiny, np.float32(0), values)
 
 
 @functools.cache
@@ -190,10 +221,12 @@ def fit_many(
         `Fitted`. It does not depend on the number of devices, and each training not on the others.
 
     Raises:
-        ValueError: as `check` says; keys that do not fit; epochs of the evaluation out of range; a
+        ValueError: as `check` says; keys that do not fit; a classification with a single class in a
+            training set; epochs of the evaluation out of range; a
             checkpoint of another job, or one that other code has begun.
     """
     data = _data(space, keys, archs, targets, where)
+    _check_classes(recipe.training, np.asarray(data.targets), np.asarray(data.where))
     test, epochs, measures = _evaluation(recipe, evaluation, data.targets.shape[0])
     # What all trainings share is one copy on each device; a copy for each training could be large.
     is_own = [x.ndim > rank for x, rank in zip(test, (2, 1), strict=False)]
@@ -218,12 +251,21 @@ def _data(
 ) -> Data:
     """Training sets and keys after their checks."""
     checked = check(space, archs, targets, where)
-    if not isinstance(keys, jax.Array) or keys.shape != checked[1].shape[:1]:
-        raise ValueError(
-            f"keys must be [S] = {checked[1].shape[:1]} keys, as jax.random.split makes them; "
-            f"got {keys!r}"
-        )
-    return Data(keys, *checked)
+    return Data(as_keys(keys, checked[1].shape[:1]), *checked)
+
+
+def _check_classes(training: Training, targets: np.ndarray, where: np.ndarray) -> None:
+    """ValueError if a classification would have a single class in one of the training sets."""
+    for row, keep in zip(targets, where, strict=True):
+        known = row[keep]
+        above = known > training.threshold
+        if training.loss == "classification" and (above.all() or not above.any()):
+            which = "above" if above.all() else "at or below"
+            raise ValueError(
+                f"all {len(known)} training architectures are {which} the threshold "
+                f"{training.threshold:g} of the classification (they lie in {known.min():.4g} … "
+                f"{known.max():.4g}); choose another threshold"
+            )
 
 
 def _evaluation(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jnas.engine.inputs import as_archs
 from jnas.predictors.comparator import ranks_by_comparison
 from jnas.predictors.layers import Scorer
 from jnas.predictors.training import Training
@@ -39,12 +40,14 @@ class State(NamedTuple):
         variables: of the Flax module.
         shift, scale: `[]` each, what puts scores of a regression into the unit of the targets.
         references: `[R, D]` training architectures that a comparator scores against, else None.
+        is_reference: `[R]` bool, False for padding; None counts all.
     """
 
     variables: Any
     shift: jax.Array
     scale: jax.Array
     references: jax.Array | None = None
+    is_reference: jax.Array | None = None
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -53,6 +56,7 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
 
     A comparator's is the mean probability, in 0 … 1, of being better than a reference architecture.
     """
+    archs = as_archs(archs)
     if recipe.module.pairing is None:
         scores: jax.Array = _by_chunks(
             lambda rows: _apply(recipe, state, recipe.encode(rows)).scores, archs
@@ -61,13 +65,13 @@ def predict(recipe: Recipe, state: State, archs: jax.Array) -> jax.Array:
         return scores * state.scale + state.shift
     # Projected once for all chunks: inside `map` they would be encoded anew for each.
     references = tuple(x[None] for x in _project(recipe, state, state.references))
+    counts = None if state.is_reference is None else state.is_reference[None]
 
     def score(rows: jax.Array) -> jax.Array:
         """Mean probabilities `[b]` that the rows of a chunk are better than a reference."""
         first, second = _project(recipe, state, rows)
-        return jnp.mean(
-            _probability(recipe, state, references, (first[:, None], second[:, None])), axis=1
-        )
+        probabilities = _probability(recipe, state, references, (first[:, None], second[:, None]))
+        return jnp.mean(probabilities, axis=1, where=counts)
 
     share: jax.Array = _by_chunks(score, archs)
     return share
@@ -79,6 +83,7 @@ def predict_many(recipe: Recipe, states: State, archs: jax.Array) -> jax.Array:
 
     Each chunk is encoded once for all states, but for comparators.
     """
+    archs = as_archs(archs)
     if recipe.module.pairing is not None:
         shares: jax.Array = lax.map(lambda state: predict(recipe, state, archs), states)
         return shares
@@ -143,6 +148,9 @@ def _probability(
 def _by_chunks(function: Callable[[jax.Array], Any], archs: jax.Array) -> Any:
     """Results `function(archs)` with the memory of one chunk; chunks are of equal size."""
     num = archs.shape[0]
+    if num == 0:  # not every encoding has a form for no rows
+        alone = jax.eval_shape(function, jax.ShapeDtypeStruct((1, *archs.shape[1:]), archs.dtype))
+        return jax.tree.map(lambda x: jnp.zeros((0, *x.shape[1:]), x.dtype), alone)
     if num <= _CHUNK:
         return function(archs)
     # Equal chunks waste less than full ones: fewer rows are padding than there are chunks. Padding

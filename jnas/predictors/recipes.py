@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 
 from jnas import _renamed, encodings
 from jnas.engine.messages import nearest
+from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import many, prediction
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.predictors.gcn import Gcn
@@ -24,7 +24,7 @@ from jnas.predictors.mlp import Flatten
 from jnas.predictors.prediction import Recipe
 from jnas.predictors.renas import LeNet
 from jnas.predictors.training import Training
-from jnas.types import Graph, Key, Predictor, Space
+from jnas.types import Graph, Predictor, Space
 
 # The published code takes the logistic penalty on all pairs of minibatches of 1,024; the paper
 # states the hinge for the ranking loss.
@@ -36,24 +36,20 @@ _CLASSIFIER = Training(loss="classification")
 
 def predictor(name: str, space: Space, settings: dict[str, Any], recipe: Recipe) -> Predictor:
     """Predictor from its parts; `settings` are what the factory `name` was called with."""
-
-    def fit(key: Key, archs: Any, targets: Any, **options: Any) -> Any:
-        """State of a single training."""
-        one = jax.numpy.expand_dims(key, 0), np.asarray(archs)[None], np.asarray(targets)[None]
-        return many.state(many.fit_many(space, recipe, *one, **options).states, 0)
-
+    fit_many = functools.partial(many.fit_many, space, recipe)
     return Predictor(
         name=name,
         space=space,
         settings=settings,
-        fit=fit,
+        fit=functools.partial(many.fit_one, fit_many),
         predict=functools.partial(prediction.predict, recipe),
-        fit_many=functools.partial(many.fit_many, space, recipe),
+        fit_many=fit_many,
         predict_many=functools.partial(prediction.predict_many, recipe),
     )
 
 
 @functools.cache
+@pickled_by_call
 def gates(
     space: Space,
     *,
@@ -111,6 +107,7 @@ def gates(
 
 
 @functools.cache
+@pickled_by_call
 def gcn(
     space: Space,
     *,
@@ -149,6 +146,7 @@ def gcn(
 
 
 @functools.cache
+@pickled_by_call
 def mlp(
     space: Space,
     *,
@@ -165,6 +163,7 @@ def mlp(
 
 
 @functools.cache
+@pickled_by_call
 def lstm(
     space: Space,
     *,
@@ -192,6 +191,7 @@ def lstm(
 
 
 @functools.cache
+@pickled_by_call
 def rnn_classifier(
     space: Space,
     *,
@@ -214,6 +214,7 @@ def rnn_classifier(
 
 
 @functools.cache
+@pickled_by_call
 def peephole(
     space: Space,
     *,
@@ -243,6 +244,7 @@ def peephole(
 
 
 @functools.cache
+@pickled_by_call
 def renas(space: Space, *, type_only: bool = False, training: Training = _RENAS) -> Predictor:
     """ReNAS (Xu et al., CVPR 2021): `renas.LeNet` on the tensor of `encodings.renas`.
 

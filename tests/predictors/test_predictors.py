@@ -108,6 +108,14 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         predictor.predict(state, copies), [scores[0]] * 7, rtol=1e-5, atol=1e-6
     )
+    # Vectors as files store them, none, and one that is no batch.
+    assert_equal(predictor.predict(state, others.astype(np.uint8)), scores)
+    assert predictor.predict(state, others[:0]).shape == (0,)
+    assert predictor.predict_many(fitted.states, others[:0]).shape == (2, 0)
+    with pytest.raises(ValueError, match=r"got int32 of shape \(6,\); .* archs\[None\]|\(26,\)"):
+        predictor.predict(state, others[0])
+    with pytest.raises(ValueError, match=r"has (6|26) integers; got int32 of shape \((5|25),\)"):
+        predictor.predict(state, others[:, :-1])
     # Saved, and as an estimator.
     P.save(tmp_path / "x.npz", predictor, state)
     again, kept = P.load(tmp_path / "x.npz", space)
@@ -181,6 +189,42 @@ def test_padding_has_no_influence(name: str) -> None:
         for a, t in ((archs, targets), garbage)
     )
     chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_padding_is_no_reference_of_a_comparator() -> None:
+    training = Training(loss="comparator", epochs=2, batch_size=16)
+    predictor = P.gates(NB201, layers=(8,), hidden=(8,), pairing="diff", training=training)
+    archs, targets = drawn(NB201, 12)
+    where = np.arange(12) % 4 < 3
+    others = np.where(where[:, None], archs, 4)
+    one, two = (
+        P.state(predictor.fit_many(keys(1), a[None], targets[None], where=where[None]).states, 0)
+        for a in (archs, others)
+    )
+    assert_equal(one.references[one.is_reference], archs[where])
+    np.testing.assert_allclose(
+        predictor.predict(one, archs), predictor.predict(two, archs), rtol=1e-5
+    )
+    # As if there were no padding: the mean over the real ones.
+    alone = one._replace(references=archs[where], is_reference=None)
+    np.testing.assert_allclose(
+        predictor.predict(one, archs), predictor.predict(alone, archs), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("scaling", "num_members"), [("standard", 1), ("minmax", 1), ("standard", 2)]
+)
+def test_the_unit_of_the_targets_does_not_matter(scaling: str, num_members: int) -> None:
+    """Squares of 1e20 are no float32; powers of two round nothing."""
+    predictor = make("mlp", NB201, loss="mse", scaling=scaling)
+    if num_members > 1:  # whose scores are standardised
+        predictor = P.ensemble(predictor, num_members)
+    archs, targets = drawn(NB201, 12)
+    factor = np.float32(2.0**66)
+    small, large = (predictor.fit(keys(1)[0], archs, t) for t in (targets, targets * factor))
+    expected = predictor.predict(small, archs) * (factor if num_members == 1 else 1)
+    np.testing.assert_allclose(predictor.predict(large, archs), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -388,6 +432,11 @@ def test_a_saved_ensemble(tmp_path: Path) -> None:
             lambda a, t: (a, np.where(np.isin(np.arange(12), (3, 5)), np.nan, t)),
         ),
         ("two architectures with different targets", lambda a, t: (a, np.full(12, 0.9))),
+        ("targets, as float32 tells", lambda a, t: (a, t.astype(float) * 1e-40)),
+        (
+            r"beyond 8.5e\+37, which must be rescaled: rows 0, 1, 2, 3, 4 and 7 more",
+            lambda a, t: (a, t.astype(float) * 1e43),
+        ),
         ("two architectures with different targets", lambda a, t: (a[:1], t[:1])),
         (
             "not valid in nasbench201: rows 2$",
@@ -397,6 +446,7 @@ def test_a_saved_ensemble(tmp_path: Path) -> None:
             "occur twice in a training set: rows 11$",
             lambda a, t: (np.concatenate([a[:11], a[:1]]), t),
         ),
+        (r"archs must be \[B, D\] integers; got .* archs\[None\]", lambda a, t: (a[0], t[0])),
         ("archs must be", lambda a, t: (a[:, :5], t)),
         ("archs must be", lambda a, t: (a.astype(float), t)),
         ("targets must be", lambda a, t: (a, t[:5])),
@@ -436,6 +486,27 @@ def test_other_bad_input(tmp_path: Path) -> None:
     np.savez(tmp_path / "z.npz", about="{}")
     with pytest.raises(ValueError, match="not a saved predictor"):
         P.load(tmp_path / "z.npz")
+
+
+@pytest.mark.parametrize("num_members", [1, 2])
+def test_a_classification_needs_two_classes(num_members: int) -> None:
+    archs, targets = drawn(NB201, 12)
+    one = make("rnn_classifier", NB201)
+    predictor = one if num_members == 1 else P.ensemble(one, num_members)
+    message = r"all 12 training architectures are above the threshold 0\.9 .* choose another"
+    with pytest.raises(ValueError, match=message):
+        predictor.fit(keys(1)[0], archs, 100 * targets)
+    with pytest.raises(ValueError, match=r"are at or below the threshold 0\.9"):
+        predictor.fit(keys(1)[0], archs, targets / 10)
+
+
+def test_keys_of_any_spelling_fit() -> None:
+    archs, targets = drawn(NB201, 12)
+    for name in ("mlp", "e2epp"):
+        predictor = make(name, NB201)
+        expected = predictor.fit(jax.random.key(5), archs, targets)
+        for key in (5, jax.random.PRNGKey(5)):
+            assert_equal(predictor.fit(key, archs, targets), expected)
 
 
 def test_settings_are_enough_to_make_a_predictor_again() -> None:

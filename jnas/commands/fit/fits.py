@@ -104,7 +104,6 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     split_key, fit_key = jax.random.split(jax.random.key(settings.seed))
     draws = split_key if settings.random_split else None
     data = split(table, column, settings.num_train, settings.num_test, draws)
-    _check_threshold(predictor, data.targets)
     full = _filled(settings, column, data, predictor)
     keys = jax.random.split(fit_key, settings.seeds)
     recipe = as_plain(dict(predictor.settings))
@@ -169,19 +168,6 @@ def split(
     order = rows if key is None else rows[np.asarray(jax.random.permutation(key, len(rows)))]
     train, test = order[:num_train], order[-wanted:]
     return Split(table.archs[train], accuracy[train], table.archs[test], accuracy[test])
-
-
-def _check_threshold(predictor: Predictor, targets: np.ndarray) -> None:
-    """ValueError if a classification would have a single class."""
-    training = training_of(predictor)
-    above = targets > training.get("threshold", 0)
-    if training.get("loss") == "classification" and (above.all() or not above.any()):
-        which = "above" if above.all() else "at or below"
-        raise ValueError(
-            f"all {len(targets)} training architectures are {which} the threshold "
-            f"{training['threshold']:g} of the classification (they lie in {targets.min():.4g} … "
-            f"{targets.max():.4g}); choose one with --threshold"
-        )
 
 
 def _fit(
