@@ -69,4 +69,4 @@ def _called(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 for _kind in (Space, Predictor, Searcher):
-    copyreg.pickle(_kind, _reduced)  # type: ignore[arg-type]
+    copyreg.pickle(_kind, _reduced)

@@ -135,7 +135,8 @@ def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) 
     num = folders.finished_settings(folder).get(name) if resume else None
     if not isinstance(num, int) or not 0 < num < getattr(job.settings, name):
         return folders.earlier_facts(folder, job.fingerprint, resume)
-    fewer = dataclasses.replace(job.settings, **{name: num})
+    changes: dict[str, Any] = {name: num}
+    fewer = dataclasses.replace(job.settings, **changes)
     shorter = evaluation.make_job(fewer, spaces.by_name(fewer.space), table)
     folders.earlier_facts(folder, shorter.fingerprint, resume)  # refuses what differs in more
     return {"fingerprint": job.fingerprint._asdict()}
