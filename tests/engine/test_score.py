@@ -312,8 +312,8 @@ def test_counts_and_reports_what_cannot_be_ranked(archs, key, tmp_path, capsys) 
         ({"archs": np.zeros((2, 3))}, "integers"),
         ({"chunk_size": 0}, "chunk_size must be at least 1"),
         ({"out": "scores.csv"}, "must end in .npz"),
-        ({"key": np.zeros(2, np.uint32)}, "key must be one key"),
-        ({"key": 0}, "key must be one key"),
+        ({"key": np.zeros(3, np.uint32)}, "key must be one key"),
+        ({"key": -1}, "key as a seed must be in 0 … 2³² - 1; got -1"),
     ],
 )
 def test_bad_arguments(estimator, archs, key, change, message) -> None:
