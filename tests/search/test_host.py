@@ -317,6 +317,27 @@ def test_a_finished_search_can_be_extended(name, key, tmp_path) -> None:
         search(8, out=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["genetic", "nsga2", "local_search"])
+def test_a_searcher_is_traced_once(name, key) -> None:
+    """What `init` returns has the types of what `ask` and `tell` return."""
+    options = {"population_size": 4} if name != "local_search" else {}
+    options |= {"costs": [SPACE.params]} if name == "nsga2" else {}
+    searcher = jnas.search.by_name(name, SPACE, **options)
+    asks, tells = [], []
+
+    def ask(key: jax.Array, state) -> tuple[Query, object]:
+        asks.append(1)
+        return searcher.ask(key, state)
+
+    def tell(state, query: Query, outcome: Outcome) -> object:
+        tells.append(1)
+        return searcher.tell(state, query, outcome)
+
+    counted = searcher._replace(ask=ask, tell=tell)
+    jnas.search.run_on_host(counted, evaluate, key, num_evaluations=12, progress=False)
+    assert len(asks) == len(tells) == 1
+
+
 def test_seconds_are_measured_where_none_are_given(key) -> None:
     waiting = threading.Event()
 
