@@ -34,7 +34,7 @@ def run(snippet: str, tmp_path, monkeypatch, capsys, **smaller: tuple[str, str])
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 3)
+    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 4)
 
 
 def test_ten_lines(tmp_path, monkeypatch, capsys) -> None:
@@ -76,7 +76,9 @@ def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> 
         "accuracy": ("accuracy[:400]", "accuracy[:40]"),
         "network": ("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))"),
     }
-    assert float(run(snippets(GUIDE)[0], tmp_path, monkeypatch, capsys, **sizes)) > 0.3
+    tau, accuracies = run(snippets(GUIDE)[0], tmp_path, monkeypatch, capsys, **sizes).splitlines()
+    assert float(tau) > 0.3
+    assert all(10 <= float(x) <= 100 for x in accuracies.strip("[]").split())
     assert (tmp_path / "gates.npz").exists()
 
 
@@ -86,10 +88,19 @@ def test_a_thousand_searches(tmp_path, monkeypatch, capsys) -> None:
     assert best - 0.1 < found < best
 
 
+def test_trainings_of_ones_own(tmp_path, monkeypatch, capsys) -> None:
+    sizes = {"num_evaluations": ("=50", "=12")}
+    told = run(snippets(GUIDE)[2], tmp_path, monkeypatch, capsys, **sizes)
+    cell, failures = told.splitlines()[-1].split()
+    assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
+    assert failures == "{}"
+    assert (tmp_path / "my-search" / "search.npz").exists()
+
+
 @pytest.mark.slow
 def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> None:
     sizes = {"images": ("num=64", "num=4"), "archs": (" 100))", " 5))")}
-    cell = run(snippets(GUIDE)[2], tmp_path, monkeypatch, capsys, **sizes).splitlines()[-1]
+    cell = run(snippets(GUIDE)[3], tmp_path, monkeypatch, capsys, **sizes).splitlines()[-1]
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert (tmp_path / "suite.npz").exists()
 
