@@ -2,9 +2,19 @@
 
 from collections.abc import Callable
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.engine.messages import nearest
 from jnas.spaces._common import simple_graph
+from jnas.spaces.conversions import (
+    nasbench101_from_naslib,
+    nasbench101_to_naslib,
+    nasbench201_from_genotype,
+    nasbench201_from_matrix,
+    nasbench201_from_naslib,
+    nasbench201_to_genotype,
+    nasbench201_to_matrix,
+    nasbench201_to_naslib,
+)
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune
@@ -12,6 +22,7 @@ from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
 from jnas.spaces.nasbench101 import widths as nasbench101_widths
 from jnas.spaces.nasbench201 import nasbench201
 from jnas.spaces.nats_size import nats_size
+from jnas.spaces.product import product
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
 
@@ -38,13 +49,25 @@ __all__ = [
     "by_name",
     "nasbench101",
     "nasbench101_from_matrix",
+    "nasbench101_from_naslib",
     "nasbench101_prune",
     "nasbench101_to_matrix",
+    "nasbench101_to_naslib",
     "nasbench101_widths",
     "nasbench201",
+    "nasbench201_from_genotype",
+    "nasbench201_from_matrix",
+    "nasbench201_from_naslib",
+    "nasbench201_to_genotype",
+    "nasbench201_to_matrix",
+    "nasbench201_to_naslib",
     "nats_size",
+    "product",
     "simple_graph",
     "spikenas_bench",
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

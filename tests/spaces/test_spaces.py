@@ -4,6 +4,7 @@ import functools
 import itertools
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,18 @@ from jnas.types import Space
 from tests.oracles.graphs import simple
 
 NUM = 2_000  # one batch size for all tests, so that every function is compiled once
+
+
+def widths(arch: jax.Array) -> jax.Array:
+    """Costs of a space whose user gives them."""
+    chex.assert_shape(arch, (5,))
+    chex.assert_type(arch, int)
+    return jnp.sum(arch + 1, dtype=jnp.int32)
+
+
+def widths_in_float(arch: jax.Array) -> jax.Array:
+    return widths(arch).astype(jnp.result_type(float))
+
 
 FACTORIES: dict[str, Callable[[], Space]] = {
     f"nasbench101-{sample}-{mutate}-{'parent' if allow else 'other'}": functools.partial(
@@ -30,6 +43,9 @@ FACTORIES |= {
     "nasbench201-zero-is-ordinary": functools.partial(spaces.nasbench201, consider_zero=False),
     "nats_size": spaces.nats_size,
     "nats_size-parent": functools.partial(spaces.nats_size, allow_parent=True),
+    "product": lambda: spaces.product(
+        {f"layer{i}": range(5 + i) for i in range(5)}, params=widths, flops=widths_in_float
+    ),
     "spikenas_bench": spaces.spikenas_bench,
 }
 RETURNS_PARENT = {
@@ -45,7 +61,13 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-rate0.3",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
-PLAIN = ("nasbench101-official-official-other", "nasbench201", "nats_size", "spikenas_bench")
+PLAIN = (
+    "nasbench101-official-official-other",
+    "nasbench201",
+    "nats_size",
+    "spikenas_bench",
+    "product",
+)
 """One option set of each space, for what options do not change."""
 
 
@@ -104,8 +126,8 @@ def assert_architectures(space: Space, archs: jax.Array) -> None:
 
 def test_names_and_cardinalities(name, space):
     assert space.name == name.partition("-")[0]
-    assert space.name in spaces.NAMES
-    sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6}
+    assert space.name in (*spaces.NAMES, "product")
+    sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
     assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
     for operations in (space.node_operations, space.edge_operations):
