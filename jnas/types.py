@@ -15,12 +15,16 @@ Functions named here take one architecture unless their shape says `[B, D]`; bat
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jnas import _renamed
+from jnas import _renamed, _shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Key: TypeAlias = jax.Array
 """A typed PRNG key (`jax.random.key`), scalar. A function that takes a key consumes it."""
@@ -117,6 +121,9 @@ class Space(NamedTuple):
     usual_column: str = ""
     datasets: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return _shown.space(self)
+
 
 class Relu(NamedTuple):
     """Tensor that rectified linear units read, as a network shows it to a zero-shot score.
@@ -198,6 +205,9 @@ class Network(NamedTuple):
     present: Callable[[Arch], list[jax.Array]]
     instantiate: Callable[[Params, Arch], Params]
 
+    def __repr__(self) -> str:
+        return f"Network of {self.space.name}"
+
 
 # Arguments of protocols are positional, so that a function may name them as it likes.
 class Estimator(Protocol):
@@ -278,6 +288,9 @@ class Predictor(NamedTuple):
     fit_many: Callable[..., Any]
     predict_many: Callable[[Any, jax.Array], jax.Array]
 
+    def __repr__(self) -> str:
+        return _shown.predictor(self)
+
 
 class Searcher(NamedTuple):
     """Search strategy. Two asks before a tell propose different things.
@@ -300,6 +313,9 @@ class Searcher(NamedTuple):
     min_evaluations: int = 1
     is_traceable: bool = True
     epochs: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return _shown.searcher(self)
 
 
 class Policy(NamedTuple):
@@ -342,6 +358,26 @@ class History(NamedTuple):
     truncated: jax.Array
     num_repeats: jax.Array
     stalled: jax.Array
+
+    def __repr__(self) -> str:
+        return _shown.history(self)
+
+    @property
+    def best_so_far(self) -> jax.Array:
+        """Best score of the first `t + 1` evaluations, `[T]` float; NaN while all have failed."""
+        return jnp.take_along_axis(jnp.asarray(self.scores), jnp.asarray(self.best), axis=-1)
+
+    def to_pandas(self, space: Space | None = None) -> "pd.DataFrame":
+        """Table of pandas with a row for each evaluation, of one search or of several.
+
+        Its columns are "search" and "evaluation", which count from 0 and from 1, "architecture"
+        (its text in `space`; without a space "arch0", "arch1", … for its choices), "score",
+        "seconds", "epochs" and "best_so_far".
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return _shown.history_frame(self, space)
 
     @property
     def exhausted(self) -> jax.Array:

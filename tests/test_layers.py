@@ -11,11 +11,12 @@ ROOT = Path(jnas.__file__).parent
 
 # What each room may import, as in "types -> spaces -> networks -> zeroshot"; besides, itself and
 # the version of the package.
-LEAVES = {"_renamed", "engine", "types"}
+LEAVES = {"_renamed", "_shown", "engine", "types"}
 ALLOWED: dict[str, set[str]] = {
     "_renamed": set(),
-    "types": {"_renamed"},
-    "engine": {"_renamed", "types"},
+    "_shown": set(),
+    "types": {"_renamed", "_shown"},
+    "engine": {"_renamed", "_shown", "types"},
     "metrics": {"_renamed"},
     "losses": LEAVES,
     "images": LEAVES,
@@ -89,6 +90,16 @@ def test_importing_jnas_leaves_heavy_libraries_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_completion_lists_public_names_only() -> None:
+    listed = [getattr(jnas, name) for name in jnas.__all__]
+    packages = [module for module in listed if hasattr(module, "__all__")]
+    assert "population" in {module.__name__.removeprefix("jnas.") for module in packages}
+    for module in packages:
+        assert dir(module) == sorted(module.__all__)
+    assert jnas.population.score is not None
+    assert dir(jnas.population) == ["environment", "fingerprint", "one_device_per_core", "score"]
 
 
 def test_packages_are_imported_when_they_are_used() -> None:

@@ -8,7 +8,7 @@ several fidelities. Every column carries its accuracy convention. `within` is th
 of a table that lacks some of its architectures.
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.benchmarks._lookup import nearest_epochs
 from jnas.benchmarks._within import within
 from jnas.benchmarks.files import load, nasbench101, nasbench201, save, spikenas_bench
@@ -37,3 +37,6 @@ __all__ = [
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

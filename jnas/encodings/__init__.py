@@ -6,7 +6,7 @@ widths of its nodes. `node_graphs`, `renas` and `statistics` are for one kind of
 serve every space.
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.encodings.adjacency import adjacency
 from jnas.encodings.graphs import graphs, graphs_tuple, node_graphs
 from jnas.encodings.layers import layers
@@ -28,3 +28,6 @@ __all__ = [
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

@@ -1,11 +1,13 @@
 """Progress bars of long jobs: how far a job is, and what to do after an interrupt."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 Report: TypeAlias = Callable[..., None]
@@ -24,8 +26,9 @@ def reporting(
 ) -> Iterator[Report]:
     """Function `Report` to call as a job goes on, which moves a bar on standard error.
 
-    A job that does not start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with
-    a note on how far the job was and how it goes on; its results must have been saved by then.
+    A notebook without widgets gets a line of text for every tenth of the job. A job that does not
+    start at 0 says so. An interrupt (Ctrl-C, or a notebook's stop) passes, with a note on how far
+    the job was and how it goes on; its results must have been saved by then.
 
     Args:
         label: what is going on.
@@ -36,15 +39,19 @@ def reporting(
         kept: where finished work is kept; None where it is not.
     """
     now = done
-    with _bar(label, unit, shown) as bar:
+    console, is_live = _console(shown)
+    with _bar(label, unit, console) as bar:
         task = bar.add_task(label, total=total, completed=done, note="")
         if done:
             bar.console.print(f"Resumed at {_count(done, total, unit)}", highlight=False)
 
         def report(done: int, note: str = "") -> None:
             nonlocal now
+            is_tenth = 10 * done // max(total, 1) > 10 * now // max(total, 1)
             now = done
             bar.update(task, completed=done, note=note)
+            if is_tenth and not is_live and done < total:
+                console.print(f"{label}: {_count(done, total, unit)} {note}", highlight=False)
 
         try:
             yield report
@@ -70,9 +77,19 @@ def _how_to_go_on(kept: Path | None) -> str:
     return f"{kept} keeps them: the same call goes on from there."
 
 
-def _bar(label: str, unit: str, shown: bool) -> "Progress":
-    """Bar for one task: label, share, count, times gone by and left, and a note."""
+def _console(shown: bool) -> tuple["Console", bool]:
+    """Console on standard error, and whether a bar moves on it."""
     from rich.console import Console
+
+    console = Console(stderr=True, quiet=not shown)
+    if not console.is_jupyter or importlib.util.find_spec("ipywidgets"):
+        return console, True
+    # As text: of a bar that needs widgets there would be a warning and nothing else.
+    return Console(stderr=True, quiet=not shown, force_jupyter=False), False
+
+
+def _bar(label: str, unit: str, console: "Console") -> "Progress":
+    """Bar for one task: label, share, count, times gone by and left, and a note."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -91,6 +108,6 @@ def _bar(label: str, unit: str, shown: bool) -> "Progress":
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True, quiet=not shown),
-        disable=not shown,
+        console=console,
+        disable=console.quiet,
     )

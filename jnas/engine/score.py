@@ -99,8 +99,8 @@ def score(
         finally:  # after an error, too: rows since the last save would be lost
             job.save()
     if progress and job.num_unranked:
-        told = f"{job.num_unranked} of {len(rows)} architectures cannot be ranked"
-        print(f"{told} (score not finite).", file=sys.stderr)
+        told = f"{job.num_unranked:,} of {len(rows):,} architectures cannot be ranked"
+        print(f"{told} (their score is not finite).", file=sys.stderr)
     result = {name.removeprefix(_OF_SUITE): jnp.asarray(x) for name, x in job.scores.items()}
     return cast(Scores, result[_SINGLE] if _SINGLE in job.scores else result)
 

@@ -25,7 +25,7 @@ ReNAS: Xu et al., "ReNAS: Relativistic Evaluation of Neural Architecture Search"
 Predictor-based NAS", ECCV 2020.
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.losses.equations import (
     Phi,
     binary_classification,
@@ -62,3 +62,6 @@ __all__ = [
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

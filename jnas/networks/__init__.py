@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
@@ -31,3 +31,6 @@ def by_name(name: str, **settings: Any) -> Network:
 __all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201", "nats_size"]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

@@ -1,7 +1,8 @@
 """Figures of architectures, rankings and searches, from plain arrays to a Matplotlib `Figure`.
 
-Nothing is shown, and no global state of Matplotlib is touched; the first call imports it. Write a
-figure with `save`, or gather several into one page with `jnas.report`.
+No window opens, and no global state of Matplotlib is touched; the first call imports it. A notebook
+shows a figure that a cell ends with. Write a figure with `save`, or gather several into one page
+with `jnas.report`.
 
 What all of them share:
     Numbers: accuracies in the unit of the caller, higher is better; NaN where unknown.
@@ -13,7 +14,7 @@ What all of them share:
     Errors: ValueError where an array has another rank or length than its shape here says.
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
 from jnas.plots.fronts import pareto_front
@@ -38,3 +39,6 @@ __all__ = [
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

@@ -68,8 +68,9 @@ def new_figure(
 ) -> tuple["Figure", list["Axes"]]:
     """Figure and panels in the house style: a panel for each label of `y`, one above the other."""
     load_matplotlib()
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from jnas.plots._figure import Figure
 
     size = width, height * (0.4 + 0.6 * len(y))
     # Not by pyplot, which keeps every figure it has made, and chooses a backend for the process.

@@ -10,7 +10,7 @@ ECCV 2020 (`gates`, `gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas
 "Peephole", 2017; Alshubaily, 2019 (`rnn_classifier`).
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.predictors.biflow import biflow
 from jnas.predictors.calibration import calibrate
 from jnas.predictors.comparator import ranks_by_comparison
@@ -65,3 +65,6 @@ __all__ = [
 ]
 
 __getattr__ = _renamed.attributes(__name__, lenet="renas")
+
+# For completion.
+__dir__ = _shown.public(__name__)

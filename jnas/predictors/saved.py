@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.tree_util import Partial
 
 from jnas import spaces
+from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.files import reading, replacing
 from jnas.predictors import recipes
 from jnas.predictors.ensemble import Members, by_name
@@ -102,7 +103,8 @@ def estimator(predictor: Predictor, state: Any) -> Estimator:
     """Estimator of a fitted predictor; the state is an argument, never a constant of a program."""
     # Arguments of a `Partial` must be pytrees; the inner one makes the function
     # a pytree, of no leaves.
-    return Partial(_estimate, Partial(predictor.predict), state)
+    shown = f"Estimator {predictor.name} of {predictor.space.name}"
+    return make_estimator(shown, _estimate, Partial(predictor.predict), state)
 
 
 def _estimate(predict: Any, state: Any, key: jax.Array, archs: jax.Array) -> jax.Array:

@@ -3,7 +3,7 @@
 Imports nothing of jnas but `types` and the modules that import nothing.
 """
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.bohb import bohb
@@ -51,3 +51,6 @@ __all__ = [
 ]
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

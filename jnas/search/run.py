@@ -13,9 +13,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.tree_util import Partial
 
 from jnas import _renamed
+from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.inputs import as_estimator, as_key
 from jnas.search._budget import Budget, Overrun, is_left, is_within, make_budget
 from jnas.search._checks import check_at_least_one
@@ -34,7 +34,8 @@ def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
     Returns:
         An `Objective`, traceable where the estimator is.
     """
-    return Partial(_evaluate, as_estimator(estimator), jnp.asarray(seconds, jnp.float32))
+    judge, cost = as_estimator(estimator), jnp.asarray(seconds, jnp.float32)
+    return make_estimator("Objective of an estimator", _evaluate, judge, cost)
 
 
 def _evaluate(estimator: Estimator, seconds: jax.Array, key: Key, query: Query) -> Outcome:

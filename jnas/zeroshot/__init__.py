@@ -1,6 +1,6 @@
 """Estimators without training (`types.Estimator`), by scores of untrained networks."""
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.zeroshot.estimators import (
     epe_nas,
     fisher,
@@ -58,3 +58,6 @@ __all__ = [
 
 # A spelling of before: it warns, and goes on working.
 __getattr__ = _renamed.attributes(__name__, single="by_name")
+
+# For completion.
+__dir__ = _shown.public(__name__)

@@ -12,9 +12,9 @@ from typing import Literal, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
+from jnas.engine.estimators import estimator
 from jnas.types import Estimator, Key, Network, Space
 from jnas.zeroshot.hamming import check_relus
 from jnas.zeroshot.suite import by_name
@@ -77,13 +77,15 @@ def plain(
     """
     if sign not in (1, -1):
         raise ValueError(f"sign must be 1 or -1; got {sign}")
-    estimator = by_name("plain", network, images, labels, **settings)
-    return estimator if sign == 1 else Partial(_negative, estimator)
+    score = by_name("plain", network, images, labels, **settings)
+    if sign == 1:
+        return score
+    return estimator(f"Estimator -plain of {network.space.name}", _negative, score)
 
 
-def _negative(estimator: Estimator, key: Key, archs: jax.Array) -> jax.Array:
+def _negative(score: Estimator, key: Key, archs: jax.Array) -> jax.Array:
     """Scores times -1; those that cannot be ranked stay -inf, as the other sign would win."""
-    scores = estimator(key, archs)
+    scores = score(key, archs)
     return jnp.where(jnp.isfinite(scores), -scores, scores)
 
 
@@ -214,12 +216,12 @@ def swap(
 
 def params(space: Space) -> Estimator:
     """Number of trainable parameters of the space's reference network, a strong baseline."""
-    return Partial(_counter(space, "params"))
+    return estimator(f"Estimator params of {space.name}", _counter(space, "params"))
 
 
 def flops(space: Space) -> Estimator:
     """Number of multiply-accumulates of the space's reference network, a strong baseline."""
-    return Partial(_counter(space, "flops"))
+    return estimator(f"Estimator flops of {space.name}", _counter(space, "flops"))
 
 
 @functools.cache

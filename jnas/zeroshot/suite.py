@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from jnas import _renamed
+from jnas.engine.estimators import estimator
 from jnas.engine.inputs import as_archs
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
@@ -125,7 +126,8 @@ def suite(
         raise ValueError(f"unknown batching {batching!r}. {nearest(batching, BATCHINGS)}")
     images = _checked_images(images, wanted, repeats)
     labels = _checked_labels(labels, network, images, wanted)
-    return Partial(_program(network, wanted, shared_init, repeats, batching), images, labels)
+    program = _program(network, wanted, shared_init, repeats, batching)
+    return estimator(f"Suite {', '.join(wanted)} of {network.space.name}", program, images, labels)
 
 
 def _checked_images(images: ArrayLike, names: Sequence[str], repeats: int) -> jax.Array:
@@ -282,8 +284,8 @@ def by_name(
     together = suite(network, images, labels, (name,), **settings)
     assert isinstance(together, Partial)
     # Images and labels stay arguments of the program and do not become constants in it.
-    estimator: Estimator = Partial(_pick(together.func, name), *together.args)
-    return estimator
+    shown = f"Estimator {name} of {network.space.name}"
+    return estimator(shown, _pick(together.func, name), *together.args)
 
 
 @functools.cache

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.tree_util import Partial
 
+from jnas.engine.estimators import estimator
 from jnas.engine.inputs import as_estimator
 from jnas.types import Estimator, Key
 
@@ -92,7 +92,8 @@ def vote(estimators: Sequence[Estimator]) -> Callable[[Key, jax.Array], jax.Arra
     """
     if not estimators:
         raise ValueError("a vote needs at least one estimator")
-    return Partial(_vote, tuple(map(as_estimator, estimators)))
+    experts = tuple(map(as_estimator, estimators))
+    return estimator(f"Vote of {len(experts)} estimators", _vote, experts)
 
 
 def _vote(estimators: Sequence[Estimator], key: Key, archs: jax.Array) -> jax.Array:

@@ -1,5 +1,8 @@
 """What the bar of a long job says."""
 
+import builtins
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,20 @@ def test_an_error_passes_and_leaves_no_bar(capsys) -> None:
         raise ValueError("mine")
     assert "".join(capsys.readouterr()).strip() == ""
     assert not hasattr(caught.value, "__notes__")
+
+
+class ZMQInteractiveShell:
+    """What `get_ipython` returns in a notebook."""
+
+
+def test_a_notebook_without_widgets_gets_lines(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with reporting("training", 20, unit="epochs") as report:
+        for done in range(1, 21):
+            report(done, "loss 0.5")
+    *lines, _ = capsys.readouterr().err.splitlines()
+    assert len(lines) == 9
+    assert lines[0] == "training: 2 of 20 epochs loss 0.5"

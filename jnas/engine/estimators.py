@@ -1,0 +1,48 @@
+"""Estimators as values: a function, its arrays, and a name to show.
+
+Those of jnas are made here. A user's own is a `jax.tree_util.Partial`, or any callable pytree.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jnas import _shown
+
+
+# Called what it is one of: fingerprints of jobs have the names of types, and are as they were.
+class Partial(jax.tree_util.Partial):
+    """Partial function that shows a name and the shapes of its arrays, not their content.
+
+    Attributes:
+        shown: the name.
+    """
+
+    shown: str
+
+    def __repr__(self) -> str:
+        arrays = _shown.arrays((self.args, self.keywords))
+        return _shown.lines(self.shown, f"with {arrays}" if arrays else "")
+
+
+def estimator(shown: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Partial:
+    """Estimator, a pytree whose leaves are its arrays: arguments of programs, never constants.
+
+    Args:
+        shown: what its `repr` says, such as "Estimator naswot of nasbench201".
+        function: `(*args, key, archs [B, D]) -> scores [B]`; the same object for equal estimators,
+            so that they share compiled programs.
+        args: pytrees of arrays.
+        keywords: likewise.
+    """
+    made = Partial(function, *args, **keywords)  # type: ignore[no-untyped-call]
+    made.shown = shown
+    return made
+
+
+jax.tree_util.register_pytree_node(
+    Partial,
+    lambda made: ((made.args, made.keywords), (made.shown, made.func)),
+    lambda known, parts: estimator(*known, *parts[0], **parts[1]),
+)
