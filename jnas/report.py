@@ -55,13 +55,13 @@ class Section(NamedTuple):
         rows: rows of a table, the first of them its header. Columns of numbers are aligned to the
             right, floats are given six significant digits and integers thousands separators; None
             is an empty cell.
-        figures: captions and figures.
+        figures: captions, and figures or PNG files as `plots.figure_png` makes them.
     """
 
     title: str
     text: str = ""
     rows: Sequence[Sequence[object]] = ()
-    figures: Sequence[tuple[str, "Figure"]] = ()
+    figures: Sequence[tuple[str, "Figure | bytes"]] = ()
 
 
 def write(path: str | os.PathLike[str], title: str, sections: Sequence[Section]) -> None:
@@ -154,10 +154,12 @@ def _text(value: object) -> str:
     return f"{float(value):.6g}" if isinstance(value, numbers.Real) else str(value)
 
 
-def _figure(caption: str, figure: "Figure") -> str:
+def _figure(caption: str, figure: "Figure | bytes") -> str:
     """HTML of a figure at 100 pixels an inch, drawn finer for dense screens."""
+    png = figure if isinstance(figure, bytes) else plots.figure_png(figure)
+    # The header of a PNG file has its width, and `figure_png` draws 150 dots an inch.
+    width, text = round(int.from_bytes(png[16:20]) / 1.5), html.escape(caption)
     # A data URL is what makes the page whole without other files.
-    data = base64.b64encode(plots.figure_png(figure)).decode()
-    width, text = round(100 * figure.get_figwidth()), html.escape(caption)
+    data = base64.b64encode(png).decode()
     image = f'<img src="data:image/png;base64,{data}" width="{width}" alt="{text}">'
     return f"<figure>\n{image}\n<figcaption>{text}</figcaption>\n</figure>"

@@ -217,3 +217,13 @@ def test_a_folder_in_the_way_and_another_suffix_are_errors(tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"\.html file, got"):
         report.write(tmp_path / "a.md", "t", [])
     assert [file.name for file in tmp_path.iterdir()] == ["taken.html"]
+
+
+def test_a_figure_may_be_drawn_before(tmp_path) -> None:
+    figure = plots.best_so_far([1.0, 2.0])
+    png = plots.figure_png(figure)
+    for name, drawn in (("a.html", figure), ("b.html", png)):
+        report.write(tmp_path / name, "same", [Section("a", figures=[("x", drawn)])])
+    page = (tmp_path / "b.html").read_bytes()
+    assert page == (tmp_path / "a.html").read_bytes()
+    assert b'width="640"' in page

@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -140,6 +141,22 @@ def table_labels(minimize: bool | None, duplicates: Duplicates) -> list[str | No
     """Labels, in names of files and folders, of how a table is read; None where nothing is said."""
     direction = {None: None, True: "minimize", False: "maximize"}[minimize]
     return [direction, "mean" if duplicates == "mean" else None]
+
+
+def command_line(
+    command: str, settings: Mapping[str, object], defaults: Mapping[str, object]
+) -> str:
+    """Command that a run is repeated with: the options that are not as by default, for a shell."""
+    words = ["jnas", command]
+    for name, value in settings.items():
+        if value is None or value == defaults.get(name):
+            continue
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)
 
 
 def at_least(least: dict[str, int], settings: object) -> None:

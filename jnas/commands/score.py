@@ -60,6 +60,8 @@ class Settings:
     minimize: Minimize = None
     duplicates: DuplicateRows = "refuse"
     seed: Seed = 0
+    best: Annotated[int, Parameter(group=RUN)] = 1
+    """Name this many of the best, highest score first."""
     out: Annotated[
         Path | None,
         Parameter(group=RUN, show_default=default("scores-….csv, named after the settings")),
@@ -68,7 +70,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers and the file; ValueError names what is wrong."""
-        at_least({"num": 1, "num_images": 2}, self)
+        at_least({"num": 1, "num_images": 2, "best": 1}, self)
         check_seed(self.seed)
         if self.out is not None and self.out.suffix == ".npz":
             raise ValueError(
@@ -148,13 +150,21 @@ def run(
         missing = f"; {table[0].source} has no {table[1]} of {np.isnan(values).sum():,} of them"
     header = "architecture", estimators.label(settings.estimator)
     write_csv(out, header, zip(named, values, strict=True))
-    # NaN, a score that cannot be ranked, would be the largest to `argmax`.
-    ranked = np.where(np.isnan(scores), -np.inf, scores)
-    best = int(np.argmax(ranked))
     told = f"{len(values):,} scores in {out}{missing if np.isnan(values).any() else ''}"
-    if ranked[best] == -np.inf:
+    # By the scores, of which larger is always better, in the values of the table.
+    places = _order(np.asarray(scores))[: settings.best]
+    if not len(places):
         raise ValueError(f"none of the architectures can be ranked: {told}")
-    return f"{told}. Best: {named[best]} ({values[best]:.6g})"
+    best = [f"{named[place]} ({values[place]:.6g})" for place in places]
+    return (
+        f"{told}. Best: {best[0]}" if settings.best == 1 else "\n  ".join([f"{told}. Best:", *best])
+    )
+
+
+def _order(scores: np.ndarray) -> np.ndarray:
+    """Places of what can be ranked, best first, of equal ones the first."""
+    places = np.flatnonzero(np.isfinite(scores))
+    return places[np.argsort(-scores[places], kind="stable")]
 
 
 def _population(

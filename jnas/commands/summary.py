@@ -43,7 +43,7 @@ class Summary(NamedTuple):
         command: such as "jnas search".
         parts: in order.
         facts: everything a reader needs to trust and repeat the run, plain enough for JSON: at
-            least "settings", "seconds" and "environment". What is not known is None.
+            least "command", "settings", "seconds" and "environment". What is not known is None.
         tables: name of a CSV file → its rows, the first one its header.
         figures: name of a PNG file without its ending → caption and figure.
         stale: patterns of the files that other runs of this command leave in their folders.
@@ -63,15 +63,18 @@ def write(folder: Path, summary: Summary) -> None:
     """Write the tables, the plots, `report.html` and, last, `result.json` into `folder`."""
     for name, (header, *rows) in summary.tables.items():
         folders.write_csv(folder / name, [str(cell) for cell in header], rows)
-    for name, (_, figure) in summary.figures.items():
-        plots.save(figure, folder / f"{name}.png")
+    # Drawn once, for the file and the report.
+    drawn = {name: plots.figure_png(figure) for name, (_, figure) in summary.figures.items()}
+    for name, png in drawn.items():
+        with files.replacing(folder / f"{name}.png", "figure") as file:
+            file.write(png)
     written = {*summary.tables, *(f"{name}.png" for name in summary.figures)}
     # Files of an earlier run in this folder, with other settings, are not of this one.
     for pattern in summary.stale:
         for path in folder.glob(pattern):
             if path.name not in written:
                 files.remove(path)
-    report.write(folder / "report.html", summary.command, _sections(summary))
+    report.write(folder / "report.html", summary.command, _sections(summary, drawn))
     folders.write_facts(folder, summary.facts)
 
 
@@ -104,15 +107,19 @@ def spread(values: np.ndarray) -> str:
     return f"{mean:.5g}" if std is None else f"{mean:.5g} ± {std:.2g}"
 
 
-def _sections(summary: Summary) -> list[report.Section]:
-    """Sections of the report: the parts, and the run."""
+def _sections(summary: Summary, drawn: Mapping[str, bytes]) -> list[report.Section]:
+    """Sections of the report: the parts, with figures as PNG files, and the run."""
     parts = [
         report.Section(
-            part.title, part.text, part.rows, [summary.figures[name] for name in part.figures]
+            part.title,
+            part.text,
+            part.rows,
+            [(summary.figures[name][0], drawn[name]) for name in part.figures],
         )
         for part in summary.parts
     ]
-    return [*parts, report.Section("The run", "", _about_the_run(summary.facts))]
+    repeat = f"Again: {summary.facts['command']}"
+    return [*parts, report.Section("The run", repeat, _about_the_run(summary.facts))]
 
 
 def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:

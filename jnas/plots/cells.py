@@ -10,7 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.plots.style import GREY, INK, Point, load_matplotlib, set_title, wrapped
+from jnas.plots.style import (
+    COLOURS,
+    GREY,
+    INK,
+    Point,
+    load_matplotlib,
+    set_title,
+    wrapped,
+)
 from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
@@ -72,15 +80,25 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
     # Two edge operations are "no edge" and "edge": then names are on the nodes.
     on_edges = len(space.edge_operations) > 2
     layout = _arcs(graph) if on_edges else _layers(graph)
+    colours = _edge_colours(space)
     figure, axes = _canvas(layout, title)
     for (i, j), points in layout.edges.items():
         name = _short(space.edge_operations[int(graph.edge_ops[i, j])])
-        _draw_edge(axes, points, name if on_edges else "")
+        _draw_edge(axes, points, name if on_edges else "", colours.get(name, GREY))
     for node, centre in layout.nodes.items():
         name = _short(space.node_operations[int(graph.node_ops[node])])
         inner = on_edges and 0 < node < len(graph.mask) - 1
         _draw_node(axes, centre, layout.size, str(node) if inner else name)
     return figure
+
+
+def _edge_colours(space: Space) -> dict[str, str]:
+    """Colours of the edge operations of a space; one by which nothing flows has none."""
+    # Those without a colour of their own get what is left, in the order of the space.
+    names = [_short(name) for name in space.edge_operations[1:]]
+    used = {_COLOURS.get(name) for name in names}
+    left = itertools.cycle(colour for colour in reversed(COLOURS[:6]) if colour not in used)
+    return {name: _COLOURS.get(name) or next(left) for name in names}
 
 
 def _short(name: str) -> str:
@@ -200,7 +218,7 @@ def _route(
 def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
     """Figure and axes in inches, as large as the drawing and its title."""
     load_matplotlib()
-    from matplotlib.figure import Figure
+    from jnas.plots._figure import Figure
 
     nodes, half = np.array(list(layout.nodes.values())), np.array([layout.size]) / 2
     extents = [_path(points).get_extents().get_points() for points in layout.edges.values()]
@@ -227,11 +245,10 @@ def _path(points: Sequence[Point]) -> "Path":
     return Path(points, [Path.MOVETO, *(curve * (len(points) // 4))[1:]])
 
 
-def _draw_edge(axes: "Axes", points: Sequence[Point], name: str) -> None:
+def _draw_edge(axes: "Axes", points: Sequence[Point], name: str, colour: str) -> None:
     """Arrow along the points, labelled at its middle if it has a name."""
     from matplotlib.patches import FancyArrowPatch
 
-    colour = _COLOURS.get(name, GREY)
     arrow = FancyArrowPatch(path=_path(points), arrowstyle="-|>", mutation_scale=13, color=colour)
     arrow.set_linewidth(1.8)
     axes.add_patch(arrow)

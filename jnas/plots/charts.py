@@ -70,7 +70,7 @@ def score_against_accuracy(
     unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
     side = "above" if minimize_accuracy else "below"
     below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
-    lost = (num_unrankable(x), "not rankable")
+    lost = (num_unrankable(x), "that cannot be ranked")
     set_note(
         figure,
         lost,
@@ -124,7 +124,7 @@ def best_so_far(
         panel.legend(fontsize=10, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         begin_late(panel, reached, possible)
     set_title(figure, title)
-    set_note(figure, (num_unrankable(-x if minimize else x), "evaluations not rankable"))
+    set_note(figure, (num_unrankable(-x if minimize else x), "evaluations that cannot be ranked"))
     return figure
 
 
@@ -210,14 +210,15 @@ def _first_best(scores: np.ndarray) -> np.ndarray:
 
 
 def _mark(axes: "Axes", x: np.ndarray, y: np.ndarray, heights: np.ndarray, chosen: int) -> None:
-    """Star at the chosen point, with its accuracy beside it."""
+    """Star at the chosen point, with its accuracy above the corner of the axes."""
     if not 0 <= chosen < len(x) or not np.isfinite([x[chosen], y[chosen]]).all():
         raise ValueError(
             f"chosen must be in 0 … {len(x) - 1}, its score and accuracy finite; got {chosen}"
         )
     at = float(x[chosen]), float(heights[chosen])
     axes.scatter(*at, s=190, color=ACCENT, marker="*", edgecolors="white", zorder=4)
-    _annotate(axes, f"chosen: {y[chosen]:.4g}", at)
+    # In the corner: beside the star a text would cover other points.
+    axes.set_title(f"★ chosen: {y[chosen]:.4g}", loc="right", fontsize=11, color=ACCENT)
 
 
 def _annotate(axes: "Axes", text: str, at: Point) -> None:

@@ -100,7 +100,10 @@ def pareto_front(
     side = "above" if minimize else "below"
     below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
     set_note(
-        figure, (num_unrankable(y), "evaluations not rankable"), below, (unpriced, "without cost")
+        figure,
+        (num_unrankable(y), "evaluations that cannot be ranked"),
+        below,
+        (unpriced, "without cost"),
     )
     return figure
 

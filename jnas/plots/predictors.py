@@ -97,7 +97,7 @@ def predicted_ranks(
         figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined"
     )
     lost = (
-        (int((~rankable).sum()), "not rankable"),
+        (int((~rankable).sum()), "that cannot be ranked"),
         (int((rankable & ~known).sum()), "without target"),
     )
     set_note(figure, *lost, (len(usable) - len(shown), "more not shown"))

@@ -61,6 +61,25 @@ def test_score_random_architectures(tmp_path) -> None:
         assert float(row["params"]) == int(SPACE.params(arch))
 
 
+def test_score_names_the_best(tmp_path) -> None:
+    """By a column of five scores: a tie, of which the first counts, and what has no rank."""
+    scores = [2.0, np.nan, 3.0, np.inf, 2.0]
+    archs = SPACE.enumerate()[:5]
+    table = jnas.benchmarks.make_table(SPACE, archs, {"top": np.array(scores)})
+    jnas.benchmarks.save(table, tmp_path / "t.npz")
+    cells = [SPACE.to_string(arch) for arch in archs]
+    judge = ["--estimator", "table", "--table", tmp_path / "t.npz", "--no-progress"]
+    printed = invoke("score", *cells, *judge, "--best", 4, "--out", tmp_path / "a.csv")
+    assert printed.splitlines() == [
+        f"5 scores in {tmp_path / 'a.csv'}. Best:",
+        *(f"  {cells[place]} ({scores[place]:g})" for place in (2, 0, 4)),
+    ]
+    printed = invoke("score", *cells, *judge, "--out", tmp_path / "a.csv")
+    assert printed == f"5 scores in {tmp_path / 'a.csv'}. Best: {cells[2]} (3)\n"
+    printed = invoke("score", cells[1], *judge, "--out", tmp_path / "b.csv")
+    assert "None of them can be ranked" in printed
+
+
 def test_killed_score_resumes_to_the_identical_file(tmp_path) -> None:
     command = ["score", "--num", "6000", "--chunk-size", "2", *PARAMS, "--out"]
     whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"

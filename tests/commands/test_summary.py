@@ -16,6 +16,7 @@ TOLD = Summary(
         Part("More", "only in the report"),
     ],
     facts={
+        "command": "jnas test --seed 3",
         "settings": {"seed": 3, "unused": None},
         "seconds": 1.5,
         "environment": {"device": "abacus"},
@@ -38,7 +39,15 @@ def test_files_of_a_summary(tmp_path) -> None:
     assert written["numbers.csv"] == b"name,value\na,1.5\n"
     assert read_json(tmp_path / "result.json") == TOLD.facts
     page = written["report.html"].decode()
-    for text in ("jnas test", "seven", "A curve.", "what they are", "only in the report", "abacus"):
+    for text in (
+        "jnas test",
+        "seven",
+        "A curve.",
+        "what they are",
+        "only in the report",
+        "abacus",
+        "jnas test --seed 3",
+    ):
         assert text in page
     assert "seed" in page
     assert "unused" not in page

@@ -47,7 +47,7 @@ def test_evaluations_and_their_front() -> None:
     assert line.get_drawstyle() == "steps-post"
     assert mpl.colors.to_rgba(line.get_color()) == VERMILION
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("parameters", "accuracy, %")
-    assert figure.get_supxlabel() == "1 evaluations not rankable, 1 without cost"
+    assert figure.get_supxlabel() == "1 evaluations that cannot be ranked, 1 without cost"
     assert axes.get_title("left") == "A search"
     assert_texts_fit(figure)
 
@@ -84,7 +84,7 @@ def test_an_outlier_does_not_squash_the_others() -> None:
 def test_nothing_to_show() -> None:
     figure = plots.pareto_front(np.full(3, np.nan), np.ones(3))
     assert not lines(figure.axes[0])
-    assert figure.get_supxlabel() == "3 evaluations not rankable"
+    assert figure.get_supxlabel() == "3 evaluations that cannot be ranked"
     assert plots.figure_png(figure)
     assert plots.figure_png(plots.pareto_front([1.0], [2.0]))
 

@@ -264,7 +264,7 @@ def test_what_has_no_rank_is_not_shown_but_counted() -> None:
     scores, targets = made_up(50)
     scores[[0, 1]], scores[2], targets[[2, 3]] = -np.inf, np.nan, np.nan
     figure = plots.predicted_ranks(scores, targets)
-    assert figure.get_supxlabel() == "3 not rankable, 1 without target"
+    assert figure.get_supxlabel() == "3 that cannot be ranked, 1 without target"
     expected = np.stack([ranks(targets[4:]), ranks(scores[4:])], 1)
     np.testing.assert_array_equal(in_order(shown(figure)), in_order(expected))
     known = np.isfinite(targets)

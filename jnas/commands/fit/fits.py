@@ -163,7 +163,7 @@ def split(
             "test architectures"
         )
         raise ValueError(
-            f"{table.source} has {len(rows):,} rows with a {column}, too few for {asked}"
+            f"{table.source} has {len(rows):,} rows of known {column}, too few for {asked}"
         )
     order = rows if key is None else rows[np.asarray(jax.random.permutation(key, len(rows)))]
     train, test = order[:num_train], order[-wanted:]

@@ -18,6 +18,7 @@ from jnas.commands.options import (
     TableFile,
     at_least,
     check_seed,
+    command_line,
     default,
     joined,
     table_labels,
@@ -96,6 +97,10 @@ class Settings:
             f"seed{self.seed}",
         ]
         return joined(*parts)
+
+    def command_line(self) -> str:
+        """Command that makes these settings, for a shell."""
+        return command_line("fit", dataclasses.asdict(self), dataclasses.asdict(Settings()))
 
 
 def make_predictor(settings: Settings, minimize: bool = False) -> Predictor:

@@ -58,6 +58,7 @@ def _facts(result: Fit) -> dict[str, Any]:
         "minimize": result.minimize,
         "tau_epochs": list(result.tau_epochs),
         "convention": result.convention,
+        "command": result.settings.command_line(),
         "settings": dataclasses.asdict(result.settings),
         "predictor": as_plain(dict(result.predictor.settings)),
         "seconds": result.seconds,

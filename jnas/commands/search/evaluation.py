@@ -95,6 +95,13 @@ def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
     return Job(settings, allowed, costs, work, fidelities, least, job)
 
 
+def is_begun(job: Job, folder: Path) -> bool:
+    """Whether `folder` has a part of the evaluations, by a call that was stopped."""
+    if isinstance(job.work, Batch):
+        return (folder / _SCORES).exists()
+    return any((folder / _CHECKPOINT).glob("[0-9]*"))
+
+
 def score_batch(
     job: Job, folder: Path, chunk_size: int | None, resume: Resume, progress: bool
 ) -> tuple[History, np.ndarray]:
@@ -115,8 +122,14 @@ def _one_batch(
     identity: Callable[[Arch], jax.Array], archs: jax.Array, scores: jax.Array
 ) -> tuple[History, jax.Array]:
     """History of a search that has evaluated `archs` `[T, D]` at no cost, and its classes."""
+    history = history_of(archs, scores)
+    return history, search.num_distinct(history, identity)
+
+
+def history_of(archs: jax.Array, scores: jax.Array) -> History:
+    """History of a search that has evaluated `archs` `[T, D]` at no cost."""
     no, num = jnp.asarray(False), len(archs)
-    history = make_history(
+    return make_history(
         archs,
         scores,
         jnp.zeros(num),
@@ -126,7 +139,6 @@ def _one_batch(
         num_repeats=jnp.zeros((), jnp.int32),
         stalled=no,
     )
-    return history, search.num_distinct(history, identity)
 
 
 def search_all(

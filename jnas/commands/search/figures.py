@@ -117,9 +117,12 @@ def _front_figure(result: Searches) -> Figures:
     against, score = result.settings.against, judge(result)
     if result.against is None:
         return {}
+    true = result.true_front
     front = plots.pareto_front(
         result.scores.ravel(),
         result.against.ravel() / 1e6,
+        true_scores=None if true is None else true.scores,
+        true_costs=None if true is None else true.costs[:, 0] / 1e6,
         score_label=score,
         cost_label=f"{against} (millions)",
         title=title(result),

@@ -51,7 +51,9 @@ class Searches(NamedTuple):
         against: `[S, T]`, what the score is weighed against; None for a strategy with one
             objective, as is `front`.
         front: what all searches together found that is best for its cost.
+        true_front: what of all allowed architectures is; None where some are not known, too.
         seconds: wall time, compilation included.
+        resumed: whether a part was done before, by a call that was stopped.
         fingerprint: of the job, and of the code that ran it.
     """
 
@@ -73,7 +75,9 @@ class Searches(NamedTuple):
     checks: tuple[Check, ...]
     against: np.ndarray | None
     front: Front | None
+    true_front: Front | None
     seconds: float
+    resumed: bool
     fingerprint: Mapping[str, Any]
 
 
@@ -113,6 +117,7 @@ def run(
     judge = table if full.estimator == "table" else None
     job = evaluation.make_job(full, space, table)
     earlier = _earlier_facts(job, table, folder, resume)
+    resumed = resume is not False and evaluation.is_begun(job, folder)
     started = time.monotonic()
     with folders.begun(folder, earlier):
         if full.is_batch:
@@ -121,9 +126,10 @@ def run(
             evaluated = evaluation.load(folder)
         else:
             evaluated = evaluation.search_all(job, folder, resume, progress)
-        facts = {"seconds": round(time.monotonic() - started, 2), **earlier}
+        # What was finished before has taken what it took then.
+        facts = {"seconds": round(time.monotonic() - started, 2), "resumed": resumed, **earlier}
         # Within the block: searches without an answer are an error, after which no job is left.
-        return _look_up(job, *evaluated, judge, columns, facts["seconds"], facts["fingerprint"])
+        return _look_up(job, *evaluated, judge, columns, facts)
 
 
 def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) -> dict[str, Any]:
@@ -165,8 +171,7 @@ def _look_up(
     distinct: np.ndarray,
     table: Table | None,
     columns: Columns,
-    seconds: float,
-    fingerprint: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> Searches:
     """Answers of searches, what they cost, and how good they are by trained accuracies."""
     # An answer needs a rank: places whose score is NaN or infinite count as unknown.
@@ -204,8 +209,10 @@ def _look_up(
         ),
         against=against,
         front=front,
-        seconds=seconds,
-        fingerprint=fingerprint,
+        true_front=_true_front(job, table),
+        seconds=facts["seconds"],
+        resumed=facts["resumed"],
+        fingerprint=facts["fingerprint"],
     )
 
 
@@ -257,3 +264,21 @@ def _weigh(
     front = front._replace(scores=scores.ravel()[front.evaluations])
     against = np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs))
     return against.reshape(histories.scores.shape), front
+
+
+def _true_front(job: Job, table: Table | None) -> Front | None:
+    """Front of all that is allowed, by a table to search on that has all of it; or else None."""
+    column, space = job.settings.column, job.space
+    if not job.costs or table is None or column is None:
+        return None
+    try:
+        listed = space.enumerate()
+    except ValueError:  # too large a space to list, so no table has all of it
+        return None
+    archs = jnp.asarray(listed)[np.asarray(jax.jit(jax.vmap(space.is_valid))(listed))]
+    scores = jax.jit(table.estimator(column))(jax.random.key(0), archs)
+    if not np.isfinite(scores).all():
+        return None
+    history = evaluation.history_of(archs, scores)
+    front = search.pareto_front(history, job.costs, identity=space.identity)
+    return front._replace(scores=table.look_up(column, front.archs))

@@ -25,6 +25,7 @@ from jnas.commands.options import (
     TableFile,
     at_least,
     check_seed,
+    command_line,
     default,
     joined,
     table_labels,
@@ -193,6 +194,12 @@ class Settings:
         facts: dict[str, Any] = dataclasses.asdict(self)
         options: dict[str, Any] = facts.pop("options")
         return facts | options
+
+    def command_line(self) -> str:
+        """Command that makes these settings, for a shell."""
+        return command_line(
+            "search", self.facts(), Settings().facts() | strategies.defaults(self.strategy)
+        )
 
 
 def filled(settings: Settings, table: Table | None) -> Settings:

@@ -54,11 +54,9 @@ def summarise(result: Searches) -> Summary:
     if front := _front(result):
         tables["front.csv"] = front
     figures = batch_figures(result) if is_batch else curve_figures(result)
-    text = result.space.to_string(result.archs[result.chosen])
-    answer = f"{text}\nThe best {_of_what(result)}, with a {judge(result)} of {_best(result):.5g}."
-    plotted = [name for name in figures if name != "cell"]
+    plotted = [name for name in figures if name not in ("cell", "front")]
     parts = [
-        Part("The answer", answer, figures=["cell"], is_printed=True),
+        *_answer(result, tables),
         Part(title(result), _legend(result, facts), _rows(result), plotted, is_printed=True),
     ]
     if not is_batch:
@@ -67,6 +65,32 @@ def summarise(result: Searches) -> Summary:
     # All but what the run keeps itself: evaluations that another call goes on from.
     stale = [name for name in FILES if name not in kept]
     return Summary("jnas search", parts, facts, tables, figures, stale)
+
+
+def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
+    """Parts that answer: the front of a strategy with costs, and the best architecture."""
+    text = result.space.to_string(result.archs[result.chosen])
+    best = f"{text}\nThe best {_of_what(result)}; its {judge(result)} is {_best(result):.5g}."
+    if result.front is None:
+        return [Part("The answer", best, figures=["cell"], is_printed=True)]
+    against, (header, *cells) = result.settings.against, tables["front.csv"]
+    rows = [header, *([name, f"{score:.5g}", f"{int(cost):,}"] for name, score, cost in cells)]
+    told = f"{len(cells):,} architectures, each with the best {judge(result)} for its {against}."
+    if result.true_front is not None:
+        found, num = _num_found(result), len(result.true_front.archs)
+        told += f"\nOf the {num:,} points of the true front, {found:,} are among them."
+    front = Part(f"The answer: {judge(result)} against {against}", told, rows, ["front"], True)
+    return [front, Part("The best of the front", best, figures=["cell"], is_printed=True)]
+
+
+def _num_found(result: Searches) -> int:
+    """Number of pairs of a score and a cost that both the front and the true one have."""
+    both = [
+        {*zip(front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)}
+        for front in (result.front, result.true_front)
+        if front is not None
+    ]
+    return len(set.intersection(*both))
 
 
 def _listed(rows: list[list[Any]]) -> Part:
@@ -99,6 +123,7 @@ def _facts(result: Searches) -> dict[str, Any]:
         },
         "score": moments(result.best[:, -1]),
         "truth": [_truth(result, check) for check in result.checks],
+        "front": _front_facts(result),
         "evaluations": moments(np.asarray(histories.num_evaluations)),
         "distinct": moments(result.distinct),
         "simulated_seconds": moments(seconds),
@@ -110,10 +135,24 @@ def _facts(result: Searches) -> dict[str, Any]:
         "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
         "num_out_of_evaluations": int(np.sum(histories.truncated)),
         "num_stalled": int(np.sum(histories.stalled)),
+        "command": result.settings.command_line(),
         "settings": result.settings.facts(),
         "seconds": result.seconds,
+        "resumed": result.resumed,
         "environment": environment(),
         "fingerprint": dict(result.fingerprint),
+    }
+
+
+def _front_facts(result: Searches) -> dict[str, int | None] | None:
+    """Facts of a front: its size, that of the true one, and how many points both have."""
+    if result.front is None:
+        return None
+    true = result.true_front
+    return {
+        "size": len(result.front.archs),
+        "true_size": None if true is None else len(true.archs),
+        "found": None if true is None else _num_found(result),
     }
 
 
@@ -279,7 +318,7 @@ def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
     lines += _gaps(result)
     if unranked := facts["num_unranked"] - result.num_missing:
-        lines.append(f"{unranked:,} of them cannot be ranked, for their score is not finite.")
+        lines.append(f"{unranked:,} of them cannot be ranked (their score is not finite).")
     return lines
 
 

@@ -47,7 +47,7 @@ def test_random_split_draws_disjoint_rows() -> None:
 
 @pytest.mark.parametrize(("num_train", "num_test"), [(20, 21), (31, None), (41, 10)])
 def test_more_rows_than_the_table_has(num_train, num_test) -> None:
-    with pytest.raises(ValueError, match="has 40 rows with a top, too few for"):
+    with pytest.raises(ValueError, match="has 40 rows of known top, too few for"):
         fits.split(table_of(np.arange(40.0)), "top", num_train, num_test)
 
 
@@ -152,7 +152,7 @@ def test_training_follows_the_settings() -> None:
         ({"column": "val_acuracy"}, "Did you mean 'val_accuracy'"),
         (
             {"num_train": 15600},
-            "15,625 rows with a val_accuracy, too few for 15,600 training and 50 test",
+            "15,625 rows of known val_accuracy, too few for 15,600 training and 50 test",
         ),
         ({"predictor": "rnn_classifier"}, "are above the threshold 0.9 of the classification"),
         (

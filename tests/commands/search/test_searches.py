@@ -9,6 +9,7 @@ import pytest
 
 import jnas
 from jnas.commands import folder as folders
+from jnas.commands import summary
 from jnas.commands.search import evaluation, searches
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.settings import Settings
@@ -431,7 +432,7 @@ def test_an_error_is_minimised(tmp_path) -> None:
     assert told.facts["minimize"]
     assert told.facts["truth"][0]["best_of_table"] == pytest.approx(error.min())
     assert "lower is better" in told.parts[1].text
-    assert f"with a valid_error of {result.best.min():.5g}" in told.parts[0].text
+    assert f"; its valid_error is {result.best.min():.5g}" in told.parts[0].text
     header, *rows = told.tables["results.csv"]
     assert [row[header.index("score")] for row in rows] == result.best[:, -1].tolist()
     curve = told.figures["curves"][1].axes[0].lines[0].get_ydata()
@@ -549,3 +550,16 @@ def test_numbers_that_are_no_epochs_are_no_curve(tmp_path) -> None:
     told = summarise(result)
     assert told.facts["fidelities"] == names
     assert "Asked for 22, 66, 200 epochs: told val_accuracy_1 of each" in told.parts[1].text
+
+
+def test_a_batch_that_goes_on_says_so(tmp_path) -> None:
+    settings = Settings(estimator="params", candidates=5)
+    first = searches.run(settings, tmp_path)
+    assert not first.resumed
+    # No result was written, as if it had been killed after its scores.
+    again = searches.run(settings, tmp_path)
+    assert again.resumed
+    assert not searches.run(settings, tmp_path, resume=False).resumed
+    summary.write(tmp_path, summarise(again))
+    assert "seconds since it was resumed" in (tmp_path / "report.html").read_text()
+    assert searches.run(settings, tmp_path).resumed, "it was, when it was finished"

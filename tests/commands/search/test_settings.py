@@ -1,10 +1,14 @@
 """What a search is asked for."""
 
 import dataclasses
+import shlex
 
 import pytest
 
-from jnas.commands.search.settings import Settings
+from jnas import benchmarks
+from jnas.commands import app
+from jnas.commands.search import strategies
+from jnas.commands.search.settings import Settings, filled
 
 SHORT = Settings(strategy="regularized_evolution", estimator="table", budget=15, seeds=3)
 
@@ -84,3 +88,43 @@ def test_folder_is_named_after_the_settings() -> None:
         "-area-gates-forest-100-"
         in Settings(strategy="area", estimator="gates.npz", start="forest.npz").folder_name
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({}, "jnas search --column val_accuracy --candidates 100"),
+        (
+            {"estimator": "params", "candidates": 7, "seed": 3, "max_flops": 2e7},
+            "jnas search --estimator params --column val_accuracy --max-flops 20000000.0 "
+            "--seed 3 --candidates 7",
+        ),
+        (
+            {"strategy": "bohb", "estimator": "table", "distinct": True, "seeds": 2}
+            | {"options": {"min_epochs": 3}},
+            "jnas search --estimator table --column val_accuracy --strategy bohb --budget 100 "
+            "--seeds 2 --seconds",
+        ),
+        (
+            {"strategy": "nsga2", "estimator": "params", "against": "flops"},
+            "jnas search --estimator params --column val_accuracy --strategy nsga2 --budget 100 "
+            "--against flops",
+        ),
+        ({"strategy": "area", "estimator": "table", "max_seconds": 9.5}, "jnas search --estimator"),
+    ],
+)
+def test_the_command_makes_the_same_settings(settings, line) -> None:
+    table = benchmarks.nasbench201("cifar10")
+    full = filled(Settings(**settings), table)
+    found = full.command_line()
+    assert found.startswith(line)
+    _, bound, _ = app.parse_args(shlex.split(found)[1:])
+    parsed = bound.arguments.get("settings", Settings())
+    options = strategies.given(bound.arguments.get("options", strategies.parsed_class()()))
+    again = filled(dataclasses.replace(parsed, options=options), table)
+    assert again.facts() == full.facts()
+
+
+def test_the_command_quotes_what_a_shell_would_read() -> None:
+    line = Settings(table="my table.csv", estimator="table").command_line()
+    assert line == "jnas search --estimator table --table 'my table.csv'"

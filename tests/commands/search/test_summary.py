@@ -1,8 +1,10 @@
 """The summary of searches, in the cases that commands do not reach."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -98,3 +100,59 @@ def test_a_batch_in_a_space_without_a_table(tmp_path) -> None:
     assert set(told.figures) == {"cell", "search"}
     assert result.space.to_string(result.archs[0]) in told.parts[0].text
     assert "The best of 3 candidates" in told.parts[0].text
+
+
+def weighed(folder: Path, table: Path | None = None) -> Searches:
+    """Three generations of nsga2 within cells of few parameters, in which no cell is the best."""
+    settings = Settings(
+        strategy="nsga2",
+        estimator="table",
+        table=None if table is None else str(table),
+        column=None if table is None else "top",
+        budget=300,
+        max_params=200_000,
+    )
+    return searches.run(settings, folder)
+
+
+def test_the_answer_of_nsga2_is_its_front_beside_the_true_one(tmp_path) -> None:
+    result = weighed(tmp_path)
+    told = summarise(result)
+    assert told.parts[0].title == "The answer: val_accuracy against params"
+    assert told.parts[0].figures == ["front"]
+    assert [row[0] for row in told.parts[0].rows[1:]] == [
+        SPACE.to_string(arch) for arch in result.front.archs
+    ]
+    # By brute force: what is allowed and nothing dominates, in accuracy and parameters.
+    table = jnas.benchmarks.nasbench201("cifar10")
+    params = np.asarray(jax.vmap(SPACE.params)(jnp.asarray(table.archs)))
+    accuracy = np.float32(table.column("val_accuracy"))
+    points = sorted({(int(p), -a) for p, a in zip(params, accuracy, strict=True) if p <= 200_000})
+    front = [(p, a) for i, (p, a) in enumerate(points) if all(a < b for _, b in points[:i])]
+    true = result.true_front
+    found = {*zip(true.costs[:, 0].tolist(), (-true.scores).tolist(), strict=True)}
+    assert {(float(p), float(a)) for p, a in front} == found
+    mine = {*zip(result.front.costs[:, 0].tolist(), (-result.front.scores).tolist(), strict=True)}
+    num = len(mine & found)
+    assert told.facts["front"] == {"size": len(mine), "true_size": len(found), "found": num}
+    assert f"Of the {len(found)} points of the true front, {num} are among them." in (
+        told.parts[0].text
+    )
+    labels = told.figures["front"][1].axes[0].get_legend_handles_labels()[1]
+    assert labels == [f"front found: {len(mine)}", f"true front: {len(found)}"]
+    assert told.parts[1].figures == ["cell"]
+
+
+def test_a_table_with_gaps_has_no_true_front(tmp_path) -> None:
+    archs = SPACE.enumerate()
+    values = np.where(np.arange(len(archs)) % 3 == 0, np.nan, np.arange(len(archs)))
+    jnas.benchmarks.save(
+        jnas.benchmarks.make_table(SPACE, archs, {"top": values}), tmp_path / "gaps.npz"
+    )
+    told = summarise(weighed(tmp_path / "run", tmp_path / "gaps.npz"))
+    assert told.facts["front"]["true_size"] is None
+    assert "true front" not in told.parts[0].text
+
+
+def test_no_article_before_a_name(partial) -> None:
+    assert "; its top is " in summarise(partial).parts[0].text

@@ -1,0 +1,252 @@
+"""Command `jnas report`: several strategies that searched the same, compared in one report."""
+
+import csv
+import itertools
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from cyclopts import Parameter
+
+from jnas import plots
+from jnas.commands import estimators
+from jnas.commands.options import Folder
+from jnas.commands.paired import holm, sign_flip_test
+from jnas.commands.search import evaluation
+from jnas.commands.summary import Part, Summary, show, spread, write
+from jnas.engine.environment import environment
+from jnas.types import History
+
+# What must be equal for searches to be paired; strategies differ in their own options.
+_SAME: tuple[str, ...] = ("space", "estimator", "images", "num_images", "table", "column")
+_SAME += ("test_column", "max_params", "max_flops", "max_seconds", "seconds", "seed")
+_SAME += ("budget", "seeds")
+
+
+class Run(NamedTuple):
+    """Finished searches of one folder.
+
+    Attributes:
+        folder: where they are.
+        settings: by name.
+        truth: facts of the tables that their answers were checked by.
+        best: `[S, T]`, the best score so far; NaN while there is none.
+        evaluations: `[S]`.
+        answers: name → `[S]`, what the answers are worth: trained accuracies, and the score where
+            it is no accuracy. NaN where unknown.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    truth: list[dict[str, Any]]
+    best: np.ndarray
+    evaluations: np.ndarray
+    answers: dict[str, np.ndarray]
+
+
+def read(folder: Path) -> Run:
+    """Finished searches of a run folder.
+
+    Raises:
+        ValueError: the folder has no searches by a strategy, or they cannot be read.
+    """
+    try:
+        facts = json.loads((folder / "result.json").read_text())
+        with (folder / "results.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        settings, truth = dict(facts["settings"]), list(facts["truth"])
+        names = [check["column"].replace(" ", "_") for check in truth]
+        # On a table the score is the first of the accuracies.
+        names = names if settings["estimator"] == "table" and names else ["score", *names]
+        answers = {name: _numbers(rows, name) for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} holds no finished searches by a strategy, as jnas search --strategy makes "
+            "them"
+        ) from error
+    histories, _ = evaluation.load(folder)
+    evaluations = np.asarray(histories.num_evaluations)
+    return Run(folder, settings, truth, _best(histories), evaluations, answers)
+
+
+def _numbers(rows: Sequence[dict[str, str]], name: str) -> np.ndarray:
+    """Column `[S]` of `results.csv`; NaN where a search has no answer."""
+    return np.array([float(row[name] or "nan") for row in rows])
+
+
+def _best(histories: History) -> np.ndarray:
+    """Best score so far `[S, T]` of histories; NaN while there is none that can be ranked."""
+    best = np.asarray(histories.best_so_far)
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Paired comparisons of every two runs in everything that their answers are worth.
+
+    Returns:
+        A dict each: "answers by", "one", "other", the number of "pairs", the mean "difference" (one
+        minus other; None without a pair), how often one was "better" and "worse", and "p", adjusted
+        by Holm for all pairs in the same.
+    """
+    names, rows = labels(runs), []
+    for column in runs[0].answers:
+        some = []
+        for (one, a), (other, b) in itertools.combinations(zip(names, runs, strict=True), 2):
+            gap = a.answers[column] - b.answers[column]
+            gap = gap[np.isfinite(gap)]
+            some.append(
+                {
+                    "answers by": column,
+                    "one": one,
+                    "other": other,
+                    "pairs": len(gap),
+                    "difference": float(gap.mean()) if len(gap) else None,
+                    "better": int(np.sum(gap > 0)),
+                    "worse": int(np.sum(gap < 0)),
+                    "p": sign_flip_test(gap),
+                }
+            )
+        for row, p in zip(some, holm(np.array([row["p"] for row in some])), strict=True):
+            rows.append(row | {"p": float(p)})
+    return rows
+
+
+def check(runs: Sequence[Run]) -> None:
+    """Check that searches differ only in their strategies; ValueError names what differs."""
+    if len(runs) < 2:
+        raise ValueError("a comparison needs two run folders or more")
+    first, *others = runs
+    for other in others:
+        for name in _SAME:
+            one, two = (str(run.settings.get(name)) for run in (first, other))
+            if one != two:
+                raise ValueError(
+                    f"{first.folder} and {other.folder} differ in {name} ({one} and {two}); only "
+                    "searches that differ in their strategies alone can be paired"
+                )
+        if _tables(first) != _tables(other):
+            raise ValueError(
+                f"{first.folder} and {other.folder} were checked by different tables, of which "
+                "one has changed since"
+            )
+
+
+def _tables(run: Run) -> list[list[Any]]:
+    """What is told of the tables that the answers of a run were checked by."""
+    names = "column", "table_rows", "best_of_table"
+    return [[table[name] for name in names] for table in run.truth]
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Labels of runs: their strategies, or else their folders; ValueError for a folder twice."""
+    for of in (lambda run: run.settings["strategy"], lambda run: run.folder.name, _path):
+        names = [of(run) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    raise ValueError(f"a folder is given twice: {', '.join(str(run.folder) for run in runs)}")
+
+
+def _path(run: Run) -> str:
+    """Path of the folder of a run."""
+    return str(run.folder.resolve())
+
+
+def summarise(runs: Sequence[Run]) -> Summary:
+    """Summary of a comparison."""
+    started = time.monotonic()
+    check(runs)
+    names, pairs, settings = labels(runs), compare(runs), runs[0].settings
+    num, judge = settings["seeds"], _judge(settings)
+    header, told = list(pairs[0]), [_told(row) for row in pairs]
+    title = f"{settings['space']}: {len(runs)} strategies on {judge}"
+    legend = (
+        f"{num:,} searches each, of {settings['budget']:,} evaluations at most, from the same "
+        "seeds.\nMean and standard deviation of what the answers are worth."
+    )
+    tests = (
+        "Difference: mean of one minus other, seed by seed. p: two-sided, by changing the signs of "
+        "the pairs;\nadjusted by Holm for all pairs of strategies. Small p speaks against chance."
+    )
+    folders = [str(run.folder) for run in runs]
+    return Summary(
+        command="jnas report",
+        parts=[
+            Part(title, legend, _means(names, runs), ["curves"], is_printed=True),
+            Part("Paired tests", tests, [header, *told], is_printed=True),
+        ],
+        facts={
+            "command": shlex.join(["jnas", "report", *folders]),
+            "pairs": pairs,
+            "settings": {name: settings.get(name) for name in _SAME}
+            | dict(zip(names, folders, strict=True)),
+            "seconds": round(time.monotonic() - started, 2),
+            "environment": environment(),
+        },
+        tables={"pairs.csv": [header, *(list(row.values()) for row in pairs)]},
+        figures={"curves": (f"Best {judge} so far.", _curves(names, runs, judge, title))},
+    )
+
+
+def _judge(settings: dict[str, Any]) -> str:
+    """Label of what was maximised."""
+    if settings["estimator"] == "table":
+        return settings["column"] or ""
+    return f"{estimators.label(settings['estimator'])} score"
+
+
+def _means(names: Sequence[str], runs: Sequence[Run]) -> list[list[str]]:
+    """Table for people: a row for each strategy."""
+    columns = list(runs[0].answers)
+    rows = [["strategy", *columns, "evaluations"]]
+    for name, run in zip(names, runs, strict=True):
+        worth = [spread(run.answers[column]) for column in columns]
+        rows.append([name, *worth, f"{run.evaluations.mean():,.0f}"])
+    return rows
+
+
+def _told(row: dict[str, Any]) -> list[str]:
+    """Row of the paired tests as people read it."""
+    gap = row["difference"]
+    return [
+        row["answers by"],
+        row["one"],
+        row["other"],
+        f"{row['pairs']:,}",
+        "" if gap is None else f"{gap:+.3g}",
+        f"{row['better']:,}",
+        f"{row['worse']:,}",
+        f"{row['p']:.2g}",
+    ]
+
+
+def _curves(names: Sequence[str], runs: Sequence[Run], judge: str, title: str) -> Any:
+    """Figure of the best so far of all strategies."""
+    truth, settings = runs[0].truth, runs[0].settings
+    is_on_table = settings["estimator"] == "table" and truth
+    return plots.search_curves(
+        {name: run.best for name, run in zip(names, runs, strict=True)},
+        lines={"best of the table": truth[0]["best_of_table"]} if is_on_table else {},
+        y_label=f"best {judge} so far",
+        title=title,
+    )
+
+
+def command(
+    *folders: Annotated[Path, Parameter(help="Run folders of jnas search --strategy.")],
+    folder: Folder = Folder(),  # noqa: B008
+) -> None:
+    """Compare strategies that searched the same: curves, means and paired tests in one report.
+
+    The run folders may differ in the strategy and its options only.
+    """
+    runs = [read(path) for path in folders]
+    told = summarise(runs)
+    place = folder.named("-".join(["report", *(Path(name).name for name in labels(runs))]))
+    if place.resolve() in {path.resolve() for path in folders}:
+        raise ValueError(f"--out is {place}, which is one of the folders to compare")
+    write(place, told)
+    show(told, place)
