@@ -150,7 +150,7 @@ def test_every_dotted_name_exists(name: str) -> None:
 
 def test_commands_and_options_that_are_named_exist() -> None:
     commands = set(re.findall(r"`jnas ([a-z]+)`", README))
-    assert commands == {"search", "score", "fit", "data"}
+    assert commands == {"search", "score", "fit", "report", "data"}
     help_texts = "".join(invoke(command, "--help") for command in commands)
     shown = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     assert set(re.findall(r"--[a-z][a-z-]+", README + GUIDE)) - {"--help"} <= shown
@@ -223,7 +223,8 @@ def test_readme_is_short() -> None:
 def test_every_dependency_is_explained() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, build = settings["project"], settings["build-system"]["requires"]
-    entries = project["dependencies"] + project["optional-dependencies"]["test"] + build
+    extras = project["optional-dependencies"]
+    entries = project["dependencies"] + extras["notebook"] + extras["test"] + build
     rows = re.findall(r"^\| ([a-z][^|]+) \|", CONTRIBUTING, re.MULTILINE)[1:]
     explained = {name for row in rows for name in row.split(", ")}
     assert explained == {re.split(r"[<>=\[]", entry)[0] for entry in entries}

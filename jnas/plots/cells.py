@@ -80,7 +80,7 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
     # Two edge operations are "no edge" and "edge": then names are on the nodes.
     on_edges = len(space.edge_operations) > 2
     layout = _arcs(graph) if on_edges else _layers(graph)
-    colours = _edge_colours(space)
+    colours = _edge_colours(space) if on_edges else {}
     figure, axes = _canvas(layout, title)
     for (i, j), points in layout.edges.items():
         name = _short(space.edge_operations[int(graph.edge_ops[i, j])])

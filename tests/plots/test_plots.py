@@ -658,3 +658,7 @@ def test_operations_of_every_space_have_colours_of_their_own() -> None:
     colours = {arrow.get_edgecolor() for arrow in arrows}
     assert len(colours) == 4, "skip and three convolutions"
     assert grey not in colours
+    # Where operations are on nodes, an edge is just an edge.
+    chain = plots.cell(spaces.product({"kernel": (3, 5), "width": (8, 16)}), np.array([0, 1]))
+    arrows = [p for p in chain.axes[0].patches if isinstance(p, FancyArrowPatch)]
+    assert {arrow.get_edgecolor() for arrow in arrows} == {grey}
