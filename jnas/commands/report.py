@@ -160,35 +160,36 @@ def summarise(runs: Sequence[Run]) -> Summary:
     started = time.monotonic()
     check(runs)
     names, pairs, settings = labels(runs), compare(runs), runs[0].settings
-    num, judge = settings["seeds"], _judge(settings)
-    header, told = list(pairs[0]), [_told(row) for row in pairs]
+    judge = _judge(settings)
     title = f"{settings['space']}: {len(runs)} strategies on {judge}"
     legend = (
-        f"{num:,} searches each, of {settings['budget']:,} evaluations at most, from the same "
-        "seeds.\nMean and standard deviation of what the answers are worth."
+        f"{settings['seeds']:,} searches each, of {settings['budget']:,} evaluations at most, from "
+        "the same seeds.\nMean and standard deviation of what the answers are worth."
     )
-    tests = (
-        "Difference: mean of one minus other, seed by seed. p: two-sided, by changing the signs of "
-        "the pairs;\nadjusted by Holm for all pairs of strategies. Small p speaks against chance."
-    )
-    folders = [str(run.folder) for run in runs]
+    first, *others = [_tests(column, pairs) for column in runs[0].answers]
     return Summary(
         command="jnas report",
         parts=[
             Part(title, legend, _means(names, runs), ["curves"], is_printed=True),
-            Part("Paired tests", tests, [header, *told], is_printed=True),
+            first._replace(is_printed=True),
+            *others,
         ],
-        facts={
-            "command": shlex.join(["jnas", "report", *folders]),
-            "pairs": pairs,
-            "settings": {name: settings.get(name) for name in _SAME}
-            | dict(zip(names, folders, strict=True)),
-            "seconds": round(time.monotonic() - started, 2),
-            "environment": environment(),
-        },
-        tables={"pairs.csv": [header, *(list(row.values()) for row in pairs)]},
+        facts=_facts(runs, pairs) | {"seconds": round(time.monotonic() - started, 2)},
+        tables={"pairs.csv": [list(pairs[0]), *(list(row.values()) for row in pairs)]},
         figures={"curves": (f"Best {judge} so far.", _curves(names, runs, judge, title))},
     )
+
+
+def _facts(runs: Sequence[Run], pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Facts that a reader needs to trust and repeat the comparison."""
+    folders = [str(run.folder) for run in runs]
+    same = {name: runs[0].settings.get(name) for name in _SAME}
+    return {
+        "command": shlex.join(["jnas", "report", *folders]),
+        "pairs": pairs,
+        "settings": same | dict(zip(labels(runs), folders, strict=True)),
+        "environment": environment(),
+    }
 
 
 def _judge(settings: dict[str, Any]) -> str:
@@ -208,19 +209,20 @@ def _means(names: Sequence[str], runs: Sequence[Run]) -> list[list[str]]:
     return rows
 
 
-def _told(row: dict[str, Any]) -> list[str]:
-    """Row of the paired tests as people read it."""
-    gap = row["difference"]
-    return [
-        row["answers by"],
-        row["one"],
-        row["other"],
-        f"{row['pairs']:,}",
-        "" if gap is None else f"{gap:+.3g}",
-        f"{row['better']:,}",
-        f"{row['worse']:,}",
-        f"{row['p']:.2g}",
-    ]
+def _tests(column: str, pairs: Sequence[dict[str, Any]]) -> Part:
+    """Part of the paired tests by one column."""
+    rows = [["one", "other", "one - other", "wins", "p"]]
+    for row in pairs:
+        gap = row["difference"]
+        if row["answers by"] == column:
+            told = "" if gap is None else f"{gap:+.3g}", f"{row['better']}:{row['worse']}"
+            rows.append([row["one"], row["other"], *told, f"{row['p']:.2g}"])
+    text = (
+        "One - other: mean difference, seed by seed. Wins: of one, and of the other.\n"
+        "p: how likely so large a difference is by chance, two-sided, by changing the signs of the "
+        "pairs;\nadjusted by Holm for all pairs of strategies."
+    )
+    return Part(f"Paired tests: {column}", text, rows)
 
 
 def _curves(names: Sequence[str], runs: Sequence[Run], judge: str, title: str) -> Any:

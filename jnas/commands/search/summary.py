@@ -74,11 +74,13 @@ def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
     if result.front is None:
         return [Part("The answer", best, figures=["cell"], is_printed=True)]
     against, (header, *cells) = result.settings.against, tables["front.csv"]
-    rows = [header, *([name, f"{score:.5g}", f"{int(cost):,}"] for name, score, cost in cells)]
+    # Names come last, for in a terminal only the last columns may take several lines.
+    told_cells = ([f"{score:.5g}", f"{int(cost):,}", name] for name, score, cost in cells)
+    rows = [[*header[1:], header[0]], *told_cells]
     told = f"{len(cells):,} architectures, each with the best {judge(result)} for its {against}."
     if result.true_front is not None:
         found, num = _num_found(result), len(result.true_front.archs)
-        told += f"\nOf the {num:,} points of the true front, {found:,} are among them."
+        told += f"\nThe true front has {num:,} points; {found:,} of them were found."
     front = Part(f"The answer: {judge(result)} against {against}", told, rows, ["front"], True)
     return [front, Part("The best of the front", best, figures=["cell"], is_printed=True)]
 
