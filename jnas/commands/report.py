@@ -14,10 +14,12 @@ from cyclopts import Parameter
 
 from jnas import plots
 from jnas.commands import estimators
+from jnas.commands import folder as run_folders
 from jnas.commands.options import Folder
 from jnas.commands.paired import holm, sign_flip_test
 from jnas.commands.search import evaluation
 from jnas.commands.summary import Part, Summary, show, spread, write
+from jnas.engine import files
 from jnas.engine.environment import environment
 from jnas.types import History
 
@@ -25,6 +27,9 @@ from jnas.types import History
 _SAME: tuple[str, ...] = ("space", "estimator", "images", "num_images", "table", "column")
 _SAME += ("test_column", "max_params", "max_flops", "max_seconds", "seconds", "seed")
 _SAME += ("budget", "seeds")
+
+
+FILES = ("pairs.csv", "curves.png", "result.json")
 
 
 class Run(NamedTuple):
@@ -54,6 +59,8 @@ def read(folder: Path) -> Run:
     Raises:
         ValueError: the folder has no searches by a strategy, or they cannot be read.
     """
+    for name in ("result.json", "results.csv", "histories.npz"):
+        files.reading(folder / name, "a part of a run to compare")
     try:
         facts = json.loads((folder / "result.json").read_text())
         with (folder / "results.csv").open(newline="") as file:
@@ -237,6 +244,16 @@ def _curves(names: Sequence[str], runs: Sequence[Run], judge: str, title: str) -
     )
 
 
+def _check_is_free(place: Path) -> None:
+    """Check that a folder holds no run of another command; ValueError otherwise."""
+    try:
+        facts = json.loads((place / "result.json").read_text())
+    except FileNotFoundError:
+        return
+    if not str(facts.get("command")).startswith("jnas report"):
+        raise ValueError(f"--out is {place}, which holds a run of another command")
+
+
 def command(
     *folders: Annotated[Path, Parameter(help="Run folders of jnas search --strategy.")],
     folder: Folder = Folder(),  # noqa: B008
@@ -248,7 +265,7 @@ def command(
     runs = [read(path) for path in folders]
     told = summarise(runs)
     place = folder.named("-".join(["report", *(Path(name).name for name in labels(runs))]))
-    if place.resolve() in {path.resolve() for path in folders}:
-        raise ValueError(f"--out is {place}, which is one of the folders to compare")
+    run_folders.check(place, FILES, None)
+    _check_is_free(place)
     write(place, told)
     show(told, place)

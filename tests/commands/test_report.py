@@ -93,6 +93,8 @@ def test_what_cannot_be_paired_is_refused(searched, tmp_path) -> None:
     with pytest.raises(ValueError, match="checked by different tables"):
         invoke("report", searched[0], other)
     before = files(searched[0])
-    with pytest.raises(ValueError, match="one of the folders to compare"):
+    with pytest.raises(FileExistsError, match="a part of a run to compare that the job reads"):
         invoke("report", searched[0], searched[1], "--out", searched[0])
+    with pytest.raises(ValueError, match="which holds a run of another command"):
+        invoke("report", searched[1], searched[2], "--out", searched[0])
     assert files(searched[0]) == before
