@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.messages import nearest
+from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
 from jnas.types import Arch, Graph, Key, Space
 
@@ -62,6 +63,7 @@ def product(
 # Cached, for functions of a space are static arguments of compiled programs, and `partial` objects
 # equal only themselves: another space of the same choices would compile everything again.
 @functools.cache
+@pickled_by_call
 def _space(
     choices: Choices,
     name: str,

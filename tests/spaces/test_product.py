@@ -1,5 +1,7 @@
 """Spaces of named choices; the contract of all spaces is in test_spaces.py."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +87,7 @@ def test_the_graph_is_a_chain_of_values() -> None:
 def test_the_same_choices_are_one_space() -> None:
     assert spaces.product(dict(CHOICES)) is SPACE
     assert spaces.product(CHOICES, name="mine") is not SPACE
+    assert pickle.loads(pickle.dumps(SPACE)) is SPACE
 
 
 def test_costs_are_the_users() -> None:
