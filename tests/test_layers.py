@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "_shown": set(),
     "types": {"_renamed", "_shown"},
     "engine": {"_renamed", "_shown", "types"},
-    "metrics": {"_renamed"},
+    "metrics": {"_renamed", "_shown"},
     "losses": LEAVES,
     "images": LEAVES,
     "spaces": LEAVES,

@@ -46,6 +46,14 @@ def of_network():
         ),
         (lambda: jnas.zeroshot.params(SPACE), "Estimator params of nasbench201"),
         (
+            lambda: jnas.benchmarks.nasbench201("cifar10").estimator("val_accuracy"),
+            "Estimator val_accuracy of ",
+        ),
+        (
+            lambda: jnas.benchmarks.nasbench201("cifar10").objective("val_accuracy"),
+            "Objective of a table\n  with uint32[15625, 2], float32[15625, 1]",
+        ),
+        (
             lambda: jnas.predictors.mlp(SPACE, training=jnas.predictors.Training(epochs=3)),
             "Predictor mlp of nasbench201\n  ",
         ),

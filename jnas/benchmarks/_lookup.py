@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from jnas import _shown
 from jnas.engine.inputs import as_archs
 from jnas.types import Arch, Estimator, Key, Outcome, Query
 
@@ -92,6 +93,11 @@ class LookUp:
     known: tuple[int, ...] | None = dataclasses.field(metadata={"static": True})
     cost_epochs: int | None = dataclasses.field(metadata={"static": True})
     is_nearest: bool = dataclasses.field(metadata={"static": True}, default=False)
+
+    def __repr__(self) -> str:
+        return _shown.lines(
+            "Objective of a table", f"with {_shown.arrays((self.codes, self.scores))}"
+        )
 
     @property
     def epochs(self) -> tuple[int, ...] | None:

@@ -21,13 +21,15 @@ import numpy as np
 from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
+from jnas import _shown
 from jnas.benchmarks import _columns, _lookup, _rows
 from jnas.benchmarks._columns import LeftOut
+from jnas.engine.estimators import estimator
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Objective, Space
 
 if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
 _NUM_SHOWN = 8  # columns that a `repr` describes
 
@@ -153,12 +155,8 @@ class Table:
         Raises:
             ImportError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError("Table.to_pandas needs pandas: pip install pandas") from error
         texts = [self.space.to_string(arch) for arch in self.archs]
-        return pd.DataFrame({"architecture": texts, **self.columns})
+        return _shown.data_frame({"architecture": texts, **self.columns})
 
     def look_up(self, column: str, archs: ArrayLike) -> np.ndarray:
         """Values `[...]` of a column as they are, of `archs` `[..., D]`; NaN for a miss. Host only.
@@ -197,7 +195,8 @@ class Table:
             ValueError: there is no such column.
         """
         scores = self._scores([column])[:, 0]
-        return Partial(_lookup.estimate, *self._identify(), self._codes, scores)
+        shown = f"Estimator {column} of {self.source}"
+        return estimator(shown, _lookup.estimate, *self._identify(), self._codes, scores)
 
     def cost(self, column: str) -> Callable[[Arch], jax.Array]:
         """Cost for `search.nsga2`: one column as a function `[D] -> []` float32, lower is better.
@@ -207,8 +206,8 @@ class Table:
         Raises:
             ValueError: there is no such column, or it is beyond float32.
         """
-        estimator = Partial(_lookup.estimate, *self._identify(), self._codes, self._costs(column))
-        return Partial(_lookup.value, estimator)
+        values = Partial(_lookup.estimate, *self._identify(), self._codes, self._costs(column))
+        return Partial(_lookup.value, values)
 
     def objective(
         self,

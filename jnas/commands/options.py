@@ -153,7 +153,9 @@ def command_line(
             continue
         option = name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
+            # The one option that has a third state, and so two names.
+            negative = "maximize" if name == "minimize" else f"no-{option}"
+            words.append(f"--{option if value else negative}")
         else:
             words += [f"--{option}", str(value)]
     return shlex.join(words)

@@ -25,6 +25,7 @@ from jnas.types import History
 
 # What must be equal for searches to be paired; strategies differ in their own options.
 _SAME: tuple[str, ...] = ("space", "estimator", "images", "num_images", "table", "column")
+_SAME += ("minimize", "duplicates", "within_table")
 _SAME += ("test_column", "max_params", "max_flops", "max_seconds", "seconds", "seed")
 _SAME += ("budget", "seeds")
 
@@ -43,6 +44,8 @@ class Run(NamedTuple):
         evaluations: `[S]`.
         answers: name → `[S]`, what the answers are worth: trained accuracies, and the score where
             it is no accuracy. NaN where unknown.
+        minimized: names of those that are better when smaller.
+        minimize: whether the score is.
     """
 
     folder: Path
@@ -51,6 +54,8 @@ class Run(NamedTuple):
     best: np.ndarray
     evaluations: np.ndarray
     answers: dict[str, np.ndarray]
+    minimized: frozenset[str]
+    minimize: bool
 
 
 def read(folder: Path) -> Run:
@@ -70,6 +75,10 @@ def read(folder: Path) -> Run:
         # On a table the score is the first of the accuracies.
         names = names if settings["estimator"] == "table" and names else ["score", *names]
         answers = {name: _numbers(rows, name) for name in names}
+        minimize = bool(facts.get("minimize"))
+        minimized = frozenset(
+            check["column"].replace(" ", "_") for check in truth if check.get("minimize")
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{folder} holds no finished searches by a strategy, as jnas search --strategy makes "
@@ -77,7 +86,10 @@ def read(folder: Path) -> Run:
         ) from error
     histories, _ = evaluation.load(folder)
     evaluations = np.asarray(histories.num_evaluations)
-    return Run(folder, settings, truth, _best(histories), evaluations, answers)
+    best = _best(histories)
+    # Histories have what is larger for better; people read the column as it is.
+    best = -best if minimize else best
+    return Run(folder, settings, truth, best, evaluations, answers, minimized, minimize)
 
 
 def _numbers(rows: Sequence[dict[str, str]], name: str) -> np.ndarray:
@@ -105,6 +117,7 @@ def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
         for (one, a), (other, b) in itertools.combinations(zip(names, runs, strict=True), 2):
             gap = a.answers[column] - b.answers[column]
             gap = gap[np.isfinite(gap)]
+            gain = -gap if column in a.minimized else gap
             some.append(
                 {
                     "answers by": column,
@@ -112,8 +125,8 @@ def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
                     "other": other,
                     "pairs": len(gap),
                     "difference": float(gap.mean()) if len(gap) else None,
-                    "better": int(np.sum(gap > 0)),
-                    "worse": int(np.sum(gap < 0)),
+                    "better": int(np.sum(gain > 0)),
+                    "worse": int(np.sum(gain < 0)),
                     "p": sign_flip_test(gap),
                 }
             )
@@ -241,6 +254,7 @@ def _curves(names: Sequence[str], runs: Sequence[Run], judge: str, title: str) -
         lines={"best of the table": truth[0]["best_of_table"]} if is_on_table else {},
         y_label=f"best {judge} so far",
         title=title,
+        minimize=runs[0].minimize,
     )
 
 

@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jnas import _renamed
+from jnas import _renamed, _shown
 from jnas.metrics import _programs
 from jnas.metrics._inputs import Numbers, Pairs, correlatable, orderable, rankable
 
@@ -185,3 +185,6 @@ def _cut(scores: Numbers, targets: Numbers, ratio: float) -> tuple[int, Pairs]:
 
 
 _renamed.suggest_names(__name__)
+
+# For completion.
+__dir__ = _shown.public(__name__)

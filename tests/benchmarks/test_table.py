@@ -756,7 +756,7 @@ def test_the_best_rows() -> None:
 def test_a_data_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     table = costly({"acc": [1, 3, np.nan]})
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"needs pandas: pip install pandas"):
+    with pytest.raises(ImportError, match=r"needs pandas: pip install"):
         table.to_pandas()
     monkeypatch.undo()
     pytest.importorskip("pandas")

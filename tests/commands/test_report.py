@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jnas
+from jnas.commands import report
 from jnas.commands.paired import sign_flip_test
 from tests.commands.helpers import files, invoke, read_csv, read_json
 
@@ -98,3 +100,26 @@ def test_what_cannot_be_paired_is_refused(searched, tmp_path) -> None:
     with pytest.raises(ValueError, match="which holds a run of another command"):
         invoke("report", searched[1], searched[2], "--out", searched[0])
     assert files(searched[0]) == before
+
+
+def test_an_error_that_is_minimised(tmp_path) -> None:
+    """Of a column that is better when smaller, the curves fall and the smaller one wins."""
+    table = jnas.benchmarks.nasbench201("cifar10")
+    columns = {"valid_error": 100 - table.column("val_accuracy")}
+    own = jnas.benchmarks.make_table(table.space, table.archs, columns)
+    jnas.benchmarks.save(own, tmp_path / "own.npz")
+    for name in STRATEGIES[:2]:
+        options = ["--strategy", name, "--table", tmp_path / "own.npz", *SHORT]
+        invoke("search", *options, "--out", tmp_path / name)
+    folders = [tmp_path / name for name in STRATEGIES[:2]]
+    invoke("report", *folders, "--out", tmp_path / "both")
+    (row,) = read_csv(tmp_path / "both" / "pairs.csv")
+    one, other = (
+        np.array([float(row["valid_error"]) for row in read_csv(folder / "results.csv")])
+        for folder in folders
+    )
+    assert float(row["difference"]) == pytest.approx((one - other).mean())
+    assert int(row["better"]) == (one < other).sum()
+    run = report.read(folders[0])
+    assert (np.diff(run.best, axis=1) <= 0).all()
+    np.testing.assert_allclose(run.best[:, -1], one, rtol=1e-6)
