@@ -17,6 +17,7 @@ channels. Normalised numbers therefore do not depend on `num` or `key`, and imag
 keep exact pixels.
 """
 
+from jnas import _shown
 from jnas.images.batches import load, load_labelled, num_classes
 from jnas.images.sources import CIFAR10_MEAN, CIFAR10_STD, NAMES, Source, available
 
@@ -30,3 +31,6 @@ __all__ = [
     "load_labelled",
     "num_classes",
 ]
+
+# For completion.
+__dir__ = _shown.public(__name__)
