@@ -26,6 +26,21 @@ class Partial(jax.tree_util.Partial):
         return _shown.lines(self.shown, f"with {arrays}" if arrays else "")
 
 
+class _Name(str):
+    """Name that is equal to any other: estimators of other names share compiled programs."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Name)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return 0
+
+
 def estimator(shown: str, function: Callable[..., Any], *args: Any, **keywords: Any) -> Partial:
     """Estimator, a pytree whose leaves are its arrays: arguments of programs, never constants.
 
@@ -37,7 +52,7 @@ def estimator(shown: str, function: Callable[..., Any], *args: Any, **keywords: 
         keywords: likewise.
     """
     made = Partial(function, *args, **keywords)  # type: ignore[no-untyped-call]
-    made.shown = shown
+    made.shown = _Name(shown)
     return made
 
 
