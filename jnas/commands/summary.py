@@ -152,7 +152,8 @@ def _print_table(console: "Console", title: str, rows: Sequence[Sequence[object]
     table = Table(title=title)
     for place, name in enumerate(rows[0]):
         # In a narrow terminal later columns wrap, not the name of a row and its first number.
-        table.add_column(str(name), no_wrap=place < 2)
+        # Folded and not cut off: an architecture is one long word.
+        table.add_column(str(name), no_wrap=place < 2, overflow="fold")
     for row in rows[1:]:
         table.add_row(*map(str, row))
     console.print(table)

@@ -63,6 +63,17 @@ def test_the_terminal_shows_what_matters_most(tmp_path, capsys) -> None:
     assert "only in the report" not in printed
 
 
+def test_long_names_are_whole_in_a_narrow_terminal(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|"
+    part = Part("Front", "two", [["accuracy", "params", "architecture"], ["9", "1", name]])
+    summary.show(TOLD._replace(parts=[part._replace(is_printed=True)]), tmp_path)
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    cells = [line.split("│")[3].strip() for line in printed.splitlines() if line.count("│") == 4]
+    assert "".join(cells) == name
+
+
 def test_moments_of_what_is_known() -> None:
     assert moments(np.array([1.0, np.nan, 3.0])) == {"mean": 2.0, "std": pytest.approx(2**0.5)}
     assert moments(np.array([4])) == {"mean": 4.0, "std": None}
