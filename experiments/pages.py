@@ -32,6 +32,7 @@ NAMES = (
     "gates_losses",
     "gates_search",
     "gates_validation",
+    "kill_test",
     "naswot_ablations",
     "naswot_correlation",
     "naswot_table1",
