@@ -189,7 +189,15 @@ def test_padding_has_no_influence(name: str) -> None:
     chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
 
 
-@fast_or_slow(("mlp", "nasbench201"))
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        ("mlp", NB201),
+        pytest.param("gates", NB101, marks=SLOW),
+        pytest.param("gates", NB201, marks=SLOW),
+    ],
+    ids=lambda x: getattr(x, "name", x),
+)
 def test_side_by_side_is_one_after_the_other(name: str, space) -> None:
     predictor = make(name, space)
     archs, targets = drawn(space, 12)
