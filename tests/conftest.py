@@ -13,8 +13,10 @@ from pathlib import Path
 FAST_COMPILATION = "--xla_backend_optimization_level=0"
 if version("jaxlib").startswith("0.10."):  # XLA ends the process at a flag that it does not know
     FAST_COMPILATION += " --xla_cpu_use_fusion_emitters=false"  # a third of the time of compilation
-_FLAGS = ("--xla_force_host_platform_device_count=2", FAST_COMPILATION)
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_FLAGS])
+_FLAGS = f"--xla_force_host_platform_device_count=2 {FAST_COMPILATION}"
+# Once: a worker inherits them, and programs in the cache are those of the same flags.
+if _FLAGS not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}"
 # Compiled programs, small ones too, are kept between runs and shared by the workers of one run.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax")
@@ -39,15 +41,19 @@ def data_folder() -> Path:
 
 _MAX_MAPS = 25_000  # of this process; Linux allows 65,530, and XLA crashes where it gets no more
 _MAX_BYTES = 900 << 20  # resident, before the next module begins
+_MAX_BYTES_WITHIN = 1500 << 20  # before the next test: what is forgotten is made again in a module
 _MAPS, _PAGES = Path("/proc/self/maps"), Path("/proc/self/statm")
 
 
-def _is_large() -> bool:
-    """Whether this process holds more memory, or more maps of it, than a worker should."""
-    if not _MAPS.exists():
-        return False
-    resident = int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resident > _MAX_BYTES or _MAPS.read_bytes().count(b"\n") > _MAX_MAPS
+def _resident() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not say."""
+    if not _PAGES.exists():
+        return 0
+    return int(_PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _has_many_maps() -> bool:
+    return _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MAX_MAPS
 
 
 def _give_back() -> None:
@@ -56,16 +62,28 @@ def _give_back() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
+def _forget(most: int) -> None:
+    """Let go of all programs where they are more than `most` bytes, or in too many maps."""
+    if _resident() > most:
+        _give_back()
+    if _resident() > most or _has_many_maps():
+        jax.clear_caches()
+        gc.collect()
+        _give_back()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs() -> Iterator[None]:
     """Programs hold memory once compiled: all are let go of before one process has too many."""
     yield
-    if _is_large():
-        _give_back()
-    if _is_large():
-        jax.clear_caches()
-        gc.collect()
-        _give_back()
+    _forget(_MAX_BYTES)
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs_within_a_module() -> Iterator[None]:
+    yield
+    if _resident() > _MAX_BYTES_WITHIN:
+        _forget(_MAX_BYTES_WITHIN)
 
 
 @pytest.fixture

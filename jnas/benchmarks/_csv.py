@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jnas.benchmarks._columns import LeftOut
-from jnas.engine.texts import read_text
+from jnas.engine.readers import read_text
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")
 _SEPARATORS = (",", ";", "\t")

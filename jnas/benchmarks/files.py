@@ -31,6 +31,7 @@ from jnas.benchmarks._guess import parse, space_of_text, space_of_width
 from jnas.benchmarks.make import Duplicates, make_table
 from jnas.benchmarks.released import Contents
 from jnas.benchmarks.table import Table
+from jnas.engine import readers
 from jnas.engine.files import reading, replacing
 from jnas.engine.messages import nearest
 from jnas.types import Space
@@ -38,8 +39,7 @@ from jnas.types import Space
 _TEXTS = ("space", "source", "conventions")
 # "file" and "allow_pickle" are parameters of `numpy.savez`, which takes arrays as keywords.
 _RESERVED = (*_TEXTS, "archs", *ARCHITECTURE_COLUMNS, "file", "allow_pickle")
-# Names of files in the data folder.
-STEMS = {name: name for name in spaces.NAMES} | {"spikenas_bench": "spikenas_curves"}
+_STEMS = {"spikenas_bench": "spikenas_curves"}
 
 
 def load(
@@ -189,15 +189,20 @@ def data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
     return Path(name) if name else None
 
 
+def stem(name: str) -> str:
+    """Name of the file in the data folder that has the table of a space, without its suffix."""
+    return _STEMS.get(name, name)
+
+
 def how_to_get(name: str) -> str:
     """Advice for the table of a space that is absent."""
-    return f"Put {STEMS[name]}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
+    return f"Put {stem(name)}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
 
 
 def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
     """`Table` of a space, by default from the file of that name in the data folder."""
     folder = data_folder(None)
-    default = folder / f"{STEMS[name]}.npz" if folder else None
+    default = folder / f"{stem(name)}.npz" if folder else None
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
         raise FileNotFoundError(
@@ -217,7 +222,7 @@ def _naming(file: Path) -> Iterator[None]:
         yield
     # Damaged bytes fail in any of a dozen ways, from zlib's errors to a MemoryError.
     except Exception as error:
-        text = str(error) or type(error).__name__
+        text = readers.cause(error)
         known = isinstance(error, ValueError)
         if known and file.name in text:
             raise

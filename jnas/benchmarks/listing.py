@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jnas import spaces
 from jnas.benchmarks import _csv, released
-from jnas.benchmarks.files import STEMS, data_folder, how_to_get, read
+from jnas.benchmarks.files import data_folder, how_to_get, read, stem
 
 
 class Source(NamedTuple):
@@ -42,7 +42,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     sources += [
         Source(name, 0, (), how_to_get(name))
         for name in spaces.NAMES
-        if not found & {name, STEMS[name]}
+        if not found & {name, stem(name)}
     ]
     return sources
 

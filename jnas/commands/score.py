@@ -36,7 +36,7 @@ from jnas.commands.options import (
 )
 from jnas.engine import files
 from jnas.engine.fingerprints import Resume
-from jnas.engine.texts import read_text
+from jnas.engine.readers import read_text
 from jnas.types import Space
 
 

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.engine import files, fingerprints
+from jnas.engine import files, fingerprints, readers
 from jnas.engine.devices import num_parts, spread
 from jnas.engine.environment import environment
 from jnas.engine.fingerprints import Fingerprint, Resume
@@ -189,17 +189,13 @@ class _Job:
         """Take over the finished prefix of an earlier run; ValueError if it is another job's."""
         assert self.out is not None
         assert self.fingerprint_of is not None
-        try:
-            with np.load(self.out, allow_pickle=False) as file:
-                num = len(file["archs"])
-                done, about = int(file["num_done"]), json.loads(str(file["about"]))
-                found = {"job": str(file["fingerprint"])}
-                names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
-                scores = {name: file[name] for name in names}
-        except Exception as error:  # broken files raise anything from BadZipFile to KeyError
-            raise ValueError(
-                f"{self.out} is not a jnas result file; choose another {argument('out')}"
-            ) from error
+        wrong = f"is not a jnas result file; choose another {argument('out')}"
+        with readers.arrays(self.out, wrong) as file:
+            num = len(file["archs"])
+            done, about = int(file["num_done"]), json.loads(str(file["about"]))
+            found = {"job": str(file["fingerprint"])}
+            names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
+            scores = {name: file[name] for name in names}
         job = self.kept["job"]
         # The job of a population that this one begins with is the same one, not as far on.
         expected = self.fingerprint_of(self.archs[:num])

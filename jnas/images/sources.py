@@ -1,14 +1,13 @@
 """Sources of images by name or path, as their pixels and labels."""
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnas.engine import readers
 from jnas.engine.files import reading
 from jnas.engine.messages import describe, nearest
 from jnas.images._pickles import read_batch
@@ -130,17 +129,14 @@ def _read_cifar10(folder: str | Path | None) -> Pixels:
 def _read_npz(path: Path) -> Pixels:
     """Pixels of a `.npz` file; ValueError says what is wrong with it."""
     reading(path, "the file of images")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            # Arrays are read only when they are asked for: others in the file cost nothing.
-            if "x" not in arrays:
-                raise ValueError(
-                    f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
-                )
-            x, y = arrays["x"], arrays.get("y")
+    with readers.arrays(path) as arrays:
+        # Others in the file, that are not asked for, cost nothing.
+        if "x" not in arrays:
+            raise ValueError(
+                f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
+            )
+        x, y = arrays["x"], arrays.get("y")
         _check_images(x)
-    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: {error}") from error
     scale = 255.0 if x.dtype == np.uint8 else 1.0
     return Pixels(str(path), x, y, scale, is_mixed=False)
 

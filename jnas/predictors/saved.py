@@ -1,7 +1,6 @@
 """Saved predictors: `.npz` files of plain arrays, with the name and settings to make them again."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.tree_util import Partial
 
 from jnas import spaces
+from jnas.engine import readers
 from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.files import reading, replacing
 from jnas.predictors import recipes
@@ -51,29 +51,23 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
         OSError: the file cannot be read.
     """
     reading(path, "the predictor")
+    with readers.arrays(path, "is not a saved predictor") as file:
+        about = json.loads(str(file["about"]))
+        arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "about"}
+        name, settings, of = about["predictor"], about["settings"], str(about["space"])
+        # Mapped here, so that files of the last release load without a warning about their names.
+        name = recipes.RENAMED.get(name, name)
+        if "member" in settings:
+            settings["member"] = recipes.RENAMED.get(settings["member"], settings["member"])
+        state = _as_state(unflatten_dict(arrays, sep="/")["state"])
+        settings = recipes.from_plain(settings)
+    if space is not None and space.name != of:
+        raise ValueError(f"{path} holds a predictor of {of}; it cannot judge {space.name}")
     try:
-        # Pickles could run code of whoever wrote the file.
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            arrays = {name: jnp.asarray(file[name]) for name in file.files if name != "about"}
-            name, settings = about["predictor"], about["settings"]
-            # Mapped here, so that files of the last release load without a
-            # warning about their names.
-            name = recipes.RENAMED.get(name, name)
-            if "member" in settings:
-                settings["member"] = recipes.RENAMED.get(settings["member"], settings["member"])
-            state = _as_state(unflatten_dict(arrays, sep="/")["state"])
-    # What damaged files raise differs by where the damage is.
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a saved predictor") from error
-    if space is not None and space.name != about["space"]:
-        raise ValueError(
-            f"{path} holds a predictor of {about['space']}; it cannot judge {space.name}"
-        )
-    predictor = by_name(
-        name, space or spaces.by_name(about["space"]), **recipes.from_plain(settings)
-    )
-    return predictor, state
+        return by_name(name, space or spaces.by_name(of), **settings), state
+    # Settings that no factory takes.
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a predictor that cannot be made: {error}") from error
 
 
 def _as_dict(value: Any) -> Any:

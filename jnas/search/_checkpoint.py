@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine import readers
 from jnas.engine.files import adopt, replacing
 from jnas.engine.fingerprints import Fingerprint, Resume, check, is_key
 from jnas.engine.messages import argument
@@ -123,17 +124,11 @@ def load(
     path = folder / _FILE
     if not path.exists():
         return None
-    try:
-        # Without pickles: reading a folder must not run code of whoever wrote it.
-        with np.load(path, allow_pickle=False) as file:
-            found, about = str(file["fingerprint"]), json.loads(str(file["about"]))
-            # Two of the members, `fingerprint` and `about`, are not leaves of the state.
-            arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
-    # Broken files raise anything from BadZipFile to KeyError.
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not the file of a search; choose another {argument('out')}"
-        ) from error
+    wrong = f"is not the file of a search; choose another {argument('out')}"
+    with readers.arrays(path, wrong) as file:
+        found, about = str(file["fingerprint"]), json.loads(str(file["about"]))
+        # Two of the members, `fingerprint` and `about`, are not leaves of the state.
+        arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
     kept = check(about | {"job": found}, fingerprint, str(path), resume)
     adopt(path, _KIND)
     pairs = zip(arrays, jax.tree.leaves(start), strict=True)

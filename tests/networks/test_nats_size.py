@@ -184,7 +184,7 @@ def test_reference_counts_by_hand():
 def test_parameters_are_those_that_the_space_counts(key):
     """Weights by `present`, scales and biases by channels of norms, and the classifier's bias."""
     kernels, num_params = networks.kernels(all_params()), jax.jit(NETWORK.space.params)
-    archs = jax.jit(jax.vmap(NETWORK.space.sample))(jax.random.split(key, 30))
+    archs = jax.jit(jax.vmap(NETWORK.space.sample))(jax.random.split(key, 8))
     for arch in [*np.asarray(archs), *ARCHS]:
         norms = look(all_params(), arch, IMAGES).norm_sum
         pairs = zip(present(arch), kernels, strict=True)

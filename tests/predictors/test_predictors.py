@@ -28,6 +28,7 @@ SMALL = {
     "renas": {},
     "e2epp": {"num_trees": 5},
 }
+SLOW = pytest.mark.slow
 LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "renas": "logistic"}
 
 
@@ -76,7 +77,7 @@ def assert_equal(one, two) -> None:
 def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
     """Pairs of predictor and space: these always, others, dear to compile, with `-m slow`."""
     pairs = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
-    marks = {True: [], False: [pytest.mark.slow]}
+    marks = {True: [], False: [SLOW]}
     return pytest.mark.parametrize(
         ("name", "space"),
         [pytest.param(*pair, marks=marks[(pair[0], pair[1].name) in fast]) for pair in pairs],
@@ -84,9 +85,7 @@ def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
     )
 
 
-@fast_or_slow(
-    *((name, "nasbench201") for name in P.NAMES), ("mlp", "nasbench101"), ("gcn", "nasbench101")
-)
+@fast_or_slow(*((name, "nasbench201") for name in P.NAMES), ("mlp", "nasbench101"))
 def test_protocol(name: str, space, tmp_path: Path) -> None:
     predictor = make(name, space)
     archs, targets = drawn(space, 12)
@@ -159,7 +158,14 @@ def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
     np.testing.assert_allclose(chunks, scores, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in P.NAMES if name != "e2epp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("gates", "mlp", "lstm", "renas") else pytest.param(name, marks=SLOW)
+        for name in P.NAMES
+        if name != "e2epp"
+    ],
+)
 def test_one_trace_for_all_seeds_and_sizes_of_a_padding(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,10 +234,16 @@ def test_the_unit_of_the_targets_does_not_matter(scaling: str, num_members: int)
 
 
 @pytest.mark.parametrize(
-    "space", [pytest.param(NB101, marks=pytest.mark.slow), NB201], ids=lambda space: space.name
+    ("name", "space"),
+    [
+        ("mlp", NB201),
+        pytest.param("gates", NB101, marks=SLOW),
+        pytest.param("gates", NB201, marks=SLOW),
+    ],
+    ids=lambda x: getattr(x, "name", x),
 )
-def test_side_by_side_is_one_after_the_other(space) -> None:
-    predictor = make("gates", space)
+def test_side_by_side_is_one_after_the_other(name: str, space) -> None:
+    predictor = make(name, space)
     archs, targets = drawn(space, 12)
     data = keys(3), np.stack([archs] * 3), np.stack([targets] * 3)
     evaluation = Evaluation(archs, targets, epochs=(1, 2))
@@ -262,9 +274,9 @@ def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
     [
         ("mlp", "mse", {"hidden": (64, 64)}),
         ("mlp", "list_mle", {"hidden": (64, 64)}),
-        ("gates", "hinge", {"layers": (32, 32), "hidden": (32,)}),
-        pytest.param("gates", "hinge", {"hidden": (64, 64)}, marks=pytest.mark.slow),
-        pytest.param("biflow", "list_mle", {"hidden": (64, 64)}, marks=pytest.mark.slow),
+        pytest.param("gates", "hinge", {"layers": (32, 32), "hidden": (32,)}, marks=SLOW),
+        pytest.param("gates", "hinge", {"hidden": (64, 64)}, marks=SLOW),
+        pytest.param("biflow", "list_mle", {"hidden": (64, 64)}, marks=SLOW),
     ],
 )
 def test_training_fits_the_training_set(name: str, loss: str, options) -> None:
@@ -286,7 +298,7 @@ def test_training_fits_the_training_set(name: str, loss: str, options) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"layers": (64,) * 3, "hidden": (64,)}, pytest.param({}, marks=pytest.mark.slow)],
+    [{"layers": (32,) * 2, "hidden": (32,)}, pytest.param({}, marks=SLOW)],
     ids=["small", "published"],
 )
 def test_comparator_ranks_and_scores(options) -> None:
@@ -362,7 +374,9 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             )
 
 
-@pytest.mark.parametrize("num", [1, 2500])  # 2,500: three chunks, the last one padded
+@pytest.mark.parametrize(
+    "num", [pytest.param(1, marks=SLOW), 2500]
+)  # 2,500: three chunks, the last one padded
 @pytest.mark.parametrize(
     ("name", "settings"),
     [

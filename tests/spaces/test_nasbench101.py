@@ -35,7 +35,7 @@ CELL_OF_TWO = np.array([int(edge == (0, 6)) for edge in EDGES] + [0] * 5, np.int
 @functools.cache
 def batched(function):
     """A NumPy version for any number of rows, compiled once: it works in chunks of one size."""
-    compiled, size = jax.jit(jax.vmap(function)), 1 << 14
+    compiled, size = jax.jit(jax.vmap(function)), 1 << 11
 
     def in_chunks(*columns):
         num, parts = len(columns[0]), []

@@ -4,7 +4,6 @@ Axes are those of `types`: `S` searches of `T` evaluations.
 """
 
 import functools
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from jnas.benchmarks import Table
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
 from jnas.commands.search.settings import DEFAULT_BUDGET, Settings
-from jnas.engine import checkpoints, seeds
+from jnas.engine import checkpoints, readers, seeds
 from jnas.engine.files import replacing
 from jnas.engine.fingerprints import Fingerprint, Resume, fingerprint
 from jnas.engine.messages import argument
@@ -182,16 +181,12 @@ def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
 
 def load(folder: Path) -> tuple[History, np.ndarray]:
     """Histories and distinct classes as `save` wrote them; ValueError if they cannot be read."""
-    try:
-        with np.load(folder / _HISTORIES, allow_pickle=False) as file:
-            # What is `truncated` was called `exhausted` in files of the last release.
-            old = {"truncated": "exhausted"} if "exhausted" in file else {}
-            fields = {name: file[old.get(name, name)] for name in History._fields}
-            return History(**fields), file["distinct"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{folder / _HISTORIES} cannot be read; search again with {argument('resume', False)}"
-        ) from error
+    wrong = f"cannot be read; search again with {argument('resume', False)}"
+    with readers.arrays(folder / _HISTORIES, wrong) as file:
+        # What is `truncated` was called `exhausted` in files of the last release.
+        old = {"truncated": "exhausted"} if "exhausted" in file else {}
+        fields = {name: file[old.get(name, name)] for name in History._fields}
+        return History(**fields), file["distinct"]
 
 
 def _within_limits(settings: Settings, space: Space) -> Space:

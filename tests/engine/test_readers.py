@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jnas.engine.texts import read_text
+from jnas.engine.readers import read_text
 
 TEXT = "größer\r\n|none~0|\r\n"
 
