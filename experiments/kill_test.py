@@ -22,9 +22,12 @@ import numpy as np
 from experiments import common, pages, program
 
 COMMANDS = {
-    "score": ("score", "--num", "1500", "--estimator", "synflow", "--chunk-size", "50"),
-    "batch": ("search", "--candidates", "1500", "--estimator", "synflow", "--chunk-size", "50"),
-    "searches": ("search", "--strategy", "genetic", "--estimator", "synflow", "--seeds", "12"),
+    "score": ("score", "--num", "800", "--estimator", "synflow", "--chunk-size", "50"),
+    "batch": ("search", "--candidates", "800", "--estimator", "synflow", "--chunk-size", "50"),
+    "searches": (
+        *("search", "--strategy", "genetic", "--estimator", "synflow", "--budget", "128"),
+        *("--seeds", "8"),
+    ),
     "fit": ("fit", "--predictor", "mlp", "--num-test", "500", "--seeds", "3", "--epochs", "400"),
 }
 """Jobs of several seconds in many parts, on a table and images that come with the package."""
