@@ -26,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 QUANTITIES = Path(__file__).with_name("golden_quantities.py")
 NUM_DEVICES = (1, 2, 8)
 TOLERANCE = 1e-6
+OF_ONE_PROCESSOR = ("renas",)
+"""Parts that rounding moves beyond it, by 1.5 % from one processor to another: they are compared
+with another commit only, on one machine."""
 _KEPT = 300  # numbers of an array that the committed file keeps
 
 Arrays = Mapping[str, np.ndarray]
@@ -169,6 +172,13 @@ def kept(names: Iterable[str]) -> dict[str, np.ndarray]:
         return {name: file[place] for name, place in places.items() if place in file}
 
 
+def portable(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those quantities that other processors agree on to `TOLERANCE`."""
+    return {
+        name: value for name, value in found.items() if name.split("/")[0] not in OF_ONE_PROCESSOR
+    }
+
+
 def main(against: str = "", *, write_file: bool = False, quick: bool = False) -> int:
     """Compare or write; the exit code."""
     if write_file:
@@ -180,7 +190,7 @@ def main(against: str = "", *, write_file: bool = False, quick: bool = False) ->
             expected = compute(checkout, Path(cache), quick=quick)
             differing = report(compute(ROOT, Path(cache), quick=quick), expected, tolerance=0.0)
     else:
-        found = thin(compute(ROOT, quick=quick))
+        found = portable(thin(compute(ROOT, quick=quick)))
         differing = report(found, kept(found), TOLERANCE)
     print(f"{len(differing)} quantities differ" if differing else "all quantities agree")
     return 1 if differing else 0

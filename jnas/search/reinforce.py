@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from jnas.engine.pickles import pickled_by_call
+from jnas.search import _baselines as baselines
 from jnas.search import policies
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
@@ -33,14 +34,14 @@ class ReinforceState(NamedTuple):
     Attributes:
         params: of the policy.
         optimiser: state of the optimiser.
-        reward: `[]` float, exponentially weighted sum of the mean rewards of the batches.
-        weight: `[]` float, sum of the weights; the baseline is `reward / weight`.
+        baseline: `[]` float, exponentially weighted average of the mean rewards of the batches.
+        weight: `[]` float, sum of the weights.
         num_asked: `[]` int32, evaluations proposed so far.
     """
 
     params: Params
     optimiser: Any
-    reward: jax.Array
+    baseline: jax.Array
     weight: jax.Array
     num_asked: jax.Array
 
@@ -129,17 +130,18 @@ def reinforce(
         return jnp.mean(-log_probs * advantages - entropy_weight * entropies)
 
     def tell(state: ReinforceState, query: Query, outcome: Outcome) -> ReinforceState:
-        scores = outcome.scores.astype(state.reward.dtype)
+        scores = outcome.scores.astype(state.baseline.dtype)
         # A failure is a reward like any other, for the policy has to learn to avoid it.
         rewards = jnp.where(jnp.isfinite(scores), scores, failure_reward)
-        reward = momentum * state.reward + (1 - momentum) * jnp.mean(rewards)
-        weight = momentum * state.weight + (1 - momentum)
         # The baseline includes the batch, so the first advantage of a batch of one is 0: no step.
-        gradients = jax.grad(loss)(state.params, query.archs, rewards - reward / weight)
+        baseline, weight = baselines.after(
+            momentum, state.baseline, state.weight, jnp.mean(rewards)
+        )
+        gradients = jax.grad(loss)(state.params, query.archs, rewards - baseline)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
             updates, after = descent.update(gradients, state.optimiser, state.params)
         return ReinforceState(
-            optax.apply_updates(state.params, updates), after, reward, weight, state.num_asked
+            optax.apply_updates(state.params, updates), after, baseline, weight, state.num_asked
         )
 
     return Searcher(init, ask, tell)

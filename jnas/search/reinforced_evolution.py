@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from jnas.engine.pickles import pickled_by_call
+from jnas.search import _baselines as baselines
 from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import draw_until
 from jnas.search._selection import Tournament
@@ -56,15 +57,15 @@ class ReinforcedState(NamedTuple):
         pending: parents of what was asked for.
         logits: `[D, K, K]` float, by position, choice of the parent and choice of the child.
         optimiser: state of the optimiser.
-        reward: `[]` float, exponentially weighted sum of the mean effects of the batches.
-        weight: `[]` float, sum of the weights; the baseline is `reward / weight`.
+        baseline: `[]` float, exponentially weighted average of the mean effects of the batches.
+        weight: `[]` float, sum of the weights.
     """
 
     evolution: EvolutionState
     pending: Pending
     logits: jax.Array
     optimiser: Any
-    reward: jax.Array
+    baseline: jax.Array
     weight: jax.Array
 
 
@@ -169,7 +170,7 @@ def reinforced_evolution(
         slots = query.ids % num_pending
         parents = state.pending.parents[slots]
         # Infinite or NaN where the parent or the child has no score, and so without effect.
-        effects = outcome.scores.astype(state.reward.dtype) - state.pending.scores[slots]
+        effects = outcome.scores.astype(state.baseline.dtype) - state.pending.scores[slots]
         known, num_changed = (
             state.pending.ids[slots] == query.ids,
             jnp.sum(parents != query.archs, axis=1),
@@ -206,14 +207,15 @@ def _learn(
     # Chosen before the sums, for 0 times an effect that is not finite would be NaN.
     effects = jnp.where(teaches, effects, 0)
     num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
-    reward = momentum * state.reward + (1 - momentum) * jnp.sum(effects) / num
-    weight = momentum * state.weight + (1 - momentum)
-    weights = jnp.where(teaches, effects - reward / weight, 0) / num
+    baseline, weight = baselines.after(
+        momentum, state.baseline, state.weight, jnp.sum(effects) / num
+    )
+    weights = jnp.where(teaches, effects - baseline, 0) / num
     gradients = jax.grad(_loss)(state.logits, mask, parents, archs, weights)
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
         updates, after = descent.update(gradients, state.optimiser, state.logits)
     logits = optax.apply_updates(state.logits, updates)
-    learned = state._replace(logits=logits, optimiser=after, reward=reward, weight=weight)
+    learned = state._replace(logits=logits, optimiser=after, baseline=baseline, weight=weight)
     # Adam moves on even when gradients are 0, so an update without a lesson is undone.
     told: ReinforcedState = jax.tree.map(
         lambda new, old: jnp.where(jnp.any(teaches), new, old), learned, state

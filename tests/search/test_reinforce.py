@@ -12,7 +12,7 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas.search import policies
+from jnas.search import _baselines, policies
 from jnas.types import Outcome, Query, Searcher, Space
 from tests.oracles.searches import compiled, run
 
@@ -95,7 +95,15 @@ def test_factorised_policy_with_adam_by_hand(batch_size) -> None:
             )
         for d, k in enumerate(CARDINALITIES):
             np.testing.assert_allclose(states[t].params[d, :k], logits[d], atol=2e-4)
-        assert states[t].reward / states[t].weight == pytest.approx(baseline, rel=1e-5)
+        assert states[t].baseline == pytest.approx(baseline, rel=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.97])
+def test_the_first_baseline_is_the_reward_in_every_bit(momentum) -> None:
+    after = functools.partial(_baselines.after, momentum, jnp.zeros(()), jnp.zeros(()))
+    rewards = jnp.asarray(np.random.default_rng(0).normal(90, 5, 200), jnp.float32)
+    for function in (after, jax.jit(after)):
+        np.testing.assert_array_equal(jax.vmap(function)(rewards)[0], rewards)
 
 
 def test_first_outcome_is_its_own_baseline() -> None:
@@ -113,7 +121,7 @@ FAILING = jnas.search.reinforce(small_space(), failure_reward=-3.0)
 @pytest.mark.parametrize("failed", [math.nan, -math.inf, math.inf])
 def test_reward_of_failures(failed) -> None:
     states, _ = play(FAILING, lambda arch: failed, 3)
-    assert states[-1].reward / states[-1].weight == pytest.approx(-3.0)
+    assert states[-1].baseline == pytest.approx(-3.0)
 
 
 # --------------------------------------------------------------------------------------------------

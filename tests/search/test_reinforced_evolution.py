@@ -116,7 +116,7 @@ def test_two_batches_by_hand() -> None:
         state = searcher.tell(state, query, outcome_of(scores))
         np.testing.assert_allclose(state.logits, logits, atol=1e-6)
         assert np.abs(logits).max() > 0.01
-        assert state.reward / state.weight == pytest.approx(total / weight, rel=1e-5)
+        assert state.baseline == pytest.approx(total / weight, rel=1e-5)
 
 
 def test_what_teaches_nothing() -> None:
