@@ -87,16 +87,15 @@ def kill_often(arguments: tuple[str, ...], num: int, folder: Path, seed: int) ->
     """
     random, differences = np.random.default_rng(seed), set[str]()
     _end(arguments, folder, "first")  # compiles, so that the next tells how long a run takes
-    begin = time.perf_counter()
-    _end(arguments, folder, "whole")
-    whole = time.perf_counter() - begin
+    longest = _end(arguments, folder, "whole")
     kills = finished = files = 0
     while kills < num:
         out = f"killed{finished}"
-        # Most of a run that has little left is Python's start: moments of all parts of it.
-        while kills < num and _killed(arguments, folder, out, random.uniform(0.2, 1.0) * whole):
+        # From where Python has started to the end.
+        while kills < num and _killed(arguments, folder, out, random.uniform(0.4, 0.9) * longest):
             kills += 1
-        _end(arguments, folder, out)
+        # A run that has less to do, or a machine that has become faster: later kills come sooner.
+        longest = min(longest, _end(arguments, folder, out) + 0.2 * longest)
         finished += 1
         kept = _contents(folder, "whole")
         again = _contents(folder, out)
@@ -132,12 +131,14 @@ def _killed(arguments: tuple[str, ...], folder: Path, out: str, seconds: float) 
     return process.returncode != 0
 
 
-def _end(arguments: tuple[str, ...], folder: Path, out: str) -> None:
-    """Run a command to its end."""
+def _end(arguments: tuple[str, ...], folder: Path, out: str) -> float:
+    """Seconds of running a command to its end."""
+    begin = time.perf_counter()
     process = _start(arguments, folder, out)
     _, said = process.communicate()
     if process.returncode:
         raise RuntimeError(said.decode())
+    return time.perf_counter() - begin
 
 
 def _contents(folder: Path, out: str) -> dict[str, Any]:
