@@ -19,6 +19,13 @@ def check_at_least_one(**numbers: int) -> None:
             raise ValueError(f"{name} must be at least 1; got {number}")
 
 
+def check_momentum(momentum: float) -> None:
+    """ValueError unless `momentum`, of a moving average, is in [0, 1)."""
+    # At 1 an average would never move from its start.
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be in [0, 1); got {momentum}")
+
+
 def check_at_most(population_size: int, **numbers: int) -> None:
     """ValueError that names the first argument above the size of the population."""
     for name, number in numbers.items():

@@ -17,6 +17,13 @@ def comparable(scores: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(scores), -jnp.inf, scores)
 
 
+def unknown(shape: int | tuple[int, ...]) -> jax.Array:
+    """Scores of what has not been told yet: -inf, as for failed evaluations."""
+    # With a type of their own: weakly typed ones are others to `jit` than those that `tell`
+    # returns, so that a loop on the host would compile every function twice.
+    return jnp.full(shape, -jnp.inf, float)
+
+
 def tournament(
     key: Key, scores: jax.Array, present: jax.Array, *, size: int, kind: Tournament
 ) -> jax.Array:

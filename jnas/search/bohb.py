@@ -153,17 +153,7 @@ def bohb(
         )
         return Query(number[None], arch[None], epochs[levels[step]][None]), after
 
-    def tell(state: BohbState, query: Query, outcome: Outcome) -> BohbState:
-        # Another evaluation may have the slot by now.
-        is_kept = query.ids >= state.num_asked - capacity
-        slots = jnp.where(is_kept, query.ids % capacity, capacity)
-        scores = comparable(outcome.scores).astype(state.scores.dtype)
-        return state._replace(
-            scores=state.scores.at[slots].set(scores, mode="drop"),
-            is_told=state.is_told.at[slots].set(True, mode="drop"),
-        )
-
-    return Searcher(init, ask, tell, min_evaluations=sum(plan.brackets[0]), epochs=plan.epochs)
+    return Searcher(init, ask, _tell, min_evaluations=sum(plan.brackets[0]), epochs=plan.epochs)
 
 
 def _check_shares(
@@ -242,6 +232,19 @@ def _propose(
     is_random = jax.random.uniform(which_key, dtype=jnp.float32) < model.random_fraction
     best = samples[jnp.argmax(jax.vmap(ratio)(samples))]
     return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
+
+
+def _tell(state: BohbState, query: Query, outcome: Outcome) -> BohbState:
+    """State with the scores of evaluations that are still remembered."""
+    capacity = len(state.scores)
+    # Another evaluation may have the slot by now.
+    is_kept = query.ids >= state.num_asked - capacity
+    slots = jnp.where(is_kept, query.ids % capacity, capacity)
+    scores = comparable(outcome.scores).astype(state.scores.dtype)
+    return state._replace(
+        scores=state.scores.at[slots].set(scores, mode="drop"),
+        is_told=state.is_told.at[slots].set(True, mode="drop"),
+    )
 
 
 def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:

@@ -84,7 +84,7 @@ def genetic(
         archs = draw_initial(space, init, key, population_size)
         none = jnp.zeros((), jnp.int32)
         # Equal scores of -inf: asked before it is told, a tournament draws from everybody.
-        return GeneticState(archs, jnp.full(population_size, -jnp.inf, float), none - 1, none)
+        return GeneticState(archs, _selection.unknown(population_size), none - 1, none)
 
     def parent(key: Key, state: GeneticState) -> Arch:
         everybody = jnp.ones(population_size, bool)
@@ -112,13 +112,15 @@ def genetic(
             num_asked=state.num_asked + population_size
         )
 
-    def tell(state: GeneticState, query: Query, outcome: Outcome) -> GeneticState:
-        scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
-        told = GeneticState(query.archs, scores, query.ids[0], state.num_asked)
-        # An older generation that comes late is history.
-        latest: GeneticState = jax.tree.map(
-            lambda new, old: jnp.where(told.first_id > state.first_id, new, old), told, state
-        )
-        return latest
+    return Searcher(start, ask, _tell, min_evaluations=population_size)
 
-    return Searcher(start, ask, tell, min_evaluations=population_size)
+
+def _tell(state: GeneticState, query: Query, outcome: Outcome) -> GeneticState:
+    """State with the generation that was told, unless a later one is known."""
+    scores = _selection.comparable(outcome.scores).astype(state.scores.dtype)
+    told = GeneticState(query.archs, scores, query.ids[0], state.num_asked)
+    # An older generation that comes late is history.
+    latest: GeneticState = jax.tree.map(
+        lambda new, old: jnp.where(told.first_id > state.first_id, new, old), told, state
+    )
+    return latest

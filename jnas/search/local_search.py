@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jnas.engine.pickles import pickled_by_call
 from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
-from jnas.search._selection import comparable
+from jnas.search._selection import comparable, unknown
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
 
 Move: TypeAlias = Literal["best", "first"]
@@ -81,8 +81,7 @@ def local_search(
     check_choice("move", move, Move)
 
     def init(key: Key) -> LocalSearchState:
-        arch, zero = space.sample(key), jnp.zeros((), jnp.int32)
-        worst = jnp.asarray(-jnp.inf, float)
+        arch, worst, zero = space.sample(key), unknown(()), jnp.zeros((), jnp.int32)
         return LocalSearchState(arch, worst, arch, worst, zero, zero, zero)
 
     def propose(key: Key, state: LocalSearchState) -> Arch:

@@ -96,7 +96,7 @@ def nsga2(
     def start(key: Key) -> Nsga2State:
         archs = draw_initial(space, init, key, population_size)
         # Members without a score are displaced by the first generation that is told.
-        unknown = jnp.full(population_size, -jnp.inf, float)
+        unknown = _selection.unknown(population_size)
         return Nsga2State(
             archs, unknown, pareto.cost_values(costs, archs), unknown, jnp.zeros((), jnp.int32)
         )

@@ -4,6 +4,7 @@ A policy chooses position by position. `K` is the largest of the space's cardina
 a position does not have get the logit -1e9, which leaves them no probability and no gradient.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -106,45 +107,9 @@ def lstm(
             head_bias=weights(size, num_choices),
         )
 
-    def sample(key: Key, params: LstmParams) -> Arch:
-        # Taken apart outside of the loop, which would copy them.
-        layers = list(zip(params.kernels, params.biases, strict=True))
-
-        def step(carry: _Carry, token: _Token) -> tuple[_Carry, jax.Array]:
-            (outputs, states), (key, embedding, head, bias, possible) = carry, token
-            after = []
-            for (kernel, gate_bias), state in zip(layers, states, strict=True):
-                after.append(
-                    _lstm_cell(jnp.concatenate([outputs, state[0]]) @ kernel + gate_bias, state[1])
-                )
-                outputs = after[-1][0]
-            logits = jnp.where(possible, outputs @ head + bias, _IMPOSSIBLE)
-            choice = jax.random.categorical(key, logits).astype(jnp.int32)
-            return (embedding[choice], after), choice
-
-        zeros = jnp.zeros(hidden, params.kernels.dtype)
-        tokens = (
-            jax.random.split(key, size),
-            params.embedding,
-            params.head,
-            params.head_bias,
-            mask,
-        )
-        return lax.scan(step, (zeros, [(zeros, zeros)] * num_layers), tokens)[1]
-
-    def logits(params: LstmParams, arch: Arch) -> jax.Array:
-        # The choices are known, so a layer is one product but for its recurrent part, which goes
-        # token by token.
-        zeros = jnp.zeros(hidden, params.kernels.dtype)
-        fed = params.embedding[jnp.arange(size - 1, dtype=jnp.int32), arch[:-1]]
-        outputs = jnp.concatenate([zeros[None], fed])
-        for kernel, bias in zip(params.kernels, params.biases, strict=True):
-            outputs = _lstm_layer(outputs @ kernel[:hidden] + bias[None], kernel[hidden:])
-        return jnp.where(
-            mask, jnp.einsum("dh,dhk->dk", outputs, params.head) + params.head_bias, _IMPOSSIBLE
-        )
-
-    return Policy(init, sample, logits)
+    return Policy(
+        init, functools.partial(_lstm_sample, mask), functools.partial(_lstm_logits, mask)
+    )
 
 
 def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
@@ -152,6 +117,49 @@ def choice_mask(cardinalities: Sequence[int]) -> jax.Array:
     return (
         jnp.arange(max(cardinalities), dtype=jnp.int32)[None]
         < jnp.asarray(cardinalities, jnp.int32)[:, None]
+    )
+
+
+def _lstm_sample(mask: jax.Array, key: Key, params: LstmParams) -> Arch:
+    """Architecture `[D]` int32 drawn from `lstm`, with the choices `mask` `[D, K]` bool."""
+    # Taken apart outside of the loop, which would copy them.
+    layers = list(zip(params.kernels, params.biases, strict=True))
+
+    def step(carry: _Carry, token: _Token) -> tuple[_Carry, jax.Array]:
+        (outputs, states), (key, embedding, head, bias, possible) = carry, token
+        after = []
+        for (kernel, gate_bias), state in zip(layers, states, strict=True):
+            after.append(
+                _lstm_cell(jnp.concatenate([outputs, state[0]]) @ kernel + gate_bias, state[1])
+            )
+            outputs = after[-1][0]
+        logits = jnp.where(possible, outputs @ head + bias, _IMPOSSIBLE)
+        choice = jax.random.categorical(key, logits).astype(jnp.int32)
+        return (embedding[choice], after), choice
+
+    zeros = jnp.zeros(params.embedding.shape[-1], params.kernels.dtype)
+    tokens = (
+        jax.random.split(key, len(mask)),
+        params.embedding,
+        params.head,
+        params.head_bias,
+        mask,
+    )
+    return lax.scan(step, (zeros, [(zeros, zeros)] * len(layers)), tokens)[1]
+
+
+def _lstm_logits(mask: jax.Array, params: LstmParams, arch: Arch) -> jax.Array:
+    """Logits `[D, K]` of `lstm` at every position of `arch` `[D]`, given those before it."""
+    # The choices are known, so a layer is one product but for its recurrent part, which goes token
+    # by token.
+    hidden = params.embedding.shape[-1]
+    zeros = jnp.zeros(hidden, params.kernels.dtype)
+    fed = params.embedding[jnp.arange(len(mask) - 1, dtype=jnp.int32), arch[:-1]]
+    outputs = jnp.concatenate([zeros[None], fed])
+    for kernel, bias in zip(params.kernels, params.biases, strict=True):
+        outputs = _lstm_layer(outputs @ kernel[:hidden] + bias[None], kernel[hidden:])
+    return jnp.where(
+        mask, jnp.einsum("dh,dhk->dk", outputs, params.head) + params.head_bias, _IMPOSSIBLE
     )
 
 

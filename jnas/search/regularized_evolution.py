@@ -85,7 +85,7 @@ def regularized_evolution(
         initial = draw_initial(space, init, key, population_size)
         zero = jnp.zeros((), jnp.int32)
         # No slot is in use yet; the members only have to have the right shape.
-        unknown = jnp.full(population_size, -jnp.inf, float)
+        unknown = _selection.unknown(population_size)
         return EvolutionState(initial, initial, unknown, zero, zero)
 
     def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:

@@ -9,6 +9,7 @@ with a moving average of the previous accuracies as baseline; he gives no batch 
 learning rate or size of the controller.
 """
 
+import functools
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
@@ -18,7 +19,7 @@ import optax
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _baselines as baselines
 from jnas.search import policies
-from jnas.search._checks import check_at_least_one, check_choice
+from jnas.search._checks import check_at_least_one, check_choice, check_momentum
 from jnas.search._query import numbered
 from jnas.search._redraw import draw_until
 from jnas.types import Arch, Key, Outcome, Params, Policy, Query, Searcher, Space
@@ -92,12 +93,13 @@ def reinforce(
         ValueError: the policy is unknown, a number is less than 1, the momentum is not in [0, 1).
     """
     check_at_least_one(batch_size=batch_size, max_draws=max_draws)
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be in [0, 1); got {momentum}")
+    check_momentum(momentum)
     pi = _policy(policy, space)
     # A policy of the caller's own has the rate of the factorised one, whatever it is.
     rate = _LEARNING_RATES["lstm" if policy == "lstm" else "factorised"]
     descent = optax.adam(rate) if optimiser is None else optimiser
+    propose = functools.partial(_propose, space, pi, max_draws)
+    loss = functools.partial(_loss, pi, entropy_weight)
 
     def init(key: Key) -> ReinforceState:
         params = pi.init(key)
@@ -105,29 +107,11 @@ def reinforce(
             params, descent.init(params), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32)
         )
 
-    def propose(key: Key, params: Params) -> Arch:
-        policy_key, space_key = jax.random.split(key)
-        size = len(space.cardinalities)
-        arch, found = draw_until(
-            policy_key,
-            lambda key: pi.sample(key, params),
-            space.is_valid,
-            size=size,
-            max_draws=max_draws,
-        )
-        return jnp.where(found, arch, space.sample(space_key))
-
     def ask(key: Key, state: ReinforceState) -> tuple[Query, ReinforceState]:
         archs = jax.vmap(propose, (0, None))(jax.random.split(key, batch_size), state.params)
         return numbered(state.num_asked, archs), state._replace(
             num_asked=state.num_asked + batch_size
         )
-
-    def loss(params: Params, archs: jax.Array, advantages: jax.Array) -> jax.Array:
-        log_probs, entropies = jax.vmap(
-            lambda arch: _log_prob_and_entropy(pi.logits(params, arch), arch)
-        )(archs)
-        return jnp.mean(-log_probs * advantages - entropy_weight * entropies)
 
     def tell(state: ReinforceState, query: Query, outcome: Outcome) -> ReinforceState:
         scores = outcome.scores.astype(state.baseline.dtype)
@@ -153,6 +137,33 @@ def _policy(policy: PolicyName | Policy, space: Space) -> Policy:
         return policy
     check_choice("policy", policy, PolicyName)
     return {"factorised": policies.factorised, "lstm": policies.lstm}[policy](space.cardinalities)
+
+
+def _propose(space: Space, policy: Policy, max_draws: int, key: Key, params: Params) -> Arch:
+    """Proposal `[D]` int32 of the policy, or of the space where the policy finds no valid one."""
+    policy_key, space_key = jax.random.split(key)
+    arch, found = draw_until(
+        policy_key,
+        lambda key: policy.sample(key, params),
+        space.is_valid,
+        size=len(space.cardinalities),
+        max_draws=max_draws,
+    )
+    return jnp.where(found, arch, space.sample(space_key))
+
+
+def _loss(
+    policy: Policy,
+    entropy_weight: float,
+    params: Params,
+    archs: jax.Array,
+    advantages: jax.Array,
+) -> jax.Array:
+    """Loss `[]` of a batch `[B, D]` with advantages `[B]`; see `reinforce`."""
+    log_probs, entropies = jax.vmap(
+        lambda arch: _log_prob_and_entropy(policy.logits(params, arch), arch)
+    )(archs)
+    return jnp.mean(-log_probs * advantages - entropy_weight * entropies)
 
 
 def _log_prob_and_entropy(logits: jax.Array, arch: Arch) -> tuple[jax.Array, jax.Array]:

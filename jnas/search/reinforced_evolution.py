@@ -21,9 +21,9 @@ import optax
 
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _baselines as baselines
-from jnas.search._checks import check_at_least_one
+from jnas.search import _selection
+from jnas.search._checks import check_at_least_one, check_momentum
 from jnas.search._redraw import draw_until
-from jnas.search._selection import Tournament
 from jnas.search.policies import choice_mask
 from jnas.search.regularized_evolution import (
     EvolutionState,
@@ -75,7 +75,7 @@ def reinforced_evolution(
     *,
     population_size: int = 10,
     sample_size: int = 3,
-    tournament: Tournament = "with_replacement",
+    tournament: _selection.Tournament = "with_replacement",
     optimiser: optax.GradientTransformation | None = None,
     momentum: float = 0.9,
     init: Init | None = None,
@@ -118,8 +118,7 @@ def reinforced_evolution(
             are kept than a batch has.
     """
     check_at_least_one(max_draws=max_draws)
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be in [0, 1); got {momentum}")
+    check_momentum(momentum)
     if num_pending < batch_size:
         raise ValueError(
             f"num_pending must be at least the batch_size {batch_size}; got {num_pending}"
@@ -135,18 +134,17 @@ def reinforced_evolution(
     descent = optax.adam(0.01) if optimiser is None else optimiser
     mask = choice_mask(space.cardinalities)
     mutate = functools.partial(_mutate, space, max_draws)
-    learn = functools.partial(_learn, descent, momentum, mask)
 
     def start(key: Key) -> ReinforcedState:
         size, num_choices = mask.shape
         logits, zero = jnp.zeros((size, num_choices, num_choices)), jnp.zeros(())
-        pending = Pending(
-            ids=jnp.full(num_pending, -1, jnp.int32),
-            parents=jnp.zeros((num_pending, size), jnp.int32),
-            scores=jnp.full(num_pending, -jnp.inf, float),
-        )
         return ReinforcedState(
-            evolution.init(key), pending, logits, descent.init(logits), zero, zero
+            evolution.init(key),
+            _no_parents(num_pending, size),
+            logits,
+            descent.init(logits),
+            zero,
+            zero,
         )
 
     def ask(key: Key, state: ReinforcedState) -> tuple[Query, ReinforcedState]:
@@ -156,30 +154,35 @@ def reinforced_evolution(
         query, asked = propose(
             state.evolution, jax.vmap(mutate, (0, None, 0))(mutate_keys, state.logits, parents)
         )
-        slots, is_child = query.ids % num_pending, query.ids >= population_size
-        pending = Pending(
-            ids=state.pending.ids.at[slots].set(query.ids),
-            parents=state.pending.parents.at[slots].set(parents),
-            # -inf for founders, which are nobody's children: nothing is learned from them.
-            scores=state.pending.scores.at[slots].set(jnp.where(is_child, scores, -jnp.inf)),
-        )
+        # -inf for founders, which are nobody's children: nothing is learned from them.
+        scores = jnp.where(query.ids >= population_size, scores, -jnp.inf)
+        pending = _remembered(state.pending, query.ids, parents, scores)
         return query, state._replace(evolution=asked, pending=pending)
 
     def tell(state: ReinforcedState, query: Query, outcome: Outcome) -> ReinforcedState:
-        state = state._replace(evolution=evolution.tell(state.evolution, query, outcome))
-        slots = query.ids % num_pending
-        parents = state.pending.parents[slots]
-        # Infinite or NaN where the parent or the child has no score, and so without effect.
-        effects = outcome.scores.astype(state.baseline.dtype) - state.pending.scores[slots]
-        known, num_changed = (
-            state.pending.ids[slots] == query.ids,
-            jnp.sum(parents != query.archs, axis=1),
-        )
-        return learn(
-            state, parents, query.archs, effects, known & (num_changed == 1) & jnp.isfinite(effects)
-        )
+        told = state._replace(evolution=evolution.tell(state.evolution, query, outcome))
+        return _learn(descent, momentum, mask, told, query, outcome.scores)
 
     return Searcher(start, ask, tell, min_evaluations=population_size)
+
+
+def _no_parents(num_pending: int, size: int) -> Pending:
+    """Empty memory of the parents `[D]` of so many evaluations, `D` being `size`."""
+    return Pending(
+        ids=jnp.full(num_pending, -1, jnp.int32),
+        parents=jnp.zeros((num_pending, size), jnp.int32),
+        scores=_selection.unknown(num_pending),
+    )
+
+
+def _remembered(pending: Pending, ids: jax.Array, parents: jax.Array, scores: jax.Array) -> Pending:
+    """Memory with the parents `[B, D]` of evaluations `ids` `[B]`, and the parents' scores."""
+    slots = ids % len(pending.ids)
+    return Pending(
+        ids=pending.ids.at[slots].set(ids),
+        parents=pending.parents.at[slots].set(parents),
+        scores=pending.scores.at[slots].set(scores),
+    )
 
 
 def _learn(
@@ -187,10 +190,8 @@ def _learn(
     momentum: float,
     mask: jax.Array,
     state: ReinforcedState,
-    parents: jax.Array,
-    archs: jax.Array,
-    effects: jax.Array,
-    teaches: jax.Array,
+    query: Query,
+    scores: jax.Array,
 ) -> ReinforcedState:
     """State after one update from the modifications that teach; the old state if none does.
 
@@ -199,11 +200,18 @@ def _learn(
         momentum: of the baseline.
         mask: `[D, K]` bool, the choices of each position.
         state: before the update.
-        parents: `[B, D]` int32.
-        archs: `[B, D]` int32, their children.
-        effects: `[B]` float, of the modifications.
-        teaches: `[B]` bool, which of them count.
+        query: the children `[B, D]` of remembered parents.
+        scores: `[B]` float, of the children.
     """
+    archs, slots = query.archs, query.ids % len(state.pending.ids)
+    parents = state.pending.parents[slots]
+    # Infinite or NaN where the parent or the child has no score, and so without effect.
+    effects = scores.astype(state.baseline.dtype) - state.pending.scores[slots]
+    # Another evaluation may have the slot by now, and `space.mutate` may have changed more than
+    # the controller could have: neither says what one modification does.
+    is_known = state.pending.ids[slots] == query.ids
+    num_changed = jnp.sum(parents != archs, axis=1)
+    teaches = is_known & (num_changed == 1) & jnp.isfinite(effects)
     # Chosen before the sums, for 0 times an effect that is not finite would be NaN.
     effects = jnp.where(teaches, effects, 0)
     num = jnp.maximum(jnp.sum(teaches), 1).astype(effects.dtype)
