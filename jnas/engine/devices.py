@@ -17,7 +17,8 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnas.engine.fingerprints import is_key, precision
+from jnas.engine.fingerprints import precision
+from jnas.engine.inputs import is_key
 
 Batching: TypeAlias = Literal["vmap", "map"]
 """Rows side by side ("vmap"), or one after the other on each device ("map")."""

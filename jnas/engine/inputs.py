@@ -5,18 +5,22 @@ Only shapes and types are looked at, so that all of it works under `jit`, too.
 
 import operator
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jnas.engine.fingerprints import is_key
 from jnas.types import Key
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _KEYS = "as jax.random.key and jax.random.split make them"
+
+
+def is_key(value: object) -> TypeGuard[jax.Array]:
+    """True for an array of typed PRNG keys."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
 def as_key(value: Any, name: str = "key") -> Key:

@@ -17,7 +17,8 @@ from jax import lax
 
 from jnas.engine.checkpoints import Checkpoint
 from jnas.engine.devices import Batching, each, spread
-from jnas.engine.fingerprints import Resume, fingerprint, is_key
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.inputs import is_key
 from jnas.engine.progress import reporting
 from jnas.types import Trainer
 

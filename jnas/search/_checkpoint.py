@@ -11,7 +11,8 @@ import numpy as np
 
 from jnas.engine import readers
 from jnas.engine.files import adopt, replacing
-from jnas.engine.fingerprints import Fingerprint, Resume, check, is_key
+from jnas.engine.fingerprints import Fingerprint, Resume, check
+from jnas.engine.inputs import is_key
 from jnas.engine.messages import argument
 from jnas.types import Query
 

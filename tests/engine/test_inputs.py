@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 from jax.tree_util import Partial
 
-from jnas.engine.inputs import as_archs, as_estimator, as_key, as_keys
+from jnas.engine.inputs import as_archs, as_estimator, as_key, as_keys, is_key
 
 
 def data(key: jax.Array) -> np.ndarray:
     return np.asarray(jax.random.key_data(key))
+
+
+def test_keys_are_told_from_their_numbers() -> None:
+    key = jax.random.key(3)
+    assert is_key(key)
+    assert is_key(jax.random.split(key))
+    assert not any(
+        is_key(value) for value in (jax.random.key_data(key), np.arange(2), 0, None, "key")
+    )
 
 
 @pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey, int, np.int64])
