@@ -43,7 +43,7 @@ def run(
     Args:
         main: of a module; what `options` read are its keyword arguments, and what it returns is
             the exit code.
-        quick: its keyword arguments in the small variant, before those of the command line.
+        quick: its keyword arguments in the small variant, where the command line says nothing.
         options: beside `--quick` and `--out`.
         spread: whether there is a device a core.
     """
@@ -56,9 +56,9 @@ def run(
         raise SystemExit("--quick is no result; choose another --out")
     if spread:
         jnas.population.one_device_per_core()
-    given |= dict(quick) if is_quick else {}
+    said = {name: value for name, value in given.items() if value is not None}
     with staged(name, out):
-        code = main(**{name: value for name, value in given.items() if value is not None})
+        code = main(**((dict(quick) if is_quick else {}) | said))
     if code:
         raise SystemExit(code)
 

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import jnas
 from experiments import common, program
 
 SCRIPTS = Path(program.__file__).parent
@@ -24,16 +27,22 @@ def test_every_program_has_the_shared_command_line() -> None:
 
 @pytest.mark.parametrize("name", ["golden_quantities", "naswot_table2", "pages", "rnn_classifier"])
 def test_help_runs_nothing(name, tmp_path) -> None:
+    # In a copy, for in this checkout an experiment may be running.
+    shutil.copytree(SCRIPTS, tmp_path / "experiments", ignore=shutil.ignore_patterns("results"))
+    shutil.copytree(SCRIPTS.parent / "configs", tmp_path / "configs")
+    search_path = os.pathsep.join(map(str, (tmp_path, Path(jnas.__file__).parents[1])))
+    before = set(tmp_path.rglob("*"))
     done = subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", "--help"],
+        [sys.executable, "-B", "-m", f"experiments.{name}", "--help"],
         capture_output=True,
         text=True,
         check=True,
-        cwd=SCRIPTS.parent,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": search_path},
     )
     assert done.stdout.startswith("usage:")
     assert "--out" in done.stdout
-    assert not (common.RESULTS / ".unfinished").exists()
+    assert set(tmp_path.rglob("*")) == before
 
 
 def results(folder: Path) -> dict[str, str]:
@@ -99,6 +108,9 @@ def test_a_program_reads_its_options(out, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(sys, "argv", arguments)
         program.run(main, {"config": "small"}, program.LARGEST, spread=False)
     assert calls == [(12, "small"), (None, "full")]
+    monkeypatch.setattr(sys, "argv", call)
+    program.run(main, {"config": "small", "largest": 4}, program.LARGEST, spread=False)
+    assert calls[-1] == (12, "small")
     monkeypatch.setattr(sys, "argv", ["program", "--quick", "--out", str(out)])
     with pytest.raises(SystemExit, match="--quick is no result"):
         program.run(main, {}, spread=False)
