@@ -1,7 +1,7 @@
 """Tables as CSV files: a header row, and a row for each architecture.
 
 Cells are separated by commas, semicolons or tabs, whichever make a header with a column of
-architectures. Text is in any encoding of `engine.texts`.
+architectures. Text is in any encoding of `engine.readers`.
 """
 
 import csv

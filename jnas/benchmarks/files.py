@@ -15,9 +15,7 @@ from 0.
 
 import json
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +76,7 @@ def load(
     contents = read(file, given)
     if given is not None and given.name != contents.space:
         raise ValueError(f"{file.name} is a table of {contents.space}, not of {given.name}")
-    with _naming(file):
+    with readers.naming(file):
         return _checked(contents, given, columns, duplicates)
 
 
@@ -215,24 +213,9 @@ def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
 # Reading.
 
 
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Errors of any type become a ValueError that names the file."""
-    try:
-        yield
-    # Damaged bytes fail in any of a dozen ways, from zlib's errors to a MemoryError.
-    except Exception as error:
-        text = readers.cause(error)
-        known = isinstance(error, ValueError)
-        if known and file.name in text:
-            raise
-        why = text if known else f"cannot be read ({text})"
-        raise ValueError(f"{file.name}: {why}" if known else f"{file.name} {why}") from error
-
-
 def read(file: Path, space: Space | None) -> Contents:
     """`Contents` of a file with a known suffix; ValueError names it."""
-    with _naming(file):
+    with readers.naming(file):
         return _READERS[file.suffix](file, space)
 
 
@@ -311,12 +294,8 @@ def _read_npz(file: Path, space: Space | None) -> Contents:
 
 def _arrays(file: Path) -> tuple[dict[str, np.ndarray], dict[str, LeftOut]]:
     """Arrays of a `.npz` file, and those that would need a pickle."""
-    # NumPy would take any other file for a pickle, and say so.
-    if not zipfile.is_zipfile(file):
-        raise ValueError(f"{file.name} is not an .npz file")
     arrays, left_out = {}, {}
-    # Opened here, for NumPy leaves a damaged file open.
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+    with readers.arrays(file) as archive:
         for name in archive.files:
             try:
                 arrays[name] = archive[name]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from jnas.benchmarks._columns import LeftOut
+from jnas.engine import readers
 from jnas.engine.messages import nearest
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
@@ -288,7 +289,8 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
             numbers.
     """
     stamp = path.stat()
-    return _hpo_bench(path, dataset, stamp.st_mtime_ns, stamp.st_size)
+    with readers.naming(path):
+        return _hpo_bench(path, dataset, stamp.st_mtime_ns, stamp.st_size)
 
 
 # A search with a summary asks for the same table a dozen times, and reading it takes .2 s. One
@@ -296,12 +298,8 @@ def hpo_bench(path: Path, dataset: str) -> Contents:
 @functools.lru_cache(maxsize=3)
 def _hpo_bench(path: Path, dataset: str, *_stamp: int) -> Contents:
     """`hpo_bench` of a file as it is now: its stamp is the time of its last change and its size."""
-    try:
-        with path.open("rb") as file:
-            rows = _PlainUnpickler(file).load()
-    # Damaged bytes fail in many ways.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    with path.open("rb") as file:
+        rows = _PlainUnpickler(file).load()
     seeds = np.full((len(rows), 3), np.nan)
     for accuracies, row in zip(seeds, rows.values(), strict=True):
         accuracies[: len(row["val_acc"])] = row["val_acc"]

@@ -6,6 +6,7 @@ Imports nothing of jnas.
 import codecs
 import os
 import textwrap
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,33 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
+def naming(path: str | os.PathLike[str], wrong: str | None = None) -> Iterator[None]:
+    """Block that reads a file, and whose errors of any type become a ValueError that names it.
+
+    Args:
+        path: the file.
+        wrong: what to say of it, after its name; None tells the cause.
+
+    Raises:
+        ValueError: anything went wrong in the block.
+    """
+    try:
+        yield
+    # Damaged bytes fail in any of a dozen ways, from zlib's errors to a MemoryError.
+    except Exception as error:
+        text = cause(error)
+        if wrong is not None:
+            said = f" {wrong}"
+        elif not isinstance(error, ValueError):
+            said = f" cannot be read ({text})"
+        elif Path(path).name in text:
+            raise  # as by a block within this one
+        else:
+            said = f": {text}"
+        raise ValueError(f"{path}{said}") from error
+
+
+@contextmanager
 def arrays(path: str | os.PathLike[str], wrong: str | None = None) -> Iterator[Any]:
     """Arrays of an `.npz` file by name, read when they are asked for in the block.
 
@@ -59,15 +87,13 @@ def arrays(path: str | os.PathLike[str], wrong: str | None = None) -> Iterator[A
         OSError: it cannot be opened.
     """
     # Opened here, for NumPy leaves a damaged file open.
-    with Path(path).open("rb") as stream:
-        try:
-            # Pickles could run code of whoever wrote the file.
-            with np.load(stream, allow_pickle=False) as archive:
-                yield archive
-        # Damaged bytes fail in any of a dozen ways, from zlib's errors to a MemoryError.
-        except Exception as error:
-            said = f": {cause(error)}" if wrong is None else f" {wrong}"
-            raise ValueError(f"{path}{said}") from error
+    with Path(path).open("rb") as stream, naming(path, wrong):
+        # NumPy would take any other file for a pickle, and say so.
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{path} is not an .npz file")
+        # Pickles could run code of whoever wrote the file.
+        with np.load(stream, allow_pickle=False) as archive:
+            yield archive
 
 
 def cause(error: Exception) -> str:
