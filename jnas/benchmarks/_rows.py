@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -29,13 +30,30 @@ def codes_of(space: Space, archs: np.ndarray) -> np.ndarray:
     return np.asarray(_each(space.code, archs))
 
 
-def sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes `[A, W]` uint32, ascending, and the row `[A]` int32 of each.
+class SortedCodes(NamedTuple):
+    """Codes of the rows of a table in the order that look-ups search them in.
+
+    Attributes:
+        codes: `[A, W]` uint32, ascending.
+        rows: `[A]` int32, the row of each.
+    """
+
+    codes: jax.Array | np.ndarray
+    rows: np.ndarray
+
+    def of(self, kept: np.ndarray) -> "SortedCodes":
+        """`SortedCodes` of the table that has the rows `kept` `[N]` alone, in this order."""
+        places = np.argsort(self.rows)[kept]
+        order = np.argsort(places).astype(np.int32)
+        return SortedCodes(np.asarray(self.codes)[places[order]], order)
+
+
+def sorted_codes(space: Space, archs: np.ndarray, codes: np.ndarray) -> SortedCodes:
+    """`SortedCodes` of architectures `[A, D]` with codes `[A, W]`.
 
     Raises:
-        ValueError: a row is invalid, or two are the same architecture; the message names them.
+        ValueError: two are the same architecture; the message names their rows.
     """
-    codes = codes_of(space, archs)
     # `lexsort` takes its last key first, and words are high word first. It is stable.
     order = np.lexsort(codes.T[::-1]).astype(np.int32)
     repeated = np.flatnonzero(np.all(codes[order[1:]] == codes[order[:-1]], axis=1))
@@ -48,7 +66,7 @@ def sorted_codes(space: Space, archs: np.ndarray) -> tuple[np.ndarray, np.ndarra
             f"rows {first} and {second} are the same {space.name} architecture: {text}; "
             f'{setting("duplicates")} "mean" takes their mean'
         )
-    return codes[order], order
+    return SortedCodes(codes[order], order)
 
 
 def same_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -57,10 +57,12 @@ def make_table(
     rows = np.ascontiguousarray(archs, np.int32)
     numbers = {name: _columns.floats(name, values, len(rows)) for name, values in columns.items()}
     stated = {name: texts.get(name, NOT_STATED) for name in columns}
+    codes = _rows.codes_of(space, rows)
     if duplicates == "mean":
-        first, place = _rows.same_rows(_rows.codes_of(space, rows))
+        first, place = _rows.same_rows(codes)
         if len(first) < len(rows):
             numbers = {name: _rows.means(values, place) for name, values in numbers.items()}
             stated = {name: f"{text}; mean over repeated rows" for name, text in stated.items()}
-            rows = rows[first]
-    return Table(space, rows, numbers, stated, source, dict(left_out or {}))
+            rows, codes = rows[first], codes[first]
+    known = _rows.sorted_codes(space, rows, codes)
+    return Table(space, rows, numbers, stated, source, dict(left_out or {}), known)

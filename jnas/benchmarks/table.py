@@ -61,19 +61,23 @@ class Table:
     conventions: Mapping[str, str]
     source: str
     left_out: Mapping[str, LeftOut] = dataclasses.field(default_factory=dict)
+    # Where they are known, of a table that has these rows: to compile and sort anew takes seconds.
+    _sorted: dataclasses.InitVar[_rows.SortedCodes | None] = None
     # `[A, W]` uint32, ascending, and `[A]` int32, the row of each. Sorted once, for every look-up
     # is a binary search.
     _codes: jax.Array = dataclasses.field(init=False, repr=False)
     _order: np.ndarray = dataclasses.field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, _sorted: _rows.SortedCodes | None) -> None:
         """Checks of the rows, and their sorted codes."""
         _rows.check_shape(self.space, self.archs, self.columns, self.source)
         for name, values in self.columns.items():
             _columns.floats(name, values, len(self.archs))
-        codes, order = _rows.sorted_codes(self.space, self.archs)
-        object.__setattr__(self, "_codes", jnp.asarray(codes))
-        object.__setattr__(self, "_order", order)
+        if _sorted is None:
+            codes = _rows.codes_of(self.space, self.archs)
+            _sorted = _rows.sorted_codes(self.space, self.archs, codes)
+        object.__setattr__(self, "_codes", jnp.asarray(_sorted.codes))
+        object.__setattr__(self, "_order", _sorted.rows)
 
     def __len__(self) -> int:
         """Number of architectures."""
@@ -121,7 +125,11 @@ class Table:
         """
         self.column(column)
         stated = _columns.directed(self.conventions[column], minimize)
-        return dataclasses.replace(self, conventions={**self.conventions, column: stated})
+        return dataclasses.replace(
+            self,
+            conventions={**self.conventions, column: stated},
+            _sorted=_rows.SortedCodes(self._codes, self._order),
+        )
 
     def best(self, num: int, column: str | None = None) -> "Table":
         """`Table` of the `num` best rows by a column, the best first; equal ones as in the table.
@@ -147,6 +155,7 @@ class Table:
             self,
             archs=self.archs[rows],
             columns={name: values[rows] for name, values in self.columns.items()},
+            _sorted=_rows.SortedCodes(self._codes, self._order).of(rows),
         )
 
     def to_pandas(self) -> "pd.DataFrame":

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jnas import benchmarks, spaces
+from jnas.benchmarks import _rows
 from jnas.types import Key, Objective, Outcome, Query, Space
 
 NAMES = ["nasbench101", "nasbench201", "nats_size"]
@@ -784,3 +785,19 @@ def test_repeated_rows_are_averaged_on_request() -> None:
     assert once.conventions["x"] == "not stated"
     with pytest.raises(ValueError, match=r"unknown duplicates 'means'\. Did you mean 'mean'"):
         benchmarks.make_table(space, archs, columns, duplicates="means")
+
+
+def test_codes_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that are made of another one's rows find them in its sorted codes."""
+    calls, codes_of_rows = [], _rows.codes_of
+    monkeypatch.setattr(_rows, "codes_of", lambda *args: calls.append(1) or codes_of_rows(*args))
+    space = spaces.nasbench201()
+    archs = space.enumerate()[[7, 5, 7, 3, 5, 9]]
+    table = benchmarks.make_table(space, archs, {"x": np.arange(6)}, duplicates="mean")
+    best = table.directed("x", minimize=True).best(3)
+    assert len(calls) == 1
+    asked = archs[[0, 1, 3, 5]]
+    np.testing.assert_array_equal(best.archs, asked[[0, 1, 2]])
+    np.testing.assert_array_equal(table.rows(asked), [0, 1, 2, 3])
+    np.testing.assert_array_equal(table.best(4).rows(asked), [3, 2, 1, 0])
+    np.testing.assert_array_equal(best.rows(asked), [0, 1, 2, -1])
