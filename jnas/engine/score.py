@@ -141,11 +141,11 @@ class _Job:
     def __init__(
         self,
         archs: np.ndarray,
-        fingerprint_of: Callable[[np.ndarray], Fingerprint] | None = None,
         out: Path | None = None,
+        fingerprint: Fingerprint | None = None,
     ) -> None:
-        self.archs, self.fingerprint_of, self.out = archs, fingerprint_of, out
-        self.kept: dict[str, Any] = fingerprint_of(archs)._asdict() if fingerprint_of else {}
+        self.archs, self.out = archs, out
+        self.kept: dict[str, Any] = fingerprint._asdict() if fingerprint else {}
         self.scores: dict[str, np.ndarray] = {}
         self.num_done = 0
         self._saved_at, self._save_seconds = -np.inf, 0.0
@@ -185,10 +185,9 @@ class _Job:
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
 
-    def load(self, resume: Resume) -> None:
+    def load(self, fingerprint_of: Callable[[np.ndarray], Fingerprint], resume: Resume) -> None:
         """Take over the finished prefix of an earlier run; ValueError if it is another job's."""
         assert self.out is not None
-        assert self.fingerprint_of is not None
         wrong = f"is not a jnas result file; choose another {argument('out')}"
         with readers.arrays(self.out, wrong) as file:
             num = len(file["archs"])
@@ -196,11 +195,11 @@ class _Job:
             found = {"job": str(file["fingerprint"])}
             names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
             scores = {name: file[name] for name in names}
-        job = self.kept["job"]
+        own = Fingerprint(**self.kept)
         # The job of a population that this one begins with is the same one, not as far on.
-        expected = self.fingerprint_of(self.archs[:num])
+        expected = fingerprint_of(self.archs[:num]) if num < len(self.archs) else own
         self.kept = fingerprints.check(about | found, expected, str(self.out), resume)
-        self.kept["job"] = job
+        self.kept["job"] = own.job
         files.adopt(self.out, KIND)
         left = (0, len(self.archs) - num)
         self.scores = {name: np.pad(x, left) for name, x in scores.items()} if done else {}
@@ -221,9 +220,13 @@ def _open_job(
     if path.suffix != ".npz":
         raise ValueError(f"the result file must end in .npz; got {path}")
     files.check_not_read(path, "out")
-    job = _Job(archs, lambda rows: _fingerprint(estimator, rows, key), path)
+
+    def fingerprint_of(rows: np.ndarray) -> Fingerprint:
+        return _fingerprint(estimator, rows, key)
+
+    job = _Job(archs, path, fingerprint_of(archs))
     if resume and path.exists():
-        job.load(resume)
+        job.load(fingerprint_of, resume)
     # Before the first chunk, which may take long: a file that cannot be written.
     job.save()
     return job
