@@ -14,6 +14,7 @@ from jnas.plots.style import (
     POINTS,
     Point,
     begin_late,
+    fenced_scatter,
     new_figure,
     num_unrankable,
     outer_fence,
@@ -45,36 +46,26 @@ def score_against_accuracy(
     Where `minimize` or `minimize_accuracy` is True, lower scores or accuracies are the better ones.
     """
     x, y = vectors(scores=scores, accuracy=accuracy)
-    # From here on higher is better; what is drawn has its sign again.
     sign_x, sign = (-1 if minimize else 1), (-1 if minimize_accuracy else 1)
-    x, y = sign_x * x, sign * y
     # Over all of known accuracy, not over those shown: what cannot be ranked is last, not absent.
-    tau = float(metrics.kendall_tau(x, y, where=np.isfinite(y)))
-    shown = np.isfinite(x) & np.isfinite(y)
-    floor = outer_fence(y[shown])
-    low = shown & (y < floor)
+    tau = float(metrics.kendall_tau(sign_x * x, sign * y, where=np.isfinite(y)))
     figure, (axes,) = new_figure(score_label, accuracy_label)
     # Many points are small and faint, so that where they crowd is seen.
     size, alpha = (26.0, 0.6) if len(x) <= 2000 else (8.0, 0.3)
-    # What lies below the axis is drawn at its edge, so that every architecture is seen.
-    for points, marker in ((shown & ~low, "o"), (low, "^" if minimize_accuracy else "v")):
-        height = sign * np.maximum(y[points], floor)
-        style: dict[str, Any] = {"s": size, "color": POINTS, "alpha": alpha, "linewidths": 0}
-        axes.scatter(sign_x * x[points], height, marker=marker, **style)
+    fence, beyond = fenced_scatter(
+        axes, x, y, minimize=minimize_accuracy, s=size, color=POINTS, alpha=alpha
+    )
     axes.margins(y=0.09)
     if chosen is not None:
-        _mark(axes, sign_x * x, sign * y, sign * np.maximum(y, floor), chosen)
+        _mark(axes, x, y, sign * np.maximum(sign * y, sign * fence), chosen)
     set_title(
         figure, title, f"Kendall τ-b = {tau:.3f}" if math.isfinite(tau) else "Kendall τ-b undefined"
     )
-    unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(x).sum())
-    side = "above" if minimize_accuracy else "below"
-    below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
-    lost = (num_unrankable(x), "that cannot be ranked")
+    unknown, infinite = int((~np.isfinite(y)).sum()), int(np.isposinf(sign_x * x).sum())
     set_note(
         figure,
-        lost,
-        below,
+        (num_unrankable(sign_x * x), "that cannot be ranked"),
+        beyond,
         (unknown, "without accuracy"),
         (infinite, f"of score {'-' if minimize else '+'}∞ not shown"),
     )

@@ -9,9 +9,9 @@ from jnas.plots.style import (
     ACCENT,
     GREY,
     INK,
+    fenced_scatter,
     new_figure,
     num_unrankable,
-    outer_fence,
     set_note,
     set_title,
     vectors,
@@ -20,6 +20,12 @@ from jnas.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# Of the front found and of the true one: thin and on top, so that both are seen where they are one.
+_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": ACCENT, "linewidth": 2.2, "marker": "o"},
+    {"color": INK, "linewidth": 1.1, "linestyle": "--", "zorder": 4},
+)
 
 
 def pareto_front(
@@ -46,75 +52,51 @@ def pareto_front(
     """
     if (true_scores is None) != (true_costs is None):
         raise ValueError("true_scores and true_costs go together; got only one of them")
-    sign = -1 if minimize else 1
     y, x = vectors(scores=scores, costs=costs)
-    y = sign * y  # from here on higher is better; what is drawn has its sign again
-    shown = np.isfinite(y) & np.isfinite(x)
-    floor = outer_fence(y[shown])
-    low = shown & (y < floor)
+    fronts = {"front found": _front(y, x, minimize)}
+    if true_scores is not None and true_costs is not None:
+        true_y, true_x = vectors(true_scores=true_scores, true_costs=true_costs)
+        fronts["true front"] = _front(true_y, true_x, minimize)
     figure, (axes,) = new_figure(cost_label, score_label)
     size, alpha = (20.0, 0.45) if len(x) <= 500 else (9.0, 0.35)
-    for points, marker in ((shown & ~low, "o"), (low, "^" if minimize else "v")):
-        style: dict[str, Any] = {"s": size, "color": GREY, "alpha": alpha, "linewidths": 0}
-        axes.scatter(x[points], sign * np.maximum(y[points], floor), marker=marker, **style)
-    # Both staircases end at the dearest evaluation, so that their ends can be compared.
-    right = float(np.max(x[shown], initial=-np.inf))
-    found = _front(y[shown], x[shown])
-    _step(
-        axes,
-        sign * found[0],
-        found[1],
-        right,
-        color=ACCENT,
-        label=f"front found: {len(found[0])}",
-        linewidth=2.2,
-        marker="o",
-    )
-    if true_scores is not None and true_costs is not None:
-        every = vectors(true_scores=true_scores, true_costs=true_costs)
-        finite = np.isfinite(every[0]) & np.isfinite(every[1])
-        best = _front(sign * every[0][finite], every[1][finite])
-        label = f"true front: {len(best[0])}"
-        # Thin and on top, so that both are seen where they are one.
-        _step(
-            axes,
-            sign * best[0],
-            best[1],
-            right,
-            color=INK,
-            label=label,
-            linewidth=1.1,
-            linestyle="--",
-            zorder=4,
-        )
-    # From the floor and not from the data: a front may come from below it, and would pull it down.
-    height = (-axes.dataLim.y0 if minimize else axes.dataLim.y1) - floor
-    if np.isfinite(height) and height > 0:
-        axes.set_ylim(*sorted((sign * (floor - 0.09 * height), sign * (floor + 1.09 * height))))
+    fence, beyond = fenced_scatter(axes, x, y, minimize=minimize, s=size, color=GREY, alpha=alpha)
+    is_priced = np.isfinite(x)
+    # All staircases end at the dearest evaluation, so that their ends can be compared.
+    right = float(np.max(x[is_priced & np.isfinite(y)], initial=-np.inf))
+    for (name, front), style in zip(fronts.items(), _STYLES, strict=False):
+        _step(axes, *front, right, label=f"{name}: {len(front[0])}", **style)
+    _set_limits(axes, fence, minimize)
     if axes.lines:
         # Where a score is bad and costly, few points are.
         place: Literal["upper right", "lower right"] = "upper right" if minimize else "lower right"
         axes.legend(fontsize=10, framealpha=0.85, edgecolor="none", loc=place)
     set_title(figure, title)
-    unpriced = int((np.isfinite(y) & ~np.isfinite(x)).sum())
-    side = "above" if minimize else "below"
-    below = (int(low.sum()), f"{side} {sign * floor:.4g} (triangles)")
     set_note(
         figure,
-        (num_unrankable(y), "evaluations that cannot be ranked"),
-        below,
-        (unpriced, "without cost"),
+        (num_unrankable(-y if minimize else y), "evaluations that cannot be ranked"),
+        beyond,
+        (int((np.isfinite(y) & ~is_priced).sum()), "without cost"),
     )
     return figure
 
 
-def _front(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _front(scores: np.ndarray, costs: np.ndarray, minimize: bool) -> tuple[np.ndarray, np.ndarray]:
     """Scores and costs of the points that no other dominates, by ascending cost, equals once."""
+    sign, shown = (-1 if minimize else 1), np.isfinite(scores) & np.isfinite(costs)
+    y, x = sign * scores[shown], costs[shown]
     # By cost, and the best first among equal costs: a point is on the front if it beats all before.
-    order = np.lexsort([-scores, costs])
-    y, x = scores[order], costs[order]
+    order = np.lexsort([-y, x])
+    y, x = y[order], x[order]
     before = np.maximum.accumulate(np.append(-np.inf, y[:-1])) if len(y) else y
-    return y[y > before], x[y > before]
+    return sign * y[y > before], x[y > before]
+
+
+def _set_limits(axes: "Axes", fence: float, minimize: bool) -> None:
+    """Limits of the scores that are drawn, from the fence to the best."""
+    # Not from the worst of them: a front may come from beyond the fence, and would stretch it.
+    height = (axes.dataLim.y0 if minimize else axes.dataLim.y1) - fence
+    if np.isfinite(height) and height != 0:
+        axes.set_ylim(*sorted((fence - 0.09 * height, fence + 1.09 * height)))
 
 
 def _step(axes: "Axes", scores: np.ndarray, costs: np.ndarray, right: float, **style: Any) -> None:

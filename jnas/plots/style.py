@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import textwrap
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -130,6 +130,29 @@ def vectors(**arrays: ArrayLike) -> list[np.ndarray]:
             f"{' and '.join(arrays)} must be vectors of one length, at least 1; got {shapes}"
         )
     return rows
+
+
+def fenced_scatter(
+    axes: "Axes", x: np.ndarray, y: np.ndarray, *, minimize: bool, **style: Any
+) -> tuple[float, tuple[int, str]]:
+    """Scatter of the finite points of `[B]`, those beyond the outer fence as triangles at its edge.
+
+    Where `minimize` is True lower is better, and the fence is above the points.
+
+    Returns:
+        The height of the fence, and what `set_note` tells of the points beyond it.
+    """
+    # Higher is better from here on; what is drawn has its sign again.
+    sign = -1 if minimize else 1
+    shown, good = np.isfinite(x) & np.isfinite(y), sign * y
+    floor = outer_fence(good[shown])
+    low = shown & (good < floor)
+    # What lies beyond is drawn at the edge, so that every architecture is seen.
+    for points, marker in ((shown & ~low, "o"), (low, "^" if minimize else "v")):
+        height = sign * np.maximum(good[points], floor)
+        axes.scatter(x[points], height, marker=marker, linewidths=0, **style)
+    fence, side = sign * floor, "above" if minimize else "below"
+    return fence, (int(low.sum()), f"{side} {fence:.4g} (triangles)")
 
 
 def num_unrankable(scores: np.ndarray) -> int:

@@ -121,6 +121,11 @@ def test_wrong_shapes(values) -> None:
         plots.search_curves({"random": values})
 
 
+def test_no_label() -> None:
+    with pytest.raises(ValueError, match="curves must have at least one label"):
+        plots.search_curves({})
+
+
 def test_x_must_be_as_long_as_the_curves() -> None:
     with pytest.raises(ValueError, match=r"x must be \[T\], as long as every curve; got \(3,\)"):
         plots.search_curves({"random": np.zeros((2, 4))}, np.ones(3))
