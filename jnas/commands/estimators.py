@@ -7,7 +7,6 @@ import jax
 
 from jnas import benchmarks, images, networks, predictors, zeroshot
 from jnas.benchmarks import Duplicates, Table
-from jnas.commands import truth
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Network, Space
 
@@ -36,16 +35,30 @@ class Materials:
     minimize: bool | None = None
     duplicates: Duplicates = "refuse"
 
-    def read(self, space: Space) -> tuple[Table, str]:
-        """Table, and the name of the column; raises as `truth.read_table`."""
-        table = truth.read_table(
-            space,
-            self.table,
-            [self.column],
-            minimize=self.minimize,
-            duplicates=self.duplicates,
-        )
-        return table, self.column or benchmarks.usual_column(table)
+    @classmethod
+    def of(cls, settings: object) -> "Materials":
+        """Materials that the settings of a command name; the default of what these lack."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        given = {name: getattr(settings, name, None) for name in names}
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    def read(self, space: Space, *others: str | None) -> tuple[Table, str]:
+        """Table of a space, and the name of the column.
+
+        Args:
+            space: whose architectures are looked up.
+            others: further columns, which `minimize` is about, too; None stands for none.
+
+        Raises:
+            ValueError: the file is no table of that space, or has no such column.
+            FileNotFoundError: the file is absent, or no table of the space is at hand.
+        """
+        table = benchmarks.of_space(space, self.table, duplicates=self.duplicates)
+        column = self.column or benchmarks.usual_column(table)
+        if self.minimize is not None:
+            for name in filter(None, (column, *others)):
+                table = table.directed(name, minimize=self.minimize)
+        return table, column
 
 
 def is_saved(name: str) -> bool:

@@ -124,14 +124,7 @@ def run(
     # One key a purpose, so that the images are the same whatever is scored on them.
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     archs = _population(space, texts, settings, draw_key)
-    materials = Materials(
-        settings.images,
-        settings.num_images,
-        settings.table,
-        settings.column,
-        settings.minimize,
-        settings.duplicates,
-    )
+    materials = Materials.of(settings)
     table = materials.read(space) if settings.estimator == "table" else None
     estimator = (
         table[0].estimator(table[1])

@@ -9,8 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from jnas import benchmarks
-from jnas.benchmarks import Duplicates, Table
-from jnas.types import Space
+from jnas.benchmarks import Table
 
 Columns: TypeAlias = dict[str, tuple[Table, str]]
 """Name → a table and one of its columns."""
@@ -42,35 +41,6 @@ class Check(NamedTuple):
     def table_best(self) -> float:
         """Best accuracy of the table."""
         return float(self.table[0 if self.minimize else -1])
-
-
-def read_table(
-    space: Space,
-    path: str | None,
-    names: Sequence[str | None] = (),
-    *,
-    minimize: bool | None = None,
-    duplicates: Duplicates = "refuse",
-) -> Table:
-    """Table of trained accuracies, of a file or else that of a space.
-
-    Args:
-        space: whose architectures are looked up.
-        path: the file.
-        names: the columns that `minimize` is about; None stands for the usual one.
-        minimize: whether these are better when smaller; None leaves it to the table.
-        duplicates: what becomes of repeated rows of the file.
-
-    Raises:
-        ValueError: the file is no table of that space, or has no such column.
-        FileNotFoundError: the file is absent, or no table of the space is at hand.
-    """
-    table = benchmarks.of_space(space, path, duplicates=duplicates)
-    if minimize is not None:
-        for name in names:
-            column = name or benchmarks.usual_column(table)
-            table = table.directed(column, minimize=minimize)
-    return table
 
 
 def stated(convention: str, minimize: bool) -> str:

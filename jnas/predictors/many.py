@@ -186,6 +186,30 @@ def _raise_for(what: str, wrong: np.ndarray) -> None:
         raise ValueError(f"{what}: rows {', '.join(rows[:5])}{more}")
 
 
+class OneClassError(ValueError):
+    """Classification of targets `[N]` in a training set that all lie on one side of a threshold."""
+
+    def __init__(self, targets: np.ndarray, threshold: float, sign: int = 1) -> None:
+        """Error in the unit of `sign` times the targets."""
+        super().__init__(targets, threshold, sign)  # as an error is pickled, for executors
+        self.targets, self.threshold, self.sign = targets, threshold, sign
+
+    def __str__(self) -> str:
+        """Sentence on where the targets lie, and what to do."""
+        names = ("above", "at or below") if self.sign > 0 else ("below", "at or above")
+        which = names[0] if self.targets[0] > self.threshold else names[1]
+        shown = self.sign * self.targets
+        return (
+            f"all {len(shown)} training architectures are {which} the threshold "
+            f"{self.sign * self.threshold:g} of the classification (they lie in "
+            f"{shown.min():.4g} … {shown.max():.4g}); choose another threshold"
+        )
+
+    def negated(self) -> "OneClassError":
+        """Same error in the unit of values of which the targets are the negative ones."""
+        return OneClassError(self.targets, self.threshold, -self.sign)
+
+
 @_renamed.arguments(values={True: "vmap", False: "map"}, vectorise="batching")
 def fit_many(
     space: Space,
@@ -260,12 +284,7 @@ def _check_classes(training: Training, targets: np.ndarray, where: np.ndarray) -
         known = row[keep]
         above = known > training.threshold
         if training.loss == "classification" and (above.all() or not above.any()):
-            which = "above" if above.all() else "at or below"
-            raise ValueError(
-                f"all {len(known)} training architectures are {which} the threshold "
-                f"{training.threshold:g} of the classification (they lie in {known.min():.4g} … "
-                f"{known.max():.4g}); choose another threshold"
-            )
+            raise OneClassError(known, training.threshold)
 
 
 def _evaluation(

@@ -1,11 +1,13 @@
 """What judges, by name."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 import jnas
-from jnas.commands import estimators
+from jnas.commands import estimators, score
 from jnas.commands.estimators import Materials
 
 SPACE = jnas.spaces.nasbench201()
@@ -26,6 +28,28 @@ def test_a_table(tmp_path) -> None:
     np.testing.assert_array_equal(judged("table", table=str(tmp_path / "mine.npz")), [0, 1, 2])
     np.testing.assert_array_equal(
         judged("table", table=str(tmp_path / "mine.npz"), column="other"), [1, 1, 1]
+    )
+
+
+def test_a_direction_that_is_given(tmp_path) -> None:
+    columns = {"top": np.arange(3.0), "other": np.ones(3), "third": np.ones(3)}
+    path = str(tmp_path / "t.npz")
+    jnas.benchmarks.save(jnas.benchmarks.make_table(SPACE, ARCHS, columns), path)
+    table, column = Materials(table=path, minimize=True).read(SPACE, "other", None)
+    assert column == "top"
+    assert [table.minimizes(name) for name in columns] == [True, True, False]
+    table, column = Materials(table=path, column="other").read(SPACE)
+    assert column == "other"
+    assert not table.minimizes("top")
+
+
+def test_materials_of_settings() -> None:
+    """Settings have some of the fields, and None where the default is not theirs to choose."""
+    settings = SimpleNamespace(images=None, num_images=7, table="t.npz", minimize=False, seed=1)
+    expected = Materials(num_images=7, table="t.npz", minimize=False)
+    assert Materials.of(settings) == expected
+    assert Materials.of(score.Settings(column="top", duplicates="mean")) == Materials(
+        column="top", duplicates="mean"
     )
 
 

@@ -57,10 +57,3 @@ def test_ranks_where_lower_is_better() -> None:
     np.testing.assert_array_equal(check.accuracy, [[1, 1], [np.nan, 5], [3, 3]])
     np.testing.assert_array_equal(check.ranks, [1, 4, 2])
     assert (check.table_best, check.minimize) == (1.0, True)
-
-
-def test_a_direction_that_is_given(tmp_path) -> None:
-    jnas.benchmarks.save(TABLE, tmp_path / "t.npz")
-    path = str(tmp_path / "t.npz")
-    assert truth.read_table(SPACE, path, [None], minimize=True).minimizes("top")
-    assert not truth.read_table(SPACE, path, [None]).minimizes("top")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pickle
 from pathlib import Path
 
 import chex
@@ -508,8 +509,9 @@ def test_a_classification_needs_two_classes(num_members: int) -> None:
     one = make("rnn_classifier", NB201)
     predictor = one if num_members == 1 else P.ensemble(one, num_members)
     message = r"all 12 training architectures are above the threshold 0\.9 .* choose another"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         predictor.fit(keys(1)[0], archs, 100 * targets)
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
     with pytest.raises(ValueError, match=r"are at or below the threshold 0\.9"):
         predictor.fit(keys(1)[0], archs, targets / 10)
 

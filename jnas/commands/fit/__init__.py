@@ -19,7 +19,8 @@ def command(
     has not seen.
 
     The run folder holds metrics.csv, result.json, plots, report.html and predictor.npz, which
-    jnas score --estimator and jnas search --estimator take.
+    jnas score --estimator and jnas search --estimator take. What the same command given again
+    takes over is in its folder checkpoint.
     """
     place = folder.named(settings.folder_name)
     folders.check(place, FILES, settings.table)

@@ -14,13 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import benchmarks, metrics, predictors
+from jnas import metrics, predictors
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
-from jnas.commands import truth
+from jnas.commands.estimators import Materials
 from jnas.commands.fit.settings import MAX_TEST, MIN_TEST, Settings, make_predictor, training_of
 from jnas.engine.fingerprints import Resume, fingerprint
 from jnas.predictors import Evaluation, Fitted
+from jnas.predictors.many import OneClassError
 from jnas.predictors.recipes import as_plain
 from jnas.types import Predictor
 
@@ -90,14 +91,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
         OSError: the table cannot be read, or the folder not be written.
     """
     space = make_predictor(settings).space  # what is wrong with the settings is said first
-    table = truth.read_table(
-        space,
-        settings.table,
-        [settings.column],
-        minimize=settings.minimize,
-        duplicates=settings.duplicates,
-    )
-    column = settings.column or benchmarks.usual_column(table)
+    table, column = Materials.of(settings).read(space)
     minimize = table.minimizes(column)
     predictor = make_predictor(settings, minimize)
     # Split whether or not the rows are drawn, so that trainings have the same keys in both cases.
@@ -113,8 +107,14 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     # Looked up before training starts; Orbax names what it keeps by numbers.
     resumed = resume is not False and any(checkpoint.glob("[0-9]*"))
     started = time.monotonic()
+    # The checkpoint stays when all is done: nothing else has the states of all seeds and what was
+    # measured on the way, which the same command given again takes over.
     with folders.begun(folder, earlier):
-        fitted = _fit(predictor, data, keys, checkpoint, resume, progress)
+        try:
+            fitted = _fit(predictor, data, keys, checkpoint, resume, progress)
+        # The library speaks of targets, and whoever runs a fit of the column.
+        except OneClassError as error:
+            raise (error.negated() if minimize else error) from None
     seconds = round(time.monotonic() - started, 2)
     scores = _scores(predictor, fitted, data.test_archs)
     return Fit(

@@ -74,20 +74,16 @@ def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
     """Job of filled settings; ValueError names what is unknown or does not fit."""
     allowed = _within_limits(settings, _within_table(settings, space, table))
     costs = [getattr(space, settings.against)] if settings.against else []
+    judged = _judged(settings, table)
     work: Batch | Seeds
-    fidelities: dict[int, str] = {}
-    least = 1
     if settings.is_batch:
-        work = _batch(settings, space, allowed)
-        if settings.estimator == "table" and settings.column is not None:
-            fidelities = {0: settings.column}
+        work, least = _batch(settings, space, allowed, judged), 1
+        fidelities = {0: judged[1]} if judged else {}
     else:
-        work, searcher = _seeds(
-            settings, space, table, functools.partial(_searcher, settings, allowed, costs)
-        )
+        make_searcher = functools.partial(_searcher, settings, allowed, costs)
+        work, searcher = _seeds(settings, space, judged, make_searcher)
         least = searcher.min_evaluations
-        if settings.estimator == "table" and table is not None and settings.column is not None:
-            fidelities = _fidelities(searcher, table, settings.column)
+        fidelities = _fidelities(searcher, *judged) if judged else {}
     # The rows are no part of the work of a score that does not look at them.
     rows = [table.archs] if settings.within_table and table is not None else []
     job = fingerprint(settings.facts(), work, *rows)
@@ -211,18 +207,23 @@ def _within_table(settings: Settings, space: Space, table: Table | None) -> Spac
     return benchmarks.within(table, settings.column)
 
 
-def _materials(settings: Settings) -> Materials:
-    """Materials of the estimators; images that are not used are None in filled settings."""
-    images, num = settings.images or "", settings.num_images or 0
-    return Materials(
-        images, num, settings.table, settings.column, settings.minimize, settings.duplicates
-    )
+def _judged(settings: Settings, table: Table | None) -> tuple[Table, str] | None:
+    """Table and its column that are searched on; None where something else judges."""
+    if settings.estimator != "table" or table is None or settings.column is None:
+        return None
+    return table, settings.column
 
 
-def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
+def _batch(
+    settings: Settings, space: Space, allowed: Space, judged: tuple[Table, str] | None
+) -> Batch:
     """Batch of random candidates from the allowed architectures."""
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
-    estimator = estimators.estimator(settings.estimator, space, _materials(settings), image_key)
+    if judged:
+        estimator = judged[0].estimator(judged[1])
+    else:
+        materials = Materials.of(settings)
+        estimator = estimators.estimator(settings.estimator, space, materials, image_key)
     searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
     archs = jax.jit(lambda key: searcher.ask(key, searcher.init(key))[0].archs)(draw_key)
     return Batch(estimator, archs, score_key)
@@ -231,21 +232,21 @@ def _batch(settings: Settings, space: Space, allowed: Space) -> Batch:
 def _seeds(
     settings: Settings,
     space: Space,
-    table: Table | None,
+    judged: tuple[Table, str] | None,
     make_searcher: Callable[[Estimator | None], Searcher],
 ) -> tuple[Seeds, Searcher]:
     """Searches from all seeds, by a strategy; ValueError names an option that this refuses."""
     # All seeds see the same images, so that their scores can be compared.
     image_key, search_key = jax.random.split(jax.random.key(settings.seed))
-    materials = _materials(settings)
+    materials = Materials.of(settings)
 
     def judge(name: str) -> Estimator:
         return estimators.estimator(name, space, materials, image_key)
 
     start = judge(settings.start) if settings.start else None
     searcher = make_searcher(start)  # what is wrong with its options is said first
-    if settings.estimator == "table" and table is not None and settings.column is not None:
-        objective = _look_up(settings, searcher, table, settings.column)
+    if judged:
+        objective = _look_up(settings, searcher, *judged)
     else:
         objective = search.objective(judge(settings.estimator))
     return Seeds(jax.random.split(search_key, settings.seeds), objective, start), searcher

@@ -18,6 +18,7 @@ from jnas import search, spaces
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
 from jnas.commands import truth
+from jnas.commands.estimators import Materials
 from jnas.commands.search import evaluation
 from jnas.commands.search.evaluation import Job
 from jnas.commands.search.settings import Settings, filled
@@ -151,13 +152,7 @@ def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) 
 def _table(settings: Settings, space: Space) -> Table | None:
     """Table of trained accuracies to search on or to check answers by; None where there is none."""
     try:
-        return truth.read_table(
-            space,
-            settings.table,
-            [settings.column, *filter(None, [settings.test_column])],
-            minimize=settings.minimize,
-            duplicates=settings.duplicates,
-        )
+        return Materials.of(settings).read(space, settings.test_column)[0]
     except FileNotFoundError:
         is_asked = settings.table or settings.column or settings.test_column
         if settings.estimator == "table" or is_asked:

@@ -52,11 +52,18 @@ def test_fit_writes_the_run_folder(fitted) -> None:
     assert {"jnas", "jax", "device"} <= set(result["environment"])
 
 
+def _steps(folder: Path) -> dict[str, int]:
+    """Name → time of what a checkpoint keeps."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("[0-9]*")}
+
+
 def test_fit_given_again_has_the_same_result(fitted) -> None:
     folder, command, printed = fitted
-    before = files(folder)
+    before, steps = files(folder), _steps(folder / "checkpoint")
     assert invoke(*command) == printed
     assert files(folder) == before
+    # The training was taken over, and not done again.
+    assert steps == _steps(folder / "checkpoint") != {}
     with pytest.raises(ValueError, match="another job"):
         invoke(*command, "--seed", 1)
     assert files(folder) == before

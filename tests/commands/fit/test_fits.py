@@ -101,6 +101,29 @@ def test_an_error_is_minimised(tmp_path) -> None:
     assert make_predictor(changed, minimize=True).settings["training"].threshold == -10
 
 
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        (9.9, r"are at or above the threshold 9.9 of the classification \(they lie in 10 … 39\)"),
+        (40.0, r"are below the threshold 40 of the classification \(they lie in 10 … 39\)"),
+        (10.0, r"are at or above the threshold 10 of the classification"),
+    ],
+)
+def test_a_threshold_is_told_in_the_unit_of_the_column(threshold, message, tmp_path) -> None:
+    table = table_of(np.arange(10.0, 60.0)).directed("top", minimize=True)
+    jnas.benchmarks.save(table, tmp_path / "t.npz")
+    settings = dataclasses.replace(
+        SHORT,
+        predictor="rnn_classifier",
+        table=str(tmp_path / "t.npz"),
+        column="top",
+        num_test=20,
+        threshold=threshold,
+    )
+    with pytest.raises(ValueError, match=message):
+        fits.run(settings, tmp_path / "run")
+
+
 def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
     one = dataclasses.replace(SHORT, seeds=1, epochs=1)
     for settings, resume in ((one, True), (dataclasses.replace(one, seed=1), False)):
