@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from jnas import metrics
-from jnas.commands import estimators
 from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
 from jnas.commands.search.searches import Searches
+from jnas.commands.search.texts import legend, of_what
 from jnas.commands.summary import Part, Summary, moments, spread
-from jnas.commands.truth import Check, stated
+from jnas.commands.truth import Check
 from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
@@ -24,26 +24,6 @@ FILES = (
     "scores_*.png",
     "rank_*.png",
 )
-_MEANS = {
-    "evaluations": "evaluations",
-    "distinct": "distinct architectures among them",
-    "simulated_seconds": "simulated seconds",
-}
-_ENDS = {
-    "num_without_answer": "found nothing that can be ranked",
-    "num_out_of_evaluations": "had seconds left when their evaluations were used up",
-    "num_stalled": "were given up, for all they proposed was evaluated before",
-    "num_before_search": "ended before the first population of the strategy was evaluated, and are "
-    "random search; they need more seconds or a smaller population",
-}
-_RANK = (
-    "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed "
-    "or not."
-)
-_TAU = (
-    "Best drawn: of all candidates. Tau: Kendall's tau-b of the candidates' scores with their "
-    "accuracies."
-)
 
 
 def summarise(result: Searches) -> Summary:
@@ -57,7 +37,7 @@ def summarise(result: Searches) -> Summary:
     plotted = [name for name in figures if name not in ("cell", "front")]
     parts = [
         *_answer(result, tables),
-        Part(title(result), _legend(result, facts), _rows(result), plotted, is_printed=True),
+        Part(title(result), legend(result, facts), _rows(result), plotted, is_printed=True),
     ]
     if not is_batch:
         parts.append(_listed(tables["results.csv"]))
@@ -70,7 +50,7 @@ def summarise(result: Searches) -> Summary:
 def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
     """Parts that answer: the front of a strategy with costs, and the best architecture."""
     text = result.space.to_string(result.archs[result.chosen])
-    best = f"{text}\nThe best {_of_what(result)}; its {judge(result)} is {_best(result):.5g}."
+    best = f"{text}\nThe best {of_what(result)}; its {judge(result)} is {_best(result):.5g}."
     if result.front is None:
         return [Part("The answer", best, figures=["cell"], is_printed=True)]
     against, (header, *cells) = result.settings.against, tables["front.csv"]
@@ -240,20 +220,7 @@ def _front(result: Searches) -> list[list[Any]]:
 
 
 # --------------------------------------------------------------------------------------------------
-# Texts.
-
-
-def _of_what(result: Searches) -> str:
-    """Words for what the best answer is the best of."""
-    settings = result.settings
-    if settings.is_batch:
-        return f"of {settings.candidates:,} candidates"
-    return f"answer of {_count(settings.seeds)}"
-
-
-def _count(num: int) -> str:
-    """Number of searches in words."""
-    return "one search" if num == 1 else f"{num:,} searches"
+# Tables for people.
 
 
 def _best(result: Searches) -> float:
@@ -289,79 +256,3 @@ def _row(result: Searches, check: Check) -> list[str]:
 def _number(value: float | None, form: str) -> str:
     """Number in a cell of the table, empty where it is unknown."""
     return "" if value is None else f"{value:{form}}"
-
-
-def _legend(result: Searches, facts: dict[str, Any]) -> str:
-    """Legend of the table: what was done, and what the numbers are."""
-    lines = _batch_lines(result, facts) if result.settings.is_batch else _lines(result, facts)
-    lines += [
-        f"{check.name}: {stated(check.convention, check.minimize)}; "
-        f"{len(check.table):,} architectures."
-        for check in result.checks
-    ]
-    if result.checks:
-        lines += [_RANK, *([_TAU] if result.settings.is_batch else []), *_who_saw(result)]
-    return "\n".join(lines)
-
-
-def _who_saw(result: Searches) -> list[str]:
-    """Line on how fair a check accuracies are: a trained predictor may have seen some of them."""
-    name = result.settings.estimator
-    if name == "table":
-        return []
-    if estimators.is_saved(name):
-        return ["Trained accuracies: the predictor may have been trained on some of them."]
-    return ["Trained accuracies: the search did not see them."]
-
-
-def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
-    """Lines about what a batch has scored."""
-    num, distinct = result.settings.candidates, int(result.distinct[0])
-    lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
-    lines += _gaps(result)
-    if unranked := facts["num_unranked"] - result.num_missing:
-        lines.append(f"{unranked:,} of them cannot be ranked (their score is not finite).")
-    return lines
-
-
-def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
-    """Lines about what searches have evaluated, and how they ended."""
-    settings = result.settings
-    seconds = settings.max_seconds
-    limit = "" if seconds is None else f" or {seconds:,g} simulated seconds"
-    means = {what: facts[name]["mean"] for name, what in _MEANS.items()}
-    spent = ", ".join(
-        f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean
-    )
-    count = _count(settings.seeds).capitalize()
-    return [
-        f"{count} of {settings.budget:,} evaluations{limit}.",
-        f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",
-        *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
-        *_gaps(result),
-        *_told_after(result),
-    ]
-
-
-def _gaps(result: Searches) -> list[str]:
-    """Line on evaluations that a table has no value for."""
-    num = int(np.asarray(result.histories.num_evaluations).sum())
-    if not result.num_missing:
-        return []
-    return [
-        f"{result.num_missing:,} of all {num:,} evaluations failed, for {result.table} has no "
-        f"{result.settings.column} of them; --within-table keeps to those that it has."
-    ]
-
-
-def _told_after(result: Searches) -> list[str]:
-    """Line on which column told the score after each number of epochs asked for."""
-    columns = {asked: name for asked, name in result.fidelities.items() if asked}
-    if not columns:
-        return []
-    if len(set(columns.values())) == 1:
-        (name,) = set(columns.values())
-        asked = ", ".join(map(str, columns))
-        return [f"Asked for {asked} epochs: told {name} of each, at its share of the cost."]
-    pairs = ", ".join(f"{name} for {asked}" for asked, name in columns.items())
-    return [f"Columns told for the epochs asked for: {pairs}."]
