@@ -14,8 +14,8 @@ from jnas import _renamed, _shown
 from jnas.predictors.biflow import biflow
 from jnas.predictors.calibration import calibrate
 from jnas.predictors.comparator import ranks_by_comparison
+from jnas.predictors.e2epp import e2epp
 from jnas.predictors.ensemble import Members, by_name, ensemble, mean_ranks, member_scores, spread
-from jnas.predictors.forest import e2epp
 from jnas.predictors.many import Evaluation, Fitted, measure, state
 from jnas.predictors.recipes import (
     FACTORIES,

@@ -16,6 +16,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
 from jnas.engine.inputs import as_archs
+from jnas.predictors import many
 from jnas.types import Predictor
 
 
@@ -49,14 +50,13 @@ def calibrate(
         NaN.
 
     Raises:
-        ValueError: shapes do not fit, a target is not finite, or fewer than two architectures have
-            a finite score.
+        ValueError: shapes do not fit, a target is not finite or beyond float32, or fewer than two
+            architectures have a finite score.
     """
     rows, values = as_archs(np.asarray(archs)), np.asarray(targets, np.float64)
     if values.shape != rows.shape[:1]:
         raise ValueError(f"targets must be {rows.shape[:1]} like archs; got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("targets of a calibration must be finite")
+    values = many.narrowed(values[None], np.ones((1, len(values)), bool))[0]
     scores = np.asarray(predictor.predict(state, rows))
     known = np.isfinite(scores)
     if known.sum() < 2:

@@ -54,6 +54,7 @@ def _ensemble(
     if num_members < 2:
         raise ValueError(f"num_members must be at least 2; got {num_members}")
     one = by_name(member, space, **dict(settings))
+    predict = jax.jit(functools.partial(_predict, one))
     about = {
         "member": member,
         "member_settings": recipes.as_plain(dict(settings)),
@@ -89,14 +90,12 @@ def _ensemble(
         # All S · K trainings were one job; its rows go by ensemble, then by member.
         states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
         members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
-        measured, epochs = many.measure(whole, members, evaluation)
+        measured, epochs = many.measure(predict, members, evaluation)
         losses = fitted.losses.reshape(len(rows), num_members, fitted.losses.shape[-1]).mean(1)
         return Fitted(members, losses, measured, epochs)
 
-    predict = jax.jit(functools.partial(_predict, one))
     fit = functools.partial(many.fit_one, fit_many)
-    whole = Predictor("ensemble", space, about, fit, predict, fit_many, many.predict_each(predict))
-    return whole
+    return Predictor("ensemble", space, about, fit, predict, fit_many, many.predict_each(predict))
 
 
 def member_scores(predictor: Predictor, state: Members, archs: jax.Array) -> jax.Array:

@@ -1,16 +1,10 @@
-"""E2EPP: forests of regression trees that each see all architectures, but only some features.
-
-Sun, Wang, Xue, Jin, Yen and Zhang, "Surrogate-Assisted Evolutionary Deep Learning Using an
-End-to-End Random Forest-based Performance Predictor", IEEE Transactions on Evolutionary Computation
-2019: 1000 trees of unrestricted depth, each on a random subset of the `F` features whose size is
-uniform in 1 … F; the prediction is their mean.
+"""Forests of regression trees that each see all samples, but only some features, as in `e2epp`.
 
 scikit-learn grows the trees on the host; padded arrays of their nodes make prediction a pure JAX
 function. Axes beyond the package's: `T` trees, `M` nodes of a tree, `F` features.
 """
 
 import functools
-import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jnas import encodings
-from jnas.engine.inputs import as_archs, as_keys
-from jnas.engine.pickles import pickled_by_call
-from jnas.predictors import many
-from jnas.predictors.many import Evaluation, Fitted
-from jnas.types import Key, Predictor, Space
+from jnas.types import Key
 
 MaxFeatures = Literal["random", "all"]
 
@@ -300,76 +289,3 @@ def _pad(part: tuple[np.ndarray, ...], width: int) -> tuple[np.ndarray, ...]:
     feature, threshold, left, right, value = (np.pad(array, added) for array in part)
     left[..., num_nodes:] = right[..., num_nodes:] = np.arange(num_nodes, width)
     return feature, threshold, left, right, value
-
-
-# -- The predictor ---------------------------------------------------------------------------------
-
-
-@functools.cache
-@pickled_by_call
-def e2epp(
-    space: Space,
-    *,
-    num_trees: int = 1000,
-    max_features: MaxFeatures = "random",
-    bootstrap: bool = False,
-) -> Predictor:
-    """E2EPP on the ReNAS tensor, as ReNAS compares itself with it (Xu et al., CVPR 2021, table 2).
-
-    Forests are fitted on the host; scores are in the unit of the targets.
-
-    `max_features="all"` with `bootstrap=True` and 100 trees is scikit-learn's default forest.
-    """
-    encode = encodings.renas(space)
-
-    def features_of(archs: jax.Array) -> jax.Array:
-        """ReNAS tensors `[B, F]`, flat."""
-        encoded = encode(as_archs(archs))
-        return encoded.reshape(len(archs), math.prod(encoded.shape[1:]))
-
-    compiled = jax.jit(features_of)
-
-    def fit_many(
-        keys: Key,
-        archs: Any,
-        targets: Any,
-        *,
-        where: Any = None,
-        evaluation: Evaluation | None = None,
-        checkpoint: Any = None,
-        resume: Any = True,
-        progress: bool = False,
-    ) -> Fitted:
-        """Forests of `S` training sets, one after the other, and their evaluation at the end."""
-        # A forest has no epochs to stop between; the options are there for
-        # the sake of the protocol.
-        del checkpoint, resume, progress
-        rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
-        keys, forests = as_keys(keys, values.shape[:1]), []
-        for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
-            known = np.asarray(compiled(jnp.asarray(row)))[keep]
-            forests.append(
-                fit_trees(
-                    key,
-                    known,
-                    value[keep],
-                    num_trees=num_trees,
-                    max_features=max_features,
-                    bootstrap=bootstrap,
-                )
-            )
-        states = pad_trees(forests)
-        measured, epochs = many.measure(whole, states, evaluation)
-        # No epochs, so no losses.
-        return Fitted(states, np.zeros((len(forests), 0), np.float32), measured, epochs)
-
-    def predict(state: Trees, archs: jax.Array) -> jax.Array:
-        scores: jax.Array = predict_trees(state, features_of(archs))
-        return scores
-
-    settings = {"num_trees": num_trees, "max_features": max_features, "bootstrap": bootstrap}
-    fit = functools.partial(many.fit_one, fit_many)
-    whole = Predictor(
-        "e2epp", space, settings, fit, jax.jit(predict), fit_many, many.predict_each(predict)
-    )
-    return whole

@@ -23,7 +23,7 @@ from jnas.predictors import fit as training_loop
 from jnas.predictors.fit import Data, Job, Metric
 from jnas.predictors.prediction import Recipe
 from jnas.predictors.training import Training
-from jnas.types import Key, Predictor, Space
+from jnas.types import Key, Space
 
 
 class Evaluation(NamedTuple):
@@ -124,7 +124,7 @@ def check(
         raise ValueError(
             f"where must be bool of shape {wide.shape}; got {exists.dtype} {exists.shape}"
         )
-    values = _narrowed(wide, exists)
+    values = narrowed(wide, exists)
     # One call for all sets, so that a space is compiled once a shape.
     flat = jnp.asarray(rows.reshape(-1, num), jnp.int32)
     valid, codes = _identify(space)(flat)
@@ -146,16 +146,26 @@ def check(
     return flat.reshape(*rows.shape), jnp.asarray(values), jnp.asarray(exists)
 
 
-def _narrowed(targets: np.ndarray, exists: np.ndarray) -> np.ndarray:
-    """Targets `[S, B]` float32, as programs hold them and 0 in padding; ValueError as `check`."""
+def narrowed(targets: np.ndarray, exists: np.ndarray) -> np.ndarray:
+    """Targets `[S, B]` float32, as programs hold them, and 0 where `exists` `[S, B]` is False.
+
+    Raises:
+        ValueError: a target that exists is not finite, or beyond float32; the message names rows.
+    """
     _raise_for("targets that are not finite", ~np.isfinite(targets) & exists)
-    kind = np.finfo(np.float32)
-    # A quarter of the largest number, for differences and sums of two of them are taken, too.
-    large = exists & (np.abs(np.where(exists, targets, 0)) > kind.max / 4)
-    _raise_for(f"targets beyond {kind.max / 4:.2g}, which must be rescaled", large)
-    values = np.where(exists, targets, 0).astype(np.float32)
+    known = np.where(exists, targets, 0)
+    _raise_beyond(known)
+    values = known.astype(np.float32)
     # Programs take smaller numbers for 0; that makes ties, which are counted later.
-    return np.where(np.abs(values) < kind.tiny, np.float32(0), values)
+    return np.where(np.abs(values) < np.finfo(np.float32).tiny, np.float32(0), values)
+
+
+def _raise_beyond(targets: np.ndarray) -> None:
+    """ValueError that names rows whose finite targets `[S, B]` are beyond float32."""
+    # A quarter of the largest number, for differences and sums of two of them are taken, too.
+    most = np.finfo(np.float32).max / 4
+    large = np.isfinite(targets) & (np.abs(targets) > most)
+    _raise_for(f"targets beyond {most:.2g}, which must be rescaled", large)
 
 
 @functools.cache
@@ -246,10 +256,11 @@ def fit_many(
 
     Raises:
         ValueError: as `check` says; keys that do not fit; a classification with a single class in a
-            training set; epochs of the evaluation out of range; a
+            training set; epochs of the evaluation out of range, or a test set that does not fit; a
             checkpoint of another job, or one that other code has begun.
     """
-    data = _data(space, keys, archs, targets, where)
+    checked = check(space, archs, targets, where)
+    data = Data(as_keys(keys, checked[1].shape[:1]), *checked)
     _check_classes(recipe.training, np.asarray(data.targets), np.asarray(data.where))
     test, epochs, measures = _evaluation(recipe, evaluation, data.targets.shape[0])
     # What all trainings share is one copy on each device; a copy for each training could be large.
@@ -270,20 +281,14 @@ def fit_many(
     return Fitted(run.results, run.losses, run.metrics, run.epochs)
 
 
-def _data(
-    space: Space, keys: Key, archs: ArrayLike, targets: ArrayLike, where: ArrayLike | None
-) -> Data:
-    """Training sets and keys after their checks."""
-    checked = check(space, archs, targets, where)
-    return Data(as_keys(keys, checked[1].shape[:1]), *checked)
-
-
 def _check_classes(training: Training, targets: np.ndarray, where: np.ndarray) -> None:
     """ValueError if a classification would have a single class in one of the training sets."""
+    if training.loss != "classification":
+        return
     for row, keep in zip(targets, where, strict=True):
         known = row[keep]
         above = known > training.threshold
-        if training.loss == "classification" and (above.all() or not above.any()):
+        if above.all() or not above.any():
             raise OneClassError(known, training.threshold)
 
 
@@ -298,36 +303,48 @@ def _evaluation(
     epochs = evaluation.epochs or tuple(range(max(total - 4, 1), total + 1))
     if not set(epochs) <= set(range(1, total + 1)):
         raise ValueError(f"evaluation epochs must be in 1 … {total}; got {epochs}")
-    archs, targets = (
-        jnp.asarray(evaluation.archs, jnp.int32),
-        jnp.asarray(evaluation.targets, jnp.float32),
-    )
-    if (
-        archs.shape[:-1] != targets.shape
-        or (archs.ndim == 3 and archs.shape[0] != num)
-        or archs.ndim not in (2, 3)
-    ):
+    return _test_set(evaluation, num), tuple(sorted(set(epochs))), dict(evaluation.metrics)
+
+
+def _test_set(evaluation: Evaluation, num: int) -> tuple[jax.Array, jax.Array]:
+    """Architectures `[M, D]` or `[S, M, D]` int32 and targets to fit, float32, for `num` trainings.
+
+    Raises:
+        ValueError: the shapes do not fit, or a target is beyond float32.
+    """
+    archs, targets = np.asarray(evaluation.archs), np.asarray(evaluation.targets, np.float64)
+    is_each = archs.ndim == 3 and archs.shape[0] == num
+    if archs.shape[:-1] != targets.shape or not (archs.ndim == 2 or is_each):
         raise ValueError(
             f"evaluation needs archs [M, D] or [S, M, D] and targets to fit; got {archs.shape}"
+            f" and {targets.shape} for S = {num}"
         )
-    return (archs, targets), tuple(sorted(set(epochs))), dict(evaluation.metrics)
+    _raise_beyond(np.atleast_2d(targets))
+    return jnp.asarray(archs, jnp.int32), jnp.asarray(targets, jnp.float32)
 
 
 def measure(
-    predictor: Predictor, states: Any, evaluation: Evaluation | None
+    predict: Callable[[Any, jax.Array], jax.Array], states: Any, evaluation: Evaluation | None
 ) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
-    """Metrics `[S, 1]` of fitted predictors that are not measured on the way; the epoch is 0."""
+    """Metrics `[S, 1]` of fitted predictors that are not measured on the way; the epoch is 0.
+
+    Args:
+        predict: of a predictor.
+        states: of `S` of its trainings.
+        evaluation: what to measure, or None.
+
+    Raises:
+        ValueError: the test set does not fit.
+    """
     if evaluation is None:
         return {}, ()
-    archs, targets = (
-        jnp.asarray(evaluation.archs, jnp.int32),
-        jnp.asarray(evaluation.targets, jnp.float32),
-    )
+    num = jax.tree.leaves(states)[0].shape[0]
+    archs, targets = _test_set(evaluation, num)
     result: dict[str, list[float]] = {name: [] for name in evaluation.metrics}
     # One after the other: test sets may differ, and a metric is any function.
-    for number in range(jax.tree.leaves(states)[0].shape[0]):
+    for number in range(num):
         rows, values = (archs, targets) if archs.ndim == 2 else (archs[number], targets[number])
-        scores = predictor.predict(state(states, number), rows)
+        scores = predict(state(states, number), rows)
         for name, metric in evaluation.metrics.items():
             result[name].append(float(metric(scores, values)))
     return {name: np.array(values)[:, None] for name, values in result.items()}, (0,)

@@ -54,7 +54,9 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
     calibrate = jnas.predictors.calibrate
     with pytest.raises(ValueError, match=r"targets must be \(3,\) like archs; got \(2,\)"):
         calibrate(scaled(), one, archs, [1.0, 2.0])
-    with pytest.raises(ValueError, match="must be finite"):
+    with pytest.raises(ValueError, match="targets that are not finite: rows 2"):
         calibrate(scaled(), one, archs, [1.0, 2.0, np.nan])
+    with pytest.raises(ValueError, match=r"targets beyond 8.5e\+37, .* rescaled: rows 1"):
+        calibrate(scaled(), one, archs, [1.0, 1e43, 2.0])
     with pytest.raises(ValueError, match="at least two architectures with a finite score; got 0"):
         calibrate(scaled(), jnp.float32(jnp.nan), archs, [1.0, 2.0, 3.0])

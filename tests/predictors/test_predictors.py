@@ -503,6 +503,23 @@ def test_other_bad_input(tmp_path: Path) -> None:
         P.load(tmp_path / "z.npz")
 
 
+@pytest.mark.parametrize("name", ["mlp", "e2epp", "ensemble"])
+def test_bad_test_sets(name: str) -> None:
+    """Those measured on the way, and those at the end."""
+    predictor = P.ensemble(make("mlp", NB201), 2) if name == "ensemble" else make(name, NB201)
+    archs, targets = drawn(NB201, 12)
+    for wrong in (
+        Evaluation(archs, targets[:5]),
+        Evaluation(archs[None].repeat(2, 0), targets[None].repeat(2, 0)),
+        Evaluation(archs[0], targets[0]),
+    ):
+        with pytest.raises(ValueError, match=r"evaluation needs archs \[M, D\] or \[S, M, D\]"):
+            predictor.fit_many(keys(1), archs[None], targets[None], evaluation=wrong)
+    large = Evaluation(archs, targets.astype(float) * 1e43)
+    with pytest.raises(ValueError, match=r"targets beyond 8.5e\+37, .* rescaled: rows 0"):
+        predictor.fit_many(keys(1), archs[None], targets[None], evaluation=large)
+
+
 @pytest.mark.parametrize("num_members", [1, 2])
 def test_a_classification_needs_two_classes(num_members: int) -> None:
     archs, targets = drawn(NB201, 12)
