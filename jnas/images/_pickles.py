@@ -1,5 +1,6 @@
 """CIFAR-10's pickled batches, read without running what a pickle may say."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,16 @@ _ALLOWED_GLOBALS = {
 
 
 def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch; ValueError for others."""
+    """Images `[n, 32, 32, 3]` uint8 and labels `[n]` of a pickled batch.
+
+    Raises:
+        ValueError: the file is something else; the message names it.
+        OSError: it cannot be read.
+    """
+    content = io.BytesIO(path.read_bytes())
     try:
         # Python 2 wrote the official files, so that their keys are bytes.
-        with path.open("rb") as file:
-            batch = _BatchUnpickler(file, encoding="bytes").load()
+        batch = _BatchUnpickler(content, encoding="bytes").load()
         data, labels = batch[b"data"], np.asarray(batch[b"labels"])
         if data.dtype != np.uint8 or data.shape != (len(labels), 3072):
             raise ValueError(f"data is {describe(data)}, for {len(labels)} labels")

@@ -2,12 +2,14 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnas.engine.inputs import as_key
 from jnas.engine.messages import describe, nearest
 from jnas.images.sources import Pixels, read
 from jnas.types import Key
@@ -54,7 +56,7 @@ def load(
             are, or a file whose content is not what the module promises to read.
         FileNotFoundError: for a path that does not exist, or CIFAR-10 where it is not found.
     """
-    _check_request(size, num, key, method)
+    key = _checked_key(size, num, key, method)
     if name_or_path == "noise":
         if mean is not None or std is not None:
             raise ValueError("noise is standard normal already: mean= and std= do not apply to it")
@@ -84,7 +86,7 @@ def load_labelled(
         ValueError: as `load`; and where the source has not one integer label for each image.
         FileNotFoundError: as `load`.
     """
-    _check_request(size, num, key, method)
+    key = _checked_key(size, num, key, method)
     if name_or_path == "noise":
         raise ValueError("noise has no labels; digits and cifar10 have")
     pixels = _override(read(name_or_path, folder), mean, std)
@@ -110,18 +112,14 @@ def num_classes(
     return None if labels is None or labels.max() < 0 else int(labels.max()) + 1
 
 
-def _check_request(size: int, num: int, key: Key | None, method: str) -> None:
-    """ValueError where an argument of `load` is wrong, whatever the source."""
+def _checked_key(size: int, num: int, key: Any, method: str) -> Key | None:
+    """Typed key or None; ValueError where an argument of `load` is wrong, whatever the source."""
     # Before the source is read: a misspelt option should not wait for it.
     if size < 1 or num < 1:
         raise ValueError(f"size and num must be at least 1, got size={size} and num={num}")
     if method not in _RESIZE_METHODS:
         raise ValueError(f"unknown resize method {method!r}. {nearest(method, _RESIZE_METHODS)}")
-    if not (
-        key is None
-        or (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key))
-    ):
-        raise ValueError(f"key must be a key of jax.random.key, got {key!r}")
+    return None if key is None else as_key(key)
 
 
 def _rows(pixels: Pixels, num: int, key: Key | None) -> np.ndarray:

@@ -17,7 +17,6 @@ NAMES = ("digits", "cifar10", "noise")
 CIFAR10_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
 CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 
-
 _BATCHES = "cifar-10-batches-py"
 _NUM_DIGITS = 1797  # known without importing scikit-learn
 
@@ -68,7 +67,7 @@ def available(folder: str | Path | None = None) -> list[Source]:
     try:
         pixels = _read_cifar10(folder)
         cifar10 = Source("cifar10", len(pixels.x), pixels.x.shape[1:], pixels.where)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         cifar10 = Source("cifar10", 0, (32, 32, 3), str(error))
     digits = Source("digits", _NUM_DIGITS, (8, 8, 1), "bundled with scikit-learn")
     return [digits, cifar10, Source("noise", None, (), "drawn from a key")]
@@ -157,5 +156,7 @@ def _read_batches(where: Path, files: list[Path]) -> Pixels:
     """Pixels of CIFAR-10's pickled batches, one after the other."""
     if not files:
         raise ValueError(f"{where} holds no CIFAR-10 data_batch_* files")
+    for file in files:
+        reading(file, "a file of images")
     x, y = (np.concatenate(parts) for parts in zip(*map(read_batch, files), strict=True))
     return Pixels(str(where), x, y, scale=255.0, mean=CIFAR10_MEAN, std=CIFAR10_STD)

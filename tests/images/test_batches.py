@@ -84,6 +84,13 @@ def test_a_key_reproduces_its_subset(key):
     assert not np.array_equal(first, images.load(num=20, size=8))
 
 
+@pytest.mark.parametrize("source", ["digits", "noise"])
+def test_keys_of_any_spelling_fit(source):
+    expected = images.load(source, 8, 5, jax.random.key(7))
+    for key in (7, jax.random.PRNGKey(7)):
+        np.testing.assert_array_equal(images.load(source, 8, 5, key), expected)
+
+
 def test_subset_is_without_replacement_and_keeps_labels_with_images(tmp_path, key):
     x = np.zeros((40, 2, 2, 3), np.float32) + np.arange(40, dtype=np.float32)[:, None, None, None]
     file = save(tmp_path / "counted.npz", x=x, y=np.arange(40))
@@ -320,8 +327,8 @@ def test_refused_requests(load):
         load("digits", method="bilinaer")
     with pytest.raises(ValueError, match="digits has 1797 images, 1798 were asked for"):
         load("digits", num=1798)
-    for wrong in (0, jnp.zeros(2, jnp.uint32)):
-        with pytest.raises(ValueError, match=r"key of jax.random.key"):
+    for wrong in (-1, jnp.zeros(2), jax.random.split(jax.random.key(0))):
+        with pytest.raises(ValueError, match=r"key must be one key, as|key as a seed must"):
             load("digits", key=wrong)
 
 

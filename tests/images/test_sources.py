@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jnas import images
-from tests.images.helpers import MEAN, STD, normalised, save
+from jnas.engine import files
+from tests.images.helpers import MEAN, STD, normalised, save, save_batch
 
 # Files of arrays
 
@@ -176,3 +177,31 @@ def test_available_says_what_is_missing_or_broken(tmp_path):
     _, broken, _ = images.available(tmp_path)
     assert broken.num == 0
     assert "cifar10.npz" in broken.where
+
+
+@pytest.mark.parametrize("name", ["cifar10.npz", "data_batch_1"])
+def test_folders_and_dangling_links_in_the_place_of_files(tmp_path, name):
+    """`available` says what is wrong; `load` names the file."""
+    path = tmp_path / name
+    for make in (path.mkdir, lambda: path.symlink_to(tmp_path / "nothing")):
+        make()
+        _, source, _ = images.available(tmp_path)
+        assert source.num == 0
+        assert name in source.where
+        with pytest.raises(OSError, match=name):
+            images.load("cifar10", folder=tmp_path)
+        if path.is_dir():
+            path.rmdir()
+
+
+@pytest.mark.parametrize("as_batch", [False, True])
+def test_files_of_images_are_known_to_the_job_that_reads_them(tmp_path, pixels, as_batch):
+    if as_batch:
+        x = np.zeros((2, 32, 32, 3), np.uint8)
+        file = save_batch(tmp_path / "data_batch_1", x, [0, 1])
+    else:
+        file = save(tmp_path / "own.npz", x=pixels)
+    with files.job():
+        images.load(file, size=4, num=2)
+        with pytest.raises(FileExistsError, match="of images that the job reads"):
+            files.check_not_read(file)
