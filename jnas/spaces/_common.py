@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jnas.types import Arch, Graph, Key, Space
 
@@ -15,7 +16,9 @@ from jnas.types import Arch, Graph, Key, Space
 def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
     """`[]` bool: every choice of `arch` `[D]` is one of its position's choices."""
     check_arch(arch, cardinalities)
-    return jnp.all((arch >= 0) & (arch < jnp.asarray(cardinalities, arch.dtype)))
+    # Widened, for 256 choices have numbers of one byte, but 256 itself is none.
+    wide = _widened(arch)
+    return jnp.all((wide >= 0) & (wide < jnp.asarray(cardinalities, jnp.int32)))
 
 
 def check_arch(arch: Arch, cardinalities: Sequence[int]) -> None:
@@ -31,6 +34,28 @@ def check_arch(arch: Arch, cardinalities: Sequence[int]) -> None:
         )
 
 
+def checked_vector(
+    arch: ArrayLike, cardinalities: Sequence[int], title: str, needs: str
+) -> np.ndarray:
+    """Vector `[D]` int32 with every choice in range, on the host.
+
+    Args:
+        arch: what should be `[D]` integers.
+        cardinalities: `D` ints.
+        title: what it should be, for the message.
+        needs: what is allowed, likewise.
+
+    Raises:
+        ValueError: no integers, another shape, or a choice out of range.
+    """
+    vector, sizes = np.asarray(arch), np.asarray(cardinalities)
+    fits = vector.shape == sizes.shape and np.issubdtype(vector.dtype, np.integer)
+    if not fits or np.any((vector < 0) | (vector >= sizes)):
+        raise ValueError(f"not a {title}: {vector.tolist()}; needs {needs}")
+    # Not of the type that it came in: sums of bytes would wrap around.
+    return vector.astype(np.int32)
+
+
 def keeps_width(move: Callable[..., Arch]) -> Callable[..., Arch]:
     """Move `(key, parents [D], ...) -> [D]` on integers of any width, in int32 inside.
 
@@ -39,6 +64,7 @@ def keeps_width(move: Callable[..., Arch]) -> Callable[..., Arch]:
 
     @functools.wraps(move)
     def moved(key: Key, *parents: Arch, **options: Any) -> Arch:
+        # Each space's arithmetic is in int32; of bytes it would wrap around, or fail to promote.
         wide = (_widened(parent) for parent in parents)
         return move(key, *wide, **options).astype(parents[0].dtype)
 
@@ -47,6 +73,7 @@ def keeps_width(move: Callable[..., Arch]) -> Callable[..., Arch]:
 
 def _widened(arch: Arch) -> Arch:
     """`[D]` int32 of integers; what is none is left to `check_arch`."""
+    # Floats would pass that check if they were narrowed here.
     is_integer = jnp.issubdtype(arch.dtype, jnp.integer)
     return jnp.asarray(arch, jnp.int32 if is_integer else arch.dtype)
 

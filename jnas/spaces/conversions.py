@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jnas.spaces import _common
 from jnas.spaces.nasbench101 import from_matrix, to_matrix
-from jnas.spaces.nasbench201 import EDGES, OPERATIONS, from_string, to_string
+from jnas.spaces.nasbench201 import EDGES, OPERATIONS, checked_cell, from_string
 from jnas.types import Arch
 
 Genotype: TypeAlias = tuple[tuple[tuple[str, int], ...], ...]
@@ -54,6 +54,7 @@ def nasbench201_from_matrix(matrix: ArrayLike) -> Arch:
             f"{_CELL_201} matrix: needs [4, 4] integers from 0 to {num - 1}; got shape "
             f"{found.shape} with entries {np.unique(found).tolist()[:10]}"
         )
+    # Told, not dropped: a matrix that was transposed would else be the empty cell.
     if np.any(np.triu(found)):
         raise ValueError(
             f"{_CELL_201} matrix: entry [j, i] is the edge from i to j, so that only those below "
@@ -86,6 +87,7 @@ def nasbench201_from_genotype(genotype: Sequence[Sequence[tuple[str, int]]]) -> 
         raise ValueError(
             f"{_CELL_201} genotype: needs the inputs of 3 nodes, got {len(genotype)} nodes"
         )
+    # An edge that nothing names carries nothing.
     names = dict.fromkeys(EDGES, "none")
     seen = set()
     for target, inputs in enumerate(genotype, start=1):
@@ -117,7 +119,7 @@ def nasbench201_from_naslib(numbers: Sequence[int]) -> Arch:
     Raises:
         ValueError: there are not six, or one is not in 0 … 4.
     """
-    if len(numbers) != 6 or not np.isin(numbers, range(5)).all():
+    if len(numbers) != 6 or not np.isin(numbers, range(len(_NASLIB_201))).all():
         raise ValueError(
             f"not NASLib's tuple of a NAS-Bench-201 cell: {tuple(numbers)}; needs 6 integers from "
             "0 to 4"
@@ -146,9 +148,10 @@ def nasbench101_from_naslib(numbers: Sequence[int]) -> Arch:
         ValueError: the length is not `V² + V`, an operation is not in 0 … 4, or as for
             `nasbench101_from_matrix`.
     """
+    # V² + V lies below (V + 1)², so that V is its root, rounded down.
     num = math.isqrt(len(numbers))
     ops = list(numbers[num * num :])
-    if len(numbers) != num * num + num or not np.isin(ops, range(5)).all():
+    if len(numbers) != num * num + num or not np.isin(ops, range(len(_NASLIB_101))).all():
         raise ValueError(
             "not NASLib's tuple of a NAS-Bench-101 cell: needs V² + V integers, the last V from 0 "
             f"to 4; got {tuple(numbers)}"
@@ -159,6 +162,5 @@ def nasbench101_from_naslib(numbers: Sequence[int]) -> Arch:
 
 def _checked(arch: ArrayLike) -> list[int]:
     """Six operations of a NAS-Bench-201 vector; ValueError for an invalid one."""
-    vector = np.asarray(arch)
-    to_string(vector)  # for its error
-    return [int(op) for op in vector]
+    ops: list[int] = checked_cell(arch, "NAS-Bench-201").tolist()
+    return ops

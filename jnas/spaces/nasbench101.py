@@ -181,12 +181,8 @@ def _operation(name: str) -> int:
 
 def _checked(arch: Arch | np.ndarray) -> np.ndarray:
     """`[26]` int32 with every choice in range; ValueError otherwise."""
-    vector = np.asarray(arch)
-    if vector.shape != (26,) or np.any((vector < 0) | (vector >= cells.CARDINALITIES)):
-        raise ValueError(
-            f"not a NAS-Bench-101 vector: {vector.tolist()}; needs 21 bits and 5 numbers 0 to 2"
-        )
-    return vector.astype(np.int32)
+    needs = "21 bits and 5 numbers 0 to 2"
+    return _common.checked_vector(arch, cells.CARDINALITIES, "NAS-Bench-101 vector", needs)
 
 
 def _valid(vector: Sequence[int]) -> Sequence[int]:

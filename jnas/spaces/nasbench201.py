@@ -16,6 +16,7 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
@@ -134,15 +135,17 @@ def cell_to_string(
         title: of the benchmark, for messages.
 
     Raises:
-        ValueError: `arch` has another shape, or an operation that does not exist.
+        ValueError: as `checked_cell`.
     """
-    ops = np.asarray(arch)
-    if ops.shape != (len(edges),) or np.any((ops < 0) | (ops >= len(operations))):
-        raise ValueError(
-            f"not a {title} architecture: {ops.tolist()}; needs 6 integers from 0 to 4"
-        )
+    ops = checked_cell(arch, title)
     words = [f"{operations[ops[edges.index(edge)]]}~{edge[0]}" for edge in EDGES]
     return "+".join(f"|{'|'.join(words[start:stop])}|" for start, stop in ((0, 1), (1, 3), (3, 6)))
+
+
+def checked_cell(arch: ArrayLike, title: str) -> np.ndarray:
+    """Operations `[6]` int32 of a cell of the benchmark `title`; ValueError where it is none."""
+    needs = "6 integers from 0 to 4"
+    return _common.checked_vector(arch, CARDINALITIES, f"{title} architecture", needs)
 
 
 def cell_from_string(text: str, operations: Sequence[str], edges: Edges, title: str) -> Arch:

@@ -110,11 +110,8 @@ def _residual(c_in: jax.Array, c_out: jax.Array) -> jax.Array:
 
 def to_string(arch: Arch | np.ndarray) -> str:
     """Published text `c1:c2:c3:c4:c5`; ValueError for an invalid vector."""
-    choices = np.asarray(arch)
-    if choices.shape != (5,) or np.any((choices < 0) | (choices >= len(WIDTHS))):
-        raise ValueError(
-            f"not a NATS-Bench size architecture: {choices.tolist()}; needs 5 integers 0 to 7"
-        )
+    title = "NATS-Bench size architecture"
+    choices = _common.checked_vector(arch, CARDINALITIES, title, "5 integers 0 to 7")
     return ":".join(str(WIDTHS[choice]) for choice in choices)
 
 

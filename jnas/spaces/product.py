@@ -13,6 +13,7 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
@@ -55,6 +56,7 @@ def product(
             space, has a comma, an equals sign or a line break, or stands twice; or the combinations
             are too many for a code of 64 bits.
     """
+    # Texts alone from here on: values may be anything, and a cache needs what can be hashed.
     texts = tuple((key, tuple(map(str, values))) for key, values in choices.items())
     _check(texts)
     return _space(texts, name, params, flops)
@@ -80,14 +82,14 @@ def _space(
         node_operations=("input", *words, "output"),
         edge_operations=("none", "identity"),
         sample=functools.partial(_sample, sizes),
-        mutate=functools.partial(_mutate, sizes),
+        mutate=_common.keeps_width(functools.partial(_mutate, sizes)),
         crossover=_common.uniform_crossover,
         is_valid=functools.partial(_common.in_range, cardinalities=sizes),
         identity=code,
         code=code,
         graph=functools.partial(_graph, sizes),
-        params=params or functools.partial(_nothing, sizes, int),
-        flops=flops or functools.partial(_nothing, sizes, float),
+        params=params or functools.partial(_zero, sizes, jnp.int32),
+        flops=flops or functools.partial(_zero, sizes, float),
         to_string=functools.partial(_to_string, choices),
         from_string=functools.partial(_from_string, choices),
         enumerate=functools.partial(_enumerate, sizes),
@@ -118,13 +120,14 @@ def _check(choices: Choices) -> None:
 
 def _low_word(sizes: Sequence[int]) -> int:
     """Position whose choice is the first one in the low word of a code."""
+    # Choices are not split between words: without 64-bit integers, each word is a sum of its own.
     return min(d for d in range(len(sizes) + 1) if math.prod(sizes[d:]) <= 2**32)
 
 
-def _nothing(sizes: tuple[int, ...], kind: type, arch: Arch) -> jax.Array:
-    """`[]` int32 or float, 0: the cost of an architecture of which none is known."""
+def _zero(sizes: tuple[int, ...], dtype: DTypeLike, arch: Arch) -> jax.Array:
+    """`[]` of a type, 0: the cost of an architecture of which none is known."""
     _common.check_arch(arch, sizes)
-    return jnp.zeros((), jnp.int32 if kind is int else float)
+    return jnp.zeros((), dtype)
 
 
 def _sample(sizes: tuple[int, ...], key: Key) -> Arch:
@@ -136,11 +139,12 @@ def _mutate(sizes: tuple[int, ...], key: Key, arch: Arch) -> Arch:
     """`[D]` mutant: a uniform choice that has several values gets another one, uniformly."""
     _common.check_arch(arch, sizes)
     place_key, value_key = jax.random.split(key)
+    # A choice with one value has no other one, and the child would be its parent.
     place = jax.random.choice(place_key, np.flatnonzero(np.array(sizes) > 1))
     num = jnp.asarray(sizes, jnp.int32)[place]
+    # From 1 to the number less 1 around a circle: every other value, all alike.
     shift = jax.random.randint(value_key, (), 1, num, jnp.int32)
-    changed = (arch[place].astype(jnp.int32) + shift) % num
-    return arch.at[place].set(changed.astype(arch.dtype))
+    return arch.at[place].set((arch[place] + shift) % num)
 
 
 def _code(sizes: tuple[int, ...], arch: Arch) -> jax.Array:
@@ -166,13 +170,9 @@ def _graph(sizes: tuple[int, ...], arch: Arch) -> Graph:
 
 def _to_string(choices: Choices, arch: Arch | np.ndarray) -> str:
     """Text `kernel=3,width=64`; ValueError for an invalid vector."""
-    numbers = np.asarray(arch)
     sizes = [len(values) for _, values in choices]
-    if numbers.shape != (len(sizes),) or np.any((numbers < 0) | (numbers >= sizes)):
-        raise ValueError(
-            f"not a combination of the choices: {numbers.tolist()}; needs {len(sizes)} integers "
-            f"from 0, below {', '.join(map(str, sizes))}"
-        )
+    needs = f"{len(sizes)} integers from 0, below {', '.join(map(str, sizes))}"
+    numbers = _common.checked_vector(arch, sizes, "combination of the choices", needs)
     pairs = zip(choices, numbers, strict=True)
     return ",".join(f"{key}={values[number]}" for (key, values), number in pairs)
 
@@ -185,6 +185,7 @@ def _from_string(choices: Choices, text: str) -> Arch:
     found: dict[str, int] = {}
     known = dict(choices)
     for part in text.split(","):
+        # In any order, as people type them; `to_string` has that of the vector.
         key, _, value = (word.strip() for word in part.partition("="))
         if key not in known:
             raise ValueError(f"unknown choice {key!r} in {text!r}. {nearest(key, [*known])}")

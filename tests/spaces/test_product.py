@@ -64,6 +64,15 @@ def test_mutants_differ_in_one_choice_and_are_uniform(key) -> None:
     assert small.dtype == jnp.uint8
 
 
+def test_as_many_choices_as_a_byte_has_numbers() -> None:
+    """Result files store them as bytes, which cannot hold 256 itself."""
+    space = spaces.product({"x": range(256), "y": range(2)})
+    for arch, valid in (([255, 1], True), ([255, 2], False)):
+        assert bool(space.is_valid(jnp.asarray(arch, jnp.uint8))) == valid
+    assert bool(space.is_valid(jnp.asarray([127, 1], jnp.int8)))
+    assert space.code(jnp.asarray([255, 1], jnp.uint8)).tolist() == [0, 511]
+
+
 def test_codes_of_large_spaces_are_exact() -> None:
     """40 choices of three values: 3^40 needs 63.4 bits, and 20 of them fit a word."""
     space = spaces.product({f"x{i}": (0, 1, 2) for i in range(40)})
