@@ -128,6 +128,7 @@ def _rows(pixels: Pixels, num: int, key: Key | None) -> np.ndarray:
     if num > total:
         raise ValueError(f"{pixels.where} has {total} images, {num} were asked for")
     if key is not None:
+        # The start of one permutation: a larger `num` adds images and changes none.
         return np.asarray(jax.random.permutation(key, total)[:num])
     return np.arange(num) if pixels.is_mixed else _first_of_all_classes(pixels, num)
 
@@ -170,6 +171,7 @@ def _labels(pixels: Pixels) -> np.ndarray:
         raise ValueError(
             f"{pixels.where}: y is {describe(pixels.y)}, not integers [{len(pixels.x)}]"
         )
+    # JAX would wrap them around without a word.
     narrow = labels.astype(np.int32)
     if np.any(narrow != labels):
         raise ValueError(f"{pixels.where}: y has numbers beyond those of 32 bits")
@@ -196,9 +198,11 @@ def _statistic(name: str, value: ArrayLike, pixels: Pixels, *, above: float) -> 
 def _prepare(pixels: Pixels, rows: np.ndarray, size: int, method: str) -> jax.Array:
     """`[num, size, size, 3]` float32 images of the rows: normalised, resized, in three channels."""
     mean, std = _statistics(pixels)
-    # Float64, so that an exact pixel is rounded once.
+    # Rows first, for a whole source in float64 may not fit. Float64, so that an exact pixel is
+    # rounded once.
     normalised = (pixels.x[rows].astype(np.float64) / pixels.scale - mean) / std
     images = jnp.asarray(normalised.astype(np.float32))
+    # Before grey is repeated, to resize one channel and not three equal ones.
     num, height, width, channels = images.shape
     if (height, width) != (size, size):
         images = jax.image.resize(images, (num, size, size, channels), method)
