@@ -172,12 +172,10 @@ def average_ranks(values: Numbers) -> jax.Array:
 
 
 def _cut(scores: Numbers, targets: Numbers, ratio: float) -> tuple[int, Pairs]:
-    """Cut-off k = int(ratio · N), and `_both_ranks`; ValueError where k is less than 1.
-
-    It is truncated in Python floats, as the published evaluations do.
-    """
+    """Cut-off k = int(ratio · N), and both ranks; ValueError where k is less than 1."""
     pairs = rankable(scores, targets, None)
     length = len(pairs[0])
+    # Truncated in Python floats, as the published evaluations do.
     if not 0 < ratio <= 1 or int(ratio * length) < 1:
         allowed = f"0 < ratio ≤ 1 with k = int(ratio · N) ≥ 1 for N = {length}"
         raise ValueError(f"ratio must keep {allowed}, got {ratio}.")

@@ -58,6 +58,7 @@ def calibrate(
         raise ValueError(f"targets must be {rows.shape[:1]} like archs; got {values.shape}")
     values = many.narrowed(values[None], np.ones((1, len(values)), bool))[0]
     scores = np.asarray(predictor.predict(state, rows))
+    # What cannot be ranked has no place on the axis of scores.
     known = np.isfinite(scores)
     if known.sum() < 2:
         raise ValueError(
@@ -72,6 +73,7 @@ def isotonic(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
 
     Scores ascend, and values do not descend. By pooling adjacent violators.
     """
+    # Equal scores must get one value: they are one point, as heavy as they are many.
     places, groups = np.unique(scores, return_inverse=True)
     weights = np.bincount(groups)
     means = np.bincount(groups, targets) / weights
@@ -82,6 +84,7 @@ def isotonic(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.nd
         while blocks and blocks[-1].mean >= block.mean:
             block = _pooled(blocks.pop(), block)
         blocks.append(block)
+    # A value for each score and not for each block, so that a block is level between its ends.
     return places, np.repeat([b.mean for b in blocks], [b.size for b in blocks])
 
 

@@ -118,9 +118,14 @@ def _scaling(
 def moments(
     values: jax.Array, where: jax.Array, axis: int | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation of numbers along an axis, also of 1e20, whose squares overflow.
+    """Mean and standard deviation of numbers, also of 1e20, whose squares overflow.
 
     Both are what `jnp.mean` and `jnp.std` give, to the bit, where these give an answer.
+
+    Args:
+        values: `[...]` float.
+        where: `[...]` bool, False for padding.
+        axis: that the mean is over; None is all of them, and both results are `[]`.
     """
     peak = jnp.max(jnp.abs(values), axis=axis, where=where, initial=0, keepdims=True)
     # By a power of two, which rounds nothing.

@@ -44,10 +44,11 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
 
     Args:
         path: file that `save` wrote.
-        space: the space it must be for; None takes what the file names, with default options.
+        space: the space it must be for; None takes what the file names, with default options. One
+            that is not jnas' own, as those of `spaces.product`, must be given.
 
     Raises:
-        ValueError: not such a file, or a predictor of another space.
+        ValueError: not such a file, or a predictor of another space, or of one that is not known.
         OSError: the file cannot be read.
     """
     reading(path, "the predictor")
@@ -63,6 +64,11 @@ def load(path: str | Path, space: Space | None = None) -> tuple[Predictor, Any]:
         settings = recipes.from_plain(settings)
     if space is not None and space.name != of:
         raise ValueError(f"{path} holds a predictor of {of}; it cannot judge {space.name}")
+    if space is None and of not in spaces.NAMES:
+        raise ValueError(
+            f"{path} holds a predictor of {of}, which is no space of jnas; that space must be "
+            "given, too"
+        )
     try:
         return by_name(name, space or spaces.by_name(of), **settings), state
     # Settings that no factory takes.

@@ -174,11 +174,11 @@ def _checked_labels(
             f"labels must be integers {images.shape[:-3]}; got {values.dtype} {values.shape}"
         )
     # A program would lose such images without a word: their loss is NaN, and its gradient 0.
-    num, wrong = _num_classes(network, images.shape[-3:]), (int(values.min()), int(values.max()))
-    if wrong[0] < 0 or wrong[1] >= num:
+    num, low, high = _num_classes(network, images.shape[-3:]), values.min(), values.max()
+    if low < 0 or high >= num:
         raise ValueError(
             f"labels must be from 0 to {num - 1}, as the network has num_classes={num}; "
-            f"got {wrong[0]} to {wrong[1]}"
+            f"got {low} to {high}"
         )
     return jnp.asarray(values.astype(np.int32))
 

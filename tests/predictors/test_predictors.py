@@ -495,6 +495,14 @@ def test_other_bad_input(tmp_path: Path) -> None:
     P.save(tmp_path / "x.npz", predictor, state)
     with pytest.raises(ValueError, match="cannot judge nasbench101"):
         P.load(tmp_path / "x.npz", NB101)
+    own = jnas.spaces.product({"kernel": (3, 5), "width": (16, 32)})
+    mine = make("mlp", own)
+    fitted = mine.fit(keys(1)[0], own.enumerate(), np.arange(4.0))
+    P.save(tmp_path / "own.npz", mine, fitted)
+    with pytest.raises(ValueError, match="predictor of product, which is no space of jnas"):
+        P.load(tmp_path / "own.npz")
+    again, kept = P.load(tmp_path / "own.npz", own)
+    assert_equal(again.predict(kept, own.enumerate()), mine.predict(fitted, own.enumerate()))
     (tmp_path / "y.npz").write_bytes(b"no")
     with pytest.raises(ValueError, match="not a saved predictor"):
         P.load(tmp_path / "y.npz")
