@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
 from jnas.engine.inputs import as_archs
-from jnas.predictors import many
+from jnas.predictors import checks
 from jnas.types import Predictor
 
 
@@ -56,7 +56,7 @@ def calibrate(
     rows, values = as_archs(np.asarray(archs)), np.asarray(targets, np.float64)
     if values.shape != rows.shape[:1]:
         raise ValueError(f"targets must be {rows.shape[:1]} like archs; got {values.shape}")
-    values = many.narrowed(values[None], np.ones((1, len(values)), bool))[0]
+    values = checks.narrowed(values[None], np.ones((1, len(values)), bool))[0]
     scores = np.asarray(predictor.predict(state, rows))
     # What cannot be ranked has no place on the axis of scores.
     known = np.isfinite(scores)

@@ -18,7 +18,7 @@ import numpy as np
 from jnas import encodings
 from jnas.engine.inputs import as_archs, as_keys
 from jnas.engine.pickles import pickled_by_call
-from jnas.predictors import many
+from jnas.predictors import checks, many
 from jnas.predictors.forest import MaxFeatures, Trees, fit_trees, pad_trees, predict_trees
 from jnas.predictors.many import Evaluation, Fitted
 from jnas.types import Key, Predictor, Space
@@ -95,17 +95,19 @@ def _fit_many(
     """Forests of `S` training sets, one after the other, and their evaluation at the end.
 
     Raises:
-        ValueError: as for `many.check`; or keys that do not fit.
+        ValueError: as for `checks.training_sets`; or keys that do not fit.
     """
     # A forest has no epochs to stop between; the options are there for the sake of the protocol.
     del checkpoint, resume, progress
-    rows, values, exists = (np.asarray(x) for x in many.check(space, archs, targets, where))
+    rows, values, exists = (
+        np.asarray(x) for x in checks.training_sets(space, archs, targets, where)
+    )
     keys, forests = as_keys(keys, values.shape[:1]), []
     for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
         # Encoded with its padding, so that sets of all sizes share a program, then without it.
         known = np.asarray(features(jnp.asarray(row)))[keep]
         forests.append(forest_of(key, known, value[keep]))
     states = pad_trees(forests)
-    measured, epochs = many.measure(predict, states, evaluation)
+    measured, epochs = many.measure_by(predict, states, evaluation)
     # No epochs, so no losses.
     return Fitted(states, np.zeros((len(forests), 0), np.float32), measured, epochs)

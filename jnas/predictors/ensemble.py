@@ -90,7 +90,7 @@ def _ensemble(
         # All S · K trainings were one job; its rows go by ensemble, then by member.
         states = jax.tree.map(lambda x: x.reshape(-1, num_members, *x.shape[1:]), fitted.states)
         members = _standardised(one, states, jnp.asarray(rows, jnp.int32), jnp.asarray(exists))
-        measured, epochs = many.measure(predict, members, evaluation)
+        measured, epochs = many.measure_by(predict, members, evaluation)
         losses = fitted.losses.reshape(len(rows), num_members, fitted.losses.shape[-1]).mean(1)
         return Fitted(members, losses, measured, epochs)
 

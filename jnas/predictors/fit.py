@@ -109,7 +109,7 @@ def _scaling(
     if training.scaling == "none":
         return zero, one
     if training.scaling == "minmax":
-        # No scale is 0: a training set has at least two different targets (`many.check`).
+        # No scale is 0: a training set has at least two different targets (`checks.training_sets`).
         low = jnp.min(targets, where=where, initial=jnp.inf)
         return low, jnp.max(targets, where=where, initial=-jnp.inf) - low
     return moments(targets, where)

@@ -21,7 +21,7 @@ from jnas.commands.estimators import Materials
 from jnas.commands.fit.settings import MAX_TEST, MIN_TEST, Settings, make_predictor, training_of
 from jnas.engine.fingerprints import Resume, fingerprint
 from jnas.predictors import Evaluation, Fitted
-from jnas.predictors.many import OneClassError
+from jnas.predictors.checks import OneClassError
 from jnas.predictors.recipes import as_plain
 from jnas.types import Predictor
 
