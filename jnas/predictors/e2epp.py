@@ -99,9 +99,8 @@ def _fit_many(
     """
     # A forest has no epochs to stop between; the options are there for the sake of the protocol.
     del checkpoint, resume, progress
-    rows, values, exists = (
-        np.asarray(x) for x in checks.training_sets(space, archs, targets, where)
-    )
+    checked = checks.training_sets(space, archs, targets, where)
+    rows, values, exists = map(np.asarray, checked)
     keys, forests = as_keys(keys, values.shape[:1]), []
     for key, row, value, keep in zip(keys, rows, values, exists, strict=True):
         # Encoded with its padding, so that sets of all sizes share a program, then without it.

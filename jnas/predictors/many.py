@@ -134,8 +134,9 @@ def fit_many(
 
     Raises:
         ValueError: as `checks.training_sets`; keys that do not fit; a classification with a single
-            class in a training set (`checks.OneClassError`); epochs of the evaluation out of range, or a test set that does not fit; a
-            checkpoint of another job, or one that other code has begun.
+            class in a training set (`checks.OneClassError`); epochs of the evaluation out of range,
+            or a test set that does not fit; a checkpoint of another job, or one that other code has
+            begun.
     """
     checked = checks.training_sets(space, archs, targets, where)
     data = Data(as_keys(keys, checked[1].shape[:1]), *checked)

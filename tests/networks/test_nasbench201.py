@@ -20,6 +20,7 @@ from tests.oracles.nasbench201 import (
     OPERATIONS,
     STAGES,
     as_readings,
+    on_a_path,
     params_of_network,
     random_params,
     record,
@@ -334,16 +335,6 @@ def test_weights_do_not_depend_on_the_architecture():
     instance = TINY.instantiate(params, jnp.asarray(ARCHS[0]))
     assert jax.tree.structure(instance) == jax.tree.structure(params)
     assert all(map(np.array_equal, jax.tree.leaves(instance), jax.tree.leaves(params)))
-
-
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
-"""Edges of every way from the input of a cell to its output."""
-
-
-def on_a_path(arch):
-    """Which edges are on a path of operations other than "none"."""
-    open_paths = [path for path in PATHS if all(arch[edge] != 0 for edge in path)]
-    return np.array([any(edge in path for path in open_paths) for edge in range(6)])
 
 
 def test_norm_hook_replaces_each_norm_and_its_values_are_summed():

@@ -52,6 +52,16 @@ BAD_IMAGES = {
 """What networks that take `[N, H, W, 3]`, H and W multiples of 4, refuse."""
 
 
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""Edges of every way from the input of a cell to its output."""
+
+
+def on_a_path(arch):
+    """`[6]` bool, the edges that are on a path of operations other than "none"."""
+    open_paths = [path for path in PATHS if all(arch[edge] != 0 for edge in path)]
+    return np.array([any(edge in path for path in open_paths) for edge in range(6)])
+
+
 class Reading(NamedTuple):
     """A tensor that ReLU modules read, and how many do."""
 
