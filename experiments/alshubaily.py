@@ -67,7 +67,7 @@ def true_curves(config: Config, table: Table, label: str) -> np.ndarray:
     history = searches.run_many(
         searcher, objective, jax.random.key(0), num_runs, num_evaluations=config.num_evaluations
     )
-    return 100 * searches.best_scores(history).astype(np.float64)
+    return 100 * np.asarray(history.best_so_far, np.float64)
 
 
 def _searcher(strategy: str, settings: dict[str, Any]) -> Searcher:

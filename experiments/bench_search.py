@@ -58,9 +58,8 @@ def strategies() -> dict[str, Searcher]:
 
 def main(labels: Sequence[str] | None = None, sizes: tuple[int, ...] = NUM_RUNS) -> None:
     """Time strategies, by default all, and both loops; print, keep and plot."""
-    jax.config.update(
-        "jax_enable_compilation_cache", False
-    )  # or the compilations would be readings of files
+    # Or the compilations would be readings of files.
+    jax.config.update("jax_enable_compilation_cache", False)
     table = jnas.benchmarks.nasbench201("cifar10")
     objective, unit = table.objective(COLUMN, seconds="seconds"), common.yardstick()
     result: dict[str, Any] = {
@@ -99,13 +98,14 @@ def _time(
         begin = time.perf_counter()
         history: History = jax.block_until_ready(run(keys, objective))
         first = time.perf_counter() - begin
+        # The least, for other work on the machine can only add to it.
         best = min(common.seconds(lambda run=run, keys=keys: run(keys, objective)))  # type: ignore[misc]
         compilation = first - best
         found[f"runs_{num}"] = {
             "seconds": round(best, 4),
             "compilation_seconds": round(compilation, 2),
         }
-    found["mean_best"] = round(float(np.mean(searches.best_scores(history)[:, -1])), 3)
+    found["mean_best"] = round(float(np.mean(history.best_so_far[:, -1])), 3)
     return history, found
 
 
@@ -118,6 +118,7 @@ def page() -> pages.Page:
 
 def _seconds(name: str, result: dict[str, Any]) -> pages.Rows:
     strategies = result["strategies"].values()
+    # What was measured, which in the small variant are other numbers of runs.
     nums = sorted({int(key[5:]) for found in strategies for key in found if "runs_" in key})
     sizes = [f"{num:,} run{'s' * (num > 1)}" for num in nums]
     rows = [[f"{name}, {NUM_EVALUATIONS} evaluations a run", "compilation"]]
@@ -127,6 +128,7 @@ def _seconds(name: str, result: dict[str, Any]) -> pages.Rows:
         done = [found[f"runs_{num}"] for num in nums if f"runs_{num}" in found]
         cells = [f"{run['seconds']:.4f} s ({run['seconds'] / unit:.4f})" for run in done]
         cells += [pages.UNKNOWN] * (len(sizes) - len(cells))
+        # Of the most runs, among which what every call costs is shared.
         each = done[-1]["seconds"] / nums[-1]
         loops = (
             f"{kind} {1000 * loop['seconds_a_run']:.2f} ms ({loop['seconds_a_run'] / each:.1f})"
@@ -140,7 +142,7 @@ def _seconds(name: str, result: dict[str, Any]) -> pages.Rows:
 def picture(table: jnas.benchmarks.Table, histories: dict[str, History]) -> None:
     """A picture of the best so far of a thousand runs of each kind."""
     figure = jnas.plots.search_curves(
-        {label: searches.best_scores(history) for label, history in histories.items()},
+        {label: history.best_so_far for label, history in histories.items()},
         lines={f"best of all {len(table.archs):,} cells": float(table.column(COLUMN).max())},
         y_label="best validation accuracy so far (%)",
         title="NAS-Bench-201: a thousand searches of each kind, one program",

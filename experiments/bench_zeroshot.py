@@ -100,6 +100,7 @@ def _measure(
     first = score()
     seconds, ratios = [], []
     for _ in range(3):
+        # Right before, for what else the machine does changes within a minute.
         unit = common.yardstick()
         seconds.append(score() / len(archs))
         ratios.append(seconds[-1] / unit)
@@ -138,6 +139,7 @@ def _parts() -> dict[str, float]:
     result = {}
     for name, function in functions.items():
         compiled = jax.jit(function)
+        # XLA's takes far longer than all the others.
         repeats = 1 if name == "weight_gradient_xla" else 5
         common.seconds(functools.partial(compiled, x), 1)
         result[f"{name}_ms"] = round(

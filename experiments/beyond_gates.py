@@ -49,6 +49,7 @@ def _train(
 ) -> dict[str, Any]:
     """Kendall tau on the test cells, at the end of the training, for each split."""
     accuracy, num_test = table.column(COLUMNS[table.space.name]), config.num_test[table.space.name]
+    # The last rows test, in every split.
     pool = len(accuracy) - num_test
     rows = np.stack(
         [np.random.default_rng(split).permutation(pool)[:size] for split in range(config.splits)]
@@ -57,6 +58,7 @@ def _train(
     begin = time.perf_counter()
     fitted = predictor.fit_many(keys, table.archs[rows], accuracy[rows])
     seconds = time.perf_counter() - begin
+    # After the training, and so not in its seconds.
     test = Evaluation(table.archs[-num_test:], accuracy[-num_test:], metrics=ledger.METRICS)
     found = jnas.predictors.measure(predictor, fitted.states, test)[0]
     taus = found["kendall_tau"][:, 0]
@@ -72,15 +74,10 @@ def _train(
 
 def paired(one: list[float], two: list[float]) -> tuple[float, float, float]:
     """Mean difference two − one, and the ends of its 95 % interval (Student's t)."""
-    from scipy.stats import t
-
+    # Of pairs with one training set, whose luck both share.
     differences = np.array(two) - np.array(one)
-    half = t.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / np.sqrt(len(differences))
-    return (
-        float(differences.mean()),
-        float(differences.mean() - half),
-        float(differences.mean() + half),
-    )
+    mean, half = float(differences.mean()), ledger.half_interval(differences)
+    return mean, mean - half, mean + half
 
 
 def page(config: Config = CONFIG) -> pages.Page:

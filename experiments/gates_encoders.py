@@ -16,6 +16,7 @@ from experiments import common, ledger, pages, program
 
 def main(config: Config = CONFIG, largest: int | None = None) -> None:
     """Train every encoder at every size; print, plot and keep the table."""
+    # Without an accelerator the largest would take too long.
     own = config.largest_on_cpu if jax.default_backend() == "cpu" else max(config.sizes)
     largest = largest or own
     space = jnas.spaces.nasbench101()
@@ -28,6 +29,7 @@ def main(config: Config = CONFIG, largest: int | None = None) -> None:
             seeds = config.seeds if size <= config.large else config.large_seeds.get(label, 1)
             predictor = jnas.predictors.by_name(name, space, **settings)
             job = f"{label} {size}"
+            # Only of those that take long: a small one is soon done again.
             checkpoint = (
                 common.RUNS / "gates_encoders" / job.replace(" ", "_")
                 if size > config.large

@@ -81,6 +81,7 @@ def nasbench201(config: Config, book: ledger.Ledger) -> None:
     test = table.archs[half:], accuracy[half:]
     for size in config.sizes_201:
         for label, predictor in _both_trainings(config, space):
+            # The two largest are for one question: how far half of the cells can take GATES.
             if size > 781 and label != "GATES, hinge":
                 continue
             seeds = config.slow_seeds if size > 781 else config.seeds

@@ -70,6 +70,7 @@ class Ledger:
         if job not in self.jobs or not _agree(
             *map(json.loads, (self.jobs[job]["predictor"], settings))
         ):
+            # Kept at once, for the next job may be killed.
             self.jobs[job] = function() | {"predictor": settings, "code": fingerprints.code()}
             self.write()
             shown = {k: v for k, v in self.jobs[job].items() if isinstance(v, float)}
@@ -104,6 +105,7 @@ def random_rows(
     Returns:
         `[S, n]`, a random training set for each seed, and `[M]`, test rows in none of them.
     """
+    # A generator for each seed, so that more seeds or cells leave the first ones as they are.
     order = np.random.default_rng(0).permutation(num)
     test, pool = order[:num_test], order[num_test:]
     train = [np.random.default_rng(1 + seed).permutation(pool)[:num_train] for seed in range(seeds)]
@@ -138,6 +140,7 @@ def train(
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(seeds))
     evaluation = Evaluation(*test_set, metrics=metrics)
     fitted = predictor.fit_many(keys, archs, targets, evaluation=evaluation, checkpoint=checkpoint)
+    # Over the last epochs, for single ones jump about.
     values = {name: fitted.metrics[name].mean(axis=1, dtype=np.float64) for name in metrics}
     result: dict[str, Any] = {name: round(float(value.mean()), 4) for name, value in values.items()}
     result |= {"std": round(float(values["kendall_tau"].std(ddof=1)), 4) if seeds > 1 else None}

@@ -73,6 +73,7 @@ def _ablations(config: Config, archs: np.ndarray, key: Key) -> dict[str, np.ndar
         naswot = jnas.zeroshot.naswot(NETWORK, batch)
         return np.asarray(jnas.population.score(naswot, archs, key, len(archs), progress=False))
 
+    # One thing at a time varies: images, their kind, the weights.
     shape = (config.num_images, 32, 32, 3)
     scores = {
         "images": np.stack([score(keys[0], images(k)) for k in keys]),
@@ -112,6 +113,7 @@ def _picture(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> "Figure":
             loc="left",
         )
     for k, (name, values) in enumerate((n, v) for n, v in scores.items() if n not in names):
+        # Side by side, or sizes would hide one another.
         shifted = accuracy + 0.06 * (k - 1.5)
         for number, repeat in enumerate(values / values.min()):
             label = name if number == 0 else None
@@ -139,6 +141,7 @@ def _kernels(
     figure = Figure((8.4, 4.8), dpi=100, facecolor="white", layout="constrained")
     panels = figure.subplots(2, config.num_kernels // 2)
     for axes, matrix, row in zip(panels.ravel(), matrices, rows, strict=True):
+        # The diagonal is the number of units: as shares, cells of any size have one scale.
         drawn = axes.imshow(matrix / matrix[0, 0], vmin=0.5, vmax=1, cmap="magma")
         axes.set_title(f"{accuracy[row]:.2f} %", fontsize=11)
         axes.set_xticks([])

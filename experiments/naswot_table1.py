@@ -44,7 +44,7 @@ def main(config: Config = CONFIG) -> None:
             config.num_runs,
             num_evaluations=max(config.queries),
         )
-        curves[label] = 100 * searches.best_scores(history).astype(np.float64)
+        curves[label] = 100 * np.asarray(history.best_so_far, np.float64)
         rows[label] = [
             _summary(config, history, curves[label][:, num - 1], num, paper)
             for num in config.queries
@@ -67,6 +67,7 @@ def _naswot(config: Config, table: Table) -> dict[str, float]:
     with np.load(common.RESULTS / "naswot_sample_nasbench101_cifar10_live.npz") as file:
         archs, scores = file["archs"].astype(np.int32), file["scores"]
     accuracy = 100 * table.column(COLUMN)[np.asarray(table.rows(archs))].astype(np.float64)
+    # The best of a random sample of what is scored already, run by run.
     key, shape = jax.random.key(config.seed), (config.num_runs, config.naswot_sample)
     drawn = np.asarray(jax.random.randint(key, shape, 0, len(scores)))
     best = accuracy[np.take_along_axis(drawn, scores[drawn].argmax(axis=1)[:, None], axis=1)[:, 0]]
@@ -87,6 +88,7 @@ def _summary(
     @jax.jit
     @jax.vmap
     def distinct(run: History) -> jax.Array:
+        # As of a search that ended here: what comes behind is not counted.
         return jnas.search.num_distinct(
             run._replace(num_evaluations=jnp.asarray(num)), SPACE.identity
         )

@@ -89,6 +89,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """A decimal, a half rounded up as in print, or a dash for what is unknown or undefined."""
     if value is None or math.isnan(value):
         return UNKNOWN
+    # Python would round a half to the even digit, and binary floats below it.
     return str(Decimal(str(value)).quantize(Decimal(10) ** -digits, ROUND_HALF_UP))
 
 

@@ -68,6 +68,7 @@ def _training_rows(config: Config, table: Table, row: Row) -> np.ndarray:
     pool = np.arange(len(archs))
     if row.is_promising:
         pool = np.flatnonzero(jax.jit(jax.vmap(cells.is_promising))(archs))
+    # By cost, so that equal steps through the sorted pool are equal shares of it.
     if row.sampling != "random":
         cost = np.asarray(jax.jit(jax.vmap(getattr(table.space, row.sampling)))(archs[pool]))
         pool = pool[np.argsort(cost, kind="stable")]

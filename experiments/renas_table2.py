@@ -55,6 +55,7 @@ def sweep(
     config: Config, book: ledger.Ledger, archs: np.ndarray, accuracy: np.ndarray
 ) -> dict[str, Any]:
     """Penalty, margin and λ that rank the last quarter of training sets best, from the rest."""
+    # Of the training cells, so that no choice has seen a test cell.
     cut = archs.shape[1] * 3 // 4
     train, validation = (archs[:, :cut], accuracy[:, :cut]), (archs[:, cut:], accuracy[:, cut:])
     settings: list[dict[str, Any]] = [

@@ -73,6 +73,7 @@ def measure(
         if isinstance(state, jnas.predictors.Members):
             logits = np.asarray(jnas.predictors.member_scores(predictor, state, rows))
             means, deviations = (np.asarray(x)[:, None] for x in (state.means, state.deviations))
+            # Members are scaled to vote alike; a decision needs their own zero.
             decided = (logits * deviations + means).mean(axis=0) > 0
         else:
             decided = scores > 0

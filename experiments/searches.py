@@ -28,6 +28,7 @@ def run_many(
     history: History = seeds.run(
         one(searcher, **budget), jax.random.split(key, num_runs), objective
     )
+    # Their best would be that of shorter searches than the table says.
     if bool(np.any(history.truncated)):
         raise RuntimeError(
             f"num_evaluations={budget['num_evaluations']} are too few for the budget in seconds"
@@ -38,6 +39,7 @@ def run_many(
 def best_predicted(table: Table, archs: jax.Array, scores: jax.Array) -> np.ndarray:
     """Rows of the table that a search met, the best scores first, isomorphic cells once."""
     rows = np.asarray(table.rows(archs))[np.argsort(-np.asarray(scores), kind="stable")]
+    # `unique` sorts by row, hence its first places are put back into the order of scores.
     first: np.ndarray = rows[np.sort(np.unique(rows, return_index=True)[1])]
     return first
 
@@ -47,8 +49,3 @@ def answers(history: History) -> np.ndarray:
     best = np.asarray(history.best)[:, -1]
     archs: np.ndarray = np.asarray(history.archs)[np.arange(len(best)), best]
     return archs
-
-
-def best_scores(history: History) -> np.ndarray:
-    """`[S, T]`, the best score of each run so far."""
-    return np.take_along_axis(np.asarray(history.scores), np.asarray(history.best), axis=1)
