@@ -18,6 +18,7 @@ from jnas.engine.readers import read_text
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")
 _SEPARATORS = (",", ";", "\t")
+# What pandas, R, spreadsheets and Python write for a value that is missing.
 _UNKNOWN = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"))
 
 
@@ -52,11 +53,12 @@ class Sheet(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Names of the columns of numbers, once each."""
+        """Names of the columns beside that of architectures, once each."""
         return [name for name in dict.fromkeys(self.header) if name and name != self.key]
 
     def column(self, name: str) -> np.ndarray | LeftOut:
         """`[A]` float64, NaN for a cell that is empty or says so; or what is wrong with a cell."""
+        # Which of them is meant, nobody can tell.
         if Counter(self.header)[name] > 1:
             return LeftOut(f"{self.file.name} has several columns {name!r}", has_numbers=True)
         texts = [row.cells[self.header.index(name)].strip() for row in self.rows]
@@ -65,6 +67,7 @@ class Sheet(NamedTuple):
             return np.array(numbers, np.float64)
         at = numbers.index(None)
         where = f"column {name!r}, row {at} (line {self.rows[at].line}) of {self.file.name}"
+        # Of a table with semicolons, as spreadsheets write it where decimals have a comma.
         is_comma = "," in texts[at] and _number(texts[at].replace(",", ".")) is not None
         hint = "; write it with a decimal point" if is_comma else ""
         known = any(number is not None and not np.isnan(number) for number in numbers)
@@ -81,6 +84,7 @@ def read(file: Path) -> Sheet:
     """
     text = read_text(file)
     first = next(iter(text.lstrip("\r\n").splitlines()), "")
+    # By the header alone: cells of text may hold any of the separators.
     headers = {mark: _rows(first, mark, file) for mark in _SEPARATORS}
     mark = next((mark for mark, rows in headers.items() if rows and _key(rows[0].cells)), ",")
     rows = _rows(text, mark, file)
@@ -88,6 +92,7 @@ def read(file: Path) -> Sheet:
     if len(rows) < 2:
         raise ValueError(f"{file.name} needs a header and at least one row; header: {header}")
     key = architecture_column(header, file)
+    # A cell too few or too many would move all that follow into other columns.
     for number, (line, cells) in enumerate(rows[1:]):
         if len(cells) != len(header):
             place = f"row {number} (line {line}) of {file.name}"

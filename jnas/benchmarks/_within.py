@@ -32,6 +32,7 @@ def within(table: Table, column: str | None = None) -> Space:
     if not known.any():
         raise ValueError(f"column {column!r} of {table.source} has no value to search for")
     space, chosen = table.space, table.archs[known]
+    # A part of ascending codes is ascending, so that `find` can search it.
     codes = np.asarray(table._codes)[known[table._order]]
 
     def nearest(key: Key, arch: Arch, is_out: jax.Array) -> Arch:
@@ -48,6 +49,7 @@ def within(table: Table, column: str | None = None) -> Space:
 
     def mutate(key: Key, arch: Arch) -> Arch:
         move_key, row_key = jax.random.split(key)
+        # A child that the table lacks is often nearer to its parent than to any other row.
         is_parent = jnp.all(jnp.asarray(chosen) == arch[None], axis=1)
         return nearest(row_key, space.mutate(move_key, arch), is_parent)
 
@@ -57,11 +59,13 @@ def within(table: Table, column: str | None = None) -> Space:
         return nearest(row_key, child, jnp.zeros(len(chosen), bool))
 
     def is_valid(arch: Arch) -> jax.Array:
+        # By code, so that a relabelled cell is the row that it is equal to.
         identify = Partial(space.code), Partial(space.is_valid)
         found: jax.Array = _lookup.find(*identify, jnp.asarray(codes), arch[None])[0] >= 0
         return found
 
     def enumerate_rows() -> np.ndarray:
+        # In the order that `Space.enumerate` has; `lexsort` takes its last key first.
         ascending: np.ndarray = chosen[np.lexsort(chosen.T[::-1])]
         return ascending
 

@@ -228,6 +228,7 @@ def _checked(
     """`Table` of the columns to keep, checked by `make_table`."""
     numbers: dict[str, np.ndarray] = {}
     left_out = dict(contents.left_out)
+    # Not refused at once: nobody may have asked for that column.
     for name, values in contents.columns.items():
         try:
             numbers[name] = _columns.floats(name, values, len(contents.archs))
@@ -272,6 +273,7 @@ def _read_npz(file: Path, space: Space | None) -> Contents:
         return released.nasbench201(arrays, file.name)
     if released.is_spikenas_bench(arrays):
         return released.spikenas_bench(arrays, file.name)
+    # Of another type it is a column that happens to be called so.
     named = [name for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"]
     texts = {name: str(arrays.pop(name)) for name in named}
     found = space or (spaces.by_name(texts["space"]) if "space" in texts else None)
@@ -301,6 +303,7 @@ def _arrays(file: Path) -> tuple[dict[str, np.ndarray], dict[str, LeftOut]]:
                 arrays[name] = archive[name]
             except ValueError as error:
                 reason = f"array {name!r} of {file.name}: {error}"
+                # Without architectures there is no table.
                 if name in ("archs", *ARCHITECTURE_COLUMNS):
                     raise ValueError(reason) from error
                 left_out[name] = LeftOut(reason, has_numbers=False)

@@ -38,6 +38,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     where = data_folder(folder)
     files = sorted(where.iterdir()) if where and where.is_dir() else []
     sources += [source for file in files if (source := _summary(file))]
+    # A table may be called as its space is, or as `load` looks for it.
     found = {source.name for source in sources}
     sources += [
         Source(name, 0, (), how_to_get(name))
@@ -65,6 +66,7 @@ def _summary(file: Path) -> Source | None:
     # Folders of data hold other files, too: what cannot be read is not a table, and no error.
     try:
         if file.suffix == ".csv":
+            # Only read, not parsed: columns of text are listed, too, for `load` says what is wrong.
             sheet = _csv.read(file)
             return Source(file.stem, len(sheet.rows), tuple(sheet.names), str(file))
         if file.suffix == ".npz":

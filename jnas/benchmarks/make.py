@@ -44,6 +44,7 @@ def make_table(
     archs, texts = np.asarray(archs), dict(conventions or {})
     if archs.dtype.kind not in "iu":
         raise ValueError(f"architectures must be integers; got {archs.dtype}")
+    # It may state which way is better: of a misspelt column that would be lost.
     for name in texts:
         if name not in columns:
             raise ValueError(
@@ -60,6 +61,7 @@ def make_table(
     codes = _rows.codes_of(space, rows)
     if duplicates == "mean":
         first, place = _rows.same_rows(codes)
+        # Where nothing is repeated the conventions stay as they are stated.
         if len(first) < len(rows):
             numbers = {name: _rows.means(values, place) for name, values in numbers.items()}
             stated = {name: f"{text}; mean over repeated rows" for name, text in stated.items()}

@@ -3,7 +3,7 @@
 NAS-Bench-101: Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635. NAS-Bench-201: Dong and
 Yang, ICLR 2020, https://arxiv.org/abs/2001.00326. SpikeNAS-Bench: Sun et al., IEEE TAI 2025,
 https://doi.org/10.1109/TAI.2025.3534136. Each reader returns `Contents`; whether the architectures
-are valid is checked by `table.make_table`.
+are valid is checked by `make.make_table`.
 """
 
 import functools

@@ -147,6 +147,7 @@ class Table:
             raise ValueError(f"num must be at least 1; got {num}")
         name = _columns.usual(self.space, self.columns, self.left_out) if column is None else column
         values = self.column(name)
+        # Stable, and NaN last whichever way is better.
         order = np.argsort(values if self.minimizes(name) else -values, kind="stable")
         rows = order[~np.isnan(values[order])][:num]
         if not len(rows):
@@ -269,6 +270,7 @@ class Table:
         cost = seconds if seconds is not None else self.cost_column(curve[max(curve)])
         costs = jnp.zeros(len(self), jnp.float32) if cost is None else self._costs(cost)
         scores = self._scores([curve[number] for number in sorted(curve)])
+        # A single column answers for every number of epochs, unless `epochs` says which it is of.
         known = tuple(sorted(curve)) if epochs is not None or not isinstance(column, str) else None
         return _lookup.LookUp(
             *self._identify(), self._codes, scores, costs, known, cost_epochs, nearest
@@ -312,6 +314,7 @@ class Table:
 
     def _scores(self, columns: Sequence[str]) -> jax.Array:
         """`[A, E]` float32, columns in the order of the sorted codes, larger is better."""
+        # Negated before they are narrowed, for which the order counts.
         signed = [(-1 if self.minimizes(name) else 1) * self.column(name) for name in columns]
         # Together, so that all columns of a learning curve have one unit.
         scores, exponent = _columns.as_float32(np.stack(signed, axis=1))

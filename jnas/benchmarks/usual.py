@@ -44,8 +44,10 @@ def of_space(
         return load(path, space, duplicates=duplicates)
     if space.name not in _TABLES:
         raise FileNotFoundError(
-            f"jnas has no table of trained accuracies of {space.name}; give one with --table"
+            f"jnas has no table of trained accuracies of {space.name}; give the path of one "
+            "(on the command line --table)"
         )
+    # Functions of spaces with one table take no data set.
     chosen = (dataset or space.datasets[0],) if space.datasets else ()
     return _TABLES[space.name](*chosen)
 

@@ -26,6 +26,7 @@ class Partial(jax.tree_util.Partial):
         return _shown.lines(self.shown, f"with {arrays}" if arrays else "")
 
 
+# A name is part of the structure of the pytree, and by equal structures JAX finds programs again.
 class _Name(str):
     """Name that is equal to any other: estimators of other names share compiled programs."""
 

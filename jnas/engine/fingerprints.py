@@ -91,6 +91,7 @@ def check(
             f"{what} holds another job (other settings, data, key or functions); choose another "
             f"{argument(name)}, or {anew}"
         )
+    # Of a job that went on several times, each code has done a part.
     earlier = list(found.get("earlier_code", ()))
     if changed and resume != "anyway":
         raise ValueError(
@@ -108,6 +109,7 @@ def _changes(found: Mapping[str, str], expected: Mapping[str, str], names: list[
     return "; ".join(f"{name} {found[name][:12]}, now {expected[name][:12]}" for name in told)
 
 
+# Cached, for every fingerprint has it, and what runs are the sources as they were at its start.
 @functools.cache
 def sources(package: Path) -> str:
     """Hexadecimal hash of the Python files of a package, by their places and contents."""

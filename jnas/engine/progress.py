@@ -47,6 +47,7 @@ def reporting(
 
         def report(done: int, note: str = "") -> None:
             nonlocal now
+            # Text cannot be taken back, and a line for each step would flood a notebook.
             is_tenth = 10 * done // max(total, 1) > 10 * now // max(total, 1)
             now = done
             bar.update(task, completed=done, note=note)
