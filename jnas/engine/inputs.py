@@ -3,6 +3,7 @@
 Only shapes and types are looked at, so that all of it works under `jit`, too.
 """
 
+import contextlib
 import operator
 from collections.abc import Callable
 from typing import Any, TypeGuard, TypeVar, cast
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from jnas.engine.messages import describe
 from jnas.types import Key
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -44,11 +46,11 @@ def as_keys(value: Any, shape: tuple[int, ...], name: str = "keys") -> Key:
         ValueError: anything else.
     """
     keys = value
+    # Old keys are plain words, which do not say of which generator: JAX takes the default one.
     if isinstance(value, (jax.Array, np.ndarray)) and value.dtype == np.uint32 and value.ndim:
-        try:
+        # Words of no key are refused below.
+        with contextlib.suppress(TypeError, ValueError):
             keys = jax.random.wrap_key_data(jnp.asarray(value))
-        except (TypeError, ValueError):  # words of no key
-            keys = value
     if not is_key(keys) or keys.shape != shape:
         wanted = "one key" if shape == () else f"{list(shape)} keys"
         raise ValueError(f"{name} must be {wanted}, {_KEYS}; got {_told(value)}")
@@ -72,6 +74,7 @@ def as_archs(archs: Any, num_choices: int | None = None) -> jax.Array:
         hint = "; one architecture is a batch of one, archs[None]" if is_one else ""
         shape = f"[B, {num_choices or 'D'}]"
         raise ValueError(f"archs must be {shape} integers; got {_told(archs)}{hint}")
+    # Files keep a byte for a choice; what is computed with it is int32 everywhere.
     return jnp.asarray(archs, jnp.int32)
 
 
@@ -94,6 +97,6 @@ def as_estimator(function: _Function) -> _Function:
 def _told(value: Any) -> str:
     """Value in a message: type and shape of an array, or else its type and itself, shortened."""
     if isinstance(value, (jax.Array, np.ndarray)):
-        return f"{value.dtype} of shape {value.shape}"
+        return describe(value)
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:40] + '…'}"

@@ -4,8 +4,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-import numpy as np
+from typing import Any
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
 # Arguments of functions that one option of the command line stands for.
@@ -50,6 +49,6 @@ def argument(name: str, value: object = None) -> str:
     return option if value is None or value is True else f"{option}-{value}"
 
 
-def describe(array: np.ndarray) -> str:
+def describe(array: Any) -> str:
     """Type and shape of an array, for messages."""
     return f"{array.dtype} {list(array.shape)}"

@@ -68,5 +68,6 @@ def _called(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
     return getattr(importlib.import_module(module), name)(*args, **kwargs)
 
 
+# Registered from here, for the types import nothing of jnas.
 for _kind in (Space, Predictor, Searcher):
     copyreg.pickle(_kind, _reduced)

@@ -1,6 +1,6 @@
 """Search strategies and the two loops that run them, `run` and `run_on_host`.
 
-Imports nothing of jnas but `types` and the modules that import nothing.
+Imports nothing of jnas but `types`, the engine, and how values are shown and renamed.
 """
 
 from jnas import _renamed, _shown

@@ -1,6 +1,7 @@
 """Budgets in seconds, and when they are spent."""
 
 import math
+import numbers
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from jnas.search._checks import check_choice
@@ -24,8 +25,9 @@ class Budget(NamedTuple):
 def make_budget(max_seconds: Any, overrun: Overrun) -> Budget:
     """Budget of `max_seconds`, None for no budget; ValueError for what is none."""
     check_choice("overrun", overrun, Overrun)
-    # Not `<= 0`, which NaN would pass. Of an array under `jit` there is no value to look at.
-    if isinstance(max_seconds, (int, float)) and not max_seconds > 0:
+    # Not `<= 0`, which NaN would pass. NumPy's numbers are `Real`, though not all of them `float`;
+    # of an array under `jit` there is no value to look at.
+    if isinstance(max_seconds, numbers.Real) and not max_seconds > 0:
         raise ValueError(f"max_seconds must be above 0; got {max_seconds}")
     return Budget(math.inf if max_seconds is None else max_seconds, overrun)
 

@@ -130,7 +130,9 @@ def load(
         found, about = str(file["fingerprint"]), json.loads(str(file["about"]))
         # Two of the members, `fingerprint` and `about`, are not leaves of the state.
         arrays = [file[f"state_{number}"] for number in range(len(file.files) - 2)]
+    # Before the state is put together, which that of another strategy does not fit.
     kept = check(about | {"job": found}, fingerprint, str(path), resume)
+    # It is this very search, so jnas wrote it, even if the list of the folder's files was lost.
     adopt(path, _KIND)
     pairs = zip(arrays, jax.tree.leaves(start), strict=True)
     progress = Progress(

@@ -2,14 +2,14 @@
 
 from typing import get_args
 
+from jnas.engine.messages import nearest
+
 
 def check_choice(name: str, choice: str, allowed: object) -> None:
     """ValueError unless `choice` is one of the values of the `Literal` type `allowed`."""
     # Read from the type, so that annotation, check and message cannot disagree.
     if choice not in get_args(allowed):
-        raise ValueError(
-            f"unknown {name} {choice!r}; valid: {', '.join(map(repr, get_args(allowed)))}"
-        )
+        raise ValueError(f"unknown {name} {choice!r}. {nearest(str(choice), get_args(allowed))}")
 
 
 def check_at_least_one(**numbers: int) -> None:

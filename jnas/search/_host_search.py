@@ -14,7 +14,6 @@ from jnas.engine.fingerprints import Fingerprint, Resume
 from jnas.search import _checkpoint
 from jnas.search._budget import Budget, is_left, is_within
 from jnas.search._checkpoint import Evaluation, Pending, Progress
-from jnas.search._checks import check_at_least_one
 from jnas.search.history import make_history
 from jnas.search.run import check_num_evaluations
 from jnas.types import Arch, History, Key, Outcome, Query, Searcher
@@ -36,22 +35,6 @@ class Limits(NamedTuple):
     max_repeats: int
 
 
-def make_limits(
-    num_evaluations: int,
-    budget: Budget,
-    identity: Callable[[Arch], jax.Array] | None,
-    max_repeats: int | None,
-) -> Limits:
-    """Limits with the default of `max_repeats`; ValueError where it is wrong or has no use."""
-    if identity is None:
-        if max_repeats is not None:
-            raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
-        return Limits(num_evaluations, budget, None, 0)
-    repeats = 10 * num_evaluations if max_repeats is None else max_repeats
-    check_at_least_one(max_repeats=repeats)
-    return Limits(num_evaluations, budget, identity, repeats)
-
-
 class HostSearch:
     """Search and the folder that it is kept in; all the state of `run_on_host`."""
 
@@ -68,6 +51,7 @@ class HostSearch:
         compiled = jax.jit if searcher.is_traceable else (lambda function: function)
         self._ask, self._tell = compiled(searcher.ask), compiled(searcher.tell)
         self.state = compiled(searcher.init)(init_key)
+        # Only a query tells the batch size.
         query = self._first_query(searcher, ask_key)
         batch, self._num_choices = query.archs.shape
         check_num_evaluations(searcher, batch, limits.num_evaluations)
@@ -76,11 +60,9 @@ class HostSearch:
         self._keys = jax.random.split(ask_key, num_keys)
         self.limits, self.folder = limits, folder
         self._fingerprint, self._kept = about, about._asdict()
-        self._identity = limits.identity and jax.jit(jax.vmap(limits.identity))
         self.num_asks, self.num_repeats, self.is_over = 0, 0, False
         self.evaluations: list[Evaluation] = []
         self.pending: list[Pending] = []
-        self._spent = 0.0
         # By what makes two evaluations one (`_codes`): what came back, and what is out.
         self._memory: dict[Hashable, Evaluation] = {}
         self._out: set[Hashable] = set()
@@ -112,27 +94,27 @@ class HostSearch:
         self._kept = about
         self.state, self.num_asks, self.is_over = kept.state, kept.num_asks, kept.is_over
         self.evaluations, self.num_repeats = list(kept.evaluations), kept.num_repeats
-        self._spent = math.fsum(map(cost, kept.evaluations))
+        # The codes are made anew: without `identity` they are objects of one process alone.
         self.pending = [Pending(p.query, p.done, self._codes_of(p.query)) for p in kept.pending]
-        if self._identity is not None and num:
+        if self.limits.identity is not None and num:
             archs, epochs = (
                 np.array([getattr(row, name) for row in kept.evaluations], np.int32)
                 for name in ("arch", "epochs")
             )
-            for code, row in zip(self._codes(archs, epochs), kept.evaluations, strict=True):
-                self._memory.setdefault(code, row)
+            codes = self._codes(archs, epochs)
+            self._memory = dict(zip(codes, kept.evaluations, strict=True))
 
     def _codes_of(self, query: Query) -> list[Hashable]:
         """Codes of the rows of a query: rows of one code are one evaluation."""
         # Without `identity` every row is an evaluation of its own, equal to itself alone.
-        if self._identity is None:
+        if self.limits.identity is None:
             return [object() for _ in query.ids]
         return self._codes(np.asarray(query.archs), np.asarray(query.epochs))
 
     def _codes(self, archs: np.ndarray, epochs: np.ndarray) -> list[Hashable]:
         """Codes of architectures `[B, D]`: their identity, and the epochs `[B]` of the training."""
-        assert self._identity is not None
-        words = np.asarray(self._identity(jnp.asarray(archs)))
+        assert self.limits.identity is not None
+        words = np.asarray(_identities(self.limits.identity, archs))
         # Other epochs are another evaluation: a promotion in Hyperband is no repeat.
         return [(*code, num) for code, num in zip(words.tolist(), epochs.tolist(), strict=True)]
 
@@ -143,6 +125,13 @@ class HostSearch:
         best = f"best {max(scores):.4g}" if scores else ""
         failed = len(self.evaluations) - len(scores)
         return ", ".join(filter(None, [best, f"{failed} failed" if failed else ""]))
+
+    @property
+    def _spent(self) -> float:
+        """Seconds of all evaluations so far."""
+        # Summed anew: a running sum rounds otherwise than that of a search which goes on, and
+        # might then end with another evaluation.
+        return math.fsum(map(cost, self.evaluations))
 
     @property
     def _has_room(self) -> bool:
@@ -178,17 +167,16 @@ class HostSearch:
     def add(self, pending: Pending, row: int, evaluation: Evaluation) -> None:
         """Take an evaluation within the budget, tell its query once complete, and save."""
         self._out.discard(pending.codes[row])
-        ends = self._spent + cost(evaluation)
-        if self.is_over or not is_within(self.limits.budget, self._spent, ends):
+        begins = self._spent
+        if not is_within(self.limits.budget, begins, begins + cost(evaluation)):
             self.is_over = True
-        else:
-            self._spent = ends
+        if not self.is_over:
             self.evaluations.append(evaluation)
             self._memory[pending.codes[row]] = evaluation
             pending.done[row] = evaluation
             for other in list(self.pending):
                 self._answer(other)
-            self.is_over = not is_left(self.limits.budget, ends)
+            self.is_over = not is_left(self.limits.budget, self._spent)
         if self.is_over:  # what is still out can never count, and would be evaluated on resumption
             self.pending = []
         self._save()
@@ -255,6 +243,12 @@ class HostSearch:
             num_repeats=jnp.asarray(self.num_repeats, jnp.int32),
             stalled=jnp.asarray(stalled),
         )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _identities(identity: Callable[[Arch], jax.Array], archs: jax.Array) -> jax.Array:
+    """Identities `[B, 2]` uint32 of `archs` `[B, D]`; one program for all searches."""
+    return jax.vmap(identity)(archs)
 
 
 def cost(evaluation: Evaluation) -> float:

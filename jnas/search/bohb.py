@@ -135,6 +135,7 @@ def bohb(
 
     def ask(key: Key, state: BohbState) -> tuple[Query, BohbState]:
         number = state.num_asked
+        # The schedule is one cycle of brackets, which repeats for as long as the search goes on.
         step, slot = number % len(levels), number % capacity
         source = _to_promote(state, plan)
         is_new = jnp.asarray(plan.num_before)[step] == 0

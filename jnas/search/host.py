@@ -26,7 +26,8 @@ from jnas.engine.progress import Report, reporting
 from jnas.search._budget import Overrun, make_budget
 from jnas.search._checkpoint import Evaluation, Pending
 from jnas.search._checks import check_at_least_one
-from jnas.search._host_search import HostSearch, make_limits
+from jnas.search._host_search import HostSearch, Limits
+from jnas.search.run import limit_repeats
 from jnas.types import Arch, History, Key, Searcher
 
 _NUM_ALIKE = 10  # evaluations that fail alike before a search is given up
@@ -114,7 +115,8 @@ def run_on_host(
     """
     check_at_least_one(num_workers=num_workers)
     key, budget = as_key(key), make_budget(max_seconds, overrun)
-    limits = make_limits(num_evaluations, budget, identity, max_repeats)
+    repeats = limit_repeats(max_repeats, num_evaluations, identity)
+    limits = Limits(num_evaluations, budget, identity, repeats)
     # Without the number of evaluations: a search can be extended.
     about = fingerprint(key, searcher, evaluate, budget, identity)
     search = HostSearch(searcher, key, limits, None if out is None else Path(out), about)
@@ -153,11 +155,13 @@ def _loop(
             future = pool.submit(_evaluate, evaluate, archs[row], int(epochs[row]))
             running[future] = (pending, row)
 
+    # What was out when an earlier call was stopped.
     for pending in list(search.pending):
         submit(pending)
     while not search.is_over:
         while len(running) < num_workers and search.may_ask:
             submit(search.ask())
+        # Nothing is out, and nothing new may be asked: the evaluations are spent, or the repeats.
         if not running:
             return
         # The first that were submitted come first: one worker leaves no choice.
@@ -204,9 +208,12 @@ def _number(value: Any) -> float:
 
 def _give_up_if_hopeless(evaluations: Sequence[Evaluation]) -> None:
     """RuntimeError where all evaluations so far, ten or twenty and so on, have failed alike."""
+    # Again after each ten, for a search that goes on has its first ten behind it.
+    if len(evaluations) % _NUM_ALIKE:
+        return
     failures = {row.failure for row in evaluations}
     # NaN is an answer, by which an objective says that an architecture cannot be evaluated.
-    if len(evaluations) % _NUM_ALIKE == 0 and len(failures) == 1 and not failures & {"", _IS_NAN}:
+    if len(failures) == 1 and not failures & {"", _IS_NAN}:
         (failure,) = failures
         raise RuntimeError(
             f"all {len(evaluations)} evaluations have failed in the same way: {failure}. Mend "

@@ -86,6 +86,7 @@ def local_search(
 
     def propose(key: Key, state: LocalSearchState) -> Arch:
         sample_key, mutate_key = jax.random.split(key)
+        # Both are drawn: under `vmap` a choice between two draws would do so, too.
         neighbor = space.mutate(mutate_key, state.center)
         return jnp.where(state.center_score > -jnp.inf, neighbor, space.sample(sample_key))
 
@@ -106,6 +107,7 @@ def _seen(state: LocalSearchState, query: Query, scores: jax.Array) -> LocalSear
     counts = query.ids >= state.first_id
     # Neighbours of a former centre, told late, say nothing about the present one.
     scores = jnp.where(counts, comparable(scores), -jnp.inf).astype(state.best_score.dtype)
+    # Within a batch the first of equals, as if the outcomes were told one by one.
     top = jnp.argmax(scores)
     return state._replace(
         best=jnp.where(scores[top] > state.best_score, query.archs[top], state.best),

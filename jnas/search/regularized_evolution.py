@@ -106,6 +106,7 @@ def regularized_evolution(
 def draw_initial(space: Space, init: Init | None, key: Key, num: int) -> jax.Array:
     """Initial population `[num, D]`: of `init`, or else of `space.sample`."""
     archs = jax.vmap(space.sample)(jax.random.split(key, num)) if init is None else init(key, num)
+    # Checked here: later on, JAX would speak of shapes that do not broadcast.
     wanted = (num, len(space.cardinalities))
     if archs.shape != wanted:
         raise ValueError(f"init must return {list(wanted)} architectures; got {list(archs.shape)}")
@@ -151,6 +152,7 @@ def _keep_best(
     size = len(state.scores)
     # NaN, which sorts behind the failures, for slots that are not yet in use.
     members = jnp.where(jnp.arange(size, dtype=jnp.int32) < state.num_told, state.scores, jnp.nan)
+    # Newcomers first and reversed: the sort is stable, so of equals the youngest stays.
     order = jnp.argsort(-jnp.concatenate([scores[::-1], members]), stable=True)[:size]
     return (
         jnp.concatenate([archs[::-1], state.archs])[order],

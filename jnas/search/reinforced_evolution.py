@@ -123,6 +123,7 @@ def reinforced_evolution(
         raise ValueError(
             f"num_pending must be at least the batch_size {batch_size}; got {num_pending}"
         )
+    # All but the mutations is its: ages, deaths and the initial population.
     evolution = regularized_evolution(
         space,
         population_size=population_size,

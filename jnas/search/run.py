@@ -41,6 +41,7 @@ def objective(estimator: Estimator, *, seconds: float = 0.0) -> Objective:
 def _evaluate(estimator: Estimator, seconds: jax.Array, key: Key, query: Query) -> Outcome:
     """Outcome of a query by an estimator, whatever epochs it asks for."""
     scores = estimator(key, query.archs)
+    # The cost is that of one evaluation, whatever the batch.
     return Outcome(scores, jnp.broadcast_to(seconds, scores.shape))
 
 
@@ -102,22 +103,19 @@ def run(
     check_epochs(searcher, objective)
     init_key, eval_key, ask_key = jax.random.split(key, 3)
     start = searcher.init(init_key)
+    # Shapes alone: nothing is computed to learn the batch size.
     batch = jax.eval_shape(searcher.ask, ask_key, start)[0].ids.shape[0]
     check_num_evaluations(searcher, batch, num_evaluations)
-    if identity is not None:
-        repeats = 10 * num_evaluations if max_repeats is None else max_repeats
-        check_at_least_one(max_repeats=repeats)
-        # A step adds either a whole batch of evaluations or a repeat.
-        keys = jax.random.split(ask_key, num_evaluations // batch + repeats)
+    repeats = limit_repeats(max_repeats, num_evaluations, identity)
+    # A step adds either a whole batch of evaluations or a repeat.
+    keys = jax.random.split(ask_key, num_evaluations // batch + repeats)
+    if identity is None:
+        history = _run(searcher, objective, start, eval_key, keys, budget)
+    else:
         memory = functools.partial(
             run_with_memory, identity=identity, capacity=num_evaluations, max_repeats=repeats
         )
         history = memory(searcher, objective, start, eval_key, keys, budget)
-    elif max_repeats is not None:
-        raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
-    else:
-        keys = jax.random.split(ask_key, num_evaluations // batch)
-        history = _run(searcher, objective, start, eval_key, keys, budget)
     # Of an infinite budget something is always left, which does not make a search a truncated one.
     return history if max_seconds is not None else history._replace(truncated=jnp.asarray(False))
 
@@ -134,6 +132,23 @@ def check_num_evaluations(searcher: Searcher, batch_size: int, num_evaluations: 
             f"this searcher needs at least {searcher.min_evaluations} evaluations; "
             f"got {num_evaluations}"
         )
+
+
+def limit_repeats(
+    max_repeats: int | None, num_evaluations: int, identity: Callable[[Arch], jax.Array] | None
+) -> int:
+    """Answers from memory after which a search is given up; 0 without `identity`.
+
+    Raises:
+        ValueError: `max_repeats` is less than 1, or has no use.
+    """
+    if identity is None:
+        if max_repeats is not None:
+            raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
+        return 0
+    repeats = 10 * num_evaluations if max_repeats is None else max_repeats
+    check_at_least_one(max_repeats=repeats)
+    return repeats
 
 
 def check_epochs(searcher: Searcher, objective: Objective) -> None:
@@ -164,6 +179,7 @@ def _run(
         state, spent = carry
         query, asked = searcher.ask(key, state)
         outcome = objective(eval_key, query)
+        # NaN is an unknown cost, and would spend the budget for good.
         ends = spent + jnp.cumsum(jnp.nan_to_num(outcome.seconds))
         within = is_within(budget, jnp.concatenate([spent[None], ends[:-1]]), ends)
         # Told after the end, too: nothing that comes of it is recorded, and a choice between two

@@ -300,6 +300,43 @@ def test_workers_do_not_evaluate_what_another_is_evaluating(key) -> None:
     assert len(set(codes)) == len(codes) > 4
 
 
+def test_a_search_that_goes_on_rounds_its_seconds_as_before(key, tmp_path) -> None:
+    """Ten costs of 0.1 are 1 or a little less, and a budget of 1 has room for another, or not."""
+
+    def search(**options) -> jnas.search.HostRun:
+        return jnas.search.run_on_host(
+            SEARCHERS["random"],
+            lambda arch, epochs: (evaluate(arch, epochs)[0], 0.1),
+            key,
+            num_evaluations=NUM_STEPS,
+            max_seconds=1.0,
+            overrun="counted",
+            progress=False,
+            **options,
+        )
+
+    whole = search()
+    assert int(whole.history.num_evaluations) == 10
+    CALLS.clear()
+    KILLED_AT[:] = [10]
+    with pytest.raises(KilledError):
+        search(out=tmp_path)
+    KILLED_AT.clear()
+    chex.assert_trees_all_equal(search(out=tmp_path), whole)
+
+
+def test_searches_share_the_program_of_their_identity(key) -> None:
+    traces = []
+
+    def traced(arch: jax.Array) -> jax.Array:
+        traces.append(1)
+        return halves(arch)
+
+    for seed in jax.random.split(key, 2):
+        run("evolution", seed, identity=traced, max_repeats=30)
+    assert len(traces) == 1
+
+
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_a_finished_search_can_be_extended(name, key, tmp_path) -> None:
     def search(num: int, **options) -> jnas.search.HostRun:
@@ -390,8 +427,9 @@ def test_bad_arguments(key) -> None:
         jnas.search.run_on_host(remembering(), evaluate, key, num_evaluations=3)
     with pytest.raises(ValueError, match="num_workers must be at least 1; got 0"):
         run("random", key, num_workers=0)
-    with pytest.raises(ValueError, match="max_seconds must be above 0; got -1"):
-        run("random", key, max_seconds=-1)
+    for seconds in (-1, 0.0, float("nan"), np.float32(-1), np.int64(0)):
+        with pytest.raises(ValueError, match="max_seconds must be above 0; got"):
+            run("random", key, max_seconds=seconds)
     with pytest.raises(ValueError, match="max_repeats goes with identity"):
         run("random", key, max_repeats=3)
     with pytest.raises(ValueError, match="key must be one key"):

@@ -133,5 +133,5 @@ def test_bad_arguments() -> None:
     for name in ("num_neighbors", "num_initial", "batch_size"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
             jnas.search.local_search(SPACE, **{name: 0})
-    with pytest.raises(ValueError, match="unknown move 'last'; valid: 'best', 'first'"):
+    with pytest.raises(ValueError, match=r"unknown move 'last'\. Valid names: best, first"):
         jnas.search.local_search(SPACE, move="last")

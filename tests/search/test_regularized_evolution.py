@@ -227,9 +227,9 @@ def test_bad_arguments(key) -> None:
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
         (
             {"tournament": "both"},
-            "unknown tournament 'both'; valid: 'with_replacement', 'without_replacement'",
+            "unknown tournament 'both'. Valid names: with_replacement, without_replacement",
         ),
-        ({"dies": "best"}, "unknown dies 'best'; valid: 'oldest', 'worst'"),
+        ({"dies": "none"}, "unknown dies 'none'. Valid names: oldest, worst"),
     ):
         with pytest.raises(ValueError, match=message):
             make(SPACE, **options)

@@ -289,7 +289,7 @@ def test_default_optimisers_are_the_papers() -> None:
 def test_bad_arguments() -> None:
     make = jnas.search.reinforce
     for options, message in (
-        ({"policy": "gru"}, "unknown policy 'gru'; valid: 'factorised', 'lstm'"),
+        ({"policy": "lsmt"}, r"unknown policy 'lsmt'\. Did you mean 'lstm'\? Valid names: fact"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\); got 1.0"),
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
         ({"max_draws": 0}, "max_draws must be at least 1; got 0"),

@@ -302,10 +302,8 @@ def test_num_distinct_counts_classes_of_the_evaluated(key) -> None:
 
 def test_bad_arguments(key) -> None:
     searcher = SEARCHERS["one"]
-    with pytest.raises(
-        ValueError, match="unknown overrun 'ignored'; valid: 'discarded', 'counted'"
-    ):
-        jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, overrun="ignored")
+    with pytest.raises(ValueError, match=r"unknown overrun 'discard'\. Did you mean 'disc.*ed'\?"):
+        jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, overrun="discard")
     with pytest.raises(ValueError, match="max_repeats goes with identity"):
         jnas.search.run(searcher, Partial(priced), key, num_evaluations=4, max_repeats=4)
     with pytest.raises(ValueError, match="max_repeats must be at least 1; got 0"):
