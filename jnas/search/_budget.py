@@ -27,7 +27,7 @@ def make_budget(max_seconds: Any, overrun: Overrun) -> Budget:
     check_choice("overrun", overrun, Overrun)
     # Not `<= 0`, which NaN would pass. NumPy's numbers are `Real`, though not all of them `float`;
     # of an array under `jit` there is no value to look at.
-    if isinstance(max_seconds, numbers.Real) and not max_seconds > 0:
+    if isinstance(max_seconds, numbers.Real) and not float(max_seconds) > 0:
         raise ValueError(f"max_seconds must be above 0; got {max_seconds}")
     return Budget(math.inf if max_seconds is None else max_seconds, overrun)
 
