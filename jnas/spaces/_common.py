@@ -56,7 +56,7 @@ def checked_vector(
     return vector.astype(np.int32)
 
 
-def keeps_width(move: Callable[..., Arch]) -> Callable[..., Arch]:
+def keeps_dtype(move: Callable[..., Arch]) -> Callable[..., Arch]:
     """Move `(key, parents [D], ...) -> [D]` on integers of any width, in int32 inside.
 
     The child has the type of the first parent: result files store vectors as bytes.

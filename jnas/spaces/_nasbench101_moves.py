@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas.spaces import _nasbench101_cells as cells
-from jnas.spaces._common import keeps_width
+from jnas.spaces._common import keeps_dtype
 from jnas.types import Arch, Key
 
 _E = cells.NUM_EDGE_BITS
@@ -64,7 +64,7 @@ def sample_uniform(key: Key) -> Arch:
     return jnp.concatenate([cells.unpack(code), ops])
 
 
-@keeps_width
+@keeps_dtype
 def mutate_official(key: Key, arch: Arch, *, mutation_rate: float, allow_parent: bool) -> Arch:
     """`[26]` mutant: each edge flips with probability rate/7, each operation changes with rate/5.
 
@@ -132,7 +132,7 @@ def _shifts(word: jax.Array, probability: float) -> list[jax.Array]:
     return shifts
 
 
-@keeps_width
+@keeps_dtype
 def mutate_edge(key: Key, arch: Arch) -> Arch:
     """`[26]` mutant: the pruned parent with one edge flipped, uniform over flips to valid cells.
 
@@ -151,7 +151,7 @@ def mutate_edge(key: Key, arch: Arch) -> Arch:
     return jnp.concatenate([cells.unpack(children[flip]), parent[_E:]])
 
 
-@keeps_width
+@keeps_dtype
 def crossover(key: Key, a: Arch, b: Arch) -> Arch:
     """`[26]` child: each position from either parent, edges drawn again until it is valid."""
     mask_a, mask_b = cells.pack(a), cells.pack(b)

@@ -47,7 +47,7 @@ def sample(key: Key) -> Arch:
     return jax.random.randint(key, (len(EDGES),), 0, len(OPERATIONS), jnp.int32)
 
 
-@_common.keeps_width
+@_common.keeps_dtype
 def mutate(key: Key, arch: Arch) -> Arch:
     """`[6]` mutant by the published move: a random node, an edge into it, a different operation.
 

@@ -37,7 +37,7 @@ def sample(key: Key) -> Arch:
     return jax.random.randint(key, (5,), 0, len(WIDTHS), jnp.int32)
 
 
-@_common.keeps_width
+@_common.keeps_dtype
 def _mutate(key: Key, arch: Arch, *, allow_parent: bool) -> Arch:
     """`[5]` mutant: a uniform layer gets a uniform width, its own only with `allow_parent`."""
     _common.check_arch(arch, CARDINALITIES)

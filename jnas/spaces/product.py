@@ -82,7 +82,7 @@ def _space(
         node_operations=("input", *words, "output"),
         edge_operations=("none", "identity"),
         sample=functools.partial(_sample, sizes),
-        mutate=_common.keeps_width(functools.partial(_mutate, sizes)),
+        mutate=_common.keeps_dtype(functools.partial(_mutate, sizes)),
         crossover=_common.uniform_crossover,
         is_valid=functools.partial(_common.in_range, cardinalities=sizes),
         identity=code,

@@ -1,8 +1,6 @@
 """One protocol for all predictors and spaces; fitting: seeds, padding, checkpoints, errors."""
 
 import dataclasses
-import functools
-import pickle
 from pathlib import Path
 
 import chex
@@ -14,65 +12,18 @@ import pytest
 import jnas
 from jnas.engine import trainings
 from jnas.predictors import Evaluation, Training
-
-P = jnas.predictors
-NB101, NB201, SIZE = jnas.spaces.nasbench101(), jnas.spaces.nasbench201(), jnas.spaces.nats_size()
-SHORT = {"epochs": 2, "batch_size": 8}
-SMALL = {
-    "gates": {"layers": (8, 8), "hidden": (8,)},
-    "gcn": {"layers": (8, 8), "hidden": (8,)},
-    "biflow": {"layers": (8, 8), "hidden": (8,)},
-    "mlp": {"hidden": (8,)},
-    "lstm": {"embedding": 4, "size": 8, "hidden": (8,)},
-    "rnn_classifier": {"embedding": 4, "size": 8},
-    "peephole": {"embedding": 2, "size": 8, "hidden": (8,)},
-    "renas": {},
-    "e2epp": {"num_trees": 5},
-}
-SLOW = pytest.mark.slow
-LOSSES = {"rnn_classifier": "classification", "peephole": "smooth_l1", "renas": "logistic"}
-
-
-def make(name: str, space, **changes):
-    """A small predictor that trains for two epochs."""
-    if name == "e2epp":
-        return P.e2epp(space, **SMALL[name])
-    training = Training(**{"loss": LOSSES.get(name, "hinge"), **SHORT, **changes})
-    return P.by_name(name, space, **SMALL[name], training=training)
-
-
-@functools.cache
-def population(space, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`[160, D]` random architectures and their codes."""
-    archs = _sampled(space)(jax.random.split(jax.random.key(seed), 160))
-    return np.asarray(archs), np.asarray(_coded(space)(archs))
-
-
-@functools.cache
-def _sampled(space):
-    return jax.jit(jax.vmap(space.sample))
-
-
-@functools.cache
-def _coded(space):
-    return jax.jit(jax.vmap(space.code))
-
-
-def drawn(space, num: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Different random architectures and made-up accuracies around 0.9."""
-    archs, codes = population(space, seed)
-    first = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:num]
-    assert len(first) == num
-    targets = np.random.default_rng(seed).normal(0.9, 0.03, num)
-    return archs[first], targets.astype(np.float32)
-
-
-def keys(num: int) -> jax.Array:
-    return jax.random.split(jax.random.key(1), num)
-
-
-def assert_equal(one, two) -> None:
-    chex.assert_trees_all_equal(one, two)
+from tests.predictors.helpers import (
+    NB101,
+    NB201,
+    SHORT,
+    SLOW,
+    SMALL,
+    P,
+    assert_equal,
+    drawn,
+    keys,
+    make,
+)
 
 
 def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
@@ -430,49 +381,7 @@ def test_ensembles() -> None:
     np.testing.assert_allclose((raw - raw.mean()) / raw.std(), members[0], rtol=1e-2, atol=1e-3)
 
 
-def test_a_saved_ensemble(tmp_path: Path) -> None:
-    ensemble = P.ensemble(make("mlp", NB201), 2)
-    archs, targets = drawn(NB201, 12)
-    state = ensemble.fit(keys(1)[0], archs, targets)
-    P.save(tmp_path / "x.npz", ensemble, state)
-    again, kept = P.load(tmp_path / "x.npz")
-    assert_equal(again.predict(kept, archs), ensemble.predict(state, archs))
-
-
-@pytest.mark.parametrize(
-    ("message", "change"),
-    [
-        (
-            "not finite: rows 3, 5$",
-            lambda a, t: (a, np.where(np.isin(np.arange(12), (3, 5)), np.nan, t)),
-        ),
-        ("two architectures with different targets", lambda a, t: (a, np.full(12, 0.9))),
-        ("targets, as float32 tells", lambda a, t: (a, t.astype(float) * 1e-40)),
-        (
-            r"beyond 8.5e\+37, which must be rescaled: rows 0, 1, 2, 3, 4 and 7 more",
-            lambda a, t: (a, t.astype(float) * 1e43),
-        ),
-        ("two architectures with different targets", lambda a, t: (a[:1], t[:1])),
-        (
-            "not valid in nasbench201: rows 2$",
-            lambda a, t: (np.where(np.arange(12)[:, None] == 2, 7, a), t),
-        ),
-        (
-            "occur twice in a training set: rows 11$",
-            lambda a, t: (np.concatenate([a[:11], a[:1]]), t),
-        ),
-        (r"archs must be \[B, D\] integers; got .* archs\[None\]", lambda a, t: (a[0], t[0])),
-        ("archs must be", lambda a, t: (a[:, :5], t)),
-        ("archs must be", lambda a, t: (a.astype(float), t)),
-        ("targets must be", lambda a, t: (a, t[:5])),
-    ],
-)
-def test_bad_training_sets(message: str, change) -> None:
-    with pytest.raises(ValueError, match=message):
-        make("mlp", NB201).fit(keys(1)[0], *change(*drawn(NB201, 12)))
-
-
-def test_other_bad_input(tmp_path: Path) -> None:
+def test_other_bad_input() -> None:
     predictor = make("mlp", NB201)
     archs, targets = drawn(NB201, 12)
     with pytest.raises(ValueError, match="keys must be"):
@@ -489,56 +398,6 @@ def test_other_bad_input(tmp_path: Path) -> None:
         P.gates(NB201, pairing="diff", training=Training(loss="hinge"))
     with pytest.raises(ValueError, match="at least 2"):
         P.ensemble(predictor, 1)
-    state = predictor.fit(keys(1)[0], archs, targets)
-    with pytest.raises(ValueError, match=r"\.npz"):
-        P.save(tmp_path / "x.pkl", predictor, state)
-    P.save(tmp_path / "x.npz", predictor, state)
-    with pytest.raises(ValueError, match="cannot judge nasbench101"):
-        P.load(tmp_path / "x.npz", NB101)
-    own = jnas.spaces.product({"kernel": (3, 5), "width": (16, 32)})
-    mine = make("mlp", own)
-    fitted = mine.fit(keys(1)[0], own.enumerate(), np.arange(4.0))
-    P.save(tmp_path / "own.npz", mine, fitted)
-    with pytest.raises(ValueError, match="predictor of product, which is no space of jnas"):
-        P.load(tmp_path / "own.npz")
-    again, kept = P.load(tmp_path / "own.npz", own)
-    assert_equal(again.predict(kept, own.enumerate()), mine.predict(fitted, own.enumerate()))
-    (tmp_path / "y.npz").write_bytes(b"no")
-    with pytest.raises(ValueError, match="not a saved predictor"):
-        P.load(tmp_path / "y.npz")
-    np.savez(tmp_path / "z.npz", about="{}")
-    with pytest.raises(ValueError, match="not a saved predictor"):
-        P.load(tmp_path / "z.npz")
-
-
-@pytest.mark.parametrize("name", ["mlp", "e2epp", "ensemble"])
-def test_bad_test_sets(name: str) -> None:
-    """Those measured on the way, and those at the end."""
-    predictor = P.ensemble(make("mlp", NB201), 2) if name == "ensemble" else make(name, NB201)
-    archs, targets = drawn(NB201, 12)
-    for wrong in (
-        Evaluation(archs, targets[:5]),
-        Evaluation(archs[None].repeat(2, 0), targets[None].repeat(2, 0)),
-        Evaluation(archs[0], targets[0]),
-    ):
-        with pytest.raises(ValueError, match=r"evaluation needs archs \[M, D\] or \[S, M, D\]"):
-            predictor.fit_many(keys(1), archs[None], targets[None], evaluation=wrong)
-    large = Evaluation(archs, targets.astype(float) * 1e43)
-    with pytest.raises(ValueError, match=r"targets beyond 8.5e\+37, .* rescaled: rows 0"):
-        predictor.fit_many(keys(1), archs[None], targets[None], evaluation=large)
-
-
-@pytest.mark.parametrize("num_members", [1, 2])
-def test_a_classification_needs_two_classes(num_members: int) -> None:
-    archs, targets = drawn(NB201, 12)
-    one = make("rnn_classifier", NB201)
-    predictor = one if num_members == 1 else P.ensemble(one, num_members)
-    message = r"all 12 training architectures are above the threshold 0\.9 .* choose another"
-    with pytest.raises(ValueError, match=message) as raised:
-        predictor.fit(keys(1)[0], archs, 100 * targets)
-    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
-    with pytest.raises(ValueError, match=r"are at or below the threshold 0\.9"):
-        predictor.fit(keys(1)[0], archs, targets / 10)
 
 
 def test_keys_of_any_spelling_fit() -> None:
