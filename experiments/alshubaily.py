@@ -116,6 +116,7 @@ def judged(
     """Accuracies in %: of the best trained cell, and of each search's best predicted cells."""
     begin, accuracy = time.perf_counter(), table.column(COLUMN)
     rows = ledger.random_rows(len(accuracy), 0, config.num_train, seed + 1)[0][seed]
+    # Folded in, so that a seed stays what it is however many there are.
     key = jax.random.fold_in(jax.random.key(0), seed)
     state = model.fit(key, table.archs[rows], accuracy[rows])
     truth = 100 * accuracy.astype(np.float64)
@@ -153,6 +154,7 @@ def _later(config: Config, top: np.ndarray) -> np.ndarray:
     """`[S, T]`, the best so far of predicted cells `[S, K]` that are trained last; NaN before."""
     curves = np.full((len(top), config.num_evaluations), np.nan)
     best = np.maximum.accumulate(top, axis=1)
+    # Training sets cost as many queries, and nothing is answered before they are trained.
     curves[:, config.num_train :] = best[:, -1:]
     curves[:, config.num_train : config.num_train + top.shape[1]] = best
     return curves
@@ -168,6 +170,7 @@ def _answer(
     first, best = top[:, 0], top.max(axis=1)
     result: dict[str, Any] = {"first": _mean(first), f"best of {top.shape[1]}": _mean(best)}
     for name, values in (("first", first), (f"best of {top.shape[1]}", best)):
+        # Of the same seed: how lucky its training set was counts on both sides.
         gain = values - trained
         half = ledger.half_interval(gain)
         result[name] |= {

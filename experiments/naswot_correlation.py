@@ -42,6 +42,7 @@ def main(config: Config) -> None:
         naswot = jnas.zeroshot.naswot(network, batch, relus=relus)
         out = common.RUNS / f"naswot-{config.space}-{images}-{relus}-{config.seed}.npz"
         scores = np.asarray(jnas.population.score(naswot, archs, score_key, out=out))
+        # Other experiments search on these scores, which take minutes to compute.
         kept = common.RESULTS / f"naswot_sample_{config.space}_{images}_{relus}.npz"
         np.savez_compressed(kept, archs=np.asarray(archs, np.int8), scores=scores)
         results.append(

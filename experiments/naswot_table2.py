@@ -119,6 +119,7 @@ def _search(config: Config, table: Table, row: Search) -> dict[str, History]:
         "overrun": row.overrun,
     }
     searcher, done = _searcher(row, table), {}
+    # Several reported columns may be of one search, which then runs once.
     for column, seconds in dict.fromkeys(_searched(row, name) for name in config.reported):
         objective = table.objective(column, seconds=seconds, cost_epochs=row.cost_epochs)
         done[column, seconds] = searches.run_many(

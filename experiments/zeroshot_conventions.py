@@ -29,6 +29,7 @@ def scores(name: str, variant: Variant, archs: np.ndarray) -> dict[str, np.ndarr
     images, labels = jnas.images.load_labelled(
         "cifar10", variant.image_size, variant.num_images, image_key
     )
+    # Drawn, for the images at hand have fewer classes than the data set that is meant.
     if variant.num_labels is not None:
         labels = jax.random.randint(
             jax.random.fold_in(image_key, 1), labels.shape, 0, variant.num_labels

@@ -177,6 +177,7 @@ def _partials(scores: dict[str, np.ndarray], accuracy: np.ndarray) -> dict[str, 
     target = np.asarray(jnas.metrics.average_ranks(accuracy), np.float64)
     found: dict[str, float] = {}
     for name in names:
+        # Equal ranks would explain each other away.
         fixed = [ranks[other] for other in names if not np.array_equal(ranks[other], ranks[name])]
         others = np.stack([np.ones(len(target)), *fixed], axis=1)
         residuals = [
@@ -251,9 +252,8 @@ def _picture(config: Config, found: dict[str, Any]) -> "Figure":
     """A bar for each score and column, best first; none for a constant score."""
     from jnas.plots import style
 
-    ranked = [
-        name for name in found if np.isfinite(found[name]["kendall_tau"][0])
-    ]  # the others are constant
+    # The tau of a constant score is NaN.
+    ranked = [name for name in found if np.isfinite(found[name]["kendall_tau"][0])]
     order = sorted(ranked, key=lambda name: -found[name]["kendall_tau"][0])
     figure, (axes,) = style.new_figure(
         "Kendall tau with accuracy", "", width=8, height=1.2 + 0.42 * len(order)
