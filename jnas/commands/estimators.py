@@ -76,6 +76,11 @@ def label(name: str) -> str:
     return Path(name).stem if is_saved(name) else name
 
 
+def score_label(name: str, column: str | None) -> str:
+    """Label of the scores of an estimator, which on a table are the values of a column."""
+    return column or "" if name == "table" else f"{label(name)} score"
+
+
 def place_label(name: str) -> str:
     """Label of an estimator in names of files and folders, which tells saved predictors apart."""
     path = Path(name)

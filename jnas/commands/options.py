@@ -139,6 +139,7 @@ def joined(*parts: str | None) -> str:
 
 def table_labels(minimize: bool | None, duplicates: Duplicates) -> list[str | None]:
     """Labels, in names of files and folders, of how a table is read; None where nothing is said."""
+    # Which way counts even where the column's name says the same: it is another job to a folder.
     direction = {None: None, True: "minimize", False: "maximize"}[minimize]
     return [direction, "mean" if duplicates == "mean" else None]
 
@@ -149,6 +150,7 @@ def command_line(
     """Command that a run is repeated with: the options that are not as by default, for a shell."""
     words = ["jnas", command]
     for name, value in settings.items():
+        # A command of a few words is read; one of thirty, of which most say nothing, is not.
         if value is None or value == defaults.get(name):
             continue
         option = name.replace("_", "-")

@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 
 _MOST_EXACT = 14  # pairs of which every change of signs is counted
-_NUM_DRAWN = 20_000
+_NUM_DRAWN, _BLOCK = 20_000, 1_000
 
 
 def sign_flip_test(differences: np.ndarray) -> float:
@@ -34,7 +34,9 @@ def sign_flip_test(differences: np.ndarray) -> float:
         signs = np.array(list(itertools.product((-1, 1), repeat=len(values))))
         return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) - 1e-9))
     rng = np.random.default_rng(0)
-    sums = np.array([rng.choice((-1, 1), len(values)) @ values for _ in range(_NUM_DRAWN)])
+    # In blocks, for all at once would take much memory, and one at a time long.
+    blocks = (rng.choice((-1, 1), (_BLOCK, len(values))) for _ in range(_NUM_DRAWN // _BLOCK))
+    sums = np.concatenate([signs @ values for signs in blocks])
     # The signs as they are count as one of the changes, so that p is never 0.
     return float((1 + np.sum(np.abs(sums) >= abs(values.sum()) - 1e-9)) / (1 + _NUM_DRAWN))
 

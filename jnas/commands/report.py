@@ -19,17 +19,17 @@ from jnas.commands.options import Folder
 from jnas.commands.paired import holm, sign_flip_test
 from jnas.commands.search import evaluation
 from jnas.commands.summary import Part, Summary, show, spread, write
+from jnas.commands.truth import header
 from jnas.engine import files
 from jnas.engine.environment import environment
 from jnas.types import History
 
-# What must be equal for searches to be paired; strategies differ in their own options.
-_SAME: tuple[str, ...] = ("space", "estimator", "images", "num_images", "table", "column")
-_SAME += ("minimize", "duplicates", "within_table")
-_SAME += ("test_column", "max_params", "max_flops", "max_seconds", "seconds", "seed")
-_SAME += ("budget", "seeds")
-
-
+# What must be equal for searches to be paired: all but the strategies and their own options.
+_SAME = (
+    *("space", "estimator", "images", "num_images", "table", "column", "minimize", "duplicates"),
+    *("within_table", "test_column", "max_params", "max_flops", "max_seconds", "seconds"),
+    *("seed", "budget", "seeds"),
+)
 FILES = ("pairs.csv", "curves.png", "result.json")
 
 
@@ -64,6 +64,7 @@ def read(folder: Path) -> Run:
     Raises:
         ValueError: the folder has no searches by a strategy, or they cannot be read.
     """
+    # Or a comparison that is put into the folder of a run would replace a part of it.
     for name in ("result.json", "results.csv", "histories.npz"):
         files.reading(folder / name, "a part of a run to compare")
     try:
@@ -71,14 +72,14 @@ def read(folder: Path) -> Run:
         with (folder / "results.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         settings, truth = dict(facts["settings"]), list(facts["truth"])
-        names = [check["column"].replace(" ", "_") for check in truth]
+        names = [header(check["column"]) for check in truth]
         # On a table the score is the first of the accuracies.
         names = names if settings["estimator"] == "table" and names else ["score", *names]
         answers = {name: _numbers(rows, name) for name in names}
+        scores = _numbers(rows, "score")
         minimize = bool(facts.get("minimize"))
-        minimized = frozenset(
-            check["column"].replace(" ", "_") for check in truth if check.get("minimize")
-        )
+        # Runs of earlier versions do not say, for all of theirs were maximised.
+        minimized = frozenset(header(check["column"]) for check in truth if check.get("minimize"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{folder} holds no finished searches by a strategy, as jnas search --strategy makes "
@@ -88,7 +89,7 @@ def read(folder: Path) -> Run:
     evaluations = np.asarray(histories.num_evaluations)
     best = _best(histories)
     # Histories have what is larger for better; people read the column as it is.
-    best = -best if minimize else best
+    best = _in_unit(-best if minimize else best, scores)
     return Run(folder, settings, truth, best, evaluations, answers, minimized, minimize)
 
 
@@ -103,6 +104,19 @@ def _best(histories: History) -> np.ndarray:
     return np.where(np.isfinite(best), best, np.nan)
 
 
+def _in_unit(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Best so far `[S, T]` float64, in the unit of the answers' scores `[S]`.
+
+    Programs have a column beyond float32 divided by a power of two; see `Table.estimator`.
+    """
+    last = best[:, -1].astype(np.float64)
+    # Nothing tells the unit of 0, and little that of numbers near it, which programs may move.
+    known = np.isfinite(scores) & np.isfinite(last) & (scores != 0) & (last != 0)
+    exponents = np.round(np.log2(np.abs(scores[known] / last[known])))
+    in_unit: np.ndarray = np.ldexp(best.astype(np.float64), int(max(exponents, default=0)))
+    return in_unit
+
+
 def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Paired comparisons of every two runs in everything that their answers are worth.
 
@@ -115,6 +129,7 @@ def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
     for column in runs[0].answers:
         some = []
         for (one, a), (other, b) in itertools.combinations(zip(names, runs, strict=True), 2):
+            # Seed by seed, for searches from one seed begin alike; without an answer no pair.
             gap = a.answers[column] - b.answers[column]
             gap = gap[np.isfinite(gap)]
             gain = -gap if column in a.minimized else gap
@@ -130,6 +145,7 @@ def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
                     "p": sign_flip_test(gap),
                 }
             )
+        # All that is told of one column must hold together; columns are questions of their own.
         for row, p in zip(some, holm(np.array([row["p"] for row in some])), strict=True):
             rows.append(row | {"p": float(p)})
     return rows
@@ -163,6 +179,7 @@ def _tables(run: Run) -> list[list[Any]]:
 
 def labels(runs: Sequence[Run]) -> list[str]:
     """Labels of runs: their strategies, or else their folders; ValueError for a folder twice."""
+    # The shortest that tells them apart.
     for of in (lambda run: run.settings["strategy"], lambda run: run.folder.name, _path):
         names = [of(run) for run in runs]
         if len(set(names)) == len(names):
@@ -180,7 +197,7 @@ def summarise(runs: Sequence[Run]) -> Summary:
     started = time.monotonic()
     check(runs)
     names, pairs, settings = labels(runs), compare(runs), runs[0].settings
-    judge = _judge(settings)
+    judge = estimators.score_label(settings["estimator"], settings["column"])
     title = f"{settings['space']}: {len(runs)} strategies on {judge}"
     legend = (
         f"{settings['seeds']:,} searches each, of {settings['budget']:,} evaluations at most, from "
@@ -210,13 +227,6 @@ def _facts(runs: Sequence[Run], pairs: Sequence[dict[str, Any]]) -> dict[str, An
         "settings": same | dict(zip(labels(runs), folders, strict=True)),
         "environment": environment(),
     }
-
-
-def _judge(settings: dict[str, Any]) -> str:
-    """Label of what was maximised."""
-    if settings["estimator"] == "table":
-        return settings["column"] or ""
-    return f"{estimators.label(settings['estimator'])} score"
 
 
 def _means(names: Sequence[str], runs: Sequence[Run]) -> list[list[str]]:
@@ -260,6 +270,7 @@ def _curves(names: Sequence[str], runs: Sequence[Run], judge: str, title: str) -
 
 def _check_is_free(place: Path) -> None:
     """Check that a folder holds no run of another command; ValueError otherwise."""
+    # A comparison is made anew in seconds, and may be replaced; a search may not, by one.
     try:
         facts = json.loads((place / "result.json").read_text())
     except FileNotFoundError:

@@ -81,6 +81,7 @@ class Settings:
         """Name of a CSV file, which says what is scored, by what and on what."""
         by_table = self.estimator == "table"
         sees_images = estimators.sees_images(self.estimator)
+        # Lists may be long, and two of them of one length are two jobs.
         listed = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8] if texts else ""
         parts = [
             self.space,
@@ -125,6 +126,7 @@ def run(
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     archs = _population(space, texts, settings, draw_key)
     materials = Materials.of(settings)
+    # Read once: it judges, and its numbers are what is written.
     table = materials.read(space) if settings.estimator == "table" else None
     estimator = (
         table[0].estimator(table[1])
@@ -136,14 +138,14 @@ def run(
     kept = out.with_suffix(".npz")
     scores = population.score(estimator, archs, score_key, chunk_size, kept, resume, progress)
     values, named = np.asarray(scores), [space.to_string(arch) for arch in archs]
-    missing = ""
+    told = f"{len(values):,} scores in {out}"
     if table is not None:
         # As they are in the table, where programs have them in float32, and larger for better.
         values = table[0].look_up(table[1], archs)
-        missing = f"; {table[0].source} has no {table[1]} of {np.isnan(values).sum():,} of them"
+        if num := int(np.isnan(values).sum()):
+            told += f"; {table[0].source} has no {table[1]} of {num:,} of them"
     header = "architecture", estimators.label(settings.estimator)
     write_csv(out, header, zip(named, values, strict=True))
-    told = f"{len(values):,} scores in {out}{missing if np.isnan(values).any() else ''}"
     # By the scores, of which larger is always better, in the values of the table.
     places = _order(np.asarray(scores))[: settings.best]
     if not len(places):

@@ -86,8 +86,8 @@ def show(summary: Summary, folder: Path) -> None:
     for part in summary.parts:
         if part.is_printed:
             _print(console, part)
-    files = {**summary.files, "Report, plots and files": "report.html"}
-    lines = "\n".join(f"{what}: {folder / name}" for what, name in files.items())
+    named = {**summary.files, "Report, plots and files": "report.html"}
+    lines = "\n".join(f"{what}: {folder / name}" for what, name in named.items())
     # Paths may have brackets, which are markup to Rich, and are copied, so that they stay whole.
     console.print(f"\n{lines}", highlight=False, markup=False, soft_wrap=True)
 

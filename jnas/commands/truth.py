@@ -43,6 +43,11 @@ class Check(NamedTuple):
         return float(self.table[0 if self.minimize else -1])
 
 
+def header(name: str) -> str:
+    """Header of a check in CSV files, in a word: `val_accuracy_cifar10`."""
+    return name.replace(" ", "_")
+
+
 def stated(convention: str, minimize: bool) -> str:
     """Convention for people, which says that lower is better where it is so."""
     is_said = not minimize or "is better" in convention.lower()
@@ -92,6 +97,7 @@ def look_up(
         known: `[S, T]` bool, where there is such an architecture.
     """
     values, minimize = table.column(column), table.minimizes(column)
+    # By the best score and not by the best accuracy, which a search does not know.
     evaluated = table.look_up(column, archs)
     accuracy = np.where(known, np.take_along_axis(evaluated, best, axis=1), np.nan)
     everything = np.sort(values[np.isfinite(values)])

@@ -192,6 +192,7 @@ def _within_limits(settings: Settings, space: Space) -> Space:
     params = min(settings.max_params or _NO_LIMIT, _NO_LIMIT)
     flops = settings.max_flops or float("inf")
 
+    # One predicate for both limits: each constraint draws until it is met, and two would nest.
     def is_allowed(arch: Arch) -> jax.Array:
         return (space.params(arch) <= params) & (space.flops(arch) <= flops)
 

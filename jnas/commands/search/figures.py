@@ -10,17 +10,14 @@ import numpy as np
 from jnas import plots
 from jnas.commands import estimators
 from jnas.commands.search.searches import Searches
-from jnas.commands.truth import Check
+from jnas.commands.truth import Check, header
 
 Figures: TypeAlias = dict[str, tuple[str, Any]]
 
 
 def judge(result: Searches) -> str:
     """Label of what is maximised, in tables and plots."""
-    settings = result.settings
-    if settings.estimator == "table":
-        return settings.column or ""
-    return f"{estimators.label(settings.estimator)} score"
+    return estimators.score_label(result.settings.estimator, result.settings.column)
 
 
 def title(result: Searches) -> str:
@@ -38,6 +35,7 @@ def _cell(result: Searches) -> Figures:
 def batch_figures(result: Searches) -> Figures:
     """Plots of a batch: a curve, and scores against accuracies where all of these are known."""
     scores, score, minimize = result.scores[0], judge(result), result.minimize
+    # A picture of some of the candidates would look like one of all.
     known = [check for check in result.checks if np.isfinite(check.evaluated).all()]
     figures = _cell(result)
     if not known:
@@ -54,6 +52,7 @@ def batch_figures(result: Searches) -> Figures:
     )
     caption = f"Best score so far, and the {first.name} of the candidate that has it."
     figures["search"] = (caption, curve)
+    # A single candidate has no correlation.
     for check in known if len(scores) > 1 else []:
         scatter = plots.score_against_accuracy(
             scores,
@@ -79,9 +78,7 @@ def batch_figures(result: Searches) -> Figures:
 def _file(result: Searches, check: Check) -> str:
     """Name of a check in names of files: that of its data set, where there are several."""
     column, _, dataset = check.name.partition(" ")
-    return (
-        dataset if dataset and column == result.space.usual_column else check.name.replace(" ", "_")
-    )
+    return dataset if dataset and column == result.space.usual_column else header(check.name)
 
 
 def curve_figures(result: Searches) -> Figures:
@@ -118,6 +115,7 @@ def _front_figure(result: Searches) -> Figures:
     if result.against is None:
         return {}
     true = result.true_front
+    # Of all searches together, as `Searches.front` is, which the chart finds by itself.
     front = plots.pareto_front(
         result.scores.ravel(),
         result.against.ravel() / 1e6,

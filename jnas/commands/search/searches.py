@@ -154,6 +154,7 @@ def _table(settings: Settings, space: Space) -> Table | None:
     try:
         return Materials.of(settings).read(space, settings.test_column)[0]
     except FileNotFoundError:
+        # A check of the answers is welcome where it is to be had, and not more.
         is_asked = settings.table or settings.column or settings.test_column
         if settings.estimator == "table" or is_asked:
             raise
@@ -256,6 +257,7 @@ def _weigh(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories
     )
     front = search.pareto_front(pooled, costs, identity=space.identity)
+    # As they are in the table: the front was found by what programs have of them.
     front = front._replace(scores=scores.ravel()[front.evaluations])
     against = np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs))
     return against.reshape(histories.scores.shape), front

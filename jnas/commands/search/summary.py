@@ -9,7 +9,7 @@ from jnas.commands.search.figures import batch_figures, curve_figures, judge, ti
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.texts import legend, of_what
 from jnas.commands.summary import Part, Summary, moments, spread
-from jnas.commands.truth import Check
+from jnas.commands.truth import Check, header
 from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
@@ -176,7 +176,7 @@ def _median(values: np.ndarray) -> float | None:
 
 def _scores(result: Searches) -> list[list[Any]]:
     """Rows of `scores.csv`: a header, and one for each candidate, as they were drawn."""
-    columns = {check.name.replace(" ", "_"): check.evaluated[0] for check in result.checks}
+    columns = {header(check.name): check.evaluated[0] for check in result.checks}
     texts = [result.space.to_string(arch) for arch in np.asarray(result.histories.archs)[0]]
     rows = zip(texts, result.scores[0], *columns.values(), strict=True)
     return [["architecture", "score", *columns], *map(list, rows)]
@@ -199,7 +199,7 @@ def _results(result: Searches) -> list[list[Any]]:
         "flops": result.flops,
     }
     for check in result.checks:
-        name, known = check.name.replace(" ", "_"), np.isfinite(check.ranks)
+        name, known = header(check.name), np.isfinite(check.ranks)
         ranks = [int(rank) if any_ else "" for rank, any_ in zip(check.ranks, known, strict=True)]
         answers |= {name: check.accuracy[:, -1], f"rank_{name}": ranks}
     rows = [[*always, *answers]]

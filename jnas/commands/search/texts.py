@@ -59,6 +59,7 @@ def legend(result: Searches, facts: dict[str, Any]) -> str:
 def _who_saw(result: Searches) -> list[str]:
     """Line on how fair a check accuracies are: a trained predictor may have seen some of them."""
     name = result.settings.estimator
+    # What is searched on is no check.
     if name == "table":
         return []
     if estimators.is_saved(name):
@@ -71,6 +72,7 @@ def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     num, distinct = result.settings.candidates, int(result.distinct[0])
     lines = [f"{num:,} candidates, drawn at random and scored in one batch; {distinct:,} distinct."]
     lines += _gaps(result)
+    # What the table lacks has a line of its own, and is not told twice.
     if unranked := facts["num_unranked"] - result.num_missing:
         lines.append(f"{unranked:,} of them cannot be ranked (their score is not finite).")
     return lines
@@ -81,6 +83,7 @@ def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     settings = result.settings
     seconds = settings.max_seconds
     limit = "" if seconds is None else f" or {seconds:,g} simulated seconds"
+    # Means over the searches; of nothing spent, such as seconds where none are known, no word.
     means = {what: facts[name]["mean"] for name, what in _MEANS.items()}
     spent = ", ".join(
         f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean
@@ -108,6 +111,7 @@ def _gaps(result: Searches) -> list[str]:
 
 def _told_after(result: Searches) -> list[str]:
     """Line on which column told the score after each number of epochs asked for."""
+    # 0 stands for searches that ask for no number of epochs, where nothing is to be said.
     columns = {asked: name for asked, name in result.fidelities.items() if asked}
     if not columns:
         return []
