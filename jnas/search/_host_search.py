@@ -36,7 +36,18 @@ class Limits(NamedTuple):
 
 
 class HostSearch:
-    """Search and the folder that it is kept in; all the state of `run_on_host`."""
+    """Search and the folder that it is kept in; all the state of `run_on_host`.
+
+    Attributes:
+        limits: of the search.
+        folder: None keeps nothing.
+        state: of the searcher.
+        num_asks: queries asked so far.
+        num_repeats: proposals that were answered from memory.
+        evaluations: that count, in the order in which they came back.
+        pending: queries that are out.
+        is_over: whether the budget in seconds is spent.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class HostSearch:
         folder: Path | None,
         about: Fingerprint,
     ) -> None:
+        """Open a search before its first evaluation; ValueError as `run_on_host` raises it."""
         # The keys of `run`, whose second one is for estimators: with one worker both loops agree.
         init_key, _, ask_key = jax.random.split(key, 3)
         compiled = jax.jit if searcher.is_traceable else (lambda function: function)

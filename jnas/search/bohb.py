@@ -252,6 +252,7 @@ def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
     """Slot `[]` int32 of the best in the rung below that does not go on yet; any in the lowest."""
     step = state.num_asked % len(plan.levels)
     before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
+    # The shape is that of the largest rung; with a single level there is none below, but one place.
     places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)
     slots = (state.num_asked - step + before + places) % len(state.scores)
     scores, is_told = state.scores[slots], state.is_told[slots]
@@ -291,6 +292,7 @@ def split_data(state: BohbState, num_levels: int, *, min_points: int, top_percen
     # HpBandSter's counts. Both percentages are rounded down, so an evaluation may be in neither.
     nums_good = jnp.maximum(min_points, top_percent * nums // 100)
     has_model = nums - nums_good >= min_points
+    # The highest, whose scores are nearest to those of full trainings.
     level = jnp.max(jnp.where(has_model, jnp.arange(num_levels, dtype=jnp.int32), 0))
     num, num_good = nums[level], nums_good[level]
     num_bad = jnp.maximum(min_points, (100 - top_percent) * num // 100)

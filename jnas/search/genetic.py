@@ -83,6 +83,7 @@ def genetic(
     def start(key: Key) -> GeneticState:
         archs = draw_initial(space, init, key, population_size)
         none = jnp.zeros((), jnp.int32)
+        # Id -1, for the initial population, from id 0 on, is newer than what is known.
         # Equal scores of -inf: asked before it is told, a tournament draws from everybody.
         return GeneticState(archs, _selection.unknown(population_size), none - 1, none)
 
@@ -107,6 +108,7 @@ def genetic(
 
     def ask(key: Key, state: GeneticState) -> tuple[Query, GeneticState]:
         children = jax.vmap(member, (0, None))(jax.random.split(key, population_size), state)
+        # The initial population is proposed as it is; a `cond` under `vmap` would breed, too.
         archs = jnp.where(state.num_asked == 0, state.archs, children)
         return numbered(state.num_asked, archs), state._replace(
             num_asked=state.num_asked + population_size

@@ -206,6 +206,7 @@ def _fit(predictor: Predictor, key: Key, archs: np.ndarray, scores: np.ndarray) 
     # Padded to a power of two: every size of a training set is a program to compile.
     num = len(scores)
     padding = (1 << (num - 1).bit_length()) - num
+    # Not by `fit`, which takes no mask of what is padding.
     fitted = predictor.fit_many(
         key[None],
         np.pad(archs, ((0, padding), (0, 0)))[None],

@@ -103,6 +103,7 @@ def reinforce(
 
     def init(key: Key) -> ReinforceState:
         params = pi.init(key)
+        # A baseline without weight: the first reward takes its place.
         return ReinforceState(
             params, descent.init(params), jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32)
         )
@@ -171,6 +172,7 @@ def _log_prob_and_entropy(logits: jax.Array, arch: Arch) -> tuple[jax.Array, jax
 
     Both are sums over positions, whose `logits` are `[D, K]`.
     """
+    # A choice that a position lacks has the probability 0 exactly, and adds 0 to the entropy.
     log_probs = jax.nn.log_softmax(logits)
     chosen = jnp.take_along_axis(log_probs, arch[:, None], axis=1)
     return jnp.sum(chosen), -jnp.sum(jnp.exp(log_probs) * log_probs)

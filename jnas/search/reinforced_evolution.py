@@ -275,6 +275,7 @@ def _loss(
     """
 
     def log_prob(parent: Arch, child: Arch) -> jax.Array:
+        # The one that differs; of several any, for the weight is 0 then.
         position = jnp.argmax(parent != child)
         return _log_probs(logits, mask, parent)[position, child[position]]
 
