@@ -14,6 +14,7 @@ Functions named here take one architecture unless their shape says `[B, D]`; bat
 `from_string`, `enumerate`) work under `jit`, `vmap` and `scan`.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -156,12 +157,19 @@ class Hooks(NamedTuple):
             weights of each cell, each block between stages and the classifier, before they are
             computed by the network.
         dead_norms: whether the values of norms off those paths are summed as well.
+        on_edge: `(state, value [N, H, W, C], can_drop [] bool) -> (state, value)`, called with each
+            value that a node of a cell sums, before it is summed; an identity can not be dropped
+            (drop path).
+        on_features: `(state, features [N, C]) -> features`, called with the mean over pixels that
+            the classifier reads (dropout).
     """
 
     on_relu: Callable[[Any, Relu], Any] | None = None
     norm: Callable[[jax.Array, Params, jax.Array], tuple[jax.Array, jax.Array]] | None = None
     on_block: Callable[[Any, jax.Array, Params], tuple[Any, jax.Array, Params]] | None = None
     dead_norms: bool = False
+    on_edge: Callable[[Any, jax.Array, jax.Array], tuple[Any, jax.Array]] | None = None
+    on_features: Callable[[Any, jax.Array], jax.Array] | None = None
 
 
 class Pass(NamedTuple):
@@ -196,6 +204,9 @@ class Network(NamedTuple):
         instantiate: `(params, [D]) -> params`, the weights that this architecture has out of those
             of all, as it would have been initialised; identity where nothing depends on the
             architecture. The other functions take either.
+        own: `[D] -> Network`, host only: the network of that one architecture, with the same
+            weights, whose program has its operations alone, at their true widths. What it is given
+            as an architecture is ignored.
     """
 
     space: Space
@@ -204,9 +215,51 @@ class Network(NamedTuple):
     forward: Callable[[Params, Arch, jax.Array, Hooks, Any], Pass]
     present: Callable[[Arch], list[jax.Array]]
     instantiate: Callable[[Params, Arch], Params]
+    own: "Callable[[Arch | np.ndarray], Network] | None" = None
 
     def __repr__(self) -> str:
         return f"Network of {self.space.name}"
+
+
+class Images(NamedTuple):
+    """Images `[N, H, W, C]` uint8 (or float32, where the source has no bytes) and their labels.
+
+    Attributes:
+        x: NumPy or JAX array; perhaps mapped from a file, where memory would not hold it.
+        y: `[N]` int32, index into the classes of the data set.
+    """
+
+    x: Any
+    y: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images and labels to train on, to choose by and to report on; a pytree of its arrays.
+
+    Attributes:
+        train: what weights are fitted to.
+        validation: what architectures and epochs are chosen by; perhaps of no images.
+        test: what is reported; perhaps of no images.
+        mean: `[C]` float32, of the pixels of `train` divided by `scale`.
+        std: `[C]` float32, their standard deviation; 1 for a constant channel.
+        scale: the number that pixels are divided by, 255 for bytes: `(x / scale - mean) / std` is
+            what a network reads.
+        classes: name of each class.
+        name: of the data set.
+        is_flippable: whether a mirrored image is of the same class.
+    """
+
+    train: Images
+    validation: Images
+    test: Images
+    mean: Any
+    std: Any
+    scale: float = dataclasses.field(metadata={"static": True})
+    classes: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+    name: str = dataclasses.field(metadata={"static": True})
+    is_flippable: bool = dataclasses.field(metadata={"static": True})
 
 
 # Arguments of protocols are positional, so that a function may name them as it likes.

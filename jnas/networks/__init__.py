@@ -8,6 +8,14 @@ from jnas.engine.messages import nearest
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size
+from jnas.networks.statistics import (
+    Statistics,
+    initial_statistics,
+    moments,
+    with_moments,
+    with_statistics,
+    without_moments,
+)
 from jnas.networks.weights import kernels
 from jnas.types import Network
 
@@ -28,7 +36,20 @@ def by_name(name: str, **settings: Any) -> Network:
     return factory(**settings)
 
 
-__all__ = ["NAMES", "by_name", "kernels", "nasbench101", "nasbench201", "nats_size"]
+__all__ = [
+    "NAMES",
+    "Statistics",
+    "by_name",
+    "initial_statistics",
+    "kernels",
+    "moments",
+    "nasbench101",
+    "nasbench201",
+    "nats_size",
+    "with_moments",
+    "with_statistics",
+    "without_moments",
+]
 
 _renamed.suggest_names(__name__)
 

@@ -16,8 +16,10 @@ from jnas.engine.estimators import estimator
 from jnas.engine.inputs import as_archs
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
-from jnas.zeroshot import counts, gradients, jacobian, synflow, zen
+from jnas.zeroshot import counts, gradients, jacobian
 from jnas.zeroshot.passes import Candidate, Seen, observe
+from jnas.zeroshot.synflow import synflow, synflow_bn
+from jnas.zeroshot.zen import zen, zen_published
 
 
 class Score(NamedTuple):
@@ -43,15 +45,15 @@ SCORES = {
     "fisher": Score(gradients.fisher, ("probes",), needs_labels=True),
     "plain": Score(gradients.plain, ("gradients",), needs_labels=True),
     "jacob_cov": Score(jacobian.jacob_cov, ("jacobian",)),
-    "synflow": Score(synflow.synflow),
-    "synflow_bn": Score(synflow.synflow_bn),
+    "synflow": Score(synflow),
+    "synflow_bn": Score(synflow_bn),
     "naswot": Score(counts.naswot, ("live",), min_images=2),
     "relu_logdet": Score(counts.relu_logdet, ("all",), min_images=2),
     "relu_count": Score(counts.relu_count, ("num_relus",)),
     "params": Score(counts.params),
     "flops": Score(counts.flops),
-    "zen": Score(zen.zen),
-    "zen_published": Score(zen.zen_published),
+    "zen": Score(zen),
+    "zen_published": Score(zen_published),
     "l2_norm": Score(gradients.l2_norm),
     "epe_nas": Score(jacobian.epe_nas, ("jacobian",), needs_labels=True),
     "zico": Score(gradients.zico, needs_labels=True, min_images=2),

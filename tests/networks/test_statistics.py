@@ -1,0 +1,82 @@
+"""Statistics of batch norms: handed out by a gradient, put in, the same for an image alone."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnas import networks
+from jnas.networks import layers
+from jnas.types import Network
+
+NETWORKS = {
+    "nasbench201": functools.partial(networks.nasbench201, channels=4, cells=2, stages=2),
+    "without scales": functools.partial(
+        networks.nasbench201, channels=4, cells=1, stages=2, affine=False
+    ),
+    "nasbench101": functools.partial(networks.nasbench101, channels=4, cells=1, stacks=2),
+    "nats_size": networks.nats_size,
+}
+
+
+def a_loss(network: Network, params: object, arch: jax.Array, images: jax.Array) -> jax.Array:
+    return jnp.sum(network.apply(params, arch, images) ** 2)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_moments_of_a_batch_are_what_its_norms_used(name: str) -> None:
+    network = NETWORKS[name]()
+    arch = network.space.sample(jax.random.key(3))
+    params = network.instantiate(network.init(jax.random.key(0)), arch)
+    images = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
+    gradient = jax.jit(jax.grad(lambda p: a_loss(network, p, arch, images)))(
+        networks.with_moments(params)
+    )
+    fixed = networks.with_statistics(params, networks.moments(gradient))
+    by_batch, by_moments = (jax.jit(network.apply)(p, arch, images) for p in (params, fixed))
+    np.testing.assert_allclose(by_moments, by_batch, rtol=1e-4, atol=1e-5)
+    # The rest of the gradient is that without moments, and the tree goes back to what it was.
+    plain = jax.jit(jax.grad(lambda p: a_loss(network, p, arch, images)))(params)
+    rest = networks.without_moments(gradient)
+    assert jax.tree.structure(rest) == jax.tree.structure(plain)
+    for one, other in zip(jax.tree.leaves(rest), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    # An image alone, and among others, gives the same.
+    alone = jax.jit(network.apply)(fixed, arch, images[:1])
+    np.testing.assert_allclose(alone, by_moments[:1], rtol=1e-4, atol=1e-5)
+    by_itself = jax.jit(network.apply)(params, arch, images[:1])
+    assert not np.allclose(by_itself, by_batch[:1], rtol=1e-2)
+
+
+def test_moments_are_mean_and_biased_variance() -> None:
+    x = jax.random.normal(jax.random.key(0), (5, 3, 4, 2)) * 3 + 1
+    norm = {**layers.norm_weights(2), "moments": jnp.zeros((2, 2))}
+    # Whatever the loss: a thousand times of it has the same moments.
+    for factor in (1.0, 1000.0):
+        found = jax.grad(lambda n, f=factor: f * jnp.sum(layers.batch_norm(x, n) ** 3))(norm)
+        values = np.asarray(x, np.float64).reshape(-1, 2)
+        np.testing.assert_allclose(
+            found["moments"], [values.mean(axis=0), values.var(axis=0)], rtol=1e-5
+        )
+
+
+def test_initial_statistics_leave_images_as_they_are() -> None:
+    x = jax.random.normal(jax.random.key(0), (5, 3, 4, 2))
+    norm = {**layers.norm_weights(2), "mean": jnp.zeros(2), "var": jnp.ones(2)}
+    np.testing.assert_allclose(layers.batch_norm(x, norm), x / np.sqrt(1 + 1e-5), rtol=1e-6)
+    network = NETWORKS["without scales"]()
+    params = network.init(jax.random.key(0))
+    first = networks.initial_statistics(params)
+    gradient = jax.eval_shape(lambda p: networks.moments(p), networks.with_moments(params))
+    assert [s.mean.shape for s in first] == [m.mean.shape for m in gradient]
+    assert all(np.all(s.var == 1) and np.all(s.mean == 0) for s in first)
+
+
+def test_norms_of_16_bits_sum_in_32() -> None:
+    x = (jax.random.normal(jax.random.key(0), (64, 16, 16, 2)) + 8).astype(jnp.bfloat16)
+    narrow = layers.batch_norm(x, layers.norm_weights(2))
+    wide = layers.batch_norm(x.astype(jnp.float32), layers.norm_weights(2))
+    assert narrow.dtype == jnp.bfloat16
+    np.testing.assert_allclose(narrow.astype(jnp.float32), wide, atol=0.05)
