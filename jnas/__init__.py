@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jnas import (
         benchmarks,
+        data,
         encodings,
         engine,
         images,
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "benchmarks",
+    "data",
     "encodings",
     "engine",
     "images",

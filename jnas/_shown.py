@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WIDTH = 96
-_MOST_ARRAYS, _MOST_SCORES = 3, 6  # that a text names one by one
+_MOST_ARRAYS, _MOST_SCORES, _MOST_CLASSES = 3, 6, 20  # that a text names one by one
 
 
 def lines(head: str, *rest: str) -> str:
@@ -83,6 +83,23 @@ def history(value: Any) -> str:
         f"evaluations: {int(np.sum(value.num_evaluations)):,}",
         f"best score: {', '.join(scores)}{more}",
     )
+
+
+def dataset(value: Any) -> str:
+    """Text of a `Dataset`: shape of an image, images of each part and of each class."""
+    head, num = f"Dataset {value.name}", len(value.classes)
+    parts = {name: getattr(value, name) for name in ("train", "validation", "test")}
+    # Within a program there are no labels yet, and there may be none outside.
+    if not all(isinstance(part.y, np.ndarray) for part in parts.values()):
+        return lines(head, f"classes: {num}")
+    counts = [np.bincount(part.y, minlength=num) for part in parts.values()]
+    shape = " x ".join(map(str, value.train.x.shape[1:]))
+    totals = (f"{count.sum():,} {name}" for name, count in zip(parts, counts, strict=True))
+    named = zip(value.classes, *counts, strict=True)
+    classes = [f"{name} ({', '.join(f'{x:,}' for x in few)})" for name, *few in named]
+    more = ", …" if num > _MOST_CLASSES else ""
+    text = f"{num} classes: {', '.join(classes[:_MOST_CLASSES])}{more}"
+    return lines(f"{head}, {shape} {value.train.x.dtype}", f"images: {', '.join(totals)}", text)
 
 
 def history_frame(value: Any, space: Any) -> "pd.DataFrame":

@@ -261,6 +261,9 @@ class Dataset:
     name: str = dataclasses.field(metadata={"static": True})
     is_flippable: bool = dataclasses.field(metadata={"static": True})
 
+    def __repr__(self) -> str:
+        return _shown.dataset(self)
+
 
 # Arguments of protocols are positional, so that a function may name them as it likes.
 class Estimator(Protocol):

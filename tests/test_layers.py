@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"_renamed", "_shown"},
     "losses": LEAVES,
     "images": LEAVES,
+    "data": LEAVES | {"images"},
     "spaces": LEAVES,
     "encodings": LEAVES | {"spaces"},
     "predictors": LEAVES | {"spaces", "encodings", "losses", "metrics"},
@@ -31,8 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "plots": LEAVES | {"spaces", "metrics"},
     "report": LEAVES | {"plots"},
     "commands": LEAVES
-    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "metrics", "search"}
-    | {"plots", "population", "report"},
+    | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "data"}
+    | {"metrics", "search", "plots", "population", "report"},
     "__main__": {"commands"},
 }
 

@@ -66,6 +66,15 @@ def of_network():
             "Objective of an estimator\n  with float32[]",
         ),
         (
+            lambda: jnas.data.load("digits", validation=0.1, test=180),
+            "Dataset digits, 8 x 8 x 1 uint8\n"
+            "  images: 1,437 train, 180 validation, 180 test\n  10 classes: 0 (",
+        ),
+        (
+            lambda: jnas.data.without_images(jnas.data.load("digits")),
+            "Dataset digits\n  classes: 10",
+        ),
+        (
             lambda: history(),
             "History of one search, 8 evaluations at most\n  evaluations: 8\n  best score: ",
         ),

@@ -1,0 +1,23 @@
+"""Data sets to train on: images and labels of training, validation and test, and augmentation.
+
+`load` and `make_dataset` make a `types.Dataset` on the host; `normalise` and `augment` are pure
+functions for the device.
+"""
+
+from jnas import _shown
+from jnas.data.augmentation import Augmentation, augment, normalise, without_images
+from jnas.data.loading import NAMES, load
+from jnas.data.making import make_dataset
+
+__all__ = [
+    "NAMES",
+    "Augmentation",
+    "augment",
+    "load",
+    "make_dataset",
+    "normalise",
+    "without_images",
+]
+
+# For completion.
+__dir__ = _shown.public(__name__)
