@@ -55,6 +55,13 @@ def test_lenet_of_the_predictors() -> None:
     assert "lenet" not in jnas.predictors.NAMES
 
 
+def test_consider_zero_of_a_space() -> None:
+    for old, new in ((True, "isomorphism"), (False, "skips")):
+        with says("consider_zero=", "identity="):
+            space = jnas.spaces.nasbench201(consider_zero=old)
+        assert space is jnas.spaces.nasbench201(identity=new)
+
+
 def test_single_of_the_scores() -> None:
     with says("jnas.zeroshot.single", "jnas.zeroshot.by_name"):
         assert jnas.zeroshot.single is jnas.zeroshot.by_name

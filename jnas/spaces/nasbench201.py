@@ -11,13 +11,14 @@ order of the official string), each an index into `OPERATIONS`.
 import functools
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jnas import _renamed
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
@@ -31,6 +32,8 @@ Edges: TypeAlias = tuple[tuple[int, int], ...]
 EDGES: Edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 # Edges into a node are contiguous: those into node `j` start at `j (j - 1) / 2`.
 CARDINALITIES = (len(OPERATIONS),) * len(EDGES)
+Identity: TypeAlias = Literal["isomorphism", "skips", "function"]
+"""Equivalence of cells that `Space.identity` tells; see `nasbench201`."""
 
 # (channels, cells, pixels of the feature map) of the three stages of the reference network.
 _STAGES = ((16, 5, 32 * 32), (32, 5, 16 * 16), (64, 5, 8 * 8))
@@ -168,7 +171,7 @@ def enumerate_cells() -> np.ndarray:
     return _common.all_vectors(CARDINALITIES)
 
 
-def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
+def _canonical_text(arch: np.ndarray, kind: Identity) -> str:
     """Text of what a cell computes, as published: skips written through, summands sorted."""
     nodes = ["0"]
     for target in (1, 2, 3):
@@ -176,48 +179,67 @@ def _canonical_text(arch: np.ndarray, consider_zero: bool) -> str:
         for op, (source, end) in zip(arch, EDGES, strict=True):
             if end != target:
                 continue
-            # Empty is "#" alone: a node with two empty summands is "#+#", and edges from it count.
-            # The 6,466 classes of the publication come out only so.
-            if consider_zero and (op == NONE or nodes[source] == "#"):
+            if kind != "skips" and (op == NONE or nodes[source] == "#"):
                 summands.append("#")
             elif op == SKIP:
                 summands.append(nodes[source])
             else:
                 summands.append(f"({nodes[source]})@{OPERATIONS[op]}")
+        # Empty is "#" alone: in the publication a node with two empty summands is "#+#", and edges
+        # from it count. Its 6,466 classes come out only so.
+        if kind == "function":
+            summands = [text for text in summands if text != "#"] or ["#"]
         nodes.append("+".join(sorted(summands)))
     return nodes[-1]
 
 
 @functools.cache
-def _class_codes(consider_zero: bool) -> np.ndarray:
+def _class_codes(kind: Identity) -> np.ndarray:
     """`[15625]` uint32, the smallest code among the cells with the same canonical text."""
     # Texts cannot be traced; as a table of 61 KiB the equivalence is one gather in a program.
     first: dict[str, int] = {}
-    texts = (_canonical_text(arch, consider_zero) for arch in enumerate_cells())
+    texts = (_canonical_text(arch, kind) for arch in enumerate_cells())
     return np.array([first.setdefault(text, i) for i, text in enumerate(texts)], np.uint32)
 
 
-def identity(arch: Arch, consider_zero: bool = True) -> jax.Array:
+def identity(arch: Arch, kind: Identity = "isomorphism") -> jax.Array:
     """`[2]` uint32, the smallest code among the equivalent cells; see `nasbench201`."""
-    low = jnp.asarray(_class_codes(consider_zero))[code(arch)[1]]
+    low = jnp.asarray(_class_codes(kind))[code(arch)[1]]
     return jnp.stack([jnp.zeros_like(low), low])
 
 
+# Named in full: within the function `identity` is its argument.
+_identity = identity
+
+
+@_renamed.arguments(consider_zero="identity", values={True: "isomorphism", False: "skips"})
 @functools.cache
 @pickled_by_call
-def nasbench201(*, consider_zero: bool = True) -> Space:
+def nasbench201(*, identity: Identity = "isomorphism") -> Space:
     """NAS-Bench-201, a `Space`.
 
     Args:
-        consider_zero: which published equivalence `identity` means. True: "none" edges, and edges
-            that leave a node which is itself only "none", carry nothing (6,466 classes). False:
-            only skips are transparent and "none" is an ordinary operation (12,751 classes). Both
-            follow the published text form, which does not flatten sums of sums; some cells that
-            compute the same function therefore stay apart.
+        identity: which cells have the same `identity`. "isomorphism": the published 6,466 classes;
+            "none" edges, and edges that leave node 1 where nothing enters it, carry nothing.
+            "skips": published as well (12,751 classes); only skips are transparent and "none" is an
+            ordinary operation. "function": 5,390 classes; whatever carries nothing is left out, so
+            that neither its place nor how much of it there is counts. All three compare the
+            published text form. It does not flatten sums of sums: some cells that compute the same
+            stay apart (flattened, there would be 4,930). And it writes an operation that two
+            paths share twice, as if each had its own. So cells of one class compute the same where
+            edges with equal operations have equal weights, and batch norms no bias, which is all
+            that a convolution of nothing adds: as drawn, not as trained.
 
     Returns:
         A `Space` with `D = 6`. `mutate` always differs from its parent.
+
+    Raises:
+        ValueError: an unknown `identity`.
     """
+    if identity not in get_args(Identity):
+        raise ValueError(
+            f"unknown identity {identity!r}. {nearest(str(identity), get_args(Identity))}"
+        )
     return Space(
         name="nasbench201",
         cardinalities=CARDINALITIES,
@@ -227,7 +249,7 @@ def nasbench201(*, consider_zero: bool = True) -> Space:
         mutate=mutate,
         crossover=_common.uniform_crossover,
         is_valid=is_valid,
-        identity=functools.partial(identity, consider_zero=consider_zero),
+        identity=functools.partial(_identity, kind=identity),
         code=code,
         graph=graph,
         params=params,

@@ -22,7 +22,7 @@ def again(value):
 
 SPACES = [
     NB201,
-    jnas.spaces.nasbench201(consider_zero=False),
+    jnas.spaces.nasbench201(identity="skips"),
     jnas.spaces.nasbench101(mutate="edge", sample="uniform"),
     jnas.spaces.nats_size(),
     jnas.spaces.spikenas_bench(),

@@ -130,6 +130,28 @@ def test_apply_is_the_fold_without_looking():
         )
 
 
+def test_cells_of_one_function_have_equal_logits_where_edges_have_equal_weights():
+    """As drawn, without biases: a convolution of nothing adds the bias of its batch norm."""
+    space, drawn = spaces.nasbench201(identity="function"), NETWORK.init(jax.random.key(4))
+    alike = drawn | {
+        "stages": jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf[:, :1], leaf.shape), drawn["stages"]
+        )
+    }
+    cells = space.enumerate()
+    classes = np.asarray(jax.jit(jax.vmap(space.identity))(cells))[:, 1]
+    rng, found = np.random.default_rng(3), []
+    for arch in rng.permutation(cells)[:6]:
+        same = cells[classes == classes[np.all(cells == arch, axis=1)]]
+        several = [apply(alike, rng.choice(same), IMAGES) for _ in range(3)]
+        expected = apply(alike, arch, IMAGES)
+        np.testing.assert_allclose(
+            several, np.broadcast_to(expected, (3, *expected.shape)), 1e-4, 1e-5
+        )
+        found.append(expected)
+    assert len(np.unique(np.round(found, 3), axis=0)) == len(found)
+
+
 def edge_leaves(params):
     """Of each stage and operation, the weights `[cells, 6, ...]` of all its edges."""
     return {

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ from scipy import stats
 from jnas.spaces import nasbench201
 from tests.oracles.graphs import simple
 
-SPACE, ORDINARY_ZERO = nasbench201(), nasbench201(consider_zero=False)
+SPACE, ORDINARY_ZERO = nasbench201(), nasbench201(identity="skips")
+FUNCTIONS = nasbench201(identity="function")
 NONE, SKIP, CONV1X1, CONV3X3, POOL = (
     "none",
     "skip_connect",
@@ -134,12 +136,14 @@ def test_graphs_of_all_cells_hold_their_vectors():
 # Identity
 
 
-@pytest.mark.parametrize(("space", "number"), [(SPACE, 6_466), (ORDINARY_ZERO, 12_751)])
+@pytest.mark.parametrize(
+    ("space", "number"), [(SPACE, 6_466), (ORDINARY_ZERO, 12_751), (FUNCTIONS, 5_390)]
+)
 def test_published_number_of_classes(space, number):
     assert len(np.unique(low_words(space.identity, every_cell()))) == number
 
 
-@pytest.mark.parametrize("space", [SPACE, ORDINARY_ZERO])
+@pytest.mark.parametrize("space", [SPACE, ORDINARY_ZERO, FUNCTIONS])
 def test_identity_is_the_first_code_of_its_class(space):
     identity = low_words(space.identity, every_cell())
     assert (identity <= np.arange(15_625)).all()
@@ -163,7 +167,12 @@ def values(arch: np.ndarray, none) -> tuple:
 
 
 @pytest.mark.parametrize(
-    ("space", "none"), [(SPACE, np.zeros_like), (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2)]
+    ("space", "none"),
+    [
+        (SPACE, np.zeros_like),
+        (ORDINARY_ZERO, lambda x: np.cos(3 * x) - 0.2),
+        (FUNCTIONS, np.zeros_like),
+    ],
 )
 def test_cells_of_one_class_compute_the_same(space, none):
     """The converse fails: the published text form keeps some cells apart that compute the same."""
@@ -175,6 +184,41 @@ def test_cells_of_one_class_compute_the_same(space, none):
         classes.setdefault(identity, set()).add(output)
     assert all(len(found) == 1 for found in classes.values())
     assert 0.7 * len(classes) < len(set(outputs)) < len(classes)
+
+
+def arrives(arch: np.ndarray, node: int = 3) -> list[str]:
+    """Published texts of what a node sums, by recursion; empty where nothing arrives."""
+    texts = []
+    for op, (source, target) in zip(arch.tolist(), EDGES, strict=True):
+        if target == node and op != 0:
+            below = ["0"] if source == 0 else arrives(arch, source)
+            total = "+".join(sorted(below))
+            texts += [total if op == 1 else f"({total})@{OPERATIONS[op]}"] if below else []
+    return texts
+
+
+def test_functional_classes_are_what_arrives():
+    texts = ["+".join(sorted(arrives(arch))) for arch in every_cell()]
+    counts = Counter(texts)
+    firsts = {text: number for number, text in reversed(list(enumerate(texts)))}
+    expected = np.array([firsts[text] for text in texts])
+    np.testing.assert_array_equal(low_words(FUNCTIONS.identity, every_cell()), expected)
+    assert len(counts) == 5_390
+    assert sum("conv" in text for text in counts) == 5_308
+    # A single operation from the input to the output, and everything else dead.
+    assert counts.most_common(3) == [(f"(0)@{op}", 460) for op in (CONV1X1, CONV3X3, POOL)]
+
+
+def test_functional_classes_unite_published_ones():
+    published, functional = (
+        low_words(space.identity, every_cell()) for space in (SPACE, FUNCTIONS)
+    )
+    assert len(np.unique(np.column_stack([published, functional]), axis=0)) == 6_466
+
+
+def test_an_unknown_identity_is_refused():
+    with pytest.raises(ValueError, match=r"unknown identity 'functon'\. Did you mean 'function'"):
+        nasbench201(identity="functon")
 
 
 def equal(space, first, second) -> bool:
@@ -205,6 +249,7 @@ def test_the_published_form_does_not_flatten_sums():
     first, second = cell(*DETOUR[0]), cell(*DETOUR[1])
     assert values(np.asarray(first), none) == values(np.asarray(second), none)
     assert not equal(SPACE, first, second)
+    assert equal(FUNCTIONS, first, second)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +263,7 @@ def test_the_published_form_does_not_flatten_sums():
 )
 def test_cells_that_compute_different_things_are_apart(first, second):
     assert not equal(SPACE, cell(*first), cell(*second))
+    assert not equal(FUNCTIONS, cell(*first), cell(*second))
     assert not equal(ORDINARY_ZERO, cell(*first), cell(*second))
 
 

@@ -39,7 +39,8 @@ FACTORIES |= {
     "nasbench101-rate0.3": functools.partial(spaces.nasbench101, mutation_rate=0.3),
     "nasbench101-rate5": functools.partial(spaces.nasbench101, mutation_rate=5.0),
     "nasbench201": spaces.nasbench201,
-    "nasbench201-zero-is-ordinary": functools.partial(spaces.nasbench201, consider_zero=False),
+    "nasbench201-skips": functools.partial(spaces.nasbench201, identity="skips"),
+    "nasbench201-function": functools.partial(spaces.nasbench201, identity="function"),
     "nats_size": spaces.nats_size,
     "nats_size-parent": functools.partial(spaces.nats_size, allow_parent=True),
     "product": lambda: spaces.product(
