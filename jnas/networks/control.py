@@ -1,4 +1,8 @@
-"""Switches and loops over blocks whose gradients keep and compute no more than they must."""
+"""Switches and loops over blocks whose gradients keep and compute no more than they must.
+
+What is known while a program is traced (`is_known`) needs neither: one branch is taken, a loop is
+unrolled, and gradients are the ordinary ones. So networks of one architecture are made (`own`).
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -6,10 +10,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jnas.networks import grouped
 from jnas.types import Params
+
+
+def is_known(value: object) -> bool:
+    """Whether a value is known while tracing: numbers of Python and NumPy are, JAX's are not."""
+    return isinstance(value, int | np.ndarray | np.generic)
 
 
 def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
@@ -21,10 +31,13 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
     `grouped.switch` has it.
 
     Args:
-        index: `[]` int32, clamped to the branches that there are.
+        index: `[]` int32, clamped to the branches that there are. Where it is known, the value is
+            that of an ordinary call.
         branches: functions of the operands; they must not close over traced arrays.
         operands: pytrees of float arrays (a mask is 0.0 and 1.0), because each has a gradient.
     """
+    if is_known(index):
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
 
     @jax.custom_vjp
     def run(index: jax.Array, operands: Any) -> Any:
@@ -53,21 +66,36 @@ def switch(index: jax.Array, branches: Sequence[Callable[..., Any]], *operands: 
 def select(condition: jax.Array, one: Params, other: Params) -> Params:
     """Tree `one` where the condition `[]` bool holds, else `other`; both are computed.
 
+    Where the condition is known it is one of the two as it is.
+
     It is for small arrays, as the weights of a norm: branches of a switch that differ by these
     alone become one, which is compiled once.
     """
+    if is_known(condition):
+        return one if condition else other
     return jax.tree.map(functools.partial(jnp.where, condition), one, other)
 
 
 def scan(
-    step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]], x: jax.Array, state: Any, xs: Any
+    step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]],
+    x: jax.Array,
+    state: Any,
+    xs: Any,
+    *,
+    unroll: bool = False,
 ) -> Any:
     """Pair `(x, state)` after `step(x, state, block) -> (x, state)` for each block stacked in `xs`.
 
     The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the
     steps and computes each step once more; and all of it is resolved within a step, so that it can
     itself be differentiated forwards (`grasp` needs a Hessian-vector product).
+
+    With `unroll` it is a plain loop of Python, of which a gradient keeps what it needs.
     """
+    if unroll:
+        for block in unstacked(xs, len(jax.tree.leaves(xs)[0])):
+            x, state = step(x, state, block)
+        return x, state
 
     def linearised(carry: tuple[jax.Array, Any], block: Any) -> Any:
         return jax.vjp(lambda x, block: step(x, carry[1], block), carry[0], block, has_aux=True)

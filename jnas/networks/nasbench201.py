@@ -7,7 +7,8 @@ convolution, batch norm. The pool has no batch norm. A node sums what comes in.
 
 One program serves the whole space: a switch on each edge's operation, a loop over the cells of a
 stage. Under `lax.map` the switch is a conditional; under `vmap` it groups architectures by
-operation (`networks.control`, `grouped`).
+operation (`networks.control`, `grouped`). With choices that are known while tracing, numbers of
+NumPy, the same code is the program of one architecture (`Network.own`).
 """
 
 import functools
@@ -16,10 +17,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
 from jnas.networks.flow import Flow, check_images, counted, enter, show
+from jnas.networks.own import own
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
@@ -105,14 +108,12 @@ def _relu_conv_norm(
     return layers.norm_layer(layers.conv_layer(jax.nn.relu(x), layer, stride), layer["norm"], hooks)
 
 
-@functools.partial(jax.jit, static_argnames="hooks")
 def _operation(
     op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks
 ) -> tuple[jax.Array, jax.Array]:
     """Value of operation `op` `[]` int32 on one edge that reads `x`, and its norm value.
 
     Convolution and norm are two switches, so that what a gradient needs of each is just its input.
-    Within `jit`, the edges of a stage are traced once.
     """
 
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
@@ -136,10 +137,14 @@ def _operation(
     return result
 
 
-def _reaches_output(arch: Arch) -> list[jax.Array]:
+# Within `jit`, the edges of a stage are traced once.
+_traced_once = jax.jit(_operation, static_argnames="hooks")
+
+
+def _reaches_output(arch: Arch | np.ndarray) -> list[Any]:
     """Path of edges other than "none" to the output from each of the 4 nodes, `[]` bool each."""
     # Edges lead to higher nodes, so that backwards every target is known before its sources.
-    reaches = [jnp.asarray(False)] * (_NUM_NODES - 1) + [jnp.asarray(True)]
+    reaches: list[Any] = [False] * (_NUM_NODES - 1) + [True]
     for source in reversed(range(_NUM_NODES - 1)):
         for edge, (start, end) in enumerate(EDGES):
             if start == source:
@@ -147,9 +152,9 @@ def _reaches_output(arch: Arch) -> list[jax.Array]:
     return reaches
 
 
-def _reached_from_input(arch: Arch) -> list[jax.Array]:
+def _reached_from_input(arch: Arch | np.ndarray) -> list[Any]:
     """Path of edges other than "none" from the input to each of the 4 nodes, `[]` bool each."""
-    reached = [jnp.asarray(True)] + [jnp.asarray(False)] * (_NUM_NODES - 1)
+    reached: list[Any] = [True] + [False] * (_NUM_NODES - 1)
     for target in range(1, _NUM_NODES):
         for edge, (start, end) in enumerate(EDGES):
             if end == target:
@@ -157,7 +162,7 @@ def _reached_from_input(arch: Arch) -> list[jax.Array]:
     return reached
 
 
-def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -> Flow:
+def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch | np.ndarray, hooks: Hooks) -> Flow:
     """Flow after one cell; `live` `[]` bool says whether its output has a path to the logits."""
     flow, cell = enter(flow, cell, hooks)
     state, norm_sum = flow.state, flow.norm_sum
@@ -165,21 +170,31 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch, hooks: Hooks) -
     is_conv = (arch == CONV1X1) | (arch == CONV3X3)
     inputs: list[Any] = [flow.x, None, None, None]
     edges = control.unstacked(cell, len(EDGES))
+    operate = _operation if control.is_known(arch) else _traced_once
     for node in range(_NUM_NODES):
+        if inputs[node] is None:
+            inputs[node] = jnp.zeros_like(flow.x)  # a known architecture in which nothing comes in
         outgoing = [(edge, end) for edge, (start, end) in enumerate(EDGES) if start == node]
         # Each convolution has a ReLU of its own, but those that leave a node read one tensor. It is
         # shown once, with their number. Live are those that a gradient of the logits reaches;
         # whether the image reaches them does not matter.
-        if outgoing:
+        if outgoing and hooks.on_relu is not None:
             modules = jnp.stack([is_conv[edge] for edge, _ in outgoing])
             used = modules & jnp.stack([reaches[end] for _, end in outgoing]) & live
             counts = jnp.sum(modules, dtype=jnp.int32), jnp.sum(used, dtype=jnp.int32)
             state = _show(state, inputs[node], *counts, hooks)
         for edge, end in outgoing:
-            value, norm_value = _operation(arch[edge], inputs[node], edges[edge], hooks)
+            if _is_left_out(arch[edge], reaches[end]):
+                continue
+            value, norm_value = operate(arch[edge], inputs[node], edges[edge], hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
             norm_sum += counted(norm_value, reached[node] & reaches[end], hooks)
     return Flow(inputs[-1], state, norm_sum)
+
+
+def _is_left_out(op: Any, reaches: Any) -> bool:
+    """Whether an edge is known to add nothing: of operation "none", or to a node that is dead."""
+    return control.is_known(op) and not (op != NONE and reaches)
 
 
 def _show(
@@ -203,6 +218,14 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     """Results of the whole network (`Network.forward`)."""
+    # Known to NumPy or not, an architecture is an input of one program.
+    return _run(params, jnp.asarray(arch), images, hooks, state)
+
+
+def _run(
+    params: Params, arch: Arch | np.ndarray, images: jax.Array, hooks: Hooks, state: Any
+) -> Pass:
+    """Results of the whole network, in the program of `arch` alone where that is of NumPy."""
     num_stages = len(params["stages"])
     check_images(images, params["stem"]["conv"], 2 ** (num_stages - 1))
     connected = _reaches_output(arch)[0]
@@ -214,7 +237,7 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
         num = cells["conv1x1"]["conv"].shape[0]
         # All cells are alike: where one does not connect its ends, only the last has a path to the
         # logits, from its output on.
-        last = (jnp.arange(num) == num - 1) & (stage == num_stages - 1)
+        last = (np.arange(num) == num - 1) & (stage == num_stages - 1)
 
         def step(
             x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]
@@ -222,7 +245,10 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
             flow = _cell(Flow(x, *rest), *cell, arch, hooks)
             return flow.x, flow[1:]
 
-        x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), (cells, last | connected))
+        blocks = (cells, last | connected)
+        x, rest = control.scan(
+            step, flow.x, (flow.state, flow.norm_sum), blocks, unroll=control.is_known(arch)
+        )
         flow = Flow(x, *rest)
         if stage < num_stages - 1:
             flow = _block(flow, params["blocks"][stage], connected, hooks)
@@ -283,14 +309,13 @@ def nasbench201(
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    init = functools.partial(
-        _init,
-        affine=affine,
-        channels=channels,
-        stages=stages,
-        cells=cells,
-        num_classes=num_classes,
-        in_channels=in_channels,
+    settings: dict[str, Any] = {**sizes, "affine": affine}
+    return Network(
+        spaces.nasbench201(),
+        functools.partial(_init, **settings),
+        _apply,
+        _forward,
+        functools.partial(_present, stages=stages),
+        _instantiate,
+        functools.partial(own, nasbench201, tuple(settings.items()), _run),
     )
-    present = functools.partial(_present, stages=stages)
-    return Network(spaces.nasbench201(), init, _apply, _forward, present, _instantiate)
