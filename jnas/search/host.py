@@ -9,12 +9,10 @@ history, failures = run_on_host(
 )
 """
 
-import math
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -27,16 +25,11 @@ from jnas.search._budget import Overrun, make_budget
 from jnas.search._checkpoint import Evaluation, Pending
 from jnas.search._checks import check_at_least_one
 from jnas.search._host_search import HostSearch, Limits
+from jnas.search._workers import IS_NAN, Evaluate, evaluated, explained, workers
 from jnas.search.run import limit_repeats
 from jnas.types import Arch, History, Key, Searcher
 
 _NUM_ALIKE = 10  # evaluations that fail alike before a search is given up
-_IS_NAN = "the score is NaN"
-
-Evaluate: TypeAlias = Callable[[np.ndarray, int], float | tuple[float, float]]
-"""`(arch [D] int32, epochs) -> score` or `(score, seconds)`; higher is better. With 0 epochs the
-number is left to the objective.
-"""
 
 
 class HostRun(NamedTuple):
@@ -63,6 +56,7 @@ def run_on_host(
     identity: Callable[[Arch], jax.Array] | None = None,
     max_repeats: int | None = None,
     num_workers: int = 1,
+    executor: Executor | None = None,
     out: str | Path | None = None,
     resume: Resume = True,
     progress: bool = True,
@@ -79,8 +73,8 @@ def run_on_host(
 
     Args:
         searcher: the strategy; need not be traceable.
-        evaluate: what is maximised; called on a thread, for each worker one call at a time. Where
-            it answers without seconds, or fails by an exception, the cost is the time that the call
+        evaluate: what is maximised; called by a worker, which does one call at a time. Where it
+            answers without seconds, or fails by an exception, the cost is the time that the call
             took.
         key: consumed.
         num_evaluations: evaluations, a multiple of the searcher's batch size. With more of them
@@ -92,7 +86,12 @@ def run_on_host(
         identity: `[D] -> [2]` uint32, usually `space.identity`: isomorphic architectures are
             evaluated once, as in `run`. A repeat of what is being evaluated waits for it.
         max_repeats: as for `run`.
-        num_workers: evaluations that run at a time.
+        num_workers: evaluations that run at a time: with an executor, too, one unless said.
+        executor: what calls `evaluate`, any of `concurrent.futures`: a pool of processes, or of a
+            cluster, as Dask's `Client.get_executor(pure=False)`. It is not shut down, and not part
+            of the job: a search may go on in another one. To other processes `evaluate` goes by
+            pickle, so it is a function of a module, or an object of a class of one. By default
+            `num_workers` threads of this process.
         out: folder that the search is kept in, brought up to date whenever an evaluation comes
             back. A search that was stopped at any moment goes on from there: what was being
             evaluated is evaluated again, what was finished is not. With one worker the history is
@@ -109,7 +108,9 @@ def run_on_host(
             another strategy, key or budget in seconds, another code or closure of `evaluate`, or
             more evaluations.
         TypeError: `evaluate` answers with what is no score.
-        RuntimeError: the first ten evaluations have all raised the same exception.
+        RuntimeError: the first ten evaluations have all raised the same exception; the executor
+            lost a worker, or could not call `evaluate`. What had come back is in `out`, and the
+            same call goes on from there.
         OSError: `out` cannot be written, or has a file of that name that jnas did not write;
             raised before anything is evaluated.
     """
@@ -129,19 +130,15 @@ def run_on_host(
         unit="evaluations",
         kept=search.folder,
     )
-    with ThreadPoolExecutor(num_workers) as pool, bar as report:
-        try:
-            _loop(search, pool, evaluate, num_workers, report)
-        finally:
-            # After an interrupt nothing new begins; the end of `with` waits for what is running.
-            pool.shutdown(wait=False, cancel_futures=True)
+    with workers(executor, num_workers) as pool, bar as report:
+        _loop(search, pool, evaluate, num_workers, report)
     failures = {slot: row.failure for slot, row in enumerate(search.evaluations) if row.failure}
     return HostRun(search.history(exhaustible=max_seconds is not None), failures)
 
 
 def _loop(
     search: HostSearch,
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     evaluate: Evaluate,
     num_workers: int,
     report: Report,
@@ -152,58 +149,33 @@ def _loop(
     def submit(pending: Pending) -> None:
         archs, epochs = np.asarray(pending.query.archs), np.asarray(pending.query.epochs)
         for row in search.to_evaluate(pending):
-            future = pool.submit(_evaluate, evaluate, archs[row], int(epochs[row]))
+            with explained(search.folder):
+                future = pool.submit(evaluated, evaluate, archs[row], int(epochs[row]))
             running[future] = (pending, row)
 
-    # What was out when an earlier call was stopped.
-    for pending in list(search.pending):
-        submit(pending)
-    while not search.is_over:
-        while len(running) < num_workers and search.may_ask:
-            submit(search.ask())
-        # Nothing is out, and nothing new may be asked: the evaluations are spent, or the repeats.
-        if not running:
-            return
-        # The first that were submitted come first: one worker leaves no choice.
-        finished = wait(running, return_when=FIRST_COMPLETED).done
-        for future in [future for future in running if future in finished]:
-            search.add(*running.pop(future), future.result())
-            report(len(search.evaluations), search.found)
-            _give_up_if_hopeless(search.evaluations)
-
-
-def _evaluate(evaluate: Evaluate, arch: np.ndarray, epochs: int) -> Evaluation:
-    """Evaluation of one architecture, failed where the objective raises an exception."""
-    begin = time.monotonic()
     try:
-        # A copy of its own: what the objective does to it must not change what is recorded.
-        answer = evaluate(arch.copy(), epochs)
-    except Exception as error:
-        return Evaluation(
-            arch, epochs, math.nan, time.monotonic() - begin, f"{type(error).__name__}: {error}"
-        )
-    score, seconds = _numbers(answer, time.monotonic() - begin)
-    return Evaluation(arch, epochs, score, seconds, _IS_NAN if math.isnan(score) else "")
-
-
-def _numbers(answer: Any, elapsed: float) -> tuple[float, float]:
-    """Score and seconds of an answer; TypeError where it is no number, nor two of them."""
-    # An error, not a failed evaluation: the next answer would be none, either.
-    pair = answer if isinstance(answer, tuple) else (answer, elapsed)
-    try:
-        score, seconds = map(_number, pair)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            "evaluate must return a number, the score, or a tuple of two, (score, seconds); got "
-            f"{answer!r}"
-        ) from error
-    return score, seconds
-
-
-def _number(value: Any) -> float:
-    """Number from one, or from an array of one."""
-    is_array = isinstance(value, (np.ndarray, jax.Array))
-    return float(value.reshape(()) if is_array and value.size == 1 else value)
+        # What was out when an earlier call was stopped.
+        for pending in list(search.pending):
+            submit(pending)
+        while not search.is_over:
+            while len(running) < num_workers and search.may_ask:
+                submit(search.ask())
+            # Nothing is out, and nothing new may be asked: evaluations are spent, or repeats.
+            if not running:
+                return
+            # The first that were submitted come first: one worker leaves no choice.
+            finished = wait(running, return_when=FIRST_COMPLETED).done
+            for future in [future for future in running if future in finished]:
+                place = running.pop(future)
+                with explained(search.folder):
+                    evaluation = future.result()
+                search.add(*place, evaluation)
+                report(len(search.evaluations), search.found)
+                _give_up_if_hopeless(search.evaluations)
+    finally:
+        # Nothing new begins after an interrupt. What runs is waited for: the call that goes on
+        # evaluates it again, and two trainings of one architecture may share their files.
+        wait([future for future in running if not future.cancel()])
 
 
 def _give_up_if_hopeless(evaluations: Sequence[Evaluation]) -> None:
@@ -213,7 +185,7 @@ def _give_up_if_hopeless(evaluations: Sequence[Evaluation]) -> None:
         return
     failures = {row.failure for row in evaluations}
     # NaN is an answer, by which an objective says that an architecture cannot be evaluated.
-    if len(failures) == 1 and not failures & {"", _IS_NAN}:
+    if len(failures) == 1 and not failures & {"", IS_NAN}:
         (failure,) = failures
         raise RuntimeError(
             f"all {len(evaluations)} evaluations have failed in the same way: {failure}. Mend "
