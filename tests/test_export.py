@@ -24,6 +24,13 @@ SMALL = {
     "nasbench201": networks.nasbench201(channels=2, cells=1, stages=1),
     "nats_size": networks.nats_size(),
 }
+
+
+def others_slow(names, *quick):
+    """Parameters of a test: only these names are in the quick suite."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 LIGHT = ("naswot", "swap", "params", "flops", "relu_count", "jacob_cov", "epe_nas")
 """Scores with no gradient with respect to the weights: quick to trace."""
 
@@ -57,7 +64,7 @@ def scores(name, names, num_archs=2):
     return estimator.func, *estimator.args, key, archs
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", others_slow(SMALL, "nats_size"))
 def test_scores_without_gradients_of_weights(monkeypatch, name):
     names = LIGHT if name == "nasbench201" else ("naswot",)
     check_exports(monkeypatch, functools.partial(scores, name, names))
@@ -77,7 +84,7 @@ def count_of_operations(key, archs):
     return jnp.sum(archs, axis=1).astype(jnp.float32)
 
 
-@pytest.mark.parametrize("name", search.NAMES)
+@pytest.mark.parametrize("name", others_slow(search.NAMES, "random", "genetic", "local_search"))
 def test_searches(monkeypatch, name):
     space = spaces.nasbench201()
     needed = {
@@ -120,7 +127,7 @@ PREDICTORS = {
 }
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.parametrize("name", others_slow(PREDICTORS, "mlp"))
 def test_fits_and_predictions(monkeypatch, name):
     """Two trainings from initial weights through two epochs, each evaluated, then predictions."""
     recipe = PREDICTORS[name].fit_many.args[1]

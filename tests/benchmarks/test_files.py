@@ -371,6 +371,7 @@ def test_nasbench101_operations_must_fit(num: int, ops: list[int], tmp_path: Pat
         benchmarks.load(write_npz(tmp_path, **packed([good, (num, [(0, 1), (1, 2)], ops)])))
 
 
+@pytest.mark.slow
 def test_all_of_nasbench101(data_folder: Path, key: jax.Array) -> None:
     path = data_folder / "nasbench101.npz"
     table = benchmarks.nasbench101(path)

@@ -259,6 +259,7 @@ def test_one_program_serves_all_architectures_and_vmap_is_a_loop():
     np.testing.assert_allclose(together, np.stack(alone), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradient_and_hessian_vector_product_are_limits_of_differences():
     """In float64, for widths where one cell has a widening skip and another has not."""
     number, entries = 5, np.random.default_rng(2)

@@ -37,7 +37,7 @@ def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
     )
 
 
-@fast_or_slow(*((name, "nasbench201") for name in P.NAMES), ("mlp", "nasbench101"))
+@fast_or_slow(("mlp", "nasbench201"), ("rnn_classifier", "nasbench201"), ("e2epp", "nasbench201"))
 def test_protocol(name: str, space, tmp_path: Path) -> None:
     predictor = make(name, space)
     archs, targets = drawn(space, 12)
@@ -74,7 +74,7 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     assert_equal(P.estimator(again, kept)(keys(1)[0], others), scores)
 
 
-@fast_or_slow(("gates", "nasbench201"), ("e2epp", "nasbench201"))
+@fast_or_slow(("mlp", "nasbench201"), ("e2epp", "nasbench201"))
 def test_seeds_together_or_alone(name: str, space) -> None:
     predictor = make(name, space)
     archs, targets = drawn(space, 12)
@@ -113,7 +113,7 @@ def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("gates", "mlp", "lstm", "renas") else pytest.param(name, marks=SLOW)
+        name if name in ("gates", "mlp") else pytest.param(name, marks=SLOW)
         for name in P.NAMES
         if name != "e2epp"
     ],
@@ -136,7 +136,9 @@ def test_one_trace_for_all_seeds_and_sizes_of_a_padding(
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("name", ["gates", "renas", "lstm"])
+@pytest.mark.parametrize(
+    "name", ["gates", pytest.param("renas", marks=SLOW), pytest.param("lstm", marks=SLOW)]
+)
 def test_padding_has_no_influence(name: str) -> None:
     predictor = make(name, NB201, batch_size=16)
     archs, targets = drawn(NB201, 12)
@@ -225,7 +227,7 @@ def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
     ("name", "loss", "options"),
     [
         ("mlp", "mse", {"hidden": (64, 64)}),
-        ("mlp", "list_mle", {"hidden": (64, 64)}),
+        pytest.param("mlp", "list_mle", {"hidden": (64, 64)}, marks=SLOW),
         pytest.param("gates", "hinge", {"layers": (32, 32), "hidden": (32,)}, marks=SLOW),
         pytest.param("gates", "hinge", {"hidden": (64, 64)}, marks=SLOW),
         pytest.param("biflow", "list_mle", {"hidden": (64, 64)}, marks=SLOW),
@@ -297,7 +299,7 @@ def test_weight_decay_and_adam_are_those_of_torch() -> None:
 
 
 def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = make("gates", NB201, epochs=20)
+    predictor = make("mlp", NB201, epochs=20)
     archs, targets = drawn(NB201, 12)
     data = keys(2), np.stack([archs] * 2), np.stack([targets] * 2)
     evaluation = Evaluation(archs, targets, epochs=(1, 20))
@@ -333,13 +335,14 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("name", "settings"),
     [
         ("mlp", {"training": Training(loss="mse", scaling="standard", **SHORT)}),
-        (
+        pytest.param(
             "gates",
             {
                 "layers": (8,),
                 "training": Training(loss="comparator", **SHORT),
                 "pairing": "diff",
             },
+            marks=SLOW,
         ),
     ],
     ids=["regression", "comparator"],

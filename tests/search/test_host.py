@@ -63,13 +63,19 @@ SEARCHERS = {
 }
 
 
+FEW = [
+    name if name in ("random", "evolution") else pytest.param(name, marks=pytest.mark.slow)
+    for name in SEARCHERS
+]
+
+
 def run(name: str, key: jax.Array, **options) -> jnas.search.HostRun:
     return jnas.search.run_on_host(
         SEARCHERS[name], evaluate, key, num_evaluations=NUM_STEPS, progress=False, **options
     )
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", FEW)
 def test_one_worker_is_the_traced_loop(name, key) -> None:
     options = [
         {"max_seconds": 150.0},
@@ -93,7 +99,7 @@ def test_one_worker_is_the_traced_loop(name, key) -> None:
         assert failures
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", FEW)
 def test_a_stopped_search_goes_on_and_repeats_only_what_was_out(name, key, tmp_path) -> None:
     """Stopped at three moments, one after the other, in the same folder."""
     expected = run(name, key)
@@ -271,7 +277,9 @@ def halves(arch: jax.Array) -> jax.Array:
     return jnp.stack([arch[0], arch[2] // 2]).astype(jnp.uint32)
 
 
-@pytest.mark.parametrize("name", ["random", "evolution", "evolution-batch"])
+@pytest.mark.parametrize(
+    "name", ["random", "evolution", pytest.param("evolution-batch", marks=pytest.mark.slow)]
+)
 def test_isomorphic_architectures_are_evaluated_once(name, key, tmp_path) -> None:
     """As `run` does it, after a kill, too."""
     options = {"identity": halves, "max_repeats": 30}
@@ -337,7 +345,7 @@ def test_searches_share_the_program_of_their_identity(key) -> None:
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", FEW)
 def test_a_finished_search_can_be_extended(name, key, tmp_path) -> None:
     def search(num: int, **options) -> jnas.search.HostRun:
         return jnas.search.run_on_host(
@@ -354,7 +362,14 @@ def test_a_finished_search_can_be_extended(name, key, tmp_path) -> None:
         search(8, out=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["genetic", "nsga2", "local_search"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("genetic", marks=pytest.mark.slow),
+        pytest.param("nsga2", marks=pytest.mark.slow),
+        "local_search",
+    ],
+)
 def test_a_searcher_is_traced_once(name, key) -> None:
     """What `init` returns has the types of what `ask` and `tell` return."""
     options = {"population_size": 4} if name != "local_search" else {}
@@ -497,6 +512,7 @@ print(run.history.archs.tolist())
 """
 
 
+@pytest.mark.slow
 def test_survives_a_process_that_dies(tmp_path) -> None:
     def start(folder: Path, num: int) -> tuple[int, list[str]]:
         environment = os.environ | {"PYTHONPATH": str(Path(jnas.__file__).parent.parent)}

@@ -146,6 +146,7 @@ def found(
     return [jax.tree.map(lambda leaf, i=i: leaf[i], histories) for i in range(num)]
 
 
+@pytest.mark.slow
 def test_front_of_trained_cells(key) -> None:
     """Accuracy against parameters: share of the area of the true front after 2,000 evaluations."""
     table = jnas.benchmarks.nasbench201("cifar10")

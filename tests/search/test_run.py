@@ -49,7 +49,14 @@ def searchers() -> dict[str, Searcher]:
 
 
 SEARCHERS = searchers()
-ON_SEARCHERS = pytest.mark.parametrize("name", SEARCHERS)
+ON_SEARCHERS = pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("one", "evolution-batch") else pytest.param(name, marks=pytest.mark.slow)
+        for name in SEARCHERS
+    ],
+)
+"""One at a time, and batches with a memory: the others are between the two."""
 
 
 class Naive(NamedTuple):

@@ -200,6 +200,7 @@ def test_number_of_cells_by_vertices_and_edges():
     assert by_edges == [0, 1, 3, 12, 60, 339, 2_134, 13_984, 78_822, 328_269]
 
 
+@pytest.mark.slow
 def test_identities_of_all_cells_are_distinct():
     assert len(np.unique(every_identity())) == 423_624
     for word in (every_identity() >> np.uint64(32), every_identity() & np.uint64(2**32 - 1)):

@@ -137,13 +137,11 @@ def test_every_predictor_takes_it(name) -> None:
         assert predictors.by_name(name, SPACE).space is SPACE
 
 
-def test_predictors_learn_it(key) -> None:
+@pytest.mark.parametrize("name", ["mlp", pytest.param("biflow", marks=pytest.mark.slow)])
+def test_predictors_learn_it(name, key) -> None:
     archs = SPACE.enumerate()
     targets = np.asarray(_near(key, jnp.asarray(archs))) + 0.01 * np.arange(12)
-    for predictor in (
-        predictors.biflow(SPACE, training=SHORT),
-        predictors.mlp(SPACE, training=SHORT),
-    ):
-        state = predictor.fit(key, archs, targets)
-        assert float(metrics.kendall_tau(predictor.predict(state, archs), targets)) > 0.5
+    predictor = predictors.by_name(name, SPACE, training=SHORT)
+    state = predictor.fit(key, archs, targets)
+    assert float(metrics.kendall_tau(predictor.predict(state, archs), targets)) > 0.5
     assert encodings.statistics(SPACE)(jnp.asarray(archs)).shape[0] == 12

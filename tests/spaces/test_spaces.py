@@ -59,6 +59,7 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-uniform-edge-other",
     "nasbench101-uniform-edge-parent",
     "nasbench101-rate0.3",
+    "nasbench101-official-official-parent",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
@@ -88,6 +89,12 @@ def space(name) -> Space:
 @pytest.fixture(params=PLAIN)
 def plain(request) -> Space:
     return FACTORIES[request.param]()
+
+
+# Each space, NAS-Bench-101 in the slow suite only: its moves are the dearest to compile.
+FEW = pytest.mark.parametrize(
+    "plain", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *PLAIN[1:]], indirect=True
+)
 
 
 def batched(function):
@@ -286,6 +293,7 @@ def test_costs_are_scalars_and_positive(plain):
     assert (np.asarray(flops, np.float64) == np.round(flops)).all()
 
 
+@FEW
 def test_only_flops_widen_in_64_bits(plain):
     archs = samples(plain)
 
@@ -405,6 +413,7 @@ def test_floats_are_refused_at_the_door(plain):
 # Strings and the list of all architectures
 
 
+@FEW
 def test_narrow_integers_are_taken_as_files_store_them(plain):
     """Moves return the type that they were given; nothing else differs."""
     arguments = keys(0)[0], samples(plain)[0], samples(plain, 1)[0]

@@ -112,12 +112,17 @@ def real_kernels():
     return np.asarray(kernels(jax.random.key(0)))
 
 
+SIZES = pytest.mark.parametrize(
+    "num", [16, *(pytest.param(num, marks=pytest.mark.slow) for num in (64, 128))]
+)
+
+
 @functools.cache
 def determinants():
     return jax.jit(jax.vmap(log_determinant_in_pairs))
 
 
-@pytest.mark.parametrize("num", [16, 64, 128])
+@SIZES
 def test_determinants_of_real_kernels(num):
     kernels = real_kernels()[:, :num, :num]
     expected = np.asarray(jax.vmap(log_determinant)(jnp.asarray(kernels)))
@@ -125,7 +130,7 @@ def test_determinants_of_real_kernels(num):
     np.testing.assert_allclose(determinants()(jnp.asarray(kernels)), expected, rtol=2e-7)
 
 
-@pytest.mark.parametrize("num", [16, 64, 128])
+@SIZES
 def test_equal_codes_are_singular(num):
     """Two images with one code, fewer units than images, no unit at all."""
     kernels = np.array(real_kernels()[:, :num, :num])

@@ -99,6 +99,7 @@ def test_a_population_of_one():
     )
 
 
+@pytest.mark.slow
 def test_the_driver_takes_either_plan(key):
     """With a block between two stages, which is computed for all at once."""
     found = [

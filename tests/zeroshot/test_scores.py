@@ -31,18 +31,27 @@ from tests.oracles.zeroshot import (
 )
 
 DEEP = networks.nasbench201(stages=2, **SIZES)
-"""For the passes that most scores share; one stage shows those of the others as well."""
+"""For the passes that most scores share, in the slow suite: one stage shows their formulas, and
+its programs are those of `test_suite.py` as well."""
 BIASED = networks.nasbench201(stages=2, affine=False, **SIZES)
 
 
-def scores(name):
+def scores(name, network=NETWORK):
     """The score `[31]` of that name of `ARCHS`."""
     names = next(names for names in PASSES if name in names)
-    return scores_of(network_of(name), names)[name]
+    return scores_of(network, names)[name]
 
 
-def network_of(name):
-    return DEEP if name in PASSES[0] else NETWORK
+def on_networks(names):
+    """Each score of one stage, and of two where it is of the passes that most scores share."""
+    deep = [name for name in names if name in PASSES[0]]
+    return pytest.mark.parametrize(
+        ("name", "network"),
+        [
+            *(pytest.param(name, NETWORK, id=name) for name in names),
+            *(pytest.param(x, DEEP, id=f"{x}-deep", marks=pytest.mark.slow) for x in deep),
+        ],
+    )
 
 
 @functools.cache
@@ -276,13 +285,14 @@ differ between the halves of the batch, can lose all their digits in float32: mo
 agree, all do in float64 (see below)."""
 
 
-@pytest.mark.parametrize("name", OF_LOSS)
-def test_scores_of_the_loss(name):
+@on_networks(OF_LOSS)
+def test_scores_of_the_loss(name, network):
     expected = []
-    for run in loss_runs(network_of(name)):
+    for run in loss_runs(network):
         run.backward(run.nodes[-1], 1.0)
         expected.append(OF_LOSS[name](run))
-    found, errors = scores(name), np.abs(scores(name) - expected)
+    found = scores(name, network)
+    errors = np.abs(found - expected)
     assert np.median(errors) <= 1e-4 * np.median(np.abs(expected))
     if name in ILL_CONDITIONED:
         assert np.all(np.isfinite(found))
@@ -292,6 +302,7 @@ def test_scores_of_the_loss(name):
         assert_near(found, expected, 1e-4, 1e-4 * scale)
 
 
+@pytest.mark.slow
 def test_ill_conditioned_scores_in_float64():
     """What float32 costs above is rounding."""
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
@@ -326,9 +337,10 @@ def test_condition_of_the_tangent_kernel():
     assert_near(scores("ntk_condition")[::3], expected, 1e-4)
 
 
-@pytest.mark.parametrize("name", OF_CODES)
-def test_scores_of_the_codes(name):
-    assert_near(scores(name), [OF_CODES[name](run) for run in plain_runs(DEEP)], 1e-4)
+@on_networks(OF_CODES)
+def test_scores_of_the_codes(name, network):
+    expected = [OF_CODES[name](run) for run in plain_runs(network)]
+    assert_near(scores(name, network), expected, 1e-4)
 
 
 @pytest.mark.parametrize("name", ["synflow", "synflow_bn"])

@@ -27,8 +27,19 @@ FORWARD = (
 IMAGES = np.random.default_rng(1).normal(size=(NUM_IMAGES, 8, 8, 3)).astype(np.float32)
 LABELS = np.arange(NUM_IMAGES) % 3
 KEY = jax.random.key(0)
-SOME_OR_ALL = [(FORWARD, 1), pytest.param(NAMES, 2, marks=pytest.mark.slow)]
-"""Names of scores and the number of stages of the network."""
+CASES = [
+    pytest.param(
+        name,
+        names,
+        stages,
+        id=f"{name}-{label}",
+        # The network of NAS-Bench-101 is the dearest to compile.
+        marks=[pytest.mark.slow] if label == "all" or name == "nasbench101" else [],
+    )
+    for name in SPACES
+    for label, names, stages in (("forward", FORWARD, 1), ("all", NAMES, 2))
+]
+"""A space, names of scores, and the number of stages of the network."""
 
 score = jax.jit(lambda estimator, key, archs: estimator(key, archs))
 
@@ -56,8 +67,7 @@ def scores_of(name, names, stages):
     return {key: np.asarray(values) for key, values in found.items()}
 
 
-@pytest.mark.parametrize(("names", "stages"), SOME_OR_ALL, ids=["forward", "all"])
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize(("name", "names", "stages"), CASES)
 def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, stages):
     scores = scores_of(name, names, stages)
     assert set(scores) == set(names)
@@ -72,8 +82,7 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, 
         assert constant or len(np.unique(values)) > 1, key
 
 
-@pytest.mark.parametrize(("names", "stages"), SOME_OR_ALL, ids=["forward", "all"])
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize(("name", "names", "stages"), CASES)
 def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(name, names, stages):
     expected = scores_of(name, names, stages)
     before = score._cache_size()
