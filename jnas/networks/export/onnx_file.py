@@ -1,9 +1,9 @@
 """ONNX graph of a plain network, weights and normalisation inside, free batch.
 
 Written layer by layer with the package onnx, for there are ten kinds of layer. The converter of JAX
-programs, jax2onnx 0.17, gives the same logits from `description.apply`, but it takes orbax-checkpoint
-below 0.11.37 alone, so that installing it puts back the library that trainings are kept with, and it
-brings some twenty more packages.
+programs, jax2onnx 0.17, gives the same logits from `description.apply`; but it takes only an
+orbax-checkpoint below 0.11.37, so that to install it replaces the library that keeps trainings, and
+it brings some twenty more packages.
 """
 
 from collections.abc import Callable
