@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         report,
         search,
         spaces,
+        training,
         types,
         zeroshot,
     )
@@ -45,6 +46,7 @@ __all__ = [
     "report",
     "search",
     "spaces",
+    "training",
     "types",
     "zeroshot",
 ]

@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "predictors": LEAVES | {"spaces", "encodings", "losses", "metrics"},
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
+    "training": LEAVES | {"spaces", "networks", "data"},
     "benchmarks": LEAVES | {"spaces"},
     "search": LEAVES,
     "population": LEAVES,
@@ -33,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": LEAVES | {"plots"},
     "commands": LEAVES
     | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "data"}
+    | {"training"}
     | {"metrics", "search", "plots", "population", "report"},
     "__main__": {"commands"},
 }

@@ -1,4 +1,4 @@
-"""Pickles of spaces, predictors and searchers, for executors: the call that made them.
+"""Pickles of spaces, networks, predictors and searchers, for executors: the call that made them.
 
 Their functions close over settings, and closures have no pickle. Another process repeats the call
 instead; where a factory returns one object for equal calls, that object comes back, and with it its
@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from jnas.types import Predictor, Searcher, Space
+from jnas.types import Network, Predictor, Searcher, Space
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", bound=tuple[Any, ...])
@@ -29,7 +29,7 @@ class _Call(NamedTuple):
 
 
 def pickled_by_call(factory: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Decorator of a factory of spaces, predictors or searchers: what it makes can be pickled.
+    """Decorator of a factory of spaces, networks and their like: what it makes can be pickled.
 
     At least one of the functions that it returns must be made by the call.
     """
@@ -54,12 +54,21 @@ def _is_new(value: Any) -> bool:
     return isinstance(value, functools.partial) or (is_local and hasattr(value, "__dict__"))
 
 
-def _reduced(value: tuple[Any, ...]) -> Any:
-    """Pickle of a space, predictor or searcher: its call, or its parts where these have changed."""
+def call_of(value: tuple[Any, ...]) -> _Call | None:
+    """Call that made a value; None where no factory of jnas did, or parts have changed since."""
     for call in (getattr(function, _NOTE, None) for function in value):
         # A variant made by `_replace` is no longer what the call makes.
         if call is not None and all(a is b for a, b in zip(call.made, value, strict=True)):
-            return _called, (call.module, call.name, call.args, call.kwargs)
+            found: _Call = call
+            return found
+    return None
+
+
+def _reduced(value: tuple[Any, ...]) -> Any:
+    """Pickle of a space or its like: its call, or its parts where these have changed."""
+    call = call_of(value)
+    if call is not None:
+        return _called, (call.module, call.name, call.args, call.kwargs)
     return object.__reduce_ex__(value, 2)
 
 
@@ -69,5 +78,5 @@ def _called(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 # Registered from here, for the types import nothing of jnas.
-for _kind in (Space, Predictor, Searcher):
+for _kind in (Space, Network, Predictor, Searcher):
     copyreg.pickle(_kind, _reduced)

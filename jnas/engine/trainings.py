@@ -22,8 +22,6 @@ from jnas.engine.inputs import is_key
 from jnas.engine.progress import reporting
 from jnas.types import Trainer
 
-_NUM_BLOCKS = 10  # of a training: progress is shown and checkpoints are kept between them
-
 
 class Run(NamedTuple):
     """Results of `S` finished trainings.
@@ -58,6 +56,7 @@ def train(
     *,
     epochs: Iterable[int] = (),
     batching: Batching | None = None,
+    num_blocks: int = 10,
     checkpoint: str | Path | None = None,
     resume: Resume = True,
     progress: bool = False,
@@ -71,6 +70,7 @@ def train(
         epochs: after which epochs to evaluate.
         batching: side by side ("vmap"), or one after the other on each device ("map"); None takes
             what is faster: "map" on a CPU, whose caches hold one training, else "vmap".
+        num_blocks: between which progress is shown and checkpoints are kept; at most one an epoch.
         checkpoint: folder that the trainings are kept in after each block, and go on from.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar with the mean of the last losses on standard error.
@@ -84,11 +84,12 @@ def train(
     """
     measured = _checked(trainer, epochs)
     how: Batching = batching or ("map" if jax.default_backend() == "cpu" else "vmap")
-    kept = Checkpoint(
-        checkpoint, lambda: fingerprint("train", trainer, jobs, shared, measured), resume
-    )
-    work = _Work(trainer, how, jobs, shared, kept)
-    blocks = _blocks(trainer.num_epochs, measured)
+    # Equal blocks, so that all of them run one compiled program.
+    size = math.ceil(trainer.num_epochs / num_blocks)
+    about = functools.partial(fingerprint, "train", trainer, jobs, shared, measured, size)
+    kept = Checkpoint(checkpoint, about, resume)
+    work = _Work(trainer, how, jobs, shared, kept, size)
+    blocks = _blocks(trainer.num_epochs, measured, size)
     options: dict[str, Any] = {"done": work.num_epochs, "shown": progress, "kept": kept.folder}
     with reporting("training", trainer.num_epochs, unit="epochs", **options) as report:
         for block in blocks[work.num_blocks :]:
@@ -107,21 +108,14 @@ def _checked(trainer: Trainer, epochs: Iterable[int]) -> tuple[int, ...]:
     return measured
 
 
-def _blocks(num_epochs: int, measured: tuple[int, ...]) -> list[Block]:
-    """Blocks of equal length; epochs behind the last one are skipped."""
-    # Equal, so that all blocks run one compiled program.
-    size = _block_size(num_epochs)
+def _blocks(num_epochs: int, measured: tuple[int, ...], size: int) -> list[Block]:
+    """Blocks of `size` epochs; those behind the last one are skipped."""
     result = []
     for begin in range(0, num_epochs, size):
         numbers = np.arange(begin + 1, begin + size + 1, dtype=np.int32)
         flags = numbers <= num_epochs, np.isin(numbers, measured)
         result.append(Block(jnp.asarray(numbers), *(jnp.asarray(flag) for flag in flags)))
     return result
-
-
-def _block_size(num_epochs: int) -> int:
-    """Number of epochs in a block."""
-    return math.ceil(num_epochs / _NUM_BLOCKS)
 
 
 # Kept by trainer: a new function would be compiled anew, however equal it is.
@@ -185,10 +179,16 @@ class _Work:
     """Trainings on their way: states, losses and metrics, and the checkpoint they are kept in."""
 
     def __init__(
-        self, trainer: Trainer, batching: Batching, jobs: Any, shared: Any, checkpoint: Checkpoint
+        self,
+        trainer: Trainer,
+        batching: Batching,
+        jobs: Any,
+        shared: Any,
+        checkpoint: Checkpoint,
+        size: int,
     ) -> None:
-        """Initial states, or those of the checkpoint."""
-        self.trainer, self._jobs, self._shared = trainer, jobs, shared
+        """Initial states, or those of the checkpoint; `size` epochs are a block."""
+        self.trainer, self._jobs, self._shared, self._size = trainer, jobs, shared, size
         self._advance = _advance(trainer, batching)
         self._checkpoint = checkpoint
         self.losses: list[np.ndarray] = []
@@ -213,7 +213,7 @@ class _Work:
     def num_epochs(self) -> int:
         """Number of epochs that are done."""
         total = self.trainer.num_epochs
-        return min(total, self.num_blocks * _block_size(total))
+        return min(total, self.num_blocks * self._size)
 
     @property
     def last_loss(self) -> str:

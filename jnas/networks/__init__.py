@@ -5,6 +5,7 @@ from typing import Any
 
 from jnas import _renamed, _shown
 from jnas.engine.messages import nearest
+from jnas.networks._factories import settings_of
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size
@@ -19,7 +20,11 @@ from jnas.networks.statistics import (
 from jnas.networks.weights import kernels
 from jnas.types import Network
 
-_FACTORIES = {"nasbench101": nasbench101, "nasbench201": nasbench201, "nats_size": nats_size}
+_FACTORIES: dict[str, Callable[..., Network]] = {
+    "nasbench101": nasbench101,
+    "nasbench201": nasbench201,
+    "nats_size": nats_size,
+}
 NAMES = tuple(_FACTORIES)
 
 
@@ -32,8 +37,21 @@ def by_name(name: str, **settings: Any) -> Network:
     """
     if name not in NAMES:
         raise ValueError(f"no image network for the space {name!r} yet. {nearest(name, NAMES)}")
-    factory: Callable[..., Network] = _FACTORIES[name]
-    return factory(**settings)
+    return _FACTORIES[name](**settings)
+
+
+def settings(network: Network) -> tuple[str, dict[str, Any]]:
+    """Name and settings by which `by_name` makes a network again.
+
+    Raises:
+        ValueError: none of the factories here has made it.
+    """
+    found = settings_of(network)
+    if found is None or found[0] not in NAMES:
+        raise ValueError(
+            f"{network} was not made by jnas.networks; files can only name those that were"
+        )
+    return found
 
 
 __all__ = [
@@ -46,6 +64,7 @@ __all__ = [
     "nasbench101",
     "nasbench201",
     "nats_size",
+    "settings",
     "with_moments",
     "with_statistics",
     "without_moments",

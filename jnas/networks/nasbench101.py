@@ -22,6 +22,7 @@ from jnas import spaces
 from jnas.engine.messages import nearest
 from jnas.networks import _nasbench101_weights as weights
 from jnas.networks import control, layers
+from jnas.networks._factories import one_object
 from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init
 from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
@@ -201,8 +202,7 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
-# Equal settings give the same object, so that estimators of them share compiled programs.
-@functools.cache
+@one_object
 def nasbench101(
     *,
     channels: int = 16,

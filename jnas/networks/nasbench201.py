@@ -21,6 +21,7 @@ import numpy as np
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
+from jnas.networks._factories import one_object
 from jnas.networks.flow import Flow, check_images, counted, enter, show
 from jnas.networks.own import own
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
@@ -269,8 +270,7 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
-# Equal settings give the same object, so that estimators of them share compiled programs.
-@functools.cache
+@one_object
 def nasbench201(
     *,
     channels: int = 16,

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from jnas import spaces
 from jnas.networks import control, layers, weights
+from jnas.networks._factories import one_object
 from jnas.networks.flow import Flow, check_images, enter, show
 from jnas.spaces.nats_size import WIDTHS
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
@@ -226,8 +227,7 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
-# Equal settings give the same object, so that estimators of them share compiled programs.
-@functools.cache
+@one_object
 def nats_size(*, num_classes: int = 10, in_channels: int = 3) -> Network:
     """Network of the NATS-Bench size space (Dong et al., TPAMI 2021).
 

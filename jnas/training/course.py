@@ -1,0 +1,129 @@
+"""Course of one training on the host: epoch by epoch, to go on from wherever it was left."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jnas.engine.checkpoints import Checkpoint
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.training.programs import Job, Programs
+from jnas.training.steps import Setup, State
+from jnas.types import Dataset
+
+METRICS = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+
+
+class Course(NamedTuple):
+    """Course of a training: its state, and its metrics of each epoch, name → list of floats."""
+
+    state: State
+    curves: dict[str, list[float]]
+    seconds: list[float]
+
+    @property
+    def num_epochs(self) -> int:
+        """Number of epochs that are done."""
+        return len(self.seconds)
+
+
+def restored(
+    of: Setup,
+    job: Job,
+    data: Dataset,
+    programs: Programs,
+    folder: str | Path | None,
+    resume: Resume = True,
+) -> tuple[Course, Checkpoint]:
+    """Course as a folder keeps it, or at its beginning; and the checkpoint it is kept in.
+
+    Raises:
+        ValueError: the folder holds another training, or one that other code has begun.
+        FileExistsError: `resume` is False, but the folder is not jnas' own.
+    """
+    kept = Checkpoint(folder, lambda: fingerprint("training", of, job, data), resume)
+    found = kept.restore(lambda _: programs.start(job, data))
+    if found is None:
+        return Course(programs.start(job, data), {name: [] for name in METRICS}, []), kept
+    state, about = found
+    # A NaN is None in JSON.
+    curves = {name: [_float(x) for x in values] for name, values in about["curves"].items()}
+    return Course(state, curves, list(about["seconds"])), kept
+
+
+def _float(value: float | None) -> float:
+    """Number from JSON."""
+    return float("nan") if value is None else float(value)
+
+
+def keep(course: Course, checkpoint: Checkpoint) -> None:
+    """Save a course; OSError where that cannot be written."""
+    curves = {
+        name: [x if np.isfinite(x) else None for x in values]
+        for name, values in course.curves.items()
+    }
+    about = {"curves": curves, "seconds": course.seconds}
+    checkpoint.save(course.num_epochs, course.state, about)
+
+
+def advance(
+    course: Course,
+    job: Job,
+    data: Dataset,
+    programs: Programs,
+    *,
+    until: int,
+    checkpoint: Checkpoint,
+    keep_every: float = 60.0,
+    report: Callable[[Course], None] | None = None,
+) -> Course:
+    """Course after the epoch `until`; it is kept then, and from time to time before.
+
+    Args:
+        course: up to now.
+        job: whose training it is.
+        data: to train on, placed on the devices.
+        programs: of the training.
+        until: epoch to stop after; nothing is trained where that is done.
+        checkpoint: that it is kept in.
+        keep_every: seconds between two checkpoints.
+        report: called after each epoch.
+    """
+    import time
+
+    job, state = programs.place((job, course.state))
+    saved_at = time.monotonic()
+    while course.num_epochs < until:
+        begin = time.monotonic()
+        number = course.num_epochs + 1
+        state = programs.epoch(job, number, state, data)
+        measured = jax.device_get(programs.metrics(job, state, data))
+        curves = {name: [*course.curves[name], float(measured[name])] for name in METRICS}
+        now = time.monotonic()
+        course = Course(state, curves, [*course.seconds, now - begin])
+        if report is not None:
+            report(course)
+        if checkpoint.folder is not None and (number == until or now - saved_at > keep_every):
+            keep(course, checkpoint)
+            saved_at = time.monotonic()
+    return course
+
+
+def placed(data: Dataset, programs: Programs) -> Dataset:
+    """Data set on the devices of the programs."""
+    result: Dataset = programs.place(data)
+    return result
+
+
+def on_host(tree: Any) -> Any:
+    """Tree of NumPy arrays."""
+    return jax.tree.map(np.asarray, jax.device_get(tree))

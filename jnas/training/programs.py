@@ -1,0 +1,203 @@
+"""Programs of a training: one for all architectures of a network, and one for a single one.
+
+Both take the same steps in the same order with the same random numbers, so that a network comes out
+the same, to rounding, whichever trains it.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jnas.training import steps
+from jnas.training.steps import Seen, Setup, State
+from jnas.types import Arch, Dataset, Images, Key, Trainer
+
+_MAX_SETUPS = 64  # whose programs are kept compiled
+
+
+class Job(NamedTuple):
+    """Job of a training: its key, and its architecture `[D]` int32."""
+
+    key: Key
+    arch: Arch
+
+
+class Programs(NamedTuple):
+    """Programs of one training at a time, called from the host.
+
+    Attributes:
+        start: `(job, data) -> State`.
+        epoch: `(job, number, state, data) -> State`; epochs count from 1.
+        metrics: `(job, state, data) -> {name: []}`.
+        place: puts a pytree of arrays on the devices that the others run on.
+    """
+
+    start: Callable[[Job, Dataset], State]
+    epoch: Callable[[Job, int, State, Dataset], State]
+    metrics: Callable[[Job, State, Dataset], dict[str, jax.Array]]
+    place: Callable[[Any], Any]
+
+
+def _start(of: Setup, job: Job, data: Dataset) -> State:
+    """State before the first epoch."""
+    del data
+    return steps.start(of, jax.random.fold_in(job.key, 0), job.arch)
+
+
+def _keys(key: Key, number: Any) -> Key:
+    """Keys `[2]` of an epoch: of the order of its images, and of its steps."""
+    return jax.random.split(jax.random.fold_in(key, number))
+
+
+def _epoch(of: Setup, job: Job, number: jax.Array, state: State, data: Dataset) -> State:
+    """State after an epoch, all of whose steps are one loop."""
+    order_key, step_key = _keys(job.key, number)
+    rows = steps.order(of, order_key, len(data.train.y))
+
+    def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Any]:
+        place, rows = at
+        state, seen = _step(of, job, step_key, number, place, rows, state, data)
+        # Moments of all steps are kept only where their mean is asked for.
+        return state, seen if _averages_epoch(of) else seen._replace(moments=[])
+
+    state, seen = lax.scan(one, state, (jnp.arange(of.steps, dtype=jnp.int32), rows))
+    return _after_epoch(of, job, number, rows, state, seen, data)
+
+
+def _step(
+    of: Setup,
+    job: Job,
+    step_key: Key,
+    number: jax.Array,
+    place: jax.Array,
+    rows: jax.Array,
+    state: State,
+    data: Dataset,
+) -> tuple[State, Seen]:
+    """State after the step `place` of an epoch on the training images `rows` `[batch]`."""
+    batch = Images(data.train.x[rows], data.train.y[rows])
+    key = jax.random.fold_in(step_key, place)
+    state, seen = steps.step(of, state, job.arch, key, number, batch, data)
+    averages = steps.averaged(of.recipe, state.statistics, seen.moments)
+    return state._replace(statistics=averages), seen
+
+
+def _averages_epoch(of: Setup) -> bool:
+    """Whether statistics are means over an epoch, and not moving averages."""
+    return of.recipe.norm_momentum is None
+
+
+def _after_epoch(
+    of: Setup,
+    job: Job,
+    number: jax.Array,
+    rows: jax.Array,
+    state: State,
+    seen: Seen,
+    data: Dataset,
+) -> State:
+    """State with what an epoch's steps have seen, each array with a leading axis of steps."""
+    state = steps.after_epoch(state, number, seen.loss, seen.accuracy)
+    if _averages_epoch(of):
+        state = state._replace(statistics=steps.over_epoch(seen.moments))
+    if not of.recipe.is_precise:
+        return state
+
+    def precise(state: State) -> Any:
+        return steps.precise(of, state.params, job.arch, rows, data)
+
+    is_last = number == of.recipe.epochs
+    statistics = lax.cond(is_last, precise, lambda state: state.statistics, state)
+    return state._replace(statistics=statistics)
+
+
+# Kept by setup: a new function would be compiled anew, however equal it is.
+@functools.lru_cache(_MAX_SETUPS)
+def trainer(of: Setup) -> Trainer:
+    """Trainer of the engine for any architectures of a network; `shared` is the data set."""
+
+    def epoch(job: Job, number: jax.Array, state: State, data: Dataset) -> tuple[State, jax.Array]:
+        state = _epoch(of, job, number, state, data)
+        return state, state.loss
+
+    def evaluate(job: Job, number: jax.Array, state: State, data: Dataset) -> dict[str, jax.Array]:
+        del number
+        return steps.metrics(of, state, job.arch, data)
+
+    return Trainer(of.recipe.epochs, functools.partial(_start, of), epoch, _result, evaluate)
+
+
+def _result(state: State) -> State:
+    """State without what only a training needs."""
+    return state._replace(optimizer=())
+
+
+@functools.lru_cache(_MAX_SETUPS)
+def of_any(of: Setup) -> Programs:
+    """Programs that are compiled once for all architectures."""
+    epoch = jax.jit(functools.partial(_epoch, of), donate_argnums=2)
+    return Programs(
+        jax.jit(functools.partial(_start, of)),
+        lambda job, number, state, data: epoch(job, jnp.int32(number), state, data),
+        jax.jit(lambda job, state, data: steps.metrics(of, state, job.arch, data)),
+        jax.device_put,
+    )
+
+
+@functools.lru_cache(_MAX_SETUPS)
+def of_one(of: Setup) -> Programs:
+    """Programs of a network that is one architecture's own, data-parallel over all devices.
+
+    A step is a program and an epoch a loop on the host: XLA for CPUs computes a step several times
+    slower within a loop of its own. Images of a batch are in equal parts on the devices, and batch
+    norms have the statistics of all of them.
+    """
+    step = jax.jit(functools.partial(_parallel_step, of), donate_argnums=6)
+    order = jax.jit(lambda key, data: steps.order(of, key, len(data.train.y)))
+    after = jax.jit(functools.partial(_after_epoch, of), donate_argnums=3)
+
+    def epoch(job: Job, number: int, state: State, data: Dataset) -> State:
+        order_key, step_key = _keys(job.key, number)
+        rows, epoch_number = np.asarray(order(order_key, data)), jnp.int32(number)
+        seen = []
+        for place in range(of.steps):
+            state, of_step = step(
+                job, step_key, epoch_number, jnp.int32(place), rows[place], data, state
+            )
+            seen.append(of_step if _averages_epoch(of) else of_step._replace(moments=[]))
+        together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen)
+        result: State = after(job, epoch_number, rows, state, together, data)
+        return result
+
+    def place(tree: Any) -> Any:
+        return jax.device_put(tree, NamedSharding(_devices(), PartitionSpec()))
+
+    return of_any(of)._replace(epoch=epoch, place=place)
+
+
+def _devices() -> Mesh:
+    """Mesh of all devices of this process, along the images of a batch."""
+    return Mesh(np.array(jax.local_devices()), ("images",))
+
+
+def _parallel_step(
+    of: Setup,
+    job: Job,
+    step_key: Key,
+    number: jax.Array,
+    place: jax.Array,
+    rows: jax.Array,
+    data: Dataset,
+    state: State,
+) -> tuple[State, Seen]:
+    """Step whose images are spread over the devices, if these divide them."""
+    mesh = _devices()
+    if mesh.size > 1 and len(rows) % mesh.size == 0:
+        rows = lax.with_sharding_constraint(rows, NamedSharding(mesh, PartitionSpec("images")))
+    return _step(of, job, step_key, number, place, rows, state, data)

@@ -1,0 +1,254 @@
+"""One step of a training, and what is measured between steps, for any program of a network.
+
+Everything here is of one training, pure, and serves populations and single networks alike: a step
+on a batch, the moments of batch norms over the training images, loss and accuracy on a part of the
+data set.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from jnas import networks
+from jnas.data import augment, normalise
+from jnas.networks import Statistics
+from jnas.training.recipes import Recipe, optimizer
+from jnas.types import Arch, Dataset, Hooks, Images, Key, Network, Params
+
+_EVALUATION_BATCH = 250  # images at a time; memory alone depends on it
+
+
+class State(NamedTuple):
+    """State of a training between two steps.
+
+    Attributes:
+        params: weights of the network.
+        statistics: moving averages of its batch norms.
+        optimizer: state of the optimiser.
+        failed_at: `[]` int32, the first epoch whose loss is not finite; 0 while there is none.
+        loss: `[]` mean loss of the last epoch's batches.
+        accuracy: `[]` their accuracy.
+    """
+
+    params: Params
+    statistics: list[Statistics]
+    optimizer: Any
+    failed_at: jax.Array
+    loss: jax.Array
+    accuracy: jax.Array
+
+
+class Setup(NamedTuple):
+    """Setup of a training: its network, its recipe, and the number of steps in an epoch."""
+
+    network: Network
+    recipe: Recipe
+    steps: int
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Optimiser of the recipe."""
+        return optimizer(self.recipe, self.steps)
+
+
+def setup(network: Network, recipe: Recipe, dataset: Dataset) -> Setup:
+    """Setup for a data set, whose training images may be fewer than a batch of the recipe."""
+    num = len(dataset.train.y)
+    size = min(recipe.batch_size, num)
+    return Setup(network, recipe._replace(batch_size=size), num // size)
+
+
+def own_setup(of: Setup, arch: np.ndarray) -> Setup:
+    """Setup for the network of one architecture `[D]`."""
+    assert of.network.own is not None
+    return of._replace(network=of.network.own(arch))
+
+
+def start(of: Setup, key: Key, arch: Arch) -> State:
+    """State before the first step."""
+    params = of.network.instantiate(of.network.init(key), arch)
+    none, nan = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan)
+    statistics = networks.initial_statistics(params)
+    return State(params, statistics, of.optimizer.init(params), none, nan, nan)
+
+
+def order(of: Setup, key: Key, num: int) -> jax.Array:
+    """Rows `[steps, batch]` int32 of the training images for the steps of an epoch."""
+    rows = jax.random.permutation(key, num)[: of.steps * of.recipe.batch_size]
+    return rows.reshape(of.steps, -1).astype(jnp.int32)
+
+
+class Seen(NamedTuple):
+    """What a step has seen of its batch: `[]` loss, `[]` accuracy, and moments of batch norms."""
+
+    loss: jax.Array
+    accuracy: jax.Array
+    moments: list[Statistics]
+
+
+def step(
+    of: Setup, state: State, arch: Arch, key: Key, number: jax.Array, batch: Images, data: Dataset
+) -> tuple[State, Seen]:
+    """State after one step, and what it has seen.
+
+    Args:
+        of: the training.
+        state: before the step.
+        arch: `[D]`.
+        key: consumed.
+        number: `[]` int32 of the epoch, from 1.
+        batch: of training images.
+        data: for its mean, deviation and classes.
+    """
+    image_key, drop_key = jax.random.split(key)
+    with jax.named_scope("augment"):
+        one_hot = jax.nn.one_hot(batch.y, len(data.classes))
+        images, targets = augment(image_key, batch.x, one_hot, of.recipe.augmentation, data)
+    drops = drop_key, of.recipe.drop_path * (number - 1).astype(jnp.float32) / of.recipe.epochs
+
+    def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
+        logits = _logits(of, params, arch, images, drops)
+        smooth = optax.smooth_labels(targets, of.recipe.label_smoothing)
+        loss = jnp.mean(optax.softmax_cross_entropy(logits, smooth))
+        right = jnp.take_along_axis(targets, jnp.argmax(logits, axis=1)[:, None], axis=1)
+        return loss, jnp.mean(right)
+
+    params = networks.with_moments(state.params)
+    (loss, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+    moments = networks.moments(gradient)
+    # Optax mixes integers and floats.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, moved = of.optimizer.update(
+            networks.without_moments(gradient), state.optimizer, state.params
+        )
+        params = optax.apply_updates(state.params, updates)
+    return state._replace(params=params, optimizer=moved), Seen(loss, accuracy, moments)
+
+
+def _logits(
+    of: Setup, params: Params, arch: Arch, images: jax.Array, drops: tuple[Key, jax.Array] | None
+) -> jax.Array:
+    """Logits `[N, K]` float32, computed in the precision of the recipe."""
+    if of.recipe.precision == "bfloat16":
+        params, images = _narrow(params), images.astype(jnp.bfloat16)
+    hooks = _hooks(of.recipe.dropout, of.recipe.drop_path > 0)
+    if drops is None or hooks == Hooks():
+        logits = of.network.apply(params, arch, images)
+    else:
+        logits = of.network.forward(params, arch, images, hooks, drops).logits
+    return logits.astype(jnp.float32)
+
+
+def _narrow(params: Params) -> Params:
+    """Weights in bfloat16; statistics and moments of batch norms stay as they are."""
+
+    def cast(path: Any, leaf: jax.Array) -> jax.Array:
+        is_statistic = getattr(path[-1], "key", None) in ("mean", "var", "moments")
+        return leaf if is_statistic else leaf.astype(jnp.bfloat16)
+
+    return jax.tree_util.tree_map_with_path(cast, params)
+
+
+# Equal rates give the same object, so that networks that see them are traced once.
+@functools.cache
+def _hooks(dropout: float, drops_paths: bool) -> Hooks:
+    """Hooks whose state is a key and the chance of an edge to be dropped."""
+
+    def on_features(state: tuple[Key, jax.Array], features: jax.Array) -> jax.Array:
+        kept = jax.random.bernoulli(jax.random.fold_in(state[0], 1), 1 - dropout, features.shape)
+        return jnp.where(kept, features / (1 - dropout), 0)
+
+    def on_edge(
+        state: tuple[Key, jax.Array], value: jax.Array, can_drop: jax.Array
+    ) -> tuple[tuple[Key, jax.Array], jax.Array]:
+        key, rate = state
+        key, here = jax.random.split(key)
+        kept = jax.random.bernoulli(here, 1 - rate, (len(value), 1, 1, 1))
+        dropped = value * (kept / (1 - rate)).astype(value.dtype)
+        return (key, rate), jnp.where(can_drop, dropped, value)
+
+    return Hooks(
+        on_features=on_features if dropout else None, on_edge=on_edge if drops_paths else None
+    )
+
+
+def averaged(
+    recipe: Recipe, statistics: list[Statistics], seen: list[Statistics]
+) -> list[Statistics]:
+    """Moving averages after a batch of the moments `seen` (`Recipe.norm_momentum`)."""
+    weight = recipe.norm_momentum
+    if weight is None:
+        return statistics
+    result: list[Statistics] = jax.tree.map(
+        lambda old, new: (1 - weight) * old + weight * new, statistics, seen
+    )
+    return result
+
+
+def over_epoch(moments: list[Statistics]) -> list[Statistics]:
+    """Statistics of all batches together, of their moments with a leading axis of batches."""
+    # The variance of everything: that within batches and that of their means.
+    return [
+        Statistics(jnp.mean(m.mean, axis=0), jnp.mean(m.var, axis=0) + jnp.var(m.mean, axis=0))
+        for m in moments
+    ]
+
+
+def precise(of: Setup, params: Params, arch: Arch, rows: jax.Array, data: Dataset) -> Any:
+    """Statistics over the training images `rows` `[steps, batch]`, not augmented.
+
+    Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, https://arxiv.org/abs/2105.07576,
+    section 3: the moments of batches with weights that do not move.
+    """
+    weights = networks.with_moments(params)
+
+    def of_batch(_: None, rows: jax.Array) -> tuple[None, list[Statistics]]:
+        images = normalise(data.train.x[rows], data)
+        gradient = jax.grad(lambda w: jnp.sum(_logits(of, w, arch, images, None)))(weights)
+        return None, networks.moments(gradient)
+
+    return over_epoch(lax.scan(of_batch, None, rows)[1])
+
+
+def measure(
+    of: Setup, state: State, arch: Arch, part: Images, data: Dataset
+) -> tuple[jax.Array, jax.Array]:
+    """Mean cross-entropy `[]` and accuracy `[]` on a part; NaN where it has no images."""
+    num = len(part.y)
+    if num == 0:
+        return jnp.full((), jnp.nan), jnp.full((), jnp.nan)
+    size = min(num, _EVALUATION_BATCH)
+    # The last batch is filled up with the last image, which counts for nothing there.
+    rows = jnp.arange(-(-num // size) * size, dtype=jnp.int32).reshape(-1, size)
+    params = networks.with_statistics(state.params, state.statistics)
+
+    def of_batch(_: None, rows: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
+        known, rows = (rows < num).astype(jnp.float32), jnp.minimum(rows, num - 1)
+        logits = _logits(of, params, arch, normalise(part.x[rows], data), None)
+        labels = part.y[rows]
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        right = (jnp.argmax(logits, axis=1) == labels).astype(jnp.float32)
+        return None, (jnp.sum(losses * known), jnp.sum(right * known))
+
+    _, (losses, right) = lax.scan(of_batch, None, rows)
+    return jnp.sum(losses) / num, jnp.sum(right) / num
+
+
+def metrics(of: Setup, state: State, arch: Arch, data: Dataset) -> dict[str, jax.Array]:
+    """Loss and accuracy `[]` on all parts; on training images those of the last epoch's steps."""
+    result = {"train_loss": state.loss, "train_accuracy": state.accuracy}
+    for name, part in (("validation", data.validation), ("test", data.test)):
+        result[f"{name}_loss"], result[f"{name}_accuracy"] = measure(of, state, arch, part, data)
+    return result
+
+
+def after_epoch(state: State, number: jax.Array, losses: jax.Array, accuracies: jax.Array) -> State:
+    """State with the mean loss and accuracy of an epoch's steps `[steps]`, and its failure."""
+    loss = jnp.mean(losses)
+    failed = jnp.where((state.failed_at == 0) & ~jnp.isfinite(loss), number, state.failed_at)
+    return state._replace(loss=loss, accuracy=jnp.mean(accuracies), failed_at=failed)

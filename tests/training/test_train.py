@@ -1,0 +1,168 @@
+"""Training of networks: together as alone, killed and gone on, what does not fit, what diverges."""
+
+import functools
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from jnas import networks, training
+from jnas.engine import trainings
+from jnas.training import course as courses
+from jnas.training.train import train
+from jnas.types import Dataset, Network
+
+ARCHS = np.array([[3, 3, 3, 1, 3, 3], [0] * 6, [2, 4, 1, 1, 0, 3], [0] * 6], np.int32)
+
+
+@pytest.fixture(scope="module")
+def together(network: Network, stripes: Dataset, recipe: training.Recipe) -> training.Trained:
+    return train(network, ARCHS, stripes, recipe, 5)
+
+
+def test_learns_what_can_be_learnt(together: training.Trained, stripes: Dataset) -> None:
+    accuracy = together.curves["test_accuracy"]
+    assert accuracy.shape == (4, 4)
+    # A convolution tells directions apart, a cell without a path cannot.
+    assert accuracy[0, -1] > 0.9
+    assert accuracy[1, -1] < 0.7
+    assert together.curves["train_loss"][0, -1] < together.curves["train_loss"][0, 0]
+    np.testing.assert_array_equal(together.failed_at, 0)
+    # What is measured at the end is what the networks answer.
+    right = (together.predict(stripes.test.x).argmax(-1) == stripes.test.y).mean(axis=1)
+    np.testing.assert_allclose(right, accuracy[:, -1], rtol=1e-6)
+
+
+def test_an_image_alone_is_as_among_others(together: training.Trained, stripes: Dataset) -> None:
+    logits = together.predict(stripes.test.x)
+    alone = np.concatenate([together.predict(image[None]) for image in stripes.test.x[:4]], axis=1)
+    np.testing.assert_allclose(alone, logits[:, :4], rtol=1e-4, atol=1e-5)
+    assert together.predict(stripes.test.x[:0]).shape == (4, 0, 2)
+
+
+def test_together_is_alone(
+    together: training.Trained, network: Network, stripes: Dataset, recipe: training.Recipe
+) -> None:
+    alone = train(network, ARCHS[2:3], stripes, recipe, 5, own=False)
+    close = functools.partial(chex.assert_trees_all_close, rtol=1e-3, atol=1e-4)
+    close(alone.params, together.select(2).params)
+    close(alone.curves, together.select(2).curves)
+    # With one key equal architectures are one training; with keys of their own they are not.
+    chex.assert_trees_all_equal(together.select(1).params, together.select(3).params)
+    keys = jax.random.split(jax.random.key(1), 2)
+    apart = train(network, ARCHS[[0, 0]], stripes, recipe, keys)
+    kernels = apart.params["stem"]["conv"]
+    assert not np.allclose(kernels[0], kernels[1])
+    one = train(network, ARCHS[:1], stripes, recipe, keys[1], own=False)
+    close(one.params, apart.select(1).params)
+
+
+def test_a_program_of_its_own_trains_the_same(
+    together: training.Trained, network: Network, stripes: Dataset, recipe: training.Recipe
+) -> None:
+    own = train(network, ARCHS[:1], stripes, recipe, 5)
+    # Rounding differs, and training amplifies it.
+    for name, curve in own.curves.items():
+        np.testing.assert_allclose(curve[:, 0], together.curves[name][:1, 0], rtol=1e-3, atol=1e-6)
+    assert own.curves["test_accuracy"][0, -1] > 0.9
+
+
+def test_goes_on_after_a_kill(
+    together: training.Trained,
+    network: Network,
+    stripes: Dataset,
+    recipe: training.Recipe,
+    tmp_path,
+    monkeypatch,
+) -> None:
+    add, done = trainings._Work.add, []
+
+    def failing(work: object, block: object) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        add(work, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainings._Work, "add", failing)
+        with pytest.raises(KeyboardInterrupt):
+            train(network, ARCHS, stripes, recipe, 5, out=tmp_path / "run")
+    assert len(done) == 2
+    counted = []
+
+    def counting(work: object, block: object) -> None:
+        counted.append(1)
+        add(work, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainings._Work, "add", counting)
+        again = train(network, ARCHS, stripes, recipe, 5, out=tmp_path / "run")
+        # Only what was left: two epochs of four. Then all is there, and nothing is trained.
+        assert len(counted) == 2
+        kept = train(network, ARCHS, stripes, recipe, 5, out=tmp_path / "run")
+        assert len(counted) == 2
+    for found in (again, kept, training.load(tmp_path / "run" / "trained.npz")):
+        chex.assert_trees_all_equal(found.params, together.params)
+        chex.assert_trees_all_equal(found.curves, together.curves)
+        assert found.network is network
+        assert found.recipe == together.recipe
+        assert found.dataset.classes == stripes.classes
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"trained.npz", ".jnas.json"}
+    with pytest.raises(ValueError, match="holds another job"):
+        train(network, ARCHS, stripes, recipe, 6, out=tmp_path / "run")
+
+
+def test_one_network_goes_on_after_a_kill(
+    network: Network, stripes: Dataset, recipe: training.Recipe, tmp_path, monkeypatch
+) -> None:
+    whole = train(network, ARCHS[:1], stripes, recipe, 5)
+    advance = courses.advance
+
+    def stopped(*arguments: object, until: int, **options: object) -> object:
+        advance(*arguments, until=2, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(courses, "advance", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(network, ARCHS[:1], stripes, recipe, 5, out=tmp_path)
+    again = train(network, ARCHS[:1], stripes, recipe, 5, out=tmp_path)
+    chex.assert_trees_all_equal(again.params, whole.params)
+    chex.assert_trees_all_equal(again.curves, whole.curves)
+
+
+def test_a_diverged_training_is_told(
+    network: Network, stripes: Dataset, recipe: training.Recipe
+) -> None:
+    wild = recipe._replace(learning_rate=1e30, warmup_epochs=0.0, clip_norm=None)
+    found = train(network, ARCHS[:1], stripes, wild, 0)
+    assert 1 <= found.failed_at[0] <= 4
+    assert not np.isfinite(found.curves["train_loss"][0, found.failed_at[0] - 1])
+
+
+def test_without_weights(
+    network: Network, stripes: Dataset, recipe: training.Recipe, tmp_path
+) -> None:
+    found = train(network, ARCHS, stripes, recipe, 5, weights=False, out=tmp_path)
+    assert found.params is None
+    assert training.load(tmp_path / "trained.npz").params is None
+    with pytest.raises(ValueError, match="weights=True"):
+        found.predict(stripes.test.x)
+
+
+def test_what_does_not_fit(network: Network, stripes: Dataset, recipe: training.Recipe) -> None:
+    more = networks.nasbench201(channels=2, cells=1, stages=1, num_classes=3, in_channels=1)
+    with pytest.raises(ValueError, match="stripes has 2 classes, the network 3"):
+        train(more, ARCHS, stripes, recipe)
+    colour = networks.nasbench201(channels=2, cells=1, stages=1, num_classes=2)
+    with pytest.raises(ValueError, match="the network takes images"):
+        train(colour, ARCHS, stripes, recipe)
+    with pytest.raises(ValueError, match="architecture 1 of 2 is not valid"):
+        train(network, np.array([[0] * 6, [9] * 6]), stripes, recipe)
+    with pytest.raises(ValueError, match="no architecture to train"):
+        train(network, ARCHS[:0], stripes, recipe)
+    with pytest.raises(ValueError, match="Did you mean 'quick'"):
+        train(network, ARCHS, stripes, "quik")
+    with pytest.raises(ValueError, match=r"key must be \[4\] keys"):
+        train(network, ARCHS, stripes, recipe, jax.random.split(jax.random.key(0), 3))
