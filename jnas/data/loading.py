@@ -1,12 +1,15 @@
 """Data sets by name or path: digits, CIFAR-10, `.npz` files, folders of images. Host only."""
 
-from collections.abc import Sequence
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jnas.data import making
+from jnas.data import cifar10, making, pictures, splits
+from jnas.data.cache import usual_folder
 from jnas.data.making import SHARE
+from jnas.data.parts import Options, refuse, with_drawn
 from jnas.data.resizing import check_size, resized
 from jnas.engine import readers
 from jnas.engine.files import reading
@@ -15,6 +18,7 @@ from jnas.engine.messages import nearest
 from jnas.types import Dataset, Images, Key
 
 NAMES = ("digits", "cifar10")
+ENDINGS = ("", "_val", "_test")  # of names of arrays, one a part
 
 
 def load(
@@ -25,40 +29,97 @@ def load(
     validation: float = SHARE,
     test: float = SHARE,
     stretch: bool = False,
+    strict: bool = False,
+    is_flippable: bool | None = None,
+    cache: str | Path | None = "auto",
+    folder: str | Path | None = None,
+    progress: bool = False,
 ) -> Dataset:
     """Data set by its name or path, split into training, validation and test images.
 
     Parts that the source has of its own stay as they are, and those that it lacks are drawn from
-    its training images, as `make_dataset` does.
+    its training images, as `make_dataset` does: equal images go to one part, each class has its
+    share of every part, and the parts are in random order.
+
+    Image files are turned upright by their EXIF orientation, shown on white where they are
+    transparent, brought from 16 bits to 8, and decoded once: the bytes are kept in the cache, and
+    mapped from there where they are more than 1 GiB. If all are grey, images have one channel.
+    Files below the folder of a class at any depth belong to it; hidden ones do not count.
 
     Args:
-        name_or_path: one of `NAMES`; or a `.npz` file with `x [N, H, W, C]` and `y [N]`, perhaps
-            `x_val`, `y_val`, `x_test`, `y_test` and `classes`, the names.
+        name_or_path: "digits"; "cifar10", the official batches, else the files
+            `cifar10_train.npz` and `cifar10_test.npz` of JPEG images, else another
+            `cifar10*.npz`; a `.npz` file with `x [N, H, W, C]` and `y [N]`, perhaps `x_val`,
+            `y_val`, `x_test`, `y_test` and `classes`, the names; a folder with a folder of images
+            for each class, or with folders `train`, `val` (or `valid`, `validation`) and `test`,
+            each with folders of classes.
         size: height and width in pixels, a multiple of 4. None keeps the size of arrays, but
-            for what is over a multiple of 4.
+            for what is over a multiple of 4; image files get the median of their shorter sides,
+            at least 8 and at most 32: networks of the benchmarks are made for 32, and an image of
+            64 costs four times as much.
         key: draws the split; `jax.random.key(0)` by default.
         validation: fraction of the images, or how many, that are drawn for validation.
         test: likewise for the test.
         stretch: images that are not square are stretched; by default they keep their aspect and
             lose what is over at both ends.
+        strict: raises an error in place of each warning about the images.
+        is_flippable: whether a mirrored image is of the same class; None: digits and classes whose
+            names are single characters are not.
+        cache: folder for decoded images, which may be deleted at any time; "auto" is `jnas` in
+            `$XDG_CACHE_HOME` or `~/.cache`, None keeps nothing.
+        folder: where to look for CIFAR-10; `$JNAS_DATA` by default, else the current directory.
+        progress: show a bar while image files are decoded.
 
     Raises:
-        ValueError: an unknown name, a size that is not allowed, or content that is not as said
-            above.
+        ValueError: an unknown name, a size that is not allowed, fewer than two classes with
+            images, a class that training lacks, or content that is not as said above.
         FileNotFoundError: a path that does not exist, or CIFAR-10 where it is not found.
+
+    Warns:
+        UserWarning: with a number and some names, of files that are skipped (unreadable, animated,
+            more pixels than Pillow takes for safe), classes without images, and equal images in
+            two classes or in two of the given parts.
     """
-    key = as_key(0 if key is None else key)
     check_size(size)
-    draw = {"validation": validation, "test": test}
+    kept_in = usual_folder() if cache == "auto" else cache and Path(cache).expanduser()
+    options = Options(
+        size=size,
+        key=as_key(0 if key is None else key),
+        validation=validation,
+        test=test,
+        stretch=stretch,
+        strict=strict,
+        cache=kept_in or None,
+        is_flippable=is_flippable,
+        progress=progress,
+    )
+    notes: list[str] = []
+    found = _load(name_or_path, options, folder, notes)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return found
+
+
+def _load(
+    name_or_path: str | Path, options: Options, folder: str | Path | None, notes: list[str]
+) -> Dataset:
+    """Data set of whichever source it is."""
     if name_or_path == "digits":
-        return _digits(size, key, draw)
+        return _digits(options)
+    if name_or_path == "cifar10":
+        return cifar10.load(folder, options)
     path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        is_cifar10 = any(path.glob("data_batch_*"))
+        return (
+            cifar10.load(path, options) if is_cifar10 else pictures.of_folder(path, options, notes)
+        )
     if path.is_file():
-        return _npz(path, size, key, draw, stretch)
+        return _npz(path, options, notes)
     # A word without folders or a suffix is more likely a misspelt name than a path.
     if isinstance(name_or_path, Path) or path.suffix or len(path.parts) > 1:
         raise FileNotFoundError(
-            f"{path} does not exist; a .npz file, a folder of images or one of "
+            f"{path} does not exist; a folder of images, a .npz file or one of "
             f"{', '.join(NAMES)} is needed"
         )
     raise ValueError(
@@ -66,59 +127,60 @@ def load(
     )
 
 
-def with_drawn(
-    parts: Sequence[Images | None], key: Key, draw: dict[str, float]
-) -> tuple[Images, Images, Images]:
-    """Training, validation and test images, of which those that are None are drawn by key."""
-    train, validation, test = parts
-    assert train is not None
-    wanted = {
-        "validation": draw["validation"] if validation is None else 0,
-        "test": draw["test"] if test is None else 0,
-    }
-    # What is given whole keeps its order.
-    if not any(wanted.values()):
-        nothing = making.empty_like(train)
-        return train, validation or nothing, test or nothing
-    train, drawn_validation, drawn_test = making.split(train, key, **wanted)
-    return train, validation or drawn_validation, test or drawn_test
-
-
-def _digits(size: int | None, key: Key, draw: dict[str, float]) -> Dataset:
+def _digits(options: Options) -> Dataset:
     """The 1,797 grey digits of scikit-learn, 8 x 8, with values 0 … 16."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
     x = found.images[..., None].astype(np.uint8)
     scale = 16.0
-    if size not in (None, 8):
+    if options.size not in (None, 8):
         # Means of neighbours are rounded: to a fifteenth of a grey level then.
-        x, scale = resized(15 * x, size), 15 * scale
-    parts = with_drawn([making.checked(x, found.target), None, None], key, draw)
-    return making.assemble(parts, classes=None, name="digits", scale=scale, is_flippable=False)
+        x, scale = resized(15 * x, options.size), 15 * scale
+    parts = with_drawn([making.checked(x, found.target), None, None], options)
+    is_flippable = bool(options.is_flippable)
+    return making.assemble(
+        parts, classes=None, name="digits", scale=scale, is_flippable=is_flippable
+    )
 
 
-def _npz(path: Path, size: int | None, key: Key, draw: dict[str, float], stretch: bool) -> Dataset:
+def _npz(path: Path, options: Options, notes: list[str]) -> Dataset:
     """Data set of a `.npz` file."""
     reading(path, "the file of images")
-    parts: list[Images | None] = []
     with readers.arrays(path) as arrays:
-        for ending in ("", "_val", "_test"):
-            names = [f"{letter}{ending}" for letter in "xy"]
-            lacking = [name for name in names if name not in arrays]
-            if len(lacking) == 2 and ending:
-                parts.append(None)
-                continue
-            if lacking:
-                have = ", ".join(arrays.files) or "no arrays"
-                raise ValueError(f"no array {' and no '.join(lacking)} among {have}")
-            part = making.checked(*(arrays[name] for name in names))
-            parts.append(part._replace(x=resized(part.x, size, stretch=stretch)))
-        classes = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
-        return making.assemble(
-            with_drawn(parts, key, draw),
-            classes=classes,
-            name=path.stem,
-            scale=None,
-            is_flippable=True,
-        )
+        given = [_part(arrays, ending, options) for ending in ENDINGS]
+        classes = arrays["classes"].astype(str).ravel().tolist() if "classes" in arrays else None
+    notes += _copies_noted(given)
+    refuse(notes, strict=options.strict)
+    return making.assemble(
+        with_drawn(given, options),
+        classes=classes,
+        name=path.stem,
+        scale=None,
+        is_flippable=making.is_flippable(classes, options.is_flippable),
+    )
+
+
+def _part(arrays: Any, ending: str, options: Options) -> Images | None:
+    """Images and labels of one part of a `.npz` file; None where a part beside training lacks."""
+    names = f"x{ending}", f"y{ending}"
+    lacking = [name for name in names if name not in arrays]
+    if len(lacking) == 2 and ending:
+        return None
+    if lacking:
+        have = ", ".join(arrays.files) or "no arrays"
+        raise ValueError(f"no array {' and no '.join(lacking)} among {have}")
+    found = making.checked(arrays[names[0]], arrays[names[1]], names)
+    return found._replace(x=resized(found.x, options.size, stretch=options.stretch))
+
+
+def _copies_noted(given: list[Images | None]) -> list[str]:
+    """Notes about equal images of different classes or given parts."""
+    parts = [(ending, part) for ending, part in zip(ENDINGS, given, strict=True) if part]
+    names = [f"x{ending}[{i}]" for ending, part in parts for i in range(len(part.y))]
+    return making.copies_noted(
+        splits.copies(*(part.x for _, part in parts)),
+        np.concatenate([part.y for _, part in parts]),
+        np.repeat(np.arange(len(parts)), [len(part.y) for _, part in parts]),
+        lambda number: names[number],
+    )

@@ -1,7 +1,6 @@
 """Data sets from arrays: checks, splits by key, mean and deviation. Host only."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ SHARE = 0.15  # of the images, for validation and for test where nothing else is
 PARTS = ("train", "validation", "test")
 
 _BLOCK = 1024  # images looked at at a time: the file that they are mapped from may be large
-_MOST_NAMES = 5  # that a warning lists
+_MOST_CLASSES = 2**20
+_MOST_NAMES = 5  # that a note lists
 
 
 def make_dataset(
@@ -51,17 +51,61 @@ def make_dataset(
             has, or parts larger than the images allow.
     """
     whole = checked(x, y)
-    parts = split(whole, key, validation=validation, test=test)
+    key, groups = as_key(key), splits.copies(whole.x)
+    rows = drawn_rows(whole.y, groups, key, validation=validation, test=test)
+    parts = [Images(whole.x[part], whole.y[part]) for part in rows]
     return assemble(parts, classes=classes, name=name, scale=scale, is_flippable=is_flippable)
 
 
-def split(whole: Images, key: Key, *, validation: float = 0.0, test: float = 0.0) -> list[Images]:
-    """Training, validation and test images of `[N, H, W, C]`, see `make_dataset`."""
+def drawn_rows(
+    labels: np.ndarray, groups: np.ndarray, key: Key, *, validation: float, test: float
+) -> list[np.ndarray]:
+    """Rows of a training, a validation and a test part, drawn by key; see `make_dataset`.
+
+    Args:
+        labels: `[N]` int.
+        groups: `[N]` int, equal for images that stay together.
+        key: draws.
+        validation: fraction or count.
+        test: likewise.
+    """
+    # What is whole keeps its order.
+    if not validation and not test:
+        return [np.arange(len(labels)), np.arange(0), np.arange(0)]
     wanted = {"test": test, "validation": validation}
-    counts = [splits.amount(value, len(whole.y), text) for text, value in wanted.items()]
-    rows = splits.stratified(whole.y, counts, as_key(key), splits.copies(whole.x))
-    train, tested, validated = (Images(whole.x[part], whole.y[part]) for part in rows)
+    counts = [splits.amount(value, len(labels), name) for name, value in wanted.items()]
+    train, tested, validated = splits.stratified(labels, counts, key, groups)
     return [train, validated, tested]
+
+
+def copies_noted(
+    groups: np.ndarray, labels: np.ndarray, parts: np.ndarray, names: Callable[[int], str]
+) -> list[str]:
+    """Notes about equal images of different classes, and of different parts.
+
+    Args:
+        groups: `[N]` int, for each image the first that equals it.
+        labels: `[N]` int.
+        parts: `[N]` int, index into `PARTS`.
+        names: name of an image by its number.
+    """
+    others = np.flatnonzero(groups != np.arange(len(groups)))
+    firsts, notes = groups[others], []
+    for values, text in ((labels, "classes"), (parts, "parts")):
+        differ = np.flatnonzero(values[others] != values[firsts])
+        pairs = [f"{names(firsts[i])} = {names(others[i])}" for i in differ]
+        notes += note("image", f"in two {text}", pairs)
+    return notes
+
+
+def note(thing: str, what: str, names: Sequence[str]) -> list[str]:
+    """Note such as "2 files skipped: a.png, b.png", with the first few names; none without any."""
+    if not names:
+        return []
+    num, ending = len(names), "es" if thing.endswith("s") else "s"
+    more = f" and {num - _MOST_NAMES:,} more" if num > _MOST_NAMES else ""
+    told = ", ".join(names[:_MOST_NAMES]) + more
+    return [f"{num:,} {thing}{ending if num > 1 else ''} {what}: {told}"]
 
 
 def assemble(
@@ -91,33 +135,36 @@ def assemble(
     return Dataset(train, validation, test, mean, std, float(scale), names, name, is_flippable)
 
 
-def checked(x: Any, y: Any, where: str = "") -> Images:
+def checked(x: Any, y: Any, names: tuple[str, str] = ("x", "y")) -> Images:
     """Images `[N, H, W, C]` uint8 or float32 with labels `[N]` int32.
 
     Raises:
-        ValueError: they are something else; the message begins with `where`.
+        ValueError: they are something else; the message has their names.
     """
     x, y = (value if isinstance(value, np.ndarray) else np.asarray(value) for value in (x, y))
+    what = f"{names[0]} is {describe(x)}"
     if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
-        raise ValueError(f"{where}x is {describe(x)}, not [N, H, W, C] with C 1 or 3, or is empty")
+        raise ValueError(f"{what}, it must be [N, H, W, C] with C 1 or 3, and not empty")
     if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ValueError(f"{where}x is {describe(x)}, it must be uint8 (0 to 255) or float")
+        raise ValueError(f"{what}, it must be uint8 (0 to 255) or float")
     if x.dtype.kind == "f":
-        x = x.astype(np.float32)
+        with np.errstate(over="ignore"):  # found in the next line
+            x = x.astype(np.float32)
         if not np.isfinite(x).all():
-            raise ValueError(f"{where}x has NaN, infinite or too large values")
+            raise ValueError(f"{names[0]} has NaN, infinite or too large values")
     if y.shape != (len(x),) or y.dtype.kind not in "iu":
-        raise ValueError(f"{where}y is {describe(y)}, not integers [{len(x)}]")
-    if y.min() < 0 or y.max() > len(x) + 2**20:
+        raise ValueError(f"{names[1]} is {describe(y)}, not integers [{len(x)}]")
+    if y.min() < 0 or y.max() > _MOST_CLASSES:
         raise ValueError(
-            f"{where}labels are {y.min()} … {y.max()}; they must count the classes from 0"
+            f"labels {names[1]} are {y.min()} … {y.max()}; they must count the classes from 0"
         )
     return Images(x, y.astype(np.int32))
 
 
-def empty_like(part: Images) -> Images:
-    """No images, of the same shape and type."""
-    return Images(part.x[:0], part.y[:0])
+def is_flippable(classes: Sequence[str] | None, asked: bool | None) -> bool:
+    """Whether images may be mirrored: as asked, else unless all classes are single characters."""
+    # Folders "0" … "9" or "a" … "z" are of written characters.
+    return asked if asked is not None else not classes or any(len(name) > 1 for name in classes)
 
 
 def statistics(x: Any, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,15 +181,6 @@ def statistics(x: Any, scale: float) -> tuple[np.ndarray, np.ndarray]:
         std = np.asarray([channel.std(dtype=np.float64) for channel in channels]) / scale
         constant = np.asarray([channel.min() == channel.max() for channel in channels])
     return mean.astype(np.float32), np.where(constant, 1.0, std).astype(np.float32)
-
-
-def tell(text: str, names: Sequence[str], *, strict: bool) -> None:
-    """Warning, or ValueError where `strict`, of a number of things and the names of some."""
-    more = f", and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    message = f"{text}: {', '.join(names[:_MOST_NAMES])}{more}"
-    if strict:
-        raise ValueError(message)
-    warnings.warn(message, stacklevel=2)
 
 
 def _histogram(channel: np.ndarray) -> np.ndarray:

@@ -105,7 +105,7 @@ def test_two_images_are_trained_on(key) -> None:
         ({"y": np.zeros(59, int)}, r"y is int64 \[59\], not integers \[60\]"),
         ({"y": np.zeros(60)}, "y is float64"),
         ({"y": np.zeros(60, int)}, "at least 2 classes are needed; there is '0' alone"),
-        ({"y": np.arange(60) - 1}, r"labels are -1 … 58; they must count the classes from 0"),
+        ({"y": np.arange(60) - 1}, "labels y are -1 … 58; they must count the classes from 0"),
         ({"y": np.arange(60) % 2 * 2}, "train has no image of the classes 1"),
         ({"classes": ["a", "b"]}, "there are 2 classes, and labels up to 2"),
         ({"classes": ["a", "b", "a"]}, "names of classes must differ"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jnas.data import splits
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 30), min_size=2, max_size=5),
     shares=st.tuples(st.floats(0, 0.4), st.floats(0, 0.4)),
@@ -28,7 +28,7 @@ def test_classes_have_their_share_of_every_part(sizes, shares, seed) -> None:
             assert np.all(np.abs(found - count * np.asarray(sizes) / num) < 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 99), num_groups=st.integers(5, 40), share=st.floats(0, 0.4))
 def test_groups_stay_together(seed, num_groups, share) -> None:
     rng = np.random.default_rng(seed)

@@ -1,0 +1,101 @@
+"""Facts of an exported network: counts, measured times, how its files are used."""
+
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from jnas.networks.export import description, stablehlo
+from jnas.networks.export.description import Plain
+from jnas.networks.export.facts import Facts
+
+_BATCHES = (1, 64)
+
+
+def random_images(facts: Facts, num: int) -> np.ndarray:
+    """Images `[num, H, W, C]` uint8 of random pixels in 0 … scale."""
+    shape = (num, *facts.size, len(facts.mean))
+    most = int(min(facts.scale, 255)) + 1
+    return np.random.default_rng(0).integers(0, most, shape).astype(np.uint8)
+
+
+def milliseconds(plain: Plain, facts: Facts) -> dict[str, Any]:
+    """Milliseconds an image, least of ten calls, for batches of 1 and 64, and the device."""
+    program = jax.jit(lambda images: stablehlo.logits(plain, facts, images))
+    found: dict[str, Any] = {"device": jax.devices()[0].device_kind}
+    for batch in _BATCHES:
+        images = jax.device_put(random_images(facts, batch))
+        jax.block_until_ready(program(images))
+        seconds = []
+        for _ in range(10):
+            start = time.perf_counter()
+            jax.block_until_ready(program(images))
+            seconds.append(time.perf_counter() - start)
+        # The least: whatever else runs on the machine only adds to it.
+        found[f"batch_{batch}"] = float(f"{1e3 * min(seconds) / batch:.3g}")
+    return found
+
+
+def facts_of(plain: Plain, facts: Facts, architecture: str, space: str) -> dict[str, Any]:
+    """Facts of a network, ready for JSON."""
+    return {
+        "architecture": architecture,
+        "space": space,
+        "network": dict(plain.settings),
+        "dataset": facts.name,
+        "classes": list(facts.classes),
+        "images": {
+            "size": list(facts.size),
+            "channels": len(facts.mean),
+            "scale": float(facts.scale),
+            "mean": [float(value) for value in facts.mean],
+            "std": [float(value) for value in facts.std],
+        },
+        "params": description.num_params(plain),
+        "macs": description.num_macs(plain, facts.size),
+        "versions": {name: version(name) for name in ("jnas", "jax", "flax", "numpy")},
+    }
+
+
+def readme(title: str, about: dict[str, Any], formats: Sequence[str]) -> str:
+    """Text that shows how the files are used."""
+    images, times = about["images"], about["milliseconds_an_image"]
+    height, width = images["size"]
+    shape = f"[N, {height}, {width}, {images['channels']}]"
+    head = [
+        title,
+        "",
+        f"It reads images {shape} uint8, pixels in 0 ... {images['scale']:g}, as they are in a",
+        f"file, and gives logits [N, {len(about['classes'])}]; about.json names the classes.",
+        f"{about['params']:,} parameters, {about['macs']:,} multiply-accumulates an image.",
+    ]
+    if times is not None:
+        of_batches = ", ".join(f"{times[f'batch_{n}']} in a batch of {n}" for n in _BATCHES)
+        head.append(f"Milliseconds an image on {times['device']}: {of_batches}.")
+    return "\n\n".join(["\n".join(head), *(_USES[name] for name in formats)]) + "\n"
+
+
+_USES = {
+    "flax": """Flax (model.py, variables.npz): readable, to be changed and trained further.
+
+    import model
+    net = model.load()
+    logits = net(model.preprocess(images))""",
+    "stablehlo": """StableHLO (model.stablehlo): needs jax and flatbuffers alone; weights and
+normalisation are inside; any batch, on CPU, CUDA or TPU. JAX reads its own files for at least
+six months.
+
+    import jax
+    from jax import export
+    with open("model.stablehlo", "rb") as file:
+        net = export.deserialize(file.read())
+    logits = jax.jit(net.call)(images)""",
+    "onnx": """ONNX (model.onnx): weights and normalisation inside, any batch.
+
+    import onnxruntime
+    net = onnxruntime.InferenceSession("model.onnx")
+    (logits,) = net.run(None, {"images": images})""",
+}

@@ -1,0 +1,215 @@
+"""Trained network of one architecture as a list of plain layers, with its weights at true widths.
+
+A `Plain` network is a chain of blocks; a block is a list of steps, each a layer that reads earlier
+values by name. All exports are written from it, so that they cannot disagree. What has no path to
+the output of its block is left out.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas.networks import layers
+
+INPUT = "x"
+"""Name of what a block reads."""
+
+
+class Step(NamedTuple):
+    """Layer of a block.
+
+    Attributes:
+        name: of its value within the block, an identifier.
+        operation: "conv", "norm", "dense" (these have weights), "relu", "add", "concat", "first"
+            (the first `channels`), "zeros" (as many as its input has), "avg_pool3x3",
+            "max_pool3x3" (both stride 1), "avg_pool2x2", "max_pool2x2" (both stride 2) or "mean"
+            (over pixels).
+        inputs: names of the values that it reads.
+        weights: float32 arrays: `conv` `[k, k, C, C']` and perhaps `bias` `[C']`; `mean`, `var` and
+            perhaps `scale` and `bias` `[C]`; `kernel` `[C, C']` and `bias` `[C']`.
+        stride: of a convolution.
+        channels: of its value.
+    """
+
+    name: str
+    operation: str
+    inputs: tuple[str, ...]
+    weights: Mapping[str, np.ndarray]
+    stride: int
+    channels: int
+
+
+class Block(NamedTuple):
+    """Part of the chain: reads the value of the block before.
+
+    Attributes:
+        name: identifier, unique in the network.
+        kind: of block; those of a kind are written as one class where their steps agree.
+        channels: of what it reads.
+        steps: in an order in which they can be computed.
+        output: name of its value: a step's, or `INPUT`.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    steps: tuple[Step, ...]
+    output: str
+
+
+class Plain(NamedTuple):
+    """Network of one architecture.
+
+    Attributes:
+        blocks: the chain; the first reads normalised images, the last gives logits.
+        settings: keyword arguments of the network's factory.
+        num_halvings: how often the images are halved.
+    """
+
+    blocks: tuple[Block, ...]
+    settings: Mapping[str, Any]
+    num_halvings: int
+
+
+class Builder:
+    """Steps of a block that is being written; its methods give the name of the new value."""
+
+    def __init__(self, channels: int) -> None:
+        """Block without steps that reads `channels`."""
+        self.steps: dict[str, Step] = {}
+        self.input = channels
+
+    def channels(self, name: str) -> int:
+        """Number of channels of a value."""
+        return self.input if name == INPUT else self.steps[name].channels
+
+    def add(
+        self,
+        name: str,
+        operation: str,
+        *inputs: str,
+        weights: Mapping[str, Any] | None = None,
+        stride: int = 1,
+        channels: int | None = None,
+    ) -> str:
+        """Value `name` of a new step; `channels` are those of its first input if not given."""
+        arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
+        width = self.channels(inputs[0]) if channels is None else channels
+        self.steps[name] = Step(name, operation, inputs, arrays, stride, width)
+        return name
+
+    def conv(self, name: str, x: str, layer: Mapping[str, Any], c_out: int, stride: int = 1) -> str:
+        """Convolution by the first rows and columns of a layer's weights."""
+        weights = {"conv": layer["conv"][..., : self.channels(x), :c_out]}
+        if "bias" in layer:
+            weights["bias"] = layer["bias"][:c_out]
+        return self.add(name, "conv", x, weights=weights, stride=stride, channels=c_out)
+
+    def norm(self, name: str, x: str, norm: Mapping[str, Any]) -> str:
+        """Batch norm by the first of the given weights and statistics."""
+        first = {key: value[: self.channels(x)] for key, value in norm.items()}
+        return self.add(name, "norm", x, weights=first)
+
+    def conv_norm(
+        self, name: str, x: str, layer: Mapping[str, Any], c_out: int, stride: int = 1
+    ) -> str:
+        """Convolution `name_conv` and its batch norm `name_norm`."""
+        y = self.conv(f"{name}_conv", x, layer, c_out, stride)
+        return self.norm(f"{name}_norm", y, layer["norm"])
+
+    def dense(self, name: str, x: str, layer: Mapping[str, Any]) -> str:
+        """Dense layer of the first rows of the given weights."""
+        weights = {"kernel": layer["kernel"][: self.channels(x)], "bias": layer["bias"]}
+        return self.add(name, "dense", x, weights=weights, channels=layer["bias"].shape[0])
+
+    def sum(self, name: str, values: Iterable[str]) -> str:
+        """Sum of values, zeros of none; one value is its own sum."""
+        terms = list(values)
+        if not terms:
+            return self.add(name, "zeros", INPUT)
+        return terms[0] if len(terms) == 1 else self.add(name, "add", *terms)
+
+    def block(self, name: str, kind: str, output: str) -> Block:
+        """Block whose value is `output`, without the steps that it does not need."""
+        needed = {output}
+        for step in reversed(self.steps.values()):
+            if step.name in needed:
+                needed |= set(step.inputs)
+        steps = tuple(step for step in self.steps.values() if step.name in needed)
+        return Block(name, kind, self.input, steps, output)
+
+
+def apply(plain: Plain, images: jax.Array) -> jax.Array:
+    """Logits `[N, K]` of normalised images `[N, H, W, C]` float32; the weights are constants."""
+    x = images
+    for block in plain.blocks:
+        values = {INPUT: x}
+        for step in block.steps:
+            values[step.name] = _value(step, [values[name] for name in step.inputs])
+        x = values[block.output]
+    return x
+
+
+def _value(step: Step, inputs: list[jax.Array]) -> jax.Array:
+    """Value of a step, from those of its inputs."""
+    weights = {name: jnp.asarray(value) for name, value in step.weights.items()}
+    result: jax.Array
+    match step.operation:
+        case "conv":
+            result = layers.conv_layer(inputs[0], weights, step.stride)
+        case "norm":
+            result = layers.batch_norm(inputs[0], weights)
+        case "dense":
+            result = layers.dense_layer(inputs[0], weights)
+        case "add":
+            result = functools.reduce(jnp.add, inputs)
+        case "concat":
+            result = jnp.concatenate(inputs, axis=-1)
+        case "first":
+            result = inputs[0][..., : step.channels]
+        case _:
+            result = _PLAIN[step.operation](inputs[0])
+    return result
+
+
+_PLAIN: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "zeros": jnp.zeros_like,
+    "avg_pool3x3": layers.avg_pool3x3,
+    "max_pool3x3": layers.max_pool3x3,
+    "avg_pool2x2": layers.avg_pool2x2,
+    "max_pool2x2": layers.max_pool2x2,
+    "mean": lambda x: jnp.mean(x, axis=(1, 2)),
+}
+
+
+def num_params(plain: Plain) -> int:
+    """Number of trainable numbers: kernels, biases and scales, not the statistics."""
+    return sum(
+        array.size
+        for block in plain.blocks
+        for step in block.steps
+        for name, array in step.weights.items()
+        if name not in ("mean", "var")
+    )
+
+
+def num_macs(plain: Plain, size: tuple[int, int]) -> int:
+    """Number of multiply-accumulates of convolutions and dense layer for one image of `[H, W]`."""
+    total, pixels = 0, size[0] * size[1]
+    for block in plain.blocks:
+        # Within a block all that is not yet halved is of the size of its input.
+        found = {INPUT: pixels}
+        for step in block.steps:
+            shrink = 4 if step.stride == 2 or step.operation.endswith("2x2") else 1
+            found[step.name] = found[step.inputs[0]] // shrink
+            if step.operation == "conv":
+                total += step.weights["conv"].size * found[step.name]
+            elif step.operation == "dense":
+                total += step.weights["kernel"].size
+        pixels = found[block.output]
+    return total

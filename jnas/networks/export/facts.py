@@ -1,0 +1,35 @@
+"""Facts about the images that a network was trained on, which go with every export of it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Facts(NamedTuple):
+    """Images that a network reads, and the classes that it tells apart.
+
+    Attributes:
+        classes: their names.
+        mean: of each channel of the pixels divided by `scale`.
+        std: their standard deviations.
+        scale: the number that pixels are divided by.
+        size: height and width in pixels.
+        name: of the data set.
+    """
+
+    classes: Sequence[str]
+    mean: Sequence[float]
+    std: Sequence[float]
+    scale: float
+    size: tuple[int, int]
+    name: str = ""
+
+
+def normalised(images: jax.Array, facts: Facts) -> jax.Array:
+    """Images `[N, H, W, C]` float32 as the network reads them, of pixels in 0 … scale."""
+    mean, std = (jnp.asarray(value, jnp.float32) for value in (facts.mean, facts.std))
+    pixels = images.astype(jnp.float32) / jnp.float32(facts.scale)
+    normal: jax.Array = (pixels - mean[None, None, None]) / std[None, None, None]
+    return normal

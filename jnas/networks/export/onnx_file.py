@@ -1,0 +1,184 @@
+"""ONNX graph of a plain network, weights and normalisation inside, free batch.
+
+Written layer by layer with the package onnx, for there are ten kinds of layer. The converter of JAX
+programs, jax2onnx 0.17, gives the same logits from `description.apply`; but it takes only an
+orbax-checkpoint below 0.11.37, so that to install it replaces the library that keeps trainings, and
+it brings some twenty more packages.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jnas.networks.export.description import INPUT, Block, Plain, Step
+from jnas.networks.export.facts import Facts
+
+# Both are old enough for the runtimes of phones and browsers.
+_OPSET, _IR_VERSION = 17, 8
+_PADDED = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3], "strides": [1, 1]}
+_HALVING = {"kernel_shape": [2, 2], "strides": [2, 2]}
+_NODES: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("Relu", {}),
+    "concat": ("Concat", {"axis": 1}),
+    "avg_pool3x3": ("AveragePool", {**_PADDED, "count_include_pad": 0}),
+    "max_pool3x3": ("MaxPool", _PADDED),
+    "avg_pool2x2": ("AveragePool", _HALVING),
+    "max_pool2x2": ("MaxPool", _HALVING),
+}
+
+
+class _Graph:
+    """Nodes and constants of a graph that is being written."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, np.ndarray] = {}
+
+    def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
+        """Name of a new constant."""
+        self.constants[name] = np.ascontiguousarray(value, dtype)
+        return name
+
+    def node(self, operation: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Name of the value of a new node."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operation, inputs, [output], output, **attributes))
+        return output
+
+
+def serialised(plain: Plain, facts: Facts) -> bytes:
+    """Bytes of the model: "images" `[batch, H, W, C]` uint8 to "logits" `[batch, K]` float32."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    graph = _Graph()
+    x = _normalised(graph, facts)
+    for block in plain.blocks:
+        x = _block(graph, block, x)
+    graph.node("Identity", [x], "logits")
+    images: list[str | int | None] = ["batch", *facts.size, len(facts.mean)]
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "network",
+            [helper.make_tensor_value_info("images", TensorProto.UINT8, images)],
+            [
+                helper.make_tensor_value_info(
+                    "logits", TensorProto.FLOAT, ["batch", len(facts.classes)]
+                )
+            ],
+            [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="jnas",
+    )
+    checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def _normalised(graph: _Graph, facts: Facts) -> str:
+    """Images as the network reads them, channels before pixels."""
+    from onnx import TensorProto
+
+    x = graph.node("Cast", ["images"], "images_float", to=TensorProto.FLOAT)
+    # As in JAX, operation by operation: folded into one product they round differently.
+    for operation, name, value in (
+        ("Div", "scale", facts.scale),
+        ("Sub", "mean", facts.mean),
+        ("Div", "std", facts.std),
+    ):
+        x = graph.node(operation, [x, graph.constant(name, value)], f"images_by_{name}")
+    return graph.node("Transpose", [x], "images_nchw", perm=[0, 3, 1, 2])
+
+
+def _block(graph: _Graph, block: Block, x: str) -> str:
+    """Name of the value of a block that reads `x`."""
+    values = {INPUT: x}
+    for step in block.steps:
+        inputs = [values[name] for name in step.inputs]
+        write = _WRITERS.get(step.operation, _simple)
+        values[step.name] = write(graph, step, inputs, f"{block.name}.{step.name}")
+    return values[block.output]
+
+
+def _simple(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of a step that is one node without weights."""
+    operation, attributes = _NODES[step.operation]
+    return graph.node(operation, inputs, name, **attributes)
+
+
+def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of a convolution."""
+    kernel = step.weights["conv"]
+    size = kernel.shape[0]
+    inputs = [*inputs, graph.constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1))]
+    if "bias" in step.weights:
+        inputs.append(graph.constant(f"{name}.bias", step.weights["bias"]))
+    return graph.node(
+        "Conv",
+        inputs,
+        name,
+        kernel_shape=[size, size],
+        strides=[step.stride] * 2,
+        pads=[size // 2] * 4,
+    )
+
+
+def _norm(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of a batch norm by its statistics."""
+    ones = np.ones(step.channels, np.float32)
+    weights = {"scale": ones, "bias": 0 * ones, **step.weights}
+    constants = [
+        graph.constant(f"{name}.{key}", weights[key]) for key in ("scale", "bias", "mean", "var")
+    ]
+    return graph.node("BatchNormalization", [*inputs, *constants], name, epsilon=1e-5)
+
+
+def _dense(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of the dense layer."""
+    constants = [graph.constant(f"{name}.{key}", step.weights[key]) for key in ("kernel", "bias")]
+    return graph.node("Gemm", [*inputs, *constants], name)
+
+
+def _add(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of a sum, two by two."""
+    del step
+    total = inputs[0]
+    for number, value in enumerate(inputs[1:], start=2):
+        is_last = number == len(inputs)
+        total = graph.node("Add", [total, value], name if is_last else f"{name}.of_{number}")
+    return total
+
+
+def _first(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of the first channels."""
+    limits = {"starts": 0, "ends": step.channels, "axes": 1}
+    constants = [
+        graph.constant(f"{name}.{key}", [value], np.int64) for key, value in limits.items()
+    ]
+    return graph.node("Slice", [*inputs, *constants], name)
+
+
+def _zeros(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Zeros in the shape of the input."""
+    del step
+    return graph.node("ConstantOfShape", [graph.node("Shape", inputs, f"{name}.shape")], name)
+
+
+def _mean(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Mean over pixels, `[batch, C]`."""
+    del step
+    return graph.node("Flatten", [graph.node("GlobalAveragePool", inputs, f"{name}.pool")], name)
+
+
+_WRITERS: dict[str, Callable[[_Graph, Step, list[str], str], str]] = {
+    "conv": _conv,
+    "norm": _norm,
+    "dense": _dense,
+    "add": _add,
+    "first": _first,
+    "zeros": _zeros,
+    "mean": _mean,
+}
