@@ -145,7 +145,13 @@ class Relu(NamedTuple):
 
 
 class Hooks(NamedTuple):
-    """Hooks of a forward pass, for zero-shot scores; None leaves the network as it is.
+    """Hooks of a forward pass, for scores and trainings; None leaves the network as it is.
+
+    The state is any pytree of arrays, which goes through loops: each hook returns one of the same
+    structure, shapes and types. No gradient flows through it. It may hold PRNG keys, typed ones or
+    raw words, alone or one for each row of a `jax.vmap`: a hook splits its key, uses one part and
+    returns the other, so that no two edges or cells draw the same. Numbers that are computed, such
+    as the rate of an epoch, go through the state, too, and not into a closure.
 
     Attributes:
         on_relu: `(state, Relu) -> state`, called at each tensor that ReLUs read, in the order in
@@ -159,7 +165,7 @@ class Hooks(NamedTuple):
         dead_norms: whether the values of norms off those paths are summed as well.
         on_edge: `(state, value [N, H, W, C], can_drop [] bool) -> (state, value)`, called with each
             value that a node of a cell sums, before it is summed; an identity can not be dropped
-            (drop path).
+            (drop path). It is called as often for an edge that is not there, with zeros.
         on_features: `(state, features [N, C]) -> features`, called with the mean over pixels that
             the classifier reads (dropout).
     """
@@ -178,7 +184,7 @@ class Pass(NamedTuple):
     Attributes:
         logits: `[N, num_classes]`.
         features: `[N, H, W, C]`, what is averaged over pixels before the classifier.
-        state: what `Hooks.on_relu` and `Hooks.on_block` made of the initial state.
+        state: what the hooks made of the initial state.
         norm_sum: `[]` float, sum of the values of `Hooks.norm`; 0 without it.
     """
 
@@ -205,8 +211,11 @@ class Network(NamedTuple):
             of all, as it would have been initialised; identity where nothing depends on the
             architecture. The other functions take either.
         own: `[D] -> Network`, host only: the network of that one architecture, with the same
-            weights, whose program has its operations alone, at their true widths. What it is given
-            as an architecture is ignored.
+            weights, whose program has its operations alone, at their true widths, no switch and no
+            loop; gradients compute nothing twice. What it is given as an architecture is ignored.
+            Equal architectures have the same object, so that programs are shared. Hooks see the
+            channels that there are, and norms that no logit reads hand out no moments. ValueError
+            for what is no architecture of the space.
     """
 
     space: Space
@@ -215,7 +224,7 @@ class Network(NamedTuple):
     forward: Callable[[Params, Arch, jax.Array, Hooks, Any], Pass]
     present: Callable[[Arch], list[jax.Array]]
     instantiate: Callable[[Params, Arch], Params]
-    own: "Callable[[Arch | np.ndarray], Network] | None" = None
+    own: "Callable[[Arch | np.ndarray], Network]"
 
     def __repr__(self) -> str:
         return f"Network of {self.space.name}"

@@ -76,6 +76,27 @@ def test_all_scores(monkeypatch, name):
     check_exports(monkeypatch, functools.partial(scores, name, NAMES))
 
 
+OWN = {
+    "nasbench101": spaces.nasbench101().from_string("conv3x3:0|maxpool3x3:0,1|output:0,2"),
+    "nasbench201": jnp.array([3, 2, 4, 1, 0, 3]),
+    "nats_size": jnp.array([0, 1, 0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_of_networks_of_one_architecture(monkeypatch, name):
+    """Of any number of images."""
+    network = SMALL[name].own(OWN[name])
+    params = networks.with_moments(jax.eval_shape(network.init, jax.random.key(0)))
+    (num,) = export.symbolic_shape("n")
+    images = jax.ShapeDtypeStruct((num, 4, 4, 3), jnp.float32)
+
+    def loss(params, images):
+        return jnp.sum(network.apply(params, None, images))
+
+    check_exports(monkeypatch, lambda: (jax.value_and_grad(loss), params, images))
+
+
 # Searches
 
 

@@ -140,7 +140,9 @@ def instantiate(
     # Variances are inverse to the channels out of a layer (published) or into it (PyTorch).
     axis = -1 if init == "published" else -2
     pairs = zip(weights.kernels(params), present(arch), strict=True)
-    return weights.with_kernels(params, [kernel * _gain(mask, axis) for kernel, mask in pairs])
+    return weights.with_kernels(
+        params, [kernel * _gain(mask, axis).astype(kernel.dtype) for kernel, mask in pairs]
+    )
 
 
 def _gain(mask: jax.Array, axis: int) -> jax.Array:

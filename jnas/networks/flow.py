@@ -30,6 +30,19 @@ def show(state: Any, relu: Relu, hooks: Hooks) -> Any:
     return state if hooks.on_relu is None else hooks.on_relu(state, relu)
 
 
+def dropped(state: Any, value: jax.Array, can_drop: Any, hooks: Hooks) -> tuple[Any, jax.Array]:
+    """State of the hooks and a value `[N, H, W, C]` that is to be summed, after `Hooks.on_edge`."""
+    if hooks.on_edge is None:
+        return state, value
+    return hooks.on_edge(state, value, jnp.asarray(can_drop))
+
+
+def pooled(x: jax.Array, state: Any, hooks: Hooks) -> jax.Array:
+    """Mean `[N, C]` over the pixels of `[N, H, W, C]`, after `Hooks.on_features`."""
+    features = jnp.mean(x, axis=(1, 2))
+    return features if hooks.on_features is None else hooks.on_features(state, features)
+
+
 def counted(value: jax.Array, is_live: jax.Array, hooks: Hooks) -> jax.Array:
     """Value `[]` of a norm as it is summed: 0 where it is not live, unless `Hooks.dead_norms`."""
     # Without a hook the value is 0 as it is, and programs stay free of it.

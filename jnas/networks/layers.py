@@ -132,22 +132,30 @@ def batch_norm(x: jax.Array, norm: dict[str, jax.Array], eps: float = 1e-5) -> j
         mean, variance = norm["mean"], norm["var"]
     else:
         # Sums of numbers of 16 bits would lose what a variance is made of.
-        wide = x if x.dtype.itemsize > 2 else x.astype(jnp.float32)
+        wide = x.astype(_wide(x))
         # Axes are spelled out, so that programs run where JAX refuses to promote ranks.
         mean, variance = jnp.mean(wide, axis=(0, 1, 2)), jnp.var(wide, axis=(0, 1, 2))
     y = _normalised(x, mean, variance, norm, eps)
     return _handing_out(y, norm["moments"], mean, variance) if "moments" in norm else y
 
 
+def _wide(x: jax.Array) -> Any:
+    """Type of `x`, of 32 bits where it has fewer."""
+    return x.dtype if x.dtype.itemsize > 2 else jnp.float32
+
+
 def _normalised(
     x: jax.Array, mean: jax.Array, variance: jax.Array, norm: dict[str, jax.Array], eps: float
 ) -> jax.Array:
     """Images `[N, H, W, C]` by mean and variance `[C]`, then scale and bias if there are any."""
-    scale = lax.rsqrt(variance + eps)
+    # Of 32 bits at least, as the statistics are; the compiler makes one loop of all of it.
+    kind = _wide(x)
+    scale = lax.rsqrt(variance + eps).astype(kind)
     # Both factors of a channel at once: one product a pixel.
-    scale = (norm["scale"] * scale if "scale" in norm else scale).astype(x.dtype)
-    y = (x - mean.astype(x.dtype)[None, None, None]) * scale[None, None, None]
-    return y + norm["bias"].astype(x.dtype)[None, None, None] if "bias" in norm else y
+    scale = norm["scale"].astype(kind) * scale if "scale" in norm else scale
+    y = (x.astype(kind) - mean.astype(kind)[None, None, None]) * scale[None, None, None]
+    y = y + norm["bias"].astype(kind)[None, None, None] if "bias" in norm else y
+    return y.astype(x.dtype)
 
 
 @jax.custom_vjp
@@ -191,7 +199,7 @@ def avg_pool3x3(x: jax.Array) -> jax.Array:
     Two passes of three shifted sums, which on CPU beat a reduction over windows
     (`experiments/bench_zeroshot.py`); the gradient is the same sum of the divided gradients.
     """
-    return _sum3x3(x) * (1 / _num_inside(x))
+    return _sum3x3(x) * _share(x)
 
 
 def _sum3x3(x: jax.Array) -> jax.Array:
@@ -202,17 +210,18 @@ def _sum3x3(x: jax.Array) -> jax.Array:
     return rows[:, :, :width] + rows[:, :, 1 : width + 1] + rows[:, :, 2:]
 
 
-def _num_inside(x: jax.Array) -> jax.Array:
-    """Number `[1, H, W, 1]` of the nine neighbours that each pixel has, itself included."""
+def _share(x: jax.Array) -> jax.Array:
+    """Share `[1, H, W, 1]` of each pixel among those of the nine neighbours that are inside."""
     _, height, width, _ = x.shape
-    return (_inside(height)[:, None] * _inside(width)[None, :])[None, :, :, None]
+    num = (_inside(height)[:, None] * _inside(width)[None, :])[None, :, :, None]
+    return (1 / num).astype(x.dtype)
 
 
 # The sum is its own transpose, as the window is symmetric. The gradient divides before it sums,
 # for the divisor is that of the pixel that was put out.
 avg_pool3x3.defvjp(
-    lambda x: (_sum3x3(x) * (1 / _num_inside(x)), None),
-    lambda _, grad: (_sum3x3(grad * (1 / _num_inside(grad))),),
+    lambda x: (_sum3x3(x) * _share(x), None),
+    lambda _, grad: (_sum3x3(grad * _share(grad)),),
 )
 
 
@@ -250,4 +259,24 @@ def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
 def max_pool2x2(x: jax.Array) -> jax.Array:
     """Max-pool of 2x2, stride 2, no padding, of even sizes; equal pixels share the gradient."""
     n, height, width, channels = x.shape
-    return jnp.max(x.reshape(n, height // 2, 2, width // 2, 2, channels), axis=(2, 4))
+    rows = x.reshape(n, height // 2, 2, width, channels)
+    columns = _shared_larger(rows[:, :, 0], rows[:, :, 1])
+    columns = columns.reshape(n, height // 2, width // 2, 2, channels)
+    return _shared_larger(columns[:, :, :, 0], columns[:, :, :, 1])
+
+
+@jax.custom_jvp
+def _shared_larger(x: jax.Array, y: jax.Array) -> jax.Array:
+    """Maximum of two arrays; where they are equal each gets half of the gradient."""
+    return jnp.where(y > x, y, x)
+
+
+# By comparing the two. JAX asks which of them equals the maximum: of values that are computed again
+# for the gradient, in another loop and with other roundings, neither may.
+@_shared_larger.defjvp
+def _shared_larger_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (x, y), (of_x, of_y) = primals, tangents
+    larger = jnp.where(y > x, of_y, of_x)
+    return _shared_larger(x, y), jnp.where(x == y, (of_x + of_y) / 2, larger)

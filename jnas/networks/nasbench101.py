@@ -9,7 +9,8 @@ adds the projection of the input.
 
 One program serves the whole space: all vertices have as many channels as the stack, those beyond a
 vertex's own width are 0, and `control.switch` skips what a cell does not have. Map over
-architectures with `lax.map`.
+architectures with `lax.map`. The network of one architecture (`Network.own`) has cells of their
+true widths (`_nasbench101_own`).
 """
 
 import functools
@@ -17,14 +18,17 @@ from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnas import spaces
 from jnas.engine.messages import nearest
 from jnas.networks import _nasbench101_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._factories import one_object
+from jnas.networks._nasbench101_own import known_cell, own_cell
 from jnas.networks._nasbench101_weights import NUM_VERTICES, OUTPUT, Cell, Init
-from jnas.networks.flow import Flow, check_images, enter, show
+from jnas.networks.flow import Flow, check_images, dropped, enter, pooled, show
+from jnas.networks.own import own
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.types import Arch, Hooks, Network, Params, Pass, Relu
 
@@ -114,15 +118,17 @@ def _is_conv(op: jax.Array) -> jax.Array:
 def _project(flow: Flow, layer: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
     """Flow whose `x` is the projection of a cell's input to a vertex; zeros without that edge."""
     exists, channels = cell.edges[0, vertex], cell.channels[vertex]
-    x, value = _projection(exists, flow.x, layer, channels, hooks)
-    return _rectify(flow._replace(x=x), exists, channels, value, hooks)
+    x, value = _projection(exists, flow.x, layer, channels, Hooks(norm=hooks.norm))
+    flow = _rectify(flow._replace(x=x), exists, channels, value, hooks)
+    state, x = dropped(flow.state, flow.x, True, hooks)
+    return flow._replace(x=x, state=state)
 
 
 def _operate(flow: Flow, vertex_weights: Params, cell: Cell, vertex: int, hooks: Hooks) -> Flow:
     """Flow whose `x` is the value of an interior vertex, zeros where it is not there."""
     channels, op = cell.channels[vertex], cell.ops[vertex - 1]
     op = jnp.where(cell.widths[vertex] > 0, op, MAXPOOL3X3 + 1)
-    x, value = _operation(op, flow.x, vertex_weights, channels, hooks)
+    x, value = _operation(op, flow.x, vertex_weights, channels, Hooks(norm=hooks.norm))
     return _rectify(flow._replace(x=x), _is_conv(op), channels, value, hooks)
 
 
@@ -137,7 +143,8 @@ def _concatenated(output: jax.Array, x: jax.Array, cell: Cell, vertex: int) -> j
         lambda output, x, offset: output + jnp.roll(x, offset.astype(jnp.int32), axis=-1),
     )
     which = feeds[vertex - 1].astype(jnp.int32)
-    result: jax.Array = control.switch(which, branches, output, x, offset.astype(x.dtype))
+    # Of 32 bits, whatever the images have: 16 would round offsets beyond 256.
+    result: jax.Array = control.switch(which, branches, output, x, offset.astype(jnp.float32))
     return result
 
 
@@ -146,7 +153,7 @@ def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
     flow, params = enter(flow, params, hooks)
     start, output = flow.x, jnp.zeros_like(flow.x)
     projections = control.unstacked(params["projection"], NUM_VERTICES + 1)
-    own = control.unstacked({name: params[name] for name in ("conv1x1", "conv3x3")}, NUM_VERTICES)
+    convs = control.unstacked({name: params[name] for name in ("conv1x1", "conv3x3")}, NUM_VERTICES)
     values: list[jax.Array] = []
     for vertex in range(1, OUTPUT):
         flow = _project(flow._replace(x=start), projections[vertex - 1], cell, vertex, hooks)
@@ -154,8 +161,11 @@ def _cell(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Flow:
         for source, value in enumerate(values, start=1):
             # A source is at least as wide as its target, so that to truncate is to mask.
             passed = cell.channels[vertex] & cell.edges[source, vertex]
-            total += jnp.where(passed[None, None, None], value, 0)
-        flow = _operate(flow._replace(x=total), own[vertex - 1], cell, vertex, hooks)
+            state, value = dropped(
+                flow.state, jnp.where(passed[None, None, None], value, 0), False, hooks
+            )
+            flow, total = flow._replace(state=state), total + value
+        flow = _operate(flow._replace(x=total), convs[vertex - 1], cell, vertex, hooks)
         values.append(flow.x)
         output = _concatenated(output, flow.x, cell, vertex)
     flow = _project(flow._replace(x=start), projections[-1], cell, OUTPUT, hooks)
@@ -172,29 +182,46 @@ def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
 
 def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
     """Results of the whole network (`Network.forward`)."""
+    # Known to NumPy or not, an architecture is an input of one program.
+    return _run(params, jnp.asarray(arch), images, hooks, state)
+
+
+def _run(
+    params: Params, arch: Arch | np.ndarray, images: jax.Array, hooks: Hooks, state: Any
+) -> Pass:
+    """Results of the whole network, in the program of `arch` alone where that is of NumPy."""
     check_images(images, params["stem"]["conv"], 2 ** (len(params["stacks"]) - 1))
-    flow = _stem(params["stem"], images, hooks, state)
+    flow, known = _stem(params["stem"], images, hooks, state), control.is_known(arch)
     for stack, stacked in enumerate(params["stacks"]):
+        width = stacked["conv3x3"]["conv"].shape[-1]
         if stack > 0:
+            flow = flow._replace(x=layers.max_pool2x2(flow.x))
+        if not known:
             # All cells of a stack are one loop and so of one shape: the first, which reads half
             # of the channels, is given zeros in the others.
-            x = layers.max_pool2x2(flow.x)
-            flow = flow._replace(x=jnp.pad(x, ((0, 0),) * 3 + ((0, x.shape[-1]),)))
-        cell = weights.cell_of(arch, flow.x.shape[-1])
-
-        # `cell=cell` binds this stack's, whose widths are not those of the next.
-        def step(
-            x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell = cell
-        ) -> tuple[jax.Array, Any]:
-            after = _cell(Flow(x, *rest), block, cell, hooks)
-            return after.x, (after.state, after.norm_sum)
-
-        x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), stacked)
+            missing = width - flow.x.shape[-1]
+            flow = flow._replace(x=jnp.pad(flow.x, ((0, 0),) * 3 + ((0, missing),)))
+        # Bound by a partial: widths of the next stack are others.
+        step = functools.partial(_step, cell=_cell_of(arch, width), hooks=hooks)
+        x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), stacked, unroll=known)
         flow = Flow(x, *rest)
     flow, dense = enter(flow, params["dense"], hooks)
-    return Pass(
-        layers.dense_layer(jnp.mean(flow.x, axis=(1, 2)), dense), flow.x, flow.state, flow.norm_sum
-    )
+    logits = layers.dense_layer(pooled(flow.x, flow.state, hooks), dense)
+    return Pass(logits, flow.x, flow.state, flow.norm_sum)
+
+
+def _cell_of(arch: Arch | np.ndarray, width: int) -> Cell:
+    """Pruned cell in a stack of `width` channels, known where the architecture is."""
+    return known_cell(arch, width) if isinstance(arch, np.ndarray) else weights.cell_of(arch, width)
+
+
+def _step(
+    x: jax.Array, rest: tuple[Any, jax.Array], block: Params, cell: Cell, hooks: Hooks
+) -> tuple[jax.Array, Any]:
+    """Activations, and state and norm values, after one cell of a stack."""
+    of_cell = own_cell if control.is_known(cell.ops) else _cell
+    after = of_cell(Flow(x, *rest), block, cell, hooks)
+    return after.x, (after.state, after.norm_sum)
 
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
@@ -229,6 +256,8 @@ def nasbench101(
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stacks - 1)`.
+        `Hooks.on_edge` may drop projections; edges between interior vertices are identities, and
+        what the output concatenates is not summed.
         `init` draws kernels as wide as their stack; `instantiate` scales and masks them to the
         widths of one architecture. Logits of the two differ by no more than what the epsilon
         of batch norms makes of the scale.
@@ -249,7 +278,6 @@ def nasbench101(
     if init not in get_args(Init):
         raise ValueError(f"unknown init {init!r}. {nearest(init, get_args(Init))}")
     of_one = functools.partial(weights.present, channels=channels, stacks=stacks, repeats=cells)
-    instantiate = functools.partial(weights.instantiate, present=of_one, init=init)
     draw = functools.partial(
         weights.draw,
         channels=channels,
@@ -259,4 +287,13 @@ def nasbench101(
         in_channels=in_channels,
         init=init,
     )
-    return Network(spaces.nasbench101(), draw, _apply, _forward, of_one, instantiate)
+    settings: dict[str, Any] = {"channels": channels, **counts, "init": init}
+    return Network(
+        spaces.nasbench101(),
+        draw,
+        _apply,
+        _forward,
+        of_one,
+        functools.partial(weights.instantiate, present=of_one, init=init),
+        functools.partial(own, nasbench101, tuple(settings.items()), _run),
+    )

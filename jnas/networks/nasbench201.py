@@ -22,9 +22,9 @@ import numpy as np
 from jnas import spaces
 from jnas.networks import control, layers, weights
 from jnas.networks._factories import one_object
-from jnas.networks.flow import Flow, check_images, counted, enter, show
+from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled, show
 from jnas.networks.own import own
-from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE
+from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE, SKIP
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _NUM_NODES = 4
@@ -138,7 +138,7 @@ def _operation(
     return result
 
 
-# Within `jit`, the edges of a stage are traced once.
+# Within `jit`, the edges of a stage are traced once for each hook in place of norms.
 _traced_once = jax.jit(_operation, static_argnames="hooks")
 
 
@@ -172,6 +172,7 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch | np.ndarray, ho
     inputs: list[Any] = [flow.x, None, None, None]
     edges = control.unstacked(cell, len(EDGES))
     operate = _operation if control.is_known(arch) else _traced_once
+    in_norms = Hooks(norm=hooks.norm)
     for node in range(_NUM_NODES):
         if inputs[node] is None:
             inputs[node] = jnp.zeros_like(flow.x)  # a known architecture in which nothing comes in
@@ -185,17 +186,20 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch | np.ndarray, ho
             counts = jnp.sum(modules, dtype=jnp.int32), jnp.sum(used, dtype=jnp.int32)
             state = _show(state, inputs[node], *counts, hooks)
         for edge, end in outgoing:
-            if _is_left_out(arch[edge], reaches[end]):
+            if _is_left_out(arch[edge], reaches[end], hooks):
+                # The hook is asked as ever, so that those after it draw what they would have drawn.
+                state, _ = dropped(state, jnp.zeros_like(flow.x), arch[edge] != SKIP, hooks)
                 continue
-            value, norm_value = operate(arch[edge], inputs[node], edges[edge], hooks)
+            value, norm_value = operate(arch[edge], inputs[node], edges[edge], in_norms)
+            state, value = dropped(state, value, arch[edge] != SKIP, hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
             norm_sum += counted(norm_value, reached[node] & reaches[end], hooks)
     return Flow(inputs[-1], state, norm_sum)
 
 
-def _is_left_out(op: Any, reaches: Any) -> bool:
+def _is_left_out(op: Any, reaches: Any, hooks: Hooks) -> bool:
     """Whether an edge is known to add nothing: of operation "none", or to a node that is dead."""
-    return control.is_known(op) and not (op != NONE and reaches)
+    return control.is_known(op) and not (op != NONE and (reaches or hooks.dead_norms))
 
 
 def _show(
@@ -261,7 +265,7 @@ def _run(
     one = jnp.ones((), jnp.int32)
     state = _show(flow.state, x, one, one, hooks)
     features = jax.nn.relu(x)
-    logits = layers.dense_layer(jnp.mean(features, axis=(1, 2)), dense)
+    logits = layers.dense_layer(pooled(features, state, hooks), dense)
     return Pass(logits, features, state, flow.norm_sum + value)
 
 

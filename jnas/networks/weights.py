@@ -51,6 +51,17 @@ def with_kernels(params: Params, values: Iterable[Any]) -> Params:
     return map_layers(lambda layer, name: {**layer, name: next(rest)}, params)
 
 
+def narrowed(layer: dict[str, Any], c_in: int | None, c_out: int | None) -> dict[str, Any]:
+    """Layer of the first channels, in and out (None: all), of one that is stored wider."""
+    name = next(name for name in NAMES if name in layer)
+    # Norm, bias and extras end with the channels that come out; a gain is one number.
+    rest = jax.tree.map(
+        lambda leaf: leaf[..., :c_out] if leaf.ndim else leaf,
+        {key: value for key, value in layer.items() if key != name},
+    )
+    return {name: layer[name][..., :c_in, :c_out], **rest}
+
+
 def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
     """Tree `params` whose layers have one more array each, `name` of them "gain" or "probe".
 

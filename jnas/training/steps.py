@@ -65,7 +65,6 @@ def setup(network: Network, recipe: Recipe, dataset: Dataset) -> Setup:
 
 def own_setup(of: Setup, arch: np.ndarray) -> Setup:
     """Setup for the network of one architecture `[D]`."""
-    assert of.network.own is not None
     return of._replace(network=of.network.own(arch))
 
 

@@ -1,4 +1,4 @@
-"""Networks of one architecture against the general one: logits, gradients, moments."""
+"""Networks of one architecture against the general one: logits, gradients, moments, drop path."""
 
 import functools
 import pickle
@@ -10,15 +10,24 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from jnas import networks
-from jnas.types import Network
+from jnas import networks, spaces
+from jnas.types import Hooks, Network
 from tests.oracles.nasbench201 import random_params
 
-NB201 = {"channels": 2, "stages": 2, "cells": 2, "num_classes": 3, "in_channels": 1}
+SMALL = {"num_classes": 3, "in_channels": 1}
+NB201 = {"channels": 2, "stages": 2, "cells": 2, **SMALL}
 NETWORKS = {
     "nasbench201": networks.nasbench201(**NB201),
     "without scales": networks.nasbench201(**NB201, affine=False),
+    "nasbench101": networks.nasbench101(channels=5, stacks=2, cells=2, **SMALL),
+    "nats_size": networks.nats_size(**SMALL),
 }
+CELLS_101 = (
+    "output:0",
+    "conv3x3:0|conv3x3:0|conv1x1:|maxpool3x3:1,3|conv1x1:0|output:0,4",  # dead ends
+    "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
+    "conv1x1:0|conv3x3:0,1|maxpool3x3:2|conv1x1:2|output:1,3,4",
+)
 ARCHS = {
     "nasbench201": [
         (0, 0, 0, 0, 0, 0),  # all none
@@ -28,59 +37,141 @@ ARCHS = {
         (3, 2, 3, 0, 0, 0),  # never reaches the output
         (4, 2, 3, 1, 4, 3),
     ],
-    "without scales": [(4, 2, 3, 1, 4, 3), (2, 0, 3, 1, 3, 2)],
+    "without scales": [(2, 0, 3, 1, 3, 2)],
+    "nasbench101": [tuple(spaces.nasbench101().from_string(text).tolist()) for text in CELLS_101],
+    "nats_size": [(0, 0, 0, 1, 1), (2, 0, 1, 0, 3)],  # cells that keep their width, and widen
 }
 CASES = [(name, arch) for name, archs in ARCHS.items() for arch in archs]
 IMAGES = np.random.default_rng(0).normal(size=(5, 4, 8, 1)).astype(np.float32)
 
 
+def drop_path(state: Any, value: jax.Array, can_drop: jax.Array) -> tuple[Any, jax.Array]:
+    """Values of whole images dropped with a probability of one minus `keep`."""
+    key, part = jax.random.split(state["key"])
+    kept = jax.random.bernoulli(part, state["keep"], (len(value), 1, 1, 1))
+    dropped = jnp.where(kept, value / state["keep"].astype(value.dtype), 0)
+    return {**state, "key": key}, jnp.where(can_drop, dropped, value)
+
+
+def dropout(state: Any, features: jax.Array) -> jax.Array:
+    kept = jax.random.bernoulli(state["key"], state["keep"], features.shape)
+    return jnp.where(kept, features / state["keep"].astype(features.dtype), 0)
+
+
+DROPS = Hooks(on_edge=drop_path, on_features=dropout)
+
+
+def start(keep: float) -> dict[str, jax.Array]:
+    return {"key": jax.random.key(1), "keep": jnp.float32(keep)}
+
+
+def answers(
+    params: Any, arch: Any, state: Any, *, network: Network, hooks: Hooks
+) -> tuple[jax.Array, Any, Any]:
+    """Logits, state, and the gradient of a loss of them with the moments of the batch."""
+
+    def loss(params: Any) -> tuple[jax.Array, Any]:
+        images = IMAGES.astype(params["stem"]["conv"].dtype)
+        seen = network.forward(params, arch, images, hooks, state)
+        return jnp.sum(jnp.sin(seen.logits)), (seen.logits, seen.state)
+
+    gradient, (logits, state) = jax.grad(loss, has_aux=True)(networks.with_moments(params))
+    return logits, state, gradient
+
+
 @functools.cache
-def weights_of(name: str) -> object:
-    return random_params(NETWORKS[name], 0)
-
-
-def answers(network: Network, params: object, arch: object) -> tuple[jax.Array, object]:
-    """Logits, and the gradient of a loss of them with the moments of the batch."""
-
-    def loss(params: object) -> tuple[jax.Array, jax.Array]:
-        logits = network.apply(params, arch, IMAGES)
-        return jnp.sum(jnp.sin(logits)), logits
-
-    gradient, logits = jax.grad(loss, has_aux=True)(networks.with_moments(params))
-    return logits, gradient
+def program(network: Network, hooks: Hooks) -> Any:
+    return jax.jit(functools.partial(answers, network=network, hooks=hooks))
 
 
 @functools.cache
-def general(name: str):
-    """`answers` of the general network, `(params, arch) -> …`, one program."""
-    return jax.jit(functools.partial(answers, NETWORKS[name]))
+def weights_of(name: str, arch: tuple[int, ...]) -> Any:
+    params = random_params(NETWORKS[name], 0)
+    return jax.jit(NETWORKS[name].instantiate)(params, np.array(arch, np.int32))
 
 
-def assert_close(one: object, other: object, tolerance: float = 1e-5) -> None:
+def general(name: str, arch: tuple[int, ...], keep: float) -> tuple[jax.Array, Any, Any]:
+    """Answers of the general network, all with the hooks, which change nothing at 1."""
+    of_all = program(NETWORKS[name], DROPS)
+    return of_all(weights_of(name, arch), np.array(arch, np.int32), start(keep))
+
+
+def assert_close(one: Any, other: Any, tolerance: float = 1e-5) -> None:
     assert jax.tree.structure(one) == jax.tree.structure(other)
     for got, want in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_allclose(
-            got, want, rtol=tolerance, atol=tolerance * max(1.0, np.abs(want).max())
-        )
+        scale = max(1.0, np.abs(want).max())
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize(("name", "arch"), CASES)
 def test_own_network_answers_as_the_general_one(name: str, arch: tuple[int, ...]) -> None:
-    choices = np.array(arch, np.int32)
-    params = jax.jit(NETWORKS[name].instantiate)(weights_of(name), choices)
-    own = NETWORKS[name].own(choices)
-    logits, gradient = jax.jit(functools.partial(answers, own, arch=None))(params)
-    expected, wanted = general(name)(params, choices)
+    own = NETWORKS[name].own(np.array(arch))
+    logits, _, gradient = program(own, Hooks())(weights_of(name, arch), None, ())
+    expected, _, wanted = general(name, arch, keep=1.0)
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
     assert_close(networks.without_moments(gradient), networks.without_moments(wanted))
-    # Moments that it does not hand out are of norms that its logits do not read.
-    found = networks.moments(gradient)
-    by_moments = jax.jit(own.apply)(networks.with_statistics(params, found), None, IMAGES)
-    np.testing.assert_allclose(by_moments, expected, rtol=1e-4, atol=1e-5)
-    for got, want in zip(found, networks.moments(wanted), strict=True):
+    pairs = zip(networks.moments(gradient), networks.moments(wanted), strict=True)
+    for got, want in pairs:
+        # What it does not hand out is of norms that its logits do not read.
         is_read = np.asarray(got.var) != 0
         np.testing.assert_allclose(got.var[is_read], want.var[is_read], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(got.mean[is_read], want.mean[is_read], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench101"])
+def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> None:
+    """Here of a cell with dead ends, whose norms hand out nothing."""
+    arch = ARCHS[name][2 if name == "nasbench201" else 1]
+    own, params = NETWORKS[name].own(np.array(arch)), weights_of(name, arch)
+    logits, _, gradient = program(own, Hooks())(params, None, ())
+    found = networks.moments(gradient)
+    assert not all(np.asarray(moments.var).all() for moments in found)
+    by_moments = jax.jit(own.apply)(networks.with_statistics(params, found), None, IMAGES)
+    np.testing.assert_allclose(by_moments, logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "nasbench101", "nats_size"])
+def test_drop_path_and_dropout_draw_the_same_in_both(name: str) -> None:
+    """And the gradient drops what the forward pass has dropped, where it is computed again."""
+    arch = ARCHS[name][-1]
+    own = NETWORKS[name].own(np.array(arch))
+    logits, state, gradient = program(own, DROPS)(weights_of(name, arch), None, start(0.6))
+    expected, wanted_state, wanted = general(name, arch, keep=0.6)
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+    assert_close(networks.without_moments(gradient), networks.without_moments(wanted))
+    keys = [jax.random.key_data(s["key"]) for s in (state, wanted_state, start(0.6))]
+    assert np.array_equal(keys[0], keys[1])
+    assert not np.array_equal(keys[0], keys[2])
+    assert not np.allclose(logits, general(name, arch, keep=1.0)[0], rtol=0.05)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_16_bits_are_32_bits_roughly(name: str) -> None:
+    """And the moments of batches are of 32 bits, as the statistics made of them are."""
+    arch = ARCHS[name][-1]
+    params = weights_of(name, arch)
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    own = program(NETWORKS[name].own(np.array(arch)), Hooks())
+    logits, _, gradient = own(narrow, None, ())
+    expected, _, wanted = own(params, None, ())
+    assert logits.dtype == jnp.bfloat16
+    np.testing.assert_allclose(logits.astype(jnp.float32), expected, atol=0.2)
+    pairs = zip(networks.moments(gradient), networks.moments(wanted), strict=True)
+    for got, want in pairs:
+        assert got.var.dtype == got.mean.dtype == jnp.float32
+        np.testing.assert_allclose(got.var, want.var, rtol=0.1, atol=0.05)
+    for got, want in zip(*map(jax.tree.leaves, (gradient, wanted)), strict=True):
+        assert got.dtype in (jnp.bfloat16, jnp.float32)
+        distance = np.linalg.norm(got.astype(jnp.float32) - want)
+        assert distance <= 0.3 * np.linalg.norm(want) + 0.05
+    # The general network has the same types all through.
+    of_all = program(NETWORKS[name], DROPS)
+    seen, _, same = jax.eval_shape(of_all, narrow, np.array(arch, np.int32), start(1.0))
+    assert seen.dtype == jnp.bfloat16
+    assert jax.tree.map(lambda x: x.dtype, same) == jax.tree.map(lambda x: x.dtype, gradient)
+    given, images = networks.with_statistics(narrow, networks.moments(gradient)), IMAGES
+    seen = jax.eval_shape(NETWORKS[name].apply, given, np.array(arch), images.astype(jnp.bfloat16))
+    assert seen.dtype == jnp.bfloat16
 
 
 def primitives(jaxpr: Any) -> list[str]:
@@ -93,23 +184,24 @@ def primitives(jaxpr: Any) -> list[str]:
     return names
 
 
-def program(name: str, arch: tuple[int, ...]) -> list[str]:
-    network = NETWORKS[name].own(np.array(arch))
-    traced = jax.make_jaxpr(functools.partial(answers, network, arch=None))(weights_of(name))
+def operations(name: str, arch: tuple[int, ...]) -> list[str]:
+    """Primitives of the program of `answers` of an own network."""
+    traced = program(NETWORKS[name].own(np.array(arch)), Hooks()).trace(
+        weights_of(name, arch), None, ()
+    )
     return primitives(traced.jaxpr)
 
 
 def test_program_has_the_operations_of_its_architecture_alone() -> None:
-    bare = program("nasbench201", (1, 1, 1, 1, 1, 1))
-    two = program("nasbench201", (3, 1, 1, 1, 0, 2))
-    for names in (bare, two):
-        assert not {"cond", "scan", "while"} & set(names)
-    # Two convolutions in each of four cells, each once forwards and twice for its gradients (those
-    # of a kernel of one pixel are a product); no convolution is computed a second time.
+    bare = operations("nasbench201", (1, 1, 1, 1, 1, 1))
+    two = operations("nasbench201", (3, 1, 1, 1, 0, 2))
+    # Two convolutions in each of four cells: each once forwards, and its two gradients, of which
+    # that of the weights may be a product for each row of the window. Nothing is computed again.
     kinds = ("conv_general_dilated", "dot_general")
-    added = [two.count(kind) - bare.count(kind) for kind in kinds]
-    assert sum(added) <= 4 * (3 + 3) + 4 * 2  # a 3x3's weight gradient may be three products
-    assert bare.count("conv_general_dilated") > 0
+    num = [sum(names.count(kind) for kind in kinds) for names in (bare, two)]
+    assert 4 * 2 * 3 <= num[1] - num[0] <= 4 * 2 * 3 + 4 * 2
+    for name, archs in ARCHS.items():
+        assert not {"cond", "scan", "while"} & set(operations(name, archs[-1]))
 
 
 def test_equal_architectures_are_one_network_and_may_go_to_another_process() -> None:
@@ -117,10 +209,10 @@ def test_equal_architectures_are_one_network_and_may_go_to_another_process() -> 
         arch = np.array(ARCHS[name][-1])
         own = network.own(arch)
         assert own is network.own(jnp.asarray(arch)) is own.own(list(arch))
-        assert own is not network.own(np.array(ARCHS[name][0]))
+        assert all(own is not network.own(np.array(other)) for other in ARCHS[name][:-1])
         assert hash(own) != hash(network)
-        other = pickle.loads(pickle.dumps(own))
-        assert jax.tree.structure(jax.eval_shape(other.init, jax.random.key(0)))
+        copy = pickle.loads(pickle.dumps(own))
+        assert jax.tree.structure(jax.eval_shape(copy.init, jax.random.key(0)))
         masks = network.present(jnp.asarray(arch))
         assert all(map(np.array_equal, own.present(None), masks))
 
