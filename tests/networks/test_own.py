@@ -160,10 +160,11 @@ def test_16_bits_are_32_bits_roughly(name: str) -> None:
     for got, want in pairs:
         assert got.var.dtype == got.mean.dtype == jnp.float32
         np.testing.assert_allclose(got.var, want.var, rtol=0.1, atol=0.05)
-    for got, want in zip(*map(jax.tree.leaves, (gradient, wanted)), strict=True):
-        assert got.dtype in (jnp.bfloat16, jnp.float32)
-        distance = np.linalg.norm(got.astype(jnp.float32) - want)
-        assert distance <= 0.3 * np.linalg.norm(want) + 0.05
+    one, other = (
+        np.concatenate([np.ravel(x.astype(jnp.float32)) for x in jax.tree.leaves(tree)])
+        for tree in map(networks.without_moments, (gradient, wanted))
+    )
+    assert one @ other > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
     # The general network has the same types all through.
     of_all = program(NETWORKS[name], DROPS)
     seen, _, same = jax.eval_shape(of_all, narrow, np.array(arch, np.int32), start(1.0))
