@@ -21,6 +21,7 @@ from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
 from jnas.search.reinforced_evolution import reinforced_evolution
 from jnas.search.run import objective, run
+from jnas.search.successive_halving import successive_halving
 
 __all__ = [
     "NAMES",
@@ -48,6 +49,7 @@ __all__ = [
     "reinforced_evolution",
     "run",
     "run_on_host",
+    "successive_halving",
 ]
 
 _renamed.suggest_names(__name__)

@@ -14,32 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.pickles import pickled_by_call
-from jnas.search._brackets import Schedule, schedule
+from jnas.search._brackets import BracketState, bracketed, schedule
 from jnas.search._checks import check_at_least_one
 from jnas.search._density import bandwidths, draw_near, log_density
 from jnas.search._redraw import draw_until
-from jnas.search._selection import comparable
-from jnas.types import Arch, Key, Outcome, Query, Searcher, Space
-
-
-class BohbState(NamedTuple):
-    """State: the last evaluations, a ring buffer; number `id` is in slot `id` modulo `C`.
-
-    Attributes:
-        archs: `[C, D]` int32.
-        levels: `[C]` int32, which number of epochs each was asked for.
-        scores: `[C]` float, -inf for a failed evaluation.
-        is_told: `[C]` bool, whether the score is known.
-        is_promoted: `[C]` bool, whether it goes on with more epochs.
-        num_asked: `[]` int32, evaluations proposed so far.
-    """
-
-    archs: jax.Array
-    levels: jax.Array
-    scores: jax.Array
-    is_told: jax.Array
-    is_promoted: jax.Array
-    num_asked: jax.Array
+from jnas.types import Arch, Key, Searcher, Space
 
 
 @pickled_by_call
@@ -60,11 +39,8 @@ def bohb(
 ) -> Searcher:
     """Strategy of Hyperband with a model: many short trainings, longer ones of the best.
 
-    The numbers of epochs are `max_epochs / eta^k`, rounded down, as far as they reach `min_epochs`:
-    by default 22, 66 and 200. The sizes of the brackets are those of the reference implementation,
-    HpBandSter: by default 9 → 3 → 1, 3 → 1 and 3, which is 20 evaluations a cycle. A rung takes the
-    best of the one below, and trains them from the start; an evaluation that is still out counts as
-    worse than all that are told, but for those that failed.
+    The brackets are those of `successive_halving(brackets="hyperband")`, which says how they go on:
+    by default with 22, 66 and 200 epochs 9 → 3 → 1, 3 → 1 and 3, which is 20 evaluations a cycle.
 
     New architectures are random until some number of epochs has enough evaluations for two
     densities: of its best `top_percent` (but at least `min_points`) and of the others. The model of
@@ -110,13 +86,6 @@ def bohb(
     points = len(space.cardinalities) + 1 if min_points is None else min_points
     check_at_least_one(num_samples=num_samples, min_points=points, max_draws=max_draws)
     _check_shares(random_fraction, top_percent, min_bandwidth, bandwidth_factor)
-    # A promotion looks back to the beginning of its bracket, which must not be overwritten by then.
-    largest = max(map(sum, plan.brackets))
-    if capacity < largest:
-        raise ValueError(
-            f"capacity must be at least {largest}, the evaluations of a bracket; got {capacity}"
-        )
-    levels, epochs = jnp.asarray(plan.levels), jnp.asarray(plan.epochs, jnp.int32)
     model = _Model(
         num_samples,
         random_fraction,
@@ -127,34 +96,10 @@ def bohb(
         max_draws,
     )
 
-    def init(key: Key) -> BohbState:
-        del key
-        empty, no = jnp.zeros(capacity, jnp.int32), jnp.zeros(capacity, bool)
-        archs = jnp.zeros((capacity, len(space.cardinalities)), jnp.int32)
-        return BohbState(archs, empty, jnp.zeros(capacity), no, no, jnp.zeros((), jnp.int32))
+    def propose(key: Key, state: BracketState) -> Arch:
+        return _propose(key, state, model, len(plan.epochs), space)
 
-    def ask(key: Key, state: BohbState) -> tuple[Query, BohbState]:
-        number = state.num_asked
-        # The schedule is one cycle of brackets, which repeats for as long as the search goes on.
-        step, slot = number % len(levels), number % capacity
-        source = _to_promote(state, plan)
-        is_new = jnp.asarray(plan.num_before)[step] == 0
-        arch = jnp.where(
-            is_new, _propose(key, state, model, len(epochs), space), state.archs[source]
-        )
-        # A slot past the end is a write that is dropped: what is new promotes nobody.
-        promoted = state.is_promoted.at[jnp.where(is_new, capacity, source)].set(True, mode="drop")
-        after = BohbState(
-            archs=state.archs.at[slot].set(arch),
-            levels=state.levels.at[slot].set(levels[step]),
-            scores=state.scores,
-            is_told=state.is_told.at[slot].set(False),
-            is_promoted=promoted.at[slot].set(False),
-            num_asked=number + 1,
-        )
-        return Query(number[None], arch[None], epochs[levels[step]][None]), after
-
-    return Searcher(init, ask, _tell, min_evaluations=sum(plan.brackets[0]), epochs=plan.epochs)
+    return bracketed(space, plan, propose, capacity=capacity)
 
 
 def _check_shares(
@@ -185,7 +130,7 @@ class _Model(NamedTuple):
 
 def _propose(
     key: Key,
-    state: BohbState,
+    state: BracketState,
     model: _Model,
     num_levels: int,
     space: Space,
@@ -235,36 +180,6 @@ def _propose(
     return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
 
 
-def _tell(state: BohbState, query: Query, outcome: Outcome) -> BohbState:
-    """State with the scores of evaluations that are still remembered."""
-    capacity = len(state.scores)
-    # Another evaluation may have the slot by now.
-    is_kept = query.ids >= state.num_asked - capacity
-    slots = jnp.where(is_kept, query.ids % capacity, capacity)
-    scores = comparable(outcome.scores).astype(state.scores.dtype)
-    return state._replace(
-        scores=state.scores.at[slots].set(scores, mode="drop"),
-        is_told=state.is_told.at[slots].set(True, mode="drop"),
-    )
-
-
-def _to_promote(state: BohbState, plan: Schedule) -> jax.Array:
-    """Slot `[]` int32 of the best in the rung below that does not go on yet; any in the lowest."""
-    step = state.num_asked % len(plan.levels)
-    before, num_before = (jnp.asarray(table)[step] for table in (plan.before, plan.num_before))
-    # The shape is that of the largest rung; with a single level there is none below, but one place.
-    places = jnp.arange(max(1, int(plan.num_before.max())), dtype=jnp.int32)
-    slots = (state.num_asked - step + before + places) % len(state.scores)
-    scores, is_told = state.scores[slots], state.is_told[slots]
-    has_rank = is_told & (scores > -jnp.inf)
-    # Known, then out for evaluation, then failed; those asked first win ties.
-    group = jnp.where(has_rank, 3, jnp.where(is_told, 1, 2))
-    group = jnp.where((places < num_before) & ~state.is_promoted[slots], group, 0)
-    return slots[
-        jnp.argmax(jnp.where(group == jnp.max(group), jnp.where(has_rank, scores, 0), -jnp.inf))
-    ]
-
-
 class Split(NamedTuple):
     """Split of the evaluations at one level into the data of the two densities.
 
@@ -285,7 +200,7 @@ class Split(NamedTuple):
     bad: jax.Array
 
 
-def split_data(state: BohbState, num_levels: int, *, min_points: int, top_percent: int) -> Split:
+def split_data(state: BracketState, num_levels: int, *, min_points: int, top_percent: int) -> Split:
     """Split at the highest level that has `min_points` evaluations of both kinds."""
     is_level = state.levels[None] == jnp.arange(num_levels, dtype=jnp.int32)[:, None]
     nums = jnp.sum(is_level & state.is_told[None], axis=1, dtype=jnp.int32)

@@ -14,6 +14,7 @@ from jnas.search.random_search import random_search
 from jnas.search.regularized_evolution import regularized_evolution
 from jnas.search.reinforce import reinforce
 from jnas.search.reinforced_evolution import reinforced_evolution
+from jnas.search.successive_halving import successive_halving
 from jnas.types import Searcher, Space
 
 _FACTORIES: dict[str, Callable[..., Searcher]] = {
@@ -25,6 +26,7 @@ _FACTORIES: dict[str, Callable[..., Searcher]] = {
     "reinforced_evolution": reinforced_evolution,
     "genetic": genetic,
     "nsga2": nsga2,
+    "successive_halving": successive_halving,
     "bohb": bohb,
 }
 # Arguments without a default, which `defaults` does not list.

@@ -52,7 +52,7 @@ def test_help_tells_defaults_choices_and_the_options_of_strategies() -> None:
     assert "[default: no limit]" in entry("--max-params")
     assert "genetic: 64; nsga2: 100" in entry("--population-size")
     assert "[choices: oldest, worst]" in entry("--dies")
-    assert "[bohb: 12]" in entry("--min-epochs")
+    assert "[successive_halving, bohb: 12]" in entry("--min-epochs")
     assert "--no-resume" in text
     for name in ("--is-allowed", "--init ", "--optimiser", "--options"):
         assert name not in text

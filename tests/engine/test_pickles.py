@@ -63,6 +63,7 @@ SETTINGS = {
     "reinforced_evolution": {"num_pending": 9},
     "genetic": {"population_size": 7},
     "nsga2": {"costs": [NB201.params], "population_size": 7},
+    "successive_halving": {"brackets": "hyperband", "eta": 4},
     "bohb": {"capacity": 30},
 }
 

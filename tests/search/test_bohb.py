@@ -11,9 +11,9 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas.search._brackets import schedule
+from jnas.search._brackets import BracketState, schedule
 from jnas.search._density import bandwidths, draw_near, log_density
-from jnas.search.bohb import BohbState, split_data
+from jnas.search.bohb import split_data
 from jnas.types import History, Outcome, Query, Searcher, Space
 from tests.oracles.searches import compiled, run
 from tests.oracles.spaces import toy
@@ -117,7 +117,7 @@ def test_a_rung_is_exactly_the_best_third_of_the_one_below(failing: bool, key: j
                 assert (above.stop - above.start) * 3 == below.stop - below.start
 
 
-def asked(searcher: Searcher, key: jax.Array, num: int) -> tuple[list[Query], BohbState]:
+def asked(searcher: Searcher, key: jax.Array, num: int) -> tuple[list[Query], BracketState]:
     state, queries = searcher.init(key), []
     for ask_key in jax.random.split(key, num):
         query, state = searcher.ask(ask_key, state)
@@ -263,13 +263,13 @@ def test_draws_have_the_density_of_their_kernel(key: jax.Array) -> None:
 
 def state_of(
     levels: list[int], scores: list[float], is_told: list[bool] | None = None
-) -> BohbState:
+) -> BracketState:
     num = len(levels)
     told = np.ones(num, bool) if is_told is None else np.array(is_told)
     archs = np.arange(num * 6).reshape(num, 6) % 5
     scores = np.where(np.isnan(scores), -np.inf, np.array(scores, np.float32))
     columns = archs.astype(np.int32), np.array(levels, np.int32), scores, told, np.zeros(num, bool)
-    return BohbState(*map(jnp.asarray, columns), jnp.int32(num))
+    return BracketState(*map(jnp.asarray, columns), jnp.int32(num))
 
 
 SPLIT = jax.jit(split_data, static_argnums=1, static_argnames=("min_points", "top_percent"))

@@ -65,6 +65,10 @@ STRATEGIES: dict[str, Callable[..., Searcher]] = {
         mutation=0.4,
         tournament_size=3,
     ),
+    "halving": functools.partial(jnas.search.successive_halving, min_epochs=1, max_epochs=3),
+    "hyperband": functools.partial(
+        jnas.search.successive_halving, min_epochs=1, max_epochs=3, brackets="hyperband"
+    ),
     "bohb": functools.partial(
         jnas.search.bohb, min_epochs=1, max_epochs=3, min_points=3, capacity=20, random_fraction=0.2
     ),

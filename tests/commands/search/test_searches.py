@@ -197,19 +197,19 @@ def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
     assert result.settings.start == "table"
 
 
-def test_bohb_pays_for_the_epochs_it_asks_for(tmp_path) -> None:
+@pytest.mark.parametrize("strategy", ["bohb", "successive_halving"])
+def test_brackets_pay_for_the_epochs_they_ask_for(strategy, tmp_path) -> None:
     """With its own epochs for the score of the whole training; in a curve, with each length."""
     whole = searches.run(
-        dataclasses.replace(SHORT, strategy="bohb", budget=20), tmp_path / "whole"
+        dataclasses.replace(SHORT, strategy=strategy, budget=20), tmp_path / "whole"
     ).histories
     curve = {f"val{epoch}": np.arange(15_625.0) + epoch / 16 for epoch in range(1, 10)}
     table = jnas.benchmarks.make_table(
         SPACE, TABLE.archs, {**curve, "seconds": np.full(15_625, 90.0)}
     )
     jnas.benchmarks.save(table, tmp_path / "curve.npz")
-    short = dataclasses.replace(
-        SHORT, strategy="bohb", budget=13, options={"min_epochs": 1, "max_epochs": 9}, column="val9"
-    )
+    options = {"min_epochs": 1, "max_epochs": 9}
+    short = dataclasses.replace(SHORT, strategy=strategy, budget=13, options=options, column="val9")
     parts = searches.run(
         dataclasses.replace(short, table=str(tmp_path / "curve.npz")), tmp_path / "parts"
     ).histories
