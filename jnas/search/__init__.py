@@ -9,7 +9,7 @@ from jnas.search.area import area
 from jnas.search.bohb import bohb
 from jnas.search.constrained import constrained
 from jnas.search.genetic import genetic
-from jnas.search.history import num_distinct
+from jnas.search.history import incumbents, num_distinct
 from jnas.search.host import HostRun, run_on_host
 from jnas.search.local_search import local_search
 from jnas.search.named import NAMES, by_name, defaults
@@ -35,6 +35,7 @@ __all__ = [
     "defaults",
     "genetic",
     "hypervolume",
+    "incumbents",
     "is_on_front",
     "local_search",
     "nsga2",

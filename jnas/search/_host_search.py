@@ -132,9 +132,9 @@ class HostSearch:
 
     @property
     def found(self) -> str:
-        """Note for the bar: the best score so far, and how many evaluations failed."""
-        scores = [row.score for row in self.evaluations if not row.failure]
-        best = f"best {max(scores):.4g}" if scores else ""
+        """Note for the bar: the incumbent's score, and how many evaluations failed."""
+        scores = [(row.epochs, row.score) for row in self.evaluations if not row.failure]
+        best = f"best {max(scores)[1]:.4g}" if scores else ""
         failed = len(self.evaluations) - len(scores)
         return ", ".join(filter(None, [best, f"{failed} failed" if failed else ""]))
 

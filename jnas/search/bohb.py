@@ -54,8 +54,8 @@ def bohb(
     leaves a value takes another one; theirs takes any, the same one included, so that at bandwidth
     0.3 a position of five choices changes with probability 0.24, here 0.3.
 
-    `History.best` compares scores whatever the epochs; full trainings have
-    `history.epochs == max_epochs`.
+    `History.best` compares scores whatever the epochs; the best of the longest trainings are
+    `search.incumbents(history)`.
 
     Args:
         space: where to search.

@@ -1,6 +1,7 @@
-"""Histories of searches: how they are put together, and how many cells they evaluated."""
+"""Histories of searches: how they are put together, and what is read from them."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ from jax import lax
 
 from jnas.search._selection import comparable
 from jnas.types import Arch, History
+
+_Ranked: TypeAlias = tuple[jax.Array, jax.Array, jax.Array]  # epochs, scores and their places
 
 
 def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax.Array:
@@ -27,6 +30,32 @@ def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax
     unused, high, low = lax.sort((unused, high, low), num_keys=3)
     differs = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     return jnp.sum(jnp.concatenate([jnp.ones(1, bool), differs]) & ~unused, dtype=jnp.int32)
+
+
+def incumbents(history: History) -> jax.Array:
+    """Best evaluations so far of those with the most epochs. Pure: works under `jit` and `vmap`.
+
+    `History.best` compares scores whatever the epochs. After few epochs these are no accuracies of
+    a trained network, and of a curve that falls again the earlier score is larger. So the answer of
+    a search with short and long trainings is the incumbent, as BOHB's authors call it (Falkner et
+    al., ICML 2018): the best of the longest trainings. Where all have as many epochs, it is `best`.
+
+    Args:
+        history: of one search.
+
+    Returns:
+        `[T]` int32, index of the best among the first `t + 1` evaluations that did not fail; 0
+        while all have failed. It may fall, when the first longer training comes back.
+    """
+    scores = comparable(jnp.asarray(history.scores))
+    numbers = jnp.arange(len(scores), dtype=jnp.int32)
+    levels = jnp.where(scores > -jnp.inf, jnp.asarray(history.epochs), -1)
+
+    def better(one: _Ranked, other: _Ranked) -> _Ranked:
+        longer = (other[0] > one[0]) | ((other[0] == one[0]) & (other[1] > one[1]))
+        return jax.tree.map(lambda a, b: jnp.where(longer, b, a), one, other)
+
+    return lax.associative_scan(better, (levels, scores, numbers))[2]
 
 
 def make_history(

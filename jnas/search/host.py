@@ -26,7 +26,7 @@ from jnas.search._checkpoint import Evaluation, Pending
 from jnas.search._checks import check_at_least_one
 from jnas.search._host_search import HostSearch, Limits
 from jnas.search._workers import IS_NAN, Evaluate, evaluated, explained, workers
-from jnas.search.run import limit_repeats
+from jnas.search.run import check_epochs, limit_repeats
 from jnas.types import Arch, History, Key, Searcher
 
 _NUM_ALIKE = 10  # evaluations that fail alike before a search is given up
@@ -75,7 +75,8 @@ def run_on_host(
         searcher: the strategy; need not be traceable.
         evaluate: what is maximised; called by a worker, which does one call at a time. Where it
             answers without seconds, or fails by an exception, the cost is the time that the call
-            took.
+            took. One that answers for some numbers of epochs only has them as a tuple, its
+            attribute `epochs`.
         key: consumed.
         num_evaluations: evaluations, a multiple of the searcher's batch size. With more of them
             than a search in `out` has had, that search is extended.
@@ -104,9 +105,9 @@ def run_on_host(
         `HostRun`, with a history of capacity `num_evaluations`.
 
     Raises:
-        ValueError: as for `run`; `num_workers` is less than 1; `out` holds another job: one with
-            another strategy, key or budget in seconds, another code or closure of `evaluate`, or
-            more evaluations.
+        ValueError: as for `run`, numbers of epochs included; `num_workers` is less than 1; `out`
+            holds another job: one with another strategy, key or budget in seconds, another code or
+            closure of `evaluate`, or more evaluations.
         TypeError: `evaluate` answers with what is no score.
         RuntimeError: the first ten evaluations have all raised the same exception; the executor
             lost a worker, or could not call `evaluate`. What had come back is in `out`, and the
@@ -116,6 +117,7 @@ def run_on_host(
     """
     check_at_least_one(num_workers=num_workers)
     key, budget = as_key(key), make_budget(max_seconds, overrun)
+    check_epochs(searcher, evaluate)
     repeats = limit_repeats(max_repeats, num_evaluations, identity)
     limits = Limits(num_evaluations, budget, identity, repeats)
     # Without the number of evaluations: a search can be extended.

@@ -9,6 +9,7 @@ A budget has two forms: `num_evaluations` counts evaluations and is the capacity
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -151,7 +152,7 @@ def limit_repeats(
     return repeats
 
 
-def check_epochs(searcher: Searcher, objective: Objective) -> None:
+def check_epochs(searcher: Searcher, objective: Any) -> None:
     """ValueError if a searcher will ask for epochs that an objective has no answers for."""
     # Only tables of several fidelities say which epochs they have; any number suits the others.
     known: tuple[int, ...] | None = getattr(objective, "epochs", None)

@@ -33,8 +33,8 @@ def successive_halving(
     the start. An evaluation that is still out counts as worse than all that are told, but for those
     that failed. A search goes on with the next bracket for as long as it lasts.
 
-    `History.best` compares scores whatever the epochs; full trainings have
-    `history.epochs == max_epochs`.
+    `History.best` compares scores whatever the epochs; the best of the longest trainings are
+    `search.incumbents(history)`.
 
     Args:
         space: where to search.

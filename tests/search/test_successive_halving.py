@@ -110,6 +110,17 @@ def test_settings_that_are_refused(options: dict, message: str) -> None:
         jnas.search.successive_halving(SPACE, **options)
 
 
+def test_numbers_of_epochs_that_a_function_lacks_are_refused_before_it_is_called(key) -> None:
+    class Train:
+        epochs = (22, 66)
+
+        def __call__(self, arch: np.ndarray, epochs: int) -> float:
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="asks for 200 epochs, which the objective lacks; it has"):
+        jnas.search.run_on_host(SEARCHERS["one"], Train(), key, num_evaluations=13)
+
+
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_on_the_host_trainings_are_asked_for_their_epochs(num_workers, key) -> None:
     asked = []

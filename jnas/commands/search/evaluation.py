@@ -158,6 +158,9 @@ def search_all(
         checkpoint=folder / _CHECKPOINT,
         resume=resume,
     )
+    # Scores of one column can be compared, and those after few epochs with their like.
+    if len(set(job.fidelities.values())) > 1:
+        history = history._replace(best=np.asarray(jax.vmap(search.incumbents)(history)))
     # Within seconds a search may do far fewer evaluations than its history has room for.
     longest = max(int(history.num_evaluations.max()), 1)
     shortened = jax.tree.map(lambda leaf: leaf[:, :longest] if leaf.ndim > 1 else leaf, history)

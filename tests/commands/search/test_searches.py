@@ -542,6 +542,21 @@ def test_bohb_is_told_the_nearest_epochs_that_were_measured(tmp_path) -> None:
     assert "val20 for 22, val60 for 66, val100 for 200" in facts.parts[1].text
 
 
+def test_the_answer_is_the_best_of_the_longest_trainings(tmp_path) -> None:
+    """Scores fall with the epochs, as those of a network that is trained for too long."""
+    numbers = np.arange(15_625.0) / 15_625
+    curve = {f"val{epoch}": numbers + 90 - epoch for epoch in (22, 66)} | {"val200": numbers}
+    path = own(tmp_path, TABLE.archs, **curve, seconds=np.full(15_625, 100.0))
+    settings = Settings(
+        strategy="successive_halving", estimator="table", table=path, column="val200", budget=26
+    )
+    result = searches.run(settings, tmp_path / "run")
+    assert result.histories.epochs[0, result.histories.best[0, -1]] == 200
+    longest = result.histories.epochs == 200
+    np.testing.assert_allclose(result.best[:, -1], result.scores[longest].max(), rtol=1e-6)
+    assert (result.best[0, :9] > 60).all()
+
+
 def test_numbers_that_are_no_epochs_are_no_curve(tmp_path) -> None:
     """`val_accuracy_1` and `val_accuracy_2` are seeds: bohb is told one of them, as published."""
     settings = Settings(strategy="bohb", estimator="table", column="val_accuracy_1", budget=20)
