@@ -406,8 +406,8 @@ class History(NamedTuple):
         scores: `[T]` float, NaN where an evaluation failed or the slot is unused.
         seconds: `[T]` float, cost of each evaluation; 0 where the slot is unused.
         epochs: `[T]` int32.
-        best: `[T]` int32, index of the best evaluation among the first `t + 1`, whatever the epochs;
-            of the longest trainings alone it is `search.incumbents`.
+        best: `[T]` int32, index of the best evaluation among the first `t + 1`, by scores alone;
+            that of the longest trainings is `search.incumbents`.
         num_evaluations: `[]` int32, slots in use.
         truncated: `[]` bool, True where the capacity ended the search before the budget in seconds.
         num_repeats: `[]` int32, proposals answered from memory, which have no slot; 0 unless that
