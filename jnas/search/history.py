@@ -53,9 +53,11 @@ def incumbents(history: History) -> jax.Array:
 
     def better(one: _Ranked, other: _Ranked) -> _Ranked:
         longer = (other[0] > one[0]) | ((other[0] == one[0]) & (other[1] > one[1]))
-        return jax.tree.map(lambda a, b: jnp.where(longer, b, a), one, other)
+        found: _Ranked = jax.tree.map(lambda a, b: jnp.where(longer, b, a), one, other)
+        return found
 
-    return lax.associative_scan(better, (levels, scores, numbers))[2]
+    places: jax.Array = lax.associative_scan(better, (levels, scores, numbers))[2]
+    return places
 
 
 def make_history(
