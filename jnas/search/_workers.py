@@ -43,12 +43,13 @@ def explained(folder: Path | None) -> Iterator[None]:
         yield
     except NoScoreError:
         raise
-    # Failures of `evaluate` come back as evaluations, so whatever else is raised is no fault of it.
+    # Failures of `evaluate` come back as evaluations: whatever else is raised, such as Dask's
+    # `KilledWorker` or what has no pickle, is none.
     except Exception as error:
         what = (
             "the executor has lost a worker"
             if isinstance(error, BrokenExecutor)
-            else "the executor could not call evaluate, which goes to other processes by pickle"
+            else "no evaluation came back from the executor, whose processes get evaluate by pickle"
         )
         how = (
             f"what had come back is in {folder}, and the same call with a working executor goes on"

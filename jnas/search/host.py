@@ -110,7 +110,7 @@ def run_on_host(
             closure of `evaluate`, or more evaluations.
         TypeError: `evaluate` answers with what is no score.
         RuntimeError: the first ten evaluations have all raised the same exception; the executor
-            lost a worker, or could not call `evaluate`. What had come back is in `out`, and the
+            lost a worker, or brought no evaluation back. What had come back is in `out`, and the
             same call goes on from there.
         OSError: `out` cannot be written, or has a file of that name that jnas did not write;
             raised before anything is evaluated.

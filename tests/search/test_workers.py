@@ -99,7 +99,7 @@ def test_a_search_goes_on_in_another_executor_where_a_process_has_died(folder, e
     (folder / "switch" / "die").unlink()
     with processes() as pool:
         same(search(executor=pool, out=folder / "search"), expected)
-        with pytest.raises(RuntimeError, match=r"could not call evaluate, .* by pickle \("):
+        with pytest.raises(RuntimeError, match=r"no evaluation came back .* by pickle \("):
             search(lambda arch, epochs: 1.0, executor=pool)
         with pytest.raises(TypeError, match="must return a number, the score"):
             search(trainings.spoken, executor=pool)
