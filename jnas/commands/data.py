@@ -1,4 +1,4 @@
-"""Command `jnas data`: tables and images that are available here, and sources of the others."""
+"""Command `jnas data`: what is available here, and sources of the rest."""
 
 import dataclasses
 import textwrap
@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jnas import benchmarks, images
+from jnas import data as datasets
 from jnas.commands.options import TASK, default
 
 _MOST = 30  # columns of a table that are named
@@ -23,13 +24,21 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Lists of tables and of images, printed."""
+    """Lists of tables, of images and of data sets, printed."""
     print("Tables of trained accuracies")
     for table in benchmarks.available(settings.folder):
         rows = f"{table.rows:,} rows" if table.rows else "not here"
         _print(table.name, rows, table.where, _listed(table.columns))
-    print("\nImages")
-    for source in images.available(settings.folder):
+    print("\nImages for scores of untrained networks")
+    _print_sources(images.available(settings.folder))
+    print("\nData sets to train on")
+    _print_sources(datasets.available(settings.folder))
+    print("  a path: a folder with a folder of images for each class, or a .npz file")
+
+
+def _print_sources(sources: list[images.Source]) -> None:
+    """Sources of images, printed."""
+    for source in sources:
         known = f"{source.num:,} images" if source.num else "not here"
         number = "any number" if source.num is None else known
         _print(source.name, number, source.where, " x ".join(map(str, source.shape)))
@@ -49,5 +58,5 @@ def _print(name: str, amount: str, where: str, content: str) -> None:
 
 
 def command(*, settings: Settings = Settings()) -> None:
-    """List the tables and images that are available here, and where the others come from."""
+    """List tables, images and data sets that are available, and where the others come from."""
     run(settings)

@@ -6,13 +6,14 @@ functions for the device.
 
 from jnas import _shown
 from jnas.data.augmentation import Augmentation, augment, normalise, without_images
-from jnas.data.loading import NAMES, load
+from jnas.data.loading import NAMES, available, load
 from jnas.data.making import make_dataset
 
 __all__ = [
     "NAMES",
     "Augmentation",
     "augment",
+    "available",
     "load",
     "make_dataset",
     "normalise",

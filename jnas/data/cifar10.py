@@ -30,15 +30,42 @@ def load(folder: str | Path | None, options: Options) -> Dataset:
         ValueError: a file is not as it should be; the message names it.
         FileNotFoundError: there is none.
     """
-    root = Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
-    for batches in (root / _BATCHES, root):
-        if any(batches.glob("data_batch_*")):
-            return _assembled(_official(batches, options), "CIFAR-10", options)
+    root = _root(folder)
+    if batches := _official_folder(root):
+        return _assembled(_official(batches, options), "CIFAR-10", options)
     if (root / _JPEG[0]).is_file():
         return _assembled(_jpeg(root, options), "CIFAR-10 (JPEG 75)", options)
     pixels = sources.read("cifar10", root)
     given = [_checked(pixels, options), None, None]
     return _assembled(given, f"CIFAR-10 ({len(pixels.x):,} images)", options)
+
+
+def available(folder: str | Path | None) -> sources.Source:
+    """The form that `load` takes, and how many images it has; 0 where there is none."""
+    root = _root(folder)
+    known = next(source for source in sources.available(root) if source.name == "cifar10")
+    if _official_folder(root) or not (root / _JPEG[0]).is_file():
+        return known
+    num = 0
+    try:
+        for name in _JPEG:
+            if (root / name).is_file():
+                with readers.arrays(root / name) as arrays:
+                    num += len(arrays["y"])
+    except (ValueError, OSError) as error:
+        return known._replace(num=0, where=str(error))
+    return known._replace(num=num, where=f"{root / _JPEG[0]}, as JPEG")
+
+
+def _root(folder: str | Path | None) -> Path:
+    """Folder in which CIFAR-10 is looked for."""
+    return Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
+
+
+def _official_folder(root: Path) -> Path | None:
+    """Folder of the official batches, if there is one."""
+    places = (root / _BATCHES, root)
+    return next((place for place in places if any(place.glob("data_batch_*"))), None)
 
 
 def _assembled(given: list[Images | None], name: str, options: Options) -> Dataset:

@@ -15,6 +15,8 @@ from jnas.engine import readers
 from jnas.engine.files import reading
 from jnas.engine.inputs import as_key
 from jnas.engine.messages import nearest
+from jnas.images import sources
+from jnas.images.sources import Source
 from jnas.types import Dataset, Images, Key
 
 NAMES = ("digits", "cifar10")
@@ -77,8 +79,8 @@ def load(
 
     Warns:
         UserWarning: with a number and some names, of files that are skipped (unreadable, animated,
-            more pixels than Pillow takes for safe), classes without images, and equal images in
-            two classes or in two of the given parts.
+            more pixels than Pillow takes for safe), classes without images, equal images in two
+            classes or in two of the given parts; and of parts that would have no images.
     """
     check_size(size)
     kept_in = usual_folder() if cache == "auto" else cache and Path(cache).expanduser()
@@ -95,9 +97,27 @@ def load(
     )
     notes: list[str] = []
     found = _load(name_or_path, options, folder, notes)
+    asked = {"validation": validation, "test": test}
+    if empty := [part for part, num in asked.items() if num and not len(getattr(found, part).y)]:
+        few = "the images are too few, or copies of each other, to draw any"
+        notes.append(f"{' and '.join(empty)} without images: {few}")
+    refuse(notes, strict=strict)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return found
+
+
+def available(folder: str | Path | None = None) -> list[Source]:
+    """Data sets that `load` knows by name, and whether they can be loaded here and now.
+
+    Args:
+        folder: where to look for CIFAR-10, as in `load`.
+
+    Returns:
+        One `images.Source` for each of `NAMES`. What cannot be read has `num` 0 and says why.
+    """
+    digits = next(source for source in sources.available(folder) if source.name == "digits")
+    return [digits, cifar10.available(folder)]
 
 
 def _load(

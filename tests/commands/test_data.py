@@ -8,6 +8,9 @@ def test_data_lists_tables_and_images(tmp_path) -> None:
     printed = invoke("data", "--folder", tmp_path)
     for name in ("nasbench201", "15,625", "digits", "1,797", "cifar10", "noise"):
         assert name in printed
+    to_train_on = printed.partition("Data sets to train on")[2]
+    assert "digits: 1,797 images" in to_train_on
+    assert "cifar10: not here" in to_train_on
 
 
 def test_files_that_cannot_be_read_are_left_out(tmp_path) -> None:

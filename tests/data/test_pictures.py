@@ -140,8 +140,14 @@ def test_copies_go_to_one_part_of_a_drawn_split(put) -> None:
 
 
 def test_two_images_are_trained_on(put) -> None:
-    found = data.load(put("cat/a.png", "dog/b.png"))
+    root = put("cat/a.png", "dog/b.png")
+    told = "validation and test without images: the images are too few"
+    with pytest.warns(UserWarning, match=told):
+        found = data.load(root)
     assert "2 train, 0 validation, 0 test" in repr(found)
+    with pytest.raises(ValueError, match=told):
+        data.load(root, strict=True)
+    data.load(root, strict=True, validation=0, test=0)
 
 
 def test_written_characters_are_not_flipped(put) -> None:
