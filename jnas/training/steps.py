@@ -168,7 +168,7 @@ def _hooks(dropout: float, drops_paths: bool) -> Hooks:
         key, rate = state
         key, here = jax.random.split(key)
         kept = jax.random.bernoulli(here, 1 - rate, (len(value), 1, 1, 1))
-        dropped = value * (kept / (1 - rate)).astype(value.dtype)
+        dropped = value * (kept.astype(jnp.float32) / (1 - rate)).astype(value.dtype)
         return (key, rate), jnp.where(can_drop, dropped, value)
 
     return Hooks(

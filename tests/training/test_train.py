@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from jnas import networks, training
+from jnas.data import Augmentation, normalise
 from jnas.engine import trainings
+from jnas.networks.convolution import conv
 from jnas.training import course as courses
 from jnas.training.train import train
 from jnas.types import Dataset, Network
@@ -166,3 +168,37 @@ def test_what_does_not_fit(network: Network, stripes: Dataset, recipe: training.
         train(network, ARCHS, stripes, "quik")
     with pytest.raises(ValueError, match=r"key must be \[4\] keys"):
         train(network, ARCHS, stripes, recipe, jax.random.split(jax.random.key(0), 3))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "bfloat16"},
+        {"dropout": 0.2, "drop_path": 0.2},
+        {"norm_momentum": 0.3, "is_precise": False},
+        {"augmentation": Augmentation(crop=1, cutout=2, mixup=0.2, jitter=0.1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_other_recipes_learn(
+    network: Network, stripes: Dataset, recipe: training.Recipe, changes: dict[str, object]
+) -> None:
+    found = train(network, ARCHS[:1], stripes, recipe._replace(**changes), 5)
+    assert found.curves["test_accuracy"][0, -1] > 0.8
+    plain = train(network, ARCHS[:1], stripes, recipe, 5)
+    assert found.curves["validation_loss"][0, -1] != plain.curves["validation_loss"][0, -1]
+    assert found.params["stem"]["conv"].dtype == np.float32
+    assert all(s.mean.dtype == np.float32 for s in found.statistics)
+
+
+def test_precise_statistics_are_those_of_all_training_images(
+    network: Network, stripes: Dataset, recipe: training.Recipe
+) -> None:
+    found = train(network, ARCHS[:1], stripes, recipe._replace(batch_size=256), 5)
+    # One batch of all training images: the norm of the stem has its mean and variance.
+    x = np.asarray(normalise(stripes.train.x, stripes))
+    y = conv(jax.numpy.asarray(x), jax.numpy.asarray(found.params["stem"]["conv"][0]))
+    order = [s.mean.shape[-1] for s in found.statistics]
+    stem = found.statistics[len(order) - 1]
+    np.testing.assert_allclose(stem.mean[0], np.mean(y, axis=(0, 1, 2)), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(stem.var[0], np.var(y, axis=(0, 1, 2)), rtol=1e-3)
