@@ -2,6 +2,7 @@
 
 import functools
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -145,11 +146,18 @@ def _quiet() -> Iterator[None]:
     """Block without the warnings of Pillow, in which too many pixels are an error."""
     from PIL import Image
 
+    # Of damaged files it also says something to a log, which is standard error by default.
+    log = logging.getLogger("PIL")
+    level = log.level
     # Filters are those of the process: they are set before threads begin, and not in them.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _num_threads() -> int:

@@ -9,10 +9,13 @@ _BLOCK = 1024  # images at a time: in floats they take four times the memory of 
 
 def check_size(size: int | None) -> None:
     """ValueError for a size that is no positive multiple of 4, which networks halve twice."""
-    if size is not None and (isinstance(size, bool) or size < 4 or size % 4):
-        below = max(4, size // 4 * 4)
-        near = f"{below} or {below + 4}" if size > 4 else "4"
-        raise ValueError(f"size must be a multiple of 4, such as {near}; got {size}")
+    is_integer = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+    if size is None or (is_integer and size >= 4 and size % 4 == 0):
+        return
+    below = size // 4 * 4 if is_integer and size > 4 else 28
+    raise ValueError(
+        f"size must be a positive multiple of 4, such as {below} or {below + 4}; got {size!r}"
+    )
 
 
 def multiple_of_4(length: int) -> int:

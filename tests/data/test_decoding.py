@@ -208,6 +208,22 @@ def test_warnings_of_pillow_are_not_the_users(pixels, monkeypatch) -> None:
     np.testing.assert_array_equal(one(content(Image.fromarray(pixels))), pixels)
 
 
+def test_damaged_bytes_never_raise_nor_warn(pixels, rng, capfd) -> None:
+    kinds = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA")
+    whole = [content(Image.fromarray(pixels), kind) for kind in kinds]
+    files = []
+    for number in range(400):
+        damaged = bytearray(whole[number % len(whole)])
+        for place in rng.integers(len(damaged), size=4):
+            damaged[place] = rng.integers(256)
+        files.append(bytes(damaged[: rng.integers(1, 2 * len(damaged))]))
+    images, reasons = decode(*files)
+    assert images.shape == (400, 8, 8, 3)
+    assert set(reasons) <= {"", "unreadable", "animated", "too many pixels"}
+    assert 50 < sum(reason == "unreadable" for reason in reasons) < 390
+    assert capfd.readouterr().err == ""
+
+
 def test_programs_are_not_started_for_a_file() -> None:
     assert ".eps" not in decoding.suffixes()
     assert {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif"} <= decoding.suffixes()

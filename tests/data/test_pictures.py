@@ -158,9 +158,9 @@ def test_written_characters_are_not_flipped(put) -> None:
     assert data.load(root).is_flippable
 
 
-@pytest.mark.parametrize("size", [0, -4, 30, True])
+@pytest.mark.parametrize("size", [0, -4, 30, True, 32.0, "32"])
 def test_sizes_that_networks_cannot_halve_twice_are_refused(put, size) -> None:
-    with pytest.raises(ValueError, match="size must be a multiple of 4, such as"):
+    with pytest.raises(ValueError, match="a positive multiple of 4, such as 28 or 32; got"):
         data.load(put("cat/a.png", "dog/b.png"), size)
 
 
