@@ -1,4 +1,4 @@
-"""Command line of jnas: `jnas search`, `jnas fit`, `jnas score`, `jnas report`, `jnas data`.
+"""Command line of jnas: `jnas search`, `jnas train`, `jnas predict`, `jnas fit` and others.
 
 Each command's module has its settings, which the options are made from, and calls the library.
 Exit codes: 0 success, 1 a problem with the input or the files (one line on standard error), 2 wrong
@@ -14,7 +14,7 @@ from typing import Any
 from cyclopts import App
 
 import jnas
-from jnas.commands import data, fit, report, score, search, terminal
+from jnas.commands import data, fit, report, score, search, terminal, train
 from jnas.engine import files, messages
 from jnas.engine.devices import one_device_per_core
 
@@ -33,7 +33,14 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
-_MODULES = {"search": search, "fit": fit, "score": score, "report": report, "data": data}
+_MODULES = {
+    "train": train,
+    "search": search,
+    "fit": fit,
+    "score": score,
+    "report": report,
+    "data": data,
+}
 for _name, _module in _MODULES.items():
     app.command(_module.command, name=_name, help=_unwrapped(_module.command.__doc__ or ""))
 

@@ -21,13 +21,17 @@ from jnas.plots.fronts import pareto_front
 from jnas.plots.predictors import precision_by_share, predicted_ranks, tau_by_size, training_curves
 from jnas.plots.searches import search_curves
 from jnas.plots.style import figure_png, save
+from jnas.plots.trainings import confusion_matrix, examples, learning_curves
 
 __all__ = [
     "accuracy_histogram",
     "best_so_far",
     "cell",
+    "confusion_matrix",
+    "examples",
     "figure_png",
     "kernel",
+    "learning_curves",
     "pareto_front",
     "precision_by_share",
     "predicted_ranks",

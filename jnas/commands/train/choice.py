@@ -1,0 +1,144 @@
+"""Choice of an architecture: as given, by scores and short trainings, or by a search strategy."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jnas import spaces
+from jnas.commands.train import plan as plans
+from jnas.commands.train import trainings, untrained
+from jnas.commands.train.plan import Plan
+from jnas.commands.train.trainings import Tried
+from jnas.commands.train.work import Work
+from jnas.engine.messages import argument
+from jnas.types import Space
+
+
+class Choice(NamedTuple):
+    """Choice of an architecture.
+
+    Attributes:
+        arch: `[D]` int32.
+        how: it was chosen, in words.
+        epochs: of its training in full.
+        tried: everything that was looked at; None where the architecture was given.
+        cuts: what was left out for lack of time, in words.
+    """
+
+    arch: np.ndarray
+    how: str
+    epochs: int
+    tried: Tried | None = None
+    cuts: Sequence[str] = ()
+
+
+def given(arch: str | None, run: Path | None, space: Space) -> np.ndarray | None:
+    """Architecture `[D]` that is named, or the best of a run folder; None where there is neither.
+
+    Raises:
+        ValueError: it is none of the space, or the folder holds no finished search.
+    """
+    if run is not None:
+        arch = best_of(run, space.name)
+    return None if arch is None else np.asarray(space.from_string(arch), np.int32)
+
+
+def best_of(run: Path, space: str) -> str:
+    """Text of the best architecture of a run folder of `jnas search`; ValueError for another."""
+    try:
+        facts = json.loads((run / "result.json").read_text())
+        text, searched = str(facts["best"]["architecture"]), str(facts["settings"]["space"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{run} holds no finished jnas search, whose result.json names the best architecture"
+        ) from error
+    if searched != space:
+        raise ValueError(
+            f"{run} searched {searched}; give {argument('space')} {searched} as well"
+            if searched in spaces.NAMES
+            else f"{run} searched {searched}, which is no space"
+        )
+    return text
+
+
+def choose(work: Work) -> Choice:
+    """Choice of an architecture as the settings say.
+
+    Raises:
+        ValueError: nothing is allowed by the limits, or nothing could be ranked.
+        RuntimeError: the first ten trainings of a strategy have failed alike.
+    """
+    settings, space = work.settings, work.network.space
+    arch = given(settings.arch, settings.from_run, space)
+    if arch is not None:
+        work.check(arch)
+        plan = timed(work, arch, trained=1)
+        how = "given" if settings.arch else f"the best of {settings.from_run}"
+        return Choice(arch, how, plan.epochs, None, plan.cuts)
+    return by_strategy(work) if settings.strategy else by_vote(work)
+
+
+def by_vote(work: Work) -> Choice:
+    """Choice among random candidates: a vote of scores without training, then short trainings."""
+    tried, cuts = untrained.scored(work)
+    first = untrained.best(work, tried, work.settings.trained or 1)
+    plan = timed(work, tried.archs[first[0]], trained=work.settings.trained or 1, have=len(first))
+    how = f"the best of {len(tried.archs):,} candidates by a vote of scores without training"
+    if plan.trained > 1:
+        tried = trainings.halved(work, plan, tried, first)
+        told = " and ".join(f"{n} were trained for {epochs}" for n, epochs in plan.rungs)
+        how = f"{len(tried.archs):,} candidates were scored untrained; {told} epochs"
+    chosen = trainings.winner(tried, first)
+    tried = tried._replace(chosen=chosen)
+    return Choice(tried.archs[chosen], how, plan.epochs, tried, (*cuts, *plan.cuts))
+
+
+def by_strategy(work: Work) -> Choice:
+    """Choice by a search strategy, whose trainings take a part of the epochs of the full one."""
+    settings = work.settings
+    probe = np.asarray(work.network.space.sample(jax.random.key(0)), np.int32)
+    plan = timed(work, probe, trained=1, is_search=True)
+    tried = trainings.searched(work, plan)
+    told = f"{settings.strategy}, {len(tried.archs):,} trainings"
+    cuts = list(plan.cuts)
+    if len(tried.archs) < (settings.budget or 0):
+        cuts.append(f"for the time, {len(tried.archs)} trainings in place of {settings.budget}")
+    chosen = trainings.winner(tried, np.arange(len(tried.archs)))
+    return Choice(
+        tried.archs[chosen], told, plan.epochs, tried._replace(chosen=chosen), tuple(cuts)
+    )
+
+
+def timed(
+    work: Work, arch: np.ndarray, *, trained: int, have: int | None = None, is_search: bool = False
+) -> Plan:
+    """Plan of the trainings, by the seconds of an epoch of `arch` where there is a budget.
+
+    Args:
+        work: of the run.
+        arch: `[D]`, whose second epoch is timed: the first one compiles.
+        trained: how many are to be trained shortly.
+        have: how many there are.
+        is_search: whether a strategy may have what the full training leaves.
+    """
+    known = work.decisions.read().get("plan")
+    if known is not None:
+        return Plan(**{**known, "cuts": tuple(known["cuts"])})
+    while have is not None and trained > have:
+        trained //= plans.ETA
+    epochs, seconds = work.recipe.epochs, 0.0
+    if work.clock.seconds is not None:
+        seconds = trainings.seconds_of_epoch(work, arch)
+    plan = plans.fitting(trained, epochs, work.clock, seconds)
+    if is_search and work.clock.seconds is not None:
+        # Half of what is left at least: a full training of the first that comes is no search.
+        left = max(work.clock.usable - plan.epochs * seconds, work.clock.usable / 2)
+        fit = min(plan.epochs, max(1, int((work.clock.usable - left) / seconds)))
+        plan = plan._replace(max_seconds=max(left, seconds), epochs=fit)
+    if work.clock.seconds is not None:
+        work.decisions.keep(plan=plan._asdict())
+    return plan

@@ -1,0 +1,83 @@
+"""Images that a command trains on: where they are from, and what was said about them."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from jnas import data
+from jnas.commands.train.settings import Settings
+from jnas.types import Dataset, Images, Key
+
+PARTS = ("train", "validation", "test")
+
+
+def load(settings: Settings, key: Key, progress: bool) -> tuple[Dataset, list[str]]:
+    """Data set that the settings name, and the warnings about it, which are given, too.
+
+    Args:
+        settings: of the training.
+        key: draws the split.
+        progress: show a bar while image files are decoded.
+
+    Raises:
+        ValueError: no such data set, images that cannot be trained on, no images to choose by.
+        FileNotFoundError: the path does not exist.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dataset = data.load(
+            settings.images,
+            settings.size,
+            key,
+            validation=_share(settings.validation),
+            test=_share(settings.test),
+            stretch=settings.stretch,
+            strict=settings.strict,
+            progress=progress,
+        )
+    for warning in caught:
+        warnings.warn(warning.message, stacklevel=2)
+    if not settings.is_given and not len(dataset.validation.y):
+        raise ValueError(
+            f"{dataset.name} has no validation images, by which an architecture is chosen; give "
+            "some with --validation, or the architecture with --arch"
+        )
+    return dataset, [str(warning.message) for warning in caught]
+
+
+def _share(value: float) -> float:
+    """Fraction, or the whole number that a float of the command line stands for."""
+    return int(value) if value >= 1 and math.isfinite(value) and value == int(value) else value
+
+
+def held_out(dataset: Dataset) -> tuple[str, Images]:
+    """Part that answers are looked at on, and its name: the test, or else validation."""
+    return ("test", dataset.test) if len(dataset.test.y) else ("validation", dataset.validation)
+
+
+def batch(dataset: Dataset, num: int, key: Key) -> jax.Array:
+    """`[num, H, W, C]` float32, training images at random as a network reads them."""
+    have = len(dataset.train.y)
+    rows = np.sort(np.asarray(jax.random.permutation(key, have))[: min(num, have)])
+    return data.normalise(dataset.train.x[rows], dataset)
+
+
+def counts(dataset: Dataset) -> list[list[object]]:
+    """Table of how many images of each class each part has; a header first, all classes last."""
+    of_parts = [
+        np.bincount(np.asarray(getattr(dataset, part).y), minlength=len(dataset.classes))
+        for part in PARTS
+    ]
+    rows = [
+        [name, *map(int, row)]
+        for name, row in zip(dataset.classes, zip(*of_parts, strict=True), strict=True)
+    ]
+    return [["class", *PARTS], *rows, ["all", *(int(part.sum()) for part in of_parts)]]
+
+
+def majority_share(labels: Sequence[int] | np.ndarray) -> float:
+    """Accuracy of always naming the most frequent class; NaN of no images."""
+    return float(np.bincount(labels).max() / len(labels)) if len(labels) else float("nan")

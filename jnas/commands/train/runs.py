@@ -1,0 +1,173 @@
+"""Runs of `jnas train`: images, the choice of an architecture, its training, what it answers."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jnas import training
+from jnas.commands import folder as folders
+from jnas.commands.train import choice, images, trainings
+from jnas.commands.train.choice import Choice
+from jnas.commands.train.plan import NAME, Clock, Decisions
+from jnas.commands.train.settings import Settings, filled, network_of, recipe_of
+from jnas.commands.train.sizes import Limits, Size, Sizes
+from jnas.commands.train.work import Keys, Work
+from jnas.engine import files
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.networks import export
+from jnas.training import Trained
+from jnas.types import Dataset
+
+NETWORK = "network"  # folder of the exported files
+_OF_TRIALS = (NAME, "scores*.npz")  # kept on the way
+
+
+class Run(NamedTuple):
+    """Result of a finished run.
+
+    Attributes:
+        settings: what it was asked for, with the defaults filled in.
+        dataset: that was trained on.
+        notes: what was said about the images.
+        choice: of the architecture.
+        trained: the one network.
+        part: name of the images that its answers are looked at on: "test", or "validation".
+        probabilities: `[N, K]` float32 of those images.
+        size: of the network.
+        files: names of the exported files; none of a network that diverged.
+        seconds: wall time, compilation included; of a run that went on, of its last part.
+        resumed: whether a part was done before, by a call that was stopped.
+        fingerprint: of the job, and of the code that ran it.
+    """
+
+    settings: Settings
+    dataset: Dataset
+    notes: list[str]
+    choice: Choice
+    trained: Trained
+    part: str
+    probabilities: np.ndarray
+    size: Size
+    files: list[str]
+    seconds: float
+    resumed: bool
+    fingerprint: Mapping[str, Any]
+
+    @property
+    def failed_at(self) -> int:
+        """Epoch that the training diverged in; 0 where it did not."""
+        return int(self.trained.failed_at[0])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels `[N]` of the images that its answers are looked at on."""
+        return np.asarray(images.held_out(self.dataset)[1].y)
+
+
+def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool = False) -> Run:
+    """Result of a run: one network, trained on the images.
+
+    Args:
+        settings: what to do.
+        folder: that everything is kept in; what is finished there is taken over.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show bars on standard error.
+
+    Raises:
+        ValueError: an unknown name, images that cannot be trained on, limits that nothing keeps, a
+            folder of another job.
+        OSError: images cannot be read, or the folder not be written.
+    """
+    clock, keys = Clock.of(settings), Keys.of(settings.seed)
+    dataset, notes = images.load(settings, keys.split, progress)
+    full = filled(settings, dataset)
+    network = network_of(full, dataset)
+    # What is wrong with the settings is said before anything is computed.
+    recipe, arch = recipe_of(full), choice.given(full.arch, full.from_run, network.space)
+    job = fingerprint(full.facts(), dataset, arch)
+    earlier = folders.earlier_facts(folder, job, resume)
+    resumed = resume is not False and (folder / trainings.SEARCH).exists()
+    if resume is False:
+        _forget(folder)
+    with folders.begun(folder, earlier):
+        sizes = Sizes(network, dataset)
+        work = Work(
+            settings=full,
+            dataset=dataset,
+            network=network,
+            recipe=recipe,
+            sizes=sizes,
+            limits=Limits.of(full),
+            keys=keys,
+            folder=folder,
+            resume=resume,
+            progress=progress,
+            clock=clock,
+            decisions=Decisions(folder, job.job),
+        )
+        chosen = choice.choose(work)
+        trained = _in_full(work, chosen)
+        part, held_out = images.held_out(dataset)
+        logits = trained.predict(held_out.x)[0]
+        files_ = [] if trained.failed_at[0] else _export(work, trained)
+        trainings.forget(folder)
+    return Run(
+        settings=full,
+        dataset=dataset,
+        notes=notes,
+        choice=chosen,
+        trained=trained,
+        part=part,
+        probabilities=np.asarray(jax.nn.softmax(logits)),
+        size=sizes.measured(chosen.arch),
+        files=files_,
+        # What was finished before has taken what it took then.
+        seconds=earlier.get("seconds", round(time.monotonic() - clock.begin, 2)),
+        resumed=earlier.get("resumed", resumed),
+        fingerprint=earlier["fingerprint"],
+    )
+
+
+def _in_full(work: Work, chosen: Choice) -> Trained:
+    """The network of the chosen architecture, trained by a program of its own."""
+    return training.train(
+        work.network,
+        chosen.arch[None],
+        work.dataset,
+        work.recipe._replace(epochs=chosen.epochs),
+        work.keys.train,
+        out=work.folder,
+        resume=work.resume,
+        progress=work.progress,
+    )
+
+
+def _export(work: Work, trained: Trained) -> list[str]:
+    """Names of the files that hold the network for use without jnas, written."""
+    data, place = trained.dataset, work.folder / NETWORK
+    params, statistics = jax.tree.map(lambda leaf: leaf[0], (trained.params, trained.statistics))
+    arch = trained.archs[0]
+    plain = export.describe(trained.network, arch, params, statistics)
+    facts = export.Facts(
+        data.classes,
+        [float(x) for x in data.mean],
+        [float(x) for x in data.std],
+        data.scale,
+        data.train.x.shape[1:3],
+        data.name,
+    )
+    space = trained.network.space
+    export.write(plain, facts, place, architecture=space.to_string(arch), space=space.name)
+    return sorted(path.name for path in place.iterdir() if path.name != files.MANIFEST)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what earlier calls have kept on the way, for a run that starts anew."""
+    trainings.forget(folder)
+    for pattern in _OF_TRIALS:
+        for path in folder.glob(pattern):
+            files.remove(path)

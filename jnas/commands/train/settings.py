@@ -1,0 +1,276 @@
+"""Settings of a training: the options of `jnas train`, and defaults that follow from the images."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from jnas import data, networks, search, training
+from jnas.commands.options import (
+    FLAG,
+    TASK,
+    Seed,
+    at_least,
+    check_seed,
+    command_line,
+    default,
+    joined,
+)
+from jnas.commands.search import strategies
+from jnas.commands.search.strategies import Plain
+from jnas.engine.messages import argument, nearest, setting
+from jnas.training import Recipe
+from jnas.types import Dataset, Network
+
+CANDIDATES, BUDGET = 200, 20
+TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides by
+SHARE = 4  # trainings of a strategy take one of so many of the epochs
+_STEPS = 1500  # of a training by "quick" at least, in epochs of a few images
+_SIZES = {
+    "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
+    "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
+    "nats_size": {},
+}  # options → arguments of the network
+
+NETWORK = Group("The network", sort_key=1)
+CHOICE = Group("The choice of its architecture", sort_key=2)
+TRAINING = Group("The training", sort_key=3)
+_NO_LIMIT, _OWN = default("no limit"), default("the recipe's own")
+
+
+@Parameter(name="*", group=TASK)
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of a training; None is a default that depends on the others, or no limit."""
+
+    images: Annotated[
+        str,
+        Parameter(
+            help=f"A folder with a folder of images for each class, {', '.join(data.NAMES)}, or an "
+            ".npz file with x [N, H, W, C] and y [N]."
+        ),
+    ] = "digits"
+    size: Annotated[int | None, Parameter(show_default=default("8 to 32, by the images"))] = None
+    """Pixels on a side that images are resized to, a multiple of 4."""
+    validation: float = 0.15
+    """Fraction of the images, or how many, to choose by, where the source has none of its own."""
+    test: float = 0.15
+    """Likewise for the test."""
+    stretch: Annotated[bool, FLAG] = False
+    """Stretch images that are not square; else what is over at both ends is lost."""
+    strict: Annotated[bool, FLAG] = False
+    """Refuse images that would be skipped or are in two classes or parts."""
+    seed: Seed = 0
+    minutes: Annotated[float | None, Parameter(show_default=_NO_LIMIT)] = None
+    """Time for everything; what does not fit is cut, first candidates, then epochs."""
+    space: Annotated[
+        str, Parameter(group=NETWORK, help=f"Search space: {', '.join(networks.NAMES)}.")
+    ] = "nasbench201"
+    channels: Annotated[
+        int | None,
+        Parameter(group=NETWORK, show_default=default("8 up to 16 pixels on a side, else 16")),
+    ] = None
+    """Channels of the first stage."""
+    cells: Annotated[
+        int | None,
+        Parameter(
+            group=NETWORK, show_default=default("1, 3 from 5,000 images on, 5 from 25,000 on")
+        ),
+    ] = None
+    """Cells a stage."""
+    stages: Annotated[int | None, Parameter(group=NETWORK, show_default=default("3"))] = None
+    """Stages; from one to the next images are halved and channels doubled."""
+    arch: Annotated[str | None, Parameter(group=CHOICE, show_default=default("choose one"))] = None
+    """Architecture to train, as jnas search names it."""
+    from_run: Annotated[
+        Path | None, Parameter(name="--from", group=CHOICE, show_default=default("none"))
+    ] = None
+    """Run folder of jnas search, whose best architecture is trained."""
+    strategy: Annotated[
+        str | None,
+        Parameter(
+            group=CHOICE,
+            help=f"Search by real trainings: {', '.join(search.NAMES)}.",
+            show_default=default("score candidates untrained, train the best of them"),
+        ),
+    ] = None
+    budget: Annotated[
+        int | None, Parameter(group=CHOICE, show_default=default(f"{BUDGET}, or 2 populations"))
+    ] = None
+    """Trainings of the strategy."""
+    candidates: Annotated[
+        int | None, Parameter(group=CHOICE, show_default=default(f"{CANDIDATES}"))
+    ] = None
+    """Architectures to draw at random and to score untrained."""
+    trained: Annotated[
+        int | None,
+        Parameter(group=CHOICE, show_default=default("16")),
+    ] = None
+    """How many of the best of them are trained shortly; a quarter goes on, and so on."""
+    max_params: Annotated[int | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
+    """Parameters of the largest network allowed."""
+    max_flops: Annotated[float | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
+    """Its multiply-accumulate operations for an image."""
+    max_latency_ms: Annotated[float | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
+    """Milliseconds it takes for one image alone, measured on this machine."""
+    recipe: Annotated[str, Parameter(group=TRAINING, help=f"{', '.join(training.RECIPES)}.")] = (
+        "quick"
+    )
+    epochs: Annotated[
+        int | None,
+        Parameter(
+            group=TRAINING,
+            show_default=default(f"the recipe's own; of quick enough for {_STEPS:,} steps"),
+        ),
+    ] = None
+    """Passes over the training images."""
+    batch_size: Annotated[int | None, Parameter(group=TRAINING, show_default=_OWN)] = None
+    """Images a step."""
+    learning_rate: Annotated[float | None, Parameter(group=TRAINING, show_default=_OWN)] = None
+    """Learning rate after the warm-up."""
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None, Parameter(group=TRAINING, show_default=_OWN)
+    ] = None
+    """Numbers that are computed with."""
+    options: Annotated[dict[str, Plain], Parameter(parse=False)] = dataclasses.field(
+        default_factory=dict
+    )
+    """Those of the strategy, by name."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers and what goes together; ValueError names what is allowed."""
+        names = ("channels", "cells", "stages", "budget", "candidates", "epochs", "batch_size")
+        at_least(dict.fromkeys((*names, "max_params"), 1), self)
+        check_seed(self.seed)
+        for name in ("max_flops", "max_latency_ms", "minutes", "learning_rate"):
+            value = getattr(self, name)
+            # Not `value <= 0`, which NaN would pass.
+            if value is not None and not value > 0:
+                raise ValueError(f"{setting(name)} must be above 0; got {value}")
+        if self.trained not in (None, *TRAINED):
+            allowed = ", ".join(map(str, TRAINED))
+            raise ValueError(f"{setting('trained')} must be one of {allowed}; got {self.trained}")
+        self._check_choice()
+
+    def _check_choice(self) -> None:
+        """Check that the architecture is chosen in one way; ValueError says what does not go."""
+        ways = {"--arch": self.arch, "--from": self.from_run, "--strategy": self.strategy}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} do not go together: one says what is trained")
+        way = given[0] if given else ""
+        if self.strategy is not None:
+            known = strategies.defaults(self.strategy)
+            for name in self.options:
+                if name not in known:
+                    raise ValueError(f"{self.strategy} has no {name}. {nearest(name, [*known])}")
+        elif self.budget is not None or self.options:
+            name = next(iter(self.options), "budget")
+            raise ValueError(f"{setting(name)} needs a {argument('strategy')}")
+        for name in ("candidates", "trained"):
+            if way and getattr(self, name) is not None:
+                raise ValueError(f"{setting(name)} does not go with {way}: nothing is scored")
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the architecture is known before anything is trained."""
+        return self.arch is not None or self.from_run is not None
+
+    @property
+    def folder_name(self) -> str:
+        """Name of a run folder, which says what is not left to its default."""
+        facts, plain = self.facts(), Settings().facts()
+        head = {"images", "recipe", "space", "seed", "from", "arch", "strategy"}
+        others = [
+            f"{name}{value:g}" if isinstance(value, int | float) else f"{name}-{value}"
+            for name, value in facts.items()
+            if name not in head and value is not None and value != plain.get(name)
+        ]
+        source = Path(self.from_run).name if self.from_run else self.arch or self.strategy
+        stem = Path(self.images).stem
+        return joined("train", stem, self.space, source, self.recipe, *others, f"seed{self.seed}")
+
+    def facts(self) -> dict[str, Any]:
+        """Settings by the names of their options, for JSON."""
+        facts: dict[str, Any] = dataclasses.asdict(self)
+        options: dict[str, Any] = facts.pop("options")
+        source = facts.pop("from_run")
+        return facts | {"from": None if source is None else str(source)} | options
+
+    def command_line(self) -> str:
+        """Command that makes these settings, for a shell."""
+        known = strategies.defaults(self.strategy) if self.strategy else {}
+        return command_line("train", self.facts(), Settings().facts() | known)
+
+
+def filled(settings: Settings, dataset: Dataset) -> Settings:
+    """Settings with every default that is used, as far as they follow from the images."""
+    shape, num = dataset.train.x.shape, len(dataset.train.y)
+    sizes: dict[str, int] = {
+        "channels": 8 if max(shape[1:3]) <= 16 else 16,
+        "cells": 1 if num < 5_000 else 3 if num < 25_000 else 5,
+        "stages": 3,
+    }
+    takes = _SIZES[network_name(settings)]
+    for name in sizes:
+        if name not in takes and getattr(settings, name) is not None:
+            raise ValueError(
+                f"{setting(name)} is a choice of each architecture of {settings.space}"
+            )
+    own: dict[str, Any] = {
+        name: getattr(settings, name) or size for name, size in sizes.items() if name in takes
+    }
+    if not settings.is_given and settings.strategy is None:
+        own |= {
+            "candidates": settings.candidates or CANDIDATES,
+            "trained": settings.trained or 16,
+        }
+    epochs = settings.epochs or _epochs(settings, dataset)
+    return dataclasses.replace(settings, **own, size=_size(shape), epochs=epochs)
+
+
+def network_name(settings: Settings) -> str:
+    """Name of the space, which has a network; ValueError names those that have."""
+    if settings.space not in networks.NAMES:
+        raise ValueError(
+            f"no network for the space {settings.space!r}. "
+            f"{nearest(settings.space, networks.NAMES)}"
+        )
+    return settings.space
+
+
+def _size(shape: tuple[int, ...]) -> int | None:
+    """Pixels on a side of images `[N, H, W, C]`; None where they are not square."""
+    return int(shape[1]) if shape[1] == shape[2] else None
+
+
+def _epochs(settings: Settings, dataset: Dataset) -> int:
+    """Epochs of the recipe, and of "quick" enough for a number of steps."""
+    named = recipe_of(settings)
+    if settings.recipe != "quick":
+        return named.epochs
+    num = len(dataset.train.y)
+    steps = max(num // min(named.batch_size, num), 1)
+    return max(named.epochs, math.ceil(_STEPS / steps))
+
+
+def recipe_of(settings: Settings, epochs: int | None = None) -> Recipe:
+    """Recipe with the changes that are given; ValueError for an unknown one or its values."""
+    names = ("batch_size", "learning_rate", "precision")
+    changes = {name: getattr(settings, name) for name in names}
+    changes |= {"epochs": epochs or settings.epochs}
+    given = {name: value for name, value in changes.items() if value is not None}
+    made = training.recipe(settings.recipe, **given)
+    # A training of a few epochs is not all warm-up.
+    return made._replace(warmup_epochs=min(made.warmup_epochs, made.epochs / 4))
+
+
+def network_of(settings: Settings, dataset: Dataset) -> Network:
+    """Network for the images of a data set, of filled settings."""
+    sizes = {
+        name: getattr(settings, option) for option, name in _SIZES[network_name(settings)].items()
+    }
+    channels, classes = dataset.train.x.shape[-1], len(dataset.classes)
+    return networks.by_name(settings.space, in_channels=channels, num_classes=classes, **sizes)

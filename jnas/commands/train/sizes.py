@@ -1,0 +1,101 @@
+"""Sizes of networks: parameters and operations counted on their layers, milliseconds measured."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import networks
+from jnas.commands.train.settings import Settings
+from jnas.networks import export
+from jnas.networks.export.description import apply
+from jnas.types import Dataset, Network, Params
+
+_CALLS = 20
+
+
+class Limits(NamedTuple):
+    """Limits of the network that is trained; None is no limit."""
+
+    params: int | None
+    macs: float | None
+    milliseconds: float | None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Limits that the settings set."""
+        return cls(settings.max_params, settings.max_flops, settings.max_latency_ms)
+
+    def broken(self, size: "Size") -> str:
+        """What of a size is over its limit, in words; "" where nothing is."""
+        told = {
+            "parameters": (size.params, self.params),
+            "multiply-accumulates": (size.macs, self.macs),
+            "milliseconds": (size.milliseconds, self.milliseconds),
+        }
+        over = [
+            f"{value:,.6g} {name} are over the limit of {most:,.6g}"
+            for name, (value, most) in told.items()
+            if most is not None and value > most
+        ]
+        return "; ".join(over)
+
+
+class Size(NamedTuple):
+    """Size of a network: trainable numbers, multiply-accumulates of an image, and its latency.
+
+    `milliseconds` is NaN where it was not measured.
+    """
+
+    params: int
+    macs: int
+    milliseconds: float = float("nan")
+
+
+class Sizes:
+    """Sizes of the architectures of a network, each counted once."""
+
+    def __init__(self, network: Network, dataset: Dataset) -> None:
+        """Weights at random are made once, for all architectures."""
+        self._network = network
+        self._images = tuple(int(side) for side in dataset.train.x.shape[1:])
+        params = network.init(jax.random.key(0))
+        self._params: Params = jax.tree.map(np.asarray, jax.device_get(params))
+        self._statistics = networks.initial_statistics(params)
+        self._known: dict[bytes, Size] = {}
+
+    def of(self, arch: np.ndarray) -> Size:
+        """Size of an architecture `[D]`, without what has no path to its output."""
+        name = np.asarray(arch, np.int32).tobytes()
+        if name not in self._known:
+            plain = self._plain(arch)
+            height, width, _ = self._images
+            macs = export.num_macs(plain, (height, width))
+            self._known[name] = Size(export.num_params(plain), macs)
+        return self._known[name]
+
+    def measured(self, arch: np.ndarray) -> Size:
+        """Size of an architecture with the least milliseconds of some calls for one image."""
+        size = self.of(arch)
+        if np.isfinite(size.milliseconds):
+            return size
+        plain, image = self._plain(arch), np.zeros((1, *self._images), np.float32)
+        program = jax.jit(lambda x: apply(plain, x))
+        jax.block_until_ready(program(image))
+        seconds = []
+        for _ in range(_CALLS):
+            begin = time.perf_counter()
+            jax.block_until_ready(program(image))
+            seconds.append(time.perf_counter() - begin)
+        # The least: whatever else runs on the machine only adds to it.
+        size = size._replace(milliseconds=float(f"{1e3 * min(seconds):.4g}"))
+        self._known[np.asarray(arch, np.int32).tobytes()] = size
+        return size
+
+    def _plain(self, arch: np.ndarray) -> export.Plain:
+        """Layers of an architecture."""
+        params = self._network.instantiate(self._params, jnp.asarray(arch))
+        statistics = networks.initial_statistics(params)
+        return export.describe(self._network, arch, params, statistics)
