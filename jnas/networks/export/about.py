@@ -16,10 +16,12 @@ _BATCHES = (1, 64)
 
 
 def random_images(facts: Facts, num: int) -> np.ndarray:
-    """Images `[num, H, W, C]` uint8 of random pixels in 0 … scale."""
-    shape = (num, *facts.size, len(facts.mean))
-    most = int(min(facts.scale, 255)) + 1
-    return np.random.default_rng(0).integers(0, most, shape).astype(np.uint8)
+    """Images `[num, H, W, C]` of random pixels: bytes in 0 … scale, or normal floats."""
+    rng, shape = np.random.default_rng(0), (num, *facts.size, len(facts.mean))
+    if facts.dtype == "uint8":
+        return rng.integers(0, int(min(facts.scale, 255)) + 1, shape).astype(np.uint8)
+    unit = np.asarray(facts.mean) + np.asarray(facts.std) * rng.standard_normal(shape)
+    return (unit * facts.scale).astype(np.float32)
 
 
 def milliseconds(plain: Plain, facts: Facts) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def facts_of(plain: Plain, facts: Facts, architecture: str, space: str) -> dict[
         "images": {
             "size": list(facts.size),
             "channels": len(facts.mean),
+            "dtype": facts.dtype,
             "scale": float(facts.scale),
             "mean": [float(value) for value in facts.mean],
             "std": [float(value) for value in facts.std],
@@ -68,8 +71,8 @@ def readme(title: str, about: dict[str, Any], formats: Sequence[str]) -> str:
     head = [
         title,
         "",
-        f"It reads images {shape} uint8, pixels in 0 ... {images['scale']:g}, as they are in a",
-        f"file, and gives logits [N, {len(about['classes'])}]; about.json names the classes.",
+        f"It reads images {shape} {images['dtype']}, pixels in 0 ... {images['scale']:g}, as they",
+        f"are in a file, and gives logits [N, {len(about['classes'])}]; classes are in about.json.",
         f"{about['params']:,} parameters, {about['macs']:,} multiply-accumulates an image.",
     ]
     if times is not None:

@@ -34,7 +34,8 @@ def describe(
         statistics: of its batch norms, in the order of `networks.initial_statistics`.
 
     Raises:
-        ValueError: an architecture that the space does not have; a network without export.
+        ValueError: an architecture that the space does not have, a network without export, weights
+            of several networks, weights that are not finite, statistics of another network.
     """
     choices = np.asarray(arch)
     num = len(network.space.cardinalities)
@@ -47,5 +48,33 @@ def describe(
     names = [name for name in _DESCRIBE if name in params]
     if not names:
         raise ValueError(f"the network of {network.space.name} has no export")
-    weights = norms.with_statistics(params, statistics)
-    return _DESCRIBE[names[0]](choices, jax.tree.map(np.asarray, weights))
+    kernel = params["stem"]["conv"]
+    if kernel.ndim != 4:
+        raise ValueError(
+            f"params must be those of one network, with a stem [k, k, C, C']; "
+            f"got {list(kernel.shape)}"
+        )
+    weights = norms.with_statistics(params, _checked(params, list(statistics)))
+    plain = _DESCRIBE[names[0]](choices, jax.tree.map(np.asarray, weights))
+    for block in plain.blocks:
+        for step in block.steps:
+            if not all(np.isfinite(array).all() for array in step.weights.values()):
+                raise ValueError(
+                    f"the weights of {step.name} in {block.name} are not finite: was the network "
+                    "trained to its end?"
+                )
+    return plain
+
+
+def _checked(params: Params, statistics: list[norms.Statistics]) -> list[norms.Statistics]:
+    """Statistics of the batch norms in `params`, or else ValueError."""
+    wanted = [
+        first.mean.shape for first in jax.eval_shape(lambda: norms.initial_statistics(params))
+    ]
+    found = [np.shape(value.mean) for value in statistics]
+    if found != wanted:
+        raise ValueError(
+            f"statistics must be those of the {len(wanted)} batch norms of the network, in the "
+            f"order of networks.initial_statistics; got {len(found)}, or other shapes"
+        )
+    return statistics

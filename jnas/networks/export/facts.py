@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jnas.types import Dataset
 
 
 class Facts(NamedTuple):
@@ -16,6 +19,7 @@ class Facts(NamedTuple):
         std: their standard deviations.
         scale: the number that pixels are divided by.
         size: height and width in pixels.
+        dtype: of the pixels, "uint8" or "float32".
         name: of the data set.
     """
 
@@ -24,7 +28,17 @@ class Facts(NamedTuple):
     std: Sequence[float]
     scale: float
     size: tuple[int, int]
+    dtype: str = "uint8"
     name: str = ""
+
+
+def facts_of(dataset: Dataset) -> Facts:
+    """Facts of a data set, perhaps of one without its images."""
+    x = dataset.train.x
+    dtype = "uint8" if x.dtype == np.uint8 else "float32"
+    mean, std = (np.asarray(value).tolist() for value in (dataset.mean, dataset.std))
+    height, width = x.shape[1:3]
+    return Facts(dataset.classes, mean, std, dataset.scale, (height, width), dtype, dataset.name)
 
 
 def normalised(images: jax.Array, facts: Facts) -> jax.Array:

@@ -57,7 +57,9 @@ def text(plain: Plain, facts: Facts, title: str) -> str:
     frame = resources.files("jnas.networks.export").joinpath("model_frame.py.txt").read_text()
     kinds = _kinds(plain.blocks)
     parts = {
-        "TITLE": title,
+        # It stands in a docstring, and a space may be called anything.
+        "TITLE": title.replace("\\", "/").replace('"""', "'"),
+        "DTYPE": facts.dtype,
         "CONSTANTS": _constants(facts),
         "CLASSES": "\n\n\n".join(_class(kind) for kind, _ in kinds),
         "BLOCKS": "\n".join(_blocks(plain.blocks, kinds)),

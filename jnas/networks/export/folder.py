@@ -20,6 +20,7 @@ from jnas.networks.export.facts import Facts
 
 FORMATS = ("flax", "stablehlo", "onnx")
 _KIND = "exported network"
+_FILES = ("model.py", "variables.npz", "model.stablehlo", "model.onnx")
 _NUM_EXAMPLES = 8
 
 
@@ -66,6 +67,9 @@ def write(
     # All or nothing: a folder of half an export would not say so.
     for name in content:
         files.check(Path(folder) / name, _KIND, "folder")
+    for name in _FILES:  # those of an earlier export, perhaps of another network
+        if name not in content:
+            files.remove(Path(folder) / name)
     for name, data in content.items():
         with files.replacing(Path(folder) / name, _KIND, "folder") as stream:
             stream.write(data)

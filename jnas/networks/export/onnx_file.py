@@ -49,7 +49,7 @@ class _Graph:
 
 
 def serialised(plain: Plain, facts: Facts) -> bytes:
-    """Bytes of the model: "images" `[batch, H, W, C]` uint8 to "logits" `[batch, K]` float32."""
+    """Bytes of the model: "images" `[batch, H, W, C]` to "logits" `[batch, K]` float32."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     graph = _Graph()
@@ -58,11 +58,12 @@ def serialised(plain: Plain, facts: Facts) -> bytes:
         x = _block(graph, block, x)
     graph.node("Identity", [x], "logits")
     images: list[str | int | None] = ["batch", *facts.size, len(facts.mean)]
+    pixels = TensorProto.UINT8 if facts.dtype == "uint8" else TensorProto.FLOAT
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "network",
-            [helper.make_tensor_value_info("images", TensorProto.UINT8, images)],
+            [helper.make_tensor_value_info("images", pixels, images)],
             [
                 helper.make_tensor_value_info(
                     "logits", TensorProto.FLOAT, ["batch", len(facts.classes)]

@@ -17,12 +17,12 @@ def logits(plain: Plain, facts: Facts, images: jax.Array) -> jax.Array:
 
 
 def serialised(plain: Plain, facts: Facts) -> bytes:
-    """Bytes for `jax.export.deserialize`: `[batch, H, W, C]` uint8 to logits `[batch, K]` float32.
+    """Bytes for `jax.export.deserialize`: raw pixels `[batch, H, W, C]` to logits `[batch, K]`.
 
     The batch is free, height and width are not.
     """
-    # Bytes, because a program that took floats would not notice images in 0 … 1.
+    # Bytes where images were bytes: a program of floats would not notice pixels in 0 … 1.
     (batch,) = export.symbolic_shape("batch")
-    shape = jax.ShapeDtypeStruct((batch, *facts.size, len(facts.mean)), jnp.uint8)
+    shape = jax.ShapeDtypeStruct((batch, *facts.size, len(facts.mean)), jnp.dtype(facts.dtype))
     program = jax.jit(lambda images: logits(plain, facts, images))
     return bytes(export.export(program, platforms=PLATFORMS)(shape).serialize())

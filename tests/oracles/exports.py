@@ -1,0 +1,86 @@
+"""Networks to export, with random weights and statistics, and their logits in jnas."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import networks
+from jnas.networks import export
+from jnas.networks.export.facts import normalised
+from jnas.spaces import _nasbench101_cells as cells
+from jnas.types import Network
+
+EVERY_OPERATION = (
+    "|nor_conv_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
+)
+# Node 1 is zeros, so that a convolution's norm is all that node 2 gets; nothing reads the pool.
+OF_ZEROS = "|none~0|+|none~0|nor_conv_3x3~1|+|none~0|avg_pool_3x3~1|skip_connect~2|"
+DISCONNECTED = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+CASES: dict[str, tuple[Any, Any]] = {
+    "nasbench201": (lambda: networks.nasbench201(channels=4, cells=2, stages=2), EVERY_OPERATION),
+    "of zeros": (lambda: networks.nasbench201(channels=4, cells=1, stages=1), OF_ZEROS),
+    "disconnected": (lambda: networks.nasbench201(channels=4, cells=1, stages=1), DISCONNECTED),
+    "without scales": (
+        lambda: networks.nasbench201(channels=4, cells=1, stages=1, affine=False),
+        EVERY_OPERATION,
+    ),
+    "nasbench101": (lambda: networks.nasbench101(channels=10, cells=1, stacks=2), None),
+    "nats_size": (networks.nats_size, "8:16:16:8:24"),
+}
+
+
+def facts_of(network_classes: int = 10, name: str = "squares") -> export.Facts:
+    classes = [f'it\'s "{number}"' for number in range(network_classes)]
+    return export.Facts(classes, [0.4, 0.5, 0.3], [0.2, 0.3, 0.25], 255.0, (8, 8), name)
+
+
+def arch_of(network: Network, text: str | None) -> jax.Array:
+    if text:
+        return network.space.from_string(text)
+    # Three vertices share the 10 channels of the output; of the first, the third reads a part.
+    edges = [(0, 1), (0, 2), (1, 3), (1, 6), (2, 6), (3, 6), (0, 6)]
+    bits = [int(edge in edges) for edge in cells.EDGES]
+    return jnp.asarray([*bits, 0, 2, 1, 0, 0], jnp.int32)
+
+
+@functools.cache
+def case(name: str) -> tuple[Network, jax.Array, Any, list[networks.Statistics]]:
+    """Network, architecture, random weights and statistics."""
+    make, text = CASES[name]
+    network = make()
+    arch = arch_of(network, text)
+    params = network.instantiate(network.init(jax.random.key(0)), arch)
+    # Norms that leave nothing as it is.
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.05, leaf.shape).astype("f4"), params)
+    statistics = [
+        networks.Statistics(
+            jnp.asarray(rng.normal(0, 0.1, first.mean.shape), jnp.float32),
+            jnp.asarray(rng.uniform(0.5, 1.5, first.var.shape), jnp.float32),
+        )
+        for first in networks.initial_statistics(params)
+    ]
+    return network, arch, params, statistics
+
+
+@functools.cache
+def plain_of(name: str) -> export.Plain:
+    return export.describe(*case(name))
+
+
+@functools.cache
+def images_and_logits(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Raw images, and the logits of the general network of jnas."""
+    network, arch, params, statistics = case(name)
+    images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    weights = networks.with_statistics(params, statistics)
+    logits = jax.jit(network.apply)(weights, arch, normalised(jnp.asarray(images), facts_of()))
+    return images, np.asarray(logits)
+
+
+def check_logits(found: Any, wanted: np.ndarray) -> None:
+    scale = max(1.0, float(np.abs(wanted).max()))
+    np.testing.assert_allclose(np.asarray(found) / scale, wanted / scale, rtol=0, atol=1e-5)
