@@ -1,6 +1,7 @@
 """Training of networks, one well or thousands side by side, and estimators by training."""
 
 from jnas import _shown
+from jnas.training.export import export
 from jnas.training.objective import TrainingObjective, estimator, objective
 from jnas.training.recipes import RECIPES, Recipe, recipe
 from jnas.training.train import train
@@ -12,6 +13,7 @@ __all__ = [
     "Trained",
     "TrainingObjective",
     "estimator",
+    "export",
     "load",
     "objective",
     "recipe",
