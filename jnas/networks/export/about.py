@@ -41,7 +41,7 @@ def milliseconds(plain: Plain, facts: Facts) -> dict[str, Any]:
     return found
 
 
-def facts_of(plain: Plain, facts: Facts, architecture: str, space: str) -> dict[str, Any]:
+def summary(plain: Plain, facts: Facts, architecture: str, space: str) -> dict[str, Any]:
     """Facts of a network, ready for JSON."""
     return {
         "architecture": architecture,

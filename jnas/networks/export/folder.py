@@ -58,7 +58,7 @@ def write(
     _check(plain, facts)
     title = f"Network {architecture} of {space}, exported by jnas {jnas.__version__}."
     content = _content(plain, facts, title, chosen)
-    known = about.facts_of(plain, facts, architecture, space) | {
+    known = about.summary(plain, facts, architecture, space) | {
         "bytes": {name: len(data) for name, data in content.items()},
         "milliseconds_an_image": about.milliseconds(plain, facts) if measure else None,
     }
