@@ -111,10 +111,15 @@ def _kinds(blocks: Sequence[Block]) -> list[tuple[_Kind, list[Block]]]:
 def _structure(block: Block) -> object:
     """What blocks of one class have in common: all but widths."""
     steps = tuple(
-        (step.name, step.operation, step.inputs, step.stride, tuple(sorted(step.weights)))
-        for step in block.steps
+        (step.name, step.operation, step.inputs, step.stride, _sizes(step)) for step in block.steps
     )
     return block.kind, steps, block.output
+
+
+def _sizes(step: Step) -> tuple[tuple[str, int], ...]:
+    """Names of the weights of a step; for convolutions with the size of their window."""
+    found = sorted(step.weights.items())
+    return tuple((name, value.shape[0] if name == "conv" else 0) for name, value in found)
 
 
 def _kind(name: str, group: list[Block]) -> _Kind:
