@@ -34,7 +34,7 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 def facts_of(network_classes: int = 10, name: str = "squares") -> export.Facts:
     classes = [f'it\'s "{number}"' for number in range(network_classes)]
-    return export.Facts(classes, [0.4, 0.5, 0.3], [0.2, 0.3, 0.25], 255.0, (8, 8), name)
+    return export.Facts(classes, [0.4, 0.5, 0.3], [0.2, 0.3, 0.25], 255.0, (8, 8), name=name)
 
 
 def arch_of(network: Network, text: str | None) -> jax.Array:
