@@ -18,7 +18,6 @@ from jnas.commands.train.sizes import Limits, Size, Sizes
 from jnas.commands.train.work import Keys, Work
 from jnas.engine import files
 from jnas.engine.fingerprints import Resume, fingerprint
-from jnas.networks import export
 from jnas.training import Trained
 from jnas.types import Dataset
 
@@ -148,20 +147,8 @@ def _in_full(work: Work, chosen: Choice) -> Trained:
 
 def _export(work: Work, trained: Trained) -> list[str]:
     """Names of the files that hold the network for use without jnas, written."""
-    data, place = trained.dataset, work.folder / NETWORK
-    params, statistics = jax.tree.map(lambda leaf: leaf[0], (trained.params, trained.statistics))
-    arch = trained.archs[0]
-    plain = export.describe(trained.network, arch, params, statistics)
-    facts = export.Facts(
-        data.classes,
-        [float(x) for x in data.mean],
-        [float(x) for x in data.std],
-        data.scale,
-        data.train.x.shape[1:3],
-        data.name,
-    )
-    space = trained.network.space
-    export.write(plain, facts, place, architecture=space.to_string(arch), space=space.name)
+    place = work.folder / NETWORK
+    training.export(trained, 0, place)
     return sorted(path.name for path in place.iterdir() if path.name != files.MANIFEST)
 
 

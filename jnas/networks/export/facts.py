@@ -19,8 +19,8 @@ class Facts(NamedTuple):
         std: their standard deviations.
         scale: the number that pixels are divided by.
         size: height and width in pixels.
-        dtype: of the pixels, "uint8" or "float32".
         name: of the data set.
+        dtype: of the pixels, "uint8" or "float32".
     """
 
     classes: Sequence[str]
@@ -28,8 +28,8 @@ class Facts(NamedTuple):
     std: Sequence[float]
     scale: float
     size: tuple[int, int]
-    dtype: str = "uint8"
     name: str = ""
+    dtype: str = "uint8"
 
 
 def facts_of(dataset: Dataset) -> Facts:
@@ -38,7 +38,7 @@ def facts_of(dataset: Dataset) -> Facts:
     dtype = "uint8" if x.dtype == np.uint8 else "float32"
     mean, std = (np.asarray(value).tolist() for value in (dataset.mean, dataset.std))
     height, width = x.shape[1:3]
-    return Facts(dataset.classes, mean, std, dataset.scale, (height, width), dtype, dataset.name)
+    return Facts(dataset.classes, mean, std, dataset.scale, (height, width), dataset.name, dtype)
 
 
 def normalised(images: jax.Array, facts: Facts) -> jax.Array:
