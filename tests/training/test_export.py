@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from jax import export
 
-from jnas import data, networks, training
+from jnas import networks, training
+from jnas.training.trained import without_images
 from jnas.types import Dataset, Network
 
 ARCHS = np.array([[3, 3, 3, 1, 3, 3], [2, 4, 1, 1, 0, 3]], np.int32)
@@ -33,7 +34,7 @@ def trained(network: Network, stripes: Dataset, recipe: training.Recipe) -> trai
         np.zeros(2),
         np.zeros(2, np.int32),
         recipe,
-        data.without_images(stripes),
+        without_images(stripes),
     )
 
 

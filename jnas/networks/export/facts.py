@@ -33,7 +33,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(dataset: Dataset) -> Facts:
-    """Facts of a data set, perhaps of one without its images."""
+    """Facts of a data set; of its images, only shape and type are looked at."""
     x = dataset.train.x
     dtype = "uint8" if x.dtype == np.uint8 else "float32"
     mean, std = (np.asarray(value).tolist() for value in (dataset.mean, dataset.std))
