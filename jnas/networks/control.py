@@ -16,6 +16,8 @@ from jax import lax
 from jnas.networks import grouped
 from jnas.types import Params
 
+_MAX_KEPT = 2**28  # bytes for the gradient of one loop
+
 
 def is_known(value: object) -> bool:
     """Whether a value is known while tracing: numbers of Python and NumPy are, JAX's are not."""
@@ -86,14 +88,17 @@ def scan(
 ) -> Any:
     """Pair `(x, state)` after `step(x, state, block) -> (x, state)` for each block stacked in `xs`.
 
-    The gradient flows through `x` and the blocks, not through the state. It keeps the inputs of the
-    steps and computes each step once more; and all of it is resolved within a step, so that it can
-    itself be differentiated forwards (`grasp` needs a Hessian-vector product).
+    The gradient flows through `x` and the blocks, not through the state. All of it is resolved
+    within a step, so that it can itself be differentiated forwards (`grasp` needs a Hessian-vector
+    product). On CPUs it keeps what the steps have computed, up to `_MAX_KEPT` bytes; otherwise it
+    keeps the inputs of the steps and computes each once more.
 
-    With `unroll` it is a plain loop of Python, of which a gradient keeps what it needs.
+    With `unroll`, and of one block, it is a plain loop of Python, of which a gradient keeps what it
+    needs.
     """
-    if unroll:
-        for block in unstacked(xs, len(jax.tree.leaves(xs)[0])):
+    num = len(jax.tree.leaves(xs)[0])
+    if unroll or num == 1:
+        for block in unstacked(xs, num):
             x, state = step(x, state, block)
         return x, state
 
@@ -108,16 +113,16 @@ def scan(
         # Linearised although only the value is used: a custom gradient left in this loop could not
         # be differentiated forwards.
         def keep(carry: Any, block: Any) -> Any:
-            value, _, state = linearised(carry, block)
-            return (value, state), carry
+            value, pull, state = linearised(carry, block)
+            return (value, state), (None, pull) if _is_kept(pull, num) else (carry, None)
 
-        last, carries = lax.scan(keep, (x, state), xs)
-        return last, (carries, xs)
+        last, kept = lax.scan(keep, (x, state), xs)
+        return last, (*kept, xs)
 
     def backward(saved: Any, grads: Any) -> Any:
         def pull_back(grad: jax.Array, saved: Any) -> Any:
-            carry, block = saved
-            return linearised(carry, block)[1](grad)
+            carry, pull, block = saved
+            return (linearised(carry, block)[1] if pull is None else pull)(grad)
 
         # grads[1], of the state, is dropped: no score differentiates what hooks have summed up.
         grad, grads_of_blocks = lax.scan(pull_back, grads[0], saved, reverse=True)
@@ -125,6 +130,13 @@ def scan(
 
     run.defvjp(forward, backward)
     return run(x, state, xs)
+
+
+def _is_kept(pull: Any, num: int) -> bool:
+    """Whether a gradient keeps what `num` steps have computed, as `pull` has it of one."""
+    # An accelerator computes many architectures side by side, whose steps fill its memory.
+    sizes = [leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(pull)]
+    return jax.default_backend() == "cpu" and num * sum(sizes) <= _MAX_KEPT
 
 
 def unstacked(tree: Params, num: int) -> list[Params]:

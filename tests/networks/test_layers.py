@@ -66,6 +66,26 @@ def test_gradients_of_conv_for_a_population_are_those_of_each_member(kernel_size
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
+def test_every_way_to_compute_a_conv_has_the_value_and_gradients_of_xla():
+    """Few pixels; pixels joined by two and by four; widths that can not be; stride 2."""
+    shapes = [((2, 2), 8, 12, 1), ((1, 2), 3, 4, 1), ((4, 4), 16, 16, 1), ((8, 8), 8, 8, 1)]
+    shapes += [((5, 7), 3, 4, 1), ((4, 6), 6, 20, 2), ((5, 7), 3, 4, 2)]
+    images = [normal(2, *size, c_in) for size, c_in, _, _ in shapes]
+    kernels = [normal(3, 3, c_in, c_out, seed=1) for _, c_in, c_out, _ in shapes]
+    strides = [stride for *_, stride in shapes]
+
+    def of_all(conv):
+        def one(x, kernel, stride):
+            grads = jax.grad(lambda *args: jnp.sum(jnp.sin(conv(*args, stride))), (0, 1))
+            return conv(x, kernel, stride), *grads(x, kernel)
+
+        return jax.jit(lambda *args: list(map(one, *args, strides)))(images, kernels)
+
+    for found, expected in zip(of_all(conv), of_all(lax_conv), strict=True):
+        for got, want in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-4)
+
+
 def test_stride_two_on_even_sizes_pads_the_first_row_as_well_as_the_last():
     """ "SAME" would pad only at the end, and read columns 0-2 and 2-3 instead of 0-1 and 1-3."""
     x = np.arange(4, dtype=np.float32).reshape(1, 1, 4, 1)
