@@ -25,7 +25,16 @@ def test_every_program_has_the_shared_command_line() -> None:
     assert all("--out" in texts[name] for name in own)
 
 
-@pytest.mark.parametrize("name", ["golden_quantities", "naswot_table2", "pages", "rnn_classifier"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "naswot_table2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("golden_quantities", "pages", "rnn_classifier")
+        ),
+    ],
+)
 def test_help_runs_nothing(name, tmp_path) -> None:
     # In a copy, for in this checkout an experiment may be running.
     shutil.copytree(SCRIPTS, tmp_path / "experiments", ignore=shutil.ignore_patterns("results"))

@@ -620,6 +620,7 @@ def test_pairs_of_long_lists_are_as_many_as_published(seed: int) -> None:
     assert everything.issuperset(wide)
 
 
+@pytest.mark.slow
 def test_pairs_of_long_lists_are_uniform(key: jax.Array) -> None:
     where = np.arange(24) % 8 != 5
     targets = np.where(where, lists_of(5, 24, 4), np.nan)

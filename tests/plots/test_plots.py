@@ -589,7 +589,10 @@ print(os.environ["MPLBACKEND"])
 """
 
 
-@pytest.mark.parametrize("backend", ["nothing", "module://matplotlib_inline.backend_inline"])
+@pytest.mark.parametrize(
+    "backend",
+    ["nothing", pytest.param("module://matplotlib_inline.backend_inline", marks=pytest.mark.slow)],
+)
 def test_a_backend_that_is_not_there_is_not_needed(backend: str, tmp_path: Path) -> None:
     """As commands inherit it that are called from a notebook."""
     done = subprocess.run(

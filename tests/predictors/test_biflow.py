@@ -111,7 +111,9 @@ def reference(module: BiFlow, variables, batch: Features, row: int) -> np.ndarra
     return np.concatenate(parts)
 
 
-@pytest.mark.parametrize("space", [NB101, NB201], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [pytest.param(NB101, marks=pytest.mark.slow), NB201], ids=lambda space: space.name
+)
 @pytest.mark.parametrize("flags", [(False,) * 3, (True,) * 3], ids=["plain", "all"])
 def test_embeddings(space, flags) -> None:
     """Without additions it is GATES with `plus_identity`, the input node one among the others."""

@@ -113,7 +113,7 @@ def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("gates", "mlp") else pytest.param(name, marks=SLOW)
+        name if name == "mlp" else pytest.param(name, marks=SLOW)
         for name in P.NAMES
         if name != "e2epp"
     ],

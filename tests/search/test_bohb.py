@@ -340,7 +340,9 @@ def toy_space() -> Space:
     )
 
 
-@pytest.mark.parametrize("is_allowed", [None, lambda arch: arch[1] != 1])
+@pytest.mark.parametrize(
+    "is_allowed", [pytest.param(None, marks=pytest.mark.slow), lambda arch: arch[1] != 1]
+)
 def test_the_proposal_is_the_valid_draw_with_the_largest_ratio(is_allowed, key: jax.Array) -> None:
     """With so many draws, that of all valid vectors."""
     options = {"num_samples": 500, "min_points": 4, "bandwidth_factor": 10.0, "min_bandwidth": 0.1}
@@ -375,6 +377,7 @@ def test_the_proposal_is_the_valid_draw_with_the_largest_ratio(is_allowed, key: 
         assert tuple(np.asarray(query.archs[0]).tolist()) == max(ratios, key=ratios.__getitem__)
 
 
+@pytest.mark.slow
 def test_finds_better_architectures_than_random_search(key: jax.Array) -> None:
     cells = jnas.spaces.nasbench201()
 

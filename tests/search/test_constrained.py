@@ -215,13 +215,12 @@ BEFORE = {
     "nsga2": [5725, 7814, 1839, 7567, 7248, 7076, 4964, 1564, 4579, 4964, 1834, 10939],
     "bohb": [674, 15123, 6942, 15123, 1176, 3332, 10127, 1997, 9747, 1997, 1997, 14747],
 }
-DRAW_UNTIL_VALID = ("reinforce", "reinforced_evolution", "bohb")
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in DRAW_UNTIL_VALID else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "reinforce" else pytest.param(name, marks=pytest.mark.slow)
         for name in STRATEGIES
     ],
 )

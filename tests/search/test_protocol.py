@@ -105,7 +105,7 @@ def cases(*quick: str) -> list[object]:
     ]
 
 
-DEAR = {"evolution-worst", "evolution-batch", "reinforce-lstm", "reinforced"}
+DEAR = {"evolution-worst", "evolution-batch", "area", "random-new", "reinforce-lstm", "reinforced"}
 CASES = cases(*(set(STRATEGIES) - DEAR))
 EAGER = cases("random", "local")
 ALLOWED = cases("reinforce")  # which draw vectors themselves; the others use the moves of a space
@@ -191,9 +191,11 @@ def assert_proposals(case: Case) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "random-new",
-        pytest.param("genetic", marks=pytest.mark.slow),
-        pytest.param("reinforce", marks=pytest.mark.slow),
+        "random",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("random-new", "genetic", "reinforce")
+        ),
     ],
 )
 def test_on_cells(name) -> None:

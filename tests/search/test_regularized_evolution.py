@@ -51,9 +51,19 @@ def survivors(queue: list[tuple[int, float]], dies: str) -> list[tuple[int, floa
     return [member for i, member in enumerate(queue) if i != worst]
 
 
-@pytest.mark.parametrize("dies", ["oldest", "worst"])
-@pytest.mark.parametrize("batch_size", [1, 4])
-@pytest.mark.parametrize("kind", ["with_replacement", "without_replacement"])
+QUICK = {("with_replacement", 1, "oldest"), ("without_replacement", 4, "worst")}
+OPTIONS = itertools.product(
+    ("with_replacement", "without_replacement"), (1, 4), ("oldest", "worst")
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch_size", "dies"),
+    [
+        option if option in QUICK else pytest.param(*option, marks=pytest.mark.slow)
+        for option in OPTIONS
+    ],
+)
 def test_parents_are_living_members_that_did_not_fail(key, dies, batch_size, kind) -> None:
     names, parents, scores = run(key, dies=dies, batch_size=batch_size, tournament=kind)
     queue: list[tuple[int, float]] = []

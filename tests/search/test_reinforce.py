@@ -261,7 +261,7 @@ def test_the_space_steps_in_where_the_policy_finds_nothing() -> None:
     np.testing.assert_array_equal(archs, [[1, 2, 1]] * 8)
 
 
-@pytest.mark.parametrize("policy", ["factorised", "lstm"])
+@pytest.mark.parametrize("policy", ["factorised", pytest.param("lstm", marks=pytest.mark.slow)])
 def test_learns(key, policy) -> None:
     """Mean number of 3x3 convolutions proposed: at first 6/5, in the end more than 4."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))

@@ -243,6 +243,7 @@ no  6     32 86.71 74.93
 """
 
 
+@pytest.mark.slow
 def test_renas_table_5(data_folder):
     table = np.load(data_folder / "nasbench101.npz")
     known, listed = identities(published_vectors(table)), every_identity()
@@ -569,7 +570,7 @@ def test_official_mutation_follows_the_published_law(parent, rate, allow_parent)
         assert abs(error) < 5 * math.sqrt(expected * (1 - expected) / num), position
 
 
-@pytest.mark.parametrize("parent", ["chain", "useless parts"])
+@pytest.mark.parametrize("parent", [pytest.param("chain", marks=pytest.mark.slow), "useless parts"])
 def test_official_mutation_draws_positions_independently(parent):
     """Seven flips, or five operations, are decoded from one random word: every pattern of them is
     as likely as if each had had its own."""

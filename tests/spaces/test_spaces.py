@@ -59,6 +59,7 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-uniform-edge-other",
     "nasbench101-uniform-edge-parent",
     "nasbench101-rate0.3",
+    "nasbench101-rate5",
     "nasbench101-official-official-parent",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")

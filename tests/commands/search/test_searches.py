@@ -197,7 +197,9 @@ def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
     assert result.settings.start == "table"
 
 
-@pytest.mark.parametrize("strategy", ["bohb", "successive_halving"])
+@pytest.mark.parametrize(
+    "strategy", [pytest.param("bohb", marks=pytest.mark.slow), "successive_halving"]
+)
 def test_brackets_pay_for_the_epochs_they_ask_for(strategy, tmp_path) -> None:
     """With its own epochs for the score of the whole training; in a curve, with each length."""
     whole = searches.run(
@@ -493,7 +495,13 @@ def test_a_table_with_gaps_is_said(gaps, tmp_path) -> None:
         searches.run(one, tmp_path / "none")
 
 
-@pytest.mark.parametrize("strategy", ["regularized_evolution", "random", "local_search"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "regularized_evolution",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("random", "local_search")),
+    ],
+)
 def test_a_search_within_a_table(gaps, strategy, tmp_path) -> None:
     settings, _ = gaps
     options = settings.options if strategy == "regularized_evolution" else {}
