@@ -26,6 +26,7 @@ NAMES = (
     "bench_predictors",
     "bench_search",
     "bench_spaces",
+    "bench_training",
     "bench_zeroshot",
     "beyond_gates",
     "gates_encoders",
