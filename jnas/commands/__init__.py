@@ -14,7 +14,7 @@ from typing import Any
 from cyclopts import App
 
 import jnas
-from jnas.commands import data, fit, report, score, search, terminal, train
+from jnas.commands import data, fit, predict, report, score, search, terminal, train
 from jnas.engine import files, messages
 from jnas.engine.devices import one_device_per_core
 
@@ -35,6 +35,7 @@ app = App(
 )
 _MODULES = {
     "train": train,
+    "predict": predict,
     "search": search,
     "fit": fit,
     "score": score,

@@ -85,7 +85,7 @@ def show(summary: Summary, folder: Path) -> None:
     console = Console()
     for part in summary.parts:
         if part.is_printed:
-            _print(console, part)
+            print_part(part, console)
     named = {**summary.files, "Report, plots and files": "report.html"}
     lines = "\n".join(f"{what}: {folder / name}" for what, name in named.items())
     # Paths may have brackets, which are markup to Rich, and are copied, so that they stay whole.
@@ -135,14 +135,18 @@ def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:
     ]
 
 
-def _print(console: "Console", part: Part) -> None:
+def print_part(part: Part, console: "Console | None" = None) -> None:
     """Print a table with its legend, or an answer in its own right."""
+    from rich.console import Console
+
+    console = console or Console()
     console.print()
     if not part.rows:
         console.print(part.text, highlight=False, markup=False, soft_wrap=True)
         return
     _print_table(console, part.title, part.rows)
-    console.print(part.text, style="dim", highlight=False, markup=False, soft_wrap=True)
+    if part.text:
+        console.print(part.text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_table(console: "Console", title: str, rows: Sequence[Sequence[object]]) -> None:

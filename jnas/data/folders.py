@@ -1,6 +1,6 @@
 """Folders of images by class: which files belong to which class and part. Host only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ def _classes(root: Path, notes: list[str]) -> dict[str, list[Path]]:
     notes += note("image", f"in {root} and in no class", loose)
     found, others = {}, []
     for folder in _folders(root):
-        files = list(_below(folder, set()))
+        files = list(below(folder))
         images = [file for file in files if file.suffix.lower() in suffixes()]
         others += [file for file in files if file not in set(images)]
         found[folder.name] = images
@@ -131,13 +131,13 @@ def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in _LEAVINGS
 
 
-def _below(folder: Path, above: set[Path]) -> Iterator[Path]:
+def below(folder: Path, above: Set[Path] = frozenset()) -> Iterator[Path]:
     """Visible files below a folder at any depth; links are followed, but not around a cycle."""
     here = folder.resolve()
     if here in above:
         return
     for path in _visible(folder):
         if path.is_dir():
-            yield from _below(path, above | {here})
+            yield from below(path, above | {here})
         elif path.is_file():
             yield path

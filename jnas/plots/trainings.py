@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas.plots.style import COLOURS, GREY, INK, load_matplotlib, new_figure, set_note, set_title
+from jnas.plots.style import COLOURS, GREY, INK, load_matplotlib, new_figure, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,12 +52,21 @@ def learning_curves(curves: Mapping[str, ArrayLike], *, title: str = "") -> "Fig
             if np.isfinite(values).any():
                 epochs, style = np.arange(1, len(values) + 1), "-" if len(values) > 1 else "o"
                 axes.plot(epochs, values, style, color=COLOURS[place], linewidth=1.8, label=part)
+    _end_at_the_better(panels[0])
     _begin_at_the_better(panels[1])
     panels[0].legend(frameon=False, fontsize=10, labelcolor=INK)
     panels[1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     set_title(figure, title)
-    set_note(figure, (1, "training images are augmented; means over each epoch"))
     return figure
+
+
+def _end_at_the_better(axes: "Axes") -> None:
+    """Limits of an axis of losses that a few large ones of the first epochs do not squash."""
+    drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    late = np.concatenate([line[-(-len(line) // 10) :] for line in drawn] or [np.zeros(0)])
+    late = late[np.isfinite(late)]
+    if len(late) and late.max() > 0:
+        axes.set_ylim(0, 1.15 * late.max())
 
 
 def _begin_at_the_better(axes: "Axes") -> None:
