@@ -170,7 +170,7 @@ def test_every_dotted_name_exists(name: str) -> None:
 
 def test_commands_and_options_that_are_named_exist() -> None:
     commands = set(re.findall(r"`jnas ([a-z]+)`", README))
-    assert commands == {"search", "score", "fit", "report", "data"}
+    assert commands == {"train", "predict", "search", "score", "fit", "report", "data"}
     help_texts = "".join(invoke(command, "--help") for command in commands)
     shown = set(re.findall(r"--[a-z][a-z-]+", help_texts))
     assert set(re.findall(r"--[a-z][a-z-]+", README + GUIDE)) - {"--help"} <= shown

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.estimators import estimator as make_estimator
+from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_key
 from jnas.engine.messages import nearest
 from jnas.training import course as courses
@@ -94,6 +95,7 @@ def objective(
     measure: Measure = "validation_accuracy",
     out: str | Path | None = None,
     own: bool = False,
+    resume: Resume = True,
 ) -> "TrainingObjective":
     """Objective by training, for `search.run_on_host`, that answers for any number of epochs.
 
@@ -110,6 +112,7 @@ def objective(
         out: folder that paused trainings are kept in, for other processes and later calls; None
             keeps them in memory.
         own: whether each architecture gets a program of its own (see `training.train`).
+        resume: "anyway" goes on with paused trainings although jnas or jax have changed.
 
     Returns:
         Function `(arch [D], epochs) -> (score, seconds)`, where 0 epochs are those of the recipe,
@@ -123,7 +126,7 @@ def objective(
     of = setup(network, made, check_dataset(network, dataset))
     _check_measure(measure, dataset)
     return TrainingObjective(
-        of, dataset, as_key(key), measure, None if out is None else Path(out), own
+        of, dataset, as_key(key), measure, None if out is None else Path(out), own, resume
     )
 
 
@@ -138,9 +141,10 @@ class TrainingObjective:
         measure: Measure,
         out: Path | None,
         own: bool,
+        resume: Resume = True,
     ) -> None:
         self._of, self._dataset, self._key, self._measure = of, dataset, key, measure
-        self._out, self._own = out, own
+        self._out, self._own, self._resume = out, own, resume
         self._paused: dict[bytes, courses.Course] = {}
         self._placed: Dataset | None = None
 
@@ -148,7 +152,8 @@ class TrainingObjective:
         # Without compiled programs and states on devices, which other processes cannot use.
         words = np.asarray(jax.random.key_data(self._key))
         data = jax.tree.map(np.asarray, self._dataset)
-        return _again, (self._of, data, words, self._measure, self._out, self._own)
+        parts = self._of, data, words, self._measure, self._out, self._own, self._resume
+        return _again, parts
 
     def __call__(self, arch: np.ndarray, epochs: int = 0) -> tuple[float, float]:
         """Score of an architecture after so many epochs, and the seconds that this call took."""
@@ -156,6 +161,9 @@ class TrainingObjective:
         if not 0 <= epochs <= total:
             raise ValueError(f"epochs must be in 1 … {total}, or 0 for {total}; got {epochs}")
         course = self.course(np.asarray(arch, np.int32), epochs or total)
+        # The answers of a diverged network are those of chance, and would count as a score.
+        if not np.isfinite(course.curves["train_loss"][: epochs or total]).all():
+            return float("nan"), time.monotonic() - begin
         value = _signed(course.curves[self._measure][(epochs or total) - 1], self._measure)
         return float(value), time.monotonic() - begin
 
@@ -172,7 +180,7 @@ class TrainingObjective:
         # the fingerprint of each training would tell if they did not.
         digest = hashlib.sha256(name).hexdigest()[:16]
         folder = None if self._out is None else self._out / digest
-        course, kept = courses.restored(of, job, self._placed, program, folder)
+        course, kept = courses.restored(of, job, self._placed, program, folder, self._resume)
         course = self._paused.pop(name, course)
         course = courses.advance(course, job, self._placed, program, until=epochs, checkpoint=kept)
         if folder is None:
@@ -181,11 +189,17 @@ class TrainingObjective:
 
 
 def _again(
-    of: Setup, data: Dataset, words: np.ndarray, measure: Measure, out: Path | None, own: bool
+    of: Setup,
+    data: Dataset,
+    words: np.ndarray,
+    measure: Measure,
+    out: Path | None,
+    own: bool,
+    resume: Resume,
 ) -> TrainingObjective:
     """Objective in another process."""
     return TrainingObjective(
-        of, data, jax.random.wrap_key_data(jnp.asarray(words)), measure, out, own
+        of, data, jax.random.wrap_key_data(jnp.asarray(words)), measure, out, own, resume
     )
 
 

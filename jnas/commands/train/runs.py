@@ -1,6 +1,5 @@
 """Runs of `jnas train`: images, the choice of an architecture, its training, what it answers."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,42 +91,47 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     resumed = resume is not False and (folder / trainings.SEARCH).exists()
     if resume is False:
         _forget(folder)
-    with folders.begun(folder, earlier):
-        sizes = Sizes(network, dataset)
-        work = Work(
-            settings=full,
-            dataset=dataset,
-            network=network,
-            recipe=recipe,
-            sizes=sizes,
-            limits=Limits.of(full),
-            keys=keys,
-            folder=folder,
-            resume=resume,
-            progress=progress,
-            clock=clock,
-            decisions=Decisions(folder, job.job),
-        )
-        chosen = choice.choose(work)
-        trained = _in_full(work, chosen)
-        part, held_out = images.held_out(dataset)
-        logits = trained.predict(held_out.x)[0]
-        files_ = [] if trained.failed_at[0] else _export(work, trained)
-        trainings.forget(folder)
-    return Run(
+    work = Work(
         settings=full,
         dataset=dataset,
+        network=network,
+        recipe=recipe,
+        sizes=Sizes(network, dataset),
+        limits=Limits.of(full),
+        keys=keys,
+        folder=folder,
+        resume=resume,
+        progress=progress,
+        clock=clock,
+        decisions=Decisions(folder, job.job),
+    )
+    # What was finished before has taken what it took then.
+    with folders.begun(folder, earlier):
+        return _result(work, notes, {"resumed": resumed, **earlier})
+
+
+def _result(work: Work, notes: list[str], facts: Mapping[str, Any]) -> Run:
+    """Result of the work, with what was known of the run before."""
+    chosen = choice.choose(work)
+    trained = _in_full(work, chosen)
+    part, held_out = images.held_out(work.dataset)
+    logits = trained.predict(held_out.x)[0]
+    exported = [] if trained.failed_at[0] else _export(work, trained)
+    # Nothing is trained from here on, and checkpoints of many networks take much room.
+    trainings.forget(work.folder)
+    return Run(
+        settings=work.settings,
+        dataset=work.dataset,
         notes=notes,
         choice=chosen,
         trained=trained,
         part=part,
         probabilities=np.asarray(jax.nn.softmax(logits)),
-        size=sizes.measured(chosen.arch),
-        files=files_,
-        # What was finished before has taken what it took then.
-        seconds=earlier.get("seconds", round(time.monotonic() - clock.begin, 2)),
-        resumed=earlier.get("resumed", resumed),
-        fingerprint=earlier["fingerprint"],
+        size=work.sizes.measured(chosen.arch),
+        files=exported,
+        seconds=facts.get("seconds", round(work.clock.elapsed, 2)),
+        resumed=facts["resumed"],
+        fingerprint=facts["fingerprint"],
     )
 
 

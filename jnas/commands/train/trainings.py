@@ -73,7 +73,11 @@ def objective(work: Work, epochs: int) -> TrainingObjective:
     recipe = work.recipe._replace(epochs=epochs)
     # Trainings of other lengths have other schedules, and folders of their own.
     out = work.folder / PAUSED / f"{epochs}"
-    return training.objective(work.network, work.dataset, recipe, work.keys.train, out=out)
+    # A run that starts anew has forgotten them, and goes on with those of its own.
+    resume = work.resume or True
+    return training.objective(
+        work.network, work.dataset, recipe, work.keys.train, out=out, resume=resume
+    )
 
 
 def seconds_of_epoch(work: Work, arch: np.ndarray) -> float:
