@@ -23,25 +23,30 @@ NETWORKS = {
     "nats_size": networks.nats_size(**SMALL),
 }
 CELLS_101 = (
+    "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
     "output:0",
     "conv3x3:0|conv3x3:0|conv1x1:|maxpool3x3:1,3|conv1x1:0|output:0,4",  # dead ends
-    "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
     "conv1x1:0|conv3x3:0,1|maxpool3x3:2|conv1x1:2|output:1,3,4",
 )
 ARCHS = {
     "nasbench201": [
-        (0, 0, 0, 0, 0, 0),  # all none
         (1, 1, 1, 1, 1, 1),  # all skip
-        (3, 2, 3, 1, 3, 0),  # a dead end
-        (0, 0, 3, 0, 2, 3),  # convolutions of zeros
         (3, 2, 3, 0, 0, 0),  # never reaches the output
+        (0, 0, 0, 0, 0, 0),  # all none
+        (0, 0, 3, 0, 2, 3),  # convolutions of zeros
+        (3, 2, 3, 1, 3, 0),  # a dead end
         (4, 2, 3, 1, 4, 3),
     ],
     "without scales": [(2, 0, 3, 1, 3, 2)],
     "nasbench101": [tuple(spaces.nasbench101().from_string(text).tolist()) for text in CELLS_101],
     "nats_size": [(0, 0, 0, 1, 1), (2, 0, 1, 0, 3)],  # cells that keep their width, and widen
 }
-CASES = [(name, arch) for name, archs in ARCHS.items() for arch in archs]
+DEAR = {"nasbench201": 2, "without scales": 0, "nasbench101": 2, "nats_size": 1}  # so many first
+CASES = [
+    pytest.param(name, arch, marks=[pytest.mark.slow] * (number < DEAR[name]))
+    for name, archs in ARCHS.items()
+    for number, arch in enumerate(archs)
+]
 IMAGES = np.random.default_rng(0).normal(size=(5, 4, 8, 1)).astype(np.float32)
 
 
@@ -118,10 +123,12 @@ def test_own_network_answers_as_the_general_one(name: str, arch: tuple[int, ...]
         np.testing.assert_allclose(got.mean[is_read], want.mean[is_read], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["nasbench201", "nasbench101"])
+@pytest.mark.parametrize(
+    "name", ["nasbench201", pytest.param("nasbench101", marks=pytest.mark.slow)]
+)
 def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> None:
     """Here of a cell with dead ends, whose norms hand out nothing."""
-    arch = ARCHS[name][2 if name == "nasbench201" else 1]
+    arch = ARCHS[name][-2]
     own, params = NETWORKS[name].own(np.array(arch)), weights_of(name, arch)
     logits, _, gradient = program(own, Hooks())(params, None, ())
     found = networks.moments(gradient)
@@ -145,34 +152,45 @@ def test_drop_path_and_dropout_draw_the_same_in_both(name: str) -> None:
     assert not np.allclose(logits, general(name, arch, keep=1.0)[0], rtol=0.05)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+def narrow_of(name: str, arch: tuple[int, ...]) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), weights_of(name, arch))
+
+
+@pytest.mark.parametrize(
+    "name", ["nasbench201", *(pytest.param(n, marks=pytest.mark.slow) for n in list(NETWORKS)[1:])]
+)
 def test_16_bits_are_32_bits_roughly(name: str) -> None:
-    """And the moments of batches are of 32 bits, as the statistics made of them are."""
     arch = ARCHS[name][-1]
-    params = weights_of(name, arch)
-    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
     own = program(NETWORKS[name].own(np.array(arch)), Hooks())
-    logits, _, gradient = own(narrow, None, ())
-    expected, _, wanted = own(params, None, ())
-    assert logits.dtype == jnp.bfloat16
+    logits, _, gradient = own(narrow_of(name, arch), None, ())
+    expected, _, wanted = own(weights_of(name, arch), None, ())
     np.testing.assert_allclose(logits.astype(jnp.float32), expected, atol=0.2)
     pairs = zip(networks.moments(gradient), networks.moments(wanted), strict=True)
     for got, want in pairs:
-        assert got.var.dtype == got.mean.dtype == jnp.float32
         np.testing.assert_allclose(got.var, want.var, rtol=0.1, atol=0.05)
     one, other = (
         np.concatenate([np.ravel(x.astype(jnp.float32)) for x in jax.tree.leaves(tree)])
         for tree in map(networks.without_moments, (gradient, wanted))
     )
     assert one @ other > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
-    # The general network has the same types all through.
-    of_all = program(NETWORKS[name], DROPS)
-    seen, _, same = jax.eval_shape(of_all, narrow, np.array(arch, np.int32), start(1.0))
-    assert seen.dtype == jnp.bfloat16
-    assert jax.tree.map(lambda x: x.dtype, same) == jax.tree.map(lambda x: x.dtype, gradient)
-    given, images = networks.with_statistics(narrow, networks.moments(gradient)), IMAGES
-    seen = jax.eval_shape(NETWORKS[name].apply, given, np.array(arch), images.astype(jnp.bfloat16))
-    assert seen.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_types_of_16_bits(name: str) -> None:
+    """Logits and gradients are of 16 bits, moments and statistics of 32."""
+    arch = np.array(ARCHS[name][-1])
+    narrow = narrow_of(name, tuple(arch.tolist()))
+    wanted = jax.tree.map(lambda leaf: leaf.dtype, networks.with_moments(narrow))
+    of_one = (program(NETWORKS[name].own(arch), Hooks()), None, ())
+    of_all = (program(NETWORKS[name], DROPS), arch, start(1.0))
+    for function, given, state in (of_one, of_all):
+        logits, _, gradient = jax.eval_shape(function, narrow, given, state)
+        assert logits.dtype == jnp.bfloat16
+        assert jax.tree.map(lambda leaf: leaf.dtype, gradient) == wanted
+        assert all(moments.var.dtype == jnp.float32 for moments in networks.moments(gradient))
+    fixed = networks.with_statistics(narrow, networks.initial_statistics(narrow))
+    images = IMAGES.astype(jnp.bfloat16)
+    assert jax.eval_shape(NETWORKS[name].apply, fixed, arch, images).dtype == jnp.bfloat16
 
 
 def primitives(jaxpr: Any) -> list[str]:
@@ -194,13 +212,10 @@ def operations(name: str, arch: tuple[int, ...]) -> list[str]:
 
 
 def test_program_has_the_operations_of_its_architecture_alone() -> None:
-    bare = operations("nasbench201", (1, 1, 1, 1, 1, 1))
-    two = operations("nasbench201", (3, 1, 1, 1, 0, 2))
-    # Two convolutions in each of four cells: each once forwards, and its two gradients, of which
-    # that of the weights may be a product for each row of the window. Nothing is computed again.
-    kinds = ("conv_general_dilated", "dot_general")
-    num = [sum(names.count(kind) for kind in kinds) for names in (bare, two)]
-    assert 4 * 2 * 3 <= num[1] - num[0] <= 4 * 2 * 3 + 4 * 2
+    """A root for each of its norms: no branch besides, and none computed again for the gradient."""
+    num_around = 1 + 2 + 1  # stem, residual block, before the classifier
+    for arch, num_convs in (((1, 1, 1, 1, 1, 1), 0), ((3, 1, 1, 1, 0, 2), 2)):
+        assert operations("nasbench201", arch).count("rsqrt") == num_around + 2 * 2 * num_convs
     for name, archs in ARCHS.items():
         assert not {"cond", "scan", "while"} & set(operations(name, archs[-1]))
 
