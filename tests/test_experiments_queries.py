@@ -36,8 +36,8 @@ def test_draws_without_repetition_are_those_of_all_orders(num, wanted) -> None:
 def test_hit_probability_is_that_of_the_sampler() -> None:
     """In NAS-Bench-101, for a quarter of all draws; in NAS-Bench-201 draws are uniform."""
     space = jnas.spaces.nasbench101()
-    drawn = np.asarray(jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 4000)))
-    names = np.asarray(jax.vmap(space.identity)(drawn))
+    drawn = np.asarray(jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), 4000)))
+    names = np.asarray(jax.jit(jax.vmap(space.identity))(drawn))
     common = [np.flatnonzero((names == name).all(axis=1)) for name in np.unique(names, axis=0)]
     wanted = max(common, key=len)
     table = jnas.benchmarks.make_table(space, drawn[wanted[:1]], {"top": np.zeros(1)})

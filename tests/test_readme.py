@@ -61,11 +61,14 @@ def test_moves_of_the_own_space_stay_in_it() -> None:
     names: dict = {}
     exec(compile(snippets(README)[1], "README.md", "exec"), names)
     space, keys = names["space"], jax.random.split(jax.random.key(0), 50)
-    archs = jax.vmap(space.sample)(keys)
-    moved = jax.vmap(space.mutate)(keys, archs), jax.vmap(space.crossover)(keys, archs, archs[::-1])
+    archs = jax.jit(jax.vmap(space.sample))(keys)
+    moved = (
+        jax.jit(jax.vmap(space.mutate))(keys, archs),
+        jax.jit(jax.vmap(space.crossover))(keys, archs, archs[::-1]),
+    )
     everything = space.enumerate()
     for part in (archs, *moved, everything):
-        assert np.all(jax.vmap(space.is_valid)(part))
+        assert np.all(jax.jit(jax.vmap(space.is_valid))(part))
     assert {tuple(arch) for arch in np.asarray(moved[1]).tolist()} <= set(
         map(tuple, everything.tolist())
     )
@@ -75,7 +78,7 @@ def test_a_predictor_from_a_few_hundred_cells(tmp_path, monkeypatch, capsys) -> 
     sizes = {
         "archs": ("archs[:400]", "archs[:40]"),
         "accuracy": ("accuracy[:400]", "accuracy[:40]"),
-        "network": ("gates(space)", "gates(space, layers=(16, 16), hidden=(16,))"),
+        "network": ("gates(space)", "gates(space, layers=(8,), hidden=(8,))"),
     }
     tau, accuracies = run(snippets(GUIDE)[0], tmp_path, monkeypatch, capsys, **sizes).splitlines()
     assert float(tau) > 0.3

@@ -152,7 +152,7 @@ def image_trainer(network: jnas.types.Network, num_epochs: int, batch_size: int)
     return Trainer(num_epochs, init, epoch, lambda state: state.params, evaluate)
 
 
-def test_image_networks_learn() -> None:
+def image_jobs() -> tuple[Trainer, Job, Images]:
     """Stripes of two directions: a convolution tells them apart, a cell without a path cannot."""
     random = np.random.default_rng(0)
     stripes = np.sin(np.arange(8))[None, :, None, None] + 0.3 * random.normal(size=(48, 8, 8, 3))
@@ -163,11 +163,20 @@ def test_image_networks_learn() -> None:
     network = jnas.networks.nasbench201(channels=2, cells=1, stages=1, num_classes=2)
     archs = jnp.asarray([[3, 3, 3, 1, 3, 3], [0] * 6], jnp.int32)
     jobs = Job(jax.random.split(jax.random.key(0)), archs)
-    run = train(image_trainer(network, 12, 16), jobs, shared, epochs=(1, 12))
+    return image_trainer(network, 12, 16), jobs, shared
+
+
+def test_image_networks_learn() -> None:
+    run = train(*image_jobs(), epochs=(12,))
     assert run.losses[0, -1] < 0.3 < 0.6 < run.losses[1, -1]
     assert run.metrics["accuracy"][0, -1] > 0.9
     assert run.metrics["accuracy"][1, -1] == 0.5
+
+
+@pytest.mark.slow
+def test_image_networks_learn_alone_as_together() -> None:
+    trainer, jobs, shared = image_jobs()
     alone = jax.tree.map(lambda leaf: leaf[:1], jobs)
     np.testing.assert_array_equal(
-        train(image_trainer(network, 12, 16), alone, shared).losses, run.losses[:1]
+        train(trainer, alone, shared).losses, train(trainer, jobs, shared).losses[:1]
     )

@@ -210,7 +210,7 @@ def test_side_by_side_is_one_after_the_other(name: str, space) -> None:
 
 
 def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
-    predictor = make("gates", NB201)
+    predictor = make("mlp", NB201)
     archs, targets = (
         np.stack(x) for x in zip(drawn(NB201, 12, 0), drawn(NB201, 12, 1), strict=True)
     )

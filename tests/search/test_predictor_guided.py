@@ -207,10 +207,10 @@ def test_finds_better_cells_than_it_started_with(options, key, accuracies, tmp_p
     """A real predictor and real accuracies; stopped on the way, the search ends the same."""
     stop, calls = [35], [0]
     predictor = jnas.predictors.mlp(
-        CELLS, hidden=(64,), training=jnas.predictors.Training(epochs=60, batch_size=16)
+        CELLS, hidden=(64,), training=jnas.predictors.Training(epochs=30, batch_size=16)
     )
     searcher = jnas.search.predictor_guided(
-        predictor, INNER, batch_size=10, inner_steps=100, **options
+        predictor, INNER, batch_size=10, inner_steps=60, **options
     )
 
     class Evaluate:

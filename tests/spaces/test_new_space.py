@@ -154,14 +154,14 @@ def test_fit_save_load_and_search(listed, tmp_path, key) -> None:
     judge = search.objective(predictors.estimator(predictor, state))
     searcher = search.regularized_evolution(SPACE, population_size=10)
     history = search.run(searcher, judge, key, num_evaluations=100, identity=SPACE.identity)
-    assert bool(jax.vmap(SPACE.is_valid)(history.archs).all())
+    assert bool(jax.jit(jax.vmap(SPACE.is_valid))(history.archs).all())
     best = history.archs[history.best[-1]]
     assert int(SPACE.params(best)) > np.median(targets)
     assert search.num_distinct(history, SPACE.identity) == history.num_evaluations
 
 
 def test_tables_look_up_codes_of_three_words(listed, tmp_path) -> None:
-    codes = np.asarray(jax.vmap(SPACE.code)(archs()))
+    codes = np.asarray(jax.jit(jax.vmap(SPACE.code))(archs()))
     assert codes.shape == (40, 3)
     rows = archs()[np.unique(codes, axis=0, return_index=True)[1]]
     values = np.arange(len(rows), dtype=np.float32)

@@ -56,7 +56,7 @@ def test_choices_that_make_no_space_are_refused(choices, message) -> None:
 
 def test_mutants_differ_in_one_choice_and_are_uniform(key) -> None:
     parent = jnp.asarray([1, 0, 2], jnp.int32)
-    children = jax.vmap(SPACE.mutate, (0, None))(jax.random.split(key, 4_000), parent)
+    children = jax.jit(jax.vmap(SPACE.mutate, (0, None)))(jax.random.split(key, 4_000), parent)
     rows, counts = np.unique(children, axis=0, return_counts=True)
     assert rows.tolist() == [[0, 0, 2], [1, 0, 0], [1, 0, 1], [1, 0, 3], [2, 0, 2]]
     np.testing.assert_allclose(counts / 4_000, [1 / 4, 1 / 6, 1 / 6, 1 / 6, 1 / 4], atol=0.03)
@@ -76,8 +76,8 @@ def test_as_many_choices_as_a_byte_has_numbers() -> None:
 def test_codes_of_large_spaces_are_exact() -> None:
     """40 choices of three values: 3^40 needs 63.4 bits, and 20 of them fit a word."""
     space = spaces.product({f"x{i}": (0, 1, 2) for i in range(40)})
-    archs = jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 50))
-    words = np.asarray(jax.vmap(space.code)(archs)).astype(object)
+    archs = jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), 50))
+    words = np.asarray(jax.jit(jax.vmap(space.code))(archs)).astype(object)
     for arch, (high, low) in zip(np.asarray(archs).tolist(), words, strict=True):
         digits = "".join(map(str, arch))
         assert (high, low) == (int(digits[:20], 3), int(digits[20:], 3))

@@ -125,7 +125,7 @@ def test_the_answer_of_nsga2_is_its_front_beside_the_true_one(tmp_path) -> None:
     ]
     # By brute force: what is allowed and nothing dominates, in accuracy and parameters.
     table = jnas.benchmarks.nasbench201("cifar10")
-    params = np.asarray(jax.vmap(SPACE.params)(jnp.asarray(table.archs)))
+    params = np.asarray(jax.jit(jax.vmap(SPACE.params))(jnp.asarray(table.archs)))
     accuracy = table.column("val_accuracy")
     points = sorted({(int(p), -a) for p, a in zip(params, accuracy, strict=True) if p <= 200_000})
     front = [(p, a) for i, (p, a) in enumerate(points) if all(a < b for _, b in points[:i])]
