@@ -9,6 +9,7 @@ import pytest
 import jnas
 from experiments import common
 from tests.commands.helpers import invoke
+from tests.commands.train.conftest import draw
 from tests.test_layers import ALLOWED
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +115,24 @@ def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> 
     cell = run(snippets(GUIDE)[4], tmp_path, monkeypatch, capsys, **sizes).splitlines()[-1]
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert (tmp_path / "suite.npz").exists()
+
+
+@pytest.mark.slow
+def test_from_a_folder_of_images_to_a_prediction(tmp_path, monkeypatch) -> None:
+    (line,) = re.findall(r"^    (jnas train .*)$", README, re.MULTILINE)
+    train, predict = (command.split()[1:] for command in line.split(" && "))
+    draw(tmp_path / "photos", 60)
+    draw(tmp_path / "new-photos", 3, seed=1)
+    monkeypatch.chdir(tmp_path)
+    smaller = ["--size", 8, "--channels", 4, "--stages", 1, "--candidates", 8, "--trained", 4]
+    invoke(*train, *smaller, "--epochs", 60)
+    printed = invoke(*predict)
+    assert "new-photos" in printed
+    # Stripes are easily told apart.
+    assert len(re.findall(r"rows/00\d.png +│ rows", printed)) >= 2
+    assert len(re.findall(r"columns/00\d.png +│ columns", printed)) >= 2
+    assert (tmp_path / "run" / "report.html").exists()
+    assert (tmp_path / "run" / "network" / "model.py").exists()
 
 
 # -- Names -----------------------------------------------------------------------------------------

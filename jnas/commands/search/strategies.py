@@ -63,9 +63,13 @@ def defaults(strategy: str) -> dict[str, Any]:
 
 
 @functools.cache
-def parsed_class() -> Any:
-    """Dataclass with a field for every option, None where it is not given, for the parser."""
-    fields = [(name, _field(option), None) for name, option in all_options().items()]
+def parsed_class(without: tuple[str, ...] = ()) -> Any:
+    """Dataclass with a field for every option, None where it is not given, for the parser.
+
+    Those that a command has a use of its own for are left out.
+    """
+    options = {name: option for name, option in all_options().items() if name not in without}
+    fields = [(name, _field(option), None) for name, option in options.items()]
     # The parser looks into no class of the standard library, where make_dataclass puts it.
     made = dataclasses.make_dataclass(
         "Options", fields, frozen=True, namespace={"__module__": __name__}

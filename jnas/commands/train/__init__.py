@@ -37,6 +37,8 @@ def command(
     show(told, place)
 
 
-# The options of the strategies are read from their functions, so that the type is made here.
-command.__annotations__["options"] = strategies.parsed_class()
-(command.__kwdefaults__ or {})["options"] = strategies.parsed_class()()
+# The options of the strategies are read from their functions, so that the type is made here. Epochs
+# and the size of a batch are those of the training; one architecture is trained at a time.
+_PARSED = strategies.parsed_class(without=("batch_size", "min_epochs", "max_epochs"))
+command.__annotations__["options"] = _PARSED
+(command.__kwdefaults__ or {})["options"] = _PARSED()

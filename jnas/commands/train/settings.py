@@ -36,7 +36,7 @@ _SIZES = {
 
 NETWORK = Group("The network", sort_key=1)
 CHOICE = Group("The choice of its architecture", sort_key=2)
-TRAINING = Group("The training", sort_key=3)
+TRAINING = Group("The training", sort_key=2)
 _NO_LIMIT, _OWN = default("no limit"), default("the recipe's own")
 
 

@@ -160,19 +160,23 @@ def _run(
     work: Work, searcher: Searcher, epochs: int, num: int, max_seconds: float | None
 ) -> HostRun:
     """Search by trainings of at most `epochs`, which goes on where it was stopped."""
-    return search.run_on_host(
-        searcher,
-        Evaluate(work, epochs),
-        work.keys.search,
-        num_evaluations=num,
-        max_seconds=max_seconds,
-        overrun="counted",
-        # A strategy may ask for one cell twice; with several numbers of epochs it means to.
-        identity=None if searcher.epochs else work.network.space.identity,
-        out=work.folder / SEARCH,
-        resume=work.resume,
-        progress=work.progress,
-    )
+    try:
+        return search.run_on_host(
+            searcher,
+            Evaluate(work, epochs),
+            work.keys.search,
+            num_evaluations=num,
+            max_seconds=max_seconds,
+            overrun="counted",
+            # A strategy may ask for one cell twice; with several numbers of epochs it means to.
+            identity=None if searcher.epochs else work.network.space.identity,
+            out=work.folder / SEARCH,
+            resume=work.resume,
+            progress=work.progress,
+        )
+    # What makes ten trainings fail alike is the images, the recipe or a limit.
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
 def winner(tried: Tried, first: np.ndarray) -> int:

@@ -1,8 +1,11 @@
 """`jnas train` as a practitioner uses it: from a folder of pictures to a network and a report."""
 
 import json
+import subprocess
+import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -231,3 +234,44 @@ def test_a_training_that_diverges_is_recorded_as_failed(pictures, tmp_path) -> N
     assert not (folder / "network").exists()
     with pytest.raises(ValueError, match="diverged"):
         invoke("predict", folder, Path(pictures) / "rows")
+
+
+# -- Kills -----------------------------------------------------------------------------------------
+
+
+def _killed_once(command: list[str], is_time: Callable[[], bool]) -> None:
+    """A process of the command that is killed as soon as it is time, unless it ends before."""
+    process = subprocess.Popen([sys.executable, "-m", "jnas", *command])
+    while process.poll() is None and not is_time():
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(pictures, tmp_path) -> None:
+    """Killed while scores are taken, while candidates are trained, and within the full training."""
+    sizes = [*TINY, *QUIET, "--epochs", 40, "--candidates", 6, "--trained", 4]
+    command = [*map(str, ["train", "--images", pictures, *sizes, "--out"])]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    times = (
+        lambda: (killed / "scores.npz").exists(),
+        lambda: (killed / "search" / "search.npz").exists(),
+        lambda: (killed / "part-0000").exists(),
+    )
+    for is_time in times:
+        _killed_once([*command, str(killed)], is_time)
+        assert not (killed / "result.json").exists()
+    for folder in (killed, whole):
+        invoke(*command, folder)
+    assert read_json(killed / "result.json")["resumed"]
+    assert (killed / "candidates.csv").read_text() == (whole / "candidates.csv").read_text()
+    one, other = (jnas.training.load(folder / "trained.npz") for folder in (killed, whole))
+    np.testing.assert_array_equal(one.archs, other.archs)
+    for name, curve in one.curves.items():
+        np.testing.assert_allclose(curve, other.curves[name], rtol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        one.params,
+        other.params,
+    )
