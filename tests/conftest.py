@@ -13,6 +13,8 @@ from pathlib import Path
 FAST_COMPILATION = "--xla_backend_optimization_level=0"
 if version("jaxlib").startswith("0.10."):  # XLA ends the process at a flag that it does not know
     FAST_COMPILATION += " --xla_cpu_use_fusion_emitters=false"  # a third of the time of compilation
+    # A program is compiled in one piece: pieces cost more together, and workers share the cores.
+    FAST_COMPILATION += " --xla_cpu_parallel_codegen_split_count=1"
 _FLAGS = f"--xla_force_host_platform_device_count=2 {FAST_COMPILATION}"
 # Once: a worker inherits them, and programs in the cache are those of the same flags.
 if _FLAGS not in os.environ.get("XLA_FLAGS", ""):
