@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas import networks
 from jnas.engine import checkpoints, files, trainings
 from jnas.engine.devices import num_parts
 from jnas.engine.fingerprints import Resume, check, fingerprint
@@ -68,13 +69,17 @@ def train(
 
     Raises:
         ValueError: an invalid architecture or recipe, keys or images that do not fit the network,
-            more or fewer classes, no training images, or `out` holds another job.
+            more or fewer classes, no training images; or `out` holds another job, or is given for
+            a network that `jnas.networks` has not made, which its files could not name.
         OSError: `out` cannot be written, or holds a file of that name that jnas did not write.
     """
     recipe = named(recipe) if isinstance(recipe, str) else recipe
     check_recipe(recipe)
     rows = _archs(network, archs)
     of = setup(network, recipe, check_dataset(network, dataset))
+    if out is not None:
+        # Its files name the network: better now than when all is trained.
+        networks.settings(network)
     jobs, places = _jobs(rows, key)
     is_own = len(jobs.arch) == 1 if own is None else own
     work = _Work(of, dataset, None if out is None else Path(out), resume, progress, weights)
