@@ -29,7 +29,10 @@ def a_loss(params: object, images: jax.Array, *, network: Network) -> tuple[jax.
     return jnp.sum(logits**2), logits
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "nats_size")) for n in NETWORKS],
+)
 def test_moments_of_a_batch_are_what_its_norms_used(name: str) -> None:
     network = NETWORKS[name]
     params = jax.jit(lambda key: network.instantiate(network.init(key), ARCH))(jax.random.key(0))

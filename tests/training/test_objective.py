@@ -24,7 +24,7 @@ def test_the_estimator_scores_as_networks_are_trained(
     assert jax.tree.structure(again) == jax.tree.structure(judge)
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("is_kept", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_paused_trainings_go_on(
     network: Network,
     stripes: Dataset,

@@ -173,10 +173,13 @@ def test_what_does_not_fit(network: Network, stripes: Dataset, recipe: training.
 @pytest.mark.parametrize(
     "changes",
     [
-        {"precision": "bfloat16"},
+        pytest.param({"precision": "bfloat16"}, marks=pytest.mark.slow),
         {"dropout": 0.2, "drop_path": 0.2},
         {"norm_momentum": 0.3, "is_precise": False},
-        {"augmentation": Augmentation(crop=1, cutout=2, mixup=0.2, jitter=0.1)},
+        pytest.param(
+            {"augmentation": Augmentation(crop=1, cutout=2, mixup=0.2, jitter=0.1)},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda changes: next(iter(changes)),
 )
