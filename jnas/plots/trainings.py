@@ -54,7 +54,9 @@ def learning_curves(curves: Mapping[str, ArrayLike], *, title: str = "") -> "Fig
                 axes.plot(epochs, values, style, color=COLOURS[place], linewidth=1.8, label=part)
     _end_at_the_better(panels[0])
     _begin_at_the_better(panels[1])
-    panels[0].legend(frameon=False, fontsize=10, labelcolor=INK)
+    # A training that diverged at once has no line, and Matplotlib warns of an empty legend.
+    if panels[0].lines:
+        panels[0].legend(frameon=False, fontsize=10, labelcolor=INK)
     panels[1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     set_title(figure, title)
     return figure

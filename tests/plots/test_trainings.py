@@ -39,6 +39,8 @@ def test_a_loss_that_explodes_at_first_does_not_squash_the_others() -> None:
 
 def test_learning_curves_of_one_epoch_and_of_nothing() -> None:
     assert plots.learning_curves(curves(1)).axes
+    nothing = {name: np.full(3, np.nan) for name in curves()}
+    assert not plots.learning_curves(nothing).axes[0].lines
     with pytest.raises(ValueError, match="train_loss"):
         plots.learning_curves({})
     with pytest.raises(ValueError, match="one length"):

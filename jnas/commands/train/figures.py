@@ -25,11 +25,13 @@ def of(result: Run) -> Figures:
                 {name: values[0] for name, values in curves.items()}, title=title
             ),
         ),
-        "confused": (
-            f"Images of {result.part}: rows are true classes, columns what the network names.",
-            plots.confusion_matrix(confusion(result), result.dataset.classes, title=title),
-        ),
     }
+    if not result.has_answers:
+        return found
+    found["confused"] = (
+        f"Images of {result.part}: rows are true classes, columns what the network names.",
+        plots.confusion_matrix(confusion(result), result.dataset.classes, title=title),
+    )
     places = wrong(result)[:_NUM_WRONG]
     return found | (_wrong_figure(result, places) if len(places) else {})
 

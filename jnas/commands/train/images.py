@@ -79,5 +79,5 @@ def counts(dataset: Dataset) -> list[list[object]]:
 
 
 def majority_share(labels: Sequence[int] | np.ndarray) -> float:
-    """Accuracy of always naming the most frequent class; NaN of no images."""
-    return float(np.bincount(labels).max() / len(labels)) if len(labels) else float("nan")
+    """Accuracy of always naming the most frequent class of at least one image."""
+    return float(np.bincount(labels).max() / len(labels))

@@ -61,6 +61,11 @@ class Run(NamedTuple):
         return int(self.trained.failed_at[0])
 
     @property
+    def has_answers(self) -> bool:
+        """Whether there are images to answer for, and a network that has not diverged."""
+        return bool(len(self.labels)) and not self.failed_at
+
+    @property
     def labels(self) -> np.ndarray:
         """Labels `[N]` of the images that its answers are looked at on."""
         return np.asarray(images.held_out(self.dataset)[1].y)
@@ -141,7 +146,7 @@ def _in_full(work: Work, chosen: Choice) -> Trained:
         work.network,
         chosen.arch[None],
         work.dataset,
-        work.recipe._replace(epochs=chosen.epochs),
+        recipe_of(work.settings, chosen.epochs),
         work.keys.train,
         out=work.folder,
         resume=work.resume,

@@ -13,7 +13,7 @@ from jnas.engine.environment import environment
 
 # All that a run writes beside its report, but for trained.npz.
 FILES = ("candidates.csv", "confusion.csv", "*.png")
-_STALE = ("candidates.csv", "confused.png", "wrong.png", "curves.png", "cell.png")
+_STALE = ("candidates.csv", "confusion.csv", "confused.png", "wrong.png", "curves.png", "cell.png")
 _NUM_ROWS = 30  # of a table in the report
 _CONVENTION = (
     "fraction of the images of the part whose most probable class is theirs, after the last epoch; "
@@ -23,15 +23,20 @@ _CONVENTION = (
 
 def summarise(result: Run) -> Summary:
     """Summary of a run."""
-    drawn, tables = figures.of(result), {"confusion.csv": _confusion(result)}
-    tried = result.choice.tried
+    drawn, tables = figures.of(result), dict[str, list[list[Any]]]()
+    tried, answers = result.choice.tried, list[Part]()
+    if result.has_answers:
+        tables["confusion.csv"] = _confusion(result)
+        answers = [
+            Part("What it confuses", _about_part(result), _classes(result), ["confused"]),
+            Part("What it gets wrong", _about_wrong(result), figures=["wrong"]),
+        ]
     if tried is not None:
         tables["candidates.csv"] = _candidates(result, tried)
     parts = [
         Part(_title(result), _legend(result), _accuracies(result), ["cell"], is_printed=True),
         Part("How it learnt", "", figures=["curves"]),
-        Part("What it confuses", _about_part(result), _classes(result), ["confused"]),
-        Part("What it gets wrong", _about_wrong(result), figures=["wrong"]),
+        *answers,
         *([_tried(result, tried)] if tried is not None else []),
         Part("The images", "\n".join(result.notes), images.counts(result.dataset)),
         Part("The network in files", _about_files(result)),
@@ -66,7 +71,9 @@ def _facts(result: Run) -> dict[str, Any]:
         "accuracy": {part: _last(result, f"{part}_accuracy") for part in images.PARTS},
         "loss": {part: _last(result, f"{part}_loss") for part in images.PARTS},
         "accuracy_convention": _CONVENTION,
-        "accuracy_of_the_most_frequent_class": images.majority_share(result.labels),
+        "accuracy_of_the_most_frequent_class": images.majority_share(result.labels)
+        if len(result.labels)
+        else None,
         "status": f"diverged in epoch {result.failed_at}" if result.failed_at else "trained",
         "failed_at": result.failed_at or None,
         "params": result.size.params,
@@ -181,7 +188,6 @@ def _percent(value: float | None) -> str:
 def _legend(result: Run) -> str:
     """Legend of the table: what the network is, and how it was found."""
     size, space = result.size, result.trained.network.space
-    share = images.majority_share(result.labels)
     lines = [
         f"Architecture: {space.to_string(result.choice.arch)}",
         f"{size.params:,} parameters, {size.macs / 1e6:,.3g} million multiply-accumulates, "
@@ -190,8 +196,12 @@ def _legend(result: Run) -> str:
         *(f"Cut: {cut}." for cut in result.choice.cuts),
         f"Trained for {result.choice.epochs} epochs by the recipe {result.settings.recipe}; seed "
         f"{result.settings.seed}. Accuracy on training images is that of augmented ones.",
-        f"Naming always the most frequent class is right for {_percent(share)} of {result.part}.",
     ]
+    if len(result.labels):
+        share = _percent(images.majority_share(result.labels))
+        lines.append(
+            f"Naming always the most frequent class is right for {share} of {result.part}."
+        )
     if result.failed_at:
         lines.insert(0, f"The training diverged in epoch {result.failed_at}: it has failed.")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from jnas import search, training, zeroshot
 from jnas.commands.train import images
 from jnas.commands.train import plan as plans
 from jnas.commands.train.plan import Plan
-from jnas.commands.train.settings import BUDGET, SHARE
+from jnas.commands.train.settings import BUDGET, SHARE, recipe_of
 from jnas.commands.train.sizes import Size
 from jnas.commands.train.work import Work
 from jnas.engine import checkpoints
@@ -70,7 +70,7 @@ class Evaluate:
 
 def objective(work: Work, epochs: int) -> TrainingObjective:
     """Objective of trainings of so many epochs, paused ones kept in the folder."""
-    recipe = work.recipe._replace(epochs=epochs)
+    recipe = recipe_of(work.settings, epochs)
     # Trainings of other lengths have other schedules, and folders of their own.
     out = work.folder / PAUSED / f"{epochs}"
     # A run that starts anew has forgotten them, and goes on with those of its own.

@@ -39,7 +39,7 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """Run folder of the main job, its command, and what it printed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     command: list[object] = ["train", "--images", pictures, *TINY, *QUIET, "--epochs", 8]
-    command += ["--candidates", 6, "--trained", 4, "--max-params", 400, "--out", folder]
+    command += ["--candidates", 6, "--trained", 4, "--max-params", 250, "--out", folder]
     with pytest.warns(UserWarning, match="broken"):
         printed = invoke(*command)
     return folder, command, printed

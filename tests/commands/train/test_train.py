@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from tests.commands.train.conftest import QUIET, TINY
 SPACE = jnas.spaces.nasbench201()
 
 
-@pytest.fixture(autouse=True)
-def _broken_pictures_are_told() -> None:
-    warnings.filterwarnings("ignore", message=".*broken.*")
+# The first run is told of the picture that cannot be read, as `trained` checks.
+pytestmark = pytest.mark.filterwarnings("ignore:.*broken.*")
 
 
 def test_the_run_folder_has_it_all(trained) -> None:
@@ -51,7 +49,7 @@ def test_facts_agree_with_the_network(trained, pictures) -> None:
     counts = read_csv(folder / "confusion.csv")
     right = sum(int(row[row["class"]]) for row in counts)
     assert right / 18 == pytest.approx(facts["accuracy"]["test"])
-    assert facts["params"] <= 400
+    assert facts["params"] <= 250
     about = read_json(folder / "network" / "about.json")
     assert (about["params"], about["macs"]) == (facts["params"], facts["macs"])
     assert about["classes"] == ["columns", "rows"] == facts["classes"]
