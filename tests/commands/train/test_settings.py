@@ -56,6 +56,12 @@ def test_recipes_of_papers_keep_their_epochs_and_short_ones_are_not_all_warm_up(
     assert made.warmup_epochs == 0.5
 
 
+@pytest.mark.parametrize(("side", "crop"), [(8, 1), (16, 2), (32, 4)])
+def test_images_are_shifted_in_proportion_to_their_size(side, crop) -> None:
+    full = filled(Settings(), dataset(90, side))
+    assert recipe_of(full).augmentation.crop == crop
+
+
 @pytest.mark.parametrize("space", jnas.networks.NAMES)
 def test_every_space_with_a_network_can_be_trained(space) -> None:
     data = dataset(90, 16, channels=1)
