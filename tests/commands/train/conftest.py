@@ -1,4 +1,4 @@
-"""A folder of pictures of two kinds, and a run of `jnas train` on it that takes seconds."""
+"""A folder of pictures of two kinds, and runs of `jnas train` on it that take seconds."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.commands.helpers import invoke
 
+CELL = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 TINY = ("--channels", 2, "--stages", 1, "--cells", 1, "--size", 8, "--batch-size", 16)
 QUIET = ("--no-progress",)
 
@@ -36,10 +37,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list, str]:
-    """Run folder of the main job, its command, and what it printed."""
+    """Run folder of the training of one cell, its command, and what it printed."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    command: list[object] = ["train", "--images", pictures, *TINY, *QUIET, "--epochs", 8]
-    command += ["--candidates", 6, "--trained", 4, "--max-params", 250, "--out", folder]
+    command: list[object] = ["train", "--images", pictures, *TINY, *QUIET, "--epochs", 6]
+    command += ["--arch", CELL, "--max-params", 250, "--out", folder]
     with pytest.warns(UserWarning, match="broken"):
         printed = invoke(*command)
     return folder, command, printed
