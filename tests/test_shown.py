@@ -72,7 +72,8 @@ def of_network():
         ),
         (
             lambda: jnas.data.without_images(jnas.data.load("digits")),
-            "Dataset digits\n  classes: 10",
+            "Dataset digits, 8 x 8 x 1 uint8\n"
+            "  images: 0 train, 0 validation, 0 test\n  10 classes: 0 (",
         ),
         (
             lambda: history(),

@@ -1,5 +1,6 @@
 """Images as a network reads them: normalised, and augmented by key on the device."""
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jnas.engine.inputs import as_key
-from jnas.types import Dataset, Key
+from jnas.types import Dataset, Images, Key
 
 # Of ITU-R BT.601, rounded as torchvision has them.
 _GREY = (0.2989, 0.587, 0.114)
@@ -82,11 +83,13 @@ def augment(
 
 
 def without_images(dataset: Dataset) -> Dataset:
-    """Data set with None for its images and labels: what `normalise` and `augment` need of it."""
-    nothing = type(dataset.train)(None, None)
-    names = ("mean", "std", "scale", "classes", "name", "is_flippable")
-    facts = {name: getattr(dataset, name) for name in names}
-    return Dataset(train=nothing, validation=nothing, test=nothing, **facts)
+    """Data set of no images: mean, deviation, classes, and the shape and type of an image."""
+    # Arrays of NumPy stay so, and others may be those of a program that is being traced.
+    parts = (
+        Images(part.x[:0], part.y[:0]) for part in (dataset.train, dataset.validation, dataset.test)
+    )
+    train, validation, test = parts
+    return dataclasses.replace(dataset, train=train, validation=validation, test=test)
 
 
 def check(augmentation: Augmentation) -> None:

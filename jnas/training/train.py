@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import networks
+from jnas.data import without_images
 from jnas.engine import checkpoints, files, trainings
 from jnas.engine.devices import num_parts
 from jnas.engine.fingerprints import Resume, check, fingerprint
@@ -21,7 +22,7 @@ from jnas.training.programs import Job
 from jnas.training.recipes import Recipe, check_recipe
 from jnas.training.recipes import recipe as named
 from jnas.training.steps import Setup, State, own_setup, setup
-from jnas.training.trained import KIND, Trained, load_with, save_with, without_images
+from jnas.training.trained import KIND, Trained, load_with, save_with
 from jnas.training.trained import arrays as _arrays
 from jnas.training.trained import with_arrays as _with_arrays
 from jnas.types import Dataset, Network
@@ -234,7 +235,7 @@ def _of_states(
         seconds,
         np.asarray(state.failed_at),
         work.of.recipe,
-        without_images(work.dataset),
+        jax.tree.map(np.asarray, without_images(work.dataset)),
     )
 
 

@@ -115,24 +115,6 @@ def _predict(network: Network) -> Any:
     return jax.jit(logits)
 
 
-def without_images(dataset: Dataset) -> Dataset:
-    """Data set of no images, with all else that there is to know about it."""
-    x = dataset.train.x
-    none = Images(np.zeros((0, *x.shape[1:]), x.dtype), np.zeros(0, np.int32))
-    mean, std = np.asarray(dataset.mean), np.asarray(dataset.std)
-    return Dataset(
-        none,
-        none,
-        none,
-        mean,
-        std,
-        dataset.scale,
-        dataset.classes,
-        dataset.name,
-        dataset.is_flippable,
-    )
-
-
 def save(trained: Trained, path: str | Path) -> None:
     """File of trained networks, written whole or not at all.
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from jnas import networks, training
-from jnas.training.trained import without_images
+from jnas import data, networks, training
 from jnas.types import Dataset, Network
 
 ARCHS = np.array([[3, 3, 3, 1, 3, 3], [2, 4, 1, 1, 0, 3]], np.int32)
@@ -34,7 +33,7 @@ def trained(network: Network, stripes: Dataset, recipe: training.Recipe) -> trai
         np.zeros(2),
         np.zeros(2, np.int32),
         recipe,
-        without_images(stripes),
+        data.without_images(stripes),
     )
 
 

@@ -1,6 +1,5 @@
 """Sizes of networks: parameters and operations counted on their layers, milliseconds measured."""
 
-import time
 from typing import NamedTuple
 
 import jax
@@ -12,8 +11,6 @@ from jnas.commands.train.settings import Settings
 from jnas.networks import export
 from jnas.networks.export.description import apply
 from jnas.types import Dataset, Network, Params
-
-_CALLS = 20
 
 
 class Limits(NamedTuple):
@@ -83,14 +80,7 @@ class Sizes:
             return size
         plain, image = self._plain(arch), np.zeros((1, *self._images), np.float32)
         program = jax.jit(lambda x: apply(plain, x))
-        jax.block_until_ready(program(image))
-        seconds = []
-        for _ in range(_CALLS):
-            begin = time.perf_counter()
-            jax.block_until_ready(program(image))
-            seconds.append(time.perf_counter() - begin)
-        # The least: whatever else runs on the machine only adds to it.
-        size = size._replace(milliseconds=float(f"{1e3 * min(seconds):.4g}"))
+        size = size._replace(milliseconds=export.milliseconds(program, image))
         self._known[np.asarray(arch, np.int32).tobytes()] = size
         return size
 

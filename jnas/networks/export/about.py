@@ -1,7 +1,7 @@
 """Facts of an exported network: counts, measured times, how its files are used."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +13,7 @@ from jnas.networks.export.description import Plain
 from jnas.networks.export.facts import Facts
 
 _BATCHES = (1, 64)
+_CALLS = 20
 
 
 def random_images(facts: Facts, num: int) -> np.ndarray:
@@ -24,20 +25,25 @@ def random_images(facts: Facts, num: int) -> np.ndarray:
     return (unit * facts.scale).astype(np.float32)
 
 
-def milliseconds(plain: Plain, facts: Facts) -> dict[str, Any]:
-    """Milliseconds an image, least of ten calls, for batches of 1 and 64, and the device."""
+def milliseconds(program: Callable[[Any], Any], images: Any) -> float:
+    """Milliseconds of a compiled program on images, the least of some calls."""
+    images = jax.device_put(images)
+    jax.block_until_ready(program(images))
+    seconds = []
+    for _ in range(_CALLS):
+        start = time.perf_counter()
+        jax.block_until_ready(program(images))
+        seconds.append(time.perf_counter() - start)
+    # The least: whatever else runs on the machine only adds to it.
+    return float(f"{1e3 * min(seconds):.4g}")
+
+
+def latency(plain: Plain, facts: Facts) -> dict[str, Any]:
+    """Milliseconds an image for batches of 1 and 64, and the device."""
     program = jax.jit(lambda images: stablehlo.logits(plain, facts, images))
     found: dict[str, Any] = {"device": jax.devices()[0].device_kind}
     for batch in _BATCHES:
-        images = jax.device_put(random_images(facts, batch))
-        jax.block_until_ready(program(images))
-        seconds = []
-        for _ in range(10):
-            start = time.perf_counter()
-            jax.block_until_ready(program(images))
-            seconds.append(time.perf_counter() - start)
-        # The least: whatever else runs on the machine only adds to it.
-        found[f"batch_{batch}"] = float(f"{1e3 * min(seconds) / batch:.3g}")
+        found[f"batch_{batch}"] = milliseconds(program, random_images(facts, batch)) / batch
     return found
 
 

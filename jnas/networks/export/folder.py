@@ -60,7 +60,7 @@ def write(
     content = _content(plain, facts, title, chosen)
     known = about.summary(plain, facts, architecture, space) | {
         "bytes": {name: len(data) for name, data in content.items()},
-        "milliseconds_an_image": about.milliseconds(plain, facts) if measure else None,
+        "milliseconds_an_image": about.latency(plain, facts) if measure else None,
     }
     content["about.json"] = (json.dumps(known, indent=1) + "\n").encode()
     content["README.txt"] = about.readme(title, known, chosen).encode()
