@@ -194,7 +194,8 @@ def test_types_of_16_bits(name: str) -> None:
         logits, _, gradient = jax.eval_shape(function, narrow, given, state)
         assert logits.dtype == jnp.bfloat16
         assert jax.tree.map(lambda leaf: leaf.dtype, gradient) == wanted
-        assert all(moments.var.dtype == jnp.float32 for moments in networks.moments(gradient))
+        moments = jax.eval_shape(networks.moments, gradient)
+        assert all(of_one_norm.var.dtype == jnp.float32 for of_one_norm in moments)
     fixed = networks.with_statistics(narrow, networks.initial_statistics(narrow))
     images = IMAGES.astype(jnp.bfloat16)
     assert jax.eval_shape(NETWORKS[name].apply, fixed, arch, images).dtype == jnp.bfloat16
