@@ -11,6 +11,7 @@ of a table that lacks some of its architectures.
 from jnas import _renamed, _shown
 from jnas.benchmarks._lookup import nearest_epochs
 from jnas.benchmarks._within import within
+from jnas.benchmarks.digits201 import digits201
 from jnas.benchmarks.files import load, nasbench101, nasbench201, save, spikenas_bench
 from jnas.benchmarks.listing import Source, available
 from jnas.benchmarks.make import Duplicates, make_table
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "Table",
     "available",
+    "digits201",
     "load",
     "make_table",
     "nasbench101",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jnas.data import cifar10, making, pictures, splits
+from jnas.data import cifar10, digits201, making, pictures, splits
 from jnas.data.cache import usual_folder
 from jnas.data.making import SHARE
 from jnas.data.parts import Options, refuse, with_drawn
@@ -19,7 +19,7 @@ from jnas.images import sources
 from jnas.images.sources import Source
 from jnas.types import Dataset, Images, Key
 
-NAMES = ("digits", "cifar10")
+NAMES = ("digits", "digits201", "cifar10")
 ENDINGS = ("", "_val", "_test")  # of names of arrays, one a part
 
 
@@ -49,7 +49,8 @@ def load(
     Files below the folder of a class at any depth belong to it; hidden ones do not count.
 
     Args:
-        name_or_path: "digits"; "cifar10", the official batches, else the files
+        name_or_path: "digits"; "digits201", the images of `benchmarks.digits201`, of which only
+            the name can be chosen; "cifar10", the official batches, else the files
             `cifar10_train.npz` and `cifar10_test.npz` of JPEG images, else another
             `cifar10*.npz`; a `.npz` file with `x [N, H, W, C]` and `y [N]`, perhaps `x_val`,
             `y_val`, `x_test`, `y_test` and `classes`, the names; a folder with a folder of images
@@ -126,6 +127,12 @@ def _load(
     """Data set of whichever source it is."""
     if name_or_path == "digits":
         return _digits(options)
+    if name_or_path == digits201.NAME:
+        if options.size not in (None, 8):
+            raise ValueError(
+                f"images of digits201 are 8 x 8 and no others; got size {options.size}"
+            )
+        return digits201.digits201()
     if name_or_path == "cifar10":
         return cifar10.load(folder, options)
     path = Path(name_or_path).expanduser()
