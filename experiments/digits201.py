@@ -20,7 +20,8 @@ import jnas
 from configs.digits201 import CONFIG, QUICK, Config
 from experiments import common, pages, program
 from experiments import digits201_trainings as trainings
-from jnas.benchmarks.digits201 import PACKAGED, functions, table_of
+from jnas.benchmarks.digits201 import PACKAGED
+from jnas.benchmarks.trainings import contents, functions
 from jnas.engine.files import replacing
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # edges from the input to the output
 
 def pack(config: Config, folder: Path, path: Path) -> None:
     """Write all trainings as one file, of which `benchmarks.digits201` makes a table."""
-    found = trainings.joined(config, folder)
-    about = describe(config)
-    table_of(found, about)  # raises where a cell is lacking
+    found: dict[str, Any] = trainings.joined(config, folder)
+    found["data"] = np.array(describe(config))
+    contents(found, path.name)  # raises where a cell is lacking
     with replacing(path, "trainings of digits201") as file:
-        np.savez_compressed(file, data=np.array(about), **found)  # type: ignore[arg-type]
+        np.savez_compressed(file, **found)
     print(f"written: {path}, {path.stat().st_size / 2**20:.1f} MiB")
 
 

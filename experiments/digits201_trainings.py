@@ -21,7 +21,8 @@ import numpy as np
 import jnas
 from configs.digits201 import Config
 from experiments import common
-from jnas.benchmarks.digits201 import ARRAYS, PACKAGED, functions
+from jnas.benchmarks.digits201 import PACKAGED
+from jnas.benchmarks.trainings import ARRAYS, functions
 from jnas.types import Dataset, Network
 
 PARTS = common.RESULTS / "digits201"
@@ -129,7 +130,7 @@ def train_part(config: Config, folder: Path, part: Part) -> str:
 
 
 def trained(config: Config, data: Dataset, part: Part) -> dict[str, np.ndarray]:
-    """Arrays of the trainings of a part, by the names of `benchmarks.digits201.ARRAYS`."""
+    """Arrays of the trainings of a part, by the names of `benchmarks.trainings.ARRAYS`."""
     recipe = jnas.training.recipe("nasbench201", **changes(config))
     made = network(config, data), data, recipe
     # Compiled before the first cell is timed.
@@ -147,7 +148,7 @@ def trained(config: Config, data: Dataset, part: Part) -> dict[str, np.ndarray]:
 
 
 def joined(config: Config, folder: Path) -> dict[str, np.ndarray]:
-    """Arrays of all finished trainings, of `benchmarks.digits201.ARRAYS`.
+    """Arrays of all finished trainings, of `benchmarks.trainings.ARRAYS`.
 
     Raises:
         ValueError: there is none, or a part was trained with other settings.

@@ -8,7 +8,7 @@ import pytest
 
 from configs.digits201 import CONFIG, QUICK
 from experiments import digits201, digits201_trainings, real_training
-from jnas.benchmarks.digits201 import functions
+from jnas.benchmarks.trainings import functions
 
 SMALL = dataclasses.replace(CONFIG, **QUICK)
 

@@ -7,7 +7,7 @@
     * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings. Other arrays are columns
       `[A]` of numbers. Optional texts are `space` (its name), `source` and `conventions` (a JSON
       object, column to text).
-    * `.npz` with one of the layouts of `released`.
+    * `.npz` with one of the layouts of `released` and `trainings`.
 
 Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted
 from 0.
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jnas import spaces
-from jnas.benchmarks import _columns, _csv, released
+from jnas.benchmarks import _columns, _csv, released, trainings
 from jnas.benchmarks._columns import LeftOut
 from jnas.benchmarks._csv import ARCHITECTURE_COLUMNS, architecture_column
 from jnas.benchmarks._guess import parse, space_of_text, space_of_width
@@ -273,6 +273,8 @@ def _read_npz(file: Path, space: Space | None) -> Contents:
         return released.nasbench201(arrays, file.name)
     if released.is_spikenas_bench(arrays):
         return released.spikenas_bench(arrays, file.name)
+    if trainings.is_trainings(arrays):
+        return trainings.contents(arrays, file.name)
     # Of another type it is a column that happens to be called so.
     named = [name for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"]
     texts = {name: str(arrays.pop(name)) for name in named}

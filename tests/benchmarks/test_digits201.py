@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jnas import benchmarks, search, spaces
-from jnas.benchmarks.digits201 import ARRAYS, functions, table_of
+from jnas.benchmarks.trainings import ARRAYS, contents, functions
 
 SPACE = spaces.nasbench201(identity="function")
 CELLS = SPACE.enumerate()
@@ -29,13 +29,21 @@ def trainings() -> dict[str, np.ndarray]:
         "seeds": seeds,
         "seconds": random.random(len(rows)),
         "failed_at": np.zeros(len(rows), np.int32),
+        "data": np.array("invented"),
         **found,
     }
 
 
 @pytest.fixture(scope="module")
-def table(trainings: dict[str, np.ndarray]) -> benchmarks.Table:
-    return table_of(trainings, "invented")
+def table(trainings: dict[str, np.ndarray], tmp_path_factory) -> benchmarks.Table:
+    path = tmp_path_factory.mktemp("digits201") / "all.npz"
+    np.savez_compressed(path, **trainings)
+    return benchmarks.digits201(path)
+
+
+def changed(trainings: dict[str, np.ndarray], rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+    """Some of the trainings."""
+    return {name: values if name == "data" else values[rows] for name, values in trainings.items()}
 
 
 def value(trainings: dict[str, np.ndarray], arch: np.ndarray, name: str, seed: int = 0):
@@ -75,14 +83,11 @@ def test_columns_of_seeds_and_means(trainings, table) -> None:
     np.testing.assert_array_equal(known, table.column("seeds") == 2)
     assert len(np.unique(functions(SPACE, CELLS[known]))) == NUM_AGAIN
     assert "one run (invented)" in table.conventions["val3"]
-    both = {
-        name: np.concatenate([values[trainings["seeds"] == 0]] * 2)
-        for name, values in trainings.items()
-    }
+    both = changed(trainings, np.tile(np.flatnonzero(trainings["seeds"] == 0), 2))
     both["seeds"] = np.repeat([0, 1], len(FIRST))
     both["validation_accuracy"] = both["validation_accuracy"] * both["seeds"][:, None]
-    mean = table_of(both, "invented")
-    np.testing.assert_allclose(mean.column("val2"), table.column("val2") / 2, rtol=1e-6)
+    mean = contents(both, "both")
+    np.testing.assert_allclose(mean.columns["val2"], table.column("val2") / 2, rtol=1e-6)
     assert "mean of 2 runs" in mean.conventions["val2"]
 
 
@@ -114,30 +119,27 @@ def test_losses_are_better_when_smaller(table) -> None:
 def test_a_training_that_failed_has_no_values_from_then_on(trainings) -> None:
     failed = np.where(trainings["seeds"] == 0, trainings["failed_at"], 0)
     failed[0] = 2
-    table = table_of({**trainings, "failed_at": failed}, "invented")
-    arch, seed = trainings["archs"][0], trainings["seeds"][0]
-    assert seed == 0
-    assert np.isfinite(table.look_up("val1", arch))
-    assert np.isnan(table.look_up("val2", arch))
-    assert np.isnan(table.look_up("test3_seed0", arch))
+    assert trainings["seeds"][0] == 0
+    found = contents({**trainings, "failed_at": failed}, "one")
+    is_copy = functions(SPACE, CELLS) == functions(SPACE, trainings["archs"][:1])
+    assert np.isfinite(found.columns["val1"]).all()
+    for column in ("val2", "train_loss3", "test3_seed0"):
+        np.testing.assert_array_equal(np.isnan(found.columns[column]), is_copy)
 
 
-def test_what_is_lacking_or_repeated(trainings) -> None:
-    some = {name: values[:100] for name, values in trainings.items()}
-    with pytest.raises(ValueError, match=r"of 5,390 different cells have a training"):
-        table_of(some, "invented")
-    twice = {name: np.concatenate([values, values[:1]]) for name, values in trainings.items()}
+def test_what_is_lacking_or_repeated(trainings, tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", **changed(trainings, slice(100)))
+    with pytest.raises(ValueError, match=r"some\.npz.* of 5,390 different cells have a training"):
+        benchmarks.digits201(tmp_path / "some.npz")
     with pytest.raises(ValueError, match="twice with the same seed"):
-        table_of(twice, "invented")
-
-
-def test_files(trainings, table, tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "all.npz", data=np.array("invented"), **trainings)
-    again = benchmarks.digits201(tmp_path / "all.npz")
-    assert list(again.columns) == list(table.columns)
-    np.testing.assert_array_equal(again.column("val2"), table.column("val2"))
+        contents(changed(trainings, np.append(np.arange(len(trainings["seeds"])), 0)), "twice")
     with pytest.raises(FileNotFoundError, match=r"experiments\.digits201"):
         benchmarks.digits201(tmp_path / "none.npz")
-    np.savez(tmp_path / "other.npz", data=np.array("invented"), archs=trainings["archs"])
-    with pytest.raises(ValueError, match=r"other\.npz is not a file of trainings"):
-        benchmarks.digits201(tmp_path / "other.npz")
+
+
+def test_a_file_is_told_by_its_arrays(trainings, table, tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "mine.npz", **trainings)
+    again = benchmarks.load(tmp_path / "mine.npz")
+    assert list(again.columns) == list(table.columns)
+    assert again.space.name == "nasbench201"
+    assert benchmarks.usual_column(again) == "val3"
