@@ -46,10 +46,11 @@ def describe(config: Config) -> str:
     data = jnas.data.load(config.data)
     sizes = [f"{len(part.y):,}" for part in (data.train, data.validation, data.test)]
     shape = "x".join(map(str, data.train.x.shape[1:]))
+    stages, cells = (config.network.get(name, 1) for name in ("stages", "cells"))
     return (
         f"{data.name}, {shape}, {len(data.classes)} classes, {sizes[0]} training, {sizes[1]} "
-        f"validation and {sizes[2]} test images; {config.network['channels']} channels, "
-        f"{config.network['cells']} cell a stage"
+        f"validation and {sizes[2]} test images; {config.network['channels']} channels, stages: "
+        f"{stages}, cells a stage: {cells}"
     )
 
 
@@ -66,11 +67,12 @@ def report(config: Config, folder: Path) -> None:
         "seconds": _quantiles(chosen["seconds"]),
         "accuracy": [_quantiles(values) for values in chosen["test_accuracy"].T],
         "failed": int((found["failed_at"] > 0).sum()),
+        "with_final": _with_final(chosen),
         "between_seeds": between_seeds(found, config.seeds),
         "elsewhere": _elsewhere(chosen),
     }
     common.write_json("digits201", result)
-    jnas.plots.save(_picture(found, config.seeds), common.RESULTS / "digits201.png")
+    jnas.plots.save(_picture(chosen["test_accuracy"], result), common.RESULTS / "digits201.png")
     pages.show("digits201", page())
 
 
@@ -131,6 +133,13 @@ def _mean_tau(
     return round(float(np.mean(taus)), 4)
 
 
+def _with_final(chosen: Mapping[str, np.ndarray]) -> list[float]:
+    """Kendall tau of the validation accuracy after each epoch with the final test accuracy."""
+    final = chosen["test_accuracy"][:, -1]
+    taus = (jnas.metrics.kendall_tau(values, final) for values in chosen["validation_accuracy"].T)
+    return [round(float(tau), 4) for tau in taus]
+
+
 def _elsewhere(chosen: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Kendall tau of the final test accuracy with other numbers of the same cells."""
     archs = jnp.asarray(chosen["archs"], jnp.int32)
@@ -141,7 +150,6 @@ def _elsewhere(chosen: Mapping[str, np.ndarray]) -> dict[str, float]:
         for name in jnas.benchmarks.DATASETS
     }
     others["number of parameters"] = np.asarray(jax.vmap(space.params)(archs), np.float64)
-    others["validation accuracy of the same training"] = chosen["validation_accuracy"][:, -1]
     return {
         name: round(float(jnas.metrics.kendall_tau(values, final)), 4)
         for name, values in others.items()
@@ -155,9 +163,11 @@ def page() -> pages.Page:
     epochs: pages.Rows = [["epoch", *(f"test accuracy, {span}" for span in spans)]]
     seeds = kept["between_seeds"]
     names = [name for name in MEASURES if name in seeds]
+    epochs[0] += ["tau of validation with final test accuracy"]
     epochs[0] += [f"tau of two seeds, {name.replace('_', ' ')}" for name in names]
     for number, values in enumerate(kept["accuracy"]):
-        taus = [pages.number(seeds[name][number]) for name in names]
+        taus = [pages.number(kept["with_final"][number])]
+        taus += [pages.number(seeds[name][number]) for name in names]
         epochs.append([str(number + 1), *(f"{value:.1%}" for value in values), *taus])
     others = [["Kendall tau of the final test accuracy with", "tau"]]
     others += [[name, pages.number(value)] for name, value in kept["elsewhere"].items()]
@@ -176,23 +186,35 @@ def page() -> pages.Page:
     return pages.Page(("digits201",), (epochs, others), ("digits201.png",), tuple(notes))
 
 
-def _picture(found: Mapping[str, np.ndarray], seeds: tuple[int, ...]) -> "Figure":
-    """Learning curves of all cells as bands, and the accuracies of two seeds."""
+def _picture(accuracy: np.ndarray, result: Mapping[str, Any]) -> "Figure":
+    """Bands of the learning curves `[N, E]`, and below them how well each epoch ranks."""
     from jnas.plots import style
 
-    figure, (curves, scatter) = style.new_figure("", "test accuracy", "second seed", height=4.2)
-    first = found["test_accuracy"][found["seeds"] == seeds[0]]
-    epochs = np.arange(1, first.shape[1] + 1)
-    for low, high, alpha in ((0, 1, 0.15), (0.1, 0.9, 0.3)):
-        bounds = np.quantile(first, [low, high], axis=0)
-        curves.fill_between(epochs, *bounds, color=style.POINTS, alpha=alpha, linewidth=0)
-    curves.plot(epochs, np.median(first, axis=0), color=style.POINTS)
-    curves.set_xlabel("epoch")
-    left, right = pairs(found, *seeds[:2])
-    final = found["test_accuracy"][:, -1]
-    scatter.scatter(final[left], final[right], s=6, color=style.ACCENT)
-    scatter.set_xlabel("test accuracy, first seed")
-    style.set_title(figure, f"{len(first):,} different cells on digits201")
+    labels = ("test accuracy", "Kendall tau")
+    figure, (curves, taus) = style.new_figure("epoch", *labels, height=3.6)
+    epochs = np.arange(1, accuracy.shape[1] + 1)
+    for ends, alpha, label in (
+        ((0, 1), 0.15, "all cells"),
+        ((0.1, 0.9), 0.35, "80 % of the cells"),
+    ):
+        low, high = np.quantile(accuracy, ends, axis=0)
+        band: dict[str, Any] = {
+            "color": style.POINTS,
+            "alpha": alpha,
+            "linewidth": 0,
+            "label": label,
+        }
+        curves.fill_between(epochs, low, high, **band)
+    curves.plot(epochs, np.median(accuracy, axis=0), color=style.POINTS, label="median")
+    lines = {"validation with final test accuracy": result["with_final"]}
+    if seeds := result["between_seeds"]:
+        lines["test accuracy of two seeds"] = seeds["test_accuracy"]
+        lines["validation loss of two seeds"] = seeds["validation_loss"]
+    for (label, values), colour in zip(lines.items(), style.COLOURS, strict=False):
+        taus.plot(epochs, values, "o-", color=colour, markersize=4, label=label)
+    for axes in (curves, taus):
+        axes.legend(frameon=False, fontsize=10)
+    style.set_title(figure, f"{len(accuracy):,} different cells on digits201")
     return figure
 
 

@@ -2,11 +2,11 @@
 
 Command: python -m experiments.digits201_pilot, on one core (taskset); a call that was stopped goes
     on with the next setting.
-Cost: 25 minutes of a core.
+Cost: 15 minutes of a core.
 Expected: single digits in the published network of three stages are too easy, and the residual
     blocks between its stages do most of the work: cells hardly matter. In one stage without these
-    blocks they do. A setting is good where tau between two seeds is .6 or more, at 2 seconds of a
-    core for a cell.
+    blocks they do; but half of them bring single digits above 93 %. A setting is good where tau of
+    two seeds is .6 or more, at 2 seconds of a core for a cell.
 """
 
 import dataclasses
@@ -22,10 +22,7 @@ import numpy as np
 import jnas
 from configs.digits201 import CONFIG, Config
 from experiments import common, digits201, digits201_trainings, pages, program
-from jnas.data import making
-from jnas.types import Dataset, Images
-
-WANTED_TAU, WANTED_SECONDS = 0.6, 2.0
+from jnas.types import Dataset
 
 
 class Setting(NamedTuple):
@@ -46,34 +43,10 @@ SETTINGS = (
     Setting("digits", 100, _network(8, 2, 1)),
     Setting("digits", 30, _network(8, 1, 3)),
     Setting("digits201", 30, _network(8, 1, 3)),
-    Setting("digits201", 30, _network(8, 3, 1)),
-    Setting("digits201", 30, _network(4, 3, 1)),
-    Setting("digits201", 30, _network(8, 2, 1), {"learning_rate": 0.03}),
-    Setting("largest", 30, _network(8, 2, 1)),
-    Setting("largest", 30, _network(8, 1, 3)),
 )
-
-
-def largest() -> Dataset:
-    """Data set of three digits in red, green and blue; the class is the colour of the largest."""
-    single = jnas.data.load("digits", validation=400, test=400)
-    random, parts = np.random.default_rng(0), []
-    for part, size in ((single.train, 1024), (single.validation, 1000), (single.test, 1000)):
-        order = np.argsort(part.y, kind="stable")
-        classes = np.split(order, np.cumsum(np.bincount(part.y))[:-1])
-        # Three different digits, so that one is the largest.
-        digits = np.stack([random.permutation(10)[:3] for _ in range(size)])
-        rows = np.array([[random.choice(classes[digit]) for digit in row] for row in digits])
-        x = np.concatenate([part.x[rows[:, channel]] for channel in range(3)], axis=-1)
-        parts.append(Images(x, digits.argmax(axis=1).astype(np.int32)))
-    names = ("red", "green", "blue")
-    return making.assemble(parts, classes=names, name="largest", scale=16.0, is_flippable=False)
-
-
 DATA: dict[str, Callable[[], Dataset]] = {
     "digits": lambda: jnas.data.load("digits", validation=400, test=400),
     "digits201": lambda: jnas.data.load("digits201"),
-    "largest": largest,
 }
 
 
@@ -139,8 +112,7 @@ def page() -> pages.Page:
         what += [f"{found['deviation']:.1%}", f"{least} … {most} ({low}, {high})"]
         ends = (found["seconds"], found["tau_cifar10"], found["tau_params"])
         rows.append([*what, *(pages.number(value, 2) for value in ends)])
-    chosen = digits201.describe(CONFIG)
-    note = f"Chosen: {chosen}, {CONFIG.network.get('stages', 3)} stages."
+    note = f"Chosen: {digits201.describe(CONFIG)}."
     return pages.Page(("digits201_pilot",), (rows,), notes=(note,))
 
 
@@ -149,7 +121,7 @@ def command(*, quick: bool = False) -> None:
     if not quick:
         return main()
     config = dataclasses.replace(CONFIG, recipe={"epochs": 1, "batch_size": 64})
-    small = (Setting(name, 4, _network(2, 1, 1)) for name in ("digits201", "largest"))
+    small = (Setting(name, 4, _network(2, 1, 1)) for name in DATA)
     return main(tuple(small), config)
 
 

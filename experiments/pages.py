@@ -29,6 +29,8 @@ NAMES = (
     "bench_training",
     "bench_zeroshot",
     "beyond_gates",
+    "digits201",
+    "digits201_pilot",
     "gates_encoders",
     "gates_losses",
     "gates_search",
