@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.digits201 import CONFIG, QUICK
-from experiments import digits201, digits201_trainings, real_training
+from experiments import digits201, digits201_trainings
 from jnas.benchmarks.trainings import functions
 
 SMALL = dataclasses.replace(CONFIG, **QUICK)
@@ -56,12 +56,6 @@ def test_tau_between_seeds_is_that_of_plain_counting() -> None:
     assert kept["deviation"] == pytest.approx(spread, abs=1e-5)
 
 
-def test_best_test_accuracy_at_a_second() -> None:
-    found = {"steps": [[2.0, 0.5, 0.4], [5.0, 0.7, 0.3]]}
-    values = real_training.curve(found, np.array([1.0, 2.0, 4.9, 9.0]))
-    np.testing.assert_array_equal(values, [np.nan, 0.4, 0.4, 0.3])
-
-
 @pytest.mark.slow
 def test_parts_go_on_and_do_not_mix(tmp_path: Path) -> None:
     digits201_trainings.train(SMALL, tmp_path, cores=1)
@@ -79,16 +73,3 @@ def test_parts_go_on_and_do_not_mix(tmp_path: Path) -> None:
     other = dataclasses.replace(SMALL, recipe={"epochs": 1, "batch_size": 32})
     with pytest.raises(ValueError, match="other settings"):
         digits201_trainings.joined(other, tmp_path)
-
-
-@pytest.mark.slow
-def test_a_short_search_on_real_trainings(tmp_path: Path, monkeypatch) -> None:
-    from configs.real_training import QUICK as SHORT
-
-    config = dataclasses.replace(real_training.CONFIG, **SHORT)
-    for label in ("BOHB", "random search"):
-        found = real_training.search(config, label, 0)
-        assert found["evaluations"] >= found["full"] >= 1
-        validation = [step[1] for step in found["steps"]]
-        assert validation == sorted(validation)
-        assert all(0 <= step[2] <= 1 and step[0] <= config.seconds for step in found["steps"])
