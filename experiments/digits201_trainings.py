@@ -177,6 +177,9 @@ def concatenated(found: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray
 def _read(path: Path, about: str) -> dict[str, np.ndarray]:
     """Arrays of a part; ValueError where its settings are not `about`."""
     with np.load(path) as file:
-        if str(file["settings"]) != about:
+        wanted, stored = json.loads(about), json.loads(str(file["settings"]))
+        # A recipe may have learnt new fields since, whose defaults change nothing.
+        wanted["recipe"] = {name: wanted["recipe"].get(name) for name in stored["recipe"]}
+        if stored != wanted:
             raise ValueError(f"{path} was trained with other settings: remove it")
         return {name: file[name] for name in ARRAYS}

@@ -48,9 +48,9 @@ def compose(key: Key, digits: Images, num: int) -> Images:
     rows = np.concatenate([np.asarray(jax.random.permutation(one, total)) for one in orders])[:num]
     others = np.asarray(jax.random.randint(other_key, (num,), 0, total))
     moves = np.asarray(jax.random.randint(move_key, (num, 2), -SHIFT, SHIFT + 1))
+    corners = np.array([[height, width]]) - PIECE + 1
     sources, targets = (
-        np.asarray(jax.random.randint(one, (num, 2), 0, np.array([height, width]) - PIECE + 1))
-        for one in (from_key, to_key)
+        np.asarray(jax.random.randint(one, (num, 2), 0, corners)) for one in (from_key, to_key)
     )
     images = np.stack([moved(digits.x[row], *move) for row, move in zip(rows, moves, strict=True)])
     for image, other, source, target in zip(images, others, sources, targets, strict=True):

@@ -73,7 +73,7 @@ def test_copies_are_those_of_an_independent_rule(table) -> None:
         values = table.column(column)
         assert len(np.unique(values[is_cut])) == 1
         assert not np.isin(values[~is_cut], values[is_cut]).any()
-    assert len(np.unique(table.column("val1"))) == 5_390
+    assert len(np.unique(table.column("seconds"))) == 5_390
 
 
 def test_columns_of_seeds_and_means(trainings, table) -> None:
