@@ -39,13 +39,15 @@ def load(settings: Settings, key: Key, progress: bool) -> tuple[Dataset, list[st
             progress=progress,
         )
     for warning in caught:
-        warnings.warn(warning.message, stacklevel=2)
+        where = warning.filename, warning.lineno
+        warnings.warn_explicit(warning.message, warning.category, *where)
     if not settings.is_given and not len(dataset.validation.y):
         raise ValueError(
             f"{dataset.name} has no validation images, by which an architecture is chosen; give "
             "some with --validation, or the architecture with --arch"
         )
-    return dataset, [str(warning.message) for warning in caught]
+    # Libraries warn of other things than the images.
+    return dataset, [str(w.message) for w in caught if w.category is UserWarning]
 
 
 def _share(value: float) -> float:

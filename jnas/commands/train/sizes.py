@@ -60,7 +60,8 @@ class Sizes:
         self._images = tuple(int(side) for side in dataset.train.x.shape[1:])
         params = network.init(jax.random.key(0))
         self._params: Params = jax.tree.map(np.asarray, jax.device_get(params))
-        self._statistics = networks.initial_statistics(params)
+        statistics = networks.initial_statistics(params)
+        self._statistics = jax.tree.map(np.asarray, jax.device_get(statistics))
         self._known: dict[bytes, Size] = {}
 
     def of(self, arch: np.ndarray) -> Size:
@@ -87,5 +88,7 @@ class Sizes:
     def _plain(self, arch: np.ndarray) -> export.Plain:
         """Layers of an architecture."""
         params = self._network.instantiate(self._params, jnp.asarray(arch))
-        statistics = networks.initial_statistics(params)
+        # Of most networks the weights are those of all architectures.
+        is_same = params is self._params
+        statistics = self._statistics if is_same else networks.initial_statistics(params)
         return export.describe(self._network, arch, params, statistics)
