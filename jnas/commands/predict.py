@@ -113,12 +113,13 @@ def rows(predictions: Predictions, top: int) -> list[list[str]]:
     """Table of the most probable classes of each image; a header first."""
     top = min(top, len(predictions.classes))
     order = np.argsort(-predictions.probabilities, axis=1, kind="stable")[:, :top]
-    header = ["image", "class", "probability"]
+    header = ["class", "probability"]
     header += [text for place in range(2, top + 1) for text in (f"or {place}", "probability")]
-    table = [header]
+    # Names of files come last, for they are long, and may take several lines.
+    table = [[*header, "image"]]
     for path, best, values in zip(predictions.files, order, predictions.probabilities, strict=True):
         named = [(predictions.classes[k], f"{100 * values[k]:.1f} %") for k in best]
-        table.append([str(path), *(text for pair in named for text in pair)])
+        table.append([*(text for pair in named for text in pair), str(path)])
     return table
 
 

@@ -7,8 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from jnas import commands
 from jnas.engine.files import MANIFEST, replacing
+
+# A network that is trained in seconds.
+CELL = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+TINY = ("--channels", 2, "--stages", 1, "--cells", 1, "--size", 8, "--batch-size", 16)
+QUIET = ("--no-progress",)
 
 
 def invoke(*args: object) -> str:
@@ -38,3 +46,16 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
+
+
+def draw(folder: Path, num: int, seed: int = 0) -> None:
+    """Striped pictures, rows and columns, `num` of each."""
+    random = np.random.default_rng(seed)
+    for name in ("rows", "columns"):
+        (folder / name).mkdir(parents=True)
+        for number in range(num):
+            wave = 100 * np.sin(1.5 * np.arange(10) + random.uniform(0, 6))[:, None, None]
+            noise = random.normal(128, 20, (10, 10, 3))
+            pixels = wave + noise if name == "rows" else (wave + noise).transpose(1, 0, 2)
+            image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            image.save(folder / name / f"{number:03}.png")

@@ -6,11 +6,10 @@ from PIL import Image
 
 import jnas
 from jnas.commands import predict
-from tests.commands.helpers import invoke, read_csv
-from tests.commands.train.conftest import draw, pictures, trained  # noqa: F401  (fixtures)
+from tests.commands.helpers import draw, invoke, read_csv
 
 
-def test_classes_and_probabilities_are_those_of_the_network(trained, tmp_path) -> None:  # noqa: F811
+def test_classes_and_probabilities_are_those_of_the_network(trained, tmp_path) -> None:
     folder, _, _ = trained
     draw(tmp_path / "new", 4, seed=1)
     out = tmp_path / "predictions.csv"
@@ -31,7 +30,7 @@ def test_classes_and_probabilities_are_those_of_the_network(trained, tmp_path) -
     np.testing.assert_allclose(sorted(odds), sorted(mine), rtol=1e-3)
 
 
-def test_files_that_cannot_be_read_are_told_after_the_others(trained, tmp_path) -> None:  # noqa: F811
+def test_files_that_cannot_be_read_are_told_after_the_others(trained, tmp_path) -> None:
     folder, _, _ = trained
     draw(tmp_path / "new", 1)
     bad, out = tmp_path / "bad.png", tmp_path / "p.csv"
@@ -76,5 +75,5 @@ def test_rows_name_the_most_probable_first() -> None:
     found = predict.Predictions(
         [predict.Path("a.png")], np.array([[0.2, 0.7, 0.1]]), ("x", "y", "z"), []
     )
-    assert predict.rows(found, 2)[1] == ["a.png", "y", "70.0 %", "x", "20.0 %"]
+    assert predict.rows(found, 2)[1] == ["y", "70.0 %", "x", "20.0 %", "a.png"]
     assert len(predict.rows(found, 9)[1]) == 1 + 2 * 3

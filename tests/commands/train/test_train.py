@@ -14,8 +14,7 @@ import pytest
 import jnas
 from jnas.commands.train import choice, plan, runs
 from jnas.commands.train.settings import Settings
-from tests.commands.helpers import files, invoke, put, read_csv, read_json
-from tests.commands.train.conftest import CELL, QUIET, TINY
+from tests.commands.helpers import CELL, QUIET, TINY, files, invoke, put, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -96,7 +95,7 @@ def test_given_again_it_has_the_same_result(trained) -> None:
     with pytest.raises(ValueError, match="another job"):
         invoke(*command, "--seed", 1)
     with pytest.raises(ValueError, match="another job"):
-        invoke(*command, "--epochs", 9)
+        invoke(*command, "--learning-rate", 0.05)
 
 
 def test_the_best_of_a_search_is_trained(pictures, tmp_path) -> None:
