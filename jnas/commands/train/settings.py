@@ -27,7 +27,8 @@ from jnas.types import Dataset, Network
 CANDIDATES, BUDGET = 200, 20
 TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides by
 SHARE = 4  # trainings of a strategy take one of so many of the epochs
-_STEPS = 1500  # of a training by "quick" at least, in epochs of a few images
+_STEPS = 800  # of a training by "quick" at least, in epochs of a few images
+_FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _SIZES = {
     "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
     "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
@@ -126,7 +127,13 @@ class Settings:
         ),
     ] = None
     """Passes over the training images."""
-    batch_size: Annotated[int | None, Parameter(group=TRAINING, show_default=_OWN)] = None
+    batch_size: Annotated[
+        int | None,
+        Parameter(
+            group=TRAINING,
+            show_default=default(f"the recipe's own; of quick {_SMALL_BATCH} below {_FEW} images"),
+        ),
+    ] = None
     """Images a step."""
     learning_rate: Annotated[float | None, Parameter(group=TRAINING, show_default=_OWN)] = None
     """Learning rate after the warm-up."""
@@ -227,8 +234,10 @@ def filled(settings: Settings, dataset: Dataset) -> Settings:
             "candidates": settings.candidates or CANDIDATES,
             "trained": settings.trained or 16,
         }
-    epochs = settings.epochs or _epochs(settings, dataset)
-    return dataclasses.replace(settings, **own, size=_size(shape), epochs=epochs)
+    if settings.recipe == "quick" and num < _FEW:
+        own |= {"batch_size": settings.batch_size or _SMALL_BATCH}
+    full = dataclasses.replace(settings, **own, size=_size(shape))
+    return dataclasses.replace(full, epochs=settings.epochs or _epochs(full, dataset))
 
 
 def network_name(settings: Settings) -> str:

@@ -29,16 +29,17 @@ def test_digits_get_a_small_network() -> None:
     _, sizes = jnas.networks.settings(network)
     assert (sizes["num_classes"], sizes["in_channels"], sizes["channels"]) == (10, 1, 8)
     # 19 steps of 64 images an epoch.
-    assert recipe_of(full).epochs == full.epochs == -(-1500 // 19)
+    assert recipe_of(full).epochs == full.epochs == -(-800 // 19)
 
 
 @pytest.mark.parametrize(("num", "cells"), [(200, 1), (5_000, 3), (40_000, 5)])
 def test_more_images_make_a_deeper_network_and_fewer_epochs(num, cells) -> None:
     full = filled(Settings(images="x"), dataset(num, 32))
     assert (full.channels, full.cells) == (16, cells)
-    steps = full.epochs * (num // 64)
-    assert steps >= 1500
-    assert full.epochs == 30 or steps - num // 64 < 1500
+    of_epoch = num // (32 if num == 200 else 64)
+    steps = full.epochs * of_epoch
+    assert steps >= 800
+    assert full.epochs == 30 or steps - of_epoch < 800
 
 
 def test_what_is_given_stays() -> None:
