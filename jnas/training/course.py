@@ -57,7 +57,8 @@ def restored(
     state, about = found
     # A NaN is None in JSON.
     curves = {name: [_float(x) for x in values] for name, values in about["curves"].items()}
-    return Course(state, curves, list(about["seconds"])), kept
+    # Orbax commits arrays to a device, and programs would be compiled for that a second time.
+    return Course(on_host(state), curves, list(about["seconds"])), kept
 
 
 def _float(value: float | None) -> float:

@@ -27,7 +27,7 @@ from jnas.types import Dataset, Network
 CANDIDATES, BUDGET = 200, 20
 TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides by
 SHARE = 4  # trainings of a strategy take one of so many of the epochs
-_STEPS = 800  # of a training by "quick" at least, in epochs of a few images
+_STEPS = 1200  # of a training by "quick" at least, in epochs of a few images
 _FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _SIZES = {
     "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
@@ -276,8 +276,8 @@ def recipe_of(settings: Settings, epochs: int | None = None) -> Recipe:
         # An eighth of a side: 4 pixels of 32, as the papers have it, and 1 of a digit's 8.
         crop = max(1, settings.size // 8)
         made = made._replace(augmentation=made.augmentation._replace(crop=crop))
-    # A training of a few epochs is not all warm-up.
-    return made._replace(warmup_epochs=min(made.warmup_epochs, made.epochs / 4))
+    # The shortest trainings that are compared take a sixteenth of the epochs, not all warm-up.
+    return made._replace(warmup_epochs=min(made.warmup_epochs, made.epochs / 40))
 
 
 def network_of(settings: Settings, dataset: Dataset) -> Network:

@@ -100,8 +100,9 @@ def halved(work: Work, plan: Plan, tried: Tried, first: np.ndarray) -> Tried:
 
     searcher = search.successive_halving(
         work.network.space,
-        min_epochs=plan.epochs // plan.trained,
-        max_epochs=plan.epochs,
+        # The last rung, of twice the epochs, is never asked for.
+        min_epochs=2 * plan.epochs // plan.trained,
+        max_epochs=2 * plan.epochs,
         eta=plans.ETA,
         init=init,
     )

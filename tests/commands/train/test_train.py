@@ -65,7 +65,7 @@ def test_the_best_candidate_is_trained(pictures, tmp_path) -> None:
     assert not (folder / "trainings").exists()
     facts, rows = read_json(folder / "result.json"), read_csv(folder / "candidates.csv")
     assert len(rows) == 6
-    short = {row["architecture"]: float(row["accuracy_2"]) for row in rows if row["accuracy_2"]}
+    short = {row["architecture"]: float(row["accuracy_4"]) for row in rows if row["accuracy_4"]}
     assert len(short) == 4
     assert short[facts["architecture"]] == max(short.values())
     # Those of the best votes were trained, and the vote is by all three scores.
@@ -149,15 +149,15 @@ def clock(left: float) -> plan.Clock:
 
 
 def test_halving_trains_a_quarter_four_times_as_long() -> None:
-    assert plan.Plan(16, 64).rungs == [(16, 4), (4, 16)]
+    assert plan.Plan(16, 64).rungs == [(16, 8), (4, 32)]
     assert plan.Plan(1, 64).rungs == []
-    # Each of 16 for 4 epochs, 4 of them for 12 more, one in full from the start.
-    assert plan.num_epochs(16, 64) == 16 * 4 + 4 * 12 + 64
+    # Each of 16 for 8 epochs, 4 of them for 24 more, one in full from the start.
+    assert plan.num_epochs(16, 64) == 16 * 8 + 4 * 24 + 64
 
 
 @pytest.mark.parametrize(
     ("left", "trained", "epochs", "num_cuts"),
-    [(1e9, 16, 64, 0), (177, 16, 64, 0), (130, 4, 64, 1), (70, 1, 64, 1), (30, 1, 30, 2)],
+    [(1e9, 16, 64, 0), (289, 16, 64, 0), (193, 4, 64, 1), (70, 1, 64, 1), (30, 1, 30, 2)],
 )
 def test_what_does_not_fit_is_cut(left, trained, epochs, num_cuts) -> None:
     found = plan.fitting(16, 64, clock(left), 1.0)
