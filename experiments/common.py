@@ -1,5 +1,6 @@
 """Files of results and data, and timing, for all experiments."""
 
+import dataclasses
 import json
 import os
 import time
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 import jnas
+from jnas.types import Dataset, Images
 
 RESULTS = Path(__file__).parent / "results"  # while a program runs, the folder that it works in
 RUNS = Path("runs")  # what long jobs go on from
@@ -25,6 +27,26 @@ def data_file(name: str) -> Path:
             f"this experiment needs {name} in the folder that the variable JNAS_DATA names"
         )
     return path
+
+
+def dataset(images: str, size: int, num_train: int | None, num_test: int) -> Dataset:
+    """Images to train and to test on, and none for validation.
+
+    Args:
+        images: name of a data set, or of a file in the folder of data.
+        size: height and width.
+        num_train: training images that are taken, None for all.
+        num_test: that are kept for testing, where the source has no test part of its own.
+    """
+    source: str | Path = images if images in jnas.data.NAMES else data_file(images)
+    found = jnas.data.load(source, size, validation=0, test=num_test)
+    return first(found, num_train)
+
+
+def first(found: Dataset, num: int | None) -> Dataset:
+    """Data set of the first training images, which are in random order; None for all."""
+    x, y = found.train
+    return dataclasses.replace(found, train=Images(x[:num], y[:num]))
 
 
 def write_json(name: str, content: dict[str, Any]) -> Path:

@@ -40,6 +40,7 @@ NAMES = (
     "naswot_correlation",
     "naswot_table1",
     "naswot_table2",
+    "naswot_training",
     "renas_search",
     "renas_table2",
     "renas_table5",

@@ -19,7 +19,7 @@ _Widths: TypeAlias = tuple[int, ...]
 # One object for equal settings: compiled programs are found by the functions in it.
 @functools.cache
 def network(
-    ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5),
+    ratios: tuple[float, ...],
     channels: int = 128,
     num_classes: int = 10,
     in_channels: int = 3,
