@@ -1,4 +1,4 @@
-"""Neural architecture search in JAX: ranking and search as pure functions over populations.
+"""Neural architecture search in JAX: ranking, search and training as pure functions.
 
 Everything public is reachable as `jnas.<package>.<name>`; types are in `jnas.types`. A package is
 imported when it is first used, so that `import jnas` costs next to nothing.
