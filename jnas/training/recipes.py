@@ -103,8 +103,9 @@ _NAMED = {
         label_smoothing=0.05,
         clip_norm=5.0,
         augmentation=Augmentation(flip=True, crop=1),
+        # Not precise: of the last epoch's augmented images networks of digits are .4 % better than
+        # with the moments of images that they were not trained on as they are.
         norm_momentum=None,
-        is_precise=True,
     ),
 }
 RECIPES = tuple(_NAMED)

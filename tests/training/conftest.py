@@ -33,4 +33,4 @@ def network() -> Network:
 
 @pytest.fixture(scope="session")
 def recipe() -> training.Recipe:
-    return training.recipe("quick", epochs=4, batch_size=16, warmup_epochs=0.5)
+    return training.recipe("quick", epochs=4, batch_size=16, warmup_epochs=0.5, is_precise=True)
