@@ -123,7 +123,9 @@ class Settings:
         int | None,
         Parameter(
             group=TRAINING,
-            show_default=default(f"the recipe's own; of quick enough for {_STEPS:,} steps"),
+            show_default=default(
+                f"the recipe's own; of quick enough for {_STEPS} steps, {_STEPS // 2} of few images"
+            ),
         ),
     ] = None
     """Passes over the training images."""
@@ -262,7 +264,8 @@ def _epochs(settings: Settings, dataset: Dataset) -> int:
         return named.epochs
     num = len(dataset.train.y)
     steps = max(num // min(named.batch_size, num), 1)
-    return max(named.epochs, math.ceil(_STEPS / steps))
+    wanted = _STEPS if num >= _FEW else _STEPS // 2
+    return max(named.epochs, math.ceil(wanted / steps))
 
 
 def recipe_of(settings: Settings, epochs: int | None = None) -> Recipe:

@@ -38,6 +38,8 @@ def scored(work: Work) -> tuple[Tried, list[str]]:
     cuts = cuts if len(archs) < asked else []
     if num < len(archs):
         cuts.append(f"for the time, {num:,} candidates were scored in place of {len(archs):,}")
+    if len(order) < num:
+        cuts.append(f"{num - len(order):,} of {num:,} candidates, whose scores are not finite")
     sizes = [work.sizes.of(archs[row]) for row in order]
     ranked = {name: np.asarray(values)[order] for name, values in scores.items()}
     return Tried(archs[order], sizes, ranked), cuts

@@ -64,7 +64,8 @@ def test_the_best_candidate_is_trained(pictures, tmp_path) -> None:
     printed = invoke(*command)
     assert not (folder / "trainings").exists()
     facts, rows = read_json(folder / "result.json"), read_csv(folder / "candidates.csv")
-    assert len(rows) == 6
+    # A cell without a path from input to output is no candidate.
+    assert 4 <= len(rows) <= 6
     short = {row["architecture"]: float(row["accuracy_4"]) for row in rows if row["accuracy_4"]}
     assert len(short) == 4
     assert short[facts["architecture"]] == max(short.values())
