@@ -41,6 +41,7 @@ NAMES = (
     "naswot_table1",
     "naswot_table2",
     "naswot_training",
+    "renas_fidelity",
     "renas_search",
     "renas_table2",
     "renas_table5",
