@@ -31,6 +31,7 @@ NAMES = (
     "beyond_gates",
     "digits201",
     "digits201_pilot",
+    "digits201_scores",
     "gates_encoders",
     "gates_losses",
     "gates_search",

@@ -8,6 +8,7 @@ from jnas.benchmarks.files import load
 from jnas.benchmarks.table import Table
 
 PACKAGED = Path(__file__).parent / "digits201.npz"
+HOW_TO_GET = "`python -m experiments.digits201` of jnas' repository makes it"
 
 
 def digits201(path: str | os.PathLike[str] | None = None) -> Table:
@@ -36,7 +37,5 @@ def digits201(path: str | os.PathLike[str] | None = None) -> Table:
     """
     file = PACKAGED if path is None else Path(path)
     if not file.is_file():
-        raise FileNotFoundError(
-            f"no trainings of digits201 at {file}; `python -m experiments.digits201` makes them"
-        )
+        raise FileNotFoundError(f"no table of digits201 at {file}; {HOW_TO_GET}")
     return load(file, spaces.nasbench201(identity="function"))

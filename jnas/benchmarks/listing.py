@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jnas import spaces
 from jnas.benchmarks import _csv, released
+from jnas.benchmarks.digits201 import HOW_TO_GET, PACKAGED
 from jnas.benchmarks.files import data_folder, how_to_get, read, stem
 
 
@@ -35,6 +36,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
             names. Files that are not tables are left out.
     """
     sources = [_packaged(dataset) for dataset in released.DATASETS]
+    sources.append(_summary(PACKAGED) or Source(PACKAGED.stem, 0, (), HOW_TO_GET))
     where = data_folder(folder)
     files = sorted(where.iterdir()) if where and where.is_dir() else []
     sources += [source for file in files if (source := _summary(file))]

@@ -682,8 +682,9 @@ def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JNAS_DATA", raising=False)
     sources = {source.name: source for source in benchmarks.available()}
     ours = [f"nasbench201 {dataset}" for dataset in DATASETS]
-    assert list(sources) == [*ours, "nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
-    assert [sources[name].rows for name in sources] == [15_625] * 3 + [0] * 4
+    spaces_alone = ["nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
+    assert list(sources) == [*ours, "digits201", *spaces_alone]
+    assert [sources[name].rows for name in ours + spaces_alone] == [15_625] * 3 + [0] * 4
     for dataset in DATASETS:
         table = packaged(dataset)
         assert sources[f"nasbench201 {dataset}"].columns == tuple(table.columns)
@@ -710,7 +711,7 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
     monkeypatch.setenv("JNAS_DATA", str(tmp_path))
     listed = benchmarks.available()
     assert listed == benchmarks.available(tmp_path)
-    found = {source.name: source for source in listed[3:]}
+    found = {source.name: source for source in listed[4:]}
     assert {name: (source.rows, source.columns) for name, source in found.items()} == {
         "mine": (3, ("x", "y")),
         "nasbench101": (1, ("test_accuracy",)),
@@ -723,7 +724,7 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")
     stems = ("nasbench101", "nasbench201", "nats_size", "spikenas_curves")
-    assert benchmarks.available(tmp_path / "absent")[3:] == [
+    assert benchmarks.available(tmp_path / "absent")[4:] == [
         (name, 0, (), found["nasbench201"].where.replace("nasbench201", stem))
         for name, stem in zip(spaces.NAMES, stems, strict=True)
     ]
