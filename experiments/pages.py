@@ -42,6 +42,7 @@ NAMES = (
     "naswot_table1",
     "naswot_table2",
     "naswot_training",
+    "real_training",
     "renas_fidelity",
     "renas_search",
     "renas_table2",
