@@ -1,4 +1,4 @@
-"""Kills at random moments of `jnas score`, `search` and `fit`: no row is lost, none is changed.
+"""Kills at random moments of jnas score, search, fit and train: nothing is lost or changed.
 
 Command: python -m experiments.kill_test
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from experiments import common, pages, program
 
+_CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
 COMMANDS = {
     "score": ("score", "--num", "800", "--estimator", "synflow", "--chunk-size", "50"),
     "batch": ("search", "--candidates", "800", "--estimator", "synflow", "--chunk-size", "50"),
@@ -28,6 +29,7 @@ COMMANDS = {
         *("search", "--strategy", "genetic", "--estimator", "synflow", "--budget", "128"),
         *("--seeds", "8"),
     ),
+    "train": ("train", "--images", "digits", "--arch", _CELL, "--epochs", "60"),
     "fit": ("fit", "--predictor", "mlp", "--num-test", "500", "--seeds", "3", "--epochs", "400"),
 }
 """Jobs of several seconds in many parts, on a table and images that come with the package."""
@@ -149,10 +151,9 @@ def _contents(folder: Path, out: str) -> dict[str, Any]:
             found[path.name] = path.read_bytes()
         elif path.suffix == ".npz":
             with np.load(path) as arrays:
-                # `about` tells of the run: its times, and how often it went on.
-                found[path.name] = {
-                    name: arrays[name].tobytes() for name in arrays.files if name != "about"
-                }
+                # These tell of the run: its times, and how often it went on.
+                kept = [name for name in arrays.files if name not in ("about", "seconds")]
+                found[path.name] = {name: arrays[name].tobytes() for name in kept}
     return found
 
 

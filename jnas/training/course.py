@@ -1,5 +1,6 @@
 """Course of one training on the host: epoch by epoch, to go on from wherever it was left."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from jnas.training.programs import Job, Programs
 from jnas.training.steps import Setup, State
 from jnas.types import Dataset
 
+_SAVE_SHARE = 0.05  # at most this share of the time goes into writing checkpoints
+_FIRST = 5.0  # seconds to the first one
 METRICS = (
     "train_loss",
     "train_accuracy",
@@ -84,7 +87,6 @@ def advance(
     *,
     until: int,
     checkpoint: Checkpoint,
-    keep_every: float = 60.0,
     report: Callable[[Course], None] | None = None,
 ) -> Course:
     """Course after the epoch `until`; it is kept then, and from time to time before.
@@ -96,13 +98,11 @@ def advance(
         programs: of the training.
         until: epoch to stop after; nothing is trained where that is done.
         checkpoint: that it is kept in.
-        keep_every: seconds between two checkpoints.
         report: called after each epoch.
     """
-    import time
-
     job, state = programs.place((job, course.state))
-    saved_at = time.monotonic()
+    # As if a save had just taken so long that the next is due after `_FIRST` seconds.
+    saved_at, saving = time.monotonic(), _SAVE_SHARE * _FIRST
     while course.num_epochs < until:
         begin = time.monotonic()
         number = course.num_epochs + 1
@@ -113,9 +113,11 @@ def advance(
         course = Course(state, curves, [*course.seconds, now - begin])
         if report is not None:
             report(course)
-        if checkpoint.folder is not None and (number == until or now - saved_at > keep_every):
+        is_due = number == until or (now - saved_at) * _SAVE_SHARE >= saving
+        if checkpoint.folder is not None and is_due:
             keep(course, checkpoint)
             saved_at = time.monotonic()
+            saving = saved_at - now
     return course
 
 
