@@ -36,4 +36,4 @@ class Config:
 
 
 CONFIG = Config()
-QUICK = Config(num_archs=6, num_images=8, names=("params", "naswot", "synflow"))
+QUICK = Config(num_archs=24, num_images=8, names=("params", "naswot", "synflow"))
