@@ -3,6 +3,7 @@
 Command: JAX_NUM_CPU_DEVICES=2 python -m experiments.bench_training
 Expected: populations 1.3, 1.5 and 5.5 times as fast as PyTorch on random cells, and .9, 1.15 and
 3.5 times where every edge is a 3x3 convolution, in the three rows; one network alone .9 times.
+    Not reached: .98, 1.28 and 4.0; .84, .85 and 3.2; alone .51, .58 and 1.65 (PyTorch 2.13).
 
 One step of SGD (`jnas.training`, no augmentation) on NAS-Bench-201's network, and the same with
 `experiments/eager.py`, in turn. A population is trained by one program, a network a device; ratios
