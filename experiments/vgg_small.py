@@ -10,6 +10,7 @@ import numpy as np
 import jnas
 from jnas.networks import layers, weights
 from jnas.networks.flow import Flow, enter, pooled, show
+from jnas.networks.own import own
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _GROWTH = (1, 1, 2, 2, 4, 4)  # widths of the layers, in that of the first
@@ -45,6 +46,12 @@ def network(
     space = jnas.spaces.product(
         {"width": ratios}, name="vgg_small", params=functools.partial(_chosen, tuple(params))
     )
+    settings = (
+        ("ratios", ratios),
+        ("channels", channels),
+        ("num_classes", num_classes),
+        ("in_channels", in_channels),
+    )
     return Network(
         space,
         functools.partial(_init, tuple(np.max(table, axis=0).tolist()), num_classes, in_channels),
@@ -52,7 +59,7 @@ def network(
         functools.partial(_forward, widths),
         functools.partial(_present, widths),
         functools.partial(_instantiate, widths),
-        functools.partial(_own, ratios, channels, num_classes, in_channels),
+        functools.partial(own, network, settings, functools.partial(_run_own, widths)),
     )
 
 
@@ -143,35 +150,19 @@ def _run(
     return Pass(layers.dense_layer(pooled(x, state, hooks), dense), x, state, norm_sum)
 
 
-@functools.cache
-def _made(
-    ratios: tuple[float, ...], channels: int, num_classes: int, in_channels: int, choice: int
-) -> Network:
-    """Network of one width, which computes its own channels alone."""
-    general = network(ratios, channels, num_classes, in_channels)
-    widths = [round(ratios[choice] * channels * growth) for growth in _GROWTH]
-
-    def forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-        del arch
-        pairs = zip(params["convs"], [None, *widths], widths, strict=False)
-        cut = {
-            "convs": [weights.narrowed(layer, c_in, c_out) for layer, c_in, c_out in pairs],
-            "dense": weights.narrowed(params["dense"], widths[-1], None),
-        }
-        return _run(cut, [jnp.ones(num, bool) for num in widths], images, hooks, state)
-
-    return general._replace(
-        forward=forward,
-        apply=lambda params, arch, images: forward(params, arch, images, Hooks(), ()).logits,
-    )
-
-
-def _own(
-    ratios: tuple[float, ...],
-    channels: int,
-    num_classes: int,
-    in_channels: int,
-    arch: Arch | np.ndarray,
-) -> Network:
-    """Network of one width (`Network.own`)."""
-    return _made(ratios, channels, num_classes, in_channels, int(arch[0]))
+def _run_own(
+    widths: tuple[_Widths, ...],
+    params: Params,
+    arch: np.ndarray,
+    images: jax.Array,
+    hooks: Hooks,
+    state: Any,
+) -> Pass:
+    """Results of the network of one width, which has its own channels alone (`own.Run`)."""
+    chosen = widths[arch[0]]
+    pairs = zip(params["convs"], [None, *chosen], chosen, strict=False)
+    cut = {
+        "convs": [weights.narrowed(layer, c_in, c_out) for layer, c_in, c_out in pairs],
+        "dense": weights.narrowed(params["dense"], chosen[-1], None),
+    }
+    return _run(cut, [jnp.ones(num, bool) for num in chosen], images, hooks, state)
