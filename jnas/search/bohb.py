@@ -39,8 +39,9 @@ def bohb(
 ) -> Searcher:
     """Strategy of Hyperband with a model: many short trainings, longer ones of the best.
 
-    The brackets are those of `successive_halving(brackets="hyperband")`, which says how they go on:
-    by default with 22, 66 and 200 epochs 9 → 3 → 1, 3 → 1 and 3, which is 20 evaluations a cycle.
+    The brackets are those of `successive_halving(brackets="hyperband")`, which says how they go on
+    and where the best trainings are: by default with 22, 66 and 200 epochs 9 → 3 → 1, 3 → 1 and 3,
+    which is 20 evaluations a cycle.
 
     New architectures are random until some number of epochs has enough evaluations for two
     densities: of its best `top_percent` (but at least `min_points`) and of the others. The model of
@@ -53,9 +54,6 @@ def bohb(
     kernel is uniform, beyond which it would prefer every other value to its own. And a draw that
     leaves a value takes another one; theirs takes any, the same one included, so that at bandwidth
     0.3 a position of five choices changes with probability 0.24, here 0.3.
-
-    `History.best` compares scores whatever the epochs; the best of the longest trainings are
-    `search.incumbents(history)`.
 
     Args:
         space: where to search.
