@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -169,3 +169,12 @@ def at_least(least: dict[str, int], settings: object) -> None:
         value = getattr(settings, name)
         if value is not None and value < smallest:
             raise ValueError(f"{setting(name)} must be at least {smallest}; got {value}")
+
+
+def above_zero(names: Iterable[str], settings: object) -> None:
+    """ValueError that names the first of some settings that is given and not above 0."""
+    for name in names:
+        value = getattr(settings, name)
+        # Not `value <= 0`, which NaN would pass.
+        if value is not None and not value > 0:
+            raise ValueError(f"{setting(name)} must be above 0; got {value}")

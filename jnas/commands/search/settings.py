@@ -23,6 +23,7 @@ from jnas.commands.options import (
     NumImages,
     Seed,
     TableFile,
+    above_zero,
     at_least,
     check_seed,
     command_line,
@@ -111,11 +112,7 @@ class Settings:
         least = dict.fromkeys(("candidates", "budget", "seeds", "max_params"), 1)
         at_least(least | {"num_images": 2}, self)
         check_seed(self.seed)
-        for name in ("max_seconds", "max_flops"):
-            value = getattr(self, name)
-            # Not `value <= 0`, which NaN would pass.
-            if value is not None and not value > 0:
-                raise ValueError(f"{setting(name)} must be above 0; got {value}")
+        above_zero(("max_seconds", "max_flops"), self)
         self._check_strategy()
         if self.candidates is not None and (asked := self._of_searches()):
             raise ValueError(
@@ -138,10 +135,7 @@ class Settings:
                 )
         if self.against is not None and self.against not in COSTS:
             raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
-        known = strategies.defaults(self.strategy)
-        for name in self.options:
-            if name not in known:
-                raise ValueError(f"{self.strategy} has no {name}. {nearest(name, [*known])}")
+        strategies.check(self.strategy, self.options)
 
     def _of_searches(self) -> list[str]:
         """Options given that only searches by a strategy have."""

@@ -10,13 +10,14 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from cyclopts import Parameter
 
 from jnas import search
 from jnas.commands.options import STRATEGY
+from jnas.engine.messages import nearest
 from jnas.search.named import factory
 
 Plain: TypeAlias = int | float | bool | str
@@ -60,6 +61,14 @@ def defaults(strategy: str) -> dict[str, Any]:
         for name, option in all_options().items()
         if strategy in option.defaults
     }
+
+
+def check(strategy: str, names: Iterable[str]) -> None:
+    """ValueError for an option that a strategy does not have, which names the nearest it has."""
+    known = defaults(strategy)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{strategy} has no {name}. {nearest(name, [*known])}")
 
 
 @functools.cache

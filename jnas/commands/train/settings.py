@@ -12,6 +12,7 @@ from jnas.commands.options import (
     FLAG,
     TASK,
     Seed,
+    above_zero,
     at_least,
     check_seed,
     command_line,
@@ -153,11 +154,7 @@ class Settings:
         names = ("channels", "cells", "stages", "budget", "candidates", "epochs", "batch_size")
         at_least(dict.fromkeys((*names, "max_params"), 1), self)
         check_seed(self.seed)
-        for name in ("max_flops", "max_latency_ms", "minutes", "learning_rate"):
-            value = getattr(self, name)
-            # Not `value <= 0`, which NaN would pass.
-            if value is not None and not value > 0:
-                raise ValueError(f"{setting(name)} must be above 0; got {value}")
+        above_zero(("max_flops", "max_latency_ms", "minutes", "learning_rate"), self)
         if self.trained not in (None, *TRAINED):
             allowed = ", ".join(map(str, TRAINED))
             raise ValueError(f"{setting('trained')} must be one of {allowed}; got {self.trained}")
@@ -171,10 +168,7 @@ class Settings:
             raise ValueError(f"{' and '.join(given)} do not go together: one says what is trained")
         way = given[0] if given else ""
         if self.strategy is not None:
-            known = strategies.defaults(self.strategy)
-            for name in self.options:
-                if name not in known:
-                    raise ValueError(f"{self.strategy} has no {name}. {nearest(name, [*known])}")
+            strategies.check(self.strategy, self.options)
         elif self.budget is not None or self.options:
             name = next(iter(self.options), "budget")
             raise ValueError(f"{setting(name)} needs a {argument('strategy')}")
@@ -211,7 +205,8 @@ class Settings:
     def command_line(self) -> str:
         """Command that makes these settings, for a shell."""
         known = strategies.defaults(self.strategy) if self.strategy else {}
-        return command_line("train", self.facts(), Settings().facts() | known)
+        # In this order: the size of a batch is the training's, and not that of some strategies.
+        return command_line("train", self.facts(), known | Settings().facts())
 
 
 def filled(settings: Settings, dataset: Dataset) -> Settings:

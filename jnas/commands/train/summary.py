@@ -11,9 +11,9 @@ from jnas.commands.train.runs import NETWORK, Run
 from jnas.commands.train.trainings import Tried
 from jnas.engine.environment import environment
 
-# All that a run writes beside its report, but for trained.npz.
-FILES = ("candidates.csv", "confusion.csv", "*.png")
-_STALE = ("candidates.csv", "confusion.csv", "confused.png", "wrong.png", "curves.png", "cell.png")
+# All that a run writes beside its report, but for trained.npz. What it does not write is from an
+# earlier run in the folder.
+FILES = ("candidates.csv", "confusion.csv", "cell.png", "curves.png", "confused.png", "wrong.png")
 _NUM_ROWS = 30  # of a table in the report
 _CONVENTION = (
     "fraction of the images of the part whose most probable class is theirs, after the last epoch; "
@@ -47,7 +47,7 @@ def summarise(result: Run) -> Summary:
         facts=_facts(result),
         tables=tables,
         figures=drawn,
-        stale=_STALE,
+        stale=FILES,
         files={"Network for jnas predict": "trained.npz"}
         | ({"Network without jnas": NETWORK} if result.files else {}),
     )

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import jnas
+from jnas import commands
+from jnas.commands.search import strategies
 from jnas.commands.train.images import counts, majority_share
 from jnas.commands.train.settings import Settings, filled, network_of, recipe_of
 from jnas.types import Dataset, Images
@@ -84,6 +86,29 @@ def test_the_command_line_makes_the_settings_again() -> None:
     assert words[words.index("--images") + 1] == "my photos"
     assert "--from" not in words
     assert train.command.__doc__
+
+
+def test_batches_of_the_training_are_told_though_a_strategy_has_such_by_default() -> None:
+    """`local_search` has an option of that name, too, whose default is 1."""
+    words = shlex.split(Settings(strategy="local_search", batch_size=1).command_line())
+    assert words[words.index("--batch-size") + 1] == "1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Settings(),
+        Settings(images="my photos", stretch=True, validation=40, seed=3),
+        Settings(strategy="regularized_evolution", options={"population_size": 5}, minutes=2.5),
+        Settings(space="nats_size", recipe="darts", trained=4, max_flops=1e6, learning_rate=0.1),
+    ],
+)
+def test_the_command_of_a_run_parses_to_its_settings(given) -> None:
+    full = filled(given, dataset(90, 16))
+    _, bound, _ = commands.app.parse_args(shlex.split(full.command_line())[1:])
+    parsed, options = bound.arguments["settings"], bound.arguments.get("options")
+    told = {} if options is None else strategies.given(options)
+    assert dataclasses.replace(parsed, options=told) == full
 
 
 def test_names_of_folders_tell_what_is_not_by_default() -> None:
