@@ -131,7 +131,7 @@ def _step(of: steps.Setup, state: steps.State, arch: jax.Array, data: Any) -> st
     """State after one step on the whole data set."""
     one = jnp.ones((), jnp.int32)
     state, seen = steps.step(of, state, arch, jax.random.key(2), one, data.train, data)
-    averages = steps.averaged(of.recipe, state.statistics, seen.moments)
+    averages = steps.averaged(0.1, state.statistics, seen.moments)
     return state._replace(statistics=averages, loss=seen.loss)
 
 

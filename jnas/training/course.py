@@ -16,18 +16,16 @@ from jnas.types import Dataset
 
 _SAVE_SHARE = 0.05  # at most this share of the time goes into writing checkpoints
 _FIRST = 5.0  # seconds to the first one
-METRICS = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
 
 
 class Course(NamedTuple):
-    """Course of a training: its state, and its metrics of each epoch, name → list of floats."""
+    """Course of a training: its state, and what was measured after each epoch.
+
+    Attributes:
+        state: after the last epoch.
+        curves: name of a metric → its value after each epoch; empty before the first.
+        seconds: of each epoch.
+    """
 
     state: State
     curves: dict[str, list[float]]
@@ -39,6 +37,11 @@ class Course(NamedTuple):
         return len(self.seconds)
 
 
+def digest_of(data: Dataset) -> str:
+    """Hash of a data set. It reads every image, so take it once for all trainings."""
+    return fingerprint(data).job
+
+
 def restored(
     of: Setup,
     job: Job,
@@ -46,17 +49,28 @@ def restored(
     programs: Programs,
     folder: str | Path | None,
     resume: Resume = True,
+    *,
+    digest: Callable[[], str],
 ) -> tuple[Course, Checkpoint]:
     """Course as a folder keeps it, or at its beginning; and the checkpoint it is kept in.
+
+    Args:
+        of: the training.
+        job: its key and its architecture.
+        data: to train on.
+        programs: of the training.
+        folder: None keeps nothing.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        digest: of the data set, asked for where there is a folder (`digest_of`).
 
     Raises:
         ValueError: the folder holds another training, or one that other code has begun.
         FileExistsError: `resume` is False, but the folder is not jnas' own.
     """
-    kept = Checkpoint(folder, lambda: fingerprint("training", of, job, data), resume)
+    kept = Checkpoint(folder, lambda: fingerprint("training", of, job, digest()), resume)
     found = kept.restore(lambda _: programs.start(job, data))
     if found is None:
-        return Course(programs.start(job, data), {name: [] for name in METRICS}, []), kept
+        return Course(programs.start(job, data), {}, []), kept
     state, about = found
     # A NaN is None in JSON.
     curves = {name: [_float(x) for x in values] for name, values in about["curves"].items()}
@@ -108,7 +122,9 @@ def advance(
         number = course.num_epochs + 1
         state = programs.epoch(job, number, state, data)
         measured = jax.device_get(programs.metrics(job, state, data))
-        curves = {name: [*course.curves[name], float(measured[name])] for name in METRICS}
+        curves = {
+            name: [*course.curves.get(name, []), float(value)] for name, value in measured.items()
+        }
         now = time.monotonic()
         course = Course(state, curves, [*course.seconds, now - begin])
         if report is not None:
@@ -119,12 +135,6 @@ def advance(
             saved_at = time.monotonic()
             saving = saved_at - now
     return course
-
-
-def placed(data: Dataset, programs: Programs) -> Dataset:
-    """Data set on the devices of the programs."""
-    result: Dataset = programs.place(data)
-    return result
 
 
 def on_host(tree: Any) -> Any:

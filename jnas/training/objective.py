@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.checkpoints import Checkpoint
 from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_key
@@ -21,8 +22,7 @@ from jnas.engine.messages import nearest
 from jnas.training import course as courses
 from jnas.training import programs
 from jnas.training.programs import Job
-from jnas.training.recipes import Recipe, check_recipe
-from jnas.training.recipes import recipe as named
+from jnas.training.recipes import Recipe, as_recipe
 from jnas.training.steps import Setup, metrics, own_setup, setup
 from jnas.training.train import check_dataset
 from jnas.types import Dataset, Estimator, Key, Network
@@ -54,8 +54,7 @@ def estimator(
     Raises:
         ValueError: as `training.train`; a measure that is not known, or of a part without images.
     """
-    made = _recipe(recipe)
-    of = setup(network, made, check_dataset(network, dataset))
+    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
     _check_measure(measure, dataset)
     name = f"Estimator training of {network.space.name}"
     return make_estimator(name, _scores_by(of, measure), dataset)
@@ -122,8 +121,7 @@ def objective(
     Raises:
         ValueError: as `training.train`; a measure that is not known, or of a part without images.
     """
-    made = _recipe(recipe)
-    of = setup(network, made, check_dataset(network, dataset))
+    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
     _check_measure(measure, dataset)
     return TrainingObjective(
         of, dataset, as_key(key), measure, None if out is None else Path(out), own, resume
@@ -145,7 +143,8 @@ class TrainingObjective:
     ) -> None:
         self._of, self._dataset, self._key, self._measure = of, dataset, key, measure
         self._out, self._own, self._resume = out, own, resume
-        self._paused: dict[bytes, courses.Course] = {}
+        self._paused: dict[bytes, tuple[courses.Course, Checkpoint]] = {}
+        self._hash: str | None = None
         self._placed: Dataset | None = None
 
     def __reduce__(self) -> Any:
@@ -174,18 +173,31 @@ class TrainingObjective:
             of, programs_of = own_setup(of, arch), programs.of_one
         program, name = programs_of(of), arch.tobytes()
         if self._placed is None:
-            self._placed = courses.placed(self._dataset, program)
+            self._placed = program.place(self._dataset)
         job = Job(self._key, jnp.asarray(arch))
         # Names of folders: a few hexadecimal digits tell the architectures of a search apart, and
         # the fingerprint of each training would tell if they did not.
-        digest = hashlib.sha256(name).hexdigest()[:16]
-        folder = None if self._out is None else self._out / digest
-        course, kept = courses.restored(of, job, self._placed, program, folder, self._resume)
-        course = self._paused.pop(name, course)
+        place = hashlib.sha256(name).hexdigest()[:16]
+        folder = None if self._out is None else self._out / place
+        paused = self._paused.pop(name, None)
+        course, kept = (
+            paused
+            if paused is not None
+            else courses.restored(
+                of, job, self._placed, program, folder, self._resume, digest=self._digest
+            )
+        )
         course = courses.advance(course, job, self._placed, program, until=epochs, checkpoint=kept)
         if folder is None:
-            self._paused[name] = course._replace(state=courses.on_host(course.state))
+            # Memory of devices is for trainings that go on now.
+            self._paused[name] = course._replace(state=courses.on_host(course.state)), kept
         return course
+
+    def _digest(self) -> str:
+        """Hash of the data set, taken once."""
+        if self._hash is None:
+            self._hash = courses.digest_of(self._dataset)
+        return self._hash
 
 
 def _again(
@@ -206,13 +218,6 @@ def _again(
 def _signed(value: Any, measure: Measure) -> Any:
     """Score of a measured value: larger is better."""
     return -value if measure.endswith("loss") else value
-
-
-def _recipe(recipe: Recipe | str) -> Recipe:
-    """Recipe by name or value; ValueError where it is none."""
-    made = named(recipe) if isinstance(recipe, str) else recipe
-    check_recipe(made)
-    return made
 
 
 def _check_measure(measure: Measure, dataset: Dataset) -> None:

@@ -28,6 +28,22 @@ class Job(NamedTuple):
     arch: Arch
 
 
+class Place(NamedTuple):
+    """Place of a step in a training.
+
+    Attributes:
+        key: of the steps of its epoch.
+        epoch: `[]` int32, from 1.
+        step: `[]` int32, within the epoch, from 0.
+        rows: `[batch]` int32, its training images.
+    """
+
+    key: Key
+    epoch: jax.Array
+    step: jax.Array
+    rows: jax.Array
+
+
 class Programs(NamedTuple):
     """Programs of one training at a time, called from the host.
 
@@ -60,37 +76,24 @@ def _epoch(of: Setup, job: Job, number: jax.Array, state: State, data: Dataset) 
     order_key, step_key = _keys(job.key, number)
     rows = steps.order(of, order_key, len(data.train.y))
 
-    def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Any]:
-        place, rows = at
-        state, seen = _step(of, job, step_key, number, place, rows, state, data)
-        # Moments of all steps are kept only where their mean is asked for.
-        return state, seen if _averages_epoch(of) else seen._replace(moments=[])
+    def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Seen]:
+        return _step(of, job, Place(step_key, number, *at), data, state)
 
     state, seen = lax.scan(one, state, (jnp.arange(of.steps, dtype=jnp.int32), rows))
     return _after_epoch(of, job, number, rows, state, seen, data)
 
 
-def _step(
-    of: Setup,
-    job: Job,
-    step_key: Key,
-    number: jax.Array,
-    place: jax.Array,
-    rows: jax.Array,
-    state: State,
-    data: Dataset,
-) -> tuple[State, Seen]:
-    """State after the step `place` of an epoch on the training images `rows` `[batch]`."""
-    batch = Images(data.train.x[rows], data.train.y[rows])
-    key = jax.random.fold_in(step_key, place)
-    state, seen = steps.step(of, state, job.arch, key, number, batch, data)
-    averages = steps.averaged(of.recipe, state.statistics, seen.moments)
-    return state._replace(statistics=averages), seen
-
-
-def _averages_epoch(of: Setup) -> bool:
-    """Whether statistics are means over an epoch, and not moving averages."""
-    return of.recipe.norm_momentum is None
+def _step(of: Setup, job: Job, at: Place, data: Dataset, state: State) -> tuple[State, Seen]:
+    """State after a step, and what an epoch wants to know of what it has seen."""
+    batch = Images(data.train.x[at.rows], data.train.y[at.rows])
+    key = jax.random.fold_in(at.key, at.step)
+    state, seen = steps.step(of, state, job.arch, key, at.epoch, batch, data)
+    weight = of.recipe.norm_momentum
+    if weight is None:
+        return state, seen
+    averages = steps.averaged(weight, state.statistics, seen.moments)
+    # Moments of all steps would grow with an epoch, and are kept where their mean is asked for.
+    return state._replace(statistics=averages), seen._replace(moments=[])
 
 
 def _after_epoch(
@@ -104,7 +107,7 @@ def _after_epoch(
 ) -> State:
     """State with what an epoch's steps have seen, each array with a leading axis of steps."""
     state = steps.after_epoch(state, number, seen.loss, seen.accuracy)
-    if _averages_epoch(of):
+    if of.recipe.norm_momentum is None:
         state = state._replace(statistics=steps.over_epoch(seen.moments))
     if not of.recipe.is_precise:
         return state
@@ -158,7 +161,7 @@ def of_one(of: Setup) -> Programs:
     slower within a loop of its own. Images of a batch are in equal parts on the devices, and batch
     norms have the statistics of all of them.
     """
-    step = jax.jit(functools.partial(_parallel_step, of), donate_argnums=6)
+    step = jax.jit(functools.partial(_parallel_step, of), donate_argnums=3)
     order = jax.jit(lambda key, data: steps.order(of, key, len(data.train.y)))
     after = jax.jit(functools.partial(_after_epoch, of), donate_argnums=3)
 
@@ -167,10 +170,9 @@ def of_one(of: Setup) -> Programs:
         rows, epoch_number = np.asarray(order(order_key, data)), jnp.int32(number)
         seen = []
         for place in range(of.steps):
-            state, of_step = step(
-                job, step_key, epoch_number, jnp.int32(place), rows[place], data, state
-            )
-            seen.append(of_step if _averages_epoch(of) else of_step._replace(moments=[]))
+            at = Place(step_key, epoch_number, jnp.int32(place), rows[place])
+            state, of_step = step(job, at, data, state)
+            seen.append(of_step)
         together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen)
         result: State = after(job, epoch_number, rows, state, together, data)
         return result
@@ -187,17 +189,12 @@ def _devices() -> Mesh:
 
 
 def _parallel_step(
-    of: Setup,
-    job: Job,
-    step_key: Key,
-    number: jax.Array,
-    place: jax.Array,
-    rows: jax.Array,
-    data: Dataset,
-    state: State,
+    of: Setup, job: Job, at: Place, data: Dataset, state: State
 ) -> tuple[State, Seen]:
     """Step whose images are spread over the devices, if these divide them."""
     mesh = _devices()
-    if mesh.size > 1 and len(rows) % mesh.size == 0:
-        rows = lax.with_sharding_constraint(rows, NamedSharding(mesh, PartitionSpec("images")))
-    return _step(of, job, step_key, number, place, rows, state, data)
+    if mesh.size > 1 and len(at.rows) % mesh.size == 0:
+        # Of the numbers of the images: images, activations and gradients follow them.
+        spread = NamedSharding(mesh, PartitionSpec("images"))
+        at = at._replace(rows=lax.with_sharding_constraint(at.rows, spread))
+    return _step(of, job, at, data, state)

@@ -127,6 +127,14 @@ def recipe(name: str = "quick", **changes: Any) -> Recipe:
     return made
 
 
+def as_recipe(value: Recipe | str) -> Recipe:
+    """Recipe from one, or from the name of one; ValueError as `recipe`."""
+    if isinstance(value, str):
+        return recipe(value)
+    check_recipe(value)
+    return value
+
+
 def check_recipe(made: Recipe) -> None:
     """ValueError that names the first value of a recipe that is out of its range."""
     for field, (is_valid, needed) in _RANGES.items():

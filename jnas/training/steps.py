@@ -177,12 +177,9 @@ def _hooks(dropout: float, drops_paths: bool) -> Hooks:
 
 
 def averaged(
-    recipe: Recipe, statistics: list[Statistics], seen: list[Statistics]
+    weight: float, statistics: list[Statistics], seen: list[Statistics]
 ) -> list[Statistics]:
-    """Moving averages after a batch of the moments `seen` (`Recipe.norm_momentum`)."""
-    weight = recipe.norm_momentum
-    if weight is None:
-        return statistics
+    """Moving averages after a batch of the moments `seen`, which has a weight in (0, 1]."""
     result: list[Statistics] = jax.tree.map(
         lambda old, new: (1 - weight) * old + weight * new, statistics, seen
     )

@@ -19,12 +19,9 @@ from jnas.engine.progress import reporting
 from jnas.training import course as courses
 from jnas.training import programs
 from jnas.training.programs import Job
-from jnas.training.recipes import Recipe, check_recipe
-from jnas.training.recipes import recipe as named
+from jnas.training.recipes import Recipe, as_recipe
 from jnas.training.steps import Setup, State, own_setup, setup
-from jnas.training.trained import KIND, Trained, load_with, save_with
-from jnas.training.trained import arrays as _arrays
-from jnas.training.trained import with_arrays as _with_arrays
+from jnas.training.trained import KIND, Trained, joined, load_with, rows, save_with
 from jnas.types import Dataset, Network
 
 _NUM_BLOCKS = 50  # of a training at most; what a kill can lose is one of them
@@ -74,20 +71,18 @@ def train(
             a network that `jnas.networks` has not made, which its files could not name.
         OSError: `out` cannot be written, or holds a file of that name that jnas did not write.
     """
-    recipe = named(recipe) if isinstance(recipe, str) else recipe
-    check_recipe(recipe)
-    rows = _archs(network, archs)
-    of = setup(network, recipe, check_dataset(network, dataset))
+    checked = _archs(network, archs)
+    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
     if out is not None:
         # Its files name the network: better now than when all is trained.
         networks.settings(network)
-    jobs, places = _jobs(rows, key)
+    jobs, places = _jobs(checked, key)
     is_own = len(jobs.arch) == 1 if own is None else own
     work = _Work(of, dataset, None if out is None else Path(out), resume, progress, weights)
-    trained, _ = work.kept(
+    trained = work.kept(
         "trained.npz",
         ("train", jobs, places, is_own),
-        lambda: _rows(_trained(work, jobs, is_own), places),
+        lambda: rows(_trained(work, jobs, is_own), places),
     )
     work.clear(len(jobs.arch))
     return trained
@@ -96,26 +91,19 @@ def train(
 def _trained(work: "_Work", jobs: Job, is_own: bool) -> Trained:
     """Trained networks of different jobs, in their order."""
     if is_own:
-        parts = [_one(work, jobs, row) for row in range(len(jobs.arch))]
-        return _joined(parts)
-    order = _balanced(work.of.network, jobs.arch)
-    size = min(_CHUNK_ON_CPU if jax.default_backend() == "cpu" else _CHUNK, len(order))
-    chunks = [order[begin : begin + size] for begin in range(0, len(order), size)]
-    parts = []
-    with reporting(
-        "training",
-        len(order),
-        shown=work.progress and len(chunks) > 1,
-        unit="networks",
-        kept=work.out,
-    ) as report:
-        for number, rows in enumerate(chunks):
+        return joined([_one(work, jobs, row) for row in range(len(jobs.arch))])
+    chunks = _chunks(work.of.network, jobs.arch)
+    size, order, parts = len(chunks[0]), np.concatenate(chunks), []
+    # One chunk has a bar of its own, of epochs.
+    shown = work.progress and len(chunks) > 1
+    options: dict[str, Any] = {"shown": shown, "unit": "networks", "kept": work.out}
+    with reporting("training", len(order), **options) as report:
+        for number, chunk in enumerate(chunks):
             # Filled up, so that the last chunk runs the program of the others.
-            filled = np.resize(rows, size) if len(chunks) > 1 else rows
-            part = _chunk(work, jobs, number, filled, shown=len(chunks) == 1)
-            parts.append(_rows(part, np.arange(len(rows))))
+            part = _chunk(work, jobs, number, np.resize(chunk, size), shown=not shown)
+            parts.append(rows(part, np.arange(len(chunk))))
             report(sum(len(part.archs) for part in parts))
-    return _rows(_joined(parts), np.argsort(order))
+    return rows(joined(parts), np.argsort(order))
 
 
 class _Work(NamedTuple):
@@ -128,22 +116,20 @@ class _Work(NamedTuple):
     progress: bool
     weights: bool
 
-    def kept(
-        self, name: str, parts: tuple[Any, ...], make: Callable[[], Trained]
-    ) -> tuple[Trained, bool]:
-        """Trained networks from a file of the folder, or made and kept there; whether they were."""
+    def kept(self, name: str, parts: tuple[Any, ...], make: Callable[[], Trained]) -> Trained:
+        """Trained networks from a file of the folder, or else made and kept there."""
         if self.out is None:
-            return make(), False
+            return make()
         path = self.out / name
         about = fingerprint(self.of, self.dataset, self.weights, *parts)
         if self.resume and path.exists():
             trained, found = load_with(path)
             check(found.get("kept", {}), about, str(path), self.resume, "out")
-            return trained, True
+            return trained
         files.check(path, KIND, "out")
         trained = make()
         save_with(trained, path, {"kept": about._asdict()})
-        return trained, False
+        return trained
 
     def folder(self, number: int) -> Path | None:
         """Folder that the checkpoint of a part is kept in while it is trained."""
@@ -169,7 +155,13 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
         of = own_setup(work.of, np.asarray(job.arch))
         program = programs.of_one(of)
         course, kept = courses.restored(
-            of, job, work.dataset, program, work.folder(row), work.resume
+            of,
+            job,
+            work.dataset,
+            program,
+            work.folder(row),
+            work.resume,
+            digest=lambda: courses.digest_of(work.dataset),
         )
         total = of.recipe.epochs
         options: dict[str, Any] = {"done": course.num_epochs, "shown": work.progress}
@@ -177,7 +169,7 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
             course = courses.advance(
                 course,
                 job,
-                courses.placed(work.dataset, program),
+                program.place(work.dataset),
                 program,
                 until=total,
                 checkpoint=kept,
@@ -187,7 +179,7 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
         state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], jax.device_get(course.state))
         return _of_states(work, job.arch[None], state, curves, np.array([sum(course.seconds)]))
 
-    return work.kept(f"part-{row:04}.npz", ("own", jobs, row), make)[0]
+    return work.kept(f"part-{row:04}.npz", ("own", jobs, row), make)
 
 
 def _note(course: courses.Course) -> str:
@@ -198,11 +190,11 @@ def _note(course: courses.Course) -> str:
     return "diverged"
 
 
-def _chunk(work: _Work, jobs: Job, number: int, rows: np.ndarray, shown: bool) -> Trained:
-    """Trained networks of the jobs `rows`, by one program for all architectures."""
+def _chunk(work: _Work, jobs: Job, number: int, places: np.ndarray, shown: bool) -> Trained:
+    """Trained networks of the jobs `places`, by one program for all architectures."""
 
     def make() -> Trained:
-        own = jax.tree.map(lambda leaf: leaf[rows], jobs)
+        own = jax.tree.map(lambda leaf: leaf[places], jobs)
         begin, total = time.monotonic(), work.of.recipe.epochs
         run = trainings.train(
             programs.trainer(work.of),
@@ -215,11 +207,11 @@ def _chunk(work: _Work, jobs: Job, number: int, rows: np.ndarray, shown: bool) -
             progress=work.progress and shown,
         )
         # Those of a chunk are not timed one by one: `num_parts` of them run at a time.
-        seconds = (time.monotonic() - begin) * num_parts(len(rows)) / len(rows)
+        seconds = (time.monotonic() - begin) * num_parts(len(places)) / len(places)
         state = jax.tree.map(np.asarray, run.results)
-        return _of_states(work, own.arch, state, run.metrics, np.full(len(rows), seconds))
+        return _of_states(work, own.arch, state, run.metrics, np.full(len(places), seconds))
 
-    return work.kept(f"part-{number:04}.npz", ("chunk", jobs, rows), make)[0]
+    return work.kept(f"part-{number:04}.npz", ("chunk", jobs, places), make)
 
 
 def _of_states(
@@ -239,41 +231,29 @@ def _of_states(
     )
 
 
-def _joined(parts: list[Trained]) -> Trained:
-    """Trained networks of several calls as one."""
-    return _with_arrays(
-        parts[0],
-        jax.tree.map(lambda *leaves: np.concatenate(leaves), *map(_arrays, parts)),
-    )
-
-
-def _rows(trained: Trained, rows: np.ndarray) -> Trained:
-    """Trained networks `rows`, in that order."""
-    return _with_arrays(trained, jax.tree.map(lambda leaf: leaf[rows], _arrays(trained)))
-
-
-def _balanced(network: Network, archs: jax.Array) -> np.ndarray:
-    """Order of architectures in which equal parts of a chunk are equally costly."""
+def _chunks(network: Network, archs: jax.Array) -> list[np.ndarray]:
+    """Places of architectures `[P, D]` in chunks, whose equal parts are equally costly."""
     costs = np.asarray(jax.jit(jax.vmap(network.space.flops))(archs))
     order, parts = np.argsort(-costs, kind="stable"), num_parts(len(archs))
     size = _CHUNK_ON_CPU if jax.default_backend() == "cpu" else _CHUNK
-    # Within a chunk, devices get equal parts in order: deal the sorted ones out to them.
     chunks = [order[begin : begin + size] for begin in range(0, len(order), size)]
-    return np.concatenate([np.concatenate([c[k::parts] for k in range(parts)]) for c in chunks])
+    # Within a chunk, devices get equal parts in order: deal the sorted ones out to them.
+    return [np.concatenate([chunk[part::parts] for part in range(parts)]) for chunk in chunks]
 
 
 def _archs(network: Network, archs: Any) -> jax.Array:
     """Architectures `[P, D]` int32; ValueError where there is none, or one is not valid."""
     space = network.space
-    rows = as_archs(np.asarray(archs), len(space.cardinalities))
-    if not len(rows):
+    checked = as_archs(np.asarray(archs), len(space.cardinalities))
+    if not len(checked):
         raise ValueError("there is no architecture to train")
-    is_valid = np.asarray(jax.vmap(space.is_valid)(rows))
+    is_valid = np.asarray(jax.vmap(space.is_valid)(checked))
     if not is_valid.all():
         raise ValueError(
-            f"architecture {int(np.argmin(is_valid))} of {len(rows)} is not valid in {space.name}"
+            f"architecture {int(np.argmin(is_valid))} of {len(checked)} is not valid in "
+            f"{space.name}"
         )
-    return rows
+    return checked
 
 
 def _jobs(archs: jax.Array, key: Any) -> tuple[Job, np.ndarray]:

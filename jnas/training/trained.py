@@ -59,7 +59,7 @@ class Trained(NamedTuple):
     def select(self, number: int) -> "Trained":
         """Trained network number `number`, alone; IndexError where there is none."""
         at = range(len(self.archs))[number]
-        return with_arrays(self, jax.tree.map(lambda leaf: leaf[at : at + 1], arrays(self)))
+        return rows(self, np.array([at]))
 
     def predict(self, images: Any) -> np.ndarray:
         """Logits `[P, N, K]` float32 of images `[N, H, W, C]`, pixels as those of the data set.
@@ -94,9 +94,15 @@ def arrays(trained: Trained) -> dict[str, Any]:
     return {name: getattr(trained, name) for name in _ARRAYS}
 
 
-def with_arrays(trained: Trained, values: dict[str, Any]) -> Trained:
-    """Trained networks with other arrays in the fields of `arrays`."""
-    return trained._replace(**values)
+def rows(trained: Trained, places: np.ndarray) -> Trained:
+    """Trained networks `places`, in that order."""
+    return trained._replace(**jax.tree.map(lambda leaf: leaf[places], arrays(trained)))
+
+
+def joined(parts: list[Trained]) -> Trained:
+    """Trained networks of several calls as one."""
+    together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *map(arrays, parts))
+    return parts[0]._replace(**together)
 
 
 @functools.lru_cache(64)
