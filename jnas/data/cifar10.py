@@ -3,7 +3,6 @@
 Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 """
 
-import os
 from pathlib import Path
 
 from jnas.data import making, pictures
@@ -19,7 +18,7 @@ CLASSES = (
     *("dog", "frog", "horse", "ship", "truck"),
 )
 _SIZE = 32
-_BATCHES, _TEST = "cifar-10-batches-py", "test_batch"
+_TEST = "test_batch"  # beside the official training batches
 _JPEG = ("cifar10_train.npz", "cifar10_test.npz")
 
 
@@ -30,8 +29,8 @@ def load(folder: str | Path | None, options: Options) -> Dataset:
         ValueError: a file is not as it should be; the message names it.
         FileNotFoundError: there is none.
     """
-    root = _root(folder)
-    if batches := _official_folder(root):
+    root = sources.cifar10_root(folder)
+    if batches := sources.cifar10_batches(root):
         return _assembled(_official(batches, options), "CIFAR-10", options)
     if (root / _JPEG[0]).is_file():
         return _assembled(_jpeg(root, options), "CIFAR-10 (JPEG 75)", options)
@@ -42,30 +41,19 @@ def load(folder: str | Path | None, options: Options) -> Dataset:
 
 def available(folder: str | Path | None) -> sources.Source:
     """The form that `load` takes, and how many images it has; 0 where there is none."""
-    root = _root(folder)
-    known = next(source for source in sources.available(root) if source.name == "cifar10")
-    if _official_folder(root) or not (root / _JPEG[0]).is_file():
-        return known
-    num = 0
+    root = sources.cifar10_root(folder)
+    if sources.cifar10_batches(root) or not (root / _JPEG[0]).is_file():
+        return next(source for source in sources.available(root) if source.name == "cifar10")
+    num, where = 0, f"{root / _JPEG[0]}, as JPEG"
     try:
         for name in _JPEG:
             if (root / name).is_file():
+                # The labels alone: a file of 50,000 images is not read to count them.
                 with readers.arrays(root / name) as arrays:
                     num += len(arrays["y"])
     except (ValueError, OSError) as error:
-        return known._replace(num=0, where=str(error))
-    return known._replace(num=num, where=f"{root / _JPEG[0]}, as JPEG")
-
-
-def _root(folder: str | Path | None) -> Path:
-    """Folder in which CIFAR-10 is looked for."""
-    return Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
-
-
-def _official_folder(root: Path) -> Path | None:
-    """Folder of the official batches, if there is one."""
-    places = (root / _BATCHES, root)
-    return next((place for place in places if any(place.glob("data_batch_*"))), None)
+        num, where = 0, str(error)
+    return sources.Source("cifar10", num, (_SIZE, _SIZE, 3), where)
 
 
 def _assembled(given: list[Images | None], name: str, options: Options) -> Dataset:

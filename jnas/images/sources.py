@@ -73,6 +73,18 @@ def available(folder: str | Path | None = None) -> list[Source]:
     return [digits, cifar10, Source("noise", None, (), "drawn from a key")]
 
 
+def cifar10_root(folder: str | Path | None) -> Path:
+    """Folder in which CIFAR-10 is looked for: the given one, else `$JNAS_DATA`, else `.`."""
+    return Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
+
+
+def cifar10_batches(root: Path) -> Path | None:
+    """Folder of CIFAR-10's official batches, if there is one: below the root, or itself."""
+    # Training images only: the file `test_batch` has another name.
+    places = (root / _BATCHES, root)
+    return next((place for place in places if any(place.glob("data_batch_*"))), None)
+
+
 def read(name_or_path: str | Path, folder: str | Path | None) -> Pixels:
     """Pixels of a source, by name or by path.
 
@@ -110,19 +122,27 @@ def _read_digits() -> Pixels:
 
 def _read_cifar10(folder: str | Path | None) -> Pixels:
     """Pixels of CIFAR-10 from the first of folder, `$JNAS_DATA` and `.` that is given."""
-    root = Path(folder or os.environ.get("JNAS_DATA") or ".").expanduser()
-    # Training images only: the file `test_batch` has another name.
-    for batches in (root / _BATCHES, root):
-        if files := sorted(batches.glob("data_batch_*")):
-            return _read_batches(batches, files)
+    root = cifar10_root(folder)
+    if batches := cifar10_batches(root):
+        return read(batches, None)
     files = sorted(root.glob("cifar10*.npz"))
-    if not files:
+    # Asked file by file, so that a damaged one behind the first that fits does no harm.
+    file = next((file for file in files if not _holds_jpeg(file)), None)
+    if file is None:
         advice = f"put {_BATCHES} or cifar10*.npz under $JNAS_DATA"
-        raise FileNotFoundError(f"cifar10 not found: {advice} (looked in {root.resolve()})")
-    pixels = _read_npz(files[0])
+        # Decoding 50,000 images takes seconds, and zero-shot scores look at a hundred.
+        others = "; the JPEG images there are for jnas.data.load alone" if files else ""
+        raise FileNotFoundError(f"cifar10 not found: {advice} (looked in {root.resolve()}{others})")
+    pixels = _read_npz(file)
     if pixels.x.shape[1:] != (32, 32, 3) or pixels.x.dtype != np.uint8:
-        raise ValueError(f"{files[0]}: x is {describe(pixels.x)}, CIFAR-10 is uint8 [N, 32, 32, 3]")
+        raise ValueError(f"{file}: x is {describe(pixels.x)}, CIFAR-10 is uint8 [N, 32, 32, 3]")
     return pixels._replace(mean=CIFAR10_MEAN, std=CIFAR10_STD, is_mixed=True)
+
+
+def _holds_jpeg(path: Path) -> bool:
+    """Whether a `.npz` file holds JPEG files, as `data.load` reads them, in place of an array x."""
+    with readers.arrays(path) as arrays:
+        return "jpeg" in arrays and "x" not in arrays
 
 
 def _read_npz(path: Path) -> Pixels:

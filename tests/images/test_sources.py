@@ -121,6 +121,18 @@ def test_a_cifar_archive_of_something_else(tmp_path, x):
         images.load("cifar10", folder=tmp_path)
 
 
+def test_jpeg_files_are_passed_over(tmp_path, rng):
+    for name in ("cifar10_test.npz", "cifar10_train.npz"):
+        save(tmp_path / name, jpeg=np.zeros(9, np.uint8), offsets=[0, 9], y=[1])
+    with pytest.raises(FileNotFoundError, match=r"JPEG images there are for jnas\.data\.load"):
+        images.load("cifar10", folder=tmp_path)
+    assert images.available(tmp_path)[1].num == 0
+    x = rng.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    save(tmp_path / "cifar10_whole.npz", x=x)
+    batch = images.load("cifar10", num=5, folder=tmp_path)
+    np.testing.assert_allclose(batch, (x / 255 - MEAN) / STD, rtol=1e-5, atol=1e-6)
+
+
 def test_batches_come_before_archives(cifar):
     folder, x, _ = cifar
     save(folder / "cifar10.npz", x=255 - x)
