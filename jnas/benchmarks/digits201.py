@@ -8,7 +8,7 @@ from jnas.benchmarks.files import load
 from jnas.benchmarks.table import Table
 
 PACKAGED = Path(__file__).parent / "digits201.npz"
-HOW_TO_GET = "`python -m experiments.digits201` of jnas' repository makes it"
+HOW_TO_GET = "`python -m experiments.digits201 train`, then `pack`, of jnas' repository makes it"
 
 
 def digits201(path: str | os.PathLike[str] | None = None) -> Table:

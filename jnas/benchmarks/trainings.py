@@ -68,10 +68,9 @@ def contents(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
             texts[f"{prefix}{epoch}"] = f"{text}, epoch {epoch} of {num_epochs}, {how_many}"
     for prefix, values, text in _curves(arrays)[:2]:
         for seed, row in zip(np.unique(arrays["seeds"]), place, strict=True):
-            name, one = (
-                f"{prefix}{num_epochs}_seed{seed}",
-                np.where(row >= 0, values[row, -1], np.nan),
-            )
+            name = f"{prefix}{num_epochs}_seed{seed}"
+            # Row -1, of a cell without a training, is that of another one.
+            one = np.where(row >= 0, values[row, -1], np.nan)
             columns[name] = one[of_cell].astype(np.float32)
             texts[name] = f"{text}, epoch {num_epochs} of {num_epochs}, seed {seed} alone"
     columns["seeds"] = (place >= 0).sum(axis=0)[of_cell]
