@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEASURES = ("validation_accuracy", "test_accuracy", "validation_loss", "test_loss")
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # edges from the input to the output
 
 
 def pack(config: Config, folder: Path, path: Path) -> None:
@@ -64,8 +63,8 @@ def report(config: Config, folder: Path) -> None:
         "data": describe(config),
         "cells": int(first.sum()),
         "cells_wanted": len(trainings.cells(config)),
-        "seconds": _quantiles(chosen["seconds"]),
-        "accuracy": [_quantiles(values) for values in chosen["test_accuracy"].T],
+        "seconds": quantiles(chosen["seconds"]),
+        "accuracy": [quantiles(values) for values in chosen["test_accuracy"].T],
         "failed": int((found["failed_at"] > 0).sum()),
         "with_final": _with_final(chosen),
         "between_seeds": between_seeds(found, config.seeds),
@@ -76,7 +75,7 @@ def report(config: Config, folder: Path) -> None:
     pages.show("digits201", page())
 
 
-def _quantiles(values: np.ndarray) -> list[float]:
+def quantiles(values: np.ndarray) -> list[float]:
     """Least, 10 %, median, 90 % and largest value."""
     return [round(float(x), 4) for x in np.quantile(values, [0, 0.1, 0.5, 0.9, 1])]
 
@@ -91,8 +90,9 @@ def pairs(found: Mapping[str, np.ndarray], one: int, other: int) -> tuple[np.nda
 
 def is_connected(archs: np.ndarray) -> np.ndarray:
     """`[N]` bool, whether a path of operations leads from the input of a cell to its output."""
-    is_open = [(archs[:, list(path)] != 0).all(axis=1) for path in PATHS]
-    return np.asarray(np.any(is_open, axis=0))
+    # The smallest code of those that compute nothing is that of the cell without operations, 0.
+    connected: np.ndarray = functions(trainings.SPACE, archs) != 0
+    return connected
 
 
 def between_seeds(found: Mapping[str, np.ndarray], seeds: tuple[int, ...]) -> dict[str, Any]:

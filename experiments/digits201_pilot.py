@@ -86,7 +86,7 @@ def measured(setting: Setting, config: Config) -> dict[str, Any]:
         "tau_connected": seeds["connected"],
         "connected": int(digits201.is_connected(archs).sum()),
         "deviation": seeds["deviation"],
-        "accuracy": np.round(np.quantile(accuracy, [0, 0.1, 0.5, 0.9, 1]), 4).tolist(),
+        "accuracy": digits201.quantiles(accuracy),
         "seconds": round(float(together["seconds"].mean()), 3),
         "tau_cifar10": round(float(jnas.metrics.kendall_tau(published, accuracy[: len(archs)])), 4),
         "tau_params": round(float(jnas.metrics.kendall_tau(params, accuracy[: len(archs)])), 4),
