@@ -5,8 +5,8 @@ Papers: Falkner, Klein and Hutter, "BOHB", ICML 2018, https://arxiv.org/abs/1807
     AAAI 2019, https://arxiv.org/abs/1802.01548.
 Command: python -m experiments.real_training
 Cost: 8 minutes of a core.
-Expected: strategies of several fidelities have seen more cells at any time; none of the four is
-    ahead of random search by more than a training is off the mean of its cell.
+Expected: strategies of several fidelities have seen more cells at any time; none of the three
+    is ahead of random search by more than a training is off the mean of its cell.
 
 Every score is a training: cells of NAS-Bench-201 in the network of configs/digits201.py, on its
 images. A search is on validation accuracy; what is reported is the test accuracy of the best full
