@@ -11,12 +11,11 @@ are PyTorch's seconds a network over those of jnas. "Alone" is one network by it
 call a step, with all cores; it is measured on 3x3 convolutions. Where PyTorch is not installed,
 ratios are to a 4096x4096x4096 float32 matrix product.
 
-Seen: of the operations of the population program half were convolutions that XLA for CPUs has slow
-paths for: those of at most 16 channels (50 against 105 GFLOP/s a core; now two pixels or more are
-computed as one with more channels), those of 2x2 pixels (7 GFLOP/s, now a matrix product), and the
-gradients at stride 2 (four times the products needed). A convolution with images and channels
-swapped is the fastest weight gradient (70 to 95 GFLOP/s a core); products of shifted images,
-expected to be faster, are not (10 to 65).
+Seen: XLA for CPUs has slow paths for many convolutions of the population program: those of at most
+16 channels (now two pixels or more are computed as one with more channels), those of 2x2 pixels
+(now a matrix product), and the gradients at stride 2, which take four times the products needed. A
+convolution with images and channels swapped is the fastest weight gradient; products of shifted
+images, expected to be faster, are not.
 """
 
 import time
@@ -68,7 +67,7 @@ def main(rows: Sequence[str] = (), archs: int = 8, turns: int = 3, quick: bool =
 
 def yardstick_name() -> str:
     """What jnas is compared with."""
-    return "PyTorch" if eager.is_installed() else "matrix product"
+    return f"PyTorch {eager.version()}" if eager.is_installed() else "matrix product"
 
 
 def page() -> pages.Page:

@@ -6,7 +6,9 @@ operations that the architecture has, in NCHW.
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,11 @@ from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE, SKIP
 def is_installed() -> bool:
     """PyTorch can be imported."""
     return importlib.util.find_spec("torch") is not None
+
+
+def version() -> str:
+    """Version of PyTorch, without what it was built for."""
+    return importlib.metadata.version("torch").partition("+")[0]
 
 
 def step(
@@ -33,7 +40,8 @@ def step(
         cells: a stage.
     """
     torch: Any = importlib.import_module("torch")
-    torch.set_num_threads(2)
+    # As many as jnas has: by default PyTorch may leave out the second threads of cores.
+    torch.set_num_threads(os.cpu_count() or 1)
     modules, forward = _network(torch, [int(op) for op in arch], channels, cells)
     optimizer = torch.optim.SGD(
         modules.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
