@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jax.typing import ArrayLike
 
-from jnas.plots.style import COLOURS, GREY, INK, load_matplotlib, new_figure, set_title
+from jnas.plots.style import COLOURS, INK, load_matplotlib, new_figure, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,5 +158,5 @@ def examples(images: ArrayLike, texts: Sequence[str]) -> "Figure":
             shown = pixels[place, ..., 0] if grey else pixels[place]
             # Pixels as they are: an interpolated digit of 8 x 8 looks like what nobody has seen.
             axes.imshow(shown, cmap="gray" if grey else None, vmin=0, vmax=1, interpolation="none")
-            axes.set_title(wrapped[place], fontsize=8, color=INK if place < len(pixels) else GREY)
+            axes.set_title(wrapped[place], fontsize=8, color=INK)
     return figure

@@ -72,14 +72,13 @@ def choose(work: Work) -> Choice:
         ValueError: nothing is allowed by the limits, or nothing could be ranked.
         RuntimeError: the first ten trainings of a strategy have failed alike.
     """
-    settings, space = work.settings, work.network.space
-    arch = given(settings.arch, settings.from_run, space)
-    if arch is not None:
-        work.check(arch)
-        plan = timed(work, arch, trained=1)
-        how = "given" if settings.arch else f"the best of {settings.from_run}"
-        return Choice(arch, how, plan.epochs, None, plan.cuts)
-    return by_strategy(work) if settings.strategy else by_vote(work)
+    settings = work.settings
+    if work.arch is None:
+        return by_strategy(work) if settings.strategy else by_vote(work)
+    work.check(work.arch)
+    plan = timed(work, work.arch, trained=1)
+    how = "given" if settings.arch else f"the best of {settings.from_run}"
+    return Choice(work.arch, how, plan.epochs, None, plan.cuts)
 
 
 def by_vote(work: Work) -> Choice:

@@ -33,7 +33,6 @@ class Run(NamedTuple):
         notes: what was said about the images.
         choice: of the architecture.
         trained: the one network.
-        part: name of the images that its answers are looked at on: "test", or "validation".
         probabilities: `[N, K]` float32 of those images.
         size: of the network.
         files: names of the exported files; none of a network that diverged.
@@ -47,7 +46,6 @@ class Run(NamedTuple):
     notes: list[str]
     choice: Choice
     trained: Trained
-    part: str
     probabilities: np.ndarray
     size: Size
     files: list[str]
@@ -64,6 +62,11 @@ class Run(NamedTuple):
     def has_answers(self) -> bool:
         """Whether there are images to answer for, and a network that has not diverged."""
         return bool(len(self.labels)) and not self.failed_at
+
+    @property
+    def part(self) -> str:
+        """Name of the images that its answers are looked at on: "test", or else "validation"."""
+        return images.held_out(self.dataset)[0]
 
     @property
     def labels(self) -> np.ndarray:
@@ -101,6 +104,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
         dataset=dataset,
         network=network,
         recipe=recipe,
+        arch=arch,
         sizes=Sizes(network, dataset),
         limits=Limits.of(full),
         keys=keys,
@@ -119,8 +123,7 @@ def _result(work: Work, notes: list[str], facts: Mapping[str, Any]) -> Run:
     """Result of the work, with what was known of the run before."""
     chosen = choice.choose(work)
     trained = _in_full(work, chosen)
-    part, held_out = images.held_out(work.dataset)
-    logits = trained.predict(held_out.x)[0]
+    logits = trained.predict(images.held_out(work.dataset)[1].x)[0]
     exported = [] if trained.failed_at[0] else _export(work, trained)
     # Nothing is trained from here on, and checkpoints of many networks take much room.
     trainings.forget(work.folder)
@@ -130,7 +133,6 @@ def _result(work: Work, notes: list[str], facts: Mapping[str, Any]) -> Run:
         notes=notes,
         choice=chosen,
         trained=trained,
-        part=part,
         probabilities=np.asarray(jax.nn.softmax(logits)),
         size=work.sizes.measured(chosen.arch),
         files=exported,

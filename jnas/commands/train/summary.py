@@ -37,7 +37,7 @@ def summarise(result: Run) -> Summary:
         Part(_title(result), _legend(result), _accuracies(result), ["cell"], is_printed=True),
         Part("How it learnt", "", figures=["curves"]),
         *answers,
-        *([_tried(result, tried)] if tried is not None else []),
+        *([_tried(tried, tables["candidates.csv"])] if tried is not None else []),
         Part("The images", "\n".join(result.notes), images.counts(result.dataset)),
         Part("The network in files", _about_files(result)),
     ]
@@ -241,9 +241,9 @@ def _about_wrong(result: Run) -> str:
     )
 
 
-def _tried(result: Run, tried: Tried) -> Part:
-    """Part that lists what was looked at, the best first."""
-    header, *rows = _candidates(result, tried)
+def _tried(tried: Tried, table: list[list[Any]]) -> Part:
+    """Part that lists what was looked at, the best first, of the rows of `candidates.csv`."""
+    header, *rows = table
     shown = [[_short(value) for value in row] for row in rows[:_NUM_ROWS]]
     first = f"The first {_NUM_ROWS} of {len(rows):,}; " if len(rows) > _NUM_ROWS else ""
     lines = [f"{first}candidates.csv has all of them. Accuracies are those on validation images."]

@@ -60,8 +60,8 @@ class Evaluate:
         """Accuracy on validation images, and seconds; ValueError says why there is none."""
         if told := self._work.broken(arch):
             raise ValueError(told)
-        course = self._objective.course(np.asarray(arch, np.int32), epochs or self._epochs)
         done = epochs or self._epochs
+        course = self._objective.course(np.asarray(arch, np.int32), done)
         losses = np.asarray(course.curves["train_loss"][:done])
         if not np.isfinite(losses).all():
             raise DivergedError(f"diverged in epoch {1 + int(np.argmin(np.isfinite(losses)))}")
@@ -198,9 +198,7 @@ def winner(tried: Tried, first: np.ndarray) -> int:
 
 def forget(folder: Path) -> None:
     """Remove paused trainings, once all is done, or where everything starts anew."""
-    for place in (folder / PAUSED).glob("*/*"):
+    paused = folder / PAUSED
+    # From within: a folder goes with its last content, and one that has something else stays.
+    for place in (*paused.glob("*/*"), *paused.glob("*"), paused):
         checkpoints.remove(place)
-    for place in [*(folder / PAUSED).glob("*"), folder / PAUSED]:
-        if place.is_dir() and not any(x for x in place.iterdir() if x.name != ".jnas.json"):
-            (place / ".jnas.json").unlink(missing_ok=True)
-            place.rmdir()

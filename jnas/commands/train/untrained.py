@@ -34,8 +34,11 @@ def scored(work: Work) -> tuple[Tried, list[str]]:
     if not len(order):
         raise ValueError(f"none of {num:,} candidates can be ranked; draw more of them")
     asked = work.settings.candidates or 0
-    cuts = [f"{len(archs):,} candidates in place of {asked:,}: so many are within the limits"]
-    cuts = cuts if len(archs) < asked else []
+    cuts: list[str] = []
+    if len(archs) < asked:
+        cuts.append(
+            f"{len(archs):,} candidates in place of {asked:,}: so many are within the limits"
+        )
     if num < len(archs):
         cuts.append(f"for the time, {num:,} candidates were scored in place of {len(archs):,}")
     if len(order) < num:

@@ -36,7 +36,8 @@ class Work(NamedTuple):
         settings: filled in.
         dataset: to train on.
         network: of the space.
-        recipe: of the training in full, as far as the time allows it.
+        recipe: of the training in full, before a budget of time cuts its epochs.
+        arch: `[D]` int32, where the architecture is given; None where it is to be chosen.
         sizes: of the network's architectures.
         limits: that they must keep.
         keys: of the run.
@@ -51,6 +52,7 @@ class Work(NamedTuple):
     dataset: Dataset
     network: Network
     recipe: Recipe
+    arch: np.ndarray | None
     sizes: Sizes
     limits: Limits
     keys: Keys
