@@ -4,12 +4,13 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import jnas
 from jnas.types import Dataset, Images
@@ -55,6 +56,14 @@ def write_json(name: str, content: dict[str, Any]) -> Path:
     facts = jnas.population.environment() | {"cpu_cores": os.cpu_count()}
     replace(path, json.dumps(content | {"environment": facts}, indent=2) + "\n")
     return path
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write a compressed file of arrays whole or not at all."""
+    # No manifest as of a user's folder (`engine.files`): these files belong to the repository.
+    temporary = path.with_name(f".{path.name}")
+    np.savez_compressed(temporary, **arrays)
+    temporary.replace(path)
 
 
 def replace(path: Path, text: str) -> None:

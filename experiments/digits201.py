@@ -22,7 +22,6 @@ from experiments import common, pages, program
 from experiments import digits201_trainings as trainings
 from jnas.benchmarks.digits201 import PACKAGED
 from jnas.benchmarks.trainings import contents, functions
-from jnas.engine.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +34,7 @@ def pack(config: Config, folder: Path, path: Path) -> None:
     found: dict[str, Any] = trainings.joined(config, folder)
     found["data"] = np.array(describe(config))
     contents(found, path.name)  # raises where a cell is lacking
-    with replacing(path, "trainings of digits201") as file:
-        np.savez_compressed(file, **found)
+    common.write_npz(path, found)
     print(f"written: {path}, {path.stat().st_size / 2**20:.1f} MiB")
 
 

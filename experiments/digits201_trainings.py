@@ -122,10 +122,8 @@ def _keep_to_core(free: "Queue[int]") -> None:
 def train_part(config: Config, folder: Path, part: Part) -> str:
     """Name of a part, once it is trained and its file is written."""
     data = jnas.data.load(config.data)
-    arrays: dict[str, Any] = trained(config, data, part)
-    temporary = folder / f".{part.name}"
-    np.savez_compressed(temporary, settings=np.array(settings(config, data)), **arrays)
-    temporary.replace(folder / part.name)
+    about = {"settings": np.array(settings(config, data))}
+    common.write_npz(folder / part.name, about | trained(config, data, part))
     return part.name
 
 
