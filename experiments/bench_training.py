@@ -110,6 +110,7 @@ def _measure(row: Row, num: int, turns: int) -> dict[str, Any]:
 
 def _data(row: Row) -> jnas.types.Dataset:
     """Data set of one batch of noise."""
+    # What is seen has no influence on the seconds of a step.
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (row.batch, row.pixels, row.pixels, 3), dtype=np.uint8)
     part = jnas.types.Images(images, (np.arange(row.batch) % 10).astype(np.int32))
@@ -130,6 +131,7 @@ def _step(of: steps.Setup, state: steps.State, arch: jax.Array, data: Any) -> st
     """State after one step on the whole data set."""
     one = jnp.ones((), jnp.int32)
     state, seen = steps.step(of, state, arch, jax.random.key(2), one, data.train, data)
+    # Moving averages of batch norms are part of a step, of PyTorch's as well.
     averages = steps.averaged(0.1, state.statistics, seen.moments)
     return state._replace(statistics=averages, loss=seen.loss)
 
@@ -142,6 +144,7 @@ def _population(
 
     def train(job: tuple[steps.State, jax.Array], data: Any) -> Any:
         state, arch = job
+        # All steps in one call, as an epoch of `training.train` has them.
         return lax.fori_loop(0, row.steps, lambda _, state: _step(of, state, arch, data), state)
 
     program = devices.spread(devices.each(train, "map"))
@@ -196,6 +199,7 @@ def _in_turn(
     for _ in range(turns):
         other.append(_eager_seconds(others, row.steps) if others else common.yardstick())
         mine.append(run())
+    # Of each turn: what else the machine does slows both of them.
     ratios = np.array(other) / np.array(mine)
     found = {"other_seconds": other, "seconds": mine, "ratio": ratios}
     return {name: round(float(np.median(values)), 5) for name, values in found.items()}
@@ -205,6 +209,7 @@ def _eager_seconds(others: list[Callable[[], float]], num: int) -> float:
     """Mean seconds of a step of PyTorch over all networks, the first step left out."""
     total = 0.0
     for step in others:
+        # PyTorch chooses algorithms and takes memory in the first step.
         step()
         start = time.perf_counter()
         for _ in range(num):

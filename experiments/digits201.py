@@ -80,6 +80,7 @@ def quantiles(values: np.ndarray) -> list[float]:
 
 def pairs(found: Mapping[str, np.ndarray], one: int, other: int) -> tuple[np.ndarray, np.ndarray]:
     """Trainings `[N]` with one seed and `[N]` with another, of the cells that have both."""
+    # By function and not by vector, for it is functions that are trained.
     codes = functions(trainings.SPACE, found["archs"])
     rows = [np.flatnonzero(found["seeds"] == seed) for seed in (one, other)]
     _, left, right = np.intersect1d(codes[rows[0]], codes[rows[1]], return_indices=True)
@@ -99,6 +100,7 @@ def between_seeds(found: Mapping[str, np.ndarray], seeds: tuple[int, ...]) -> di
     couples = [(a, b) for a in seeds for b in seeds if a < b]
     rows = [pairs(found, *couple) for couple in couples]
     rows = [pair for pair in rows if len(pair[0]) > 1]
+    # Second seeds are trained last, and a table may be wanted before.
     if not rows:
         return kept
     kept["cells"] = len(rows[0][0])

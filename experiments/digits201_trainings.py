@@ -66,6 +66,7 @@ def network(config: Config, data: Dataset) -> Network:
 
 def settings(config: Config, data: Dataset) -> str:
     """All that a training depends on but its cell and its seed, as JSON."""
+    # Of the images themselves: what composes them may change under the same name.
     sha = hashlib.sha256()
     for images in (data.train, data.validation, data.test):
         sha.update(np.ascontiguousarray(images.x).tobytes() + np.asarray(images.y).tobytes())
@@ -91,10 +92,12 @@ def train(config: Config, folder: Path, cores: int | None = None) -> None:
 def _trained(config: Config, folder: Path, left: list[Part], cores: int | None) -> Iterator[str]:
     """Names of parts as they are finished."""
     known = _cores()[:cores]
+    # A process of its own would only have to import and compile anew.
     if len(known) == 1:
         for part in left:
             yield train_part(config, folder, part)
         return
+    # JAX has threads, which a fork would lose.
     context = multiprocessing.get_context("spawn")
     free: Queue[int] = context.Queue()
     for core in known:

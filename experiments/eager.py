@@ -39,6 +39,7 @@ def step(
         channels: of the first stage.
         cells: a stage.
     """
+    # Not at the head of the file, for jnas runs without it.
     torch: Any = importlib.import_module("torch")
     # As many as jnas has: by default PyTorch may leave out the second threads of cores.
     torch.set_num_threads(os.cpu_count() or 1)

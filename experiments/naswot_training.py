@@ -95,6 +95,7 @@ def _trained(config: Config, network: Network, data: Dataset, arch: np.ndarray) 
     )
     batch = jnas.data.normalise(data.train.x[: config.num_scored], data)
     own, scores = network.own(arch), []
+    # Asked for one epoch more each time, the training goes on from where it was.
     for epoch in range(config.recipe.epochs + 1):
         course = training.course(arch, epoch)
         scores.append(float(_score(own, course.state.params, jnp.asarray(arch), batch)))

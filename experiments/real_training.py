@@ -55,7 +55,7 @@ def search(config: Config, label: str, run: int) -> dict[str, Any]:
     if "min_epochs" in options:
         options = {**options, "max_epochs": recipe.epochs}
     searcher = getattr(jnas.search, strategy)(network.space, **options)
-    # Compiled before the clock starts.
+    # Compiled before the clock starts, by an objective whose trainings are thrown away.
     jnas.training.objective(network, data, recipe).course(np.zeros(6, np.int32), 1)
     objective = jnas.training.objective(network, data, recipe, jax.random.key(run))
 
@@ -82,6 +82,7 @@ def _summary(objective: TrainingObjective, history: History, most: int) -> dict[
     archs, scores = np.asarray(history.archs)[:num], np.asarray(history.scores)[:num]
     epochs = np.asarray(history.epochs)[:num]
     elapsed, best = np.cumsum(np.asarray(history.seconds)[:num]), -np.inf
+    # Accuracies after fewer epochs are no answers: the best is one of the whole trainings.
     steps: list[list[float]] = []
     for arch, score, asked, second in zip(archs, scores, epochs, elapsed, strict=True):
         # 0 epochs are those of the recipe.

@@ -38,6 +38,7 @@ def main(config: Config = CONFIG, full: bool = False, images: str | None = None)
     for name in ("ratios", "stops", "num_seeds"):
         del about[name]
     accuracy: dict[str, list[Any]] = {WHOLE: [], PART: []}
+    # Seed by seed: a run that is stopped can be repeated with fewer of them, and has them all.
     for seed, (name, data) in itertools.product(
         range(config.num_seeds), ((WHOLE, whole), (PART, part))
     ):
@@ -108,6 +109,7 @@ def _rows(config: Config, sizes: dict[str, int], curves: dict[str, np.ndarray]) 
     final, rows = curves[WHOLE][:, :, -1], []
     for name, stop in itertools.product((PART, WHOLE), config.stops):
         accuracy = curves[name][:, :, stop - 1]
+        # Not with the same seed's, which share orders and initial weights, and luck.
         taus = [
             float(jnas.metrics.kendall_tau(row, _mean_of_others(final, seed)))
             for seed, row in enumerate(accuracy)
