@@ -43,7 +43,7 @@ def available(folder: str | Path | None) -> sources.Source:
     """The form that `load` takes, and how many images it has; 0 where there is none."""
     root = sources.cifar10_root(folder)
     if sources.cifar10_batches(root) or not (root / _JPEG[0]).is_file():
-        return next(source for source in sources.available(root) if source.name == "cifar10")
+        return sources.available_cifar10(root)
     num, where = 0, f"{root / _JPEG[0]}, as JPEG"
     try:
         for name in _JPEG:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jnas.data import making
+from jnas.images.sources import Source
 from jnas.types import Dataset, Images, Key
 
 NAME = "digits201"
@@ -14,6 +15,7 @@ SIZES = (1024, 1000, 1000)  # images of training, validation and test
 PIECE = 4  # side of the square of another digit, in pixels
 SHIFT = 1  # pixels that a digit is moved by at most
 _HELD_OUT = 400  # digits of the validation and of the test images, each
+SOURCE = Source(NAME, sum(SIZES), (8, 8, 1), "composed of scikit-learn's digits")
 
 
 def digits201() -> Dataset:

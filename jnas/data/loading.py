@@ -117,8 +117,7 @@ def available(folder: str | Path | None = None) -> list[Source]:
     Returns:
         One `images.Source` for each of `NAMES`. What cannot be read has `num` 0 and says why.
     """
-    digits = next(source for source in sources.available(folder) if source.name == "digits")
-    return [digits, cifar10.available(folder)]
+    return [sources.DIGITS, digits201.SOURCE, cifar10.available(folder)]
 
 
 def _load(

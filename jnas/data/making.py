@@ -8,6 +8,7 @@ import numpy as np
 from jnas.data import splits
 from jnas.engine.inputs import as_key
 from jnas.engine.messages import describe
+from jnas.images.sources import check_images
 from jnas.types import Dataset, Images, Key
 
 SHARE = 0.15  # of the images, for validation and for test where nothing else is said
@@ -142,16 +143,12 @@ def checked(x: Any, y: Any, names: tuple[str, str] = ("x", "y")) -> Images:
         ValueError: they are something else; the message has their names.
     """
     x, y = (value if isinstance(value, np.ndarray) else np.asarray(value) for value in (x, y))
-    what = f"{names[0]} is {describe(x)}"
-    if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
-        raise ValueError(f"{what}, it must be [N, H, W, C] with C 1 or 3, and not empty")
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ValueError(f"{what}, it must be uint8 (0 to 255) or float")
+    check_images(x, names[0])
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):  # found in the next line
             x = x.astype(np.float32)
         if not np.isfinite(x).all():
-            raise ValueError(f"{names[0]} has NaN, infinite or too large values")
+            raise ValueError(f"{names[0]} has values too large for float32")
     if y.shape != (len(x),) or y.dtype.kind not in "iu":
         raise ValueError(f"{names[1]} is {describe(y)}, not integers [{len(x)}]")
     if y.min() < 0 or y.max() > _MOST_CLASSES:

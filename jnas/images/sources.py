@@ -18,7 +18,6 @@ CIFAR10_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
 CIFAR10_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 
 _BATCHES = "cifar-10-batches-py"
-_NUM_DIGITS = 1797  # known without importing scikit-learn
 
 
 class Source(NamedTuple):
@@ -35,6 +34,10 @@ class Source(NamedTuple):
     num: int | None
     shape: tuple[int, ...]
     where: str
+
+
+# Known without importing scikit-learn, which takes a second.
+DIGITS = Source("digits", 1797, (8, 8, 1), "bundled with scikit-learn")
 
 
 class Pixels(NamedTuple):
@@ -64,13 +67,17 @@ def available(folder: str | Path | None = None) -> list[Source]:
     Returns:
         One `Source` for each of `NAMES`. What cannot be read has `num` 0 and says why.
     """
+    noise = Source("noise", None, (), "drawn from a key")
+    return [DIGITS, available_cifar10(folder), noise]
+
+
+def available_cifar10(folder: str | Path | None) -> Source:
+    """CIFAR-10 as `read` finds it; `num` 0, and why, where it does not."""
     try:
         pixels = _read_cifar10(folder)
-        cifar10 = Source("cifar10", len(pixels.x), pixels.x.shape[1:], pixels.where)
+        return Source("cifar10", len(pixels.x), pixels.x.shape[1:], pixels.where)
     except (ValueError, OSError) as error:
-        cifar10 = Source("cifar10", 0, (32, 32, 3), str(error))
-    digits = Source("digits", _NUM_DIGITS, (8, 8, 1), "bundled with scikit-learn")
-    return [digits, cifar10, Source("noise", None, (), "drawn from a key")]
+        return Source("cifar10", 0, (32, 32, 3), str(error))
 
 
 def cifar10_root(folder: str | Path | None) -> Path:
@@ -155,21 +162,21 @@ def _read_npz(path: Path) -> Pixels:
                 f"no array x [N, H, W, C] among {', '.join(arrays.files) or 'no arrays'}"
             )
         x, y = arrays["x"], arrays.get("y")
-        _check_images(x)
+        check_images(x)
     scale = 255.0 if x.dtype == np.uint8 else 1.0
     return Pixels(str(path), x, y, scale, is_mixed=False)
 
 
-def _check_images(x: np.ndarray) -> None:
-    """ValueError where `x` is not `[N, H, W, C]` of bytes or finite floats, C 1 or 3."""
+def check_images(x: np.ndarray, name: str = "x") -> None:
+    """ValueError where an array is not `[N, H, W, C]` of bytes or finite floats, C 1 or 3."""
+    what = f"{name} is {describe(x)}"
     if x.ndim != 4 or x.shape[-1] not in (1, 3) or 0 in x.shape:
-        raise ValueError(
-            f"x is {describe(x)}, it must be [N, H, W, C] with C 1 or 3, and not empty"
-        )
+        raise ValueError(f"{what}, it must be [N, H, W, C] with C 1 or 3, and not empty")
     if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ValueError(f"x is {describe(x)}, it must be uint8 (0 to 255) or float")
-    if not np.isfinite(x).all():
-        raise ValueError("x has NaN or infinite values")
+        raise ValueError(f"{what}, it must be uint8 (0 to 255) or float")
+    # Bytes are finite, and asking each of them would take as much memory as they do.
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise ValueError(f"{name} has NaN or infinite values")
 
 
 def _read_batches(where: Path, files: list[Path]) -> Pixels:

@@ -64,11 +64,13 @@ def test_jpeg_files_come_before_a_part_of_the_exact_ones(tmp_path, pixels) -> No
     assert "20 validation, 10 test" in repr(data.load("cifar10", folder=tmp_path, validation=20))
     assert found.test.x.shape == (10, 16, 16, 3)
     np.testing.assert_array_equal(found.test.y, y[30:])
-    digits, cifar10 = data.available(tmp_path)
+    found = data.available(tmp_path)
+    assert tuple(source.name for source in found) == data.NAMES
+    digits, _, cifar10 = found
     assert (digits.num, cifar10.num, cifar10.shape) == (1797, 40, (32, 32, 3))
     assert cifar10.where.endswith("cifar10_train.npz, as JPEG")
     (tmp_path / "cifar10_test.npz").write_bytes(b"")
-    assert data.available(tmp_path)[1].num == 0
+    assert data.available(tmp_path)[2].num == 0
 
 
 def test_a_damaged_image_is_named(tmp_path, pixels) -> None:

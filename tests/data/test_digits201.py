@@ -23,6 +23,13 @@ def test_the_images_never_change(found: Dataset) -> None:
     assert sha.hexdigest() == "97cf2f2ceb06beb769efcdc8b7d5a75bc55790350bb68fa55ab129753e0e1a3f"
 
 
+def test_what_is_said_of_it_is_what_is_loaded(found: Dataset) -> None:
+    source = next(source for source in data.available() if source.name == found.name)
+    parts = found.train, found.validation, found.test
+    assert source.num == sum(len(part.y) for part in parts)
+    assert all(part.x.shape[1:] == source.shape for part in parts)
+
+
 def test_each_image_is_a_digit_with_a_piece_of_another(found: Dataset) -> None:
     """All pixels but those of one square of 4 x 4 are a digit of the class, moved by a pixel."""
     raw = load_digits()

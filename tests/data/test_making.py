@@ -101,7 +101,8 @@ def test_two_images_are_trained_on(key) -> None:
     [
         ({"x": np.zeros((60, 4, 8, 2), np.uint8)}, r"x is uint8 \[60, 4, 8, 2\]"),
         ({"x": np.zeros((60, 4, 8, 3), np.int64)}, r"must be uint8 \(0 to 255\) or float"),
-        ({"x": np.full((60, 4, 8, 3), np.nan)}, "x has NaN, infinite"),
+        ({"x": np.full((60, 4, 8, 3), np.nan)}, "x has NaN or infinite"),
+        ({"x": np.full((60, 4, 8, 3), 1e300)}, "x has values too large"),
         ({"y": np.zeros(59, int)}, r"y is int64 \[59\], not integers \[60\]"),
         ({"y": np.zeros(60)}, "y is float64"),
         ({"y": np.zeros(60, int)}, "at least 2 classes are needed; there is '0' alone"),
