@@ -37,10 +37,10 @@ def own(
     Raises:
         ValueError: no integers `[D]`, or no architecture of the space.
     """
-    return _made(factory, settings, run, _choices(factory(**dict(settings)).space, arch))
+    return _made(factory, settings, run, choices_of(factory(**dict(settings)).space, arch))
 
 
-def _choices(space: Space, arch: Arch | np.ndarray) -> _Choices:
+def choices_of(space: Space, arch: Arch | np.ndarray) -> _Choices:
     """Choices of a valid architecture, `D` ints; ValueError for anything else."""
     num, array = len(space.cardinalities), np.asarray(arch)
     if array.shape != (num,) or not np.issubdtype(array.dtype, np.integer):

@@ -12,7 +12,7 @@ from jnas.networks.export import description, stablehlo
 from jnas.networks.export.description import Plain
 from jnas.networks.export.facts import Facts
 
-_BATCHES = (1, 64)
+_BATCHES = (1, 64)  # an image that somebody waits for, and a folder of them
 _CALLS = 20
 
 
@@ -21,12 +21,14 @@ def random_images(facts: Facts, num: int) -> np.ndarray:
     rng, shape = np.random.default_rng(0), (num, *facts.size, len(facts.mean))
     if facts.dtype == "uint8":
         return rng.integers(0, int(min(facts.scale, 255)) + 1, shape).astype(np.uint8)
+    # As spread as the images that it was trained on: its batch norms fit no others.
     unit = np.asarray(facts.mean) + np.asarray(facts.std) * rng.standard_normal(shape)
     return (unit * facts.scale).astype(np.float32)
 
 
 def milliseconds(program: Callable[[Any], Any], images: Any) -> float:
     """Milliseconds of a compiled program on images, the least of some calls."""
+    # On the device before: the network is timed, and not the way there.
     images = jax.device_put(images)
     jax.block_until_ready(program(images))
     seconds = []

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jnas.networks import statistics as norms
 from jnas.networks.export import nasbench101, nasbench201, nats_size
 from jnas.networks.export.description import Plain
+from jnas.networks.own import choices_of
 from jnas.types import Arch, Network, Params
 
 # By a name that the weights of each network have: a space may be called anything.
@@ -37,17 +37,11 @@ def describe(
         ValueError: an architecture that the space does not have, a network without export, weights
             of several networks, weights that are not finite, statistics of another network.
     """
-    choices = np.asarray(arch)
-    num = len(network.space.cardinalities)
-    if choices.shape != (num,) or not np.issubdtype(choices.dtype, np.integer):
-        raise ValueError(
-            f"arch must be [{num}] integers; got {choices.dtype} {list(choices.shape)}"
-        )
-    if not network.space.is_valid(jnp.asarray(choices, jnp.int32)):
-        raise ValueError(f"{network.space.name} has no architecture {choices.tolist()}")
+    choices = np.array(choices_of(network.space, arch), np.int32)
     names = [name for name in _DESCRIBE if name in params]
     if not names:
         raise ValueError(f"the network of {network.space.name} has no export")
+    # Of a population every leaf has one more axis, and slices of it would be of wrong networks.
     kernel = params["stem"]["conv"]
     if kernel.ndim != 4:
         raise ValueError(
@@ -56,6 +50,7 @@ def describe(
         )
     weights = norms.with_statistics(params, _checked(params, list(statistics)))
     plain = _DESCRIBE[names[0]](choices, jax.tree.map(np.asarray, weights))
+    # Of the plain layers alone: weights that the architecture lacks may be anything.
     for block in plain.blocks:
         for step in block.steps:
             if not all(np.isfinite(array).all() for array in step.weights.values()):
@@ -68,6 +63,7 @@ def describe(
 
 def _checked(params: Params, statistics: list[norms.Statistics]) -> list[norms.Statistics]:
     """Statistics of the batch norms in `params`, or else ValueError."""
+    # Shapes are all that there is to compare: statistics do not say which norm they are of.
     wanted = [
         first.mean.shape for first in jax.eval_shape(lambda: norms.initial_statistics(params))
     ]

@@ -80,6 +80,7 @@ class Builder:
 
     def __init__(self, channels: int) -> None:
         """Block without steps that reads `channels`."""
+        # In order of insertion, which is one that they can be computed in.
         self.steps: dict[str, Step] = {}
         self.input = channels
 
@@ -111,6 +112,7 @@ class Builder:
 
     def norm(self, name: str, x: str, norm: Mapping[str, Any]) -> str:
         """Batch norm by the first of the given weights and statistics."""
+        # Networks of the general kind store a layer at its widest, true channels first.
         first = {key: value[: self.channels(x)] for key, value in norm.items()}
         return self.add(name, "norm", x, weights=first)
 
@@ -129,12 +131,14 @@ class Builder:
     def sum(self, name: str, values: Iterable[str]) -> str:
         """Sum of values, zeros of none; one value is its own sum."""
         terms = list(values)
+        # Of zeros in the shape of the input: a node of a cell is as large as what the cell reads.
         if not terms:
             return self.add(name, "zeros", INPUT)
         return terms[0] if len(terms) == 1 else self.add(name, "add", *terms)
 
     def block(self, name: str, kind: str, output: str) -> Block:
         """Block whose value is `output`, without the steps that it does not need."""
+        # From the last to the first: all that read a step have been seen before it.
         needed = {output}
         for step in reversed(self.steps.values()):
             if step.name in needed:

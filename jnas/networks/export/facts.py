@@ -36,6 +36,7 @@ def facts_of(dataset: Dataset) -> Facts:
     """Facts of a data set; of its images, only shape and type are looked at."""
     x = dataset.train.x
     dtype = "uint8" if x.dtype == np.uint8 else "float32"
+    # Plain numbers, for they are written into JSON and into the text of a module.
     mean, std = (np.asarray(value).tolist() for value in (dataset.mean, dataset.std))
     height, width = x.shape[1:3]
     return Facts(dataset.classes, mean, std, dataset.scale, (height, width), dataset.name, dtype)
@@ -43,6 +44,7 @@ def facts_of(dataset: Dataset) -> Facts:
 
 def normalised(images: jax.Array, facts: Facts) -> jax.Array:
     """Images `[N, H, W, C]` float32 as the network reads them, of pixels in 0 … scale."""
+    # As `data.normalise`, and in its order of operations: trained networks have seen its rounding.
     mean, std = (jnp.asarray(value, jnp.float32) for value in (facts.mean, facts.std))
     pixels = images.astype(jnp.float32) / jnp.float32(facts.scale)
     normal: jax.Array = (pixels - mean[None, None, None]) / std[None, None, None]

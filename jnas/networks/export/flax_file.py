@@ -96,6 +96,7 @@ def _constants(facts: Facts) -> str:
 
 def _kinds(blocks: Sequence[Block]) -> list[tuple[_Kind, list[Block]]]:
     """Classes of the network, each with its blocks, in the order in which they come up."""
+    # Blocks that differ in their widths alone share a class, so that a change is made once.
     groups: dict[object, list[Block]] = {}
     for block in blocks:
         groups.setdefault(_structure(block), []).append(block)
@@ -188,6 +189,7 @@ def _made(step: Step, widths: dict[str, str]) -> list[str]:
             more = "" if "scale" in step.weights else ", affine=False"
             return [f"self.{step.name} = norm({c_out}{more}, rngs=rngs)"]
         case "dense":
+            # Dropout is there for those who train further; DROPOUT is 0 until they change it.
             return [
                 "self.dropout = nnx.Dropout(DROPOUT, rngs=rngs)",
                 f"self.{step.name} = nnx.Linear({c_in}, {c_out}, rngs=rngs)",
@@ -235,6 +237,7 @@ def _expression(step: Step, inputs: list[str]) -> str:
 
 def _blocks(blocks: Sequence[Block], kinds: list[tuple[_Kind, list[Block]]]) -> list[str]:
     """Lines that make the blocks of the network."""
+    # Collected by name, for blocks of one class need not be neighbours.
     made = {}
     for kind, group in kinds:
         for number, block in enumerate(group):

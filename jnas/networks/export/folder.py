@@ -62,6 +62,7 @@ def write(
         "bytes": {name: len(data) for name, data in content.items()},
         "milliseconds_an_image": about.latency(plain, facts) if measure else None,
     }
+    # Last, for they tell the sizes of the others.
     content["about.json"] = (json.dumps(known, indent=1) + "\n").encode()
     content["README.txt"] = about.readme(title, known, chosen).encode()
     # All or nothing: a folder of half an export would not say so.
@@ -98,6 +99,7 @@ def _check(plain: Plain, facts: Facts) -> None:
             f"the network reads {channels} channels; got {len(facts.mean)} means and "
             f"{len(facts.std)} deviations"
         )
+    # Pools of 2x2 are reshapes in jnas, which odd sizes do not have.
     multiple = 2**plain.num_halvings
     if any(length < multiple or length % multiple for length in facts.size):
         raise ValueError(f"size must be multiples of {multiple}; got {list(facts.size)}")
@@ -125,6 +127,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _example(plain: Plain, facts: Facts) -> bytes:
     """Bytes of images and the logits that every format must give for them."""
+    # Of the plain layers, from which all formats are written: whoever opens one can compare.
     images = about.random_images(facts, _NUM_EXAMPLES)
     logits = jax.jit(lambda images: stablehlo.logits(plain, facts, images))(images)
     return _npz({"images": images, "logits": np.asarray(logits)})

@@ -61,9 +61,11 @@ def _cell(name: str, cell: Cell, weights: Any, c_in: int, c_out: int) -> Block:
     b = Builder(c_in)
     values: dict[int, str] = {}
     for vertex in range(1, OUTPUT):
+        # Pruned vertices have no width.
         if cell.widths[vertex]:
             values[vertex] = _vertex(b, vertex, cell, weights, values)
     feeding = [value for vertex, value in values.items() if cell.edges[vertex, OUTPUT]]
+    # The input is projected and added; interior vertices share the channels of the output.
     terms = feeding
     if len(feeding) > 1:
         terms = [b.add("together", "concat", *feeding, channels=c_out)]

@@ -23,6 +23,7 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
             width = weights["a"]["conv"].shape
             blocks.append(reduction(f"reduction{stage + 1}", weights, width[-2], width[-1]))
     blocks.append(head(params, blocks[-1].channels))
+    # Read from the weights, so that they are right however the network was made.
     settings = {
         "channels": blocks[1].channels,
         "stages": len(stages),
@@ -45,6 +46,7 @@ def reduction(name: str, block: Any, c_in: int, c_out: int) -> Block:
     b = Builder(c_in)
     hidden = b.conv_norm("a", b.add("relu1", "relu", INPUT), block["a"], c_out, stride=2)
     value = b.conv_norm("b", b.add("relu2", "relu", hidden), block["b"], c_out)
+    # Pooled before it is widened, as published.
     small = b.add("halved", "avg_pool2x2", INPUT)
     shortcut = b.conv("shortcut", small, block["shortcut"], c_out)
     return b.block(name, "Reduction", b.sum("total", [shortcut, value]))

@@ -13,6 +13,7 @@ from jnas.types import Params
 def describe(arch: np.ndarray, params: Params) -> Plain:
     """Network of `arch` `[5]`, its weights with statistics."""
     c1, c2, c3, c4, c5 = (WIDTHS[choice] for choice in arch)
+    # Stem and first cell share a choice; later cells choose what they give, not what they read.
     (first, second, third), (one, two) = params["cells"], params["blocks"]
     blocks = (
         stem(params["stem"], c1),
@@ -38,6 +39,7 @@ def _cell(name: str, cell: Any, c_in: int, c_out: int) -> Block:
     node1 = b.conv_norm("edge0to1", x, to1, c_out)
     node2 = b.conv_norm("edge0to2", x, to2, c_out)
     node3 = INPUT if c_in == c_out else b.conv_norm("skip", INPUT, cell["skip"], c_out)
+    # Sums in the order of the network's own, so that both round alike.
     x = b.add("relu1", "relu", node1)
     node2 = b.sum("node2", [node2, b.conv_norm("edge1to2", x, from1to2, c_out)])
     more = b.conv_norm("edge1to3", x, from1to3, c_out)

@@ -44,6 +44,7 @@ class _Graph:
         """Name of the value of a new node."""
         from onnx import helper
 
+        # Every node has one value, so that the name of the value can be that of the node.
         self.nodes.append(helper.make_node(operation, inputs, [output], output, **attributes))
         return output
 
@@ -112,6 +113,7 @@ def _simple(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
 
 def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a convolution."""
+    # ONNX has pixels and their window last, `[C', C, k, k]`.
     kernel = step.weights["conv"]
     size = kernel.shape[0]
     inputs = [*inputs, graph.constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1))]
@@ -129,6 +131,7 @@ def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
 
 def _norm(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a batch norm by its statistics."""
+    # The operator always has a scale and a bias.
     ones = np.ones(step.channels, np.float32)
     weights = {"scale": ones, "bias": 0 * ones, **step.weights}
     constants = [
@@ -146,6 +149,7 @@ def _dense(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
 def _add(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a sum, two by two."""
     del step
+    # In the order of `description.apply`, so that both round alike.
     total = inputs[0]
     for number, value in enumerate(inputs[1:], start=2):
         is_last = number == len(inputs)
