@@ -27,6 +27,9 @@ ALLOWED: dict[str, set[str]] = {
     "networks": LEAVES | {"spaces"},
     "zeroshot": LEAVES | {"spaces", "networks"},
     "training": LEAVES | {"spaces", "networks", "data"},
+    "oneshot": LEAVES
+    | {"spaces", "networks", "zeroshot", "data", "training", "encodings", "predictors"}
+    | {"losses", "metrics"},
     "benchmarks": LEAVES | {"spaces"},
     "search": LEAVES,
     "population": LEAVES,

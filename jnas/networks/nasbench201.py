@@ -33,6 +33,7 @@ _NUM_NODES = 4
 def _init(
     key: Key,
     affine: bool,
+    bias: bool,
     channels: int,
     stages: int,
     cells: int,
@@ -43,7 +44,7 @@ def _init(
     widths = [channels * 2**stage for stage in range(stages)]
     weights = {
         "stem": _conv_norm(3, in_channels, channels),
-        "stages": [_stage_weights(width, cells, affine) for width in widths],
+        "stages": [_stage_weights(width, cells, affine, bias) for width in widths],
         "blocks": [_block_weights(width) for width in widths[:-1]],
         "norm": layers.norm_weights(widths[-1]),
         "dense": layers.dense_weights(widths[-1], num_classes),
@@ -52,21 +53,26 @@ def _init(
 
 
 def _conv_norm(
-    size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True
+    size: int,
+    c_in: int,
+    c_out: int,
+    batch: tuple[int, ...] = (),
+    affine: bool = True,
+    bias: bool = False,
 ) -> Params:
-    """Convolution and batch norm; one of the two has the biases."""
+    """Convolution, perhaps with a bias, and batch norm, perhaps with scale and bias."""
     kernel = layers.conv_weights(size, c_in, c_out, batch)
-    if affine:
-        return {"conv": kernel, "norm": layers.norm_weights(c_out, batch)}
+    norm = layers.norm_weights(c_out, batch) if affine else {}
     # A norm takes this bias away again; it matters to SynFlow, which leaves norms out.
-    return {"conv": kernel, "bias": layers.Uniform((*batch, c_out), kernel.bound), "norm": {}}
+    more = {"bias": layers.Uniform((*batch, c_out), kernel.bound)} if bias else {}
+    return {"conv": kernel, **more, "norm": norm}
 
 
-def _stage_weights(width: int, cells: int, affine: bool) -> Params:
+def _stage_weights(width: int, cells: int, affine: bool, bias: bool) -> Params:
     """Weights of both convolutions of all edges of all cells, stacked `[cells, 6, ...]`."""
     batch = (cells, len(EDGES))
     return {
-        name: _conv_norm(size, width, width, batch, affine)
+        name: _conv_norm(size, width, width, batch, affine, bias)
         for name, size in (("conv1x1", 1), ("conv3x3", 3))
     }
 
@@ -283,6 +289,7 @@ def nasbench201(
     num_classes: int = 10,
     in_channels: int = 3,
     affine: bool = True,
+    bias: bool | None = None,
 ) -> Network:
     """Network of the NAS-Bench-201 space (Dong and Yang, ICLR 2020, figure 1).
 
@@ -295,6 +302,8 @@ def nasbench201(
         affine: True is the benchmark's own network, batch norms with scale and bias after
             convolutions without bias; False is the one that the zero-cost proxies were published
             on: in the cells, batch norms have neither, and convolutions have a bias.
+        bias: whether convolutions of the cells have a bias; None: where batch norms have none. With
+            `affine=False`, False is the supernet of the one-shot study (`oneshot`).
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of `2^(stages - 1)`.
@@ -313,7 +322,8 @@ def nasbench201(
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
-    settings: dict[str, Any] = {**sizes, "affine": affine}
+    has_bias = not affine if bias is None else bias
+    settings: dict[str, Any] = {**sizes, "affine": affine, "bias": has_bias}
     return Network(
         spaces.nasbench201(),
         functools.partial(_init, **settings),

@@ -105,20 +105,14 @@ def step(
         data: for its mean, deviation and classes.
     """
     image_key, drop_key = jax.random.split(key)
-    with jax.named_scope("augment"):
-        one_hot = jax.nn.one_hot(batch.y, len(data.classes))
-        images, targets = augment(image_key, batch.x, one_hot, of.recipe.augmentation, data)
-    drops = drop_key, of.recipe.drop_path * (number - 1).astype(jnp.float32) / of.recipe.epochs
+    images, targets = augmented(of.recipe, image_key, batch, data)
+    drops = drop_key, drop_rate(of.recipe, number)
 
     def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
-        logits = _logits(of, params, arch, images, drops)
-        smooth = optax.smooth_labels(targets, of.recipe.label_smoothing)
-        loss = jnp.mean(optax.softmax_cross_entropy(logits, smooth))
-        right = jnp.take_along_axis(targets, jnp.argmax(logits, axis=1)[:, None], axis=1)
-        return loss, jnp.mean(right)
+        return loss(of.recipe, logits(of, params, arch, images, drops), targets)
 
     params = networks.with_moments(state.params)
-    (loss, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+    (mean, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     moments = networks.moments(gradient)
     # Optax mixes integers and floats.
     with jax.numpy_dtype_promotion("standard"):
@@ -126,21 +120,49 @@ def step(
             networks.without_moments(gradient), state.optimizer, state.params
         )
         params = optax.apply_updates(state.params, updates)
-    return state._replace(params=params, optimizer=moved), Seen(loss, accuracy, moments)
+    return state._replace(params=params, optimizer=moved), Seen(mean, accuracy, moments)
 
 
-def _logits(
+def augmented(made: Recipe, key: Key, batch: Images, data: Dataset) -> tuple[jax.Array, jax.Array]:
+    """Images `[N, H, W, C]` float32 as a network reads them, and targets `[N, K]`, of a batch."""
+    with jax.named_scope("augment"):
+        one_hot = jax.nn.one_hot(batch.y, len(data.classes))
+        images, targets = augment(key, batch.x, one_hot, made.augmentation, data)
+    return images, targets
+
+
+def drop_rate(made: Recipe, number: jax.Array) -> jax.Array:
+    """Chance `[]` of an edge to be dropped in an epoch, which are counted from 1."""
+    return made.drop_path * (number - 1).astype(jnp.float32) / made.epochs
+
+
+def loss(made: Recipe, answers: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean cross-entropy `[]` of logits `[N, K]`, with label smoothing, and their accuracy `[]`."""
+    smooth = optax.smooth_labels(targets, made.label_smoothing)
+    right = jnp.take_along_axis(targets, jnp.argmax(answers, axis=1)[:, None], axis=1)
+    return jnp.mean(optax.softmax_cross_entropy(answers, smooth)), jnp.mean(right)
+
+
+def logits(
     of: Setup, params: Params, arch: Arch, images: jax.Array, drops: tuple[Key, jax.Array] | None
 ) -> jax.Array:
-    """Logits `[N, K]` float32, computed in the precision of the recipe."""
+    """Logits `[N, K]` float32, computed in the precision of the recipe.
+
+    Args:
+        of: the training.
+        params: weights of the network.
+        arch: `[D]`.
+        images: `[N, H, W, C]`, normalised.
+        drops: key and chance of an edge to be dropped; None drops nothing.
+    """
     if of.recipe.precision == "bfloat16":
         params, images = _narrow(params), images.astype(jnp.bfloat16)
     hooks = _hooks(of.recipe.dropout, of.recipe.drop_path > 0)
     if drops is None or hooks == Hooks():
-        logits = of.network.apply(params, arch, images)
+        found = of.network.apply(params, arch, images)
     else:
-        logits = of.network.forward(params, arch, images, hooks, drops).logits
-    return logits.astype(jnp.float32)
+        found = of.network.forward(params, arch, images, hooks, drops).logits
+    return found.astype(jnp.float32)
 
 
 def _narrow(params: Params) -> Params:
@@ -205,7 +227,7 @@ def precise(of: Setup, params: Params, arch: Arch, rows: jax.Array, data: Datase
 
     def of_batch(_: None, rows: jax.Array) -> tuple[None, list[Statistics]]:
         images = normalise(data.train.x[rows], data)
-        gradient = jax.grad(lambda w: jnp.sum(_logits(of, w, arch, images, None)))(weights)
+        gradient = jax.grad(lambda w: jnp.sum(logits(of, w, arch, images, None)))(weights)
         return None, networks.moments(gradient)
 
     return over_epoch(lax.scan(of_batch, None, rows)[1])
@@ -225,10 +247,10 @@ def measure(
 
     def of_batch(_: None, rows: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
         known, rows = (rows < num).astype(jnp.float32), jnp.minimum(rows, num - 1)
-        logits = _logits(of, params, arch, normalise(part.x[rows], data), None)
+        answers = logits(of, params, arch, normalise(part.x[rows], data), None)
         labels = part.y[rows]
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        right = (jnp.argmax(logits, axis=1) == labels).astype(jnp.float32)
+        losses = optax.softmax_cross_entropy_with_integer_labels(answers, labels)
+        right = (jnp.argmax(answers, axis=1) == labels).astype(jnp.float32)
         return None, (jnp.sum(losses * known), jnp.sum(right * known))
 
     _, (losses, right) = lax.scan(of_batch, None, rows)

@@ -135,18 +135,13 @@ def save_with(trained: Trained, path: str | Path, more: dict[str, Any]) -> None:
     """File as `save` writes it, with JSON values beside what it tells of the networks."""
     if Path(path).suffix != ".npz":
         raise ValueError(f"trained networks are saved as an .npz file; got {path}")
-    data, recipe = trained.dataset, trained.recipe._asdict()
+    data = trained.dataset
     network, settings = networks.settings(trained.network)
     about = {
         "network": network,
         "settings": settings,
-        "recipe": {**recipe, "augmentation": trained.recipe.augmentation._asdict()},
-        "scale": data.scale,
-        "classes": data.classes,
-        "name": data.name,
-        "is_flippable": data.is_flippable,
-        "image": data.train.x.shape[1:],
-        "dtype": str(data.train.x.dtype),
+        "recipe": recipe_facts(trained.recipe),
+        **dataset_facts(data),
         **more,
     }
     tree: dict[str, Any] = {
@@ -185,11 +180,8 @@ def load_with(path: str | Path) -> tuple[Trained, dict[str, Any]]:
             {name: np.asarray(file[name]) for name in file.files if name != "about"}, sep="/"
         )
         network = networks.by_name(about["network"], **about["settings"])
-        values = about["recipe"]
-        recipe = Recipe(**{**values, "augmentation": Augmentation(**values["augmentation"])})
-        none = Images(np.zeros((0, *about["image"]), about["dtype"]), np.zeros(0, np.int32))
-        facts = about["scale"], tuple(about["classes"]), about["name"], about["is_flippable"]
-        dataset = Dataset(none, none, none, tree["mean"], tree["std"], *facts)
+        recipe = recipe_of(about["recipe"])
+        dataset = dataset_of(about, tree["mean"], tree["std"])
         params, statistics = _weights(network, tree)
         found = Trained(
             network,
@@ -203,6 +195,35 @@ def load_with(path: str | Path) -> tuple[Trained, dict[str, Any]]:
             dataset,
         )
     return found, about
+
+
+def recipe_facts(made: Recipe) -> dict[str, Any]:
+    """Recipe as JSON values."""
+    return {**made._asdict(), "augmentation": made.augmentation._asdict()}
+
+
+def recipe_of(facts: dict[str, Any]) -> Recipe:
+    """Recipe from `recipe_facts`."""
+    return Recipe(**{**facts, "augmentation": Augmentation(**facts["augmentation"])})
+
+
+def dataset_facts(data: Dataset) -> dict[str, Any]:
+    """Data set as JSON values, without its arrays."""
+    return {
+        "scale": data.scale,
+        "classes": data.classes,
+        "name": data.name,
+        "is_flippable": data.is_flippable,
+        "image": data.train.x.shape[1:],
+        "dtype": str(data.train.x.dtype),
+    }
+
+
+def dataset_of(facts: dict[str, Any], mean: np.ndarray, std: np.ndarray) -> Dataset:
+    """Data set of no images from `dataset_facts`, with the mean and deviation `[C]` of pixels."""
+    none = Images(np.zeros((0, *facts["image"]), facts["dtype"]), np.zeros(0, np.int32))
+    about = facts["scale"], tuple(facts["classes"]), facts["name"], facts["is_flippable"]
+    return Dataset(none, none, none, mean, std, *about)
 
 
 def _weights(network: Network, tree: dict[str, Any]) -> tuple[Params, list[Statistics] | None]:

@@ -30,7 +30,8 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
         "cells": stages[0]["conv3x3"]["conv"].shape[0],
         "num_classes": params["dense"]["bias"].shape[0],
         "in_channels": blocks[0].channels,
-        "affine": "bias" not in stages[0]["conv3x3"],
+        "affine": "scale" in stages[0]["conv3x3"]["norm"],
+        "bias": "bias" in stages[0]["conv3x3"],
     }
     return Plain(tuple(blocks), settings, len(stages) - 1)
 

@@ -1,0 +1,132 @@
+"""Recipes of supernets: that of a training, and how architectures are sampled in its steps.
+
+"nasbench201"   Ning et al., NeurIPS 2021, https://arxiv.org/abs/2008.03064, NAS-Bench-201:
+1,000 epochs of 512 images a step, the rate halved on plateaus of the loss
+"nb1shot1"      the same on NAS-Bench-1Shot1: 256 images a step, half the rate
+"quick"         ours: a cosine over 20 epochs; nearly all of what a supernet knows about ranks
+comes when its learning rate falls
+"""
+
+from typing import Any, Literal, NamedTuple, get_args
+
+from jnas import training
+from jnas.data import Augmentation
+from jnas.engine.messages import nearest
+from jnas.oneshot import samplers
+from jnas.training.recipes import check_recipe
+
+Average = Literal["use", "samples"]
+
+
+class Plateau(NamedTuple):
+    """Schedule by the mean training loss of an epoch, PyTorch's ReduceLROnPlateau.
+
+    Attributes:
+        factor: of the learning rate when it is cut.
+        patience: epochs in a row without a better loss that do not cut it yet.
+        threshold: share by which a loss must be below the best one to be better.
+    """
+
+    factor: float = 0.5
+    patience: int = 30
+    threshold: float = 1e-4
+
+
+class Recipe(NamedTuple):
+    """Recipe of a supernet's training.
+
+    Attributes:
+        training: optimiser, schedule, regularisation and augmentation.
+        sampler: name of what draws the architectures of a step, see `samplers`.
+        num_samples: architectures a step; their gradients are averaged.
+        average: "use" divides the gradient of a layer by the number of sampled architectures that
+            have it, as published; "samples" by the number of all.
+        is_masked: whether layers that no sampled architecture has are left alone. As published they
+            are not: weight decay and momentum move them on.
+        plateau: cuts the learning rate besides its schedule; None does not.
+    """
+
+    training: training.Recipe
+    sampler: str = "deiso"
+    num_samples: int = 1
+    average: Average = "use"
+    is_masked: bool = False
+    plateau: Plateau | None = None
+
+
+_PUBLISHED = training.Recipe(
+    epochs=1000,
+    batch_size=512,
+    learning_rate=0.05,
+    final_learning_rate=0.05,
+    nesterov=False,
+    weight_decay=5e-4,
+    clip_norm=5.0,
+    dropout=0.1,
+    augmentation=Augmentation(flip=True, crop=4),
+)
+_NAMED = {
+    "nasbench201": Recipe(_PUBLISHED, plateau=Plateau()),
+    "nb1shot1": Recipe(
+        _PUBLISHED._replace(batch_size=256, learning_rate=0.025, final_learning_rate=0.025),
+        sampler="uniform",
+        plateau=Plateau(),
+    ),
+    "quick": Recipe(
+        _PUBLISHED._replace(
+            epochs=20,
+            batch_size=128,
+            final_learning_rate=0.0,
+            dropout=0.0,
+            augmentation=Augmentation(flip=True, crop=2),
+        )
+    ),
+}
+RECIPES = tuple(_NAMED)
+
+
+def recipe(name: str = "quick", **changes: Any) -> Recipe:
+    """Recipe of a name, with other values for the fields in `changes`, of it or its `training`.
+
+    Raises:
+        ValueError: no such name or field, or a value out of its range.
+    """
+    if name not in _NAMED:
+        raise ValueError(f"unknown recipe {name!r}. {nearest(name, RECIPES)}")
+    made, fields = _NAMED[name], (*Recipe._fields, *training.Recipe._fields)
+    for field in changes:
+        if field not in fields:
+            raise ValueError(f"a recipe has no {field!r}. {nearest(field, fields)}")
+    own = {field: value for field, value in changes.items() if field in Recipe._fields}
+    of_training = {field: value for field, value in changes.items() if field not in own}
+    made = made._replace(**own)
+    return as_recipe(made._replace(training=made.training._replace(**of_training)))
+
+
+def as_recipe(value: Recipe | str) -> Recipe:
+    """Recipe from one, or from the name of one; ValueError as `recipe`."""
+    if isinstance(value, str):
+        return recipe(value)
+    check_recipe(value.training)
+    for field, allowed in (("sampler", samplers.NAMES), ("average", get_args(Average))):
+        asked = getattr(value, field)
+        if asked not in allowed:
+            raise ValueError(f"unknown {field} {asked!r}. {nearest(str(asked), allowed)}")
+    if not isinstance(value.num_samples, int) or value.num_samples < 1:
+        raise ValueError(
+            f"num_samples must be a whole number of at least 1; got {value.num_samples!r}"
+        )
+    if value.plateau is not None:
+        _check_plateau(value.plateau)
+    return value
+
+
+def _check_plateau(plateau: Plateau) -> None:
+    """ValueError for a value of a plateau that is out of its range."""
+    if not 0 < plateau.factor < 1:
+        raise ValueError(f"the factor of a plateau must be in (0, 1); got {plateau.factor!r}")
+    if plateau.patience < 0 or not 0 <= plateau.threshold < 1:
+        raise ValueError(
+            "a plateau needs a patience of 0 epochs or more and a threshold in [0, 1); got "
+            f"{plateau.patience!r} and {plateau.threshold!r}"
+        )

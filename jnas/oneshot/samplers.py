@@ -1,0 +1,236 @@
+"""Samplers of a supernet's training: which architectures a step trains.
+
+A sampler is a `jax.tree_util.Partial`, `(key, number [] int32) -> (archs [S, D] int32, is_used [S]
+bool)`, where `number` is the epoch, counted from 1. Its arrays are arguments of the program, so
+that other lists of architectures run the same one. Rejected architectures are not `is_used`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jnas.engine.inputs import as_archs
+from jnas.engine.messages import nearest
+from jnas.oneshot.reach import is_trainable
+from jnas.types import Arch, Key, Params, Policy, Space
+
+Sampler = jax.tree_util.Partial
+
+
+def listed(archs: Any, space: Space | None = None) -> Sampler:
+    """Sampler that is uniform over a list of architectures `[A, D]`.
+
+    Raises:
+        ValueError: an empty list, or one with an architecture that is not of the `space`.
+    """
+    known = as_archs(np.asarray(archs), None if space is None else len(space.cardinalities))
+    if not len(known):
+        raise ValueError("there is no architecture to sample")
+    if space is not None and not (valid := np.asarray(jax.vmap(space.is_valid)(known))).all():
+        number = int(np.argmin(valid))
+        raise ValueError(f"architecture {number} of the list is not valid in {space.name}")
+    return Sampler(_listed, known)
+
+
+def _listed(known: jax.Array, key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One architecture `[1, D]` of a list."""
+    del number
+    place = jax.random.randint(key, (1,), 0, len(known))
+    return known[place], jnp.ones(1, bool)
+
+
+def uniform(space: Space) -> Sampler:
+    """Sampler that is uniform over the architectures that can be trained (`is_trainable`).
+
+    Of a space that cannot be listed it draws until one can be.
+    """
+    try:
+        archs = space.enumerate()
+    except ValueError:
+        return Sampler(_drawn(space))
+    return listed(archs[_trainable(space, archs)])
+
+
+def deiso(space: Space) -> Sampler:
+    """Sampler that is uniform over classes of isomorphic architectures (`Space.identity`).
+
+    Of each class the first one is trained, if it can be. ValueError for a space too large to list.
+    """
+    return listed(representatives(space, trainable=True))
+
+
+def representatives(space: Space, trainable: bool = False) -> np.ndarray:
+    """First architecture `[A, D]` int32 of each class of isomorphic ones, in ascending order.
+
+    Args:
+        space: that can be listed; ValueError otherwise.
+        trainable: leaves those out that no step trains.
+    """
+    archs = space.enumerate()
+    codes = np.asarray(jax.jit(jax.vmap(space.identity))(jnp.asarray(archs)))
+    _, first = np.unique(codes, axis=0, return_index=True)
+    found = archs[np.sort(first)]
+    return found[_trainable(space, found)] if trainable else found
+
+
+def _trainable(space: Space, archs: np.ndarray) -> np.ndarray:
+    """Which of the architectures `[A, D]` have weights that a step trains, `[A]` bool."""
+    return np.asarray(jax.jit(jax.vmap(is_trainable(space)))(jnp.asarray(archs)))
+
+
+# Kept by space: a new function would be compiled anew, however equal it is.
+@functools.lru_cache(64)
+def _drawn(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function that draws from a space, and again while what it has drawn cannot be trained."""
+    can_be_trained = is_trainable(space)
+
+    def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del number
+
+        def again(state: tuple[Key, Arch]) -> tuple[Key, Arch]:
+            rest, here = jax.random.split(state[0])
+            return rest, space.sample(here)
+
+        _, arch = lax.while_loop(
+            lambda state: ~can_be_trained(state[1]), again, again((key, space.sample(key)))
+        )
+        return arch[None], jnp.ones(1, bool)
+
+    return draw
+
+
+def fairnas(space: Space) -> Sampler:
+    """Sampler of as many architectures a step as there are choices, each choice in one of them.
+
+    Chu et al., "FairNAS", ICCV 2021, https://arxiv.org/abs/1907.01845: at every position a random
+    order of the choices. Those that cannot be trained are rejected, as published.
+
+    Raises:
+        ValueError: positions of the space have different numbers of choices, or a combination of
+            choices is no architecture.
+    """
+    num = set(space.cardinalities)
+    if len(num) > 1 or not _is_product(space):
+        raise ValueError(
+            f"fair sampling needs equal numbers of free choices everywhere; {space.name} has "
+            f"{list(space.cardinalities)}"
+        )
+    return Sampler(_fair(space))
+
+
+def _is_product(space: Space) -> bool:
+    """Whether all combinations of choices are architectures, as far as some drawn ones tell."""
+    drawn = np.random.default_rng(0).integers(
+        0, np.array(space.cardinalities), size=(256, len(space.cardinalities))
+    )
+    return bool(np.asarray(jax.vmap(space.is_valid)(jnp.asarray(drawn, jnp.int32))).all())
+
+
+@functools.lru_cache(64)
+def _fair(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function that draws one order of the choices for each position."""
+    (num,), positions = set(space.cardinalities), len(space.cardinalities)
+    can_be_trained = jax.vmap(is_trainable(space))
+
+    def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del number
+        keys = jax.random.split(key, positions)
+        orders = jax.vmap(lambda key: jax.random.permutation(key, num))(keys)
+        archs = orders.T.astype(jnp.int32)
+        return archs, can_be_trained(archs)
+
+    return draw
+
+
+def strata(space: Space, num: int = 5, archs: Any = None) -> Sampler:
+    """Sampler of `num` architectures a step, one from each stratum of equally many by FLOPs.
+
+    Args:
+        space: whose FLOPs count.
+        num: of strata.
+        archs: `[A, D]` to draw from; None takes the classes of isomorphic ones.
+
+    Raises:
+        ValueError: fewer architectures than strata, or a space too large to list.
+    """
+    known = representatives(space, trainable=True) if archs is None else np.asarray(archs)
+    if not 1 <= num <= len(known):
+        raise ValueError(f"num must be in 1 … {len(known)}, the architectures; got {num}")
+    flops = np.asarray(jax.jit(jax.vmap(space.flops))(jnp.asarray(known, jnp.int32)))
+    order = np.argsort(flops, kind="stable")
+    # All strata are equally long: the cheapest architectures that are over are left out.
+    size = len(known) // num
+    rows = known[order[len(known) - num * size :]].reshape(num, size, -1)
+    return Sampler(_strata, jnp.asarray(rows, jnp.int32))
+
+
+def _strata(rows: jax.Array, key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One architecture of each stratum in `rows` `[num, size, D]`."""
+    del number
+    num, size, _ = rows.shape
+    places = jax.random.randint(key, (num,), 0, size)
+    return rows[jnp.arange(num), places], jnp.ones(num, bool)
+
+
+def policy(made: Policy, params: Params, space: Space) -> Sampler:
+    """Sampler of what a policy draws, a controller with given weights.
+
+    Architectures that cannot be trained are rejected.
+    """
+    return Sampler(_of_policy(made, space), params)
+
+
+@functools.lru_cache(64)
+def _of_policy(made: Policy, space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function that draws from a policy."""
+    can_be_trained = is_trainable(space)
+
+    def draw(params: Params, key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del number
+        arch = made.sample(key, params)
+        return arch[None], (space.is_valid(arch) & can_be_trained(arch))[None]
+
+    return draw
+
+
+def several(sampler: Sampler, num: int) -> Sampler:
+    """Sampler that draws `num` times as many, independently; ValueError for fewer than one."""
+    if num < 1:
+        raise ValueError(f"num must be at least 1; got {num}")
+    return sampler if num == 1 else Sampler(_several(num), sampler)
+
+
+@functools.lru_cache(64)
+def _several(num: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function of a sampler that draws `num` times."""
+
+    def draw(sampler: Sampler, key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        archs, used = jax.vmap(lambda key: sampler(key, number))(jax.random.split(key, num))
+        return archs.reshape(-1, archs.shape[-1]), used.reshape(-1)
+
+    return draw
+
+
+_NAMED: dict[str, Callable[[Space], Sampler]] = {
+    "uniform": uniform,
+    "deiso": deiso,
+    "fairnas": fairnas,
+    "strata": strata,
+}
+NAMES = tuple(_NAMED)
+
+
+def by_name(name: str, space: Space, num: int = 1) -> Sampler:
+    """Sampler of a name, `num` draws a step.
+
+    Raises:
+        ValueError: no such name, or a space that it cannot serve.
+    """
+    if name not in _NAMED:
+        raise ValueError(f"unknown sampler {name!r}. {nearest(name, NAMES)}")
+    return several(_NAMED[name](space), num)

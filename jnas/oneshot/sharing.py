@@ -1,0 +1,36 @@
+"""Sharing of weights: what a supernet computes and trains, as pure functions of its weights."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+
+from jnas.types import Arch, Key, Network, Params
+
+
+class Sharing(NamedTuple):
+    """How architectures share weights.
+
+    A `Network` alone is the plain way: the weights of all its operations are the supernet, and an
+    architecture uses those of the operations that it has.
+
+    Attributes:
+        network: `init` gives the weights of the supernet; `apply` is what architectures are scored
+            by, without noise, batch norms with the statistics of the batch.
+        logits: `(params, arch [D], images [N, H, W, C], key, number [] int32) -> [N, K]`, the
+            forward pass of a training step in an epoch, counted from 1, with its noise (a gate's
+            Gumbel noise, dropout); None: that of the network, with the dropout of the recipe.
+        grow: `(key, number, params) -> params`, before each epoch (the curriculum of CLOSE); None
+            leaves the weights.
+        restarts: epochs before which momentum and the plateau's rate begin anew.
+    """
+
+    network: Network
+    logits: Callable[[Params, Arch, jax.Array, Key, jax.Array], jax.Array] | None = None
+    grow: Callable[[Key, jax.Array, Params], Params] | None = None
+    restarts: tuple[int, ...] = ()
+
+
+def as_sharing(value: Network | Sharing) -> Sharing:
+    """Sharing of a network's weights, or the one that is given."""
+    return value if isinstance(value, Sharing) else Sharing(value)

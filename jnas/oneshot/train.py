@@ -1,0 +1,197 @@
+"""Training of supernets: `train`."""
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jnas.data import without_images
+from jnas.engine import trainings
+from jnas.engine.fingerprints import Resume
+from jnas.engine.inputs import as_key, as_keys, is_key
+from jnas.oneshot import samplers
+from jnas.oneshot.recipes import Recipe, as_recipe
+from jnas.oneshot.samplers import Sampler
+from jnas.oneshot.sharing import Sharing, as_sharing
+from jnas.oneshot.steps import Seen, Setup, State, after_epoch, before_epoch, start, step
+from jnas.oneshot.supernet import Supernet
+from jnas.training.steps import order, setup
+from jnas.training.train import check_dataset
+from jnas.types import Dataset, Images, Key, Network, Trainer
+
+_NUM_BLOCKS = 50  # of a training at most; what a kill can lose is one of them
+
+
+class Job(NamedTuple):
+    """Job of a training: its key, and the state that it goes on from, or ()."""
+
+    key: Key
+    state: Any
+
+
+class Shared(NamedTuple):
+    """What all trainings of a call see."""
+
+    dataset: Dataset
+    sampler: Sampler
+
+
+def train(
+    network: Network | Sharing,
+    dataset: Dataset,
+    recipe: Recipe | str = "quick",
+    key: Any = 0,
+    *,
+    sampler: Sampler | None = None,
+    keep: tuple[int, ...] = (),
+    initial: Supernet | None = None,
+    out: str | Path | None = None,
+    resume: Resume = True,
+    progress: bool = False,
+) -> Supernet:
+    """Trained supernets, `S` of them, side by side on the devices.
+
+    In each step architectures are sampled, and the weights of their operations move by the gradient
+    of one batch (Guo et al., "Single Path One-Shot", ECCV 2020, https://arxiv.org/abs/1904.00420).
+
+    Args:
+        network: whose operations' weights are shared, or another `Sharing`; as many classes as the
+            data set has.
+        dataset: to train on; it must fit into the memory of a device.
+        recipe: or the name of one, see `oneshot.recipe`.
+        key: a key or seed, or `[S]` keys of several supernets.
+        sampler: in place of the recipe's.
+        keep: epochs after which the weights are kept (`Supernet.at`).
+        initial: supernets to go on from, as many as keys: the training has the epochs of `recipe`
+            in all, and begins with the next one of theirs.
+        out: folder that the training is kept in, and that a call which was killed goes on from.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show a bar on standard error.
+
+    Returns:
+        `Supernet`. A training whose loss is not finite at some epoch has that epoch in `failed_at`.
+
+    Raises:
+        ValueError: an invalid recipe, a sampler that does not suit the space, epochs to keep that
+            there are not, supernets to go on from that are of another network or have no epoch
+            left, images that do not fit the network; or `out` holds another job.
+        OSError: `out` cannot be written.
+    """
+    made, sharing = as_recipe(recipe), as_sharing(network)
+    alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
+    of = Setup(sharing, made._replace(training=alone.recipe), alone.steps)
+    begin = 0 if initial is None else initial.num_epochs
+    epochs = _kept_epochs(keep, begin, made.training.epochs)
+    jobs = _jobs(of, key, initial, len(epochs))
+    draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
+    run = trainings.train(
+        trainer(of, begin, epochs),
+        jobs,
+        Shared(dataset, draw),
+        epochs=range(1, made.training.epochs - begin + 1),
+        num_blocks=_NUM_BLOCKS,
+        checkpoint=out,
+        resume=resume,
+        progress=progress,
+    )
+    curves = {name: np.asarray(values) for name, values in run.metrics.items()}
+    if initial is not None:
+        before = initial.curves
+        curves = {name: np.append(before[name], new, axis=1) for name, new in curves.items()}
+    state = jax.tree.map(np.asarray, run.results)
+    facts = jax.tree.map(np.asarray, without_images(dataset))
+    return Supernet(sharing, state, epochs, curves, made, facts)
+
+
+def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]:
+    """Epochs to keep in order, each once; ValueError for one that is not trained."""
+    if begin >= end:
+        raise ValueError(
+            f"the recipe has {end} epochs, and the supernets to go on from had {begin}"
+        )
+    epochs = tuple(sorted(set(keep)))
+    if epochs and not begin < epochs[0] <= epochs[-1] <= end:
+        raise ValueError(f"epochs to keep must be in {begin + 1} … {end}; got {epochs}")
+    return epochs
+
+
+def _jobs(of: Setup, key: Any, initial: Supernet | None, num_kept: int) -> Job:
+    """Jobs `[S]` of the keys, and of the states that they go on from."""
+    several = is_key(key) and key.ndim
+    keys = as_keys(key, (len(key),), "key") if several else as_key(key)[None]
+    if initial is None:
+        return Job(keys, ())
+    like = jax.eval_shape(lambda: start(of, jax.random.key(0), num_kept))
+    found = initial.state._replace(kept=_room(initial.state.params, num_kept))
+    leaves, structure = jax.tree.leaves(found), str(jax.tree.structure(found))
+    wanted = jax.tree.leaves(like)
+    shapes = [(len(keys), *leaf.shape) for leaf in wanted]
+    if structure != str(jax.tree.structure(like)) or [leaf.shape for leaf in leaves] != shapes:
+        raise ValueError(
+            f"the supernets to go on from must be {len(keys)} of the same network and optimiser; "
+            f"got {initial!r}"
+        )
+    return Job(keys, jax.tree.map(jnp.asarray, found))
+
+
+def _room(params: Any, num: int) -> Any:
+    """Zeros `[S, num, ...]` for weights `[S, ...]` after as many epochs."""
+    return jax.tree.map(
+        lambda leaf: np.zeros((len(leaf), num, *leaf.shape[1:]), leaf.dtype), params
+    )
+
+
+# Kept by setup: a new function would be compiled anew, however equal it is.
+@functools.lru_cache(64)
+def trainer(of: Setup, begin: int = 0, epochs: tuple[int, ...] = ()) -> Trainer:
+    """Trainer of the engine; `shared` is `Shared`.
+
+    Args:
+        of: the training.
+        begin: epochs that are done.
+        epochs: whose weights are kept.
+    """
+
+    def init(job: Job, shared: Shared) -> State:
+        del shared
+        if isinstance(job.state, State):
+            return job.state
+        return start(of, jax.random.fold_in(job.key, 0), len(epochs))
+
+    def epoch(job: Job, number: jax.Array, state: State, shared: Shared) -> tuple[State, jax.Array]:
+        state = _epoch(of, job.key, number + begin, state, shared, epochs)
+        return state, state.loss
+
+    def evaluate(job: Job, number: jax.Array, state: State, shared: Shared) -> dict[str, jax.Array]:
+        del job, number, shared
+        return {"loss": state.loss, "accuracy": state.accuracy, "rate": state.rate.scale}
+
+    return Trainer(of.recipe.training.epochs - begin, init, epoch, lambda state: state, evaluate)
+
+
+def _epoch(
+    of: Setup,
+    key: Key,
+    number: jax.Array,
+    state: State,
+    shared: Shared,
+    epochs: tuple[int, ...],
+) -> State:
+    """State after an epoch, all of whose steps are one loop."""
+    order_key, step_key, grow_key = jax.random.split(jax.random.fold_in(key, number), 3)
+    data = shared.dataset
+    rows = order(of.alone, order_key, len(data.train.y))
+
+    def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Seen]:
+        place, rows = at
+        batch = Images(data.train.x[rows], data.train.y[rows])
+        here = jax.random.fold_in(step_key, place)
+        return step(of, shared.sampler, state, here, number, batch, data)
+
+    state = before_epoch(of, state, grow_key, number)
+    state, seen = lax.scan(one, state, (jnp.arange(of.steps, dtype=jnp.int32), rows))
+    return after_epoch(of, state, number, seen, epochs)
