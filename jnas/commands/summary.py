@@ -5,13 +5,14 @@ Each command has a function from its result to a `Summary`. The renderers look a
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from jnas import plots, report
 from jnas.commands import folder as folders
 from jnas.engine import files
+from jnas.engine.environment import environment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +58,49 @@ class Summary(NamedTuple):
     figures: Mapping[str, "tuple[str, Figure]"]
     stale: Sequence[str] = ()
     files: Mapping[str, str] = {}
+
+
+class Asked(Protocol):
+    """Settings of a command, with the defaults filled in."""
+
+    def command_line(self) -> str:
+        """Command that makes them, for a shell."""
+
+    def facts(self) -> dict[str, Any]:
+        """Settings by name, for JSON."""
+
+
+class Finished(Protocol):
+    """Result of a finished run of any command, as far as all have the same; see their results."""
+
+    # Properties, for the fields of a NamedTuple cannot be set, as plain ones of a protocol can.
+    @property
+    def settings(self) -> Asked:
+        """What it was asked for."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, compilation included."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a part was done before, by a call that was stopped."""
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Hashes of the job, and of the code that ran it."""
+
+
+def facts_of(result: Finished) -> dict[str, Any]:
+    """Facts by which any run is repeated, and its numbers are told from those of other code."""
+    return {
+        "command": result.settings.command_line(),
+        "settings": result.settings.facts(),
+        "seconds": result.seconds,
+        "resumed": result.resumed,
+        "environment": environment(),
+        "fingerprint": dict(result.fingerprint),
+    }
 
 
 def write(folder: Path, summary: Summary) -> None:

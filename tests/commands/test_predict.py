@@ -1,5 +1,8 @@
 """`jnas predict`: what it names, in which rows, and what it says about files that are none."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,7 +54,17 @@ def test_files_that_cannot_be_read_are_told_after_the_others(trained, tmp_path) 
         invoke("predict", folder, bad, "--top", 0)
 
 
-def test_pictures_are_stretched_where_the_training_stretched_them(tmp_path) -> None:
+def test_pictures_are_stretched_where_the_training_stretched_them(trained, tmp_path) -> None:
+    folder, _, _ = trained
+    shutil.copy(folder / "trained.npz", tmp_path)
+    facts = {"settings": {"stretch": True}}
+    (tmp_path / "result.json").write_text(json.dumps(facts))
+    assert predict.load(tmp_path)[1] is True
+    assert predict.load(folder)[1] is False
+    assert predict.load(folder / "trained.npz")[1] is False
+
+
+def test_a_stretched_picture_loses_nothing(tmp_path) -> None:
     from jnas.data import files
 
     wide = np.zeros((8, 16, 3), np.uint8)

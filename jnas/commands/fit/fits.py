@@ -101,7 +101,7 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     full = _filled(settings, column, data, predictor)
     keys = jax.random.split(fit_key, settings.seeds)
     recipe = as_plain(dict(predictor.settings))
-    job = fingerprint(dataclasses.asdict(full), recipe, data, keys)
+    job = fingerprint(full.facts(), recipe, data, keys)
     earlier = folders.earlier_facts(folder, job, resume)
     checkpoint = folder / "checkpoint"
     # Looked up before training starts; Orbax names what it keeps by numbers.

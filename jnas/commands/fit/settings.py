@@ -98,9 +98,13 @@ class Settings:
         ]
         return joined(*parts)
 
+    def facts(self) -> dict[str, Any]:
+        """Settings by name, for JSON."""
+        return dataclasses.asdict(self)
+
     def command_line(self) -> str:
         """Command that makes these settings, for a shell."""
-        return command_line("fit", dataclasses.asdict(self), dataclasses.asdict(Settings()))
+        return command_line("fit", self.facts(), Settings().facts())
 
 
 def make_predictor(settings: Settings, minimize: bool = False) -> Predictor:

@@ -1,15 +1,13 @@
 """Summary of a fit: how well predictors rank, in numbers, tables and plots."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 
 from jnas import plots
 from jnas.commands.fit.fits import Fit
-from jnas.commands.summary import Part, Summary, moments
+from jnas.commands.summary import Part, Summary, facts_of, moments
 from jnas.commands.truth import stated
-from jnas.engine.environment import environment
 from jnas.predictors.recipes import as_plain
 
 _NAMES = {
@@ -58,13 +56,8 @@ def _facts(result: Fit) -> dict[str, Any]:
         "minimize": result.minimize,
         "tau_epochs": list(result.tau_epochs),
         "convention": result.convention,
-        "command": result.settings.command_line(),
-        "settings": dataclasses.asdict(result.settings),
         "predictor": as_plain(dict(result.predictor.settings)),
-        "seconds": result.seconds,
-        "resumed": result.resumed,
-        "environment": environment(),
-        "fingerprint": dict(result.fingerprint),
+        **facts_of(result),
     }
 
 

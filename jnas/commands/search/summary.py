@@ -8,9 +8,8 @@ from jnas import metrics
 from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.texts import legend, of_what
-from jnas.commands.summary import Part, Summary, moments, spread
+from jnas.commands.summary import Part, Summary, facts_of, moments, spread
 from jnas.commands.truth import Check, header
-from jnas.engine.environment import environment
 
 _NUM_ROWS = 20  # searches that a report lists
 # All that searches of any kind write: what a run does not write is from an earlier one.
@@ -117,12 +116,7 @@ def _facts(result: Searches) -> dict[str, Any]:
         "num_without_answer": int(np.isnan(result.best[:, -1]).sum()),
         "num_out_of_evaluations": int(np.sum(histories.truncated)),
         "num_stalled": int(np.sum(histories.stalled)),
-        "command": result.settings.command_line(),
-        "settings": result.settings.facts(),
-        "seconds": result.seconds,
-        "resumed": result.resumed,
-        "environment": environment(),
-        "fingerprint": dict(result.fingerprint),
+        **facts_of(result),
     }
 
 

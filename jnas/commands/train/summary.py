@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from jnas import metrics
-from jnas.commands.summary import Part, Summary
+from jnas.commands.summary import Part, Summary, facts_of
 from jnas.commands.train import figures, images
 from jnas.commands.train.runs import NETWORK, Run
 from jnas.commands.train.trainings import Tried
-from jnas.engine.environment import environment
 
 # All that a run writes beside its report, but for trained.npz. What it does not write is from an
 # earlier run in the folder.
@@ -84,18 +83,15 @@ def _facts(result: Run) -> dict[str, Any]:
         "kendall_tau_with_short_trainings": None if tried is None else _taus(tried),
         "num_tried": None if tried is None else len(tried.archs),
         "classes": list(result.dataset.classes),
+        # Not "train" and "validation": what chose is not trained on in the end.
+        "trained_on": ["train"],
         "images": {part: len(getattr(result.dataset, part).y) for part in images.PARTS},
         "notes": result.notes,
         "recipe": _recipe(result),
         "epochs": result.choice.epochs,
         "seconds_of_the_training": round(float(result.trained.seconds[0]), 2),
         "files": [f"{NETWORK}/{name}" for name in result.files],
-        "command": result.settings.command_line(),
-        "settings": result.settings.facts(),
-        "seconds": result.seconds,
-        "resumed": result.resumed,
-        "environment": environment(),
-        "fingerprint": dict(result.fingerprint),
+        **facts_of(result),
     }
 
 
@@ -196,6 +192,7 @@ def _legend(result: Run) -> str:
         *(f"Cut: {cut}." for cut in result.choice.cuts),
         f"Trained for {result.choice.epochs} epochs by the recipe {result.settings.recipe}; seed "
         f"{result.settings.seed}. Accuracy on training images is that of augmented ones.",
+        _about_training_images(result),
     ]
     if len(result.labels):
         share = _percent(images.majority_share(result.labels))
@@ -205,6 +202,13 @@ def _legend(result: Run) -> str:
     if result.failed_at:
         lines.insert(0, f"The training diverged in epoch {result.failed_at}: it has failed.")
     return "\n".join(lines)
+
+
+def _about_training_images(result: Run) -> str:
+    """Line on which images the weights are from, for some retrain on what they chose by."""
+    num = len(result.dataset.validation.y)
+    told = f"Its weights are from the {len(result.dataset.train.y):,} training images alone"
+    return f"{told}, not from the {num:,} of validation." if num else f"{told}."
 
 
 def _about_part(result: Run) -> str:

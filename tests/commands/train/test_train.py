@@ -30,8 +30,9 @@ def test_the_run_folder_has_it_all(trained) -> None:
     assert names <= set(files(folder)) <= names | pictures
     assert {"model.py", "variables.npz", "about.json"} <= set(files(folder / "network"))
     page = (folder / "report.html").read_text()
-    for text in ("What it confuses", "How it learnt", "broken.png", "validation", "1x1", "given"):
+    for text in ("What it confuses", "How it learnt", "broken.png", "1x1", "given"):
         assert text in page
+    assert "from the 84 training images alone, not from the 18 of validation" in page
     assert str(folder / "trained.npz") in printed
 
 
