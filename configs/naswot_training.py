@@ -16,7 +16,8 @@ from jnas import training
 from jnas.data import Augmentation
 from jnas.training import Recipe
 
-_SMALL = training.recipe(
+# Of small images; also that of `configs.renas_fidelity`.
+SMALL = training.recipe(
     "nasbench201", epochs=40, batch_size=32, augmentation=Augmentation(flip=True, crop=2)
 )
 
@@ -49,7 +50,7 @@ class Config:
     num_test: int = 500
     channels: int = 16
     cells: int = 1
-    recipe: Recipe = _SMALL
+    recipe: Recipe = SMALL
     num_scored: int = 128
     seed: int = 0
 

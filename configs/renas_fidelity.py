@@ -14,13 +14,9 @@ Expected: ranks after a few epochs agree little with those at the end, and those
 import dataclasses
 from dataclasses import dataclass
 
+from configs.naswot_training import SMALL
 from jnas import training
-from jnas.data import Augmentation
 from jnas.training import Recipe
-
-_SMALL = training.recipe(
-    "nasbench201", epochs=40, batch_size=32, augmentation=Augmentation(flip=True, crop=2)
-)
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Config:
     num_test: int = 1000
     part: float = 0.2
     stops: tuple[int, ...] = (1, 2, 3, 4, 40)
-    recipe: Recipe = _SMALL
+    recipe: Recipe = SMALL
     num_seeds: int = 3
 
 

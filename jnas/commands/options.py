@@ -137,6 +137,13 @@ def joined(*parts: str | None) -> str:
     return "-".join(re.sub(r"[^\w.+-]+", "_", part) for part in parts if part)
 
 
+def option_label(name: str, value: object) -> str:
+    """Part of such a name that tells an option."""
+    if isinstance(value, bool):
+        return name if value else f"no_{name}"
+    return f"{name}{value:g}" if isinstance(value, int | float) else f"{name}-{value}"
+
+
 def table_labels(minimize: bool | None, duplicates: Duplicates) -> list[str | None]:
     """Labels, in names of files and folders, of how a table is read; None where nothing is said."""
     # Which way counts even where the column's name says the same: it is another job to a folder.

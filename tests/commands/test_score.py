@@ -84,11 +84,12 @@ def test_killed_score_resumes_to_the_identical_file(tmp_path) -> None:
     whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
     process = subprocess.Popen([sys.executable, "-m", "jnas", *command, str(killed)])
     progress = killed.with_suffix(".npz")
-    while process.poll() is None and _num_done(progress) < 4:
+    # At the first save: while another one is waited for, a busy machine may finish.
+    while process.poll() is None and not _num_done(progress):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 4 <= _num_done(progress) < 10_000
+    assert 0 < _num_done(progress) < 10_000
     assert not killed.exists()
     faster = [
         "1000" if word == "2" and before == "--chunk-size" else word

@@ -21,6 +21,7 @@ from jnas.commands.options import (
     command_line,
     default,
     joined,
+    option_label,
     table_labels,
 )
 from jnas.predictors.recipes import as_plain
@@ -89,7 +90,7 @@ class Settings:
         ]
         options = {"threshold": self.threshold, "epochs": self.epochs, "test": self.num_test}
         options |= {"members": self.members if self.members > 1 else None}
-        parts += [f"{name}{value:g}" for name, value in options.items() if value is not None]
+        parts += [option_label(name, value) for name, value in options.items() if value is not None]
         parts += [
             "random" if self.random_split else "",
             f"{self.num_train}",

@@ -29,6 +29,7 @@ from jnas.commands.options import (
     command_line,
     default,
     joined,
+    option_label,
     table_labels,
 )
 from jnas.commands.search import strategies
@@ -172,14 +173,14 @@ class Settings:
         rows = "within" if self.within_table else ""
         labels = table_labels(self.minimize, self.duplicates)
         columns = [self.column, *labels, self.test_column, self.seconds, rows, self.against]
-        limited = [_told(name, value) for name, value in numbers.items()]
+        limited = [option_label(name, value) for name, value in numbers.items()]
         if self.is_batch:
             num = self.candidates or DEFAULT_CANDIDATES
             parts = [self.space, table, judge, *columns, images, *limited, f"{num}", seed]
             return joined(*parts)
         start = estimators.place_label(self.start or "")
         parts = ["search", self.space, table, self.strategy, judge, *columns, start, images]
-        parts += [*limited, *(_told(_SHORT.get(k, k), v) for k, v in self.options.items())]
+        parts += [*limited, *(option_label(_SHORT.get(k, k), v) for k, v in self.options.items())]
         parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
         return joined(*parts, f"{self.seeds}seeds", seed)
 
@@ -222,10 +223,3 @@ def filled(settings: Settings, table: Table | None) -> Settings:
             f"{table.source} has no column of seconds for max_seconds; name it with --seconds"
         )
     return dataclasses.replace(full, seconds=cost)
-
-
-def _told(name: str, value: Plain) -> str:
-    """Part of a folder's name that tells an option."""
-    if isinstance(value, bool):
-        return name if value else f"no_{name}"
-    return f"{name}-{value}" if isinstance(value, str) else f"{name}{value:g}"

@@ -18,6 +18,7 @@ from jnas.commands.options import (
     command_line,
     default,
     joined,
+    option_label,
 )
 from jnas.commands.search import strategies
 from jnas.commands.search.strategies import Plain
@@ -187,7 +188,7 @@ class Settings:
         facts, plain = self.facts(), Settings().facts()
         head = {"images", "recipe", "space", "seed", "from", "arch", "strategy"}
         others = [
-            f"{name}{value:g}" if isinstance(value, int | float) else f"{name}-{value}"
+            option_label(name, value)
             for name, value in facts.items()
             if name not in head and value is not None and value != plain.get(name)
         ]
