@@ -216,6 +216,13 @@ class Network(NamedTuple):
             Equal architectures have the same object, so that programs are shared. Hooks see the
             channels that there are, and norms that no logit reads hand out no moments. ValueError
             for what is no architecture of the space.
+        mix: `(params, weights [D, O], images, arch=None, *, proportion=1, bypass=None) -> logits`,
+            the network whose positions compute all of their `O` operations, each times its weight,
+            and sum them; operation "none" adds 0. Given `arch` `[D]`, the operations of `arch`
+            alone are computed, and of the others the weights themselves are added to all pixels,
+            as if their values were 1 (GDAS). With `proportion` K, one in K channels goes through
+            the operations and the others around them, times `bypass` `[D]` float (1 where None),
+            and channels are shuffled (PC-DARTS). None where the space has no such network.
     """
 
     space: Space
@@ -225,6 +232,7 @@ class Network(NamedTuple):
     present: Callable[[Arch], list[jax.Array]]
     instantiate: Callable[[Params, Arch], Params]
     own: "Callable[[Arch | np.ndarray], Network]"
+    mix: Callable[..., jax.Array] | None = None
 
     def __repr__(self) -> str:
         return f"Network of {self.space.name}"

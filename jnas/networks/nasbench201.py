@@ -22,6 +22,7 @@ import numpy as np
 from jnas import spaces
 from jnas.networks import control, layers, weights
 from jnas.networks._factories import one_object
+from jnas.networks._nasbench201_mixed import mix
 from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled, show
 from jnas.networks.own import own
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE, SKIP
@@ -234,12 +235,20 @@ def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state:
 
 
 def _run(
-    params: Params, arch: Arch | np.ndarray, images: jax.Array, hooks: Hooks, state: Any
+    params: Params,
+    arch: Arch | np.ndarray | None,
+    images: jax.Array,
+    hooks: Hooks,
+    state: Any,
+    cell_of: Callable[[Flow, Params, jax.Array, Any, Hooks], Flow] = _cell,
 ) -> Pass:
-    """Results of the whole network, in the program of `arch` alone where that is of NumPy."""
+    """Results of the whole network, in the program of `arch` alone where that is of NumPy.
+
+    `cell_of` is what stands for its cells; without an architecture they have every operation.
+    """
     num_stages = len(params["stages"])
     check_images(images, params["stem"]["conv"], 2 ** (num_stages - 1))
-    connected = _reaches_output(arch)[0]
+    connected: Any = np.True_ if arch is None else _reaches_output(arch)[0]
     x, norm_sum = layers.norm_layer(
         layers.conv_layer(images, params["stem"]), params["stem"]["norm"], hooks
     )
@@ -253,7 +262,7 @@ def _run(
         def step(
             x: jax.Array, rest: tuple[Any, jax.Array], cell: tuple[Params, jax.Array]
         ) -> tuple[jax.Array, Any]:
-            flow = _cell(Flow(x, *rest), *cell, arch, hooks)
+            flow = cell_of(Flow(x, *rest), *cell, arch, hooks)
             return flow.x, flow[1:]
 
         blocks = (cells, last | connected)
@@ -332,4 +341,5 @@ def nasbench201(
         functools.partial(_present, stages=stages),
         _instantiate,
         functools.partial(own, nasbench201, tuple(settings.items()), _run),
+        functools.partial(mix, _run, _traced_once),
     )
