@@ -31,8 +31,11 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
         "num_classes": params["dense"]["bias"].shape[0],
         "in_channels": blocks[0].channels,
         "affine": "scale" in stages[0]["conv3x3"]["norm"],
-        "bias": "bias" in stages[0]["conv3x3"],
     }
+    has_bias = "bias" in stages[0]["conv3x3"]
+    # Named where it does not follow from the norms: so these settings lead to the same network.
+    if has_bias == settings["affine"]:
+        settings["bias"] = has_bias
     return Plain(tuple(blocks), settings, len(stages) - 1)
 
 
