@@ -96,6 +96,8 @@ class Space(NamedTuple):
         usual_column: the accuracy of a benchmark's table that is meant where nothing else is said.
         datasets: the data sets that `benchmarks.of_space` has a table of each, the usual one first;
             empty where there is one table, or none.
+        coded_as: name of the space that `code` is the code of, so that its tables answer for this
+            one, too (`benchmarks.Table.of`); empty where codes are the space's own.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Space(NamedTuple):
     text_form: str = ""
     usual_column: str = ""
     datasets: tuple[str, ...] = ()
+    coded_as: str = ""
 
     def __repr__(self) -> str:
         return _shown.space(self)

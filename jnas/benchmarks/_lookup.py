@@ -15,9 +15,18 @@ from jnas.types import Arch, Estimator, Key, Outcome, Query
 @jax.jit
 def find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -> jax.Array:
     """`[B]` int32, positions of `archs` `[B, D]` in the ascending `codes` `[A, W]`, or -1."""
-    # `jnp.searchsorted` takes one word a key, and JAX has no 64-bit words in its 32-bit mode.
     archs = as_archs(archs)
-    wanted, size = jax.vmap(code)(archs), codes.shape[0]
+    position = place(codes, jax.vmap(code)(archs))
+    # Codes of vectors with choices out of range may be codes of other architectures: validity
+    # counts too.
+    return jnp.where(jax.vmap(is_valid)(archs), position, -1)
+
+
+@jax.jit
+def place(codes: jax.Array, wanted: jax.Array) -> jax.Array:
+    """`[B]` int32, positions of codes `[B, W]` in the ascending `codes` `[A, W]`, or -1."""
+    # `jnp.searchsorted` takes one word a key, and JAX has no 64-bit words in its 32-bit mode.
+    size = codes.shape[0]
     num_bits = size.bit_length()
 
     def step(bit: jax.Array, position: jax.Array) -> jax.Array:
@@ -32,10 +41,7 @@ def find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -
     start = (wanted[:, 0] * 0).astype(jnp.int32)
     position = jax.lax.fori_loop(0, num_bits, step, start)
     position = jnp.minimum(position, size - 1)
-    # Codes of vectors with choices out of range may be codes of other architectures: validity
-    # counts too.
-    found = jnp.all(codes[position] == wanted, axis=1) & jax.vmap(is_valid)(archs)
-    return jnp.where(found, position, -1)
+    return jnp.where(jnp.all(codes[position] == wanted, axis=1), position, -1)
 
 
 def _less(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jnas.benchmarks import _lookup
 from jnas.engine.messages import setting
 from jnas.types import Space
 
@@ -67,6 +68,18 @@ def sorted_codes(space: Space, archs: np.ndarray, codes: np.ndarray) -> SortedCo
             f'{setting("duplicates")} "mean" takes their mean'
         )
     return SortedCodes(codes[order], order)
+
+
+def shared(space: Space, codes: jax.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Architectures `[N, D]` of a space that are in the ascending `codes` `[A, W]`.
+
+    Their own codes `[N, W]` and their places `[N]` in `codes` come with them.
+    """
+    archs = space.enumerate()
+    wanted = codes_of(space, archs)
+    place = np.asarray(_lookup.place(codes, wanted))
+    found = place >= 0
+    return archs[found], wanted[found], place[found]
 
 
 def same_rows(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,7 @@ from jnas.types import Space
 _TEXTS = ("space", "source", "conventions")
 # "file" and "allow_pickle" are parameters of `numpy.savez`, which takes arrays as keywords.
 _RESERVED = (*_TEXTS, "archs", *ARCHITECTURE_COLUMNS, "file", "allow_pickle")
-_STEMS = {"spikenas_bench": "spikenas_curves"}
+_STEMS = {"nb1shot1": "nasbench101", "spikenas_bench": "spikenas_curves"}
 
 
 def load(

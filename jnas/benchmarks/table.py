@@ -159,6 +159,34 @@ class Table:
             _sorted=_rows.SortedCodes(self._codes, self._order).of(rows),
         )
 
+    def of(self, space: Space) -> "Table":
+        """`Table` of the architectures of another space whose codes are those of this one's.
+
+            benchmarks.nasbench101().of(spaces.nb1shot1())
+
+        Its rows are those of `space.enumerate()` that this table has, with the same measurements;
+        a look-up of any other vector of the same code finds them.
+
+        Raises:
+            ValueError: codes of that space are of another (`Space.coded_as`), or none is here.
+        """
+        if self.space.name not in (space.coded_as, space.name):
+            raise ValueError(
+                f"a table of {self.space.name} has no rows for codes of "
+                f"{space.coded_as or space.name}"
+            )
+        archs, codes, place = _rows.shared(space, self._codes)
+        if not len(archs):
+            raise ValueError(f"{self.source} has no architecture of {space.name}")
+        rows = self._order[place]
+        return dataclasses.replace(
+            self,
+            space=space,
+            archs=archs,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            _sorted=_rows.sorted_codes(space, archs, codes),
+        )
+
     def to_pandas(self) -> "pd.DataFrame":
         """`DataFrame` with the architectures as strings, column "architecture", and all columns.
 

@@ -24,7 +24,7 @@ def of_space(
     dataset: str | None = None,
     duplicates: Duplicates = "refuse",
 ) -> Table:
-    """`Table` of a file, or without one that of the space.
+    """`Table` of a file, or without one that of the space or of the one that codes are those of.
 
     Args:
         space: whose architectures are looked up.
@@ -42,6 +42,8 @@ def of_space(
         )
     if path is not None:
         return load(path, space, duplicates=duplicates)
+    if space.coded_as in _TABLES:
+        return _TABLES[space.coded_as]().of(space)
     if space.name not in _TABLES:
         raise FileNotFoundError(
             f"jnas has no table of trained accuracies of {space.name}; give the path of one "

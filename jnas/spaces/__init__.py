@@ -22,6 +22,9 @@ from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
 from jnas.spaces.nasbench101 import widths as nasbench101_widths
 from jnas.spaces.nasbench201 import nasbench201
 from jnas.spaces.nats_size import nats_size
+from jnas.spaces.nb1shot1 import chained as nb1shot1_chained
+from jnas.spaces.nb1shot1 import nb1shot1
+from jnas.spaces.nb1shot1 import to_nasbench101 as nb1shot1_to_nasbench101
 from jnas.spaces.product import product
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
@@ -32,6 +35,7 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "nats_size": nats_size,
+    "nb1shot1": nb1shot1,
     "spikenas_bench": spikenas_bench,
 }
 NAMES = tuple(_FACTORIES)
@@ -62,6 +66,9 @@ __all__ = [
     "nasbench201_to_matrix",
     "nasbench201_to_naslib",
     "nats_size",
+    "nb1shot1",
+    "nb1shot1_chained",
+    "nb1shot1_to_nasbench101",
     "product",
     "simple_graph",
     "spikenas_bench",

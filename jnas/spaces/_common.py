@@ -102,6 +102,26 @@ def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
     return np.ascontiguousarray(grid.reshape(len(cardinalities), -1).T)
 
 
+def uniform_sample(sizes: tuple[int, ...], key: Key) -> Arch:
+    """`[D]` int32, uniform over all combinations of so many choices at each position."""
+    return jax.random.randint(key, (len(sizes),), 0, jnp.asarray(sizes), jnp.int32)
+
+
+def uniform_mutate(sizes: tuple[int, ...], key: Key, arch: Arch) -> Arch:
+    """`[D]` mutant: a uniform position that has several choices gets another one, uniformly.
+
+    Only for spaces in which every vector is valid.
+    """
+    check_arch(arch, sizes)
+    place_key, value_key = jax.random.split(key)
+    # A choice with one value has no other one, and the child would be its parent.
+    place = jax.random.choice(place_key, np.flatnonzero(np.array(sizes) > 1))
+    num = jnp.asarray(sizes, jnp.int32)[place]
+    # From 1 to the number less 1 around a circle: every other value, all alike.
+    shift = jax.random.randint(value_key, (), 1, num, jnp.int32)
+    return arch.at[place].set((arch[place] + shift) % num)
+
+
 def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     """`[D]` child, each position from parent `a` or `b` `[D]` with equal probability.
 

@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
 from jnas.spaces import _common
-from jnas.types import Arch, Graph, Key, Space
+from jnas.types import Arch, Graph, Space
 
 Choices: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of the choices with the texts of their values."""
@@ -81,8 +81,8 @@ def _space(
         cardinalities=sizes,
         node_operations=("input", *words, "output"),
         edge_operations=("none", "identity"),
-        sample=functools.partial(_sample, sizes),
-        mutate=_common.keeps_dtype(functools.partial(_mutate, sizes)),
+        sample=functools.partial(_common.uniform_sample, sizes),
+        mutate=_common.keeps_dtype(functools.partial(_common.uniform_mutate, sizes)),
         crossover=_common.uniform_crossover,
         is_valid=functools.partial(_common.in_range, cardinalities=sizes),
         identity=code,
@@ -128,23 +128,6 @@ def _zero(sizes: tuple[int, ...], dtype: DTypeLike, arch: Arch) -> jax.Array:
     """`[]` of a type, 0: the cost of an architecture of which none is known."""
     _common.check_arch(arch, sizes)
     return jnp.zeros((), dtype)
-
-
-def _sample(sizes: tuple[int, ...], key: Key) -> Arch:
-    """`[D]` int32, uniform over all combinations."""
-    return jax.random.randint(key, (len(sizes),), 0, jnp.asarray(sizes), jnp.int32)
-
-
-def _mutate(sizes: tuple[int, ...], key: Key, arch: Arch) -> Arch:
-    """`[D]` mutant: a uniform choice that has several values gets another one, uniformly."""
-    _common.check_arch(arch, sizes)
-    place_key, value_key = jax.random.split(key)
-    # A choice with one value has no other one, and the child would be its parent.
-    place = jax.random.choice(place_key, np.flatnonzero(np.array(sizes) > 1))
-    num = jnp.asarray(sizes, jnp.int32)[place]
-    # From 1 to the number less 1 around a circle: every other value, all alike.
-    shift = jax.random.randint(value_key, (), 1, num, jnp.int32)
-    return arch.at[place].set((arch[place] + shift) % num)
 
 
 def _code(sizes: tuple[int, ...], arch: Arch) -> jax.Array:

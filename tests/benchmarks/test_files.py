@@ -682,13 +682,14 @@ def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JNAS_DATA", raising=False)
     sources = {source.name: source for source in benchmarks.available()}
     ours = [f"nasbench201 {dataset}" for dataset in DATASETS]
-    spaces_alone = ["nasbench101", "nasbench201", "nats_size", "spikenas_bench"]
+    spaces_alone = ["nasbench101", "nasbench201", "nats_size", "nb1shot1", "spikenas_bench"]
     assert list(sources) == [*ours, "digits201", *spaces_alone]
-    assert [sources[name].rows for name in ours + spaces_alone] == [15_625] * 3 + [0] * 4
+    assert [sources[name].rows for name in ours + spaces_alone] == [15_625] * 3 + [0] * 5
     for dataset in DATASETS:
         table = packaged(dataset)
         assert sources[f"nasbench201 {dataset}"].columns == tuple(table.columns)
     assert "Put nats_size.npz" in sources["nats_size"].where
+    assert "Put nasbench101.npz" in sources["nb1shot1"].where
     assert "Put spikenas_curves.npz" in sources["spikenas_bench"].where
 
 
@@ -723,7 +724,7 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
         "nasbench201": (0, ()),
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")
-    stems = ("nasbench101", "nasbench201", "nats_size", "spikenas_curves")
+    stems = ("nasbench101", "nasbench201", "nats_size", "nasbench101", "spikenas_curves")
     assert benchmarks.available(tmp_path / "absent")[4:] == [
         (name, 0, (), found["nasbench201"].where.replace("nasbench201", stem))
         for name, stem in zip(spaces.NAMES, stems, strict=True)

@@ -801,3 +801,42 @@ def test_codes_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(table.rows(asked), [0, 1, 2, 3])
     np.testing.assert_array_equal(table.best(4).rows(asked), [3, 2, 1, 0])
     np.testing.assert_array_equal(best.rows(asked), [0, 1, 2, -1])
+
+
+# --------------------------------------------------------------------------------------------------
+# Tables of spaces with the codes of another.
+
+
+def test_a_table_answers_for_a_space_of_the_same_codes() -> None:
+    """Some cells of sub-space 1, relabelled ones too, from a table of NAS-Bench-101."""
+    space = spaces.nb1shot1(subspace=1)
+    archs = space.enumerate()[::50]
+    convert = jax.jit(jax.vmap(lambda arch: spaces.nb1shot1_to_nasbench101(arch, 1)))
+    others = np.asarray(convert(archs))
+    rows = np.concatenate([small_table(spaces.nasbench101()).archs, others])[::-1]
+    values = np.arange(len(rows))
+    table = benchmarks.make_table(spaces.nasbench101(), rows, {"x": values}, duplicates="mean")
+    found = table.of(space)
+    assert found.space is space
+    assert len(found) >= len(archs)
+    assert set(found.columns) == {"x"}
+    values = [t.look_up("x", padded(a)) for t, a in ((found, archs), (table, others))]
+    np.testing.assert_array_equal(*values)
+    assert np.isfinite(values[0]).all()
+    drawn = some_archs(space, 60, seed=2)
+    expected = [code in set(codes_of(space, found.archs)) for code in codes_of(space, drawn)]
+    np.testing.assert_array_equal(
+        np.asarray(found.rows(padded(drawn)))[: len(drawn)] >= 0, expected
+    )
+
+
+def test_a_table_of_other_codes_does_not_answer() -> None:
+    table = small_table(spaces.nats_size())
+    for space in (spaces.nasbench201(), spaces.nb1shot1(subspace=1)):
+        with pytest.raises(ValueError, match="a table of nats_size has no rows for codes of nasb"):
+            table.of(space)
+    nothing = benchmarks.make_table(
+        spaces.nasbench101(), spaces.nasbench101().enumerate()[-1:], {"x": np.ones(1)}
+    )
+    with pytest.raises(ValueError, match="arrays has no architecture of nb1shot1_s1"):
+        nothing.of(spaces.nb1shot1(subspace=1))

@@ -42,6 +42,9 @@ FACTORIES |= {
     "nasbench201-skips": functools.partial(spaces.nasbench201, identity="skips"),
     "nasbench201-function": functools.partial(spaces.nasbench201, identity="function"),
     "nats_size": spaces.nats_size,
+    "nb1shot1": spaces.nb1shot1,
+    "nb1shot1_s1": functools.partial(spaces.nb1shot1, subspace=1),
+    "nb1shot1_s2": functools.partial(spaces.nb1shot1, subspace=2),
     "nats_size-parent": functools.partial(spaces.nats_size, allow_parent=True),
     "product": lambda: spaces.product(
         {f"layer{i}": range(5 + i) for i in range(5)}, params=widths, flops=widths_in_float
@@ -61,12 +64,15 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-rate0.3",
     "nasbench101-rate5",
     "nasbench101-official-official-parent",
+    "nb1shot1",
+    "nb1shot1_s1",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
     "nasbench201",
     "nats_size",
+    "nb1shot1_s2",  # the one of fewer cells whose output has more than two parents
     "spikenas_bench",
     "product",
 )
@@ -92,9 +98,14 @@ def plain(request) -> Space:
     return FACTORIES[request.param]()
 
 
-# Each space, NAS-Bench-101 in the slow suite only: its moves are the dearest to compile.
+# Each space, NAS-Bench-101 and its parts in the slow suite only: they are the dearest to compile.
 FEW = pytest.mark.parametrize(
-    "plain", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *PLAIN[1:]], indirect=True
+    "plain",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.startswith(("nasbench101", "nb1shot1")))
+        for name in PLAIN
+    ],
+    indirect=True,
 )
 
 
@@ -134,8 +145,9 @@ def assert_architectures(space: Space, archs: jax.Array) -> None:
 
 def test_names_and_cardinalities(name, space):
     assert space.name == name.partition("-")[0]
-    assert space.name in (*spaces.NAMES, "product")
+    assert space.name in (*spaces.NAMES, "nb1shot1_s1", "nb1shot1_s2", "product")
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
+    sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
     for operations in (space.node_operations, space.edge_operations):
