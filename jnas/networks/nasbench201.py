@@ -289,6 +289,14 @@ def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
     return _forward(params, arch, images, Hooks(), ()).logits
 
 
+def _mix(
+    params: Params, weights: jax.Array, images: jax.Array, arch: Arch | None = None, **options: Any
+) -> jax.Array:
+    """Logits `[N, num_classes]` of weighted operations (`Network.mix`)."""
+    # A function of the module, for networks go to other processes, and compiled ones cannot.
+    return mix(_run, _traced_once, params, weights, images, arch, **options)
+
+
 @one_object
 def nasbench201(
     *,
@@ -341,5 +349,5 @@ def nasbench201(
         functools.partial(_present, stages=stages),
         _instantiate,
         functools.partial(own, nasbench201, tuple(settings.items()), _run),
-        functools.partial(mix, _run, _traced_once),
+        _mix,
     )
