@@ -49,6 +49,7 @@ def train(
     sampler: Sampler | None = None,
     keep: tuple[int, ...] = (),
     initial: Supernet | None = None,
+    until: int | None = None,
     out: str | Path | None = None,
     resume: Resume = True,
     progress: bool = False,
@@ -68,6 +69,7 @@ def train(
         keep: epochs after which the weights are kept (`Supernet.at`).
         initial: supernets to go on from, as many as keys: the training has the epochs of `recipe`
             in all, and begins with the next one of theirs.
+        until: epoch after which it stops, to be gone on from; None: the last of the recipe.
         out: folder that the training is kept in, and that a call which was killed goes on from.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
@@ -85,14 +87,15 @@ def train(
     alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps)
     begin = 0 if initial is None else initial.num_epochs
-    epochs = _kept_epochs(keep, begin, made.training.epochs)
+    end = made.training.epochs if until is None else min(until, made.training.epochs)
+    epochs = _kept_epochs(keep, begin, end)
     jobs = _jobs(of, key, initial, len(epochs))
     draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
     run = trainings.train(
-        trainer(of, begin, epochs),
+        trainer(of, begin, end, epochs),
         jobs,
         Shared(dataset, draw),
-        epochs=range(1, made.training.epochs - begin + 1),
+        epochs=range(1, end - begin + 1),
         num_blocks=_NUM_BLOCKS,
         checkpoint=out,
         resume=resume,
@@ -111,7 +114,7 @@ def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]
     """Epochs to keep in order, each once; ValueError for one that is not trained."""
     if begin >= end:
         raise ValueError(
-            f"the recipe has {end} epochs, and the supernets to go on from had {begin}"
+            f"there are {end} epochs to train, and the supernets to go on from had {begin}"
         )
     epochs = tuple(sorted(set(keep)))
     if epochs and not begin < epochs[0] <= epochs[-1] <= end:
@@ -147,12 +150,13 @@ def _room(params: Any, num: int) -> Any:
 
 # Kept by setup: a new function would be compiled anew, however equal it is.
 @functools.lru_cache(64)
-def trainer(of: Setup, begin: int = 0, epochs: tuple[int, ...] = ()) -> Trainer:
+def trainer(of: Setup, begin: int, end: int, epochs: tuple[int, ...] = ()) -> Trainer:
     """Trainer of the engine; `shared` is `Shared`.
 
     Args:
         of: the training.
         begin: epochs that are done.
+        end: the last epoch.
         epochs: whose weights are kept.
     """
 
@@ -170,7 +174,7 @@ def trainer(of: Setup, begin: int = 0, epochs: tuple[int, ...] = ()) -> Trainer:
         del job, number, shared
         return {"loss": state.loss, "accuracy": state.accuracy, "rate": state.rate.scale}
 
-    return Trainer(of.recipe.training.epochs - begin, init, epoch, lambda state: state, evaluate)
+    return Trainer(end - begin, init, epoch, lambda state: state, evaluate)
 
 
 def _epoch(

@@ -1,0 +1,119 @@
+"""Samplers: what they can draw, how often, and what is refused."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnas import oneshot, search, spaces
+from jnas.oneshot import samplers
+from jnas.oneshot.reach import is_trainable, used_edges
+
+SPACE = spaces.nasbench201()
+NUMBER = jnp.int32(1)
+
+
+def drawn(sampler: samplers.Sampler, num: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Architectures `[num, S, D]` and whether they are used `[num, S]`."""
+    keys = jax.random.split(jax.random.key(1), num)
+    archs, used = jax.jit(jax.vmap(lambda key: sampler(key, NUMBER)))(keys)
+    return np.asarray(archs), np.asarray(used)
+
+
+def test_counts_of_nasbench201_are_the_published_ones() -> None:
+    assert len(samplers.uniform(SPACE).args[0]) == 13_642
+    assert len(samplers.deiso(SPACE).args[0]) == 6_321
+    assert len(samplers.representatives(SPACE)) == 6_466
+
+
+def test_used_edges_are_those_on_a_path() -> None:
+    rng = np.random.default_rng(0)
+    edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    for arch in rng.integers(0, 5, (40, 6)).astype(np.int32):
+        # Every path from node 0 to node 3, one by one.
+        wanted = np.zeros((4, 4), bool)
+        for path in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)):
+            steps = list(itertools.pairwise(path))
+            places = [next(n for n, edge in enumerate(_edges()) if edge == step) for step in steps]
+            if all(arch[place] != 0 for place in places):
+                for source, target in steps:
+                    wanted[source, target] = True
+        graph = SPACE.graph(jnp.asarray(arch))
+        np.testing.assert_array_equal(used_edges(graph, 1)[0, 0], wanted)
+        convolves = {2, 3} & {arch[n] for n, edge in enumerate(_edges()) if wanted[edge]}
+        assert bool(is_trainable(SPACE)(jnp.asarray(arch))) == bool(convolves)
+    assert len(edges) == len(_edges())
+
+
+def _edges() -> tuple[tuple[int, int], ...]:
+    from jnas.spaces.nasbench201 import EDGES
+
+    return EDGES
+
+
+def test_fair_sampling_has_every_choice_once() -> None:
+    archs, used = drawn(samplers.fairnas(SPACE), 400)
+    assert archs.shape == (400, 5, 6)
+    np.testing.assert_array_equal(
+        np.sort(archs, axis=1), np.broadcast_to(np.arange(5)[:, None], archs.shape)
+    )
+    # As enumerated: of five architectures 4.37 have a convolution that is trained.
+    assert used.sum(axis=1).mean() == pytest.approx(4.37, abs=0.1)
+    with pytest.raises(ValueError, match="equal numbers of free choices"):
+        samplers.fairnas(spaces.nasbench101())
+
+
+def test_strata_have_one_architecture_each() -> None:
+    archs, used = drawn(samplers.strata(SPACE, 4))
+    flops = np.asarray(jax.vmap(jax.vmap(SPACE.flops))(jnp.asarray(archs)))
+    assert used.all()
+    assert (flops[:, :-1].max(axis=0) <= flops[:, 1:].min(axis=0)).all()
+    with pytest.raises(ValueError, match="num must be in 1"):
+        samplers.strata(SPACE, 0)
+
+
+def test_lists_are_drawn_from_uniformly() -> None:
+    known = SPACE.enumerate()[[3, 700, 9000]]
+    archs, used = drawn(samplers.several(samplers.listed(known, SPACE), 200))
+    assert archs.shape == (64, 200, 6)
+    assert used.all()
+    counts = (archs[..., None, :] == known).all(axis=-1).sum(axis=(0, 1))
+    np.testing.assert_allclose(counts / counts.sum(), 1 / 3, atol=0.02)
+    with pytest.raises(ValueError, match="no architecture to sample"):
+        samplers.listed(known[:0])
+    with pytest.raises(ValueError, match="architecture 1 of the list is not valid"):
+        samplers.listed([[0] * 6, [9] * 6], SPACE)
+
+
+def test_spaces_too_large_to_list_are_drawn_from() -> None:
+    def too_large() -> np.ndarray:
+        raise ValueError("too large to be listed")
+
+    space = SPACE._replace(enumerate=too_large)
+    archs, used = drawn(samplers.uniform(space), 200)
+    assert used.all()
+    assert np.asarray(jax.vmap(is_trainable(SPACE))(jnp.asarray(archs[:, 0]))).all()
+    # About an eighth of all cells is drawn again.
+    assert len(np.unique(archs[:, 0], axis=0)) > 190
+    with pytest.raises(ValueError, match="too large to be listed"):
+        samplers.deiso(space)
+
+
+def test_policies_are_sampled_with_their_weights() -> None:
+    policy = search.policies.factorised(SPACE.cardinalities)
+    params = jnp.full((6, 5), -20.0).at[:, 3].set(20.0)
+    archs, used = drawn(samplers.policy(policy, params, SPACE), 4)
+    np.testing.assert_array_equal(archs, 3)
+    assert used.all()
+
+
+def test_names(recipe: oneshot.Recipe) -> None:
+    for name in samplers.NAMES:
+        archs, used = samplers.by_name(name, SPACE, 2)(jax.random.key(0), NUMBER)
+        assert archs.shape == (len(used), 6)
+    with pytest.raises(ValueError, match="unknown sampler 'fair'"):
+        samplers.by_name("fair", SPACE)
+    with pytest.raises(ValueError, match="unknown sampler"):
+        oneshot.recipe(sampler="fair")

@@ -1,0 +1,166 @@
+"""Training of supernets: seeds side by side, killed and gone on, kept on the way, refused."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnas import networks, oneshot
+from jnas.engine import trainings
+from jnas.types import Dataset, Images, Network
+
+
+def test_learns(supernet: oneshot.Supernet) -> None:
+    loss = supernet.curves["loss"]
+    assert loss.shape == (2, 4)
+    assert (loss[:, -1] < loss[:, 0]).all()
+    np.testing.assert_array_equal(supernet.failed_at, 0)
+    np.testing.assert_array_equal(supernet.curves["rate"], 1)
+    assert repr(supernet) == "Supernet of nasbench201, 2 after 4 epochs"
+
+
+def test_the_published_supernet_has_as_many_weights() -> None:
+    network = networks.nasbench201(affine=False, bias=False)
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    assert count(shapes["stages"]) == 1_612_800
+    assert count(shapes) == 1_686_106
+
+
+def test_together_is_alone(
+    supernet: oneshot.Supernet, network: Network, stripes: Dataset, recipe: oneshot.Recipe
+) -> None:
+    key = jax.random.split(jax.random.key(3), 2)[1]
+    alone = oneshot.train(network, stripes, recipe, key, keep=(2, 3))
+    chex.assert_trees_all_close(alone.params, supernet.select(1).params, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(alone.curves, supernet.select(1).curves, rtol=1e-4, atol=1e-5)
+
+
+def test_goes_on_from_a_supernet(
+    supernet: oneshot.Supernet, network: Network, stripes: Dataset, recipe: oneshot.Recipe
+) -> None:
+    keys = jax.random.split(jax.random.key(3), 2)
+    half = oneshot.train(network, stripes, recipe, keys, until=2)
+    chex.assert_trees_all_close(half.params, supernet.at(2).params, rtol=1e-4, atol=1e-5)
+    whole = oneshot.train(network, stripes, recipe, keys, initial=half, keep=(3,))
+    assert whole.num_epochs == 4
+    chex.assert_trees_all_close(whole.params, supernet.params, rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(whole.at(3).params, supernet.at(3).params, rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(whole.curves, supernet.curves, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="had 2"):
+        oneshot.train(network, stripes, recipe, keys, initial=half, until=2)
+    with pytest.raises(ValueError, match="must be 1 of the same network"):
+        oneshot.train(network, stripes, recipe, 0, initial=half)
+
+
+def test_a_killed_training_goes_on(
+    network: Network,
+    stripes: Dataset,
+    recipe: oneshot.Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    supernet: oneshot.Supernet,
+) -> None:
+    add, calls = trainings._Work.add, []
+
+    def killed(work: Any, block: Any) -> None:
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(block)
+        add(work, block)
+
+    keys = jax.random.split(jax.random.key(3), 2)
+    monkeypatch.setattr(trainings._Work, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        oneshot.train(network, stripes, recipe, keys, keep=(2, 3), out=tmp_path / "run")
+    monkeypatch.setattr(trainings._Work, "add", add)
+    again = oneshot.train(network, stripes, recipe, keys, keep=(2, 3), out=tmp_path / "run")
+    chex.assert_trees_all_close(again.state, supernet.state)
+    with pytest.raises(ValueError, match="another"):
+        oneshot.train(network, stripes, recipe, jax.random.key(0), out=tmp_path / "run")
+
+
+def test_temporal_ensembles_are_means(supernet: oneshot.Supernet) -> None:
+    chex.assert_trees_all_close(oneshot.averaged(supernet, (3, 3)).params, supernet.at(3).params)
+    middle = oneshot.averaged(supernet, (2, 4)).params
+    both = supernet.at(2).params, supernet.at(4).params
+    chex.assert_trees_all_close(middle, jax.tree.map(lambda a, b: (a + b) / 2, *both), rtol=1e-6)
+    with pytest.raises(ValueError, match="after epoch 1, but after 2, 3, 4"):
+        supernet.at(1)
+    with pytest.raises(ValueError, match="at least one epoch"):
+        oneshot.averaged(supernet, ())
+
+
+def test_files(supernet: oneshot.Supernet, stripes: Dataset, tmp_path: Path) -> None:
+    oneshot.save(supernet, tmp_path / "one.npz")
+    found = oneshot.load(tmp_path / "one.npz")
+    chex.assert_trees_all_equal(found.state, jax.tree.map(np.asarray, supernet.state))
+    assert found.recipe == supernet.recipe
+    assert found.network is supernet.network
+    assert found.epochs == supernet.epochs
+    one = oneshot.estimator(found, stripes)
+    assert jax.tree.structure(one) == jax.tree.structure(oneshot.estimator(supernet, stripes))
+    with pytest.raises(ValueError, match=r"as an \.npz file"):
+        oneshot.save(supernet, tmp_path / "one")
+    shared = oneshot.Sharing(supernet.network, restarts=(2,))
+    oneshot.save(supernet._replace(sharing=shared), tmp_path / "two.npz")
+    with pytest.raises(ValueError, match="not the plain one"):
+        oneshot.load(tmp_path / "two.npz")
+    assert oneshot.load(tmp_path / "two.npz", shared).sharing == shared
+    wide = networks.nasbench201(channels=4, cells=2, stages=1, num_classes=2, in_channels=1)
+    with pytest.raises(ValueError, match="another sharing"):
+        oneshot.load(tmp_path / "two.npz", oneshot.Sharing(wide))
+
+
+def test_a_diverged_training_is_told_and_is_no_estimator(
+    network: Network, stripes: Dataset, recipe: oneshot.Recipe
+) -> None:
+    wild = recipe.training._replace(learning_rate=1e30, final_learning_rate=1e30, clip_norm=None)
+    found = oneshot.train(network, stripes, recipe._replace(training=wild), 0)
+    assert found.failed_at[0] in (1, 2)
+    with pytest.raises(ValueError, match="diverged in epoch"):
+        oneshot.estimator(found, stripes)
+
+
+def test_what_cannot_be_trained_is_refused(
+    network: Network, stripes: Dataset, recipe: oneshot.Recipe
+) -> None:
+    with pytest.raises(ValueError, match="epochs to keep must be in 1 … 4"):
+        oneshot.train(network, stripes, recipe, keep=(5,))
+    with pytest.raises(ValueError, match="has 2 classes, the network 10"):
+        oneshot.train(networks.nasbench201(cells=1, in_channels=1), stripes, recipe)
+    with pytest.raises(ValueError, match="epochs must be"):
+        oneshot.train(
+            network, stripes, recipe._replace(training=recipe.training._replace(epochs=0))
+        )
+    none = dataclasses.replace(stripes, train=Images(stripes.train.x[:0], stripes.train.y[:0]))
+    with pytest.raises(ValueError, match="no training images"):
+        oneshot.train(network, none, recipe)
+    with pytest.raises(ValueError, match="a recipe has no 'sampl'"):
+        oneshot.recipe(sampl="deiso")
+    with pytest.raises(ValueError, match="factor of a plateau"):
+        oneshot.recipe(plateau=oneshot.Plateau(factor=2.0))
+    with pytest.raises(ValueError, match="num_samples"):
+        oneshot.recipe(num_samples=0)
+    with pytest.raises(ValueError, match="unknown recipe"):
+        oneshot.recipe("nasbench")
+
+
+def test_recipes_are_as_published() -> None:
+    made = oneshot.recipe("nasbench201")
+    assert (made.training.batch_size, made.training.learning_rate) == (512, 0.05)
+    assert (made.training.epochs, made.training.clip_norm, made.training.dropout) == (
+        1000,
+        5.0,
+        0.1,
+    )
+    assert made.plateau == oneshot.Plateau(0.5, 30, 1e-4)
+    assert oneshot.recipe("nb1shot1").training.learning_rate == 0.025
+    assert not made.is_masked
+    assert not made.training.nesterov
+    assert jnp.isclose(oneshot.recipe(learning_rate=0.1).training.learning_rate, 0.1)
