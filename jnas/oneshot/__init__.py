@@ -2,24 +2,45 @@
 
 from jnas import _shown
 from jnas.oneshot import samplers
+from jnas.oneshot.choosing import before_skips
+from jnas.oneshot.darts import darts, drnas, pc_darts
+from jnas.oneshot.enas import enas
+from jnas.oneshot.gdas import gdas
+from jnas.oneshot.methods import Method
 from jnas.oneshot.recipes import RECIPES, Plateau, Recipe, recipe
+from jnas.oneshot.rsps import rsps
 from jnas.oneshot.scoring import estimator, suite
+from jnas.oneshot.searching import METHODS, Searched, method, search
+from jnas.oneshot.setn import setn
 from jnas.oneshot.sharing import Sharing
 from jnas.oneshot.supernet import Supernet, averaged, load, save
 from jnas.oneshot.train import train
 
 __all__ = [
+    "METHODS",
     "RECIPES",
+    "Method",
     "Plateau",
     "Recipe",
+    "Searched",
     "Sharing",
     "Supernet",
     "averaged",
+    "before_skips",
+    "darts",
+    "drnas",
+    "enas",
     "estimator",
+    "gdas",
     "load",
+    "method",
+    "pc_darts",
     "recipe",
+    "rsps",
     "samplers",
     "save",
+    "search",
+    "setn",
     "suite",
     "train",
 ]

@@ -171,9 +171,11 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def optimizer(made: Recipe, steps: int) -> optax.GradientTransformation:
-    """Optimiser of a recipe, for epochs of `steps` steps."""
-    rate = schedule(made, steps)
+def optimizer(
+    made: Recipe, steps: int, rate: optax.Schedule | None = None
+) -> optax.GradientTransformation:
+    """Optimiser of a recipe, for epochs of `steps` steps, perhaps with another learning rate."""
+    rate = schedule(made, steps) if rate is None else rate
     clip = [] if made.clip_norm is None else [optax.clip_by_global_norm(made.clip_norm)]
     decay = [optax.add_decayed_weights(made.weight_decay)] if made.weight_decay else []
     if made.optimizer == "sgd":
