@@ -21,9 +21,9 @@ Common to all of them:
         as programs do it, to which numbers below 1e-38 are 0.
     Errors: ValueError where inputs are not real numbers of rank 1 and equal length N, 2 ≤ N ≤ 2²².
 
-Names of the literature: N@K and P@K after Ning et al. (GATES, ECCV 2020); P@topK, P@bottomK, BR@K
-and WR@K after Ning et al. (Evaluating Efficient Performance Estimators of Neural Architectures,
-NeurIPS 2021).
+Names of the literature: N@K and P@K after Ning et al. (GATES, ECCV 2020); P@topK, P@bottomK, BR@K,
+WR@K, BestAcc@K, WorstAcc@K and RD (of each architecture: `[N]`) after Ning et al. (Evaluating
+Efficient Performance Estimators of Neural Architectures, NeurIPS 2021).
 """
 
 import operator
@@ -38,15 +38,20 @@ from jnas.metrics._inputs import Numbers, Pairs, correlatable, orderable, rankab
 
 __all__ = [
     "average_ranks",
+    "best_accuracy_at",
     "best_rank_at",
     "best_rank_at_k",
     "kendall_tau",
     "kendall_tau_a",
+    "kendall_tau_at_bottom",
+    "kendall_tau_at_top",
     "pearson",
     "precision_at_bottom",
     "precision_at_top",
+    "rank_difference",
     "ranks",
     "spearman",
+    "worst_accuracy_at",
     "worst_rank_at",
 ]
 
@@ -136,6 +141,59 @@ def worst_rank_at(scores: Numbers, targets: Numbers, ratio: float) -> jax.Array:
     k, (predicted, true, finite) = _cut(scores, targets, ratio)
     worst = 1 + jnp.max(true, where=predicted < k, initial=-1)
     return _programs.float_if(finite, worst) / true.shape[0]
+
+
+def best_accuracy_at(scores: Numbers, targets: Numbers, ratio: float) -> jax.Array:
+    """BestAcc@K: highest true accuracy among the predicted best k = int(ratio · N).
+
+    Args and errors are those of `precision_at_top`; `[]` float in the unit of `targets`.
+    """
+    k, (predicted, _, finite) = _cut(scores, targets, ratio)
+    values = jnp.asarray(targets, float)
+    best: jax.Array = jnp.max(values, where=predicted < k, initial=-jnp.inf)
+    return _programs.float_if(finite, best)
+
+
+def worst_accuracy_at(scores: Numbers, targets: Numbers, ratio: float) -> jax.Array:
+    """WorstAcc@K: lowest true accuracy among the predicted best k = int(ratio · N).
+
+    Args and errors are those of `precision_at_top`; `[]` float in the unit of `targets`.
+    """
+    k, (predicted, _, finite) = _cut(scores, targets, ratio)
+    values = jnp.asarray(targets, float)
+    worst: jax.Array = jnp.min(values, where=predicted < k, initial=jnp.inf)
+    return _programs.float_if(finite, worst)
+
+
+def kendall_tau_at_top(scores: Numbers, targets: Numbers, ratio: float) -> jax.Array:
+    """Kendall's tau-b inside the predicted best k = int(ratio · N): `[]` float in −1 … 1.
+
+    Args and errors are those of `precision_at_top`; NaN where k = 1.
+    """
+    k, (predicted, _, finite) = _cut(scores, targets, ratio)
+    return _programs.float_if(finite, kendall_tau(scores, targets, where=predicted < k))
+
+
+def kendall_tau_at_bottom(scores: Numbers, targets: Numbers, ratio: float) -> jax.Array:
+    """Kendall's tau-b inside the predicted worst k = int(ratio · N): `[]` float in −1 … 1.
+
+    Args and errors are those of `precision_at_top`; NaN where k = 1.
+    """
+    k, (predicted, _, finite) = _cut(scores, targets, ratio)
+    last = predicted >= predicted.shape[0] - k
+    return _programs.float_if(finite, kendall_tau(scores, targets, where=last))
+
+
+def rank_difference(scores: Numbers, targets: Numbers) -> jax.Array:
+    """Rank difference (RD): `[N]` float in −1 … 1, by how much each one is overestimated.
+
+    (r_i − n_i) / N with the ascending ranks r_i of the scores and n_i of the true accuracies, ties
+    sharing their mean rank; negative where an architecture is underestimated. Ning et al., NeurIPS
+    2021.
+    """
+    score, target, valid = rankable(scores, targets, None)
+    difference = (average_ranks(target) - average_ranks(score)) / target.shape[0]
+    return _programs.float_if(_programs.both_ranks(score, target, valid)[2], difference)
 
 
 def best_rank_at_k(scores: Numbers, targets: Numbers, k: int) -> jax.Array:

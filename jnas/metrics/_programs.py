@@ -27,7 +27,7 @@ def best(predicted: jax.Array, true: jax.Array, k: int) -> jax.Array:
 
 
 def float_if(finite: jax.Array, value: jax.Array) -> jax.Array:
-    """`[]` float of `value`, NaN unless `finite`."""
+    """Floats of `value`, all of them NaN unless `finite`."""
     return jnp.where(finite, value.astype(float), jnp.nan)
 
 

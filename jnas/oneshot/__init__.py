@@ -1,7 +1,8 @@
 """One-shot estimators: networks that share their weights, how they are trained, how they rank."""
 
 from jnas import _shown
-from jnas.oneshot import samplers
+from jnas.oneshot import analysis, samplers
+from jnas.oneshot.analysis.criteria import criteria
 from jnas.oneshot.choosing import before_skips
 from jnas.oneshot.darts import darts, drnas, pc_darts
 from jnas.oneshot.enas import enas
@@ -13,6 +14,7 @@ from jnas.oneshot.scoring import estimator, suite
 from jnas.oneshot.searching import METHODS, Searched, method, search
 from jnas.oneshot.setn import setn
 from jnas.oneshot.sharing import Sharing
+from jnas.oneshot.study import costs, study_table
 from jnas.oneshot.supernet import Supernet, averaged, load, save
 from jnas.oneshot.train import train
 
@@ -25,8 +27,11 @@ __all__ = [
     "Searched",
     "Sharing",
     "Supernet",
+    "analysis",
     "averaged",
     "before_skips",
+    "costs",
+    "criteria",
     "darts",
     "drnas",
     "enas",
@@ -41,6 +46,7 @@ __all__ = [
     "save",
     "search",
     "setn",
+    "study_table",
     "suite",
     "train",
 ]

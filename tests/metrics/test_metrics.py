@@ -20,10 +20,17 @@ AT_RATIO = (
     metrics.best_rank_at,
     metrics.worst_rank_at,
 )
+INSIDE = (
+    metrics.kendall_tau_at_top,
+    metrics.kendall_tau_at_bottom,
+    metrics.best_accuracy_at,
+    metrics.worst_accuracy_at,
+)
 EVERYTHING = {
     **{metric.__name__: metric for metric in CORRELATIONS},
     **{f.__name__: lambda scores, targets, f=f: f(scores, targets, 0.3) for f in AT_RATIO},
     "best_rank_at_k": lambda scores, targets: metrics.best_rank_at_k(scores, targets, 3),
+    **{f.__name__: lambda scores, targets, f=f: f(scores, targets, 0.3) for f in INSIDE},
 }
 every_metric = pytest.mark.parametrize("metric", EVERYTHING.values(), ids=EVERYTHING.keys())
 every_correlation = pytest.mark.parametrize("metric", CORRELATIONS)
@@ -252,6 +259,34 @@ def test_metrics_at_a_ratio_by_definition(ratio):
     }
     for metric, value in expected.items():
         np.testing.assert_allclose(metric(scores, targets, ratio), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.29, 1.0])
+def test_metrics_inside_a_cut_are_those_of_its_architectures(ratio):
+    scores, targets = make_pair(8, 100, ties=True, unrankable=True)
+    order, k = np.argsort(-scores, kind="stable"), int(100 * ratio)
+    top, bottom = order[:k], order[100 - k :]
+    for metric, part in (
+        (metrics.kendall_tau_at_top, top),
+        (metrics.kendall_tau_at_bottom, bottom),
+    ):
+        expected = metrics.kendall_tau(scores[part], targets[part])
+        np.testing.assert_allclose(metric(scores, targets, ratio), expected, rtol=0, atol=1e-6)
+    assert float(metrics.best_accuracy_at(scores, targets, ratio)) == targets[top].max()
+    assert float(metrics.worst_accuracy_at(scores, targets, ratio)) == targets[top].min()
+
+
+def test_rank_difference_is_that_of_ascending_ranks():
+    scores, targets = make_pair(9, 300, ties=True, unrankable=True)
+    expected = (scipy.stats.rankdata(scores) - scipy.stats.rankdata(targets)) / 300
+    found = metrics.rank_difference(scores, targets)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    scores = np.where(np.isfinite(scores), scores, np.float32(-9.0))
+    np.testing.assert_allclose(metrics.rank_difference(targets, scores), -found, atol=1e-6)
+    # What is overestimated, others are underestimated by.
+    assert abs(float(jnp.sum(found))) < 1e-4
+    targets[3] = np.nan
+    assert np.isnan(metrics.rank_difference(scores, targets)).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint8, np.int64])

@@ -1,0 +1,58 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnas
+from jnas import oneshot
+
+N = 24
+SPACE = jnas.spaces.nasbench201()
+
+
+@pytest.fixture(scope="module")
+def costs() -> dict[str, np.ndarray]:
+    archs = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(0), N))
+    return oneshot.costs(SPACE, archs)
+
+
+def test_costs_are_those_of_the_space(costs):
+    archs = jax.vmap(SPACE.sample)(jax.random.split(jax.random.key(0), N))
+    for place in (0, 7):
+        assert int(costs["params"][place]) == int(SPACE.params(archs[place]))
+        assert float(costs["flops"][place]) == float(SPACE.flops(archs[place]))
+
+
+def test_a_table_ends_with_the_rows_of_the_costs(costs):
+    rng = np.random.default_rng(0)
+    truth = jnp.asarray(rng.normal(size=N))
+    scores = {"good": truth, "three": rng.normal(size=(3, N))}
+    table = oneshot.study_table(scores, truth, costs, ratios=(0.25,))
+    assert list(table) == ["good", "three", "params", "flops"]
+    assert table["good"]["kendall"][0] == 1.0
+    assert np.isnan(table["good"]["kendall"][1])
+    alone = oneshot.criteria(scores["three"], truth, ratios=(0.25,))["p_top@0.25"]
+    assert table["three"]["p_top@0.25"][0] == pytest.approx(alone.mean())
+    assert table["three"]["p_top@0.25"][1] == pytest.approx(alone.std(ddof=1))
+    expected = oneshot.criteria(costs["params"], truth, ratios=())["spearman"]
+    assert table["params"]["spearman"][0] == pytest.approx(float(expected))
+
+
+def test_all_rows_are_of_the_same_architectures(costs):
+    truth = np.random.default_rng(1).normal(size=N)
+    gaps = np.where(np.arange(N) < 5, np.nan, truth)
+    table = oneshot.study_table({"some": gaps, "all": truth}, truth, costs, ratios=())
+    assert {row["num"][0] for row in table.values()} == {N - 5}
+    assert {row["left_out"][0] for row in table.values()} == {5}
+    expected = oneshot.criteria(costs["flops"][5:], truth[5:], ratios=())["kendall"]
+    assert table["flops"]["kendall"][0] == pytest.approx(float(expected))
+
+
+def test_bad_tables_are_refused(costs):
+    truth = np.arange(float(N))
+    with pytest.raises(ValueError, match="costs must be params and flops"):
+        oneshot.study_table({"a": truth}, truth, {"params": truth})
+    with pytest.raises(ValueError, match="must not be called 'flops'"):
+        oneshot.study_table({"flops": truth}, truth, costs)
+    with pytest.raises(ValueError, match=r"'a' must be \[N\] or \[S, N\]"):
+        oneshot.study_table({"a": truth[1:]}, truth, costs)
