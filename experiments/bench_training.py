@@ -77,7 +77,7 @@ def page() -> pages.Page:
         table = [[name, "networks", f"{kept['yardstick']}, s", "jnas, s", "ratio"]]
         for row in ROWS:
             table += [
-                [_title(ROWS[row]), case.replace("_", " ")]
+                [title(ROWS[row]), case.replace("_", " ")]
                 + [pages.number(costs[key], 4) for key in ("other_seconds", "seconds")]
                 + [pages.number(costs["ratio"], 2)]
                 for case, costs in kept.get(row, {}).items()
@@ -86,7 +86,7 @@ def page() -> pages.Page:
     return pages.Page(tuple(found), tuple(tables))
 
 
-def _title(row: Row) -> str:
+def title(row: Row) -> str:
     """Sizes of a row in words."""
     cells = "cell" if row.cells == 1 else "cells"
     size = f"{row.pixels}x{row.pixels}"
@@ -98,9 +98,9 @@ def _measure(row: Row, num: int, turns: int) -> dict[str, Any]:
     network = jnas.networks.nasbench201(channels=row.channels, cells=row.cells)
     drawn = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), num))
     dense = np.full((jax.local_device_count(), 6), CONV3X3, np.int32)
-    data = _data(row)
-    population = _population(network, row, data)
-    cases = {"all_3x3": (population, dense), "random_cells": (population, np.asarray(drawn))}
+    data = noise(row)
+    together = population(network, row, data)
+    cases = {"all_3x3": (together, dense), "random_cells": (together, np.asarray(drawn))}
     alone = _alone(network, row, data), dense[:1]
     return {
         name: _in_turn(run(archs), archs, row, data, turns)
@@ -108,11 +108,11 @@ def _measure(row: Row, num: int, turns: int) -> dict[str, Any]:
     }
 
 
-def _data(row: Row) -> jnas.types.Dataset:
+def noise(row: Row) -> jnas.types.Dataset:
     """Data set of one batch of noise."""
     # What is seen has no influence on the seconds of a step.
-    noise = np.random.default_rng(0)
-    images = noise.integers(0, 256, (row.batch, row.pixels, row.pixels, 3), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (row.batch, row.pixels, row.pixels, 3), dtype=np.uint8)
     part = jnas.types.Images(images, (np.arange(row.batch) % 10).astype(np.int32))
     none = jnas.types.Images(images[:0], part.y[:0])
     mean = np.full(3, 0.5, np.float32)
@@ -136,7 +136,7 @@ def _step(of: steps.Setup, state: steps.State, arch: jax.Array, data: Any) -> st
     return state._replace(statistics=averages, loss=seen.loss)
 
 
-def _population(
+def population(
     network: jnas.types.Network, row: Row, data: jnas.types.Dataset
 ) -> Callable[[np.ndarray], Callable[[], float]]:
     """Function of architectures that makes one of no arguments: seconds a step and network."""
@@ -161,7 +161,7 @@ def _population(
 def _alone(
     network: jnas.types.Network, row: Row, data: jnas.types.Dataset
 ) -> Callable[[np.ndarray], Callable[[], float]]:
-    """Function of one architecture as `_population`, by its own program, one call a step."""
+    """Function of one architecture as `population`, by its own program, one call a step."""
 
     def of_archs(archs: np.ndarray) -> Callable[[], float]:
         of = steps.own_setup(_setup(network, row, data), archs[0])
