@@ -13,7 +13,7 @@ NumPy, the same code is the program of one architecture (`Network.own`).
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE, SKIP
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
 _NUM_NODES = 4
+Block: TypeAlias = Callable[[jax.Array, Params], jax.Array]
+"""Function `(x [N, H, W, C], layer) -> [N, H, W, C]` in place of ReLU, convolution, batch norm."""
 
 
 def _init(
@@ -117,7 +119,7 @@ def _relu_conv_norm(
 
 
 def _operation(
-    op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks
+    op: jax.Array, x: jax.Array, edge: Params, hooks: Hooks, block: Block | None = None
 ) -> tuple[jax.Array, jax.Array]:
     """Value of operation `op` `[]` int32 on one edge that reads `x`, and its norm value.
 
@@ -125,6 +127,8 @@ def _operation(
     """
 
     def convolve(name: str) -> Callable[[jax.Array, Params], jax.Array]:
+        if block is not None:
+            return lambda x, edge: block(x, edge[name])
         return lambda x, edge: layers.conv_layer(jax.nn.relu(x), edge[name])
 
     # In the order of the space's numbers: none, skip, 1x1, 3x3, pool.
@@ -135,6 +139,8 @@ def _operation(
         convolve("conv3x3"),
         lambda x, _: layers.avg_pool3x3(x),
     )
+    if block is not None:
+        return control.switch(op, operations, x, edge), jnp.zeros(())
     norms = (lambda x, _: (x, jnp.zeros(())), lambda x, norm: layers.norm_layer(x, norm, hooks))
     # The norms of both convolutions are one branch, which is compiled once, with either's weights.
     norm = control.select(op == CONV1X1, edge["conv1x1"]["norm"], edge["conv3x3"]["norm"])
@@ -146,7 +152,7 @@ def _operation(
 
 
 # Within `jit`, the edges of a stage are traced once for each hook in place of norms.
-_traced_once = jax.jit(_operation, static_argnames="hooks")
+_traced_once = jax.jit(_operation, static_argnames=("hooks", "block"))
 
 
 def _reaches_output(arch: Arch | np.ndarray) -> list[Any]:
@@ -170,7 +176,14 @@ def _reached_from_input(arch: Arch | np.ndarray) -> list[Any]:
     return reached
 
 
-def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch | np.ndarray, hooks: Hooks) -> Flow:
+def _cell(
+    flow: Flow,
+    cell: Params,
+    live: jax.Array,
+    arch: Arch | np.ndarray,
+    hooks: Hooks,
+    block: Block | None = None,
+) -> Flow:
     """Flow after one cell; `live` `[]` bool says whether its output has a path to the logits."""
     flow, cell = enter(flow, cell, hooks)
     state, norm_sum = flow.state, flow.norm_sum
@@ -197,7 +210,7 @@ def _cell(flow: Flow, cell: Params, live: jax.Array, arch: Arch | np.ndarray, ho
                 # The hook is asked as ever, so that those after it draw what they would have drawn.
                 state, _ = dropped(state, jnp.zeros_like(flow.x), arch[edge] != SKIP, hooks)
                 continue
-            value, norm_value = operate(arch[edge], inputs[node], edges[edge], in_norms)
+            value, norm_value = operate(arch[edge], inputs[node], edges[edge], in_norms, block)
             state, value = dropped(state, value, arch[edge] != SKIP, hooks)
             inputs[end] = value if inputs[end] is None else inputs[end] + value
             norm_sum += counted(norm_value, reached[node] & reaches[end], hooks)
@@ -228,10 +241,22 @@ def _block(flow: Flow, block: Params, live: jax.Array, hooks: Hooks) -> Flow:
     return Flow(shortcut + value, state, norm_sum + first + second)
 
 
-def _forward(params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any) -> Pass:
-    """Results of the whole network (`Network.forward`)."""
+def forward(
+    params: Params,
+    arch: Arch,
+    images: jax.Array,
+    hooks: Hooks,
+    state: Any,
+    block: Block | None = None,
+) -> Pass:
+    """Results of the whole network (`Network.forward`).
+
+    With a `block` the layers of cells may be any trees that it reads, each leaf `[cells, 6, ...]`;
+    their norms are then the block's own, and `hooks.norm` does not see them.
+    """
     # Known to NumPy or not, an architecture is an input of one program.
-    return _run(params, jnp.asarray(arch), images, hooks, state)
+    cell_of = functools.partial(_cell, block=block)
+    return _run(params, jnp.asarray(arch), images, hooks, state, cell_of)
 
 
 def _run(
@@ -254,7 +279,7 @@ def _run(
     )
     flow = Flow(x, state, norm_sum)
     for stage, cells in enumerate(params["stages"]):
-        num = cells["conv1x1"]["conv"].shape[0]
+        num = len(jax.tree.leaves(cells)[0])
         # All cells are alike: where one does not connect its ends, only the last has a path to the
         # logits, from its output on.
         last = (np.arange(num) == num - 1) & (stage == num_stages - 1)
@@ -286,7 +311,7 @@ def _run(
 
 def _apply(params: Params, arch: Arch, images: jax.Array) -> jax.Array:
     """Logits `[N, num_classes]` (`Network.apply`)."""
-    return _forward(params, arch, images, Hooks(), ()).logits
+    return forward(params, arch, images, Hooks(), ()).logits
 
 
 def _mix(
@@ -345,7 +370,7 @@ def nasbench201(
         spaces.nasbench201(),
         functools.partial(_init, **settings),
         _apply,
-        _forward,
+        forward,
         functools.partial(_present, stages=stages),
         _instantiate,
         functools.partial(own, nasbench201, tuple(settings.items()), _run),

@@ -1,7 +1,7 @@
 """One-shot estimators: networks that share their weights, how they are trained, how they rank."""
 
 from jnas import _shown
-from jnas.oneshot import analysis, samplers
+from jnas.oneshot import analysis, close, samplers
 from jnas.oneshot.analysis.criteria import criteria
 from jnas.oneshot.choosing import before_skips
 from jnas.oneshot.darts import darts, drnas, pc_darts
@@ -30,6 +30,7 @@ __all__ = [
     "analysis",
     "averaged",
     "before_skips",
+    "close",
     "costs",
     "criteria",
     "darts",

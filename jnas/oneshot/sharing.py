@@ -23,12 +23,15 @@ class Sharing(NamedTuple):
         grow: `(key, number, params) -> params`, before each epoch (the curriculum of CLOSE); None
             leaves the weights.
         restarts: epochs before which momentum and the plateau's rate begin anew.
+        moves: `(params, number) -> tree` of factors of the updates in an epoch, 0 for what does not
+            move although its gradient counts (when it is clipped); None moves everything.
     """
 
     network: Network
     logits: Callable[[Params, Arch, jax.Array, Key, jax.Array], jax.Array] | None = None
     grow: Callable[[Key, jax.Array, Params], Params] | None = None
     restarts: tuple[int, ...] = ()
+    moves: Callable[[Params, jax.Array], Params] | None = None
 
 
 def as_sharing(value: Network | Sharing) -> Sharing:

@@ -121,7 +121,7 @@ def step(
 
     keys = jax.random.split(drop_key, len(archs))
     gradient, present, seen = _gradient(of, loss_of, state.params, (archs, keys, used))
-    return _moved(of, state, gradient, present), seen
+    return _moved(of, state, gradient, present, number), seen
 
 
 def _logits(
@@ -194,8 +194,8 @@ def _layers(gradient: Params) -> Params:
     )
 
 
-def _moved(of: Setup, state: State, gradient: Params, present: Params) -> State:
-    """State after the update by a gradient."""
+def _moved(of: Setup, state: State, gradient: Params, present: Params, number: jax.Array) -> State:
+    """State after the update by a gradient, in an epoch."""
     # Optax mixes integers and floats.
     with jax.numpy_dtype_promotion("standard"):
         updates, moved = of.optimizer.update(gradient, state.optimizer, state.params)
@@ -206,6 +206,8 @@ def _moved(of: Setup, state: State, gradient: Params, present: Params) -> State:
                 moved,
                 state.optimizer,
             )
+        if of.sharing.moves is not None:
+            updates = jax.tree.map(jnp.multiply, updates, of.sharing.moves(state.params, number))
         scaled = jax.tree.map(lambda update: state.rate.scale * update, updates)
         params = optax.apply_updates(state.params, scaled)
     return state._replace(params=params, optimizer=moved)

@@ -119,19 +119,23 @@ def save(supernet: Supernet, path: str | Path) -> None:
     """File of supernets, written whole or not at all.
 
     Raises:
-        ValueError: the name does not end in .npz, or the network is not of `jnas.networks`.
+        ValueError: the name does not end in .npz, or the sharing is the plain one of a network that
+            is not of `jnas.networks`.
         OSError: the file cannot be written, or is one that jnas did not write.
     """
     if Path(path).suffix != ".npz":
         raise ValueError(f"supernets are saved as an .npz file; got {path}")
-    network, settings = networks.settings(supernet.network)
+    is_plain = supernet.sharing == Sharing(supernet.network)
+    # Whoever reads another sharing gives it, and with it the network.
+    space = supernet.network.space.name
+    network, settings = networks.settings(supernet.network) if is_plain else (space, {})
     data, recipe = supernet.dataset, supernet.recipe
     plateau = None if recipe.plateau is None else recipe.plateau._asdict()
     of_training = recipe_facts(recipe.training)
     about = {
         "network": network,
         "settings": settings,
-        "is_plain": supernet.sharing == Sharing(supernet.network),
+        "is_plain": is_plain,
         "recipe": {**recipe._asdict(), "training": of_training, "plateau": plateau},
         "epochs": supernet.epochs,
         **dataset_facts(data),
@@ -166,10 +170,9 @@ def load(path: str | Path, sharing: Sharing | None = None) -> Supernet:
         tree = unflatten_dict(
             {name: np.asarray(file[name]) for name in file.files if name != "about"}, sep="/"
         )
-    network = networks.by_name(about["network"], **about["settings"])
     if sharing is None and not about["is_plain"]:
         raise ValueError(f"{path} holds supernets whose sharing is not the plain one: give it")
-    shared = sharing or Sharing(network)
+    shared = sharing or Sharing(networks.by_name(about["network"], **about["settings"]))
     recipe, epochs = _recipe(about["recipe"]), tuple(about["epochs"])
     state = _state(Setup(shared, recipe, 1), len(epochs), tree["state"], path)
     dataset = dataset_of(about, tree["mean"], tree["std"])

@@ -110,7 +110,8 @@ class GatesOnEdges(nn.Module):
         num_slots: what "mean" divides by.
         residual: add `x W` to all nodes (None), or to the first few only.
         use_bias: whether layers have a bias.
-        readout: "output" for the last node, or "mean" over all nodes but the inputs.
+        readout: "output" for the last node, "mean" over all nodes but the inputs, or "nodes" for
+            all of them, one after the other: `[B, C · N · layers[-1]]`.
         aggregate: how nodes gather what their predecessors send.
     """
 
@@ -168,9 +169,11 @@ class GatesOnEdges(nn.Module):
         return Dense(self.hidden_size, name="node_to_hidden")(nodes.reshape(-1, self.node_size))
 
     def _read(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-        """Embeddings `[B C, F]` of the cells from features `[B C, N, F]` of their nodes."""
+        """Embeddings `[B C, ...]` of the cells from features `[B C, N, F]` of their nodes."""
         if self.readout == "output":
             return x[:, -1]
+        if self.readout == "nodes":
+            return x.reshape(len(x), -1)
         # The mean is over nodes that exist, at least one lest it be 0 / 0.
         inner = mask[:, self.num_inputs :, None]
         return jnp.sum(jnp.where(inner, x[:, self.num_inputs :], 0), 1) / jnp.maximum(
