@@ -9,7 +9,7 @@ goes on; its results are kept as soon as it is scored.
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,31 +145,39 @@ def measured(scale: Scale, label: str, seed: int, runs: Path) -> dict[str, Any]:
     trained = time.perf_counter()
     rows = _rows(known.archs, archs)
     ranked = Truth(known.archs[rows], known.accuracy[rows], known.about)
-    epochs = sorted({*supernet.epochs, supernet.num_epochs})
-    scores = {epoch: _scores(scale, supernet.at(epoch), data, ranked.archs) for epoch in epochs}
-    scored = time.perf_counter()
+    study = _study(scale, supernet, data, ranked)
+    seconds = time.perf_counter() - trained
     result: dict[str, Any] = {
-        "epochs": list(scores),
+        "epochs": list(study.epochs),
         "cells": len(rows),
-        "params": _criteria(_params(ranked), ranked.accuracy)["kendall"],
+        "params": _criteria(study.costs["params"], ranked.accuracy)["kendall"],
         "training": {k: np.round(v[0], 4).tolist() for k, v in supernet.curves.items()},
         "seconds_of_training": round(trained - begin, 1),
-        "seconds_of_a_score": round((scored - trained) / len(scores) / len(rows), 5),
+        "seconds_of_a_score": round(seconds / len(study.epochs) / len(rows), 5),
     }
     for criterion in ("accuracy", "loss"):
-        each = [_criteria(values[criterion], ranked.accuracy) for values in scores.values()]
-        result[criterion] = {name: [one[name] for one in each] for name in CRITERIA}
-        result[criterion]["mean"] = [round(float(v[criterion].mean()), 4) for v in scores.values()]
-    result["ensembles"] = _ensembles(scale, supernet, data, ranked, scores)
+        found = study.criteria(criterion)
+        result[criterion] = {
+            name: np.round(found[name][:, 0].astype(float), 4).tolist()
+            for name in (*CRITERIA, "mean")
+        }
+    result["ensembles"] = _ensembles(scale, supernet, data, ranked, study)
     if label == BASE:
         result["batches"] = _batches(scale, supernet, data, ranked)
+    if archs is not None:
+        # What the whole space's supernet says of the cells that are left here.
+        whole, _ = _trained(scale, SETTINGS[BASE], seed, data, runs / f"{BASE}-{seed}")
+        there = _study(scale, whole, data, ranked, epochs=(whole.num_epochs,))
+        result["whole"] = round(float(there.criteria()["kendall"][0, 0]), 4)
     return result
 
 
-def _params(known: Truth) -> np.ndarray:
-    """Number of parameters `[A]`."""
-    params: np.ndarray = jnas.oneshot.costs(SPACE, known.archs)["params"]
-    return params
+def _study(
+    scale: Scale, supernet: jnas.oneshot.Supernet, data: Dataset, known: Truth, **options: Any
+) -> jnas.oneshot.Study:
+    """Scores of cells by a supernet after its epochs."""
+    options = {"batch_size": scale.batch_size, **options}
+    return jnas.oneshot.study(supernet, data, known.archs, known.accuracy, **options)
 
 
 def _trained(
@@ -213,32 +221,25 @@ def _rows(archs: np.ndarray, left: np.ndarray | None) -> np.ndarray:
     return np.flatnonzero([tuple(arch) in known for arch in archs.tolist()])
 
 
-def _scores(
-    scale: Scale, supernet: jnas.oneshot.Supernet, data: Dataset, archs: np.ndarray, **options: Any
-) -> dict[str, np.ndarray]:
-    """Accuracy and negated loss `[A]` of cells."""
-    suite = jnas.oneshot.suite(supernet, data, **{"batch_size": scale.batch_size, **options})
-    found = jnas.population.score(suite, archs, jax.random.key(0))
-    return {name: np.asarray(values, np.float64) for name, values in found.items()}
-
-
 def _ensembles(
     scale: Scale,
     supernet: jnas.oneshot.Supernet,
     data: Dataset,
     known: Truth,
-    scores: Mapping[int, dict[str, np.ndarray]],
+    study: jnas.oneshot.Study,
 ) -> dict[str, Any]:
     """Kendall tau of the negated loss of the last checkpoints: of mean weights, of mean scores."""
-    last, found = list(scores)[-3:], {}
+    last = study.epochs[-3:]
     if len(last) < 3:
         return {}
-    mean = jnas.oneshot.averaged(supernet, tuple(last))
-    found["weights"] = _scores(scale, mean, data, known.archs)["loss"]
-    found["scores"] = np.mean([scores[epoch]["loss"] for epoch in last], axis=0)
+    mean = jnas.oneshot.averaged(supernet, last)
+    of_weights = _study(scale, mean, data, known, epochs=(supernet.num_epochs,))
+    of_scores = study.scores["loss"][-3:, 0].mean(axis=0)
     return {
-        name: _criteria(values, known.accuracy)["kendall"] for name, values in found.items()
-    } | {"epochs": last}
+        "epochs": last,
+        "weights": round(float(of_weights.criteria()["kendall"][0, 0]), 4),
+        "scores": _criteria(of_scores, known.accuracy)["kendall"],
+    }
 
 
 def _batches(
@@ -248,10 +249,11 @@ def _batches(
     found = {}
     for size in BATCHES:
         if size <= len(data.validation.y):
-            scores = _scores(scale, supernet, data, known.archs, batch_size=size, batches=1)
+            few: dict[str, Any] = {"batch_size": size, "batches": 1}
+            study = _study(scale, supernet, data, known, epochs=(supernet.num_epochs,), **few)
             found[str(size)] = {
-                name: _criteria(values, known.accuracy)["kendall"]
-                for name, values in scores.items()
+                name: round(float(study.criteria(name)["kendall"][0, 0]), 4)
+                for name in ("loss", "accuracy")
             }
     return found
 
@@ -262,13 +264,13 @@ def page() -> pages.Page:
     tables, notes, plots = [], [], []
     for scale, found in kept["scales"].items():
         header = ["Kendall tau", "of accuracy", "Spearman", "P@top 5 %", "P@bottom 5 %"]
-        rows = [[scale, *header, "seeds", "#params there"]]
+        rows = [[scale, *header, "seeds", "#params there", "whole space there"]]
         for label, seeds in found["settings"].items():
             if seeds:
                 rows.append([label, *_row(list(seeds.values()))])
         for name, one in found["baselines"].items():
             known = [pages.number(one[criterion]) for criterion in CRITERIA]
-            rows.append([f"#{name}", known[0], pages.UNKNOWN, *known[1:], pages.UNKNOWN, ""])
+            rows.append([f"#{name}", known[0], pages.UNKNOWN, *known[1:], *3 * [pages.UNKNOWN]])
         tables += [rows, *_more(found)]
         notes.append(f"{scale}: {found['truth']}; scores are negated losses, ± deviations.")
         plots += [f"oneshot_supernets_{scale}_{kind}.png" for kind in PICTURES]
@@ -281,7 +283,10 @@ def _row(runs: list[dict[str, Any]]) -> list[str]:
     accuracy = np.array([run["accuracy"]["kendall"][-1] for run in runs])
     first, *rest = [_spread(values) for values in of_loss]
     params = pages.number(float(np.mean([run["params"] for run in runs])))
-    return [first, _spread(accuracy), *rest, str(len(runs)), params]
+    # Of the same cells by the supernets of the whole space, where some are left out.
+    whole = [run["whole"] for run in runs if "whole" in run]
+    there = _spread(np.array(whole)) if whole else pages.UNKNOWN
+    return [first, _spread(accuracy), *rest, str(len(runs)), params, there]
 
 
 def _spread(values: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from jnas.oneshot.scoring import estimator, suite
 from jnas.oneshot.searching import METHODS, Searched, method, search
 from jnas.oneshot.setn import setn
 from jnas.oneshot.sharing import Sharing
-from jnas.oneshot.study import costs, study_table
+from jnas.oneshot.study import Study, costs, study, study_table
 from jnas.oneshot.supernet import Supernet, averaged, load, save
 from jnas.oneshot.train import train
 
@@ -26,6 +26,7 @@ __all__ = [
     "Recipe",
     "Searched",
     "Sharing",
+    "Study",
     "Supernet",
     "analysis",
     "averaged",
@@ -47,6 +48,7 @@ __all__ = [
     "save",
     "search",
     "setn",
+    "study",
     "study_table",
     "suite",
     "train",

@@ -4,22 +4,124 @@ A score that ranks no better than the number of parameters says nothing that cou
 (Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures", NeurIPS 2021).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jnas.engine.fingerprints import Resume
+from jnas.engine.inputs import as_archs
+from jnas.engine.score import score
 from jnas.oneshot.analysis.criteria import average, criteria
 from jnas.oneshot.analysis.rows import floats, known
-from jnas.types import Space
+from jnas.oneshot.scoring import suite
+from jnas.oneshot.supernet import Supernet
+from jnas.types import Dataset, Space
 
 COSTS = ("params", "flops")
 """Names of the rows that every table of a study ends with."""
 
 Row = dict[str, tuple[float, float]]
 """Name of a criterion → its mean and standard deviation over seeds."""
+
+
+class Study(NamedTuple):
+    """Scores of one set of architectures by supernets after several of their epochs.
+
+    Attributes:
+        epochs: `E` numbers, in ascending order.
+        archs: `[N, D]` int32.
+        scores: "accuracy" and "loss" (negated) → `[E, S, N]` float64, of `S` supernets.
+        truth: `[N]`, true accuracies.
+        costs: "params" and "flops" → `[N]`.
+    """
+
+    epochs: tuple[int, ...]
+    archs: np.ndarray
+    scores: dict[str, np.ndarray]
+    truth: np.ndarray
+    costs: dict[str, np.ndarray]
+
+    def criteria(
+        self, criterion: str = "loss", ratios: Sequence[float] | None = None
+    ) -> dict[str, np.ndarray]:
+        """`criteria` of the rankings by "loss" or "accuracy", `[E, S]` each."""
+        return criteria(self.scores[criterion], self.truth, ratios=ratios)
+
+    def table(self, epoch: int | None = None) -> dict[str, "Row"]:
+        """`study_table` of both scores after an epoch, the last by default."""
+        place = -1 if epoch is None else self.epochs.index(epoch)
+        scores = {name: values[place] for name, values in self.scores.items()}
+        return study_table(scores, self.truth, self.costs)
+
+
+def study(
+    supernet: Supernet,
+    dataset: Dataset,
+    archs: ArrayLike,
+    truth: ArrayLike,
+    *,
+    epochs: Iterable[int] | None = None,
+    batch_size: int = 512,
+    batches: int | None = None,
+    out: str | Path | None = None,
+    resume: Resume = True,
+    progress: bool = False,
+) -> Study:
+    """Study of supernets on a given evaluation set: how they rank it while they are trained.
+
+    Args:
+        supernet: with the weights that were kept on the way (`keep` of `oneshot.train`).
+        dataset: whose validation images are scored with.
+        archs: `[N, D]`, the evaluation set.
+        truth: `[N]`, their true accuracies; NaN where one is not known.
+        epochs: after which they are ranked; None takes all that were kept, and the last.
+        batch_size: as for `oneshot.estimator`.
+        batches: likewise.
+        out: folder that scores are kept in, and that a call which was killed goes on from.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show bars on standard error.
+
+    Raises:
+        ValueError: as for `oneshot.estimator` and `criteria`; an epoch whose weights were not kept,
+            or other numbers of architectures and accuracies.
+        OSError: `out` cannot be written.
+    """
+    space = supernet.network.space
+    vectors, true = as_archs(np.asarray(archs), len(space.cardinalities)), floats("truth", truth)
+    if true.shape != vectors.shape[:1]:
+        raise ValueError(
+            f"truth must be [{len(vectors)}], one for each architecture; got {list(true.shape)}"
+        )
+    every = (*supernet.epochs, supernet.num_epochs) if epochs is None else epochs
+    chosen, found = tuple(sorted(set(every))), []
+    criteria(true, true)  # one class of rank is told before all is scored
+    for epoch in chosen:
+        at = supernet.at(epoch)
+        for seed in range(len(supernet.failed_at)):
+            name = f"epoch{epoch}-{seed}.npz"
+            made = suite(at.select(seed), dataset, batch_size=batch_size, batches=batches)
+            # No score is random: any key gives the same.
+            found.append(
+                score(
+                    made,
+                    vectors,
+                    jax.random.key(0),
+                    out=None if out is None else Path(out) / name,
+                    resume=resume,
+                    progress=progress,
+                )
+            )
+    shape = len(chosen), len(supernet.failed_at), len(vectors)
+    scores = {
+        name: np.stack([np.asarray(one[name], np.float64) for one in found]).reshape(shape)
+        for name in ("accuracy", "loss")
+    }
+    return Study(chosen, np.asarray(vectors), scores, true, costs(space, vectors))
 
 
 def study_table(

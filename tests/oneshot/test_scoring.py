@@ -1,13 +1,14 @@
 """One-shot estimators: those of networks alone with the same weights, whatever stands beside."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import numpy as np
 import optax
 import pytest
 
-from jnas import oneshot, population, spaces
+from jnas import metrics, oneshot, population, spaces
 from jnas.data import normalise
 from jnas.types import Dataset, Images
 
@@ -95,3 +96,24 @@ def test_what_cannot_be_scored_is_refused(supernet: oneshot.Supernet, stripes: D
     empty = Images(stripes.validation.x[:0], stripes.validation.y[:0])
     with pytest.raises(ValueError, match="no validation images"):
         oneshot.estimator(supernet, dataclasses.replace(stripes, validation=empty))
+
+
+def test_a_study_ranks_after_each_epoch_that_was_kept(
+    scores: dict[str, np.ndarray], supernet: oneshot.Supernet, stripes: Dataset, tmp_path: Path
+) -> None:
+    truth = np.arange(len(ARCHS), dtype=float)
+    found = oneshot.study(supernet, stripes, ARCHS, truth, batch_size=10, out=tmp_path / "study")
+    assert found.epochs == (2, 3, 4)
+    np.testing.assert_array_equal(found.scores["loss"][-1, 0], scores["loss"])
+    np.testing.assert_array_equal(found.scores["accuracy"][-1, 0], scores["accuracy"])
+    taus = found.criteria("loss")["kendall"]
+    assert taus.shape == (3, 2)
+    assert taus[-1, 0] == pytest.approx(float(metrics.kendall_tau(scores["loss"], truth)), abs=1e-6)
+    assert set(found.table()) == {"accuracy", "loss", "params", "flops"}
+    assert found.table()["loss"]["kendall"][0] == pytest.approx(taus[-1].mean(), abs=1e-6)
+    with pytest.raises(ValueError, match="equal"):
+        oneshot.study(supernet, stripes, ARCHS, np.ones(len(ARCHS)))
+    with pytest.raises(ValueError, match="one for each architecture"):
+        oneshot.study(supernet, stripes, ARCHS, truth[:3])
+    with pytest.raises(ValueError, match="no weights were kept after epoch 1"):
+        oneshot.study(supernet, stripes, ARCHS, truth, epochs=(1,))
