@@ -18,11 +18,19 @@ from jnas.types import Arch, Dataset, Images, Key, Params
 
 
 class Setup(NamedTuple):
-    """Setup of a supernet's training: what it shares, its recipe, its steps in an epoch."""
+    """Setup of a supernet's training.
+
+    Attributes:
+        sharing: of the weights.
+        recipe: of the training.
+        steps: in an epoch.
+        is_parallel: whether the images of a step are spread over all devices.
+    """
 
     sharing: Sharing
     recipe: Recipe
     steps: int
+    is_parallel: bool = False
 
     @property
     def alone(self) -> trainings.Setup:

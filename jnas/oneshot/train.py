@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jnas.data import without_images
 from jnas.engine import trainings
@@ -19,6 +20,7 @@ from jnas.oneshot.samplers import Sampler
 from jnas.oneshot.sharing import Sharing, as_sharing
 from jnas.oneshot.steps import Seen, Setup, State, after_epoch, before_epoch, start, step
 from jnas.oneshot.supernet import Supernet
+from jnas.training.programs import everywhere, mesh
 from jnas.training.steps import order, setup
 from jnas.training.train import check_dataset
 from jnas.types import Dataset, Images, Key, Network, Trainer
@@ -53,6 +55,7 @@ def train(
     out: str | Path | None = None,
     resume: Resume = True,
     progress: bool = False,
+    parallel: bool | None = None,
 ) -> Supernet:
     """Trained supernets, `S` of them, side by side on the devices.
 
@@ -73,6 +76,9 @@ def train(
         out: folder that the training is kept in, and that a call which was killed goes on from.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
+        parallel: whether the images of a step are spread over all devices, with batch norms of the
+            statistics of all of them, where a single supernet is trained and the devices divide a
+            batch; None: on accelerators. It comes out the same, to rounding.
 
     Returns:
         `Supernet`. A training whose loss is not finite at some epoch has that epoch in `failed_at`.
@@ -85,16 +91,19 @@ def train(
     """
     made, sharing = as_recipe(recipe), as_sharing(network)
     alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
-    of = Setup(sharing, made._replace(training=alone.recipe), alone.steps)
+    num = len(key) if is_key(key) and key.ndim else 1
+    is_parallel = _is_parallel(parallel, num, alone.recipe.batch_size)
+    of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
     end = made.training.epochs if until is None else min(until, made.training.epochs)
     epochs = _kept_epochs(keep, begin, end)
     jobs = _jobs(of, key, initial, len(epochs))
     draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
+    shared = Shared(dataset, draw)
     run = trainings.train(
         trainer(of, begin, end, epochs),
-        jobs,
-        Shared(dataset, draw),
+        everywhere(jobs) if is_parallel else jobs,
+        everywhere(shared) if is_parallel else shared,
         epochs=range(1, end - begin + 1),
         num_blocks=_NUM_BLOCKS,
         checkpoint=out,
@@ -108,6 +117,13 @@ def train(
     state = jax.tree.map(np.asarray, run.results)
     facts = jax.tree.map(np.asarray, without_images(dataset))
     return Supernet(sharing, state, epochs, curves, made, facts)
+
+
+def _is_parallel(asked: bool | None, num: int, batch_size: int) -> bool:
+    """Whether a batch is spread over the devices."""
+    count = jax.local_device_count()
+    is_possible = num == 1 and count > 1 and batch_size % count == 0
+    return is_possible and (jax.default_backend() != "cpu" if asked is None else asked)
 
 
 def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]:
@@ -192,6 +208,10 @@ def _epoch(
 
     def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Seen]:
         place, rows = at
+        if of.is_parallel:
+            # Of the numbers of the images: images, activations and gradients follow them.
+            spread = NamedSharding(mesh(), PartitionSpec("images"))
+            rows = lax.with_sharding_constraint(rows, spread)
         batch = Images(data.train.x[rows], data.train.y[rows])
         here = jax.random.fold_in(step_key, place)
         return step(of, shared.sampler, state, here, number, batch, data)

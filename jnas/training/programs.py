@@ -177,13 +177,15 @@ def of_one(of: Setup) -> Programs:
         result: State = after(job, epoch_number, rows, state, together, data)
         return result
 
-    def place(tree: Any) -> Any:
-        return jax.device_put(tree, NamedSharding(_devices(), PartitionSpec()))
-
-    return of_any(of)._replace(epoch=epoch, place=place)
+    return of_any(of)._replace(epoch=epoch, place=everywhere)
 
 
-def _devices() -> Mesh:
+def everywhere(tree: Any) -> Any:
+    """Arrays with a copy on each device."""
+    return jax.device_put(tree, NamedSharding(mesh(), PartitionSpec()))
+
+
+def mesh() -> Mesh:
     """Mesh of all devices of this process, along the images of a batch."""
     return Mesh(np.array(jax.local_devices()), ("images",))
 
@@ -192,9 +194,9 @@ def _parallel_step(
     of: Setup, job: Job, at: Place, data: Dataset, state: State
 ) -> tuple[State, Seen]:
     """Step whose images are spread over the devices, if these divide them."""
-    mesh = _devices()
-    if mesh.size > 1 and len(at.rows) % mesh.size == 0:
+    devices = mesh()
+    if devices.size > 1 and len(at.rows) % devices.size == 0:
         # Of the numbers of the images: images, activations and gradients follow them.
-        spread = NamedSharding(mesh, PartitionSpec("images"))
+        spread = NamedSharding(devices, PartitionSpec("images"))
         at = at._replace(rows=lax.with_sharding_constraint(at.rows, spread))
     return _step(of, job, at, data, state)

@@ -41,6 +41,17 @@ def test_together_is_alone(
     chex.assert_trees_all_close(alone.curves, supernet.select(1).curves, rtol=1e-4, atol=1e-5)
 
 
+def test_images_spread_over_the_devices_train_the_same(
+    supernet: oneshot.Supernet, network: Network, stripes: Dataset, recipe: oneshot.Recipe
+) -> None:
+    assert jax.local_device_count() == 2
+    key = jax.random.split(jax.random.key(3), 2)[1]
+    options: dict[str, Any] = {"keep": (2, 3), "until": 3}
+    spread = oneshot.train(network, stripes, recipe, key, parallel=True, **options)
+    wanted = supernet.select(1).at(3)
+    chex.assert_trees_all_close(spread.params, wanted.params, rtol=1e-3, atol=1e-4)
+
+
 def test_goes_on_from_a_supernet(
     supernet: oneshot.Supernet, network: Network, stripes: Dataset, recipe: oneshot.Recipe
 ) -> None:
