@@ -19,6 +19,7 @@ from jnas.plots.cells import cell
 from jnas.plots.charts import accuracy_histogram, best_so_far, kernel, score_against_accuracy
 from jnas.plots.fronts import pareto_front
 from jnas.plots.predictors import precision_by_share, predicted_ranks, tau_by_size, training_curves
+from jnas.plots.rankings import criterion_curves, mutation_matrix
 from jnas.plots.searches import search_curves
 from jnas.plots.style import figure_png, save
 from jnas.plots.trainings import confusion_matrix, examples, learning_curves
@@ -28,10 +29,12 @@ __all__ = [
     "best_so_far",
     "cell",
     "confusion_matrix",
+    "criterion_curves",
     "examples",
     "figure_png",
     "kernel",
     "learning_curves",
+    "mutation_matrix",
     "pareto_front",
     "precision_by_share",
     "predicted_ranks",
