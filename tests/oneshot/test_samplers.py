@@ -26,6 +26,8 @@ def test_counts_of_nasbench201_are_the_published_ones() -> None:
     assert len(samplers.uniform(SPACE).args[0]) == 13_642
     assert len(samplers.deiso(SPACE).args[0]) == 6_321
     assert len(samplers.representatives(SPACE)) == 6_466
+    is_used = jax.vmap(lambda arch: used_edges(SPACE.graph(arch), 1).any())
+    assert int(jax.jit(is_used)(jnp.asarray(SPACE.enumerate())).sum()) == 15_284
 
 
 def test_used_edges_are_those_on_a_path() -> None:
