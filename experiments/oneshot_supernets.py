@@ -187,7 +187,8 @@ def _trained(
     net, made = network(scale, setting), recipe(scale, setting)
     total = made.training.epochs
     keep = tuple(sorted({max(round(share * total), 1) for share in SHARES}))
-    archs, key = _without(setting), jax.random.key(seed)
+    archs = jnas.oneshot.without(SPACE, setting.without) if setting.without else None
+    key = jax.random.key(seed)
     if setting.start is None or setting.keep_best is None:
         sampler = None if archs is None else samplers.listed(archs)
         return jnas.oneshot.train(net, data, made, key, sampler=sampler, keep=keep, out=out), archs
@@ -196,21 +197,10 @@ def _trained(
     before = out.with_name(f"until-{middle}-{seed}")
     first = jnas.oneshot.train(net, data, made, key, until=middle, out=before)
     every = samplers.representatives(SPACE, trainable=True)
-    one = jnas.oneshot.estimator(first, data, "loss", batch_size=scale.batch_size)
-    scores = np.asarray(jnas.population.score(one, every, key))
-    best = every[np.argsort(-scores, kind="stable")[: int(setting.keep_best * len(every))]]
+    best = jnas.oneshot.best(first, data, every, setting.keep_best, batch_size=scale.batch_size)
     sampler, late = samplers.listed(best), tuple(epoch for epoch in keep if epoch > middle)
     options: dict[str, Any] = {"sampler": sampler, "initial": first, "keep": late, "out": out}
     return jnas.oneshot.train(net, data, made, key, **options), best
-
-
-def _without(setting: Setting) -> np.ndarray | None:
-    """Cells `[A, 6]` that have none of a setting's operations; None where it has all."""
-    if not setting.without:
-        return None
-    every = samplers.representatives(SPACE, trainable=True)
-    numbers = [SPACE.edge_operations.index(name) for name in setting.without]
-    return every[~np.isin(every, numbers).any(axis=1)]
 
 
 def _rows(archs: np.ndarray, left: np.ndarray | None) -> np.ndarray:

@@ -8,6 +8,7 @@ from jnas.oneshot.darts import darts, drnas, pc_darts
 from jnas.oneshot.enas import enas
 from jnas.oneshot.gdas import gdas
 from jnas.oneshot.methods import Method
+from jnas.oneshot.pruning import best, evolving, without
 from jnas.oneshot.recipes import RECIPES, Plateau, Recipe, recipe
 from jnas.oneshot.rsps import rsps
 from jnas.oneshot.scoring import estimator, suite
@@ -31,6 +32,7 @@ __all__ = [
     "analysis",
     "averaged",
     "before_skips",
+    "best",
     "close",
     "costs",
     "criteria",
@@ -38,6 +40,7 @@ __all__ = [
     "drnas",
     "enas",
     "estimator",
+    "evolving",
     "gdas",
     "load",
     "method",
@@ -52,6 +55,7 @@ __all__ = [
     "study_table",
     "suite",
     "train",
+    "without",
 ]
 
 # For completion.

@@ -216,6 +216,33 @@ def _several(num: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
     return draw
 
 
+def either(one: Sampler, other: Sampler, share: float) -> Sampler:
+    """Sampler that draws from `one` in that share of the steps, and else from the other.
+
+    Raises:
+        ValueError: they draw different numbers of architectures, or the share is not in [0, 1].
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be in [0, 1]; got {share}")
+    key, number = jax.random.key(0), jnp.int32(1)
+    sizes = [len(jax.eval_shape(sampler, key, number)[1]) for sampler in (one, other)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"both samplers must draw equally many a step; got {sizes}")
+    return Sampler(_either, one, other, jnp.float32(share))
+
+
+def _either(
+    one: Sampler, other: Sampler, share: jax.Array, key: Key, number: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Draw of one of two samplers."""
+    choice_key, draw_key = jax.random.split(key)
+    takes_one = jax.random.uniform(choice_key) < share
+    drawn: tuple[jax.Array, jax.Array] = lax.cond(
+        takes_one, lambda: one(draw_key, number), lambda: other(draw_key, number)
+    )
+    return drawn
+
+
 _NAMED: dict[str, Callable[[Space], Sampler]] = {
     "uniform": uniform,
     "deiso": deiso,

@@ -29,9 +29,10 @@ _NUM_BLOCKS = 50  # of a training at most; what a kill can lose is one of them
 
 
 class Job(NamedTuple):
-    """Job of a training: its key, and the state that it goes on from, or ()."""
+    """Job of a training: its key, the epochs `[]` int32 that are done, and their state, or ()."""
 
     key: Key
+    begin: jax.Array
     state: Any
 
 
@@ -101,7 +102,7 @@ def train(
     draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
     shared = Shared(dataset, draw)
     run = trainings.train(
-        trainer(of, begin, end, epochs),
+        trainer(of, end - begin, epochs),
         everywhere(jobs) if is_parallel else jobs,
         everywhere(shared) if is_parallel else shared,
         epochs=range(1, end - begin + 1),
@@ -142,8 +143,10 @@ def _jobs(of: Setup, key: Any, initial: Supernet | None, num_kept: int) -> Job:
     """Jobs `[S]` of the keys, and of the states that they go on from."""
     several = is_key(key) and key.ndim
     keys = as_keys(key, (len(key),), "key") if several else as_key(key)[None]
+    begin = 0 if initial is None else initial.num_epochs
+    begins = jnp.full(len(keys), begin, jnp.int32)
     if initial is None:
-        return Job(keys, ())
+        return Job(keys, begins, ())
     like = jax.eval_shape(lambda: start(of, jax.random.key(0), num_kept))
     found = initial.state._replace(kept=_room(initial.state.params, num_kept))
     leaves, structure = jax.tree.leaves(found), str(jax.tree.structure(found))
@@ -154,7 +157,7 @@ def _jobs(of: Setup, key: Any, initial: Supernet | None, num_kept: int) -> Job:
             f"the supernets to go on from must be {len(keys)} of the same network and optimiser; "
             f"got {initial!r}"
         )
-    return Job(keys, jax.tree.map(jnp.asarray, found))
+    return Job(keys, begins, jax.tree.map(jnp.asarray, found))
 
 
 def _room(params: Any, num: int) -> Any:
@@ -166,13 +169,12 @@ def _room(params: Any, num: int) -> Any:
 
 # Kept by setup: a new function would be compiled anew, however equal it is.
 @functools.lru_cache(64)
-def trainer(of: Setup, begin: int, end: int, epochs: tuple[int, ...] = ()) -> Trainer:
+def trainer(of: Setup, num_epochs: int, epochs: tuple[int, ...] = ()) -> Trainer:
     """Trainer of the engine; `shared` is `Shared`.
 
     Args:
         of: the training.
-        begin: epochs that are done.
-        end: the last epoch.
+        num_epochs: that are trained.
         epochs: whose weights are kept.
     """
 
@@ -183,14 +185,14 @@ def trainer(of: Setup, begin: int, end: int, epochs: tuple[int, ...] = ()) -> Tr
         return start(of, jax.random.fold_in(job.key, 0), len(epochs))
 
     def epoch(job: Job, number: jax.Array, state: State, shared: Shared) -> tuple[State, jax.Array]:
-        state = _epoch(of, job.key, number + begin, state, shared, epochs)
+        state = _epoch(of, job.key, number + job.begin, state, shared, epochs)
         return state, state.loss
 
     def evaluate(job: Job, number: jax.Array, state: State, shared: Shared) -> dict[str, jax.Array]:
         del job, number, shared
         return {"loss": state.loss, "accuracy": state.accuracy, "rate": state.rate.scale}
 
-    return Trainer(end - begin, init, epoch, lambda state: state, evaluate)
+    return Trainer(num_epochs, init, epoch, lambda state: state, evaluate)
 
 
 def _epoch(
