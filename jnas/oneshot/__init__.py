@@ -16,7 +16,7 @@ from jnas.oneshot.searching import METHODS, Searched, method, search
 from jnas.oneshot.setn import setn
 from jnas.oneshot.sharing import Sharing
 from jnas.oneshot.study import Study, costs, study, study_table
-from jnas.oneshot.supernet import Supernet, averaged, load, save
+from jnas.oneshot.supernet import Supernet, averaged, load, save, with_weights
 from jnas.oneshot.train import train
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "study_table",
     "suite",
     "train",
+    "with_weights",
     "without",
 ]
 

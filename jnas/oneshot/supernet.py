@@ -1,5 +1,6 @@
 """Trained supernets as values: weights, what was kept on the way, curves; their files."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from jnas.oneshot.recipes import Plateau, Recipe
 from jnas.oneshot.sharing import Sharing
 from jnas.oneshot.steps import Setup, State, start
 from jnas.training.trained import dataset_facts, dataset_of, recipe_facts, recipe_of
-from jnas.types import Dataset, Network, Params
+from jnas.types import Dataset, Key, Network, Params
 
 KIND = "file of supernets"
 
@@ -91,6 +92,22 @@ class Supernet(NamedTuple):
         failed = np.where(self.failed_at <= epoch, self.failed_at, 0)
         state = self.state._replace(params=params, failed_at=jnp.asarray(failed))
         return self._replace(state=state, curves=curves)
+
+
+def with_weights(supernet: Supernet) -> Network:
+    """Network of the first supernet whose `init` gives the trained weights, whatever the key.
+
+    So zero-shot scores are those of sub-networks that were trained together (Ning et al., NeurIPS
+    2021, https://arxiv.org/abs/2008.03064, tables 3 and 4).
+    """
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), supernet.params)
+    return supernet.network._replace(init=functools.partial(_given, params))
+
+
+def _given(params: Params, key: Key) -> Params:
+    """Weights that no key changes (`Network.init`)."""
+    del key
+    return params
 
 
 def averaged(supernet: Supernet, epochs: tuple[int, ...]) -> Supernet:

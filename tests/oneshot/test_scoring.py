@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from jnas import metrics, oneshot, population, spaces
+from jnas import metrics, oneshot, population, spaces, zeroshot
 from jnas.data import normalise
 from jnas.types import Dataset, Images
 
@@ -117,3 +117,15 @@ def test_a_study_ranks_after_each_epoch_that_was_kept(
         oneshot.study(supernet, stripes, ARCHS, truth[:3])
     with pytest.raises(ValueError, match="no weights were kept after epoch 1"):
         oneshot.study(supernet, stripes, ARCHS, truth, epochs=(1,))
+
+
+def test_zero_shot_scores_see_the_trained_weights(
+    supernet: oneshot.Supernet, stripes: Dataset
+) -> None:
+    images = normalise(stripes.train.x[:8], stripes)
+    archs, key = jax.numpy.asarray(ARCHS[1:3]), jax.random.key(0)
+    trained = zeroshot.naswot(oneshot.with_weights(supernet), images)
+    untrained = zeroshot.naswot(supernet.network, images)
+    found = jax.jit(trained)(key, archs)
+    np.testing.assert_array_equal(found, jax.jit(trained)(jax.random.key(1), archs))
+    assert not np.allclose(found, jax.jit(untrained)(key, archs))
