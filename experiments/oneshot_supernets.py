@@ -141,18 +141,18 @@ def measured(scale: Scale, label: str, seed: int, runs: Path) -> dict[str, Any]:
     """Criteria of one supernet after some of its epochs, and what is derived from its scores."""
     setting, known, data = SETTINGS[label], truth(scale), dataset(scale)
     begin = time.perf_counter()
-    supernet, archs = _trained(scale, setting, seed, data, runs / f"{label}-{seed}")
-    trained = time.perf_counter()
+    supernet, archs = trained(scale, setting, seed, data, runs / f"{label}-{seed}")
+    middle = time.perf_counter()
     rows = _rows(known.archs, archs)
     ranked = Truth(known.archs[rows], known.accuracy[rows], known.about)
     study = _study(scale, supernet, data, ranked)
-    seconds = time.perf_counter() - trained
+    seconds = time.perf_counter() - middle
     result: dict[str, Any] = {
         "epochs": list(study.epochs),
         "cells": len(rows),
         "params": _criteria(study.costs["params"], ranked.accuracy)["kendall"],
         "training": {k: np.round(v[0], 4).tolist() for k, v in supernet.curves.items()},
-        "seconds_of_training": round(trained - begin, 1),
+        "seconds_of_training": round(middle - begin, 1),
         "seconds_of_a_score": round(seconds / len(study.epochs) / len(rows), 5),
     }
     for criterion in ("accuracy", "loss"):
@@ -166,7 +166,7 @@ def measured(scale: Scale, label: str, seed: int, runs: Path) -> dict[str, Any]:
         result["batches"] = _batches(scale, supernet, data, ranked)
     if archs is not None:
         # What the whole space's supernet says of the cells that are left here.
-        whole, _ = _trained(scale, SETTINGS[BASE], seed, data, runs / f"{BASE}-{seed}")
+        whole, _ = trained(scale, SETTINGS[BASE], seed, data, runs / f"{BASE}-{seed}")
         there = _study(scale, whole, data, ranked, epochs=(whole.num_epochs,))
         result["whole"] = round(float(there.criteria()["kendall"][0, 0]), 4)
     return result
@@ -180,7 +180,7 @@ def _study(
     return jnas.oneshot.study(supernet, data, known.archs, known.accuracy, **options)
 
 
-def _trained(
+def trained(
     scale: Scale, setting: Setting, seed: int, data: Dataset, out: Path
 ) -> tuple[jnas.oneshot.Supernet, np.ndarray | None]:
     """Supernet of a setting, and the cells that its space was cut to."""
@@ -271,15 +271,15 @@ def _row(runs: list[dict[str, Any]]) -> list[str]:
     """Cells of a table: what the supernets of a setting came to at their end."""
     of_loss = [np.array([run["loss"][name][-1] for run in runs]) for name in CRITERIA]
     accuracy = np.array([run["accuracy"]["kendall"][-1] for run in runs])
-    first, *rest = [_spread(values) for values in of_loss]
+    first, *rest = [spread(values) for values in of_loss]
     params = pages.number(float(np.mean([run["params"] for run in runs])))
     # Of the same cells by the supernets of the whole space, where some are left out.
     whole = [run["whole"] for run in runs if "whole" in run]
-    there = _spread(np.array(whole)) if whole else pages.UNKNOWN
-    return [first, _spread(accuracy), *rest, str(len(runs)), params, there]
+    there = spread(np.array(whole)) if whole else pages.UNKNOWN
+    return [first, spread(accuracy), *rest, str(len(runs)), params, there]
 
 
-def _spread(values: np.ndarray) -> str:
+def spread(values: np.ndarray) -> str:
     """Mean and deviation."""
     mean = pages.number(float(np.mean(values)))
     return f"{mean} ± {pages.number(float(np.std(values, ddof=1)))}" if len(values) > 1 else mean
@@ -295,7 +295,7 @@ def _more(found: dict[str, Any]) -> list[pages.Rows]:
             by_name = (
                 [run["batches"][size][name] for run in runs] for name in ("loss", "accuracy")
             )
-            rows.append([size, *(_spread(np.array(values)) for values in by_name)])
+            rows.append([size, *(spread(np.array(values)) for values in by_name)])
         tables.append(rows)
     rows = [["last three checkpoints", "the last alone", "mean of weights", "mean of scores"]]
     for label, seeds in found["settings"].items():
@@ -303,7 +303,7 @@ def _more(found: dict[str, Any]) -> list[pages.Rows]:
         if runs:
             last = np.array([run["loss"]["kendall"][-1] for run in runs])
             kinds = [[run["ensembles"][name] for run in runs] for name in ("weights", "scores")]
-            rows.append([label, _spread(last), *(_spread(np.array(values)) for values in kinds)])
+            rows.append([label, spread(last), *(spread(np.array(values)) for values in kinds)])
     return [*tables, rows] if len(rows) > 1 else tables
 
 
