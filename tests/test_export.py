@@ -23,6 +23,7 @@ SMALL = {
     "nasbench101": networks.nasbench101(channels=4, stacks=1, cells=1),
     "nasbench201": networks.nasbench201(channels=2, cells=1, stages=1),
     "nats_size": networks.nats_size(),
+    "nb1shot1": networks.nb1shot1(channels=4, stacks=1, cells=1),
 }
 
 
@@ -80,6 +81,7 @@ OWN = {
     "nasbench101": spaces.nasbench101().from_string("conv3x3:0|maxpool3x3:0,1|output:0,2"),
     "nasbench201": jnp.array([3, 2, 4, 1, 0, 3]),
     "nats_size": jnp.array([0, 1, 0, 0, 0]),
+    "nb1shot1": jnp.array([1, 0, 5, 3, 13, 2, 0, 1, 0, 2]),
 }
 
 

@@ -9,6 +9,7 @@ from jnas.networks._factories import settings_of
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size
+from jnas.networks.nb1shot1 import nb1shot1
 from jnas.networks.statistics import (
     Statistics,
     initial_statistics,
@@ -24,6 +25,7 @@ _FACTORIES: dict[str, Callable[..., Network]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "nats_size": nats_size,
+    "nb1shot1": nb1shot1,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -64,6 +66,7 @@ __all__ = [
     "nasbench101",
     "nasbench201",
     "nats_size",
+    "nb1shot1",
     "settings",
     "with_moments",
     "with_statistics",

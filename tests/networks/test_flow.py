@@ -85,6 +85,12 @@ NETWORKS = {
         3 * 6,
         3 * 5 + 1,
     ),
+    "nb1shot1": (
+        networks.nb1shot1(channels=2, stacks=1, cells=2, num_classes=3, in_channels=1),
+        np.array([1, 0, 5, 3, 13, 2, 0, 1, 0, 2], np.int32),
+        2 * (5 + 10 + 1),
+        2 * 6,
+    ),
 }
 
 

@@ -21,6 +21,7 @@ NETWORKS = {
     "without scales": networks.nasbench201(**NB201, affine=False),
     "nasbench101": networks.nasbench101(channels=5, stacks=2, cells=2, **SMALL),
     "nats_size": networks.nats_size(**SMALL),
+    "nb1shot1": networks.nb1shot1(channels=2, stacks=2, cells=1, **SMALL),
 }
 CELLS_101 = (
     "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
@@ -40,9 +41,13 @@ ARCHS = {
     "without scales": [(2, 0, 3, 1, 3, 2)],
     "nasbench101": [tuple(spaces.nasbench101().from_string(text).tolist()) for text in CELLS_101],
     "nats_size": [(0, 0, 0, 1, 1), (2, 0, 1, 0, 3)],  # cells that keep their width, and widen
+    "nb1shot1": [
+        (0, 0, 0, 0, 0, 0, 1, 2, 0, 1),  # the output has an edge from the input
+        (1, 2, 5, 8, 13, 2, 0, 1, 0, 2),
+    ],
 }
 # So many first; an export of `tests/networks/export` has the logits of NAS-Bench-101 as well.
-DEAR = {"nasbench201": 2, "without scales": 1, "nasbench101": 4, "nats_size": 1}
+DEAR = {"nasbench201": 2, "without scales": 1, "nasbench101": 4, "nats_size": 1, "nb1shot1": 1}
 CASES = [
     pytest.param(name, arch, marks=[pytest.mark.slow] * (number < DEAR[name]))
     for name, archs in ARCHS.items()
@@ -142,7 +147,10 @@ def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> N
     "name",
     [
         "nasbench201",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("nasbench101", "nats_size")),
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("nasbench101", "nats_size", "nb1shot1")
+        ),
     ],
 )
 def test_drop_path_and_dropout_draw_the_same_in_both(name: str) -> None:

@@ -20,6 +20,9 @@ NETWORKS = {
         spaces.nasbench101().from_string("conv3x3:0|conv1x1:0,1|output:0,2")
     ),
     "nats_size": networks.nats_size().own(np.array([0, 0, 1, 0, 0])),
+    "nb1shot1": networks.nb1shot1(channels=2, stacks=1, cells=1).own(
+        np.array([1, 0, 5, 3, 13, 2, 0, 1, 0, 2])
+    ),
 }
 ARCH = jnp.array([3, 2, 4, 1, 3, 3], jnp.int32)
 
@@ -31,7 +34,10 @@ def a_loss(params: object, images: jax.Array, *, network: Network) -> tuple[jax.
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n == "nats_size")) for n in NETWORKS],
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nats_size", "nb1shot1")))
+        for n in NETWORKS
+    ],
 )
 def test_moments_of_a_batch_are_what_its_norms_used(name: str) -> None:
     network = NETWORKS[name]

@@ -35,7 +35,11 @@ ORDER = (
     TREE["dense"],
     TREE["stem"],
 )
-NETWORKS = (networks.nasbench201(channels=2, stages=1, cells=2), networks.nats_size())
+NETWORKS = (
+    networks.nasbench201(channels=2, stages=1, cells=2),
+    networks.nats_size(),
+    networks.nb1shot1(channels=2, stacks=1, cells=2),
+)
 
 
 def same(one, other):

@@ -11,7 +11,7 @@ from jnas.zeroshot import NAMES, suite
 from tests.oracles.nasbench201 import on_a_path
 
 NUM_ARCHS, NUM_IMAGES = 6, 5
-SPACES = ("nasbench101", "nasbench201", "nats_size")
+SPACES = ("nasbench101", "nasbench201", "nats_size", "nb1shot1")
 FORWARD = (
     "naswot",
     "relu_logdet",
@@ -33,8 +33,8 @@ CASES = [
         names,
         stages,
         id=f"{name}-{label}",
-        # The network of NAS-Bench-101 is the dearest to compile.
-        marks=[pytest.mark.slow] if label == "all" or name == "nasbench101" else [],
+        # The networks of its cells are the dearest to compile.
+        marks=[pytest.mark.slow] if label == "all" or name in ("nasbench101", "nb1shot1") else [],
     )
     for name in SPACES
     for label, names, stages in (("forward", FORWARD, 1), ("all", NAMES, 2))
@@ -49,8 +49,8 @@ def network_of(name, stages):
     if name == "nats_size":
         return networks.nats_size(num_classes=3)
     sizes = {"channels": 4, "cells": 2, "num_classes": 3}
-    if name == "nasbench101":
-        return networks.nasbench101(stacks=stages, **sizes)
+    if name in ("nasbench101", "nb1shot1"):
+        return networks.by_name(name, stacks=stages, **sizes)
     return networks.nasbench201(stages=stages, affine=False, **sizes)
 
 

@@ -35,6 +35,7 @@ _SIZES = {
     "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
     "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
     "nats_size": {},
+    "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
 }  # options → arguments of the network
 
 NETWORK = Group("The network", sort_key=1)
