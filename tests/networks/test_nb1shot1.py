@@ -121,6 +121,14 @@ def test_one_program_serves_all_architectures_and_tells_them_apart():
     assert (differences + np.eye(len(NAMED)) > 1e-2).all()
 
 
+@pytest.mark.parametrize("name", ["chain", pytest.param("input to output", marks=pytest.mark.slow)])
+def test_the_network_of_one_architecture_has_the_same_logits(name):
+    """It leaves out the channels of 0, and the weights that read them."""
+    own = NETWORK.own(ARCHS[[*NAMED].index(name)])
+    found = jax.jit(own.apply)(weights(), None, IMAGES)
+    np.testing.assert_allclose(found, logits_of(name), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("subspace", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_logits_of_sub_spaces_with_four_blocks(subspace):
     network = networks.nb1shot1(subspace=subspace, stacks=1, **{**SIZES, "cells": 1})

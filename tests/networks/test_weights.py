@@ -118,7 +118,11 @@ def test_layer_axes_are_those_that_do_not_stack():
     assert axes == [(2, 3, 4, 5), (1, 2, 3, 4), (0, 1, 2, 3), (0, 1), (0, 1, 2, 3)]
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.space.name)
+@pytest.mark.parametrize(
+    "network",
+    [*NETWORKS[:2], pytest.param(NETWORKS[2], marks=pytest.mark.slow)],
+    ids=lambda network: network.space.name,
+)
 def test_lists_of_networks_are_aligned(network, key):
     """Masks broadcast to weights; logits stay under gains of 1 and probes, not under gains of 2."""
     arch = jax.jit(network.space.sample)(key)
