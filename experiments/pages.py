@@ -42,6 +42,8 @@ NAMES = (
     "naswot_table1",
     "naswot_table2",
     "naswot_training",
+    "oneshot_published",
+    "oneshot_study",
     "real_training",
     "renas_fidelity",
     "renas_search",

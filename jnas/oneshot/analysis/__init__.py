@@ -13,7 +13,14 @@ from jnas.oneshot.analysis.averages import (
 )
 from jnas.oneshot.analysis.criteria import RATIOS, agreement, average, criteria, stability
 from jnas.oneshot.analysis.groups import Groups, by_group, level_groups, quantile_groups
-from jnas.oneshot.analysis.mutations import Mutations, MutationTable, mutation_table, mutations
+from jnas.oneshot.analysis.mutations import (
+    Mutations,
+    MutationTable,
+    OperationBias,
+    mutation_table,
+    mutations,
+    operation_bias,
+)
 
 __all__ = [
     "RATIOS",
@@ -21,6 +28,7 @@ __all__ = [
     "Groups",
     "MutationTable",
     "Mutations",
+    "OperationBias",
     "agreement",
     "average",
     "by_group",
@@ -31,6 +39,7 @@ __all__ = [
     "level_groups",
     "mutation_table",
     "mutations",
+    "operation_bias",
     "quantile_groups",
     "running_means",
     "stability",

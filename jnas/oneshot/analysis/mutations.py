@@ -2,7 +2,8 @@
 
 Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures", NeurIPS 2021,
 figure 12: over all pairs of architectures that differ in one operation, how often the accuracy
-rises when an operation is replaced by another one, and how often its estimate does. Host only.
+rises when an operation is replaced by another one, and how often its estimate does; and, for sets
+with few such pairs, a regression of the rank difference on the numbers of operations. Host only.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,25 @@ class MutationTable(NamedTuple):
         return bias
 
 
+class OperationBias(NamedTuple):
+    """By how much one more of each operation raises the rank difference.
+
+    Attributes:
+        bias: `[..., O]` float64, in shares of the ranking; what `bias[b] − bias[a]` says is the
+            change where an operation `a` is replaced by `b`.
+        covariance: `[..., O, O]` float64, of the estimates.
+    """
+
+    bias: np.ndarray
+    covariance: np.ndarray
+
+    def replacing(self, old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+        """Change of the rank difference where `new` replaces `old`, and its standard error."""
+        part = self.covariance[..., [old, new], :][..., [old, new]]
+        variance = part[..., 0, 0] + part[..., 1, 1] - 2 * part[..., 0, 1]
+        return self.bias[..., new] - self.bias[..., old], np.sqrt(variance)
+
+
 def mutations(archs: ArrayLike, positions: Sequence[int] | None = None) -> Mutations:
     """`Mutations` among `archs [N, D]`: pairs that differ at one of the positions alone.
 
@@ -105,6 +125,47 @@ def mutation_table(
     return MutationTable(
         count, ups[:-1].reshape(shape), ups[-1], changes[:-1].reshape(shape), changes[-1]
     )
+
+
+def operation_bias(counts: ArrayLike, scores: ArrayLike, truth: ArrayLike) -> OperationBias:
+    """`OperationBias` of the rankings by `scores [..., N]`, by least squares over all of them.
+
+    Where few pairs differ in one operation alone, this uses every architecture. Counts that always
+    add up to the same number leave the biases free by a constant; these add up to 0.
+
+    Args:
+        counts: `[N, O]`, how often each architecture has each operation.
+        scores: `[..., N]`.
+        truth: `[N]`.
+
+    Raises:
+        ValueError: `counts` are not `[N, O]` numbers, all architectures have the same ones, or
+            there are not more architectures than operations; and as for `criteria`.
+    """
+    rows, table = complete(scores, truth), np.asarray(counts, np.float64)
+    if table.ndim != 2 or len(table) != rows.kept.size or rows.truth.ndim != 1:
+        raise ValueError(
+            f"counts must be [N, O] and truth [N], N = {rows.kept.size}; got {list(table.shape)} "
+            f"and {list(rows.truth.shape)}."
+        )
+    centred = table[rows.kept] - table[rows.kept].mean(axis=0)
+    num, rank = len(centred), int(np.linalg.matrix_rank(centred))
+    if not rank or num <= rank + 1:
+        raise ValueError(
+            f"{num} architectures with {rank} independent counts of operations tell no bias."
+        )
+    inverse = np.linalg.pinv(centred)
+    shape = rows.scores.shape[:-1]
+    flat = rows.scores.reshape(-1, num)
+    difference = np.stack(
+        [np.asarray(metrics.rank_difference(row, rows.truth), np.float64) for row in flat]
+    )
+    bias = difference @ inverse.T
+    rest = difference - bias @ centred.T
+    variance = (rest**2).sum(axis=1) / (num - rank - 1)
+    covariance = variance[:, None, None] * (inverse @ inverse.T)
+    size = table.shape[1]
+    return OperationBias(bias.reshape(*shape, size), covariance.reshape(*shape, size, size))
 
 
 def _refuse_others(pairs: Mutations, num: int, num_operations: int) -> None:

@@ -85,6 +85,39 @@ def test_a_score_that_is_the_truth_has_no_bias(archs):
     np.testing.assert_array_equal(table.bias[off], 0)
 
 
+def test_operation_bias_is_that_of_least_squares():
+    rng = np.random.default_rng(4)
+    counts = rng.multinomial(6, [0.5, 0.3, 0.2], size=80)
+    truth = rng.normal(size=80)
+    # An estimate that likes the last operation, at the cost of the first.
+    scores = truth + 0.5 * (counts[:, 2] - counts[:, 0]) + 0.1 * rng.normal(size=(2, 80))
+    scores[0, 3] = np.nan
+    found = analysis.operation_bias(counts, scores, truth)
+    np.testing.assert_allclose(found.bias.sum(axis=-1), 0, atol=1e-9)
+    kept = np.delete(np.arange(80), 3)
+    for row in range(2):
+        ranks = [scipy.stats.rankdata(values[kept]) for values in (scores[row], truth)]
+        difference = (ranks[0] - ranks[1]) / len(kept)
+        # Against a constant and two of the three counts, which say the third.
+        design = np.column_stack([np.ones(len(kept)), counts[kept, 1:]])
+        fit, rest, *_ = np.linalg.lstsq(design, difference, rcond=None)
+        variance = rest[0] / (len(kept) - 3) * np.linalg.inv(design.T @ design)[2, 2]
+        change, error = found.replacing(0, 2)
+        assert change[row] == pytest.approx(fit[2], abs=1e-6)
+        assert error[row] == pytest.approx(np.sqrt(variance), rel=1e-4)
+        assert change[row] > 5 * error[row]
+
+
+def test_counts_that_tell_nothing_are_refused():
+    scores = np.arange(5.0)
+    with pytest.raises(ValueError, match="tell no bias"):
+        analysis.operation_bias(np.ones((5, 2)), scores, scores)
+    with pytest.raises(ValueError, match="tell no bias"):
+        analysis.operation_bias(np.eye(5), scores, scores)
+    with pytest.raises(ValueError, match=r"must be \[N, O\]"):
+        analysis.operation_bias(np.ones((4, 2)), scores, scores)
+
+
 def test_architectures_far_apart_have_no_mutations():
     found = analysis.mutations(np.array([[0, 0], [1, 1]]))
     assert found.one.size == 0

@@ -1,0 +1,114 @@
+"""The one-shot study on stored scores: its numbers, its curves and its verdicts."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import oneshot_published as config
+from experiments import (
+    common,
+    oneshot_curves,
+    oneshot_study,
+    oneshot_verdicts,
+    oneshot_verdicts_trained,
+    pages,
+)
+from experiments.oneshot_verdicts import Verdict
+
+needs_data = pytest.mark.skipif(
+    not (Path(os.environ.get("JNAS_DATA", "")) / "oneshot_curves.npz").is_file(),
+    reason="needs oneshot_curves.npz in $JNAS_DATA",
+)
+
+
+def test_every_published_number_is_met() -> None:
+    rows = [row for rows in pages.read("oneshot_published")["rows"].values() for row in rows]
+    published = (config.NASBENCH301, config.NB1SHOT1_S3, config.RESNEXTA, config.NASBENCH201)
+    assert {row.what for part in published for row in part} <= {row["what"] for row in rows}
+    for row in rows:
+        differences = np.subtract(row["found"], row["published"])
+        assert np.abs(differences).max() <= config.TOLERANCE, row["what"]
+        assert row["difference"] == pytest.approx(np.abs(differences).max(), abs=1e-4)
+
+
+def test_a_statement_without_results_is_left(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    page = oneshot_study.page()
+    assert page.sources == ()
+    assert {row[2] for row in page.tables[0][1:]} == {"left"}
+
+
+def test_a_verdict_turns_with_the_numbers(tmp_path, monkeypatch) -> None:
+    content = json.loads((common.RESULTS / "oneshot_published.json").read_text())
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    (tmp_path / "oneshot_published.json").write_text(json.dumps(content))
+    assert oneshot_verdicts.loss_or_accuracy().holds
+    found = content["summary"]["nb301"]
+    found["acc"], found["loss"] = found["loss"], found["acc"]
+    (tmp_path / "oneshot_published.json").write_text(json.dumps(content))
+    assert not oneshot_verdicts.loss_or_accuracy().holds
+
+
+def test_verdicts_of_several_judges_are_one() -> None:
+    yes, no = Verdict(True, "a 1"), Verdict(False, "b 2")
+    summary = oneshot_study.summary
+    assert summary([yes, yes], "") == ("reproduced", "a 1; a 1")
+    assert summary([no], "c") == ("contradicted", "b 2 (left: c)")
+    assert summary([yes, no], "")[0] == "reproduced in part"
+    assert summary([], "c") == ("left", "needs c")
+    assert summary([Verdict(None, "d 3")], "") == ("undecided", "d 3")
+    assert summary([Verdict(None, "d 3"), no], "")[0] == "contradicted"
+
+
+def supernets(**settings: list[dict]) -> str:
+    """A file of results of one scale, whose settings have these runs."""
+    named = {label.replace("_", " "): dict(enumerate(runs)) for label, runs in settings.items()}
+    named["de-isomorphic"] = named.pop("base")
+    return json.dumps({"scales": {"small": {"settings": named}}})
+
+
+def run(tau: float, **more: float) -> dict:
+    return {"loss": {"kendall": [0.1, tau], "p_top@0.05": [0.0, tau]}, "ensembles": {}} | more
+
+
+def test_settings_are_judged_by_paired_differences(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    path = tmp_path / "oneshot_supernets.json"
+    base = [run(0.5), run(0.6), run(0.7)]
+    worse = [run(0.4), run(0.52), run(0.59)]
+    noisy = [run(0.4), run(0.75), run(0.7)]
+    trained = oneshot_verdicts_trained
+    for runs, expected in ((worse, True), (noisy, None), ([*map(run, (0.6, 0.69, 0.8))], False)):
+        path.write_text(supernets(base=base, affine_batch_norms=runs))
+        verdict = trained.no_scales()
+        assert verdict.holds is expected
+        assert verdict.numbers.startswith("small, affine batch norms: tau ")
+    with pytest.raises(FileNotFoundError):
+        trained.classes_sampled()
+    pruned = {"best 50 % from 60 % on": [run(t, whole=t - 0.1) for t in (0.3, 0.4)]}
+    path.write_text(supernets(base=base, **pruned))
+    assert trained.pruned().holds
+
+
+@needs_data
+def test_published_curves_have_rows_of_costs() -> None:
+    found = oneshot_curves.published("nb301")
+    assert found.criteria["acc"]["kendall"].shape == (len(found.epochs), len(found.seeds))
+    assert found.criteria["loss"]["kendall"][-1].mean() == pytest.approx(0.495, abs=5e-4)
+    # Of the 5,468 different cells; .515 and .487 are of all rows.
+    assert found.costs["params"]["kendall"] == pytest.approx(0.508, abs=5e-4)
+    assert found.costs["flops"]["kendall"] == pytest.approx(0.480, abs=5e-4)
+    with pytest.raises(ValueError, match="Did you mean 'nb301'"):
+        oneshot_curves.published("nb302")
+
+
+@needs_data
+def test_new_curves_are_laid_over_the_published_ones() -> None:
+    mine = {"here": ([100, 200], {"kendall": [0.1, 0.2]})}
+    figure = oneshot_curves.over("nb301", mine, names=("kendall",))
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels[:3] == ["accuracy, published", "−loss, published", "here"]
+    assert labels[3].startswith("#params: 0.508")
