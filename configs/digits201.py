@@ -5,7 +5,7 @@ Paper: Dong and Yang, "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.003
 Command: python -m experiments.digits201 train, at any number of times: it goes on with the parts
     that are not there yet. Then python -m experiments.digits201 pack, which writes the file of the
     package, and python -m experiments.digits201 for the table and the picture.
-Cost: 65 minutes on 2 cores: 6,414 trainings of 1.2 seconds of a core.
+Cost: 65 minutes on 2 cores: 6,414 trainings of 1.2 seconds of a core; the file has 0.9 MiB.
 Expected: Kendall tau of two seeds .6 or more in the last epoch (.71 in the pilot, which chose these
     settings: experiments/digits201_pilot.py), some .4 with NAS-Bench-201's CIFAR-10 accuracies.
 

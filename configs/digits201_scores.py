@@ -4,7 +4,7 @@ Papers: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021; 
     "NAS-Bench-Suite-Zero", NeurIPS 2022.
 Command: python -m experiments.digits201_scores, when configs/digits201.py has been run, or a part
     of it: its cells come in random order.
-Cost: 5 minutes of a core for 768 cells, and 10 for the predictors.
+Cost: 5 minutes of a core for 1,000 cells, and 5 for the predictors.
 Expected: counts of parameters are hard to beat; on NAS-Bench-201's CIFAR-10 the best scores reach
     tau .57 (zeroshot_proxies). How well another training of the same cell ranks stands in the last
     row. Predictors that see the graph of a cell (gates, biflow) pass all scores, from 300 cells.

@@ -35,7 +35,7 @@ def run(snippet: str, tmp_path, monkeypatch, capsys, **smaller: tuple[str, str])
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 5)
+    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 6)
 
 
 def test_ten_lines(tmp_path, monkeypatch, capsys) -> None:
@@ -114,6 +114,12 @@ def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> 
     cell = run(snippets(GUIDE)[4], tmp_path, monkeypatch, capsys, **sizes).splitlines()[-1]
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert (tmp_path / "suite.npz").exists()
+
+
+def test_a_search_on_our_own_benchmark(tmp_path, monkeypatch, capsys) -> None:
+    accuracies = run(snippets(GUIDE)[5], tmp_path, monkeypatch, capsys).strip(" []\n").split()
+    assert len(accuracies) == 2
+    assert all(10 <= float(x) <= 100 for x in accuracies)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnas import benchmarks, search, spaces
+from jnas import benchmarks, metrics, search, spaces
 from jnas.benchmarks.trainings import ARRAYS, contents, functions
 from tests.oracles.nasbench201 import on_a_path
 
@@ -143,3 +143,23 @@ def test_a_file_is_told_by_its_arrays(trainings, table, tmp_path: Path) -> None:
     assert list(again.columns) == list(table.columns)
     assert again.space.name == "nasbench201"
     assert benchmarks.usual_column(again) == "val3"
+
+
+def test_the_packaged_table() -> None:
+    """Real trainings: all functions with one seed, 512 with three, which rank them alike."""
+    found = benchmarks.digits201()
+    assert len(found) == 15_625
+    assert benchmarks.usual_column(found) == "val9"
+    assert set(found.learning_curve("val9")) == set(range(1, 10))
+    seeds = found.column("seeds")
+    known = [np.isfinite(found.column(f"test9_seed{seed}")) for seed in range(3)]
+    np.testing.assert_array_equal(known, [seeds >= 1, seeds == 3, seeds == 3])
+    functions_of = functions(SPACE, np.asarray(found.archs))
+    rows = np.flatnonzero(seeds == 3)
+    _, first = np.unique(functions_of[rows], return_index=True)
+    assert len(first) == 512
+    one, other = (found.column(f"test9_seed{seed}")[rows[first]] for seed in (1, 2))
+    assert metrics.kendall_tau(one, other) > 0.6
+    # All but noise is what the network is trained for: without a path there is nothing to see.
+    cut = np.array([not on_a_path(cell).any() for cell in np.asarray(found.archs)])
+    assert found.column("val9")[cut].max() < 20 < np.median(found.column("val9")[~cut])
