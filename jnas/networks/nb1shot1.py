@@ -145,14 +145,38 @@ def _cell(flow: Flow, params: Params, cell: Cell, rows: Any, hooks: Hooks) -> Fl
         op = cell.ops[block]
         flow = _computed(_operation, op, _is_conv(op), flow, convs[block], hooks)
         values.append(flow.x)
-    feeds = cell.edges[1:-1, -1]
-    flow = _project(flow._replace(x=start), cell.edges[0, -1], _read(params["output"], rows), hooks)
-    if control.is_known(feeds) and not cell.edges[0, -1]:
+    return _put_out(flow._replace(x=start), values, cell, _read(params["output"], rows), hooks)
+
+
+def _put_out(flow: Flow, values: list[jax.Array], cell: Cell, layer: Params, hooks: Hooks) -> Flow:
+    """Flow whose `x` is the output of a cell; of its input `flow.x` and the values of blocks."""
+    exists, feeds = cell.edges[0, -1], cell.edges[1:-1, -1]
+    if control.is_known(exists) and not exists:
         # The channels of 0 are left out, and so are the weights of the next cell that read them.
         parts = [value for value, is_fed in zip(values, feeds, strict=True) if is_fed]
+        flow = _project(flow, exists, layer, hooks)
         return flow._replace(x=jnp.concatenate(parts, axis=-1))
     parts = [jnp.where(feed, value, 0) for value, feed in zip(values, feeds, strict=True)]
-    return flow._replace(x=flow.x + jnp.concatenate(parts, axis=-1))
+    together = jnp.concatenate(parts, axis=-1)
+    if control.is_known(exists) or hooks.on_relu is not None or hooks.on_edge is not None:
+        flow = _project(flow, exists, layer, hooks)
+        return flow._replace(x=flow.x + together)
+    # One switch where no hook looks inside: most cells have no such edge, and zeros as wide as the
+    # output would be written and read several times.
+    branches = (
+        lambda together, _x, _layer: (together, jnp.zeros(())),
+        functools.partial(_added, hooks=hooks),
+    )
+    x, value = control.switch(exists.astype(np.int32), branches, together, flow.x, layer)
+    return flow._replace(x=x, norm_sum=flow.norm_sum + value)
+
+
+def _added(
+    together: jax.Array, x: jax.Array, layer: Params, hooks: Hooks
+) -> tuple[jax.Array, jax.Array]:
+    """Output of a cell with the projection of its input, and the value of its norm."""
+    x, value = layers.norm_layer(layers.conv_layer(x, layer), layer["norm"], hooks)
+    return together + jax.nn.relu(x), value
 
 
 def _read(layer: Params, rows: Any) -> Params:

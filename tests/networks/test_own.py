@@ -191,7 +191,9 @@ def test_16_bits_are_32_bits_roughly(name: str) -> None:
     assert one @ other > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "nb1shot1")) for n in NETWORKS]
+)
 def test_types_of_16_bits(name: str) -> None:
     """Logits and gradients are of 16 bits, moments and statistics of 32."""
     arch = np.array(ARCHS[name][-1])
