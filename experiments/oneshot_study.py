@@ -135,12 +135,14 @@ STATEMENTS = (
         "scores with a supernet's weights",
     ),
     Statement(
-        "Z A1", "SynFlow has an excessive preference for the largest", (verdicts.largest_preferred,)
+        "Z A1",
+        "SynFlow has an excessive preference for the largest",
+        (verdicts.largest_preferred, verdicts.leaders),
     ),
     Statement(
         "Z A2",
         "relu_logdet and jacob_cov prefer 1x1 convolutions",
-        (verdicts.one_by_one_preferred,),
+        (verdicts.one_by_one_preferred, verdicts.one_by_one_bias),
     ),
 )
 

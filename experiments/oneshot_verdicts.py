@@ -14,10 +14,12 @@ from experiments import pages
 from jnas import metrics
 
 STORED = "oneshot_published"
+FIGURES = "oneshot_figures"
 _ZEROSHOT = {
     "NAS-Bench-201": "zeroshot_proxies_nasbench201",
     "NAS-Bench-101": "zeroshot_proxies_nasbench101",
 }
+_PLACES = ("larger", "better")
 _MARGIN = 0.01  # of tau: what is nearer than that counts as equal
 
 
@@ -271,6 +273,29 @@ def one_by_one_preferred() -> Verdict:
     texts = (f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
     numbers = f"1x1 for each 3x3 in the top tenth of NAS-Bench-201: {', '.join(texts)}"
     return Verdict(min(shares[1:]) > 1 > shares[0], numbers, (_ZEROSHOT["NAS-Bench-201"],))
+
+
+def leaders() -> Verdict:
+    """Zero-shot A1, figure 19: the best cells by SynFlow are the largest, not the most accurate."""
+    found = pages.read(FIGURES)["zeroshot"]
+    larger, better = ([cell[key] for cell in found["leaders"]["synflow"]] for key in _PLACES)
+    numbers = (
+        f"of {found['cells']:,} cells of NAS-Bench-201, {larger} are larger and {better} more "
+        "accurate than its best three"
+    )
+    return Verdict(sum(larger) < sum(better), numbers, (FIGURES,))
+
+
+def one_by_one_bias() -> Verdict:
+    """Zero-shot A2, figure 20: both scores overestimate 1x1 beside 3x3 convolutions."""
+    biases, texts, holds = pages.read(FIGURES)["zeroshot"]["biases"], [], True
+    for name in ("relu_logdet", "jacob_cov"):
+        # Places of the two operations in NAS-Bench-201.
+        change, error = (biases[name][key][3][2] for key in ("change", "error"))
+        holds &= change > 2 * error
+        texts.append(f"{name} {change:+.3f} ± {error:.3f}")
+    numbers = f"rank difference where a 1x1 replaces a 3x3: {', '.join(texts)}"
+    return Verdict(holds, numbers, (FIGURES,))
 
 
 def _preference(name: str, value: Callable[[Any], float], what: str) -> Verdict:

@@ -42,6 +42,7 @@ NAMES = (
     "naswot_table1",
     "naswot_table2",
     "naswot_training",
+    "oneshot_figures",
     "oneshot_published",
     "oneshot_study",
     "real_training",

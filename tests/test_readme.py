@@ -1,5 +1,6 @@
 """What README.md, CONTRIBUTING.md and docs/ say is true."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -99,6 +100,13 @@ def test_trainings_of_ones_own(tmp_path, monkeypatch, capsys) -> None:
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert failures == "{}"
     assert (tmp_path / "my-search" / "search.npz").exists()
+
+
+def test_how_well_scores_rank(tmp_path, monkeypatch, capsys) -> None:
+    told = run(snippets(GUIDE)[5], tmp_path, monkeypatch, capsys)
+    taus = ast.literal_eval(told.splitlines()[0])
+    assert list(taus) == ["convolutions", "params", "flops"]
+    assert 0.3 < taus["convolutions"] < taus["params"]
 
 
 def test_a_space_of_ones_own_choices(tmp_path, monkeypatch, capsys) -> None:

@@ -65,7 +65,8 @@ def average(
     averages = {}
     for name, value in found.items():
         if np.ndim(value) == 0:
-            averages[name] = (np.asarray(value), np.zeros(()))
+            spread = 0.0 if name in ("num", "left_out") else np.nan
+            averages[name] = (np.asarray(value), np.asarray(spread))
             continue
         mean, num = np.mean(value, axis=axis), value.shape[axis]
         # NumPy would warn of the deviation of one seed.

@@ -123,6 +123,7 @@ def test_average_is_that_of_a_sample(found):
     expected = found["kendall"].std(axis=1, ddof=1)
     np.testing.assert_allclose(averages["kendall"][1], expected, rtol=1e-5)
     assert averages["num"] == (N, 0)
+    assert np.isnan(analysis.average({"kendall": np.asarray(0.5)})["kendall"][1])
     alone = analysis.average({"kendall": found["kendall"][:, :1]})["kendall"]
     np.testing.assert_array_equal(alone[0], found["kendall"][:, 0])
     assert np.isnan(alone[1]).all()
