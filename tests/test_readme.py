@@ -36,7 +36,7 @@ def run(snippet: str, tmp_path, monkeypatch, capsys, **smaller: tuple[str, str])
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 6)
+    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 7)
 
 
 def test_ten_lines(tmp_path, monkeypatch, capsys) -> None:
@@ -125,7 +125,7 @@ def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> 
 
 
 def test_a_search_on_our_own_benchmark(tmp_path, monkeypatch, capsys) -> None:
-    accuracies = run(snippets(GUIDE)[5], tmp_path, monkeypatch, capsys).strip(" []\n").split()
+    accuracies = run(snippets(GUIDE)[6], tmp_path, monkeypatch, capsys).strip(" []\n").split()
     assert len(accuracies) == 2
     assert all(10 <= float(x) <= 100 for x in accuracies)
 
