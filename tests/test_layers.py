@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": LEAVES | {"plots"},
     "commands": LEAVES
     | {"spaces", "networks", "zeroshot", "predictors", "benchmarks", "images", "data"}
-    | {"training"}
+    | {"training", "oneshot"}
     | {"metrics", "search", "plots", "population", "report"},
     "__main__": {"commands"},
 }

@@ -1,12 +1,17 @@
-"""Estimators by the names of the command line: tables, saved predictors, zero-shot scores."""
+"""Estimators by the names of the command line: tables, zero-shot scores, and files.
+
+Files are saved predictors and supernets, which are told apart by what they hold.
+"""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
 
 from jnas import benchmarks, images, networks, predictors, zeroshot
 from jnas.benchmarks import Duplicates, Table
+from jnas.commands import supernets
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Network, Space
 
@@ -19,7 +24,7 @@ class Materials:
     """Materials that estimators are made from; each takes what it needs.
 
     Attributes:
-        images: what untrained networks see: a name, or a file.
+        images: what networks see: a name, or a file; None for the usual ones.
         num_images: how many of them.
         table: file of trained accuracies; None for the one that ships with jnas or that `JNAS_DATA`
             has.
@@ -28,7 +33,7 @@ class Materials:
         duplicates: what becomes of repeated rows of the file.
     """
 
-    images: str = "digits"
+    images: str | None = None
     num_images: int = 128
     table: str | None = None
     column: str | None = None
@@ -62,13 +67,19 @@ class Materials:
 
 
 def is_saved(name: str) -> bool:
-    """Whether `name` is a file of a predictor, not a name."""
+    """Whether `name` is a file of a predictor or of a supernet, not a name."""
     return name.endswith(".npz")
 
 
 def sees_images(name: str) -> bool:
     """Whether the estimator of that name scores untrained networks, which see images."""
     return name in zeroshot.NAMES
+
+
+def usual_images(names: Iterable[str]) -> str:
+    """Images that estimators of those names see by default: a supernet those of its training."""
+    files = [name for name in names if supernets.is_saved(name)]
+    return supernets.usual_images(files[0]) if files else "digits"
 
 
 def label(name: str) -> str:
@@ -82,36 +93,43 @@ def score_label(name: str, column: str | None) -> str:
 
 
 def place_label(name: str) -> str:
-    """Label of an estimator in names of files and folders, which tells saved predictors apart."""
+    """Label of an estimator in names of files and folders, which tells saved ones apart."""
     path = Path(name)
-    # `jnas fit` calls all of them alike, and names their folders after the settings.
-    if path.name == "predictor.npz" and path.parent.name:
+    # Commands call all of them alike, and name their folders after the settings.
+    if path.name in ("predictor.npz", "supernet.npz") and path.parent.name:
         return path.parent.name
     return label(name)
 
 
 def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estimator:
-    """Estimator of a space: a saved predictor, a column of its table, or a zero-shot score.
+    """Estimator of a space: a file, a column of its table, or a zero-shot score.
 
     Args:
-        name: one of `NAMES`, or an `.npz` file that `predictors.save` wrote.
+        name: one of `NAMES`, or an `.npz` file that `predictors.save` or `oneshot.save` wrote.
         space: whose architectures are judged, by scores of its untrained reference network.
         materials: what it is made from.
         key: draws the images.
 
     Raises:
         ValueError: an unknown name, a space without a network, images without labels for a score
-            that needs them, or a file that does not hold what it should.
+            that needs them, other images than those of a supernet, or a file that does not hold
+            what it should.
         OSError: a file cannot be read, or there is no table.
     """
+    if supernets.is_saved(name):
+        return supernets.saved_estimator(name, space, materials.images)
     if is_saved(name):
         return predictors.estimator(*predictors.load(name, space))
     if name == "table":
         table, column = materials.read(space)
         return table.estimator(column)
+    if name == "oneshot":
+        raise ValueError(
+            "a supernet is trained by jnas search --estimator oneshot; here its supernet.npz judges"
+        )
     if name not in NAMES:
         raise ValueError(f"unknown estimator {name!r}. {nearest(name, NAMES)}")
-    source, num = materials.images, materials.num_images
+    source, num = materials.images or usual_images([name]), materials.num_images
     batch: tuple[jax.Array, ...]
     # Without need for labels any images do, those of sources that have none included.
     if zeroshot.needs_labels(name):

@@ -17,10 +17,11 @@ from jnas.engine.messages import setting
 
 # In the order of the help, whichever group a command has an option of first.
 TASK = Group("Task", sort_key=0)
-BATCH = Group("One batch of candidates", sort_key=1)
-SEARCHES = Group("Searches by a strategy", sort_key=2)
-STRATEGY = Group("Options of the strategies", sort_key=3)
-RUN = Group("The run", sort_key=4)
+SUPERNET = Group("The supernet of --estimator oneshot", sort_key=1)
+BATCH = Group("One batch of candidates", sort_key=2)
+SEARCHES = Group("Searches by a strategy", sort_key=3)
+STRATEGY = Group("Options of the strategies", sort_key=4)
+RUN = Group("The run", sort_key=5)
 
 FLAG = Parameter(negative="", show_default=False)
 """A flag without a `--no-` form."""
@@ -43,15 +44,17 @@ JudgedSpaceName: TypeAlias = Annotated[
 EstimatorName: TypeAlias = Annotated[
     str,
     Parameter(
-        help=f"What judges: {', '.join(estimators.NAMES)}, or a predictor.npz that jnas fit "
-        "has saved."
+        help=f"What judges: {', '.join(estimators.NAMES)}, or an .npz file of a predictor (jnas "
+        "fit) or of a supernet."
     ),
 ]
 Images: TypeAlias = Annotated[
-    str,
+    str | None,
     Parameter(
         help="What untrained networks see: digits, cifar10, noise, or an .npz file with "
-        "x [N, H, W, C] and perhaps y [N], the classes that their logits then have."
+        "x [N, H, W, C] and perhaps y [N], the classes that their logits then have. Of a supernet "
+        "the data set of its training, also a folder.",
+        show_default=default("digits, or those of the supernet"),
     ),
 ]
 NumImages: TypeAlias = Annotated[

@@ -199,9 +199,12 @@ def summarise(runs: Sequence[Run]) -> Summary:
     names, pairs, settings = labels(runs), compare(runs), runs[0].settings
     judge = estimators.score_label(settings["estimator"], settings["column"])
     title = f"{settings['space']}: {len(runs)} strategies on {judge}"
+    # Strategies that train the weights of their own evaluate what they answer with.
+    budget = settings["budget"]
+    at_most = f", of {budget:,} evaluations at most" if budget else ""
     legend = (
-        f"{settings['seeds']:,} searches each, of {settings['budget']:,} evaluations at most, from "
-        "the same seeds.\nMean and standard deviation of what the answers are worth."
+        f"{settings['seeds']:,} searches each{at_most}, from the same seeds.\n"
+        "Mean and standard deviation of what the answers are worth."
     )
     first, *others = [_tests(column, pairs) for column in runs[0].answers]
     return Summary(

@@ -10,7 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from jnas import population, spaces
-from jnas.commands import estimators
+from jnas.commands import estimators, supernets
 from jnas.commands.estimators import Materials
 from jnas.commands.folder import ROWS, write_csv
 from jnas.commands.options import (
@@ -53,7 +53,7 @@ class Settings:
     """Score those of a text file, one architecture a line."""
     space: JudgedSpaceName = "nasbench201"
     estimator: EstimatorName = "naswot"
-    images: Images = "digits"
+    images: Images = None
     num_images: NumImages = 128
     table: TableFile = None
     column: Column = None
@@ -89,7 +89,8 @@ class Settings:
             Path(self.table).stem if self.table and by_table else "",
             self.column if by_table else "",
             *(table_labels(self.minimize, self.duplicates) if by_table else []),
-            f"{Path(self.images).stem}{self.num_images}" if sees_images else "",
+            f"{Path(self.images or 'digits').stem}{self.num_images}" if sees_images else "",
+            Path(self.images).stem if self.images and supernets.is_saved(self.estimator) else "",
             "all" if self.all_ else "",
             f"{self.num}" if self.num is not None else "",
             self.file.stem if self.file is not None else "",

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jnas.engine import files
 from jnas.engine.fingerprints import Fingerprint, Resume, check
@@ -33,6 +35,11 @@ def _steps(folder: Path) -> dict[Path, str]:
     """Folders of steps within a folder → the number of the step, as text."""
     found = {path: _STEP.fullmatch(path.name) for path in folder.glob("[0-9]*")}
     return {path: match[1] for path, match in found.items() if match and path.is_dir()}
+
+
+def _full(leaves: list[Any]) -> list[Any]:
+    """Leaves that have content: Orbax saves no others."""
+    return [leaf for leaf in leaves if np.size(leaf)]
 
 
 class Checkpoint:
@@ -105,9 +112,13 @@ class Checkpoint:
         # A checkpoint of this job was written by jnas, whether or not it is listed.
         files.list_folders(self.folder, files.listed_folders(self.folder) | {str(step)})
         shape = jax.eval_shape(lambda: like(told["about"]))
-        arguments = ocp.args.Composite(tree=ocp.args.StandardRestore(jax.tree.leaves(shape)))
-        leaves = manager.restore(step, args=arguments)["tree"]
-        return jax.tree.unflatten(jax.tree.structure(shape), leaves), told["about"]
+        leaves, structure = jax.tree.flatten(shape)
+        arguments = ocp.args.Composite(tree=ocp.args.StandardRestore(_full(leaves)))
+        found = iter(manager.restore(step, args=arguments)["tree"])
+        whole = [
+            next(found) if np.size(leaf) else jnp.zeros(leaf.shape, leaf.dtype) for leaf in leaves
+        ]
+        return jax.tree.unflatten(structure, whole), told["about"]
 
     def save(self, step: int, tree: Any, about: dict[str, Any]) -> None:
         """Replace what the folder holds; OSError if it cannot be written, or is not jnas' own.
@@ -125,7 +136,7 @@ class Checkpoint:
         files.list_folders(self.folder, files.listed_folders(self.folder) & there | {str(step)})
         ocp, manager = self._open()
         arguments = {
-            "tree": ocp.args.StandardSave(jax.tree.leaves(tree)),
+            "tree": ocp.args.StandardSave(_full(jax.tree.leaves(tree))),
             "about": ocp.args.JsonSave({"fingerprint": self.kept, "about": about}),
         }
         manager.save(step, args=ocp.args.Composite(**arguments))

@@ -19,8 +19,13 @@ from jnas.oneshot.darts import darts, drnas, pc_darts
 from jnas.oneshot.enas import enas
 from jnas.oneshot.gdas import gdas
 from jnas.oneshot.methods import Choice, Method, mix_of
+from jnas.oneshot.recipes import Recipe
 from jnas.oneshot.rsps import rsps
 from jnas.oneshot.setn import setn
+from jnas.oneshot.sharing import Sharing
+from jnas.oneshot.steps import State as Weights
+from jnas.oneshot.steps import first_rate
+from jnas.oneshot.supernet import Supernet
 from jnas.training.recipes import check_recipe
 from jnas.training.train import check_dataset
 from jnas.types import Dataset, Key, Network, Params
@@ -74,6 +79,26 @@ class Searched(NamedTuple):
     def params(self) -> Params:
         """Weights of all operations, each array with a leading axis `S`."""
         return self.state.params
+
+    @property
+    def supernet(self) -> Supernet:
+        """Supernets of the weights, which can be saved, and judge as others do."""
+        failed_at = jnp.asarray(self.state.failed_at)
+        rate = jax.tree.map(lambda x: jnp.broadcast_to(x, failed_at.shape), first_rate())
+        state = Weights(
+            params=self.params,
+            optimizer=self.state.optimizer,
+            rate=rate,
+            failed_at=failed_at,
+            loss=self.state.seen.loss,
+            accuracy=self.state.seen.accuracy,
+            kept=jax.tree.map(lambda x: jnp.zeros((len(x), 0, *x.shape[1:]), x.dtype), self.params),
+        )
+        curves = {name: self.curves[name] for name in ("loss", "accuracy")}
+        curves["rate"] = np.ones_like(curves["loss"])
+        recipe = Recipe(self.setup.recipe, sampler="uniform")
+        host = jax.tree.map(np.asarray, state)
+        return Supernet(Sharing(self.setup.network), host, (), curves, recipe, self.dataset)
 
     @property
     def failed_at(self) -> np.ndarray:

@@ -196,6 +196,16 @@ def load(path: str | Path, sharing: Sharing | None = None) -> Supernet:
     return Supernet(shared, state, epochs, tree["curves"], recipe, dataset)
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a file is one of supernets, by what it holds; False for one that cannot be read."""
+    try:
+        with readers.arrays(path) as file:
+            return "is_plain" in json.loads(str(file["about"]))
+    # What is wrong with a file is said by what reads it whole.
+    except (OSError, ValueError):
+        return False
+
+
 def _recipe(facts: dict[str, Any]) -> Recipe:
     """Recipe from the JSON values of a file."""
     plateau = None if facts["plateau"] is None else Plateau(**facts["plateau"])

@@ -1,9 +1,10 @@
-"""A folder of pictures of two kinds, and a run of `jnas train` on it that takes seconds."""
+"""A folder of pictures of two kinds, a run of `jnas train` on it, and a supernet of digits."""
 
 from pathlib import Path
 
 import pytest
 
+from jnas import data, networks, oneshot
 from tests.commands.helpers import CELL, QUIET, TINY, draw, invoke
 
 
@@ -25,3 +26,15 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     with pytest.warns(UserWarning, match="broken"):
         printed = invoke(*command)
     return folder, command, printed
+
+
+@pytest.fixture(scope="session")
+def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File of a supernet that has seen the digits once."""
+    path = tmp_path_factory.mktemp("supernet") / "shared.npz"
+    network = networks.nasbench201(
+        channels=2, cells=1, stages=1, in_channels=1, affine=False, bias=False
+    )
+    recipe = oneshot.recipe("quick", epochs=1, augmentation=data.Augmentation())
+    oneshot.save(oneshot.train(network, data.load("digits"), recipe), path)
+    return path

@@ -22,7 +22,9 @@ class State(NamedTuple):
 
 
 STATE = State(
-    {"a": jnp.arange(3.0), "b": jnp.ones((2, 2), jnp.bfloat16)}, jnp.asarray(7, jnp.int32)
+    # An array without content is nothing that a file could hold.
+    {"a": jnp.arange(3.0), "b": jnp.ones((2, 2), jnp.bfloat16), "none": jnp.zeros((0, 3))},
+    jnp.asarray(7, jnp.int32),
 )
 
 

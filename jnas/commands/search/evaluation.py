@@ -16,6 +16,8 @@ from jnas import benchmarks, population, search
 from jnas.benchmarks import Table
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
+from jnas.commands.search import methods, supernet, tables
+from jnas.commands.search.methods import Outcome
 from jnas.commands.search.settings import DEFAULT_BUDGET, Settings
 from jnas.engine import checkpoints, readers, seeds
 from jnas.engine.files import replacing
@@ -54,7 +56,9 @@ class Job(NamedTuple):
         settings: with the defaults filled in.
         space: where to search, within the limits of the settings.
         costs: what the score is weighed against; nothing for a strategy with one objective.
-        work: what is evaluated.
+        work: what is evaluated, or how weights are shared by strategies that train them.
+        plan: of the supernet that is trained before, and then judges (`judged_by`); None where
+            something else judges.
         fidelities: of a search on a table, the column that tells the score after so many epochs;
             0 stands for any number. Empty where something else judges.
         min_evaluations: evaluations before the strategy searches.
@@ -64,14 +68,23 @@ class Job(NamedTuple):
     settings: Settings
     space: Space
     costs: list[Cost]
-    work: Batch | Seeds
+    work: Batch | Seeds | methods.Plan
+    plan: supernet.Plan | None
     fidelities: dict[int, str]
     min_evaluations: int
     fingerprint: Fingerprint
 
 
-def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
+def make_job(
+    settings: Settings,
+    space: Space,
+    table: Table | None,
+    plan: supernet.Plan | methods.Plan | None = None,
+) -> Job:
     """Job of filled settings; ValueError names what is unknown or does not fit."""
+    if isinstance(plan, methods.Plan):
+        known = plan.network, plan.dataset, plan.method, plan.keys
+        return Job(settings, space, [], plan, None, {}, 1, fingerprint(settings.facts(), *known))
     allowed = _within_limits(settings, _within_table(settings, space, table))
     costs = [getattr(space, settings.against)] if settings.against else []
     judged = _judged(settings, table)
@@ -83,15 +96,29 @@ def make_job(settings: Settings, space: Space, table: Table | None) -> Job:
         make_searcher = functools.partial(_searcher, settings, allowed, costs)
         work, searcher = _seeds(settings, space, judged, make_searcher)
         least = searcher.min_evaluations
-        fidelities = _fidelities(searcher, *judged) if judged else {}
+        fidelities = tables.fidelities(searcher, *judged) if judged else {}
     # The rows are no part of the work of a score that does not look at them.
     rows = [table.archs] if settings.within_table and table is not None else []
-    job = fingerprint(settings.facts(), work, *rows)
-    return Job(settings, allowed, costs, work, fidelities, least, job)
+    # A supernet follows from its plan.
+    shared = [] if plan is None else [plan.network, plan.dataset, plan.recipe, plan.key]
+    job = fingerprint(settings.facts(), work, *rows, *shared)
+    return Job(settings, allowed, costs, work, plan, fidelities, least, job)
+
+
+def judged_by(job: Job, estimator: Estimator) -> Job:
+    """Job whose supernet is trained, by its estimator."""
+    work = job.work
+    if isinstance(work, Batch):
+        return job._replace(work=work._replace(estimator=estimator))
+    assert isinstance(work, Seeds)
+    return job._replace(work=work._replace(objective=search.objective(estimator)))
 
 
 def is_begun(job: Job, folder: Path) -> bool:
-    """Whether `folder` has a part of the evaluations, by a call that was stopped."""
+    """Whether `folder` has a part of the work, by a call that was stopped."""
+    is_shared = job.plan is not None or isinstance(job.work, methods.Plan)
+    if is_shared and supernet.is_begun(folder):
+        return True
     if isinstance(job.work, Batch):
         return (folder / _SCORES).exists()
     return any((folder / _CHECKPOINT).glob("[0-9]*"))
@@ -167,6 +194,15 @@ def search_all(
     return shortened, distinct
 
 
+def answered(outcome: Outcome) -> tuple[History, np.ndarray]:
+    """Histories `[S, 1, ...]` of weight-sharing searches, which evaluate what they answer with."""
+    # Of a search that diverged the architecture is none, and the score NaN.
+    archs = np.maximum(outcome.searched.archs, 0)[:, None]
+    scores = jnp.asarray(outcome.scores, jnp.float32)[:, None]
+    history = jax.vmap(history_of)(jnp.asarray(archs, jnp.int32), scores)
+    return jax.tree.map(np.asarray, history), np.ones(len(archs), np.int32)
+
+
 def save(folder: Path, histories: History, distinct: np.ndarray) -> None:
     """Write `histories.npz`: the fields of `History` `[S, T, ...]`, and `distinct` `[S]`.
 
@@ -226,8 +262,7 @@ def _batch(
     if judged:
         estimator = judged[0].estimator(judged[1])
     else:
-        materials = Materials.of(settings)
-        estimator = estimators.estimator(settings.estimator, space, materials, image_key)
+        estimator = _judge(settings, space, settings.estimator, image_key)
     searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
     archs = jax.jit(lambda key: searcher.ask(key, searcher.init(key))[0].archs)(draw_key)
     return Batch(estimator, archs, score_key)
@@ -242,50 +277,21 @@ def _seeds(
     """Searches from all seeds, by a strategy; ValueError names an option that this refuses."""
     # All seeds see the same images, so that their scores can be compared.
     image_key, search_key = jax.random.split(jax.random.key(settings.seed))
-    materials = Materials.of(settings)
-
-    def judge(name: str) -> Estimator:
-        return estimators.estimator(name, space, materials, image_key)
-
+    judge = functools.partial(_judge, settings, space, key=image_key)
     start = judge(settings.start) if settings.start else None
     searcher = make_searcher(start)  # what is wrong with its options is said first
     if judged:
-        objective = _look_up(settings, searcher, *judged)
+        objective = tables.objective(settings.seconds, searcher, *judged)
     else:
         objective = search.objective(judge(settings.estimator))
     return Seeds(jax.random.split(search_key, settings.seeds), objective, start), searcher
 
 
-def _look_up(settings: Settings, searcher: Searcher, table: Table, column: str) -> Objective:
-    """Objective of a table: scores after the epochs asked for if it has them, or of all epochs.
-
-    What is asked for is paid for: without epochs the whole training.
-    """
-    if not searcher.epochs:
-        return table.objective(column, seconds=settings.seconds)
-    curve = _curve(searcher, table, column)
-    if curve:
-        last = max(curve)
-        return table.objective(curve, seconds=settings.seconds, cost_epochs=last, nearest=True)
-    return table.objective(column, seconds=settings.seconds, cost_epochs=max(searcher.epochs))
-
-
-def _curve(searcher: Searcher, table: Table, column: str) -> dict[int, str]:
-    """Columns by number of epochs that a searcher is told the scores of; empty where none are."""
-    curve = table.learning_curve(column)
-    # Numbers below all that are asked for count something else, such as the seeds.
-    return curve if len(curve) > 1 and max(curve) >= min(searcher.epochs) else {}
-
-
-def _fidelities(searcher: Searcher, table: Table, column: str) -> dict[int, str]:
-    """Column that tells the score after each number of epochs that a searcher asks for."""
-    if not searcher.epochs:
-        return {0: column}
-    curve = _curve(searcher, table, column)
-    return {
-        asked: curve[benchmarks.nearest_epochs(asked, tuple(curve))] if curve else column
-        for asked in searcher.epochs
-    }
+def _judge(settings: Settings, space: Space, name: str, key: Key) -> Estimator:
+    """Estimator of a name; of a supernet that is not trained yet, one that has its place."""
+    if name == supernet.NAME:
+        return supernet.not_trained
+    return estimators.estimator(name, space, Materials.of(settings), key)
 
 
 def _searcher(

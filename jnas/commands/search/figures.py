@@ -9,6 +9,7 @@ import numpy as np
 
 from jnas import plots
 from jnas.commands import estimators
+from jnas.commands.search import methods
 from jnas.commands.search.searches import Searches
 from jnas.commands.truth import Check, header
 
@@ -84,6 +85,8 @@ def _file(result: Searches, check: Check) -> str:
 def curve_figures(result: Searches) -> Figures:
     """Plots of searches by a strategy: the best so far, by score and accuracy, and a front."""
     strategy, checks = result.settings.strategy, result.checks
+    if result.outcome is not None:
+        return _cell(result) | {"distribution": methods.distribution(result.outcome.searched)}
     is_on_table, score = result.settings.estimator == "table", judge(result)
     lines = {"best of the table": checks[0].table_best} if checks else {}
     curves = plots.search_curves(

@@ -14,16 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import search, spaces
+from jnas import oneshot, search, spaces
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
-from jnas.commands import truth
+from jnas.commands import supernets, truth
 from jnas.commands.estimators import Materials
-from jnas.commands.search import evaluation
+from jnas.commands.search import evaluation, methods, supernet
 from jnas.commands.search.evaluation import Job
+from jnas.commands.search.methods import Outcome
 from jnas.commands.search.settings import Settings, filled
 from jnas.commands.truth import Check, Columns
 from jnas.engine.fingerprints import Resume
+from jnas.oneshot import Supernet
 from jnas.search import Front
 from jnas.types import History, Space
 
@@ -56,6 +58,8 @@ class Searches(NamedTuple):
         seconds: wall time, compilation included.
         resumed: whether a part was done before, by a call that was stopped.
         fingerprint: of the job, and of the code that ran it.
+        supernet: that has judged; None where something else has.
+        outcome: of strategies that train the weights of their own; None of others.
     """
 
     settings: Settings
@@ -80,6 +84,8 @@ class Searches(NamedTuple):
     seconds: float
     resumed: bool
     fingerprint: Mapping[str, Any]
+    supernet: Supernet | None = None
+    outcome: Outcome | None = None
 
 
 def run(
@@ -113,24 +119,67 @@ def run(
     space = spaces.by_name(settings.space)
     table = _table(settings, space)
     full = filled(settings, table)
+    plan = _plan(full, space, progress)
+    if plan is not None:
+        full = dataclasses.replace(full, supernet=plan.options)
     # Before the search, so that a column that the table lacks is an error at once.
     columns = truth.columns(table, (full.column, full.test_column), full.table is None)
     judge = table if full.estimator == "table" else None
-    job = evaluation.make_job(full, space, table)
+    job = evaluation.make_job(full, space, table, plan)
     earlier = _earlier_facts(job, table, folder, resume)
     resumed = resume is not False and evaluation.is_begun(job, folder)
     started = time.monotonic()
     with folders.begun(folder, earlier):
-        if full.is_batch:
-            evaluated = evaluation.score_batch(job, folder, chunk_size, resume, progress)
-        elif "seconds" in earlier:  # finished, for only `result.json` has them
-            evaluated = evaluation.load(folder)
+        outcome, shared = None, None
+        if isinstance(job.work, methods.Plan):
+            outcome = methods.run(job.work, folder, resume, progress)
+            shared, evaluated = outcome.supernet, evaluation.answered(outcome)
         else:
-            evaluated = evaluation.search_all(job, folder, resume, progress)
+            job, shared = _judged(job, folder, resume, progress)
+            evaluated = _evaluated(job, folder, earlier, chunk_size, resume, progress)
         # What was finished before has taken what it took then.
         facts = {"seconds": round(time.monotonic() - started, 2), "resumed": resumed, **earlier}
         # Within the block: searches without an answer are an error, after which no job is left.
-        return _look_up(job, *evaluated, judge, columns, facts)
+        found = _look_up(job, *evaluated, judge, columns, facts)
+        return found._replace(supernet=shared, outcome=outcome)
+
+
+def _plan(settings: Settings, space: Space, progress: bool) -> supernet.Plan | methods.Plan | None:
+    """Plan of the weights that are trained and shared; None where none are."""
+    images = settings.images or "digits"
+    if not settings.owns_weights:
+        if settings.estimator != supernet.NAME:
+            return None
+        return supernet.plan(settings.supernet, space, images, settings.seed, progress)
+    key = supernet.key_of(settings.seed)
+    by = settings.strategy, settings.options, settings.supernet
+    return methods.plan(*by, space, images, jax.random.split(key, settings.seeds), progress)
+
+
+def _judged(job: Job, folder: Path, resume: Resume, progress: bool) -> tuple[Job, Supernet | None]:
+    """Job with its estimator, and the supernet behind it: trained in the folder, or of a file."""
+    if job.plan is not None:
+        trained = supernet.train(job.plan, folder, resume, progress)
+        estimator = supernets.estimator(trained, job.plan.dataset)
+        return evaluation.judged_by(job, estimator), trained
+    name = job.settings.estimator
+    return job, oneshot.load(name) if supernets.is_saved(name) else None
+
+
+def _evaluated(
+    job: Job,
+    folder: Path,
+    earlier: Mapping[str, Any],
+    chunk_size: int | None,
+    resume: Resume,
+    progress: bool,
+) -> tuple[History, np.ndarray]:
+    """Histories and numbers of classes, of a folder that may have finished or begun them."""
+    if job.settings.is_batch:
+        return evaluation.score_batch(job, folder, chunk_size, resume, progress)
+    if "seconds" in earlier:  # finished, for only `result.json` has them
+        return evaluation.load(folder)
+    return evaluation.search_all(job, folder, resume, progress)
 
 
 def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) -> dict[str, Any]:
@@ -144,7 +193,7 @@ def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) 
         return folders.earlier_facts(folder, job.fingerprint, resume)
     changes: dict[str, Any] = {name: num}
     fewer = dataclasses.replace(job.settings, **changes)
-    shorter = evaluation.make_job(fewer, spaces.by_name(fewer.space), table)
+    shorter = evaluation.make_job(fewer, spaces.by_name(fewer.space), table, job.plan)
     folders.earlier_facts(folder, shorter.fingerprint, resume)  # refuses what differs in more
     return {"fingerprint": job.fingerprint._asdict()}
 
@@ -230,6 +279,8 @@ def _why_no_answer(
 ) -> str:
     """Message about searches without an answer, and what might help."""
     num = int(np.asarray(histories.num_evaluations).sum())
+    if settings.owns_weights:
+        return f"none of the {num:,} searches by {settings.strategy} can be ranked; they diverged"
     if table is not None and num and num == num_missing:
         return (
             f"none of the {num:,} evaluations can be ranked, for {table.source} "

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from jnas import benchmarks, search
 from jnas.benchmarks import Table
-from jnas.commands import estimators
+from jnas.commands import estimators, supernets
 from jnas.commands.options import (
     BATCH,
     FLAG,
@@ -16,7 +16,6 @@ from jnas.commands.options import (
     TASK,
     Column,
     DuplicateRows,
-    EstimatorName,
     Images,
     JudgedSpaceName,
     Minimize,
@@ -32,8 +31,9 @@ from jnas.commands.options import (
     option_label,
     table_labels,
 )
-from jnas.commands.search import strategies
+from jnas.commands.search import strategies, supernet
 from jnas.commands.search.strategies import Plain
+from jnas.commands.search.supernet import Options
 from jnas.engine.messages import nearest, setting
 
 DEFAULT_CANDIDATES = 100
@@ -55,8 +55,15 @@ class Settings:
     """Settings of a search; None is a default that depends on the others, or no limit."""
 
     space: JudgedSpaceName = "nasbench201"
-    estimator: EstimatorName = "naswot"
-    images: Images | None = "digits"
+    estimator: Annotated[
+        str,
+        Parameter(
+            help=f"What judges: {', '.join(estimators.NAMES)}, an .npz file of a predictor (jnas "
+            f"fit) or of a supernet, or {supernet.NAME}, a supernet that is trained on the images "
+            "(digits, cifar10, an .npz file or a folder) before."
+        ),
+    ] = "naswot"
+    images: Images = None
     num_images: NumImages | None = 128
     table: TableFile = None
     column: Column = None
@@ -76,7 +83,12 @@ class Settings:
     ] = None
     """Architectures to draw at random and to score; goes with the task, not with searches."""
     strategy: Annotated[
-        str, Parameter(group=SEARCHES, help=f"How to search: {', '.join(search.NAMES)}.")
+        str,
+        Parameter(
+            group=SEARCHES,
+            help=f"How to search: {', '.join(search.NAMES)}; without an --estimator, by shared "
+            f"weights of its own: {', '.join(strategies.METHODS)}.",
+        ),
     ] = "random"
     budget: Annotated[
         int | None, Parameter(group=SEARCHES, show_default=default(f"{DEFAULT_BUDGET}"))
@@ -107,6 +119,8 @@ class Settings:
         default_factory=dict
     )
     """Those of the strategy, by name."""
+    supernet: Options = dataclasses.field(default_factory=Options)
+    """Those of the supernet."""
 
     def __post_init__(self) -> None:
         """Check the numbers and what goes together; ValueError names what is allowed."""
@@ -115,6 +129,7 @@ class Settings:
         check_seed(self.seed)
         above_zero(("max_seconds", "max_flops"), self)
         self._check_strategy()
+        self._check_weights()
         if self.candidates is not None and (asked := self._of_searches()):
             raise ValueError(
                 f"--candidates does not go with searches by a strategy, which {asked[0]} asks for; "
@@ -136,7 +151,30 @@ class Settings:
                 )
         if self.against is not None and self.against not in COSTS:
             raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
+        if self.start == supernet.NAME:
+            raise ValueError(f"{setting('start')} cannot be {supernet.NAME}, which judges alone")
         strategies.check(self.strategy, self.options)
+
+    def _check_weights(self) -> None:
+        """Check what goes with shared weights, and what with methods that train their own."""
+        if not self.owns_weights:
+            supernet.check(self.supernet, self.estimator)
+            return
+        if self.estimator not in (supernet.NAME, Settings.estimator):
+            raise ValueError(
+                f"--strategy {self.strategy} trains the weights that it judges by, and goes "
+                f"without --estimator {self.estimator}"
+            )
+        self.supernet.check()
+        plain = Settings(estimator=supernet.NAME)
+        names = ("budget", "distinct", "max_params", "max_flops", "within_table")
+        given = [name for name in names if getattr(self, name) != getattr(plain, name)]
+        given += ["sampler"] if self.supernet.sampler else []
+        if given:
+            raise ValueError(
+                f"{setting(given[0])} does not go with {self.strategy}, which answers with one "
+                "architecture of all of the space"
+            )
 
     def _of_searches(self) -> list[str]:
         """Options given that only searches by a strategy have."""
@@ -150,51 +188,83 @@ class Settings:
     def is_batch(self) -> bool:
         """Whether candidates are drawn and scored in one batch: if asked for, or by default."""
         # By default for the plain task: nothing is given but what a batch has, too.
-        judged = {"space", "estimator", "images", "num_images", "seed"}
+        judged = {"space", "estimator", "images", "num_images", "seed", "supernet"}
         same = {name: getattr(self, name) for name in judged}
         is_plain = self.estimator != "table" and self == Settings(**same)
         return self.candidates is not None or is_plain
 
     @property
-    def uses_images(self) -> bool:
-        """Whether untrained networks score, or choose where to start."""
+    def owns_weights(self) -> bool:
+        """Whether the strategy trains the weights that it judges by."""
+        return self.strategy in strategies.METHODS
+
+    @property
+    def judges(self) -> list[str]:
+        """Names of the estimators: what scores, and what chooses where to start."""
+        if self.owns_weights:
+            return [supernet.NAME]
         start = self.start or ("naswot" if self.strategy == "area" else None)
-        return any(estimators.sees_images(name) for name in (self.estimator, start) if name)
+        return [name for name in (self.estimator, start) if name]
+
+    @property
+    def uses_untrained(self) -> bool:
+        """Whether untrained networks judge."""
+        return any(map(estimators.sees_images, self.judges))
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether networks judge, untrained ones or those of a supernet."""
+        is_trained = self.estimator == supernet.NAME or self.owns_weights
+        return self.uses_untrained or is_trained or any(map(supernets.is_saved, self.judges))
 
     @property
     def folder_name(self) -> str:
         """Name of a run folder, which says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
         table = stem if stem != self.space else ""
-        images = f"{Path(self.images or '').stem}{self.num_images}" if self.uses_images else ""
+        untrained = f"{Path(self.images or 'digits').stem}{self.num_images}"
+        others = Path(self.images).stem if self.images and self.uses_images else ""
+        images = untrained if self.uses_untrained else others
+        shared = [option_label(name, value) for name, value in self.supernet.given.items()]
+        judge = estimators.place_label(self.judges[0])
         limits = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
         numbers = {name: value for name, value in limits.items() if value is not None}
-        judge, seed = estimators.place_label(self.estimator), f"seed{self.seed}"
+        seed = f"seed{self.seed}"
         rows = "within" if self.within_table else ""
         labels = table_labels(self.minimize, self.duplicates)
         columns = [self.column, *labels, self.test_column, self.seconds, rows, self.against]
         limited = [option_label(name, value) for name, value in numbers.items()]
         if self.is_batch:
             num = self.candidates or DEFAULT_CANDIDATES
-            parts = [self.space, table, judge, *columns, images, *limited, f"{num}", seed]
-            return joined(*parts)
+            parts = [self.space, table, judge, *columns, images, *shared, *limited, f"{num}"]
+            return joined(*parts, seed)
         start = estimators.place_label(self.start or "")
         parts = ["search", self.space, table, self.strategy, judge, *columns, start, images]
+        parts += shared
         parts += [*limited, *(option_label(_SHORT.get(k, k), v) for k, v in self.options.items())]
-        parts += ["distinct" if self.distinct else "", f"{self.budget or DEFAULT_BUDGET}"]
+        budget = "" if self.owns_weights else f"{self.budget or DEFAULT_BUDGET}"
+        parts += ["distinct" if self.distinct else "", budget]
         return joined(*parts, f"{self.seeds}seeds", seed)
 
     def facts(self) -> dict[str, Any]:
-        """Settings by name, for JSON; the options of the strategy stand among the others."""
+        """Settings by name, for JSON; options of strategy and supernet stand among the others."""
         facts: dict[str, Any] = dataclasses.asdict(self)
         options: dict[str, Any] = facts.pop("options")
-        return facts | options
+        shared: dict[str, Any] = facts.pop("supernet")
+        return facts | shared | options
 
     def command_line(self) -> str:
         """Command that makes these settings, for a shell."""
-        return command_line(
-            "search", self.facts(), Settings().facts() | strategies.defaults(self.strategy)
-        )
+        usual = {"images": _images(dataclasses.replace(self, images=None))}
+        known = Settings().facts() | usual | strategies.defaults(self.strategy)
+        return command_line("search", self.facts(), known)
+
+
+def _images(settings: Settings) -> str | None:
+    """Images that the estimators see, by default those that go with them; None for no images."""
+    if not settings.uses_images:
+        return None
+    return settings.images or estimators.usual_images(settings.judges)
 
 
 def filled(settings: Settings, table: Table | None) -> Settings:
@@ -204,14 +274,15 @@ def filled(settings: Settings, table: Table | None) -> Settings:
     candidates = settings.candidates or DEFAULT_CANDIDATES
     full = dataclasses.replace(
         settings,
+        estimator=settings.judges[0],
         candidates=candidates if is_batch else None,
-        budget=None if is_batch else settings.budget or DEFAULT_BUDGET,
+        budget=None if is_batch or settings.owns_weights else settings.budget or DEFAULT_BUDGET,
         options={} if is_batch else strategies.defaults(strategy) | settings.options,
         start=settings.start or ("naswot" if strategy == "area" else None),
         against=settings.against or ("params" if strategy == "nsga2" else None),
         column=settings.column or (benchmarks.usual_column(table) if table else None),
-        images=settings.images if settings.uses_images else None,
-        num_images=settings.num_images if settings.uses_images else None,
+        images=_images(settings),
+        num_images=settings.num_images if settings.uses_untrained else None,
     )
     if is_batch or table is None or full.column is None or full.estimator != "table":
         return full

@@ -1,4 +1,7 @@
-"""Options of the search strategies, read from the signatures and docstrings of `jnas.search`.
+"""Options of the search strategies, read from the signatures and docstrings of their functions.
+
+Strategies are those of `jnas.search`, which need an estimator, and the methods of `jnas.oneshot`,
+which train the weights of their own.
 
 An option is a keyword of a strategy whose value can be written on a command line: a number, a
 truth value or a name. So a strategy with one new option changes its own file only.
@@ -10,15 +13,20 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from cyclopts import Parameter
 
-from jnas import search
+from jnas import oneshot, search
 from jnas.commands.options import STRATEGY
 from jnas.engine.messages import nearest
 from jnas.search.named import factory
+
+METHODS = oneshot.METHODS
+NAMES = (*search.NAMES, *METHODS)
+# Names that a method has for something else than a strategy has.
+_LEFT_OUT = {"enas": ("num_samples",)}
 
 Plain: TypeAlias = int | float | bool | str
 _PLAIN = (int, float, bool, str)
@@ -42,20 +50,23 @@ class Option(NamedTuple):
 def all_options() -> Mapping[str, Option]:
     """Options of all strategies, by name."""
     found: dict[str, Option] = {}
-    for strategy in search.NAMES:
-        function = factory(strategy)
+    for strategy in NAMES:
+        function = getattr(oneshot, strategy) if strategy in METHODS else factory(strategy)
         hints, texts = typing.get_type_hints(function), _texts(inspect.getdoc(function) or "")
-        for name, value in search.defaults(strategy).items():
+        for name, parameter in inspect.signature(function).parameters.items():
             kind = _plain(hints[name])
-            if kind is not None:
+            is_option = (
+                parameter.kind is parameter.KEYWORD_ONLY
+                and parameter.default is not parameter.empty
+            )
+            if is_option and kind is not None and name not in _LEFT_OUT.get(strategy, ()):
                 option = found.setdefault(name, Option(kind, texts[name], {}))
-                option.defaults[strategy] = value
+                option.defaults[strategy] = parameter.default
     return found
 
 
 def defaults(strategy: str) -> dict[str, Any]:
-    """Options with defaults of one strategy; ValueError lists the valid names."""
-    search.defaults(strategy)  # for its error
+    """Options with defaults of one strategy."""
     return {
         name: option.defaults[strategy]
         for name, option in all_options().items()
@@ -63,21 +74,28 @@ def defaults(strategy: str) -> dict[str, Any]:
     }
 
 
-def check(strategy: str, names: Iterable[str]) -> None:
-    """ValueError for an option that a strategy does not have, which names the nearest it has."""
-    known = defaults(strategy)
+def check(strategy: str, names: Iterable[str], known: Sequence[str] = NAMES) -> None:
+    """ValueError for an unknown strategy or an option that it does not have, with the nearest."""
+    if strategy not in known:
+        raise ValueError(f"unknown strategy {strategy!r}. {nearest(strategy, known)}")
+    options = [*defaults(strategy)]
     for name in names:
-        if name not in known:
-            raise ValueError(f"{strategy} has no {name}. {nearest(name, [*known])}")
+        if name not in options:
+            has = nearest(name, options) if options else "It has no options."
+            raise ValueError(f"{strategy} has no {name}. {has}")
 
 
 @functools.cache
-def parsed_class(without: tuple[str, ...] = ()) -> Any:
-    """Dataclass with a field for every option, None where it is not given, for the parser.
+def parsed_class(without: tuple[str, ...] = (), known: tuple[str, ...] = NAMES) -> Any:
+    """Dataclass with a field for every option of strategies, None where it is not given.
 
-    Those that a command has a use of its own for are left out.
+    It is for the parser. Those that a command has a use of its own for are left out.
     """
-    options = {name: option for name, option in all_options().items() if name not in without}
+    options = {
+        name: option
+        for name, option in all_options().items()
+        if name not in without and not option.defaults.keys().isdisjoint(known)
+    }
     fields = [(name, _field(option), None) for name, option in options.items()]
     # The parser looks into no class of the standard library, where make_dataclass puts it.
     made = dataclasses.make_dataclass(

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from jnas import metrics
+from jnas.commands import supernets
+from jnas.commands.search import methods, ranking, supernet
 from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.texts import legend, of_what
@@ -22,6 +24,10 @@ FILES = (
     *(f"{name}.png" for name in ("cell", "search", "curves", "front", "accuracy")),
     "scores_*.png",
     "rank_*.png",
+    "supernet.csv",
+    "distribution.csv",
+    "distribution.png",
+    "supernet.png",
 )
 
 
@@ -38,12 +44,22 @@ def summarise(result: Searches) -> Summary:
         *_answer(result, tables),
         Part(title(result), legend(result, facts), _rows(result), plotted, is_printed=True),
     ]
+    if result.supernet is not None:
+        more = ranking.figures(result, result.supernet)
+        told = facts["supernet"] = ranking.facts(result, result.supernet)
+        parts.append(ranking.part(result, told, [*more]))
+        figures |= more
+        tables["supernet.csv"] = ranking.curve(result.supernet)
+    if result.outcome is not None:
+        tables["distribution.csv"] = methods.probabilities(result.outcome.searched)
     if not is_batch:
         parts.append(_listed(tables["results.csv"]))
     kept = {"scores.npz"} if is_batch else {"histories.npz"}
     # All but what the run keeps itself: evaluations that another call goes on from.
     stale = [name for name in FILES if name not in kept]
-    return Summary("jnas search", parts, facts, tables, figures, stale)
+    is_trained = result.settings.estimator == supernet.NAME
+    pointed = {"Supernet for --estimator": supernets.FILE} if is_trained else {}
+    return Summary("jnas search", parts, facts, tables, figures, stale, pointed)
 
 
 def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jnas.commands import estimators
+from jnas.commands import estimators, supernets
 from jnas.commands.search.searches import Searches
 from jnas.commands.truth import stated
 
@@ -62,7 +62,7 @@ def _who_saw(result: Searches) -> list[str]:
     # What is searched on is no check.
     if name == "table":
         return []
-    if estimators.is_saved(name):
+    if estimators.is_saved(name) and not supernets.is_saved(name):
         return ["Trained accuracies: the predictor may have been trained on some of them."]
     return ["Trained accuracies: the search did not see them."]
 
@@ -81,6 +81,13 @@ def _batch_lines(result: Searches, facts: dict[str, Any]) -> list[str]:
 def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     """Lines about what searches have evaluated, and how they ended."""
     settings = result.settings
+    count = _count(settings.seeds).capitalize()
+    if settings.owns_weights:
+        return [
+            f"{count} of {settings.supernet.epochs:,} epochs on {settings.images}: one half of the "
+            "training images fits the weights, the other half chooses.",
+            *(f"{facts[name]:,} of them {what}." for name, what in _ENDS.items() if facts[name]),
+        ]
     seconds = settings.max_seconds
     limit = "" if seconds is None else f" or {seconds:,g} simulated seconds"
     # Means over the searches; of nothing spent, such as seconds where none are known, no word.
@@ -88,7 +95,6 @@ def _lines(result: Searches, facts: dict[str, Any]) -> list[str]:
     spent = ", ".join(
         f"{mean:,.1f}".removesuffix(".0") + f" {what}" for what, mean in means.items() if mean
     )
-    count = _count(settings.seeds).capitalize()
     return [
         f"{count} of {settings.budget:,} evaluations{limit}.",
         f"{'In all' if settings.seeds == 1 else 'On average'}: {spent}.",

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from jnas import search
 from jnas.commands import folder as folders
 from jnas.commands.options import Folder, Running
 from jnas.commands.search import strategies
@@ -39,6 +40,6 @@ def command(
 
 # The options of the strategies are read from their functions, so that the type is made here. Epochs
 # and the size of a batch are those of the training; one architecture is trained at a time.
-_PARSED = strategies.parsed_class(without=("batch_size", "min_epochs", "max_epochs"))
+_PARSED = strategies.parsed_class(("batch_size", "min_epochs", "max_epochs"), search.NAMES)
 command.__annotations__["options"] = _PARSED
 (command.__kwdefaults__ or {})["options"] = _PARSED()

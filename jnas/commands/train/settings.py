@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from jnas import data, networks, search, training
+from jnas import data, search, training
+from jnas.commands import networks
 from jnas.commands.options import (
     FLAG,
     TASK,
@@ -22,7 +23,7 @@ from jnas.commands.options import (
 )
 from jnas.commands.search import strategies
 from jnas.commands.search.strategies import Plain
-from jnas.engine.messages import argument, nearest, setting
+from jnas.engine.messages import argument, setting
 from jnas.training import Recipe
 from jnas.types import Dataset, Network
 
@@ -31,12 +32,6 @@ TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides 
 SHARE = 4  # trainings of a strategy take one of so many of the epochs
 _STEPS = 1200  # of a training by "quick" at least, in epochs of a few images
 _FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
-_SIZES = {
-    "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
-    "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
-    "nats_size": {},
-    "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
-}  # options → arguments of the network
 
 NETWORK = Group("The network", sort_key=1)
 CHOICE = Group("The choice of its architecture", sort_key=2)
@@ -170,7 +165,7 @@ class Settings:
             raise ValueError(f"{' and '.join(given)} do not go together: one says what is trained")
         way = given[0] if given else ""
         if self.strategy is not None:
-            strategies.check(self.strategy, self.options)
+            strategies.check(self.strategy, self.options, search.NAMES)
         elif self.budget is not None or self.options:
             name = next(iter(self.options), "budget")
             raise ValueError(f"{setting(name)} needs a {argument('strategy')}")
@@ -182,6 +177,11 @@ class Settings:
     def is_given(self) -> bool:
         """Whether the architecture is known before anything is trained."""
         return self.arch is not None or self.from_run is not None
+
+    @property
+    def sizes(self) -> dict[str, int | None]:
+        """Sizes of the network that are given; None is a default."""
+        return {"channels": self.channels, "cells": self.cells, "stages": self.stages}
 
     @property
     def folder_name(self) -> str:
@@ -213,45 +213,16 @@ class Settings:
 
 def filled(settings: Settings, dataset: Dataset) -> Settings:
     """Settings with every default that is used, as far as they follow from the images."""
-    shape, num = dataset.train.x.shape, len(dataset.train.y)
-    sizes: dict[str, int] = {
-        "channels": 8 if max(shape[1:3]) <= 16 else 16,
-        "cells": 1 if num < 5_000 else 3 if num < 25_000 else 5,
-        "stages": 3,
-    }
-    takes = _SIZES[network_name(settings)]
-    for name in sizes:
-        if name not in takes and getattr(settings, name) is not None:
-            raise ValueError(
-                f"{setting(name)} is a choice of each architecture of {settings.space}"
-            )
-    own: dict[str, Any] = {
-        name: getattr(settings, name) or size for name, size in sizes.items() if name in takes
-    }
+    own: dict[str, Any] = dict(networks.sizes(settings.space, settings.sizes, dataset))
     if not settings.is_given and settings.strategy is None:
         own |= {
             "candidates": settings.candidates or CANDIDATES,
             "trained": settings.trained or 16,
         }
-    if settings.recipe == "quick" and num < _FEW:
+    if settings.recipe == "quick" and len(dataset.train.y) < _FEW:
         own |= {"batch_size": settings.batch_size or _SMALL_BATCH}
-    full = dataclasses.replace(settings, **own, size=_size(shape))
+    full = dataclasses.replace(settings, **own, size=networks.side(dataset))
     return dataclasses.replace(full, epochs=settings.epochs or _epochs(full, dataset))
-
-
-def network_name(settings: Settings) -> str:
-    """Name of the space, which has a network; ValueError names those that have."""
-    if settings.space not in networks.NAMES:
-        raise ValueError(
-            f"no network for the space {settings.space!r}. "
-            f"{nearest(settings.space, networks.NAMES)}"
-        )
-    return settings.space
-
-
-def _size(shape: tuple[int, ...]) -> int | None:
-    """Pixels on a side of images `[N, H, W, C]`; None where they are not square."""
-    return int(shape[1]) if shape[1] == shape[2] else None
 
 
 def _epochs(settings: Settings, dataset: Dataset) -> int:
@@ -282,8 +253,4 @@ def recipe_of(settings: Settings, epochs: int | None = None) -> Recipe:
 
 def network_of(settings: Settings, dataset: Dataset) -> Network:
     """Network for the images of a data set, of filled settings."""
-    sizes = {
-        name: getattr(settings, option) for option, name in _SIZES[network_name(settings)].items()
-    }
-    channels, classes = dataset.train.x.shape[-1], len(dataset.classes)
-    return networks.by_name(settings.space, in_channels=channels, num_classes=classes, **sizes)
+    return networks.make(settings.space, settings.sizes, dataset)

@@ -1,0 +1,72 @@
+"""Networks that commands train: the sizes that they have by default follow from the images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jnas import networks
+from jnas.engine.messages import nearest, setting
+from jnas.types import Dataset, Network
+
+NAMES = networks.NAMES
+_SIZES = {
+    "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
+    "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
+    "nats_size": {},
+    "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
+}  # options → arguments of the network
+
+
+def check(space: str) -> str:
+    """Name of a space, which has a network; ValueError names those that have."""
+    if space not in networks.NAMES:
+        raise ValueError(f"no network for the space {space!r}. {nearest(space, networks.NAMES)}")
+    return space
+
+
+def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict[str, int]:
+    """Channels, cells and stages of the network of a space for images, as far as it has them.
+
+    Args:
+        space: its name.
+        given: those that are chosen; None stands for the default.
+        dataset: of the images.
+
+    Raises:
+        ValueError: the space has no network, or a size is given that its architectures choose.
+    """
+    shape, num = dataset.train.x.shape, len(dataset.train.y)
+    usual = {
+        "channels": 8 if max(shape[1:3]) <= 16 else 16,
+        "cells": 1 if num < 5_000 else 3 if num < 25_000 else 5,
+        "stages": 3,
+    }
+    takes = _takes(space)
+    for name in usual:
+        if name not in takes and given.get(name) is not None:
+            raise ValueError(f"{setting(name)} is a choice of each architecture of {space}")
+    return {name: given.get(name) or size for name, size in usual.items() if name in takes}
+
+
+def side(dataset: Dataset) -> int | None:
+    """Pixels on a side of the images of a data set; None where they are not square."""
+    shape = dataset.train.x.shape
+    return int(shape[1]) if shape[1] == shape[2] else None
+
+
+def make(space: str, sizes: Mapping[str, int | None], dataset: Dataset, **settings: Any) -> Network:
+    """Network of a space for the images of a data set.
+
+    Args:
+        space: its name.
+        sizes: of the network, as `sizes` returns them; others are left out.
+        dataset: of the images.
+        settings: of its factory, besides.
+    """
+    named = {name: sizes[option] for option, name in _takes(space).items()}
+    channels, classes = dataset.train.x.shape[-1], len(dataset.classes)
+    return networks.by_name(space, in_channels=channels, num_classes=classes, **named, **settings)
+
+
+def _takes(space: str) -> dict[str, str]:
+    """Options that the network of a space takes → arguments of its factory."""
+    return _SIZES[check(space)]

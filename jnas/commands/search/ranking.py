@@ -1,0 +1,147 @@
+"""How a supernet learnt, and how it ranks: numbers, tables and figures of a search by one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnas import metrics, plots
+from jnas.commands.search.figures import Figures, judge
+from jnas.commands.search.methods import Outcome
+from jnas.commands.search.searches import Searches
+from jnas.commands.summary import Part
+from jnas.commands.truth import Check, header
+from jnas.oneshot import Supernet
+from jnas.training.trained import recipe_facts
+
+_ROWS = ("one-shot", "#params", "FLOPs")
+
+
+def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
+    """Facts of a supernet, with Kendall's tau-b of what it and the costs say of architectures."""
+    recipe = supernet.recipe
+    plateau = None if recipe.plateau is None else recipe.plateau._asdict()
+    of_training = recipe_facts(recipe.training)
+    return {
+        "epochs": supernet.num_epochs,
+        "loss": float(supernet.curves["loss"][:, -1].mean()),
+        "accuracy": float(supernet.curves["accuracy"][:, -1].mean()),
+        "dataset": supernet.dataset.name,
+        "num_weights": _num_weights(supernet),
+        "recipe": {**recipe._asdict(), "training": of_training, "plateau": plateau},
+        "kendall_tau": {check.name: _taus(result, check) for check in _checks(result)},
+    }
+
+
+def _checks(result: Searches) -> tuple[Check, ...]:
+    """Columns of accuracies that scores are ranked by; none where each score is of its own net."""
+    return () if result.settings.owns_weights else result.checks
+
+
+def _num_weights(supernet: Supernet) -> int:
+    """Number of weights of one supernet."""
+    return sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(supernet.params))
+
+
+def _known(result: Searches, check: Check) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Architectures `[n, D]` that were evaluated, each once, scores `[n]` and accuracies `[n]`.
+
+    Those alone whose accuracy is known.
+    """
+    archs = np.asarray(result.histories.archs).reshape(-1, result.archs.shape[1])
+    scores, accuracy = np.ravel(result.scores), np.ravel(check.evaluated)
+    # Slots that are not in use have NaN scores.
+    used = np.flatnonzero(~np.isnan(scores) & np.isfinite(accuracy))
+    _, first = np.unique(archs[used], axis=0, return_index=True)
+    places = used[first]
+    return archs[places], scores[places], accuracy[places]
+
+
+def _taus(result: Searches, check: Check) -> dict[str, float | None]:
+    """Kendall's tau-b with the accuracies of a column, of scores, parameters and operations."""
+    archs, scores, accuracy = _known(result, check)
+    # A single architecture makes no pair, in which two rankings could agree.
+    if len(archs) < 2:
+        return dict.fromkeys(_ROWS)
+    rows, space = jnp.asarray(archs), result.space
+    costs = [np.asarray(jax.jit(jax.vmap(cost))(rows)) for cost in (space.params, space.flops)]
+    goodness = -accuracy if check.minimize else accuracy
+    taus = [float(metrics.kendall_tau(values, goodness)) for values in (scores, *costs)]
+    told = [tau if np.isfinite(tau) else None for tau in taus]
+    return dict(zip(_ROWS, told, strict=True))
+
+
+def curve(supernet: Supernet) -> list[list[Any]]:
+    """Rows of `supernet.csv`: a header, and means over the supernets after each epoch."""
+    means = {name: values.mean(axis=0) for name, values in supernet.curves.items()}
+    rows = zip(*means.values(), strict=True)
+    return [["epoch", *means], *([number, *row] for number, row in enumerate(rows, start=1))]
+
+
+def figures(result: Searches, supernet: Supernet) -> Figures:
+    """Figures: how the supernet learnt, and its scores against the first known accuracies."""
+    curves = {f"train_{name}": supernet.curves[name] for name in ("loss", "accuracy")}
+    caption = (
+        "Loss and accuracy of the architectures that the steps have sampled, means over each "
+        "epoch, on augmented training images."
+    )
+    if result.outcome is not None and not np.isnan(chosen := _choose_loss(result.outcome)).all():
+        curves["validation_loss"] = chosen
+        caption += " Validation: the half of the training images that chooses."
+    learnt = plots.learning_curves(
+        {name: values.mean(axis=0) for name, values in curves.items()},
+        title=f"{supernet.network.space.name} on {supernet.dataset.name}: shared weights",
+    )
+    found: Figures = {"supernet": (caption, learnt)}
+    # A batch has such a picture for every column.
+    if result.settings.is_batch or not _checks(result):
+        return found
+    check = result.checks[0]
+    archs, scores, accuracy = _known(result, check)
+    if len(archs) < 2:
+        return found
+    scatter = plots.score_against_accuracy(
+        scores,
+        accuracy,
+        score_label=judge(result),
+        accuracy_label=check.name,
+        minimize_accuracy=check.minimize,
+    )
+    caption = f"Scores and {check.name} of all that the searches have evaluated."
+    return found | {f"scores_{header(check.name)}": (caption, scatter)}
+
+
+def _choose_loss(outcome: Outcome) -> np.ndarray:
+    """Loss `[S, T]` of the steps that move distributions; NaN where there are none."""
+    return np.asarray(outcome.searched.curves["choose_loss"])
+
+
+def part(result: Searches, told: dict[str, Any], names: list[str]) -> Part:
+    """Part of the report about the supernet.
+
+    Args:
+        result: of the search.
+        told: `facts` of the supernet.
+        names: of its figures.
+    """
+    taus = told["kendall_tau"]
+    text = (
+        f"{told['num_weights']:,} weights, trained for {told['epochs']:,} epochs on "
+        f"{told['dataset']}; in the last one, loss {told['loss']:.4g} and accuracy "
+        f"{100 * told['accuracy']:.1f} % of the sampled architectures.\n"
+        "A score is the negated loss on the validation images, with the statistics of each batch."
+    )
+    rows: list[list[str]] = []
+    if taus:
+        num = max(len(_known(result, check)[0]) for check in result.checks)
+        text += f"\nKendall's tau-b with trained accuracies, of {num:,} different architectures"
+        text += "." if result.settings.is_batch else ", as the searches chose them."
+        rows = [["Kendall tau", *taus]]
+        rows += [[name, *(_number(of_one[name]) for of_one in taus.values())] for name in _ROWS]
+    return Part("The supernet", text, rows, names, is_printed=True)
+
+
+def _number(value: float | None) -> str:
+    """Tau in a cell of the table, empty where it is unknown."""
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,218 @@
+"""Supernet that a search trains before it begins: options, plan, and a training that is kept."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+from cyclopts import Parameter
+
+from jnas import data, oneshot
+from jnas.commands import networks, supernets
+from jnas.commands.options import SUPERNET, at_least, default
+from jnas.engine import checkpoints
+from jnas.engine.files import check as check_file
+from jnas.engine.files import replacing
+from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.messages import nearest, setting
+from jnas.oneshot import Recipe, Supernet, samplers
+from jnas.types import Dataset, Key, Network, Space
+
+NAME = "oneshot"
+_JOB, _KIND = "supernet.json", "job of a supernet"
+CHECKPOINT = "training"
+
+_STEPS = 6000  # 20 epochs of 40,000 images; far fewer leave a supernet below counting parameters
+_FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
+_LARGE = 100_000  # vectors of a space whose classes are not listed
+# Shared weights have neither scales of norms nor biases, as published.
+_PLAIN = {"nasbench201": {"affine": False, "bias": False}}
+_KEY = 2**31 - 1  # of no number that keys of a seed are split into
+
+
+@Parameter(name="*", group=SUPERNET)
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of the supernet; None is a default that depends on the images or the space."""
+
+    epochs: Annotated[
+        int | None, Parameter(show_default=default(f"20, or enough for {_STEPS:,} steps"))
+    ] = None
+    """Passes over the training images."""
+    sampler: Annotated[
+        str | None,
+        Parameter(
+            help=f"Which architectures its steps train: {', '.join(samplers.NAMES)}.",
+            show_default=default("deiso, of large spaces uniform"),
+        ),
+    ] = None
+    size: Annotated[int | None, Parameter(show_default=default("that of the images"))] = None
+    """Pixels on a side that images are resized to, a multiple of 4."""
+    channels: Annotated[
+        int | None, Parameter(show_default=default("8 up to 16 pixels on a side, else 16"))
+    ] = None
+    """Channels of the first stage."""
+    cells: Annotated[
+        int | None, Parameter(show_default=default("1, 3 from 5,000 images on, 5 from 25,000 on"))
+    ] = None
+    """Cells a stage."""
+    stages: Annotated[int | None, Parameter(show_default=default("3"))] = None
+    """Stages; from one to the next images are halved and channels doubled."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Options that are given, by name."""
+        facts = dataclasses.asdict(self)
+        return {name: value for name, value in facts.items() if value is not None}
+
+    def check(self) -> None:
+        """ValueError for a value out of its range."""
+        at_least(dict.fromkeys(("epochs", "channels", "cells", "stages"), 1), self)
+        if self.sampler is not None and self.sampler not in samplers.NAMES:
+            known = nearest(self.sampler, samplers.NAMES)
+            raise ValueError(f"unknown sampler {self.sampler!r}. {known}")
+
+
+class Plan(NamedTuple):
+    """Plan of a supernet: what it is trained on, and how.
+
+    Attributes:
+        options: with the defaults filled in.
+        network: whose weights are shared.
+        dataset: to train on; its validation images are scored with.
+        recipe: of the training.
+        key: of the training.
+    """
+
+    options: Options
+    network: Network
+    dataset: Dataset
+    recipe: Recipe
+    key: Key
+
+
+def plan(options: Options, space: Space, images: str, seed: int, progress: bool) -> Plan:
+    """Plan of the supernet of a space.
+
+    Args:
+        options: those that were given.
+        space: whose architectures share weights.
+        images: name or path of a data set.
+        seed: that the training follows from, whatever searches afterwards.
+        progress: show a bar while image files are decoded.
+
+    Raises:
+        ValueError: a space without a network, images that cannot be trained on or scored with, a
+            sampler that does not suit the space.
+        FileNotFoundError: there are no such images.
+    """
+    full, dataset, network = materials(options, space, images, progress)
+    is_large = math.prod(space.cardinalities) > _LARGE
+    full = dataclasses.replace(
+        full, sampler=options.sampler or ("uniform" if is_large else "deiso")
+    )
+    recipe = _recipe(full, dataset)
+    samplers.by_name(recipe.sampler, space)  # for its error, before anything is trained
+    full = dataclasses.replace(full, epochs=recipe.training.epochs)
+    return Plan(full, network, dataset, recipe, key_of(seed))
+
+
+def materials(
+    options: Options, space: Space, images: str, progress: bool
+) -> tuple[Options, Dataset, Network]:
+    """Options with sizes that follow from the images, data set, and network; errors as `plan`."""
+    networks.check(space.name)
+    # Parted as `data.load` does by default, so that a saved supernet finds its images again.
+    dataset = data.load(images, options.size, progress=progress)
+    if not len(dataset.validation.y):
+        raise ValueError(f"{dataset.name} has no validation images to score with")
+    sizes: dict[str, Any] = networks.sizes(space.name, options.given, dataset)
+    network = networks.make(space.name, sizes, dataset, **_PLAIN.get(space.name, {}))
+    full = dataclasses.replace(options, **sizes, size=networks.side(dataset))
+    return full, dataset, network
+
+
+def key_of(seed: int) -> Key:
+    """Key of what is trained, which whatever searches or scores afterwards has no part in."""
+    return jax.random.fold_in(jax.random.key(seed), _KEY)
+
+
+def crop(dataset: Dataset) -> int:
+    """Pixels that training images are moved by at most: an eighth of a side, as published."""
+    height, width = dataset.train.x.shape[1:3]
+    return max(1, min(int(height), int(width)) // 8)
+
+
+def _recipe(options: Options, dataset: Dataset) -> Recipe:
+    """Recipe "quick" for the number of images and their size."""
+    usual, num = oneshot.recipe("quick").training, len(dataset.train.y)
+    batch = min(usual.batch_size if num >= _FEW else _SMALL_BATCH, num)
+    epochs = max(usual.epochs, math.ceil(_STEPS / (num // batch)))
+    return oneshot.recipe(
+        "quick",
+        sampler=options.sampler,
+        epochs=options.epochs or epochs,
+        batch_size=batch,
+        augmentation=usual.augmentation._replace(crop=crop(dataset)),
+    )
+
+
+def train(of: Plan, folder: Path, resume: Resume, progress: bool) -> Supernet:
+    """Supernet of a plan, kept in `folder`, where a training that was stopped goes on.
+
+    Raises:
+        ValueError: the folder holds another training, or one that other code has begun.
+        OSError: a file cannot be read or written.
+    """
+    job = fingerprint(of.network, of.dataset, of.recipe, of.key)
+    expected = job._asdict()
+    if resume and _kept(folder) == expected:
+        return oneshot.load(folder / supernets.FILE)
+    for name in (supernets.FILE, _JOB):
+        check_file(folder / name, name="out")
+    supernet = oneshot.train(
+        of.network,
+        of.dataset,
+        of.recipe,
+        of.key,
+        out=folder / CHECKPOINT,
+        resume=resume,
+        progress=progress,
+    )
+    oneshot.save(supernet, folder / supernets.FILE)
+    # In this order: killed in between, the training is still in the checkpoint.
+    with replacing(folder / _JOB, _KIND, "out") as file:
+        file.write((json.dumps(expected, indent=1) + "\n").encode())
+    checkpoints.remove(folder / CHECKPOINT)
+    return supernet
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether `folder` has a part of the training, or all of it."""
+    return (folder / _JOB).exists() or any((folder / CHECKPOINT).glob("[0-9]*"))
+
+
+def _kept(folder: Path) -> Any:
+    """Fingerprint of the supernet that is finished in a folder; None where there is none."""
+    try:
+        return json.loads((folder / _JOB).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def check(options: Options, estimator: str) -> None:
+    """ValueError for options out of range, or that an estimator has no use for."""
+    options.check()
+    if options.given and estimator != NAME:
+        raise ValueError(
+            f"{setting(next(iter(options.given)))} goes with the supernet of --estimator {NAME}; "
+            f"{estimator} has no use for it"
+        )
+
+
+def not_trained(key: Key, archs: jax.Array) -> jax.Array:
+    """Scores `[B]` by a supernet that is not trained yet: NaN."""
+    del key
+    return jax.numpy.full(len(archs), jax.numpy.nan)

@@ -1,0 +1,169 @@
+"""Supernets that a search trains before it begins."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jnas
+from jnas import data, oneshot
+from jnas.commands.search import supernet
+from jnas.commands.search.settings import Settings
+from jnas.commands.search.supernet import Options
+from jnas.oneshot import train as trainings
+from tests.commands.helpers import files, invoke, read_csv, read_json
+
+SPACE = jnas.spaces.nasbench201()
+TINY = ["--channels", 2, "--cells", 1, "--stages", 1, "--epochs", 2]
+COMMAND = ["search", "--estimator", "oneshot", *TINY, "--candidates", 6, "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run folder of a batch that a supernet has scored, and what was printed."""
+    folder = tmp_path_factory.mktemp("oneshot") / "run"
+    return folder, invoke(*COMMAND, "--out", folder)
+
+
+def test_the_run_folder_has_the_supernet(searched) -> None:
+    folder, _ = searched
+    names = {"scores.csv", "scores.npz", "result.json", "report.html", "cell.png", "search.png"}
+    names |= {f"scores_{name}.png" for name in jnas.benchmarks.DATASETS} | {"rank_cifar10.png"}
+    names |= {f"supernet.{ending}" for ending in ("npz", "json", "csv", "png")}
+    assert set(files(folder)) == names
+    assert not (folder / "training").exists()
+    made = oneshot.load(folder / "supernet.npz")
+    result, curve = read_json(folder / "result.json"), read_csv(folder / "supernet.csv")
+    np.testing.assert_allclose([float(row["loss"]) for row in curve], made.curves["loss"][0])
+    assert made.recipe.sampler == "deiso"
+    settings = result["settings"]
+    assert {"images": "digits", "size": 8, "channels": 2, "epochs": 2}.items() <= settings.items()
+    assert settings["num_images"] is None
+    for told in ("--epochs 2", "--channels 2", "--estimator oneshot"):
+        assert told in result["command"]
+
+
+def test_the_report_ranks_beside_parameters(searched) -> None:
+    folder, printed = searched
+    rows, result = read_csv(folder / "scores.csv"), read_json(folder / "result.json")
+    archs = np.stack([np.asarray(SPACE.from_string(row["architecture"])) for row in rows])
+    archs, places = np.unique(archs, axis=0, return_index=True)
+    params = np.array([int(SPACE.params(arch)) for arch in archs])
+    for name, taus in result["supernet"]["kendall_tau"].items():
+        truth = np.array([float(row[name.replace(" ", "_")]) for row in rows])[places]
+        scores = np.array([float(row["score"]) for row in rows])[places]
+        for told, values in (("one-shot", scores), ("#params", params)):
+            tau = float(jnas.metrics.kendall_tau(values, truth))
+            assert taus[told] == pytest.approx(tau, abs=1e-6)
+            assert f"{tau:.3f}" in printed
+        assert "FLOPs" in taus
+    assert len(result["supernet"]["kendall_tau"]) == 3
+
+
+def test_any_strategy_searches_with_the_same_supernet(searched, tmp_path) -> None:
+    """And its file judges alike, wherever it is."""
+    folder, _ = searched
+    command = [*COMMAND[:-3], "--strategy", "regularized_evolution", "--budget", 4]
+    invoke(*command, "--population-size", 3, "--out", tmp_path / "run", "--no-progress")
+    one, other = (oneshot.load(place / "supernet.npz") for place in (folder, tmp_path / "run"))
+    np.testing.assert_array_equal(one.curves["loss"], other.curves["loss"])
+    rows = read_csv(folder / "scores.csv")
+    cells = [row["architecture"] for row in rows[:2]]
+    out = tmp_path / "scores.csv"
+    invoke("score", *cells, "--estimator", folder / "supernet.npz", "--out", out)
+    again = [float(row[column]) for row in read_csv(out) for column in row if column == "supernet"]
+    np.testing.assert_allclose(again, [float(row["score"]) for row in rows[:2]], rtol=1e-5)
+
+
+def test_a_killed_training_goes_on(searched, tmp_path, monkeypatch) -> None:
+    folder, printed = searched
+    done: list[int] = []
+    add = jnas.engine.trainings._Work.add
+
+    def killed(work, block) -> None:
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        add(work, block)
+        done.append(work.num_epochs)
+
+    monkeypatch.setattr(jnas.engine.trainings._Work, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        invoke(*COMMAND, "--out", tmp_path)
+    assert done == [1]
+    assert not (tmp_path / "supernet.npz").exists()
+    with pytest.raises(ValueError, match="another job"):
+        invoke(*COMMAND, "--seed", 1, "--out", tmp_path)
+    monkeypatch.setattr(
+        jnas.engine.trainings._Work, "add", lambda work, block: (add(work, block), done.append(2))
+    )
+    again = invoke(*COMMAND, "--out", tmp_path)
+    assert done == [1, 2]
+    assert again.replace(str(tmp_path), "") == printed.replace(str(folder), "")
+    assert read_json(tmp_path / "result.json")["resumed"]
+    # Finished, it is neither trained nor restored again.
+    monkeypatch.setattr(trainings, "train", None)
+    monkeypatch.setattr(oneshot, "train", None)
+    assert invoke(*COMMAND, "--out", tmp_path) == again
+
+
+def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -> None:
+    recipe = supernet._recipe
+
+    def wild(options, dataset):
+        made = recipe(options, dataset)
+        return made._replace(training=made.training._replace(learning_rate=1e30, clip_norm=None))
+
+    monkeypatch.setattr(supernet, "_recipe", wild)
+    with pytest.raises(ValueError, match="no estimator: it diverged in epoch 1"):
+        invoke(*COMMAND, "--out", tmp_path)
+    assert oneshot.load(tmp_path / "supernet.npz").failed_at.tolist() == [1]
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_defaults_follow_from_the_images_and_the_space() -> None:
+    plan = supernet.plan(Options(), SPACE, "digits", 0, progress=False)
+    expected = Options(epochs=667, sampler="deiso", size=8, channels=8, cells=1, stages=3)
+    assert plan.options == expected
+    assert plan.recipe.training.augmentation.crop == 1
+    assert plan.recipe.training.batch_size == 128
+    assert data.load("digits").mean == plan.dataset.mean
+    large = jnas.spaces.nasbench101()
+    assert supernet.plan(Options(), large, "digits", 0, progress=False).options.sampler == "uniform"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"supernet": Options(epochs=3)}, "epochs goes with the supernet of .*; naswot has no use"),
+        ({"estimator": "oneshot", "supernet": Options(epochs=0)}, "epochs must be at least 1"),
+        (
+            {"estimator": "oneshot", "supernet": Options(sampler="fairnass")},
+            "unknown sampler 'fairnass'. Did you mean 'fairnas'",
+        ),
+        ({"strategy": "area", "start": "oneshot"}, "start cannot be oneshot"),
+    ],
+)
+def test_options_that_do_not_go(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**settings)
+
+
+def test_what_cannot_be_trained(tmp_path) -> None:
+    for options, message in (
+        (["--space", "spikenas_bench"], "no network for the space 'spikenas_bench'"),
+        (["--space", "nats_size", "--channels", 4], "channels is a choice of each architecture"),
+        (["--images", "noise"], "no data set is called 'noise'"),
+        (["--space", "nasbench101", "--sampler", "fairnas"], "fair sampling needs equal numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            invoke("search", "--estimator", "oneshot", *options, "--out", tmp_path)
+    with pytest.raises(ValueError, match="supernet is trained by jnas search"):
+        invoke("score", "--num", 1, "--estimator", "oneshot", "--out", tmp_path / "x.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_folder_names_tell_the_supernet() -> None:
+    settings = Settings(estimator="oneshot", supernet=Options(epochs=3, sampler="strata"))
+    assert settings.folder_name == "nasbench201-oneshot-epochs3-sampler-strata-100-seed0"
+    assert settings.is_batch
+    assert settings.uses_images
