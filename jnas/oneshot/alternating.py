@@ -213,7 +213,9 @@ def _alpha_gradient(
     momentum = jax.tree.map(
         lambda buffer: of.recipe.momentum * buffer, tree_utils.tree_get(state.optimizer, "trace")
     )
-    rate = of.rate(tree_utils.tree_get(state.optimizer, "count"))
+    # Optax mixes integers and floats.
+    with jax.numpy_dtype_promotion("standard"):
+        rate = of.rate(tree_utils.tree_get(state.optimizer, "count"))
     return unrolled(
         lambda params, alpha: fit_loss(params, alpha)[0],
         lambda params, alpha: choose_loss(params, alpha)[0],
@@ -256,7 +258,7 @@ def unrolled(
     descent = plus(plus(momentum, 1.0, jax.grad(fit_loss)(params, alpha)), weight_decay, params)
     ahead = plus(params, -rate, descent)
     value, (direction, gradient) = jax.value_and_grad(choose_loss, (0, 1))(ahead, alpha)
-    radius = 0.01 / optax.global_norm(direction)
+    radius = 0.01 / optax.tree.norm(direction)
     of_alpha = jax.grad(fit_loss, 1)
     above = of_alpha(plus(params, radius, direction), alpha)
     below = of_alpha(plus(params, -radius, direction), alpha)

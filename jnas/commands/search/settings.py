@@ -187,6 +187,8 @@ class Settings:
     @property
     def is_batch(self) -> bool:
         """Whether candidates are drawn and scored in one batch: if asked for, or by default."""
+        if self.owns_weights:
+            return False
         # By default for the plain task: nothing is given but what a batch has, too.
         judged = {"space", "estimator", "images", "num_images", "seed", "supernet"}
         same = {name: getattr(self, name) for name in judged}

@@ -13,7 +13,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from cyclopts import Parameter
@@ -51,7 +51,7 @@ def all_options() -> Mapping[str, Option]:
     """Options of all strategies, by name."""
     found: dict[str, Option] = {}
     for strategy in NAMES:
-        function = getattr(oneshot, strategy) if strategy in METHODS else factory(strategy)
+        function = function_of(strategy)
         hints, texts = typing.get_type_hints(function), _texts(inspect.getdoc(function) or "")
         for name, parameter in inspect.signature(function).parameters.items():
             kind = _plain(hints[name])
@@ -62,6 +62,14 @@ def all_options() -> Mapping[str, Option]:
             if is_option and kind is not None and name not in _LEFT_OUT.get(strategy, ()):
                 option = found.setdefault(name, Option(kind, texts[name], {}))
                 option.defaults[strategy] = parameter.default
+    return found
+
+
+def function_of(strategy: str) -> Callable[..., Any]:
+    """Function that makes a strategy, whose keywords are its options."""
+    found: Callable[..., Any] = (
+        getattr(oneshot, strategy) if strategy in METHODS else factory(strategy)
+    )
     return found
 
 

@@ -1,8 +1,8 @@
 """Options of the strategies, read from their functions."""
 
+import inspect
 from typing import Literal
 
-import jnas
 from jnas.commands.search import strategies
 
 
@@ -19,7 +19,9 @@ def test_every_plain_keyword_is_an_option() -> None:
     for name, option in options.items():
         assert option.text, name
         for strategy in option.defaults:
-            assert name in jnas.search.defaults(strategy)
+            assert name in inspect.signature(strategies.function_of(strategy)).parameters
+    assert options["order"].defaults == {"darts": 1}
+    assert options["num_archs"].defaults == {"rsps": 100, "setn": 100, "enas": 100}
     for name in ("init", "optimiser", "is_allowed", "costs", "estimator"):
         assert name not in options
 
@@ -30,8 +32,15 @@ def test_one_name_is_one_kind_of_value() -> None:
 
     for name, option in strategies.all_options().items():
         for strategy in option.defaults:
-            hints = typing.get_type_hints(jnas.search.named.factory(strategy))
+            hints = typing.get_type_hints(strategies.function_of(strategy))
             assert strategies._plain(hints[name]) == option.kind, (strategy, name)
+
+
+def test_options_of_some_strategies_alone() -> None:
+    """As for trainings, by which no weights are shared."""
+    names = strategies.parsed_class(("eta",), ("random", "bohb")).__dataclass_fields__
+    assert {"with_replacement", "min_epochs", "num_samples"} <= set(names)
+    assert {"eta", "order", "dies"}.isdisjoint(names)
 
 
 def test_defaults_of_one_strategy_and_what_was_given() -> None:

@@ -10,7 +10,6 @@ from jnas import data, oneshot
 from jnas.commands.search import supernet
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
-from jnas.oneshot import train as trainings
 from tests.commands.helpers import files, invoke, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
@@ -101,7 +100,6 @@ def test_a_killed_training_goes_on(searched, tmp_path, monkeypatch) -> None:
     assert again.replace(str(tmp_path), "") == printed.replace(str(folder), "")
     assert read_json(tmp_path / "result.json")["resumed"]
     # Finished, it is neither trained nor restored again.
-    monkeypatch.setattr(trainings, "train", None)
     monkeypatch.setattr(oneshot, "train", None)
     assert invoke(*COMMAND, "--out", tmp_path) == again
 
