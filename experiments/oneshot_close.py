@@ -1,14 +1,14 @@
 """Kendall tau of supernets of CLOSE and of plain ones, at equal steps and at equal time.
 
-python -m experiments.oneshot_close (configs/oneshot_close.py); trainings go on after a kill, and
-seeds are trained one after the other.
+python -m experiments.oneshot_close SCALE (configs/oneshot_close.py); trainings go on after a kill,
+and seeds are trained one after the other.
 """
 
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -16,257 +16,239 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnas
-from configs.oneshot_close import CONFIG, QUICK, Config
-from experiments import common, pages, program
+from configs.oneshot_close import CONFIG, QUICK, QUICK_SCALE, Config
+from configs.oneshot_supernets import SCALES, Scale, Setting
+from experiments import common, oneshot_supernets, pages, program
 from jnas import oneshot
-from jnas.oneshot.samplers import representatives
-from jnas.types import Dataset, Images, Network
+from jnas.oneshot import samplers
+from jnas.oneshot.sharing import as_sharing
+from jnas.oneshot.steps import Setup
+from jnas.oneshot.train import Job, Shared, trainer
+from jnas.types import Dataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "oneshot_close"
-TOP = 0.05  # share of P@top
 _EQUAL = ", equal time"
+_CRITERIA = ("kendall", "p_top@0.05")
 
 
-def main(config: Config = CONFIG, part: str = "") -> None:
-    """Train and rank by the supernets that are not kept yet; print, plot and keep the criteria.
-
-    Args:
-        config: of all parts.
-        part: the only one to train; all of them by default.
-    """
+def main(
+    scale: str | Scale = "digits201", methods: Iterable[str] = (), config: Config = CONFIG
+) -> None:
+    """Train and rank by the supernets that are not kept yet; print, plot and keep the criteria."""
+    chosen = SCALES[scale] if isinstance(scale, str) else scale
+    title = scale if isinstance(scale, str) else "quick"
     path = common.RESULTS / f"{NAME}.json"
-    result = json.loads(path.read_text()) if path.exists() else {}
-    about = repr(dataclasses.replace(config, seeds=(), num_timed=0))
-    if result.get("config") != about:
-        result = {"config": about, "epochs": config.epochs, "seconds": {}, "supernets": {}}
-    data = _dataset(config)
-    archs, truth = _cells(config)
-    space = jnas.spaces.nasbench201()
-    for name, cost in (("params", space.params), ("flops", space.flops)):
-        costs = np.asarray(jax.jit(jax.vmap(cost))(jnp.asarray(archs)))
-        result[name] = _criteria(costs, truth)
-    for label in config.methods:
-        if label not in result["seconds"]:
-            result["seconds"][label] = _seconds(config, label, data)
-            common.write_json(NAME, result)
-    for name in [part] if part else config.parts:
-        images = common.first(data, config.parts[name][0])
-        for seed in config.seeds:
-            for label, num in _trainings(config, name, result["seconds"]).items():
-                known = f"{name}; {label}; {seed}"
-                if known not in result["supernets"]:
-                    supernet = _supernet(config, known, label, num, seed, images)
-                    result["supernets"][known] = _ranked(config, supernet, images, archs, truth)
-                    common.write_json(NAME, result)
-                    print(known, result["supernets"][known]["loss"], flush=True)
-    jnas.plots.save(_picture(result), path.with_suffix(".png"))
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"scales": {}}
+    about, known = repr((chosen, config)), oneshot_supernets.truth(chosen)
+    found = kept["scales"].get(title)
+    if found is None or found["config"] != about:
+        costs = oneshot.costs(oneshot_supernets.SPACE, known.archs)
+        counts = {name: _criteria(values, known.accuracy) for name, values in costs.items()}
+        found = {"config": about, "truth": known.about, "counts": counts}
+        found |= {"milliseconds": {}, "supernets": {}}
+    kept["scales"][title] = found
+    data = oneshot_supernets.dataset(chosen)
+    labels = tuple(methods) or tuple(config.methods)
+    for label in dict.fromkeys((next(iter(config.methods)), *labels)):
+        if label not in found["milliseconds"]:
+            found["milliseconds"][label] = _milliseconds(config, chosen, label, data)
+    for seed in chosen.seeds:
+        for label, epochs in _trainings(config, chosen, labels, found["milliseconds"]).items():
+            runs = found["supernets"].setdefault(label, {})
+            if str(seed) not in runs:
+                out = common.RUNS / f"{NAME}-{title}" / f"{label}-{seed}"
+                runs[str(seed)] = _measured(config, chosen, label, epochs, seed, data, out)
+                common.write_json(NAME, kept)
+                print(title, label, seed, runs[str(seed)]["loss"]["kendall"], flush=True)
+    for each, content in kept["scales"].items():
+        jnas.plots.save(_picture(each, content), path.with_name(f"{NAME}_{each}.png"))
     pages.show(NAME, page())
 
 
-def _dataset(config: Config) -> Dataset:
-    """Images to train on, and those that cells are ranked by for validation."""
-    found = jnas.data.load(config.data, config.size, validation=config.num_validation)
-    x, y = found.validation
-    some = Images(x[: config.num_images], y[: config.num_images])
-    return dataclasses.replace(found, validation=some)
+def _recipe(scale: Scale, epochs: int | None = None) -> oneshot.Recipe:
+    """Recipe of a scale, for its own number of epochs or another one."""
+    made = oneshot_supernets.recipe(scale, Setting())
+    if epochs is None:
+        return made
+    return made._replace(training=made.training._replace(epochs=epochs))
 
 
-def _cells(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Cells `[B, 6]`, random ones of those that stand for a class, and their accuracies `[B]`."""
-    table = jnas.benchmarks.nasbench201()
-    codes = np.asarray(jax.jit(jax.vmap(table.space.identity))(jnp.asarray(table.archs)))[:, 1]
-    sums = np.bincount(codes, table.column("test_accuracy"))
-    archs = representatives(table.space)
-    chosen = np.random.default_rng(0).choice(len(archs), config.num_archs, replace=False)
-    own = np.asarray(jax.jit(jax.vmap(table.space.identity))(jnp.asarray(archs[chosen])))[:, 1]
-    return archs[chosen], (sums / np.maximum(np.bincount(codes), 1))[own]
-
-
-def _epochs(config: Config) -> int:
-    """Epochs of a training at equal steps."""
-    return oneshot.recipe("quick", **config.recipe).training.epochs
-
-
-def _method(config: Config, label: str, epochs: int) -> Network | oneshot.Sharing:
-    """Network or sharing of a label, for a training of some epochs."""
-    network = jnas.networks.nasbench201(**config.network)
+def _sharing(config: Config, scale: Scale, label: str, epochs: int) -> oneshot.Sharing:
+    """Sharing of a label, for a training of some epochs."""
+    network = oneshot_supernets.network(scale, Setting())
     settings = config.methods[label.removesuffix(_EQUAL)]
     if settings is None:
-        return network
-    return oneshot.close.close(network, **{"epochs": epochs, "dropout": 0.0, **settings})
+        return as_sharing(network)
+    dropout = _recipe(scale).training.dropout
+    return oneshot.close.close(network, **{"epochs": epochs, "dropout": dropout, **settings})
 
 
-def _seconds(config: Config, label: str, data: Dataset) -> float:
-    """Seconds of a step, the mean over a training of five epochs, in which all banks are opened."""
-    recipe = oneshot.recipe("quick", **config.recipe)
-    few = common.first(data, config.num_timed * recipe.training.batch_size)
-    short = oneshot.recipe("quick", **(config.recipe | {"epochs": 5}))
-    method = _method(config, label, 5)
+def _milliseconds(config: Config, scale: Scale, label: str, data: Dataset) -> float:
+    """Milliseconds of the processor for a step with all banks open, the median of five epochs."""
+    recipe, num = _recipe(scale, 5), config.num_timed
+    sharing = _sharing(config, scale, label, 5)
+    few = common.first(data, num * recipe.training.batch_size)
+    made = trainer(Setup(sharing, recipe, num), 5)
+    shared = Shared(few, samplers.deiso(sharing.network.space))
+    job = Job(jax.random.key(0), jnp.int32(0), ())
+    state, epoch = jax.jit(made.init)(job, shared), jax.jit(made.epoch)
+    times = []
+    # Four epochs open the banks; of the processor, for what else the machine does must not count.
+    for number in range(1, 10):
+        begin = time.process_time()
+        here = job._replace(key=jax.random.key(number))
+        state, _ = jax.block_until_ready(epoch(here, jnp.int32(min(number, 5)), state, shared))
+        times.append(time.process_time() - begin)
+    return round(float(np.median(times[4:])) / num * 1000, 2)
 
-    def train(seed: int) -> float:
-        start = time.perf_counter()
-        oneshot.train(method, few, short, seed)
-        return time.perf_counter() - start
 
-    train(0)  # compiles
-    return min(train(seed) for seed in (1, 2, 3)) / (5 * config.num_timed)
-
-
-def _trainings(config: Config, part: str, seconds: dict[str, float]) -> dict[str, int]:
-    """Epochs of each training of a part, by its label."""
-    epochs, labels = _epochs(config), config.parts[part][1]
+def _trainings(
+    config: Config, scale: Scale, labels: Iterable[str], milliseconds: dict[str, float]
+) -> dict[str, int]:
+    """Epochs of each training, by its label: those of the scale, or fewer at equal time."""
+    epochs, plain = _recipe(scale).training.epochs, milliseconds[next(iter(config.methods))]
     shorter = {
-        f"{label}{_EQUAL}": max(4, math.floor(epochs * seconds[labels[0]] / seconds[label]))
+        f"{label}{_EQUAL}": max(5, math.floor(epochs * plain / milliseconds[label]))
         for label in config.equal_time
         if label in labels
     }
     return dict.fromkeys(labels, epochs) | shorter
 
 
-def _supernet(
-    config: Config, name: str, label: str, epochs: int, seed: int, data: Dataset
-) -> oneshot.Supernet:
-    """Supernet of a label, with its weights after the epochs that are asked for."""
-    # At equal time there are fewer epochs, and the same shares of them.
-    keep = tuple(max(1, round(epoch * epochs / _epochs(config))) for epoch in config.epochs)
-    recipe = oneshot.recipe("quick", **(config.recipe | {"epochs": epochs}))
-    folder = common.RUNS / NAME / "".join(c if c.isalnum() else "_" for c in name)
-    method = _method(config, label, epochs)
-    return oneshot.train(method, data, recipe, seed, keep=keep, out=folder)
-
-
-def _ranked(
-    config: Config, supernet: oneshot.Supernet, data: Dataset, archs: np.ndarray, truth: np.ndarray
+def _measured(
+    config: Config, scale: Scale, label: str, epochs: int, seed: int, data: Dataset, out: Any
 ) -> dict[str, Any]:
-    """Criteria of a trained supernet, of -loss and of accuracy, after each of its kept epochs."""
-    found: dict[str, Any] = {"asked": supernet.epochs, "accuracy": [], "loss": []}
-    for epoch in supernet.epochs:
-        suite = oneshot.suite(supernet.at(epoch), data, batch_size=config.batch_size)
-        scores = jnas.population.score(suite, archs, jax.random.key(0), progress=False)
-        for name in ("accuracy", "loss"):
-            values = np.asarray(scores[name])
-            found[name].append(_criteria(values, truth) | {"mean": float(np.mean(values))})
-    curve = supernet.curves["loss"][0]
-    return found | {"training_loss": [round(float(value), 4) for value in curve]}
+    """Criteria of a trained supernet, of negated loss and of accuracy, after its kept epochs."""
+    known = oneshot_supernets.truth(scale)
+    keep = tuple(max(round(share * epochs), 1) for share in config.shares)
+    supernet = oneshot.train(
+        _sharing(config, scale, label, epochs),
+        data,
+        _recipe(scale, epochs),
+        jax.random.key(seed),
+        keep=keep,
+        out=out,
+    )
+    study = oneshot.study(
+        supernet, data, known.archs, known.accuracy, epochs=keep, batch_size=scale.batch_size
+    )
+    result: dict[str, Any] = {"epochs": list(study.epochs)}
+    for criterion in ("loss", "accuracy"):
+        found = study.criteria(criterion)
+        result[criterion] = {
+            name: np.round(found[name][:, 0].astype(float), 4).tolist()
+            for name in (*_CRITERIA, "mean")
+        }
+    return result | {"training_loss": np.round(supernet.curves["loss"][0], 4).tolist()}
 
 
-def _criteria(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Kendall tau and P@top of scores."""
-    return {
-        "tau": float(jnas.metrics.kendall_tau(scores, truth)),
-        "top": float(jnas.metrics.precision_at_top(scores, truth, TOP)),
-    }
+def _criteria(scores: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:
+    """Criteria of scores `[A]`, rounded."""
+    found = oneshot.criteria(scores, accuracy)
+    return {name: round(float(found[name]), 4) for name in _CRITERIA}
 
 
-def _labels(result: dict[str, Any]) -> list[tuple[str, str]]:
-    """Part and label of each kind of supernet that there is, in order."""
-    names = [tuple(name.split("; ")[:2]) for name in result["supernets"]]
-    return [(part, label) for part, label in dict.fromkeys(names)]
-
-
-def _runs(result: dict[str, Any], kind: tuple[str, str]) -> dict[str, dict[str, Any]]:
-    """Seed → supernet of a part and label."""
-    start = "; ".join(kind) + "; "
-    return {
-        name.removeprefix(start): run
-        for name, run in result["supernets"].items()
-        if name.startswith(start)
-    }
-
-
-def _values(runs: Mapping[str, dict[str, Any]], criterion: str, name: str) -> np.ndarray:
+def _values(runs: dict[str, Any], criterion: str, name: str) -> np.ndarray:
     """Criterion `[S, T]` of supernets, by seed and epoch."""
-    return np.array([[at[name] for at in run[criterion]] for run in runs.values()])
+    return np.array([run[criterion][name] for run in runs.values()], float)
 
 
 def page() -> pages.Page:
     """Criteria by epoch, and the differences to the plain supernets of the same seeds."""
-    result = pages.read(NAME)
-    tables = [_taus(result, name) for name in ("loss", "accuracy")]
-    tables += [_differences(result), _last(result)]
-    counts = ", ".join(
-        f"{title} {pages.number(result[name]['tau'])}"
-        f" (P@top 5 % {pages.number(result[name]['top'])})"
-        for name, title in (("params", "#params"), ("flops", "FLOPs"))
-    )
-    notes = (
-        f"Kendall tau of {counts} on the same cells.",
-        "Supernets at equal time have fewer epochs, and are ranked after the same shares of them.",
-    )
-    return pages.Page((NAME,), tuple(tables), (f"{NAME}.png",), notes)
+    kept = pages.read(NAME)
+    tables, notes = [], []
+    for title, found in kept["scales"].items():
+        tables += [_taus(title, found), _differences(title, found), _last(title, found)]
+        counts = ", ".join(
+            f"#{name} {pages.number(values['kendall'])}"
+            f" (P@top 5 % {pages.number(values['p_top@0.05'])})"
+            for name, values in found["counts"].items()
+        )
+        notes.append(f"{title}: {found['truth']}; Kendall tau of {counts} on the same cells.")
+    notes.append("Supernets at equal time have fewer epochs, and are ranked at the same shares.")
+    plots = tuple(f"{NAME}_{title}.png" for title in kept["scales"])
+    return pages.Page((NAME,), tuple(tables), plots, tuple(notes))
 
 
-def _spread(values: np.ndarray) -> str:
-    """Mean and deviation of seeds, of one seed the value alone."""
-    mean = pages.number(float(values.mean()))
-    return mean if len(values) < 2 else f"{mean} ± {pages.number(float(values.std(ddof=1)))}"
+def _header(found: dict[str, Any]) -> list[str]:
+    """Epochs after which the supernets at equal steps are ranked."""
+    first = next(iter(next(iter(found["supernets"].values())).values()))
+    return [f"epoch {epoch}" for epoch in first["epochs"]]
 
 
-def _taus(result: dict[str, Any], criterion: str) -> pages.Rows:
-    """Table of tau by epoch."""
-    title = "-loss" if criterion == "loss" else criterion
-    header = [f"epoch {epoch}" for epoch in result["epochs"]]
-    rows = [["trained on", f"tau of {title}", *header, "supernets"]]
-    for kind in _labels(result):
-        values = _values(_runs(result, kind), criterion, "tau")
-        rows.append([*kind, *(_spread(column) for column in values.T), str(len(values))])
+def _taus(title: str, found: dict[str, Any]) -> pages.Rows:
+    """Table of tau by epoch, and of that of accuracy at the end."""
+    rows = [[f"{title}: tau of -loss", *_header(found), "of accuracy, at the end", "supernets"]]
+    for label, runs in found["supernets"].items():
+        values = _values(runs, "loss", "kendall")
+        last = oneshot_supernets.spread(_values(runs, "accuracy", "kendall")[:, -1])
+        cells = [oneshot_supernets.spread(column) for column in values.T]
+        rows.append([label, *cells, last, str(len(runs))])
     return rows
 
 
-def _differences(result: dict[str, Any]) -> pages.Rows:
-    """Table of the paired differences of tau of -loss to the first method of a part."""
-    header = [f"epoch {epoch}" for epoch in result["epochs"]]
-    rows = [["trained on", "tau of -loss, above plain", *header, "pairs"]]
-    first: dict[str, dict[str, dict[str, Any]]] = {}
-    for part, label in _labels(result):
-        runs = _runs(result, (part, label))
-        plain = first.setdefault(part, runs)
+def _differences(title: str, found: dict[str, Any]) -> pages.Rows:
+    """Table of the paired differences of tau to the plain supernets."""
+    rows = [[f"{title}: tau of -loss, above plain", *_header(found), "pairs"]]
+    plain = next(iter(found["supernets"].values()))
+    for label, runs in list(found["supernets"].items())[1:]:
         seeds = [seed for seed in runs if seed in plain]
-        if runs is plain or not seeds:
-            continue
-        both = [_values({s: of[s] for s in seeds}, "loss", "tau") for of in (runs, plain)]
-        columns = (both[0] - both[1]).T
-        rows.append([part, label, *(_spread(column) for column in columns), str(len(seeds))])
+        if seeds:
+            both = [
+                _values({seed: of[seed] for seed in seeds}, "loss", "kendall")
+                for of in (runs, plain)
+            ]
+            cells = [oneshot_supernets.spread(column) for column in (both[0] - both[1]).T]
+            rows.append([label, *cells, str(len(seeds))])
     return rows
 
 
-def _last(result: dict[str, Any]) -> pages.Rows:
+def _last(title: str, found: dict[str, Any]) -> pages.Rows:
     """Table of what a method costs and ends with."""
-    rows = [["trained on", "method", "ms a step", "P@top 5 %, -loss", "mean accuracy", "last loss"]]
-    for part, label in _labels(result):
-        runs = _runs(result, (part, label))
+    header = ["epochs", "ms a step", "P@top 5 %, -loss", "mean accuracy", "training loss"]
+    rows = [[f"{title}: at the end", *header]]
+    for label, runs in found["supernets"].items():
+        epochs = str(next(iter(runs.values()))["epochs"][-1])
         losses = np.array([run["training_loss"][-1] for run in runs.values()])
-        seconds = result["seconds"][label.removesuffix(_EQUAL)]
-        top, mean = _values(runs, "loss", "top"), _values(runs, "accuracy", "mean")
-        cells = [_spread(values) for values in (top[:, -1], mean[:, -1], losses)]
-        rows.append([part, label, pages.number(1000 * seconds, 1), *cells])
+        cost = pages.number(found["milliseconds"][label.removesuffix(_EQUAL)], 1)
+        top = _values(runs, "loss", "p_top@0.05")[:, -1]
+        mean = _values(runs, "accuracy", "mean")[:, -1]
+        ends = [oneshot_supernets.spread(values) for values in (top, mean, losses)]
+        rows.append([label, epochs, cost, *ends])
     return rows
 
 
-def _picture(result: dict[str, Any]) -> "Figure":
-    """Tau of -loss against the epochs, beside that of the number of parameters."""
-    curves = {
-        f"{label}, {part}": _values(_runs(result, (part, label)), "loss", "tau")
-        for part, label in _labels(result)
-    }
+def _picture(title: str, found: dict[str, Any]) -> "Figure":
+    """Tau of -loss against the share of the epochs, beside that of the number of parameters."""
+    runs = found["supernets"]
+    first = next(iter(next(iter(runs.values())).values()))
+    epochs = np.asarray(first["epochs"], float)
     return jnas.plots.search_curves(
-        curves,
-        np.asarray(result["epochs"], float),
-        lines={"#params": result["params"]["tau"]},
-        x_label="epochs (at equal time: the same share of fewer)",
+        {label: _values(each, "loss", "kendall") for label, each in runs.items()},
+        epochs / epochs[-1],
+        lines={"#params": found["counts"]["params"]["kendall"]},
+        x_label="share of the epochs",
         y_label="Kendall tau of -loss",
-        title="CLOSE and plain supernets",
+        title=f"CLOSE and plain supernets, {title}",
     )
 
 
-def command(*, quick: bool = False, part: str = "") -> None:
-    """All supernets, or tiny ones."""
-    main(dataclasses.replace(CONFIG, **QUICK) if quick else CONFIG, part)
+def command(
+    scale: str = "digits201", methods: list[str] | None = None, *, quick: bool = False
+) -> None:
+    """All methods on a scale, some of them, or tiny ones."""
+    if quick:
+        main(QUICK_SCALE, (), dataclasses.replace(CONFIG, **QUICK))
+    else:
+        main(scale, methods or ())
 
 
 if __name__ == "__main__":
-    parts = {"--part": {"choices": list(CONFIG.parts), "help": "the only part to train"}}
-    program.run(command, {"quick": True}, parts, spread=False)
+    options: program.Options = {
+        "scale": {"nargs": "?", "choices": tuple(SCALES), "help": "of the supernets (digits201)"},
+        "--methods": {"nargs": "+", "choices": tuple(CONFIG.methods), "help": "to train (all)"},
+    }
+    program.run(command, {"quick": True}, options, spread=False)
