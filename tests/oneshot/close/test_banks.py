@@ -23,7 +23,7 @@ NUM_BANKS = 3
 ARCH = jnp.array([CONV3X3, CONV1X1, CONV3X3, SKIP, POOL, CONV3X3], jnp.int32)
 IS_CONV = np.array([True, True, True, False, False, True])
 CHOICES = jax.nn.one_hot(jnp.array([0, 2, 1, 1, 0, 2]), NUM_BANKS)
-MODES = ("all", "selected", "weights")
+MODES = ("all", "selected", pytest.param("weights", marks=pytest.mark.slow))
 
 
 @functools.cache
@@ -131,6 +131,7 @@ def test_selected_keeps_the_term_of_the_chosen_bank():
     np.testing.assert_allclose(of_choice, expected()[1][1] * CHOICES, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_weights_multiply_the_gradient_of_the_chosen_weights():
     (of_weights, of_choice) = gradients(params(), CHOICES, "weights")[1]
     kernels, moved = params()["stages"][0]["conv1x1"]["conv"], of_weights["stages"][0]["conv1x1"]

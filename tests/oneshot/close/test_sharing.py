@@ -104,7 +104,7 @@ def test_scores_are_those_of_the_banks_that_the_gate_chooses():
     "mode",
     [
         "all",
-        None,
+        pytest.param(None, marks=pytest.mark.slow),
         pytest.param("selected", marks=pytest.mark.slow),
         pytest.param("weights", marks=pytest.mark.slow),
     ],
@@ -125,6 +125,7 @@ def test_a_step_trains_the_chosen_banks_and_the_gate(mode):
         assert np.abs(moved["gate"]["embedding"]["operations"]).max() > 0
 
 
+@pytest.mark.slow
 def test_noise_draws_banks_and_drops_values():
     losses = [
         float(gradient(weights(2), ARCHS[0], jax.random.key(seed), None)[0]) for seed in range(8)
@@ -142,18 +143,19 @@ def test_noise_draws_banks_and_drops_values():
 def test_closed_banks_stay_zeros_whatever_the_optimiser_does():
     params = weights(2)
     move = optimizer(Recipe(weight_decay=0.1, clip_norm=5.0, learning_rate=0.1), 1)
-    state = move.init(params)
+    state, update = jax.jit(move.init)(params), jax.jit(move.update)
     for seed in range(2):
         _, moved = gradient(params, ARCHS[seed], jax.random.key(seed))
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = move.update(moved, state, params)
-        params = jax.tree.map(jnp.add, params, updates)
+            updates, state = update(moved, state, params)
+        params = jax.tree.map(lambda leaf, step: np.asarray(leaf) + step, params, updates)
     for name in ("conv1x1", "conv3x3"):
         np.testing.assert_array_equal(params["stages"][0][name]["conv"][:, 2], 0)
     np.testing.assert_array_equal(params["gate"]["last"]["kernel"][:, 2], 0)
     assert np.all(np.any(params["gate"]["last"]["kernel"][:, :2] != 0, axis=0))
 
 
+@pytest.mark.slow
 def test_released_scores_are_a_draw_of_each_architecture():
     released = jax.jit(make(schedule=(1, 2, 3), released=True).network.apply)
     differ = 0
@@ -180,6 +182,7 @@ def test_populations_and_single_architectures_agree():
     np.testing.assert_allclose(CLOSE.network.apply(params, ARCHS[0], IMAGES), of_all[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_program_serves_all_epochs_and_architectures():
     num = 0
 
