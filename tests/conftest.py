@@ -28,6 +28,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 import jax
 import pytest
 
+# Tracing makes millions of small objects: to look for cycles among them after every 700 is a tenth
+# of the time of a test, and what has been imported stays anyway.
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

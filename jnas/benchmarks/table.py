@@ -203,7 +203,10 @@ class Table:
             ValueError: there is no such column.
         """
         archs = np.asarray(archs)
-        rows = np.asarray(self.rows(jnp.asarray(archs.reshape(-1, archs.shape[-1]))))
+        flat = archs.reshape(-1, archs.shape[-1])
+        # Filled up to a power of two: populations of all sizes share few compiled programs.
+        filled = np.resize(flat, (1 << max(len(flat) - 1, 7).bit_length(), flat.shape[1]))
+        rows = np.asarray(self.rows(jnp.asarray(filled)))[: len(flat)]
         # -1 for what the table lacks would look up its last row.
         values = np.where(rows >= 0, self.column(column)[rows], np.nan)
         return values.reshape(archs.shape[:-1])

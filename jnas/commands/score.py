@@ -179,7 +179,7 @@ def _population(
     if settings.all_:
         return space.enumerate()
     if settings.num is not None:
-        return np.asarray(jax.vmap(space.sample)(jax.random.split(key, settings.num)))
+        return np.asarray(jax.jit(jax.vmap(space.sample))(jax.random.split(key, settings.num)))
     if settings.file is None:
         return np.stack([np.asarray(space.from_string(text)) for text in texts])
     return _listed(space, settings.file)

@@ -32,6 +32,8 @@ def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax
     return jnp.sum(jnp.concatenate([jnp.ones(1, bool), differs]) & ~unused, dtype=jnp.int32)
 
 
+# One program, also where it is called outside of one: a scan by hand is a hundred small ones.
+@jax.jit
 def incumbents(history: History) -> jax.Array:
     """Best evaluations so far of those with the most epochs. Pure: works under `jit` and `vmap`.
 

@@ -75,7 +75,7 @@ def pareto_front(
     if lost.any():
         raise ValueError(f"cost {int(np.argmax(lost))} is not finite for any of the evaluations")
     on_front = np.flatnonzero(_is_on_front(history.scores, values))
-    names = archs if identity is None else np.asarray(jax.vmap(identity)(history.archs))
+    names = archs if identity is None else np.asarray(jax.jit(jax.vmap(identity))(history.archs))
     # The first of each name; `on_front` is in the order of evaluation.
     kept = on_front[np.unique(names[on_front], axis=0, return_index=True)[1]]
     kept = kept[np.lexsort([kept, scores[kept], *values[kept].T[::-1]])]

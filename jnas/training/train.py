@@ -249,7 +249,7 @@ def _archs(network: Network, archs: Any) -> jax.Array:
     checked = as_archs(np.asarray(archs), len(space.cardinalities))
     if not len(checked):
         raise ValueError("there is no architecture to train")
-    is_valid = np.asarray(jax.vmap(space.is_valid)(checked))
+    is_valid = np.asarray(jax.jit(jax.vmap(space.is_valid))(checked))
     if not is_valid.all():
         raise ValueError(
             f"architecture {int(np.argmin(is_valid))} of {len(checked)} is not valid in "

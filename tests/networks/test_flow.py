@@ -112,7 +112,10 @@ def calls(network: Network, arch: Any) -> dict[str, jax.Array]:
     return state
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "nasbench101")) for n in NETWORKS],
+)
 def test_each_edge_of_each_cell_has_a_key_of_its_own(name: str) -> None:
     network, arch, num_edges, num_that_drop = NETWORKS[name]
     of_all = jax.jit(lambda arch: calls(network, arch))(arch)

@@ -15,7 +15,9 @@ from jnas.types import Network
 # out what the general ones do (`test_own`).
 NETWORKS = {
     "nasbench201": networks.nasbench201(channels=2, cells=2, stages=1),
-    "without scales": networks.nasbench201(channels=2, cells=1, stages=1, affine=False),
+    "without scales": networks.nasbench201(channels=2, cells=1, stages=1, affine=False).own(
+        np.array([3, 2, 4, 1, 3, 3])
+    ),
     "nasbench101": networks.nasbench101(channels=4, cells=1, stacks=1).own(
         spaces.nasbench101().from_string("conv3x3:0|conv1x1:0,1|output:0,2")
     ),

@@ -41,6 +41,8 @@ NAMED = {
 ARCHS = np.array(
     [*NAMED.values(), *np.random.default_rng(0).integers(0, 5, (12, 6))], np.int32
 )  # [23, 6]
+TRAINED = np.array([[3, 3, 3, 1, 3, 3], [0] * 6, [2, 4, 1, 1, 0, 3], [0] * 6], np.int32)
+"""With a convolution, without a path, with both kinds of convolutions, and the second again."""
 
 BAD_IMAGES = {
     "rank": np.zeros((2, 8, 8), np.float32),

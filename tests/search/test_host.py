@@ -64,7 +64,7 @@ SEARCHERS = {
 
 
 FEW = [
-    name if name in ("random", "evolution") else pytest.param(name, marks=pytest.mark.slow)
+    name if name == "evolution" else pytest.param(name, marks=pytest.mark.slow)
     for name in SEARCHERS
 ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from jnas import data, networks, training
 from jnas.types import Dataset, Network
+from tests.oracles.nasbench201 import TRAINED
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,9 @@ def network() -> Network:
 @pytest.fixture(scope="session")
 def recipe() -> training.Recipe:
     return training.recipe("quick", epochs=4, batch_size=16, warmup_epochs=0.5, is_precise=True)
+
+
+@pytest.fixture(scope="session")
+def together(network: Network, stripes: Dataset, recipe: training.Recipe) -> training.Trained:
+    """Networks of `TRAINED`, trained with key 5 by the one program of a population."""
+    return training.train(network, TRAINED, stripes, recipe, 5)

@@ -1,6 +1,7 @@
 """Training as an estimator and as an objective: the same accuracies, paused trainings go on."""
 
 import pickle
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -9,24 +10,42 @@ import pytest
 from jnas import population, search, training
 from jnas.training import course as courses
 from jnas.types import Dataset, Network
+from tests.oracles import widths
 
-ARCHS = np.array([[3, 3, 3, 1, 3, 3], [2, 4, 1, 1, 0, 3]], np.int32)
+
+class Case(NamedTuple):
+    """A network, architectures, and what they are trained as with key 5."""
+
+    network: Network
+    archs: np.ndarray
+    trained: training.Trained
+
+
+@pytest.fixture(
+    scope="module", params=["widths", pytest.param("nasbench201", marks=pytest.mark.slow)]
+)
+def case(request: pytest.FixtureRequest, stripes: Dataset, recipe: training.Recipe) -> Case:
+    if request.param == "nasbench201":
+        trained = request.getfixturevalue("together")
+        return Case(trained.network, trained.archs, trained)
+    trained = training.train(widths.NETWORK, widths.ARCHS, stripes, recipe, 5)
+    return Case(widths.NETWORK, widths.ARCHS, trained)
 
 
 def test_the_estimator_scores_as_networks_are_trained(
-    network: Network, stripes: Dataset, recipe: training.Recipe
+    case: Case, stripes: Dataset, recipe: training.Recipe
 ) -> None:
-    judge = training.estimator(network, stripes, recipe, measure="validation_loss")
-    scores = population.score(judge, ARCHS, jax.random.key(5))
-    trained = training.train(network, ARCHS, stripes, recipe, 5)
-    np.testing.assert_allclose(scores, -trained.curves["validation_loss"][:, -1], rtol=1e-5)
-    again = training.estimator(network, stripes, recipe, measure="validation_loss")
+    judge = training.estimator(case.network, stripes, recipe, measure="validation_loss")
+    scores = population.score(judge, case.archs, jax.random.key(5))
+    expected = -case.trained.curves["validation_loss"][:, -1]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    again = training.estimator(case.network, stripes, recipe, measure="validation_loss")
     assert jax.tree.structure(again) == jax.tree.structure(judge)
 
 
-@pytest.mark.parametrize("is_kept", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("is_kept", [False, True])
 def test_paused_trainings_go_on(
-    network: Network,
+    case: Case,
     stripes: Dataset,
     recipe: training.Recipe,
     tmp_path,
@@ -34,8 +53,7 @@ def test_paused_trainings_go_on(
     is_kept: bool,
 ) -> None:
     out = tmp_path / "paused" if is_kept else None
-    answer = training.objective(network, stripes, recipe, 5, out=out)
-    trained = training.train(network, ARCHS, stripes, recipe, 5)
+    answer = training.objective(case.network, stripes, recipe, 5, out=out)
     epochs: list[int] = []
     advance = courses.advance
 
@@ -46,24 +64,25 @@ def test_paused_trainings_go_on(
         return advance(course, *arguments, until=until, **options)
 
     monkeypatch.setattr(courses, "advance", counting)
+    arch = case.archs[-1]
     for number in (1, 3, 0, 2):
-        score, seconds = answer(ARCHS[0], number)
-        expected = trained.curves["validation_accuracy"][0, (number or 4) - 1]
+        score, seconds = answer(arch, number)
+        expected = case.trained.curves["validation_accuracy"][-1, (number or 4) - 1]
         np.testing.assert_allclose(score, expected, rtol=1e-6)
         assert seconds > 0
     assert epochs == [1, 2, 1, 0]
     if is_kept:
-        # Another process goes on from the folder.
-        elsewhere = pickle.loads(pickle.dumps(answer))
-        assert elsewhere(ARCHS[0], 4)[0] == answer(ARCHS[0], 4)[0]
+        # Another process goes on from the folder; networks of jnas can go there by pickle.
+        elsewhere = training.objective(case.network, stripes, recipe, 5, out=out)
+        if case.network.space.name == "nasbench201":
+            elsewhere = pickle.loads(pickle.dumps(answer))
+        assert elsewhere(arch, 4)[0] == answer(arch, 4)[0]
         assert epochs[4:] == [0, 0]
 
 
-def test_a_search_on_real_trainings(
-    network: Network, stripes: Dataset, recipe: training.Recipe
-) -> None:
-    answer = training.objective(network, stripes, recipe, 5)
-    bohb = search.bohb(network.space, min_epochs=1, max_epochs=4, eta=2)
+def test_a_search_on_real_trainings(case: Case, stripes: Dataset, recipe: training.Recipe) -> None:
+    answer = training.objective(case.network, stripes, recipe, 5)
+    bohb = search.bohb(case.network.space, min_epochs=1, max_epochs=4, eta=2)
     found = search.run_on_host(bohb, answer, jax.random.key(0), num_evaluations=9, progress=False)
     assert not found.failures
     assert set(np.asarray(found.history.epochs).tolist()) <= {1, 2, 4}
@@ -75,4 +94,4 @@ def test_bad_arguments(network: Network, stripes: Dataset, recipe: training.Reci
         training.objective(network, stripes, recipe, measure="test_acuracy")
     answer = training.objective(network, stripes, recipe)
     with pytest.raises(ValueError, match=r"epochs must be in 1 … 4, or 0 for 4; got 5"):
-        answer(ARCHS[0], 5)
+        answer(np.zeros(6, np.int32), 5)

@@ -43,8 +43,9 @@ def test_searches_are_those_of_the_loop(short) -> None:
     result, _ = short
     searcher, objective = jnas.search.regularized_evolution(SPACE), TABLE.objective("val_accuracy")
     keys = jax.random.split(jax.random.split(jax.random.key(0))[1], 3)
+    run = jax.jit(lambda key: jnas.search.run(searcher, objective, key, num_evaluations=15))
     for place, key in enumerate(keys):
-        alone = jnas.search.run(searcher, objective, key, num_evaluations=15)
+        alone = run(key)
         np.testing.assert_array_equal(result.histories.archs[place], alone.archs)
         np.testing.assert_array_equal(result.histories.scores[place], alone.scores)
         assert result.distinct[place] == jnas.search.num_distinct(alone, SPACE.identity)
@@ -95,7 +96,7 @@ def test_finished_searches_are_taken_over(short, monkeypatch) -> None:
 
 def test_folder_of_other_searches(short, tmp_path) -> None:
     result, folder = short
-    other = dataclasses.replace(SHORT, budget=14)
+    other = dataclasses.replace(SHORT, strategy="random", budget=14)
     with pytest.raises(ValueError, match="another job"):
         searches.run(other, folder)
     keep(tmp_path, result)
@@ -257,7 +258,7 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     state = predictor.fit(jax.random.key(0), archs, np.arange(len(archs), dtype=float))
     jnas.predictors.save(tmp_path / "mine.npz", predictor, state)
     settings = Settings(
-        "nats_size", str(tmp_path / "mine.npz"), strategy="local_search", budget=8, seeds=2
+        "nats_size", str(tmp_path / "mine.npz"), strategy="random", budget=8, seeds=2
     )
     result = searches.run(settings, tmp_path / "run")
     expected = predictor.predict(state, result.histories.archs.reshape(-1, 5)).reshape(2, 8)
@@ -453,6 +454,7 @@ def test_a_batch_of_a_column_that_is_said_to_be_minimised(tmp_path) -> None:
     assert most.best[0, -1] == most.scores.max() > 10
 
 
+@pytest.mark.slow
 def test_the_front_of_an_error(tmp_path) -> None:
     path = own(tmp_path, TABLE.archs, valid_error=100 - TABLE.column("val_accuracy"))
     options = {"population_size": 8}
@@ -536,11 +538,18 @@ def test_seconds_that_end_within_the_first_population_are_said(tmp_path) -> None
     assert "3 of them ended before the first population" in told.parts[1].text
 
 
-def test_bohb_is_told_the_nearest_epochs_that_were_measured(tmp_path) -> None:
+# As dear as the model of BOHB is to compile: brackets without it ask for the same epochs.
+BRACKETS = ["successive_halving", pytest.param("bohb", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("strategy", BRACKETS)
+def test_brackets_are_told_the_nearest_epochs_that_were_measured(strategy, tmp_path) -> None:
     """The curve lacks 22, 66 and 200 epochs."""
     curve = {f"val{epoch}": np.full(15_625, float(epoch)) for epoch in (1, 20, 30, 60, 100)}
     path = own(tmp_path, TABLE.archs, **curve, seconds=np.full(15_625, 100.0))
-    settings = Settings(strategy="bohb", estimator="table", table=path, column="val100", budget=20)
+    settings = Settings(
+        strategy=strategy, estimator="table", table=path, column="val100", budget=20
+    )
     result = searches.run(settings, tmp_path / "run")
     told = dict(zip(*map(np.ravel, (result.histories.epochs, result.scores)), strict=True))
     assert told == {22: 20, 66: 60, 200: 100}
@@ -565,9 +574,10 @@ def test_the_answer_is_the_best_of_the_longest_trainings(tmp_path) -> None:
     assert (result.best[0, :9] > 60).all()
 
 
-def test_numbers_that_are_no_epochs_are_no_curve(tmp_path) -> None:
-    """`val_accuracy_1` and `val_accuracy_2` are seeds: bohb is told one of them, as published."""
-    settings = Settings(strategy="bohb", estimator="table", column="val_accuracy_1", budget=20)
+@pytest.mark.parametrize("strategy", BRACKETS)
+def test_numbers_that_are_no_epochs_are_no_curve(strategy, tmp_path) -> None:
+    """`val_accuracy_1` and `val_accuracy_2` are seeds: one of them is told, as published."""
+    settings = Settings(strategy=strategy, estimator="table", column="val_accuracy_1", budget=20)
     result = searches.run(settings, tmp_path)
     names = dict.fromkeys(("22", "66", "200"), "val_accuracy_1")
     told = summarise(result)

@@ -109,8 +109,9 @@ def weighed(folder: Path, table: Path | None = None) -> Searches:
         estimator="table",
         table=None if table is None else str(table),
         column=None if table is None else "top",
-        budget=300,
+        budget=90,
         max_params=200_000,
+        options={"population_size": 30},
     )
     return searches.run(settings, folder)
 
