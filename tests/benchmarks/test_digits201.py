@@ -97,7 +97,7 @@ def test_searches_of_several_fidelities(trainings, table) -> None:
     curve = table.learning_curve(usual)
     assert curve == {1: "val1", 2: "val2", 3: "val3"}
     objective = table.objective(curve, cost_epochs=EPOCHS)
-    searcher = search.bohb(table.space, min_epochs=1, max_epochs=EPOCHS)
+    searcher = search.successive_halving(table.space, min_epochs=1, max_epochs=EPOCHS)
     found = search.run(searcher, objective, jax.random.key(0), num_evaluations=12)
     epochs, archs = np.asarray(found.epochs), np.asarray(found.archs)
     assert set(epochs) == {1, 3}

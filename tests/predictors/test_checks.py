@@ -42,7 +42,7 @@ def test_bad_training_sets(message: str, change) -> None:
         make("mlp", NB201).fit(keys(1)[0], *change(*drawn(NB201, 12)))
 
 
-@pytest.mark.parametrize("name", ["mlp", "e2epp", "ensemble"])
+@pytest.mark.parametrize("name", ["mlp", "e2epp", pytest.param("ensemble", marks=pytest.mark.slow)])
 def test_bad_test_sets(name: str) -> None:
     """Those measured on the way, and those at the end."""
     predictor = P.ensemble(make("mlp", NB201), 2) if name == "ensemble" else make(name, NB201)

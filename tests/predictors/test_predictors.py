@@ -173,7 +173,8 @@ def test_padding_is_no_reference_of_a_comparator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scaling", "num_members"), [("standard", 1), ("minmax", 1), ("standard", 2)]
+    ("scaling", "num_members"),
+    [("standard", 1), ("minmax", 1), pytest.param("standard", 2, marks=SLOW)],
 )
 def test_the_unit_of_the_targets_does_not_matter(scaling: str, num_members: int) -> None:
     """Squares of 1e20 are no float32; powers of two round nothing."""
