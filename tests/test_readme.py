@@ -131,6 +131,20 @@ def test_a_search_on_our_own_benchmark(tmp_path, monkeypatch, capsys) -> None:
 
 
 @pytest.mark.slow
+def test_shared_weights(tmp_path, monkeypatch, capsys) -> None:
+    sizes = {
+        "channels": ("channels=8", "channels=2"),
+        "epochs": ("epochs=60", "epochs=3"),
+        "keep": ("keep=(30, 45)", "keep=(1, 2)"),
+        "evaluations": ("num_evaluations=100", "num_evaluations=11"),
+        "gdas": ("epochs=20", "epochs=1"),
+    }
+    cell, found = run(snippets(GUIDE)[5], tmp_path, monkeypatch, capsys, **sizes).splitlines()
+    assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
+    assert found.startswith("Searched by gdas: |")
+
+
+@pytest.mark.slow
 def test_from_a_folder_of_images_to_a_prediction(tmp_path, monkeypatch) -> None:
     (line,) = re.findall(r"^    (jnas train .*)$", README, re.MULTILINE)
     train, predict = (command.split()[1:] for command in line.split(" && "))
