@@ -39,7 +39,7 @@ def main(
         row = ROWS[name]._replace(steps=1) if quick else ROWS[name]
         result[name] = _measure(row, archs, turns)
         print(f"{name:8} {result[name]}", flush=True)
-    common.write_json(file, result)
+        common.write_json(file, result)
     pages.show("bench_oneshot", page())
 
 
