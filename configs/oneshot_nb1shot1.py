@@ -56,5 +56,5 @@ QUICK = Config(
     num_validation=32,
     batch_size=16,
     epochs=(1, 2),
-    num_cells=12,
+    num_cells=40,
 )

@@ -113,7 +113,8 @@ def _supernets(config: Config, scale: Scale, title: str) -> list[jnas.oneshot.Su
 
 def _oneshot(title: str, num: int) -> list[dict[str, Any]]:
     """Supernets after some of their epochs: the training up to there, and all scores."""
-    kept = pages.read("oneshot_supernets")["scales"]
+    path = common.RESULTS / "oneshot_supernets.json"
+    kept = pages.read(path.stem)["scales"] if path.exists() else {}
     # The small variant has no results of its own there.
     runs = kept[title]["settings"][BASE] if title in kept else {}
     points = []
