@@ -36,7 +36,7 @@ def run(snippet: str, tmp_path, monkeypatch, capsys, **smaller: tuple[str, str])
 
 
 def test_every_snippet_is_run_here() -> None:
-    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 7)
+    assert (len(snippets(README)), len(snippets(GUIDE))) == (4, 8)
 
 
 def test_ten_lines(tmp_path, monkeypatch, capsys) -> None:
@@ -125,7 +125,7 @@ def test_several_scores_of_untrained_networks(tmp_path, monkeypatch, capsys) -> 
 
 
 def test_a_search_on_our_own_benchmark(tmp_path, monkeypatch, capsys) -> None:
-    accuracies = run(snippets(GUIDE)[6], tmp_path, monkeypatch, capsys).strip(" []\n").split()
+    accuracies = run(snippets(GUIDE)[7], tmp_path, monkeypatch, capsys).strip(" []\n").split()
     assert len(accuracies) == 2
     assert all(10 <= float(x) <= 100 for x in accuracies)
 
@@ -139,7 +139,7 @@ def test_shared_weights(tmp_path, monkeypatch, capsys) -> None:
         "evaluations": ("num_evaluations=100", "num_evaluations=11"),
         "gdas": ("epochs=20", "epochs=1"),
     }
-    cell, found = run(snippets(GUIDE)[5], tmp_path, monkeypatch, capsys, **sizes).splitlines()
+    cell, found = run(snippets(GUIDE)[6], tmp_path, monkeypatch, capsys, **sizes).splitlines()
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
     assert found.startswith("Searched by gdas: |")
 
