@@ -271,10 +271,18 @@ def test_attributes_by_enumeration_of_paths(space) -> None:
             )
 
 
-def test_features_compiled_and_eager() -> None:
+@pytest.mark.parametrize(
+    "run",
+    [
+        # Each of a hundred operations is compiled by itself.
+        pytest.param(_attributes, marks=pytest.mark.slow, id="eager"),
+        pytest.param(jax.jit(_attributes, static_argnums=0), id="compiled"),
+    ],
+)
+def test_features_alone_are_those_of_a_population(run) -> None:
     graph = jax.tree.map(lambda it: jnp.asarray(it[5]), features(NB201).graph)
-    eager = _attributes(NB201, jnp.asarray(population(NB201)[5]), graph)
-    np.testing.assert_allclose(features(NB201).nodes[5], eager, rtol=1e-6)
+    alone = run(NB201, jnp.asarray(population(NB201)[5]), graph)
+    np.testing.assert_allclose(features(NB201).nodes[5], alone, rtol=1e-6)
 
 
 def test_settings_reach_the_encoder() -> None:
