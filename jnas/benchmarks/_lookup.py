@@ -23,6 +23,15 @@ def find(code: Partial, is_valid: Partial, codes: jax.Array, archs: jax.Array) -
 
 
 @jax.jit
+def rows(
+    code: Partial, is_valid: Partial, codes: jax.Array, order: jax.Array, archs: jax.Array
+) -> jax.Array:
+    """`[B]` int32, rows `order[find(…)]` of `archs` `[B, D]` in the table, or -1."""
+    position = find(code, is_valid, codes, archs)
+    return jnp.where(position < 0, -1, order[position])
+
+
+@jax.jit
 def place(codes: jax.Array, wanted: jax.Array) -> jax.Array:
     """`[B]` int32, positions of codes `[B, W]` in the ascending `codes` `[A, W]`, or -1."""
     # `jnp.searchsorted` takes one word a key, and JAX has no 64-bit words in its 32-bit mode.

@@ -220,8 +220,8 @@ class Table:
         Returns:
             `[B]` int32, -1 for an architecture that is not in the table or not valid.
         """
-        position = _lookup.find(*self._identify(), self._codes, archs)
-        return jnp.where(position < 0, -1, jnp.asarray(self._order)[position])
+        rows: jax.Array = _lookup.rows(*self._identify(), self._codes, self._order, archs)
+        return rows
 
     def estimator(self, column: str) -> Estimator:
         """`Estimator` that answers with one column, float32; a miss gives NaN.
