@@ -8,6 +8,7 @@ from jnas.oneshot.darts import darts, drnas, pc_darts
 from jnas.oneshot.enas import enas
 from jnas.oneshot.gdas import gdas
 from jnas.oneshot.methods import Method
+from jnas.oneshot.perturbation import perturbed
 from jnas.oneshot.pruning import best, evolving, without
 from jnas.oneshot.recipes import RECIPES, Plateau, Recipe, recipe
 from jnas.oneshot.rsps import rsps
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "method",
     "pc_darts",
+    "perturbed",
     "recipe",
     "rsps",
     "samplers",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from optax import tree_utils
@@ -57,6 +58,18 @@ class Shared(NamedTuple):
     data: Dataset
     fit: jax.Array
     choose: jax.Array
+
+
+def halves(dataset: Dataset) -> Shared:
+    """Images and labels, and two halves of the training images; ValueError for fewer than four."""
+    num = len(dataset.train.y)
+    if num < 4:
+        raise ValueError(f"a search needs at least 4 training images; {dataset.name} has {num}")
+    # Fixed and not of the key, as the published halves are; in random order, for data sets that
+    # come class by class.
+    rows = np.random.default_rng(0).permutation(num).astype(np.int32)
+    parts = np.sort(rows[: num // 2]), np.sort(rows[num // 2 :])
+    return Shared(dataset, *map(jnp.asarray, parts))
 
 
 class State(NamedTuple):

@@ -72,7 +72,7 @@ def drnas(*, recipe: training.Recipe = _EPOCHS) -> Method:
         most_probable,
         # The divergence takes the place of the weight decay.
         architecture=Architecture(weight_decay=0.0),
-        penalty=_divergence,
+        penalty=divergence,
     )
 
 
@@ -102,7 +102,7 @@ def _mean_of_dirichlet(space: Space, key: Key, alpha: jax.Array) -> jax.Array:
     return concentrations / jnp.sum(concentrations, axis=-1, keepdims=True)
 
 
-def _divergence(alpha: jax.Array) -> jax.Array:
+def divergence(alpha: jax.Array) -> jax.Array:
     """Weighted Kullback-Leibler divergence `[]` of Dirichlet distributions from the uniform one."""
     a = _concentrations(alpha)
     total = jnp.sum(a, axis=-1, keepdims=True)

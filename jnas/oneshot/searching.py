@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jnas import training
@@ -14,7 +13,7 @@ from jnas.engine import trainings
 from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_key, as_keys, is_key
 from jnas.engine.messages import nearest
-from jnas.oneshot.alternating import Setup, Shared, State, trainer
+from jnas.oneshot.alternating import Setup, Shared, State, halves, trainer
 from jnas.oneshot.darts import darts, drnas, pc_darts
 from jnas.oneshot.enas import enas
 from jnas.oneshot.gdas import gdas
@@ -164,7 +163,7 @@ def search(
     if made.needs_mix:
         mix_of(network)
     keys = as_keys(key, (len(key),), "key") if is_key(key) and key.ndim else as_key(key)[None]
-    shared = _shared(dataset)
+    shared = halves(dataset)
     size = min(made.recipe.batch_size, len(shared.fit))
     recipe = made.recipe._replace(batch_size=size)
     of = Setup(network, made._replace(recipe=recipe), recipe, len(shared.fit) // size)
@@ -185,18 +184,6 @@ def search(
     archs = np.stack([none if choice is None else choice.arch for choice in choices])
     facts = jax.tree.map(np.asarray, without_images(dataset))
     return Searched(archs, probabilities, run.results, run.metrics, choices, of, facts)
-
-
-def _shared(dataset: Dataset) -> Shared:
-    """Images and labels, and two halves of the training images."""
-    num = len(dataset.train.y)
-    if num < 4:
-        raise ValueError(f"a search needs at least 4 training images; {dataset.name} has {num}")
-    # Fixed and not of the key, as the published halves are; in random order, for data sets that
-    # come class by class.
-    rows = np.random.default_rng(0).permutation(num).astype(np.int32)
-    halves = np.sort(rows[: num // 2]), np.sort(rows[num // 2 :])
-    return Shared(dataset, *map(jnp.asarray, halves))
 
 
 def _choice(of: Setup, states: State, keys: Key, shared: Shared, row: int) -> Choice | None:
