@@ -13,7 +13,7 @@ from jnas.oneshot.enas import draw, init, next_baseline
 from jnas.oneshot.gdas import sampled, temperature
 from jnas.oneshot.setn import by_probability
 from jnas.spaces.nasbench201 import EDGES
-from tests.oracles.searches import setup_of
+from tests.oracles.weight_sharing import setup_of
 
 SPACE = spaces.nasbench201()
 ALPHA = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from jnas import networks, oneshot
+from jnas.data import augment
 from jnas.engine.checkpoints import Checkpoint
-from jnas.oneshot.alternating import halves, start, step, trainer
+from jnas.oneshot.alternating import halves, start, step
 from jnas.oneshot.choosing import best_on_a_batch
-from tests.oracles.searches import method_of, setup_of
+from tests.oracles.weight_sharing import method_of, setup_of
 
 KEYS = jax.random.split(jax.random.key(5), 3)
 
@@ -100,11 +101,9 @@ def test_first_order_is_the_gradient_of_the_mixed_loss(network, stripes):
     of, shared = setup_of(network, stripes, "darts"), halves(stripes)
     before, key, rows = start(of, jax.random.key(0)), jax.random.key(1), shared.fit[:8]
     after, seen = jax.jit(lambda s: step(of, s, key, jnp.int32(1), rows, shared))(before)
-    _, _, draw_key, loss_key = jax.random.split(key, 4)
+    _, _, draw_key, _ = jax.random.split(key, 4)
     row_key, image_key = jax.random.split(draw_key)
     chosen = shared.choose[jax.random.randint(row_key, (8,), 0, len(shared.choose))]
-    from jnas.data import augment
-
     one_hot = jax.nn.one_hot(stripes.train.y[chosen], 2)
     images, targets = augment(
         image_key, stripes.train.x[chosen], one_hot, of.recipe.augmentation, stripes
@@ -121,7 +120,6 @@ def test_first_order_is_the_gradient_of_the_mixed_loss(network, stripes):
     np.testing.assert_allclose(average, (gradient + 1e-3 * before.alpha) / 2, atol=1e-6)
     # And its first step is the rate in the direction of the gradient.
     np.testing.assert_allclose(after.alpha, before.alpha - 3e-4 * np.sign(average), atol=2e-6)
-    del loss_key
 
 
 def test_a_search_that_diverges_is_told(network, stripes):
@@ -166,5 +164,31 @@ def test_what_cannot_be_searched_is_named(stripes):
 
 def test_equal_methods_are_one_object():
     assert oneshot.method("gdas", epochs=7) is oneshot.method("gdas", epochs=7)
-    assert trainer.cache_info().maxsize == 64
     assert oneshot.method("darts") is oneshot.darts()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("darts", {"order": 2}),
+        ("setn", {}),
+        ("enas", {"num_updates": 2, "num_samples": 3, "num_archs": 4}),
+        ("drnas", {}),
+        ("pc_darts", {"proportion": 2, "begin": 1}),
+    ],
+)
+def test_every_method_learns(name, changes, network, stripes):
+    made = method_of(name, epochs=6, **changes)
+    found = oneshot.search(network, stripes, made, KEYS[:2])
+    assert np.all(found.curves["loss"][:, -1] < found.curves["loss"][:, 0])
+    assert np.any(found.probabilities[:, -1] != found.probabilities[:, 0])
+    assert np.asarray(jax.vmap(network.space.is_valid)(found.archs)).all()
+    if name == "pc_darts":
+        # At rest for the first epoch.
+        begin = jax.nn.softmax(
+            jax.vmap(lambda key: start(found.setup, jax.random.fold_in(key, 0)))(KEYS[:2]).alpha[
+                "operations"
+            ]
+        )
+        np.testing.assert_allclose(found.probabilities[:, 0], begin, rtol=1e-6)
