@@ -131,7 +131,7 @@ def test_divergence_is_that_of_dirichlet_distributions():
     uniform = special.gammaln(5)  # logarithm of the density
     expected = sum(-stats.dirichlet.entropy(row) - uniform for row in concentrations)
     np.testing.assert_allclose(divergence(ALPHA), 1e-3 * expected, rtol=1e-3)
-    assert abs(divergence(jnp.zeros((6, 5)))) < 1e-8
+    assert abs(divergence(jnp.zeros((6, 5)))) < 1e-7
 
 
 def test_edges_into_a_node_share_its_weight():

@@ -42,6 +42,7 @@ def test_the_operation_that_is_missed_most_stays(searched, network, stripes):
     np.testing.assert_array_equal(found[0], weights.argmax(axis=1))
 
 
+@pytest.mark.slow
 def test_weights_are_tuned_between_edges(searched, stripes):
     """At a rate at which a step ruins them, another cell is found."""
     fast = searched.setup.recipe._replace(learning_rate=500.0, clip_norm=None)
