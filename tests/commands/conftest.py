@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jnas import data, networks, oneshot
-from tests.commands.helpers import CELL, QUIET, TINY, draw, invoke
+from tests.commands.helpers import CELL, QUIET, SHARED, TINY, draw, invoke
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +28,10 @@ def trained(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 @pytest.fixture(scope="session")
-def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """File of a supernet that has seen the digits once."""
-    path = tmp_path_factory.mktemp("supernet") / "shared.npz"
-    network = networks.nasbench201(
-        channels=2, cells=1, stages=1, in_channels=1, affine=False, bias=False
-    )
-    recipe = oneshot.recipe("quick", epochs=1, augmentation=data.Augmentation())
-    oneshot.save(oneshot.train(network, data.load("digits"), recipe), path)
-    return path
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run folder of six candidates that a supernet of two epochs has scored, and what it printed.
+
+    The folder is made by `SHARED`.
+    """
+    folder = tmp_path_factory.mktemp("shared") / "run"
+    return folder, invoke(*SHARED, "--out", folder)

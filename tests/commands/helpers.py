@@ -17,6 +17,9 @@ from jnas.engine.files import MANIFEST, replacing
 CELL = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 TINY = ("--channels", 2, "--stages", 1, "--cells", 1, "--size", 8, "--batch-size", 16)
 QUIET = ("--no-progress",)
+# Weights that are shared in one, for two epochs of the digits.
+WEIGHTS = ("--channels", 2, "--cells", 1, "--stages", 1, "--epochs", 2, *QUIET)
+SHARED = ("search", "--estimator", "oneshot", *WEIGHTS, "--candidates", 6)
 
 
 def invoke(*args: object) -> str:

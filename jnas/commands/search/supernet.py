@@ -24,7 +24,7 @@ NAME = "oneshot"
 _JOB, _KIND = "supernet.json", "job of a supernet"
 CHECKPOINT = "training"
 
-_STEPS = 6000  # 20 epochs of 40,000 images; far fewer leave a supernet below counting parameters
+_STEPS = 6000  # as many as 20 epochs of 40,000 images have
 _FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _LARGE = 100_000  # vectors of a space whose classes are not listed
 # Shared weights have neither scales of norms nor biases, as published.

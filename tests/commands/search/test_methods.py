@@ -11,18 +11,18 @@ import jnas
 from jnas import data, oneshot
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
-from tests.commands.helpers import files, invoke, read_csv, read_json
+from jnas.engine import trainings
+from tests.commands.helpers import WEIGHTS, files, invoke, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
-TINY = ["--channels", 2, "--cells", 1, "--stages", 1, "--epochs", 2, "--no-progress"]
-COMMAND = ["search", "--strategy", "gdas", "--seeds", 2, *TINY]
+COMMAND = ["search", "--strategy", "gdas", "--seeds", 2, *WEIGHTS]
 
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run folder of two searches by GDAS, killed on the way, and what was printed."""
     folder = tmp_path_factory.mktemp("gdas") / "run"
-    add = jnas.engine.trainings._Work.add
+    add = trainings._Work.add
 
     def killed(work, block) -> None:
         if work.num_blocks == 1:
@@ -30,7 +30,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         add(work, block)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jnas.engine.trainings._Work, "add", killed)
+        patch.setattr(trainings._Work, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             invoke(*COMMAND, "--out", folder)
     return folder, invoke(*COMMAND, "--out", folder)
@@ -85,7 +85,7 @@ def test_the_supernet_judges_elsewhere(searched, tmp_path) -> None:
 def test_given_again_nothing_is_searched(searched, monkeypatch) -> None:
     folder, printed = searched
     before = files(folder)
-    monkeypatch.setattr(jnas.engine.trainings._Work, "add", None)
+    monkeypatch.setattr(trainings._Work, "add", None)
     assert invoke(*COMMAND, "--out", folder) == printed
     after = files(folder)
     assert {name: after[name] for name in after if name != "supernet.npz"} == {
@@ -103,7 +103,7 @@ def test_other_methods_and_their_options(tmp_path) -> None:
         ("rsps", ["--num-archs", 5]),
         ("enas", ["--num-updates", 1, "--num-archs", 5]),
     ):
-        invoke("search", "--strategy", strategy, *options, *TINY, "--out", tmp_path / strategy)
+        invoke("search", "--strategy", strategy, *options, *WEIGHTS, "--out", tmp_path / strategy)
         result = read_json(tmp_path / strategy / "result.json")
         assert result["settings"][str(options[0])[2:].replace("-", "_")] == options[1]
     invoke("report", tmp_path / "setn", tmp_path / "rsps", "--out", tmp_path / "report")

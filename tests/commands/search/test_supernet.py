@@ -1,31 +1,21 @@
 """Supernets that a search trains before it begins."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import jnas
-from jnas import data, oneshot
+from jnas import data, oneshot, population
 from jnas.commands.search import supernet
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
-from tests.commands.helpers import files, invoke, read_csv, read_json
+from jnas.engine import trainings
+from tests.commands.helpers import SHARED, files, invoke, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
-TINY = ["--channels", 2, "--cells", 1, "--stages", 1, "--epochs", 2]
-COMMAND = ["search", "--estimator", "oneshot", *TINY, "--candidates", 6, "--no-progress"]
 
 
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run folder of a batch that a supernet has scored, and what was printed."""
-    folder = tmp_path_factory.mktemp("oneshot") / "run"
-    return folder, invoke(*COMMAND, "--out", folder)
-
-
-def test_the_run_folder_has_the_supernet(searched) -> None:
-    folder, _ = searched
+def test_the_run_folder_has_the_supernet(shared) -> None:
+    folder, _ = shared
     names = {"scores.csv", "scores.npz", "result.json", "report.html", "cell.png", "search.png"}
     names |= {f"scores_{name}.png" for name in jnas.benchmarks.DATASETS} | {"rank_cifar10.png"}
     names |= {f"supernet.{ending}" for ending in ("npz", "json", "csv", "png")}
@@ -42,8 +32,8 @@ def test_the_run_folder_has_the_supernet(searched) -> None:
         assert told in result["command"]
 
 
-def test_the_report_ranks_beside_parameters(searched) -> None:
-    folder, printed = searched
+def test_the_report_ranks_beside_parameters(shared) -> None:
+    folder, printed = shared
     rows, result = read_csv(folder / "scores.csv"), read_json(folder / "result.json")
     archs = np.stack([np.asarray(SPACE.from_string(row["architecture"])) for row in rows])
     archs, places = np.unique(archs, axis=0, return_index=True)
@@ -59,11 +49,11 @@ def test_the_report_ranks_beside_parameters(searched) -> None:
     assert len(result["supernet"]["kendall_tau"]) == 3
 
 
-def test_any_strategy_searches_with_the_same_supernet(searched, tmp_path) -> None:
+def test_any_strategy_searches_with_the_same_supernet(shared, tmp_path) -> None:
     """And its file judges alike, wherever it is."""
-    folder, _ = searched
-    command = [*COMMAND[:-3], "--strategy", "regularized_evolution", "--budget", 4]
-    invoke(*command, "--population-size", 3, "--out", tmp_path / "run", "--no-progress")
+    folder, _ = shared
+    command = [*SHARED[:-2], "--strategy", "regularized_evolution", "--budget", 4]
+    invoke(*command, "--population-size", 3, "--out", tmp_path / "run")
     one, other = (oneshot.load(place / "supernet.npz") for place in (folder, tmp_path / "run"))
     np.testing.assert_array_equal(one.curves["loss"], other.curves["loss"])
     rows = read_csv(folder / "scores.csv")
@@ -74,10 +64,11 @@ def test_any_strategy_searches_with_the_same_supernet(searched, tmp_path) -> Non
     np.testing.assert_allclose(again, [float(row["score"]) for row in rows[:2]], rtol=1e-5)
 
 
-def test_a_killed_training_goes_on(searched, tmp_path, monkeypatch) -> None:
-    folder, printed = searched
+def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
+    """While it trains, and while it scores; what is done is not done again."""
+    folder, printed = shared
     done: list[int] = []
-    add = jnas.engine.trainings._Work.add
+    add, score = trainings._Work.add, population.score
 
     def killed(work, block) -> None:
         if len(done) == 1:
@@ -85,23 +76,28 @@ def test_a_killed_training_goes_on(searched, tmp_path, monkeypatch) -> None:
         add(work, block)
         done.append(work.num_epochs)
 
-    monkeypatch.setattr(jnas.engine.trainings._Work, "add", killed)
+    def unscored(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainings._Work, "add", killed)
     with pytest.raises(KeyboardInterrupt):
-        invoke(*COMMAND, "--out", tmp_path)
+        invoke(*SHARED, "--out", tmp_path)
     assert done == [1]
     assert not (tmp_path / "supernet.npz").exists()
     with pytest.raises(ValueError, match="another job"):
-        invoke(*COMMAND, "--seed", 1, "--out", tmp_path)
+        invoke(*SHARED, "--seed", 1, "--out", tmp_path)
     monkeypatch.setattr(
-        jnas.engine.trainings._Work, "add", lambda work, block: (add(work, block), done.append(2))
+        trainings._Work, "add", lambda work, block: (add(work, block), done.append(2))
     )
-    again = invoke(*COMMAND, "--out", tmp_path)
+    monkeypatch.setattr(population, "score", unscored)
+    with pytest.raises(KeyboardInterrupt):
+        invoke(*SHARED, "--out", tmp_path)
     assert done == [1, 2]
+    monkeypatch.setattr(population, "score", score)
+    monkeypatch.setattr(oneshot, "train", None)
+    again = invoke(*SHARED, "--out", tmp_path)
     assert again.replace(str(tmp_path), "") == printed.replace(str(folder), "")
     assert read_json(tmp_path / "result.json")["resumed"]
-    # Finished, it is neither trained nor restored again.
-    monkeypatch.setattr(oneshot, "train", None)
-    assert invoke(*COMMAND, "--out", tmp_path) == again
 
 
 def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -> None:
@@ -113,7 +109,7 @@ def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -
 
     monkeypatch.setattr(supernet, "_recipe", wild)
     with pytest.raises(ValueError, match="no estimator: it diverged in epoch 1"):
-        invoke(*COMMAND, "--out", tmp_path)
+        invoke(*SHARED, "--out", tmp_path)
     assert oneshot.load(tmp_path / "supernet.npz").failed_at.tolist() == [1]
     assert not (tmp_path / "result.json").exists()
 
