@@ -9,7 +9,7 @@ import pytest
 from jnas import oneshot
 from jnas.engine.devices import each
 from jnas.engine.trainings import Block, run_block
-from jnas.oneshot import alternating, samplers, searching
+from jnas.oneshot import alternating, samplers
 from jnas.oneshot.steps import Setup, start
 from jnas.oneshot.train import Job, Shared, trainer
 from jnas.types import Dataset, Network
@@ -54,7 +54,7 @@ def test_searches(
     def make() -> Any:
         method = oneshot.method(name, epochs=2, batch_size=8)
         of = alternating.Setup(network, method, method.recipe, 2)
-        shared = searching._shared(stripes)
+        shared = alternating.halves(stripes)
         keys = jax.random.split(jax.random.key(0), 2)
         states = jax.vmap(lambda key: alternating.start(of, key))(keys)
         made = alternating.trainer(of)
