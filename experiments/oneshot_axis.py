@@ -220,9 +220,14 @@ def _picture(result: dict[str, Any]) -> "Figure":
         taus = [point["kendall_tau"] for point in points]
         axes.plot(x, taus, "o", color=colour, label=kind, ms=5)
         if kind in ("zero-shot", "counts"):
+            # Counts that rank alike are one point.
+            named: dict[float, list[str]] = {point["kendall_tau"]: [] for point in points}
+            for point in points:
+                named[point["kendall_tau"]].append(point["name"])
             for point, place in zip(points, x, strict=True):
+                names = named.pop(point["kendall_tau"], [])
                 axes.annotate(
-                    point["name"],
+                    ", ".join(names),
                     (place, point["kendall_tau"]),
                     xytext=(5, 3),
                     textcoords="offset points",

@@ -7,6 +7,7 @@ goes on; its results are kept as soon as it is scored.
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ import numpy as np
 import jnas
 from configs.oneshot_supernets import QUICK, SCALES, SETTINGS, Scale, Setting
 from experiments import common, pages, program
+from jnas.engine import fingerprints
 from jnas.oneshot import samplers
 from jnas.plots import style
 from jnas.types import Dataset, Images, Network
@@ -151,6 +153,7 @@ def measured(scale: Scale, label: str, seed: int, runs: Path) -> dict[str, Any]:
     study = _study(scale, supernet, data, ranked, epochs=epochs)
     seconds = time.perf_counter() - middle
     result: dict[str, Any] = {
+        "code": fingerprints.code(),
         "epochs": list(study.epochs),
         "cells": len(rows),
         "params": _criteria(study.costs["params"], ranked.accuracy)["kendall"],
@@ -191,19 +194,21 @@ def trained(
     total = made.training.epochs
     keep = tuple(sorted({max(round(share * total), 1) for share in SHARES}))
     archs = jnas.oneshot.without(SPACE, setting.without) if setting.without else None
-    key = jax.random.key(seed)
+    # Long trainings span many commits; each row says by which code it was finished.
+    train = functools.partial(
+        jnas.oneshot.train, net, data, made, jax.random.key(seed), resume="anyway"
+    )
     if setting.start is None or setting.keep_best is None:
         sampler = None if archs is None else samplers.listed(archs)
-        return jnas.oneshot.train(net, data, made, key, sampler=sampler, keep=keep, out=out), archs
+        return train(sampler=sampler, keep=keep, out=out), archs
     middle = max(round(setting.start * total), 1)
     # All that start there train the same supernet up to it.
     before = out.with_name(f"until-{middle}-{seed}")
-    first = jnas.oneshot.train(net, data, made, key, until=middle, out=before)
+    first = train(until=middle, out=before)
     every = samplers.representatives(SPACE, trainable=True)
     best = jnas.oneshot.best(first, data, every, setting.keep_best, batch_size=scale.batch_size)
-    sampler, late = samplers.listed(best), tuple(epoch for epoch in keep if epoch > middle)
-    options: dict[str, Any] = {"sampler": sampler, "initial": first, "keep": late, "out": out}
-    return jnas.oneshot.train(net, data, made, key, **options), best
+    late = tuple(epoch for epoch in keep if epoch > middle)
+    return train(sampler=samplers.listed(best), initial=first, keep=late, out=out), best
 
 
 def _rows(archs: np.ndarray, left: np.ndarray | None) -> np.ndarray:
@@ -322,8 +327,8 @@ def _bars(scale: str, found: dict[str, Any]) -> "Figure":
     for (name, one), dashes in zip(found["baselines"].items(), ("--", ":"), strict=True):
         axes.axvline(one["kendall"], color=style.ACCENT, linestyle=dashes, label=f"#{name}")
     axes.set_yticks(range(len(settings)), list(settings))
-    axes.invert_yaxis()
-    axes.legend(frameon=False, fontsize=9)
+    axes.set_ylim(len(settings) - 0.5, -0.5)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     style.set_title(figure, "Ranks by negated one-shot loss, each supernet and their mean")
     return figure
 
