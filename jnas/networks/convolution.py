@@ -26,7 +26,7 @@ def _conv(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     is_on_cpu, channels = jax.default_backend() == "cpu", x.shape[3]
     if is_on_cpu and stride == 1 and kernel.shape[0] == 1 and channels > _FEW_CHANNELS:
         # XLA's own convolution of 80 channels to 16 takes six times as long.
-        return (x.reshape(-1, channels) @ kernel[0, 0]).reshape(*x.shape[:3], -1)
+        return _product(x.reshape(-1, channels), kernel[0, 0]).reshape(*x.shape[:3], -1)
     if is_on_cpu and stride == 1 and kernel.shape[0] == 3:
         _, height, width, _ = x.shape
         if max(height, width) <= 2:
@@ -169,12 +169,19 @@ def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
     return full.at[:, ::stride, ::stride].set(grad)
 
 
+def _product(one: jax.Array, other: jax.Array) -> jax.Array:
+    """Matrix product, of whose numbers of 16 bits the sums have 32."""
+    wide = jnp.promote_types(one.dtype, jnp.float32)
+    result: jax.Array = jnp.matmul(one, other, preferred_element_type=wide).astype(one.dtype)
+    return result
+
+
 def _weight_grad_on_cpu(x: jax.Array, grad: jax.Array, size: int, stride: int) -> jax.Array:
     """Weight gradient `[k, k, C, C']`, the sum over images and pixels of shifted x times grad."""
     if size == 1:
         # One long axis: over three at once XLA takes two to six times as long.
         long = x[:, ::stride, ::stride].reshape(-1, x.shape[3])
-        return (long.T @ grad.reshape(-1, grad.shape[3]))[None, None]
+        return _product(long.T, grad.reshape(-1, grad.shape[3]))[None, None]
     _, height, width, channels = x.shape
     if size == 3 and stride == 1 and max(height, width) <= 2:
         kernel = jnp.zeros((3, 3, channels, grad.shape[3]), x.dtype)

@@ -75,9 +75,11 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, 
         assert values.shape == (NUM_ARCHS,), key
         assert values.dtype == np.float32, key
         assert np.all(np.isfinite(values) | np.isneginf(values)), key
-        # In the size space widths differ, the modules do not.
-        constant = key in ("linear_regions", "swap", "swap_published") or (
-            key == "relu_count" and name == "nats_size"
+        # In the size space widths differ, the modules do not. NAS-Bench-1Shot1's network ends
+        # with a batch norm, after which the logits of a batch have one sum: its kernel is singular.
+        constant = key in ("linear_regions", "swap", "swap_published") or (key, name) in (
+            ("relu_count", "nats_size"),
+            ("ntk_condition", "nb1shot1"),
         )
         assert constant or len(np.unique(values)) > 1, key
 
@@ -85,6 +87,8 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, 
 @pytest.mark.parametrize(("name", "names", "stages"), CASES)
 def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(name, names, stages):
     expected = scores_of(name, names, stages)
+    # Compiled here, for programs are let go of where a process holds too many.
+    score(suite(network_of(name, stages), IMAGES, LABELS, names), KEY, archs_of(name))
     before = score._cache_size()
     rows = np.array([4, 0, 0, 3, 1, 4])
     got = score(suite(network_of(name, stages), IMAGES, LABELS, names), KEY, archs_of(name)[rows])
