@@ -60,6 +60,7 @@ UNMEASURED = (
     "oneshot_axis",
     "oneshot_close",
     "oneshot_nb1shot1",
+    "oneshot_search",
 )
 """Experiments whose results are not there yet; the index says so."""
 

@@ -171,7 +171,7 @@ def _spread(grad: jax.Array, shape: tuple[int, ...], stride: int) -> jax.Array:
 
 def _product(one: jax.Array, other: jax.Array) -> jax.Array:
     """Matrix product, of whose numbers of 16 bits the sums have 32."""
-    wide = jnp.promote_types(one.dtype, jnp.float32)
+    wide = one.dtype if one.dtype.itemsize > 2 else jnp.float32
     result: jax.Array = jnp.matmul(one, other, preferred_element_type=wide).astype(one.dtype)
     return result
 
