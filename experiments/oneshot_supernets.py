@@ -193,7 +193,7 @@ def trained(
     net, made = network(scale, setting), recipe(scale, setting)
     total = made.training.epochs
     keep = tuple(sorted({max(round(share * total), 1) for share in SHARES}))
-    archs = jnas.oneshot.without(SPACE, setting.without) if setting.without else None
+    archs = jnas.oneshot.pruning.without(SPACE, setting.without) if setting.without else None
     # Long trainings span many commits; each row says by which code it was finished.
     train = functools.partial(
         jnas.oneshot.train, net, data, made, jax.random.key(seed), resume="anyway"
@@ -206,7 +206,9 @@ def trained(
     before = out.with_name(f"until-{middle}-{seed}")
     first = train(until=middle, out=before)
     every = samplers.representatives(SPACE, trainable=True)
-    best = jnas.oneshot.best(first, data, every, setting.keep_best, batch_size=scale.batch_size)
+    best = jnas.oneshot.pruning.best(
+        first, data, every, setting.keep_best, batch_size=scale.batch_size
+    )
     late = tuple(epoch for epoch in keep if epoch > middle)
     return train(sampler=samplers.listed(best), initial=first, keep=late, out=out), best
 

@@ -25,6 +25,7 @@ from jnas import _shown
 from jnas.benchmarks import _columns, _lookup, _rows
 from jnas.benchmarks._columns import LeftOut
 from jnas.engine.estimators import estimator
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Objective, Space
 
@@ -143,8 +144,7 @@ class Table:
         Raises:
             ValueError: there is no such column or nothing in it, or `num` is less than 1.
         """
-        if num < 1:
-            raise ValueError(f"num must be at least 1; got {num}")
+        check_at_least_one(num=num)
         name = _columns.usual(self.space, self.columns, self.left_out) if column is None else column
         values = self.column(name)
         # Stable, and NaN last whichever way is better.

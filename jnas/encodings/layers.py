@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.types import Arch, Space
 
 
@@ -36,8 +37,7 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
     Raises:
         ValueError: `num_ratios` is less than 1.
     """
-    if num_ratios < 1:
-        raise ValueError(f"num_ratios must be at least 1; got {num_ratios}")
+    check_at_least_one(num_ratios=num_ratios)
     # Where operations are on nodes, edges have only two: "none" and the one that lets through.
     on_edges = len(space.edge_operations) > 2
     kernels = jnp.asarray(

@@ -6,14 +6,14 @@ Only shapes and types are looked at, so that all of it works under `jit`, too.
 import contextlib
 import operator
 from collections.abc import Callable
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar, cast, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from jnas.engine.messages import describe
+from jnas.engine.messages import describe, nearest
 from jnas.types import Key
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -55,6 +55,17 @@ def as_keys(value: Any, shape: tuple[int, ...], name: str = "keys") -> Key:
         wanted = "one key" if shape == () else f"{list(shape)} keys"
         raise ValueError(f"{name} must be {wanted}, {_KEYS}; got {_told(value)}")
     return keys
+
+
+def as_key_or_keys(value: Any, name: str = "key") -> Key:
+    """Typed keys `[S]` from `[S]` of them, or one key or seed as the only one.
+
+    Raises:
+        ValueError: as for `as_key`.
+    """
+    if is_key(value) and value.ndim:
+        return as_keys(value, (len(value),), name)
+    return as_key(value, name)[None]
 
 
 def as_archs(archs: Any, num_choices: int | None = None) -> jax.Array:
@@ -100,3 +111,17 @@ def _told(value: Any) -> str:
         return describe(value)
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:40] + '…'}"
+
+
+def check_choice(name: str, choice: str, allowed: object) -> None:
+    """ValueError unless `choice` is one of the values of the `Literal` type `allowed`."""
+    # Read from the type, so that annotation, check and message cannot disagree.
+    if choice not in get_args(allowed):
+        raise ValueError(f"unknown {name} {choice!r}. {nearest(str(choice), get_args(allowed))}")
+
+
+def check_at_least_one(**numbers: int) -> None:
+    """ValueError that names the first argument below 1."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1; got {number}")

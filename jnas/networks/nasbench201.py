@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import spaces
+from jnas.engine.inputs import check_at_least_one
 from jnas.networks import control, layers, weights
 from jnas.networks._factories import one_object
 from jnas.networks._nasbench201_mixed import mix
@@ -361,9 +362,7 @@ def nasbench201(
         "num_classes": num_classes,
         "in_channels": in_channels,
     }
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+    check_at_least_one(**sizes)
     has_bias = not affine if bias is None else bias
     settings: dict[str, Any] = {**sizes, "affine": affine, "bias": has_bias}
     return Network(

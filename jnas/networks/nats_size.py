@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import spaces
+from jnas.engine.inputs import check_at_least_one
 from jnas.networks import control, layers, weights
 from jnas.networks._factories import one_object
 from jnas.networks.flow import Flow, check_images, dropped, enter, pooled, show
@@ -320,9 +321,7 @@ def nats_size(*, num_classes: int = 10, in_channels: int = 3) -> Network:
         ValueError: a size is less than 1.
     """
     sizes: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels}
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+    check_at_least_one(**sizes)
     return Network(
         spaces.nats_size(),
         functools.partial(_init, **sizes),

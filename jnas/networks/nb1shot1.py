@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import spaces
+from jnas.engine.inputs import check_at_least_one
 from jnas.networks import _nb1shot1_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._factories import one_object
@@ -313,9 +314,7 @@ def nb1shot1(
         "num_classes": num_classes,
         "in_channels": in_channels,
     }
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+    check_at_least_one(**sizes)
     settings: dict[str, Any] = {"subspace": subspace, **sizes}
     of_arch = {name: settings[name] for name in ("subspace", "channels", "stacks", "cells")}
     return Network(

@@ -1,7 +1,7 @@
 """One-shot estimators: networks that share their weights, how they are trained, how they rank."""
 
 from jnas import _shown
-from jnas.oneshot import analysis, close, samplers
+from jnas.oneshot import analysis, close, pruning, samplers
 from jnas.oneshot.analysis.criteria import criteria
 from jnas.oneshot.choosing import before_skips
 from jnas.oneshot.darts import darts, drnas, pc_darts
@@ -9,7 +9,6 @@ from jnas.oneshot.enas import enas
 from jnas.oneshot.gdas import gdas
 from jnas.oneshot.methods import Method
 from jnas.oneshot.perturbation import perturbed
-from jnas.oneshot.pruning import best, evolving, without
 from jnas.oneshot.recipes import RECIPES, Plateau, Recipe, recipe
 from jnas.oneshot.rsps import rsps
 from jnas.oneshot.scoring import estimator, suite
@@ -33,7 +32,6 @@ __all__ = [
     "analysis",
     "averaged",
     "before_skips",
-    "best",
     "close",
     "costs",
     "criteria",
@@ -41,12 +39,12 @@ __all__ = [
     "drnas",
     "enas",
     "estimator",
-    "evolving",
     "gdas",
     "load",
     "method",
     "pc_darts",
     "perturbed",
+    "pruning",
     "recipe",
     "rsps",
     "samplers",
@@ -58,7 +56,6 @@ __all__ = [
     "suite",
     "train",
     "with_weights",
-    "without",
 ]
 
 # For completion.

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnas.data import Augmentation, augment
+from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.alternating import Setup, Shared, State
 from jnas.oneshot.methods import Choice
 from jnas.types import Arch, Dataset, Key, Network, Params
@@ -93,8 +94,7 @@ def before_skips(probabilities: Any, skip: int, num_skips: int = 2) -> tuple[int
     found = np.asarray(probabilities)
     if found.ndim != 3 or not len(found):
         raise ValueError(f"probabilities must be [T, D, O] of T epochs; got {list(found.shape)}")
-    if num_skips < 1:
-        raise ValueError(f"num_skips must be at least 1; got {num_skips}")
+    check_at_least_one(num_skips=num_skips)
     archs = found.argmax(axis=-1).astype(np.int32)
     too_many = (archs == skip).sum(axis=1) >= num_skips
     last = int(np.argmax(too_many)) - 1 if too_many.any() else len(archs) - 1

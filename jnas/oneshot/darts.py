@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, gammaln
 
 from jnas import training
+from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.choosing import most_probable
 from jnas.oneshot.methods import (
     RECIPE,
@@ -131,8 +132,7 @@ def pc_darts(*, proportion: int = 4, begin: int = 15, recipe: training.Recipe = 
     Raises:
         ValueError: `proportion` is less than 1.
     """
-    if proportion < 1:
-        raise ValueError(f"proportion must be at least 1; got {proportion}")
+    check_at_least_one(proportion=proportion)
     forward = functools.partial(_partial, proportion)
     return Method(
         "pc-darts",

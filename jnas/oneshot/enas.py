@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnas import training
+from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.alternating import Setup, Shared, State, drawn, moved_by
 from jnas.oneshot.choosing import best_on_a_batch
 from jnas.oneshot.methods import RECIPE, Architecture, Choice, Method
@@ -75,9 +76,7 @@ def enas(
     Raises:
         ValueError: a number is less than 1.
     """
-    if min(num_updates, num_samples, num_archs) < 1:
-        numbers = f"{num_updates=}, {num_samples=} and {num_archs=}"
-        raise ValueError(f"numbers must be at least 1; got {numbers}")
+    check_at_least_one(num_updates=num_updates, num_samples=num_samples, num_archs=num_archs)
     return Method(
         "enas",
         recipe,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.fingerprints import Resume
-from jnas.engine.inputs import as_archs, as_key
+from jnas.engine.inputs import as_archs, as_key, check_at_least_one
 from jnas.engine.messages import nearest
 from jnas.engine.score import score
 from jnas.oneshot import samplers
@@ -123,10 +123,7 @@ def evolving(
             after which the population does not change.
     """
     made, sharing = as_recipe(recipe), as_sharing(network)
-    least = {"every": every, "population_size": population_size, "sample_size": sample_size}
-    for name, value in least.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
+    check_at_least_one(every=every, population_size=population_size, sample_size=sample_size)
     if not 0 <= share < 1:
         raise ValueError(f"share must be in [0, 1); got {share}")
     total = made.training.epochs

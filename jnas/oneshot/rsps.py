@@ -5,6 +5,7 @@ import functools
 import jax
 
 from jnas import training
+from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.alternating import Setup, Shared, State
 from jnas.oneshot.choosing import best_on_a_batch
 from jnas.oneshot.methods import RECIPE, Choice, Method, at_random, no_parameters, uniform_of
@@ -25,8 +26,7 @@ def rsps(*, recipe: training.Recipe = RECIPE, num_archs: int = 100) -> Method:
     Raises:
         ValueError: `num_archs` is less than 1.
     """
-    if num_archs < 1:
-        raise ValueError(f"num_archs must be at least 1; got {num_archs}")
+    check_at_least_one(num_archs=num_archs)
     derive = functools.partial(_derive, num_archs)
     return Method(
         "rsps", recipe, no_parameters, at_random, None, uniform_of, derive, needs_mix=False

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jnas.engine.inputs import as_archs
+from jnas.engine.inputs import as_archs, check_at_least_one
 from jnas.engine.messages import nearest
 from jnas.oneshot.reach import is_trainable
 from jnas.types import Arch, Key, Params, Policy, Space
@@ -200,8 +200,7 @@ def _of_policy(made: Policy, space: Space) -> Callable[..., tuple[jax.Array, jax
 
 def several(sampler: Sampler, num: int) -> Sampler:
     """Sampler that draws `num` times as many, independently; ValueError for fewer than one."""
-    if num < 1:
-        raise ValueError(f"num must be at least 1; got {num}")
+    check_at_least_one(num=num)
     return sampler if num == 1 else Sampler(_several(num), sampler)
 
 

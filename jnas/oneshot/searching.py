@@ -12,7 +12,7 @@ from jnas import training
 from jnas.data import without_images
 from jnas.engine import trainings
 from jnas.engine.fingerprints import Resume
-from jnas.engine.inputs import as_key, as_keys, is_key
+from jnas.engine.inputs import as_key_or_keys
 from jnas.engine.messages import nearest
 from jnas.oneshot.alternating import Setup, Shared, State, halves, trainer
 from jnas.oneshot.darts import darts, drnas, pc_darts
@@ -163,7 +163,7 @@ def search(
     check_dataset(network, dataset)
     if made.needs_mix:
         mix_of(network)
-    keys = as_keys(key, (len(key),), "key") if is_key(key) and key.ndim else as_key(key)[None]
+    keys = as_key_or_keys(key)
     shared = halves(dataset)
     size = min(made.recipe.batch_size, len(shared.fit))
     recipe = made.recipe._replace(batch_size=size)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import training
+from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.alternating import Setup, Shared, State
 from jnas.oneshot.choosing import best_on_a_batch
 from jnas.oneshot.methods import (
@@ -38,8 +39,7 @@ def setn(*, recipe: training.Recipe = _UNCLIPPED, num_archs: int = 100) -> Metho
     Raises:
         ValueError: `num_archs` is less than 1.
     """
-    if num_archs < 1:
-        raise ValueError(f"num_archs must be at least 1; got {num_archs}")
+    check_at_least_one(num_archs=num_archs)
     derive = functools.partial(_derive, num_archs)
     return Method("setn", recipe, logits_of, at_random, mixed, softmax_of, derive)
 

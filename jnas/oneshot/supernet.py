@@ -147,13 +147,11 @@ def save(supernet: Supernet, path: str | Path) -> None:
     space = supernet.network.space.name
     network, settings = networks.settings(supernet.network) if is_plain else (space, {})
     data, recipe = supernet.dataset, supernet.recipe
-    plateau = None if recipe.plateau is None else recipe.plateau._asdict()
-    of_training = recipe_facts(recipe.training)
     about = {
         "network": network,
         "settings": settings,
         "is_plain": is_plain,
-        "recipe": {**recipe._asdict(), "training": of_training, "plateau": plateau},
+        "recipe": facts_of(recipe),
         "epochs": supernet.epochs,
         **dataset_facts(data),
     }
@@ -206,8 +204,15 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def facts_of(recipe: Recipe) -> dict[str, Any]:
+    """Recipe as JSON values."""
+    plateau = None if recipe.plateau is None else recipe.plateau._asdict()
+    of_training = recipe_facts(recipe.training)
+    return {**recipe._asdict(), "training": of_training, "plateau": plateau}
+
+
 def _recipe(facts: dict[str, Any]) -> Recipe:
-    """Recipe from the JSON values of a file."""
+    """Recipe from `facts_of`."""
     plateau = None if facts["plateau"] is None else Plateau(**facts["plateau"])
     return Recipe(**{**facts, "training": recipe_of(facts["training"]), "plateau": plateau})
 

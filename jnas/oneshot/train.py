@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jnas.data import without_images
 from jnas.engine import trainings
 from jnas.engine.fingerprints import Resume
-from jnas.engine.inputs import as_key, as_keys, is_key
+from jnas.engine.inputs import as_key_or_keys
 from jnas.oneshot import samplers
 from jnas.oneshot.recipes import Recipe, as_recipe
 from jnas.oneshot.samplers import Sampler
@@ -92,13 +92,13 @@ def train(
     """
     made, sharing = as_recipe(recipe), as_sharing(network)
     alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
-    num = len(key) if is_key(key) and key.ndim else 1
-    is_parallel = _is_parallel(parallel, num, alone.recipe.batch_size)
+    keys = as_key_or_keys(key)
+    is_parallel = _is_parallel(parallel, len(keys), alone.recipe.batch_size)
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
     end = made.training.epochs if until is None else min(until, made.training.epochs)
     epochs = _kept_epochs(keep, begin, end)
-    jobs = _jobs(of, key, initial, len(epochs))
+    jobs = _jobs(of, keys, initial, len(epochs))
     draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
     shared = Shared(dataset, draw)
     run = trainings.train(
@@ -139,10 +139,8 @@ def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]
     return epochs
 
 
-def _jobs(of: Setup, key: Any, initial: Supernet | None, num_kept: int) -> Job:
+def _jobs(of: Setup, keys: Key, initial: Supernet | None, num_kept: int) -> Job:
     """Jobs `[S]` of the keys, and of the states that they go on from."""
-    several = is_key(key) and key.ndim
-    keys = as_keys(key, (len(key),), "key") if several else as_key(key)[None]
     begin = 0 if initial is None else initial.num_epochs
     begins = jnp.full(len(keys), begin, jnp.int32)
     if initial is None:

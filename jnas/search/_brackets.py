@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.search._checks import check_at_least_one, check_choice
+from jnas.engine.inputs import check_at_least_one, check_choice
 from jnas.search._selection import comparable
 from jnas.search.regularized_evolution import Init, draw_initial
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space

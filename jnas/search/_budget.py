@@ -4,7 +4,7 @@ import math
 import numbers
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from jnas.search._checks import check_choice
+from jnas.engine.inputs import check_choice
 
 Overrun: TypeAlias = Literal["discarded", "counted"]
 """Fate of the evaluation that a budget in seconds ends in; see `run`."""

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
 from jnas.search._brackets import BracketState, bracketed, schedule
-from jnas.search._checks import check_at_least_one
 from jnas.search._density import bandwidths, draw_near, log_density
 from jnas.search._redraw import draw_until
 from jnas.types import Arch, Key, Searcher, Space

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
-from jnas.search._checks import check_at_least_one
 from jnas.search._redraw import Condition, draw_until
 from jnas.types import Arch, Key, Space
 

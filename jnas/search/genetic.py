@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
@@ -71,7 +72,7 @@ def genetic(
         ValueError: a number is less than 1, the tournament is larger than the population, the
             probabilities are negative or do not sum to 1.
     """
-    _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
+    check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)
     chances = (selection, crossover, mutation)
     # With a tolerance, for 0.7 + 0.2 + 0.1 is below 1 in floating point.

@@ -19,11 +19,10 @@ import numpy as np
 
 from jnas import _renamed
 from jnas.engine.fingerprints import Resume, fingerprint
-from jnas.engine.inputs import as_key
+from jnas.engine.inputs import as_key, check_at_least_one
 from jnas.engine.progress import Report, reporting
 from jnas.search._budget import Overrun, make_budget
 from jnas.search._checkpoint import Evaluation, Pending
-from jnas.search._checks import check_at_least_one
 from jnas.search._host_search import HostSearch, Limits
 from jnas.search._workers import IS_NAN, Evaluate, evaluated, explained, workers
 from jnas.search.run import check_epochs, limit_repeats

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.inputs import check_at_least_one, check_choice
 from jnas.engine.pickles import pickled_by_call
-from jnas.search._checks import check_at_least_one, check_choice
 from jnas.search._query import numbered
 from jnas.search._selection import comparable, unknown
 from jnas.types import Arch, Key, Outcome, Query, Searcher, Space

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection, pareto
 from jnas.search._query import numbered
@@ -86,7 +87,7 @@ def nsga2(
             or both 0.
     """
     pareto.check_costs(costs, len(space.cardinalities))
-    _checks.check_at_least_one(population_size=population_size, tournament_size=tournament_size)
+    check_at_least_one(population_size=population_size, tournament_size=tournament_size)
     _checks.check_at_most(population_size, tournament_size=tournament_size)
     if not (0 <= crossover <= 1 and 0 <= mutation <= 1 and crossover + mutation > 0):
         raise ValueError(

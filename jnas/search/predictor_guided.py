@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
-from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
 from jnas.search._selection import comparable
 from jnas.search.run import check_num_evaluations, objective, run

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
-from jnas.search._checks import check_at_least_one
 from jnas.search._query import numbered
 from jnas.search._redraw import draw_until
 from jnas.types import Key, Outcome, Query, Searcher, Space

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jnas.engine.inputs import check_at_least_one, check_choice
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _checks, _selection
 from jnas.search._query import numbered
@@ -74,11 +75,11 @@ def regularized_evolution(
         ValueError: an option is unknown, a number is less than 1, the sample or a batch is larger
             than the population.
     """
-    _checks.check_at_least_one(
+    check_at_least_one(
         population_size=population_size, sample_size=sample_size, batch_size=batch_size
     )
-    _checks.check_choice("tournament", tournament, _selection.Tournament)
-    _checks.check_choice("dies", dies, Dies)
+    check_choice("tournament", tournament, _selection.Tournament)
+    check_choice("dies", dies, Dies)
     _checks.check_at_most(population_size, sample_size=sample_size, batch_size=batch_size)
 
     def start(key: Key) -> EvolutionState:

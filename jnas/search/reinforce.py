@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnas.engine.inputs import check_at_least_one, check_choice
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _baselines as baselines
 from jnas.search import policies
-from jnas.search._checks import check_at_least_one, check_choice, check_momentum
+from jnas.search._checks import check_momentum
 from jnas.search._query import numbered
 from jnas.search._redraw import draw_until
 from jnas.types import Arch, Key, Outcome, Params, Policy, Query, Searcher, Space

@@ -19,10 +19,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
 from jnas.search import _baselines as baselines
 from jnas.search import _selection
-from jnas.search._checks import check_at_least_one, check_momentum
+from jnas.search._checks import check_momentum
 from jnas.search._redraw import draw_until
 from jnas.search.policies import choice_mask
 from jnas.search.regularized_evolution import (

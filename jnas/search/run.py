@@ -17,9 +17,8 @@ from jax import lax
 
 from jnas import _renamed
 from jnas.engine.estimators import estimator as make_estimator
-from jnas.engine.inputs import as_estimator, as_key
+from jnas.engine.inputs import as_estimator, as_key, check_at_least_one
 from jnas.search._budget import Budget, Overrun, is_left, is_within, make_budget
-from jnas.search._checks import check_at_least_one
 from jnas.search._memory import run_with_memory
 from jnas.search.history import make_history
 from jnas.types import Arch, Estimator, History, Key, Objective, Outcome, Query, Searcher

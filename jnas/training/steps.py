@@ -157,11 +157,11 @@ def logits(
     """
     if of.recipe.precision == "bfloat16":
         params, images = _narrow(params), images.astype(jnp.bfloat16)
-    hooks = _hooks(of.recipe.dropout, of.recipe.drop_path > 0)
-    if drops is None or hooks == Hooks():
+    drop = hooks(of.recipe.dropout, of.recipe.drop_path > 0)
+    if drops is None or drop == Hooks():
         found = of.network.apply(params, arch, images)
     else:
-        found = of.network.forward(params, arch, images, hooks, drops).logits
+        found = of.network.forward(params, arch, images, drop, drops).logits
     return found.astype(jnp.float32)
 
 
@@ -177,7 +177,7 @@ def _narrow(params: Params) -> Params:
 
 # Equal rates give the same object, so that networks that see them are traced once.
 @functools.cache
-def _hooks(dropout: float, drops_paths: bool) -> Hooks:
+def hooks(dropout: float, drops_paths: bool) -> Hooks:
     """Hooks whose state is a key and the chance of an edge to be dropped."""
 
     def on_features(state: tuple[Key, jax.Array], features: jax.Array) -> jax.Array:

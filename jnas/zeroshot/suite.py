@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from jnas import _renamed
 from jnas.engine.estimators import estimator
-from jnas.engine.inputs import as_archs
+from jnas.engine.inputs import as_archs, check_at_least_one
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian
@@ -134,8 +134,7 @@ def suite(
 
 def _checked_images(images: ArrayLike, names: Sequence[str], repeats: int) -> jax.Array:
     """Images in the precision of weights; ValueError for what the scores cannot have."""
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1; got {repeats}")
+    check_at_least_one(repeats=repeats)
     images = jnp.asarray(images)
     # Bytes are no images as networks see them: to take them would be to forget to normalise.
     if not jnp.issubdtype(images.dtype, jnp.floating):

@@ -13,19 +13,19 @@ SPACE = spaces.nasbench201()
 
 
 def test_operations_are_left_out() -> None:
-    left = oneshot.without(SPACE, ("none", "avg_pool_3x3"))
+    left = oneshot.pruning.without(SPACE, ("none", "avg_pool_3x3"))
     assert not np.isin(left, (0, 4)).any()
     every = samplers.representatives(SPACE, trainable=True)
     assert len(left) == (~np.isin(every, (0, 4)).any(axis=1)).sum()
     with pytest.raises(ValueError, match="no architecture of nasbench201 is left"):
-        oneshot.without(SPACE, ("nor_conv_1x1", "nor_conv_3x3"))
+        oneshot.pruning.without(SPACE, ("nor_conv_1x1", "nor_conv_3x3"))
     with pytest.raises(ValueError, match="unknown operation 'avg_pool'"):
-        oneshot.without(SPACE, ("avg_pool",))
+        oneshot.pruning.without(SPACE, ("avg_pool",))
 
 
 def test_the_best_by_score_are_left(supernet: oneshot.Supernet, stripes: Dataset) -> None:
     archs = SPACE.enumerate()[::1500]
-    left = oneshot.best(supernet, stripes, archs, 0.5)
+    left = oneshot.pruning.best(supernet, stripes, archs, 0.5)
     estimator = oneshot.estimator(supernet, stripes, "loss")
     scores = np.asarray(population.score(estimator, archs, jax.random.key(0), progress=False))
     np.testing.assert_array_equal(
@@ -33,14 +33,14 @@ def test_the_best_by_score_are_left(supernet: oneshot.Supernet, stripes: Dataset
     )
     for share in (0.0, 1.5, 1e-3):
         with pytest.raises(ValueError, match="a share in"):
-            oneshot.best(supernet, stripes, archs, share)
+            oneshot.pruning.best(supernet, stripes, archs, share)
 
 
 def test_a_population_evolves_with_its_supernet(
     network: Network, stripes: Dataset, recipe: oneshot.Recipe
 ) -> None:
     options = {"every": 1, "begin": 2, "population_size": 6, "sample_size": 3}
-    found = oneshot.evolving(network, stripes, recipe, 0, keep=(2, 3), **options)
+    found = oneshot.pruning.evolving(network, stripes, recipe, 0, keep=(2, 3), **options)
     assert found.epochs == (2, 3)
     assert found.num_epochs == 4
     assert found.curves["loss"].shape == (1, 4)
@@ -51,9 +51,9 @@ def test_a_population_evolves_with_its_supernet(
     ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="epochs to keep must be among"):
-        oneshot.evolving(network, stripes, recipe, 0, keep=(1,), **options)
+        oneshot.pruning.evolving(network, stripes, recipe, 0, keep=(1,), **options)
     with pytest.raises(ValueError, match="every must be at least 1"):
-        oneshot.evolving(network, stripes, recipe, 0, every=0)
+        oneshot.pruning.evolving(network, stripes, recipe, 0, every=0)
 
 
 def test_either_sampler_is_drawn_from() -> None:

@@ -10,6 +10,7 @@ import pytest
 from jnas import oneshot, search, spaces
 from jnas.oneshot import samplers
 from jnas.oneshot.reach import is_trainable, used_edges
+from jnas.spaces.nasbench201 import EDGES
 
 SPACE = spaces.nasbench201()
 NUMBER = jnp.int32(1)
@@ -32,27 +33,19 @@ def test_counts_of_nasbench201_are_the_published_ones() -> None:
 
 def test_used_edges_are_those_on_a_path() -> None:
     rng = np.random.default_rng(0)
-    edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     for arch in rng.integers(0, 5, (40, 6)).astype(np.int32):
         # Every path from node 0 to node 3, one by one.
         wanted = np.zeros((4, 4), bool)
         for path in ((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)):
             steps = list(itertools.pairwise(path))
-            places = [next(n for n, edge in enumerate(_edges()) if edge == step) for step in steps]
+            places = [next(n for n, edge in enumerate(EDGES) if edge == step) for step in steps]
             if all(arch[place] != 0 for place in places):
                 for source, target in steps:
                     wanted[source, target] = True
         graph = SPACE.graph(jnp.asarray(arch))
         np.testing.assert_array_equal(used_edges(graph, 1)[0, 0], wanted)
-        convolves = {2, 3} & {arch[n] for n, edge in enumerate(_edges()) if wanted[edge]}
+        convolves = {2, 3} & {arch[n] for n, edge in enumerate(EDGES) if wanted[edge]}
         assert bool(is_trainable(SPACE)(jnp.asarray(arch))) == bool(convolves)
-    assert len(edges) == len(_edges())
-
-
-def _edges() -> tuple[tuple[int, int], ...]:
-    from jnas.spaces.nasbench201 import EDGES
-
-    return EDGES
 
 
 def test_fair_sampling_has_every_choice_once() -> None:

@@ -154,7 +154,7 @@ def test_halves_are_fixed_and_part_the_images(stripes):
         ("gdas", {"epochs": 0}, "epochs must be a whole number"),
         ("rsps", {"num_archs": 0}, "num_archs must be at least 1"),
         ("setn", {"num_archs": 0}, "num_archs must be at least 1"),
-        ("enas", {"num_updates": 0}, "numbers must be at least 1"),
+        ("enas", {"num_updates": 0}, "num_updates must be at least 1"),
         ("pc_darts", {"proportion": 0}, "proportion must be at least 1"),
     ],
 )

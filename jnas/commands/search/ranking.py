@@ -13,23 +13,20 @@ from jnas.commands.search.searches import Searches
 from jnas.commands.summary import Part
 from jnas.commands.truth import Check, header
 from jnas.oneshot import Supernet
-from jnas.training.trained import recipe_facts
+from jnas.oneshot.supernet import facts_of
 
 _ROWS = ("one-shot", "#params", "FLOPs")
 
 
 def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
     """Facts of a supernet, with Kendall's tau-b of what it and the costs say of architectures."""
-    recipe = supernet.recipe
-    plateau = None if recipe.plateau is None else recipe.plateau._asdict()
-    of_training = recipe_facts(recipe.training)
     return {
         "epochs": supernet.num_epochs,
         "loss": float(supernet.curves["loss"][:, -1].mean()),
         "accuracy": float(supernet.curves["accuracy"][:, -1].mean()),
         "dataset": supernet.dataset.name,
         "num_weights": _num_weights(supernet),
-        "recipe": {**recipe._asdict(), "training": of_training, "plateau": plateau},
+        "recipe": facts_of(supernet.recipe),
         "kendall_tau": {check.name: _taus(result, check) for check in _checks(result)},
     }
 

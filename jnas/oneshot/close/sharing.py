@@ -33,6 +33,7 @@ from jnas.oneshot.close.growth import (
 )
 from jnas.oneshot.sharing import Sharing
 from jnas.spaces.nasbench201 import EDGES
+from jnas.training.steps import hooks
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass
 
 _RESTART = 401
@@ -217,20 +218,9 @@ def _logits(
     else:
         stages = banks.prepared(params["stages"], choices, gradient)
     block = banks.block if gradient == "all" else None
-    hooks = _dropout(made.dropout)
     plain = _with_stages(params, stages)
-    return forward(plain, arch, images, hooks, drop_key, block).logits
-
-
-@functools.cache
-def _dropout(chance: float) -> Hooks:
-    """Hooks whose state is a key, which drop features before the classifier."""
-
-    def on_features(key: Key, features: jax.Array) -> jax.Array:
-        kept = jax.random.bernoulli(key, 1 - chance, features.shape)
-        return jnp.where(kept, features / (1 - chance), 0)
-
-    return Hooks(on_features=on_features if chance else None)
+    drops = drop_key, jnp.zeros(())  # features alone are dropped, no edges
+    return forward(plain, arch, images, hooks(made.dropout, False), drops, block).logits
 
 
 def _present(made: _Made, arch: Arch) -> list[jax.Array]:
