@@ -147,3 +147,29 @@ def _of_rungs(rungs: np.ndarray) -> np.ndarray:
     size = np.where(rungs == 0, 0, np.abs(rungs) + _DENORMAL).astype(np.int32)
     numbers: np.ndarray = np.copysign(size.view(np.float32), rungs).astype(np.float32)
     return numbers
+
+
+def cost_of(column: str, names: tuple[str, ...]) -> str | None:
+    """Name of the column of costs that goes with a column, among names; None where there is none.
+
+    Raises:
+        ValueError: several could be it.
+    """
+    costs = [name for name in names if name.startswith("seconds")]
+    # Of "val200_seed1_c10" the epochs and the data set count, and the seed does not.
+    parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
+    wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
+    if len(costs) > 1 and wanted not in costs:
+        raise ValueError(
+            f"name the cost of {column!r} with seconds=; it could be any of {', '.join(costs)}"
+        )
+    return wanted if len(costs) > 1 else next(iter(costs), None)
+
+
+def curve_of(column: str, names: tuple[str, ...]) -> dict[int, str]:
+    """Columns by number of epochs: `column`, and those of the names that differ in it alone."""
+    parts = re.fullmatch(r"(\D+)(\d+)(.*)", column)
+    if not parts:
+        return {}
+    form = re.compile(rf"{re.escape(parts[1])}([1-9]\d*){re.escape(parts[3])}")
+    return {int(found[1]): name for name in names if (found := form.fullmatch(name))}

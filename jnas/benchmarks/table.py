@@ -10,7 +10,6 @@ when smaller, such as an error, have its values with the sign changed; see `Tabl
 """
 
 import dataclasses
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -313,15 +312,7 @@ class Table:
         Raises:
             ValueError: several columns could be the cost.
         """
-        names = [name for name in self.columns if name.startswith("seconds")]
-        # Of "val200_seed1_c10" the epochs and the data set count, and the seed does not.
-        parts = re.fullmatch(r"[a-z]+(\d*)(?:_.*)?_([a-z\d]+)", column)
-        wanted = f"seconds{parts[1]}_{parts[2]}" if parts else ""
-        if len(names) > 1 and wanted not in names:
-            raise ValueError(
-                f"name the cost of {column!r} with seconds=; it could be any of {', '.join(names)}"
-            )
-        return wanted if len(names) > 1 else next(iter(names), None)
+        return _columns.cost_of(column, tuple(self.columns))
 
     def learning_curve(self, column: str) -> dict[int, str]:
         """Columns by number of epochs, for `objective`: `column` and those that differ in it alone.
@@ -329,11 +320,7 @@ class Table:
         `val100` of a table with `val1` … `val100` has 100 of them; a column without a number in its
         name has none.
         """
-        parts = re.fullmatch(r"(\D+)(\d+)(.*)", column)
-        if not parts:
-            return {}
-        form = re.compile(rf"{re.escape(parts[1])}([1-9]\d*){re.escape(parts[3])}")
-        return {int(found[1]): name for name in self.columns if (found := form.fullmatch(name))}
+        return _columns.curve_of(column, tuple(self.columns))
 
     def _identify(self) -> tuple[Partial, Partial]:
         """`space.code` and `space.is_valid` as pytrees without leaves, equal if they are."""
