@@ -91,8 +91,7 @@ STATEMENTS = (
     Statement(
         "A3",
         "training others makes an architecture forget; less so as the rate falls",
-        (),
-        "forgetting values of a training",
+        (trained.forgetting,),
     ),
     Statement("A4", "rankings of adjacent checkpoints differ", (verdicts.instability,)),
     Statement(
@@ -131,8 +130,7 @@ STATEMENTS = (
     Statement(
         "Z O4b",
         "trained supernet weights do not help zero-shot scores",
-        (),
-        "scores with a supernet's weights",
+        (trained.zeroshot_with_weights,),
     ),
     Statement(
         "Z A1",

@@ -67,6 +67,33 @@ def more_images() -> Verdict:
     return _verdict(texts, answers, 1)
 
 
+def forgetting() -> Verdict:
+    """A3: accuracy that a step has given is lost again, and less of it at the end."""
+    source = "oneshot_forgetting"
+    runs = list(pages.read(source)["seeds"].values())
+    epochs = list(runs[0])
+    means = {epoch: [run[epoch]["mean"] for run in runs] for epoch in epochs}
+    worst = max(epochs, key=lambda epoch: float(np.mean(means[epoch])))
+    falls = [most - last for most, last in zip(means[worst], means[epochs[-1]], strict=True)]
+    answers = [_sign(means[worst]), _sign(falls)]
+    text = (
+        f"digits201: accuracy lost after epoch {worst} {_spread(means[worst])}, after epoch "
+        f"{epochs[-1]} {_spread(means[epochs[-1]])}"
+    )
+    return _verdict([text], answers, 1)._replace(sources=(source,))
+
+
+def zeroshot_with_weights() -> Verdict:
+    """Z O4b: zero-shot scores rank no better with a supernet's weights than with initial ones."""
+    source = "oneshot_axis"
+    texts, answers = [], []
+    for name, kinds in pages.read(source)["with_trained_weights"].items():
+        gains = [b - a for a, b in zip(kinds["initial"], kinds["trained"], strict=True)]
+        answers.append(-1 if _sign(gains) == 1 else 1)
+        texts.append(f"{name} {_spread(gains)}")
+    return _verdict([f"digits201, tau: {', '.join(texts)}"], answers, 1)._replace(sources=(source,))
+
+
 def mean_weights() -> Verdict:
     """S1: the mean of the weights of the last three checkpoints ranks better than the last."""
     texts, answers = [], []

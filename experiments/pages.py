@@ -59,6 +59,7 @@ UNMEASURED = (
     "bench_oneshot",
     "oneshot_axis",
     "oneshot_close",
+    "oneshot_forgetting",
     "oneshot_nb1shot1",
     "oneshot_search",
 )
