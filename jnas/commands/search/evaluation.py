@@ -83,6 +83,8 @@ def make_job(
 ) -> Job:
     """Job of filled settings; ValueError names what is unknown or does not fit."""
     if isinstance(plan, methods.Plan):
+        # Its dataset is hashed by content, so that other images below the same path are another
+        # job.
         known = plan.network, plan.dataset, plan.method, plan.keys
         return Job(settings, space, [], plan, None, {}, 1, fingerprint(settings.facts(), *known))
     allowed = _within_limits(settings, _within_table(settings, space, table))
@@ -111,6 +113,7 @@ def judged_by(job: Job, estimator: Estimator) -> Job:
     if isinstance(work, Batch):
         return job._replace(work=work._replace(estimator=estimator))
     assert isinstance(work, Seeds)
+    # The fingerprint stays that of the plan, from which the weights follow.
     return job._replace(work=work._replace(objective=search.objective(estimator)))
 
 
@@ -264,6 +267,7 @@ def _batch(
     else:
         estimator = _judge(settings, space, settings.estimator, image_key)
     searcher = search.random_search(allowed, batch_size=settings.candidates or 0)
+    # As random search draws them: a batch is that strategy with one large query.
     archs = jax.jit(lambda key: searcher.ask(key, searcher.init(key))[0].archs)(draw_key)
     return Batch(estimator, archs, score_key)
 

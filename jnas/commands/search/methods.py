@@ -79,11 +79,16 @@ def plan(
             cannot mix operations where the method does, images that cannot be searched on.
         FileNotFoundError: there are no such images.
     """
+    # The method is made twice: its usual recipe says how long it trains, and what it does to
+    # images, before the images that were loaded say how far these may be moved.
     full, dataset, network = supernet.materials(options, space, images, progress)
     usual = oneshot.method(name, **changes)
+    # `oneshot.search` checks it as well, but would find the folder marked as begun by then.
     if usual.needs_mix:
         mix_of(network)
     augmentation = usual.recipe.augmentation._replace(crop=supernet.crop(dataset))
+    # Not the number of steps that a supernet gets which is only to rank: these are the epochs that
+    # the papers search for, and their schedules depend on them.
     epochs = options.epochs or usual.recipe.epochs
     made = oneshot.method(name, **changes, epochs=epochs, augmentation=augmentation)
     full = dataclasses.replace(full, epochs=epochs)
@@ -106,8 +111,13 @@ def run(of: Plan, folder: Path, resume: Resume, progress: bool) -> Outcome:
         resume=resume,
         progress=progress,
     )
+    # The checkpoint stays beside the file, other than that of a supernet: the distributions and
+    # what each search has chosen are in it alone, and the report is made from it again.
     made = searched.supernet
     oneshot.save(made, folder / supernets.FILE)
+    # One search at a time: each answer is judged by the weights that it was found with, where an
+    # estimator of several supernets would give the mean over all of them. A search that diverged
+    # has no answer, and keeps a NaN, which no ranking takes.
     scores = np.full(len(searched.archs), np.nan)
     for row in np.flatnonzero(searched.failed_at == 0):
         judge = supernets.estimator(made.select(int(row)), of.dataset)
@@ -131,12 +141,15 @@ def probabilities(searched: Searched) -> list[list[Any]]:
 def operations(searched: Searched) -> list[str]:
     """Names of the operations that the probabilities are of."""
     space, num = searched.setup.network.space, searched.probabilities.shape[-1]
+    # A distribution does not say which operations it is over, those of edges or of nodes. Their
+    # number tells, and where neither kind has as many, choices have no names but their numbers.
     known = next((x for x in (space.edge_operations, space.node_operations) if len(x) == num), None)
     return list(known or [f"choice {number}" for number in range(num)])
 
 
 def distribution(searched: Searched) -> tuple[str, Any]:
     """Caption and figure of the probabilities of the operations by epoch."""
+    # Over positions, for a line of each would be dozens of them; `distribution.csv` has them all.
     means = np.asarray(searched.probabilities, np.float64).mean(axis=2)
     figure = plots.search_curves(
         {name: means[..., place] for place, name in enumerate(operations(searched))},

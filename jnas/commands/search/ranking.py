@@ -15,6 +15,8 @@ from jnas.commands.truth import Check, header
 from jnas.oneshot import Supernet
 from jnas.oneshot.supernet import facts_of
 
+# Costs stand beside the scores, for a supernet that ranks no better than the number of parameters
+# does has learnt nothing about architectures.
 _ROWS = ("one-shot", "#params", "FLOPs")
 
 
@@ -33,11 +35,14 @@ def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
 
 def _checks(result: Searches) -> tuple[Check, ...]:
     """Columns of accuracies that scores are ranked by; none where each score is of its own net."""
+    # Scores of different supernets have no common scale, so that no rank correlation is meant by
+    # them.
     return () if result.settings.owns_weights else result.checks
 
 
 def _num_weights(supernet: Supernet) -> int:
     """Number of weights of one supernet."""
+    # The first axis is that of supernets trained side by side, and each has weights of its own.
     return sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(supernet.params))
 
 
@@ -46,6 +51,8 @@ def _known(result: Searches, check: Check) -> tuple[np.ndarray, np.ndarray, np.n
 
     Those alone whose accuracy is known.
     """
+    # All searches together: they have one supernet, and so one scale. An architecture that several
+    # of them evaluated would count as often, and agree with itself.
     archs = np.asarray(result.histories.archs).reshape(-1, result.archs.shape[1])
     scores, accuracy = np.ravel(result.scores), np.ravel(check.evaluated)
     # Slots that are not in use have NaN scores.
@@ -63,8 +70,10 @@ def _taus(result: Searches, check: Check) -> dict[str, float | None]:
         return dict.fromkeys(_ROWS)
     rows, space = jnp.asarray(archs), result.space
     costs = [np.asarray(jax.jit(jax.vmap(cost))(rows)) for cost in (space.params, space.flops)]
+    # Both as "larger is better", or a column of errors would turn the sign of every tau.
     goodness = -accuracy if check.minimize else accuracy
     taus = [float(metrics.kendall_tau(values, goodness)) for values in (scores, *costs)]
+    # NaN where all are tied; JSON has no NaN, and None reads as "unknown".
     told = [tau if np.isfinite(tau) else None for tau in taus]
     return dict(zip(_ROWS, told, strict=True))
 
@@ -83,6 +92,8 @@ def figures(result: Searches, supernet: Supernet) -> Figures:
         "Loss and accuracy of the architectures that the steps have sampled, means over each "
         "epoch, on augmented training images."
     )
+    # Methods that only sample have no steps that choose, and their curve of NaN would be an empty
+    # line.
     if result.outcome is not None and not np.isnan(chosen := _choose_loss(result.outcome)).all():
         curves["validation_loss"] = chosen
         caption += " Validation: the half of the training images that chooses."

@@ -121,11 +121,16 @@ def run(
     full = filled(settings, table)
     plan = _plan(full, space, progress)
     if plan is not None:
+        # Defaults that depend on images are known by now, and belong to what tells jobs apart.
         full = dataclasses.replace(full, supernet=plan.options)
     # Before the search, so that a column that the table lacks is an error at once.
     columns = truth.columns(table, (full.column, full.test_column), full.table is None)
+    # A table is read for the checks of other judges, too; only of a search on it are scores the
+    # table's own.
     judge = table if full.estimator == "table" else None
     job = evaluation.make_job(full, space, table, plan)
+    # Of the job as it is planned: with the weights of a supernet, whose training may differ in the
+    # last bits between machines, a folder would not know its own search again.
     earlier = _earlier_facts(job, table, folder, resume)
     resumed = resume is not False and evaluation.is_begun(job, folder)
     started = time.monotonic()
@@ -151,6 +156,7 @@ def _plan(settings: Settings, space: Space, progress: bool) -> supernet.Plan | m
         if settings.estimator != supernet.NAME:
             return None
         return supernet.plan(settings.supernet, space, images, settings.seed, progress)
+    # The same split whatever is searched, so that two methods with one seed begin alike.
     key = supernet.key_of(settings.seed)
     by = settings.strategy, settings.options, settings.supernet
     return methods.plan(*by, space, images, jax.random.split(key, settings.seeds), progress)
@@ -188,6 +194,7 @@ def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) 
     A search of more evaluations begins with those of one of fewer, which may have left its folder.
     """
     name = "candidates" if job.settings.is_batch else "budget"
+    # "seconds" cannot be extended so: a limit of time ends searches at different evaluations.
     num = folders.finished_settings(folder).get(name) if resume else None
     if not isinstance(num, int) or not 0 < num < getattr(job.settings, name):
         return folders.earlier_facts(folder, job.fingerprint, resume)
@@ -195,6 +202,7 @@ def _earlier_facts(job: Job, table: Table | None, folder: Path, resume: Resume) 
     fewer = dataclasses.replace(job.settings, **changes)
     shorter = evaluation.make_job(fewer, spaces.by_name(fewer.space), table, job.plan)
     folders.earlier_facts(folder, shorter.fingerprint, resume)  # refuses what differs in more
+    # Without the earlier run's seconds, which stand for a search that has nothing left to do.
     return {"fingerprint": job.fingerprint._asdict()}
 
 
@@ -229,6 +237,7 @@ def _look_up(
     num_missing = 0 if table is None else int(np.isnan(scores[is_used]).sum())
     if not np.isfinite(best[:, -1]).any():
         raise ValueError(_why_no_answer(job.settings, histories, table, num_missing))
+    # The last place of the running best, and not an argmax: of equal scores the first counts.
     answers = np.take_along_axis(archs, places[:, -1:, None], axis=1)[:, 0]
     against, front = _weigh(histories, scores, job.space, job.costs)
     minimize = table is not None and table.minimizes(job.settings.column or "")
@@ -266,6 +275,8 @@ def _scores(job: Job, histories: History, table: Table | None) -> np.ndarray:
     if table is None:
         return np.asarray(histories.scores)
     epochs = np.asarray(histories.epochs)
+    # The widest of the columns: in float32 an accuracy would be printed with digits that the table
+    # does not have.
     kind = np.result_type(*(table.column(name) for name in job.fidelities.values()))
     scores = np.full(epochs.shape, np.nan, kind)
     for asked, column in job.fidelities.items():
@@ -323,8 +334,10 @@ def _true_front(job: Job, table: Table | None) -> Front | None:
         listed = space.enumerate()
     except ValueError:  # too large a space to list, so no table has all of it
         return None
+    # `enumerate` lists the space itself, of which limits of size leave a part.
     archs = jnp.asarray(listed)[np.asarray(jax.jit(jax.vmap(space.is_valid))(listed))]
     scores = jax.jit(table.estimator(column))(jax.random.key(0), archs)
+    # A front of those that are known would look like the true one, and be too easy to reach.
     if not np.isfinite(scores).all():
         return None
     history = evaluation.history_of(archs, scores)

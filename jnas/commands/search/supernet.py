@@ -69,6 +69,7 @@ class Options:
 
     def check(self) -> None:
         """ValueError for a value out of its range."""
+        # Not `size`: `data.load` checks it, which has rules of its own for it.
         at_least(dict.fromkeys(("epochs", "channels", "cells", "stages"), 1), self)
         if self.sampler is not None and self.sampler not in samplers.NAMES:
             known = nearest(self.sampler, samplers.NAMES)
@@ -109,6 +110,7 @@ def plan(options: Options, space: Space, images: str, seed: int, progress: bool)
         FileNotFoundError: there are no such images.
     """
     full, dataset, network = materials(options, space, images, progress)
+    # "deiso" draws from classes of isomorphic architectures, for which all of the space is listed.
     is_large = math.prod(space.cardinalities) > _LARGE
     full = dataclasses.replace(
         full, sampler=options.sampler or ("uniform" if is_large else "deiso")
@@ -128,6 +130,7 @@ def materials(
     dataset = data.load(images, options.size, progress=progress)
     if not len(dataset.validation.y):
         raise ValueError(f"{dataset.name} has no validation images to score with")
+    # After the images, whose number and side say how large a network is worth its time.
     sizes: dict[str, Any] = networks.sizes(space.name, options.given, dataset)
     network = networks.make(space.name, sizes, dataset, **_PLAIN.get(space.name, {}))
     full = dataclasses.replace(options, **sizes, size=networks.side(dataset))
@@ -148,7 +151,10 @@ def crop(dataset: Dataset) -> int:
 def _recipe(options: Options, dataset: Dataset) -> Recipe:
     """Recipe "quick" for the number of images and their size."""
     usual, num = oneshot.recipe("quick").training, len(dataset.train.y)
+    # At most all images: an epoch of a few would else have no step.
     batch = min(usual.batch_size if num >= _FEW else _SMALL_BATCH, num)
+    # Steps count and not epochs: each trains one architecture of a whole space, and of few images
+    # twenty epochs would leave most operations as they were initialised.
     epochs = max(usual.epochs, math.ceil(_STEPS / (num // batch)))
     return oneshot.recipe(
         "quick",
@@ -168,8 +174,11 @@ def train(of: Plan, folder: Path, resume: Resume, progress: bool) -> Supernet:
     """
     job = fingerprint(of.network, of.dataset, of.recipe, of.key)
     expected = job._asdict()
+    # By its own file, and not by that of the search, which may have been killed in what follows, or
+    # is another search by the same supernet: this is the dear part.
     if resume and _kept(folder) == expected:
         return oneshot.load(folder / supernets.FILE)
+    # Now, and not after hours of training: a file in the way that jnas has not written is an error.
     for name in (supernets.FILE, _JOB):
         check_file(folder / name, name="out")
     supernet = oneshot.train(
@@ -215,4 +224,5 @@ def check(options: Options, estimator: str) -> None:
 def not_trained(key: Key, archs: jax.Array) -> jax.Array:
     """Scores `[B]` by a supernet that is not trained yet: NaN."""
     del key
+    # NaN and no number, so that a search which was run before the training could not pass for one.
     return jax.numpy.full(len(archs), jax.numpy.nan)
