@@ -140,6 +140,8 @@ def _answer(memory: Memory, row: Proposal, budget: Budget) -> tuple[Memory, Outc
     # Unused slots hold zeros, which may be the identity of an architecture.
     is_same &= jnp.arange(capacity, dtype=jnp.int32) < memory.num_evaluations
     is_known = jnp.any(is_same)
+    # An unknown cost counts as 0, or the sum would be NaN from here on, and nothing within the
+    # budget.
     ends = memory.spent + jnp.nan_to_num(row.seconds).astype(memory.spent.dtype)
     fits = is_within(budget, memory.spent, ends) & (memory.num_evaluations < capacity)
     # The first that does not fit ends the search, even if a later row of its batch would fit.

@@ -32,6 +32,8 @@ def workers(executor: Executor | None, num_workers: int) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
+    # Threads and not processes: JAX must not be forked, and programs that it runs hold no lock of
+    # Python's.
     with ThreadPoolExecutor(num_workers) as pool:
         yield pool
 
@@ -89,5 +91,7 @@ def _numbers(answer: Any, elapsed: float) -> tuple[float, float]:
 
 def _number(value: Any) -> float:
     """Number from one, or from an array of one."""
+    # A metric is often an array of one, with axes or without, and NumPy warns where `float` takes
+    # those with axes.
     is_array = isinstance(value, (np.ndarray, jax.Array))
     return float(value.reshape(()) if is_array and value.size == 1 else value)

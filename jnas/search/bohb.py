@@ -81,6 +81,7 @@ def bohb(
             number is out of its range.
     """
     plan = schedule(min_epochs, max_epochs, eta)
+    # HpBandSter's default: with fewer points than dimensions a density says little.
     points = len(space.cardinalities) + 1 if min_points is None else min_points
     check_at_least_one(num_samples=num_samples, min_points=points, max_draws=max_draws)
     _check_shares(random_fraction, top_percent, min_bandwidth, bandwidth_factor)
@@ -139,6 +140,7 @@ def _propose(
     split = split_data(
         state, num_levels, min_points=model.min_points, top_percent=model.top_percent
     )
+    # At this bandwidth a kernel is uniform over the choices of a position.
     limits = 1 - 1 / jnp.asarray(num_choices, state.scores.dtype)
     good, bad = (
         bandwidths(state.archs, data, limits, least=model.min_bandwidth)
@@ -174,6 +176,8 @@ def _propose(
 
     samples = jax.vmap(sample)(jax.random.split(model_key, model.num_samples))
     is_random = jax.random.uniform(which_key, dtype=jnp.float32) < model.random_fraction
+    # Also without a model, whose draws then mean nothing: under `vmap` a `cond` would compute both,
+    # too.
     best = samples[jnp.argmax(jax.vmap(ratio)(samples))]
     return jnp.where(split.exists & ~is_random, best, space.sample(random_key))
 

@@ -36,6 +36,7 @@ def constrained(
         ValueError: none of the samples is allowed, or a number is less than 1.
     """
     check_at_least_one(max_draws=max_draws, num_checked=num_checked)
+    # Looked for now, where nothing allowed can be an error; a program that draws cannot raise one.
     stand_in = _first_allowed(space, is_allowed, num_checked)
 
     def redraw(key: Key, draw: Callable[[Key], Arch], otherwise: Arch) -> Arch:

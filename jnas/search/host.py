@@ -151,6 +151,8 @@ def _loop(
         archs, epochs = np.asarray(pending.query.archs), np.asarray(pending.query.epochs)
         for row in search.to_evaluate(pending):
             with explained(search.folder):
+                # A plain number, which `evaluate` may write to JSON as it is; one of NumPy it could
+                # not.
                 future = pool.submit(evaluated, evaluate, archs[row], int(epochs[row]))
             running[future] = (pending, row)
 

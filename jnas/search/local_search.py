@@ -81,6 +81,7 @@ def local_search(
     check_choice("move", move, Move)
 
     def init(key: Key) -> LocalSearchState:
+        # An architecture for its shape alone: while its score is -inf, nothing near it is proposed.
         arch, worst, zero = space.sample(key), unknown(()), jnp.zeros((), jnp.int32)
         return LocalSearchState(arch, worst, arch, worst, zero, zero, zero)
 
@@ -134,5 +135,6 @@ def _moved(
         ),
         best_score=jnp.where(done, -jnp.inf, state.best_score),
         num_tried=jnp.where(done, 0, state.num_tried),
+        # All that is out by now was asked for around the former centre.
         first_id=jnp.where(done, state.num_asked, state.first_id),
     )

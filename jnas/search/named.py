@@ -17,6 +17,7 @@ from jnas.search.reinforced_evolution import reinforced_evolution
 from jnas.search.successive_halving import successive_halving
 from jnas.types import Searcher, Space
 
+# Without `predictor_guided`, which works on the host, and needs a predictor and another strategy.
 _FACTORIES: dict[str, Callable[..., Searcher]] = {
     "random": random_search,
     "regularized_evolution": regularized_evolution,
@@ -65,6 +66,7 @@ def factory(name: str) -> Callable[..., Searcher]:
 
 def defaults(name: str) -> dict[str, Any]:
     """Options with defaults of the strategy of that name; ValueError lists the valid names."""
+    # Read from the function: a list of options beside it would lag behind.
     parameters = inspect.signature(factory(name)).parameters.values()
     return {
         parameter.name: parameter.default

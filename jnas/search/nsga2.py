@@ -103,6 +103,8 @@ def nsga2(
         )
 
     def parent(key: Key, state: Nsga2State) -> Arch:
+        # Those without a rank as well: their fitness of -inf loses to any other, and all may have
+        # it.
         everybody = jnp.ones(population_size, bool)
         winner = _selection.tournament(
             key, state.fitness, everybody, size=tournament_size, kind="with_replacement"

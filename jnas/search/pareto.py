@@ -78,6 +78,8 @@ def pareto_front(
     names = archs if identity is None else np.asarray(jax.jit(jax.vmap(identity))(history.archs))
     # The first of each name; `on_front` is in the order of evaluation.
     kept = on_front[np.unique(names[on_front], axis=0, return_index=True)[1]]
+    # The last key sorts first: the first cost, then the others, the score, and of equals the
+    # earlier.
     kept = kept[np.lexsort([kept, scores[kept], *values[kept].T[::-1]])]
     return Front(archs[kept], scores[kept], values[kept], kept)
 
@@ -198,6 +200,7 @@ def crowding(values: jax.Array, ranks: jax.Array) -> jax.Array:
     index = jnp.arange(len(ranks), dtype=jnp.int32)
 
     def along(column: jax.Array) -> jax.Array:
+        # One sort for all fronts, for within a program their number and sizes are not known.
         rank, value, order = lax.sort((ranks, column, index), num_keys=3)
         border = rank[1:] != rank[:-1]
         end = jnp.ones(1, bool)

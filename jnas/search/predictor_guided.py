@@ -98,6 +98,8 @@ def predictor_guided(
         )
     if not 0 <= random_share <= 1:
         raise ValueError(f"random_share must be in [0, 1]; got {random_share}")
+    # Now, and not in the first `ask` on a predictor, which comes after the trainings of all initial
+    # architectures.
     check_num_evaluations(inner, _batch_size(inner), inner_steps)
     space = predictor.space if space is None else space
     num_best = batch_size - round(random_share * batch_size)
@@ -112,6 +114,8 @@ def predictor_guided(
     def add_best(key: Key, state: GuidedState) -> GuidedState:
         """State with the best that the inner searches meet on a new fit."""
         fit_key, search_key = jax.random.split(key)
+        # Evaluations that failed or are still out have no score, which a predictor cannot be fitted
+        # to.
         known = np.isfinite(state.scores)
         fitted = _fit(predictor, fit_key, state.archs[known], state.scores[known])
         return _add_new(state, search(search_key, fitted), num_best)
@@ -131,6 +135,7 @@ def predictor_guided(
     def tell(state: GuidedState, query: Query, outcome: Outcome) -> GuidedState:
         # A copy, for `tell` is pure: earlier states keep their scores.
         scores = state.scores.copy()
+        # Ids number the proposals in the order of the rows, whichever batch comes back first.
         scores[np.asarray(query.ids)] = np.asarray(outcome.scores)
         return state._replace(scores=scores)
 

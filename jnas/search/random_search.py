@@ -62,6 +62,8 @@ def random_search(
         raise ValueError(
             f"capacity goes with with_replacement=False, and only with it; got {capacity}"
         )
+    # No rows where nothing is remembered: the state has the same structure, and a loop carries
+    # less.
     memory = 0 if capacity is None else capacity
     check_at_least_one(
         batch_size=batch_size, max_draws=max_draws, capacity=1 if capacity is None else capacity

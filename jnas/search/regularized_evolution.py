@@ -91,6 +91,8 @@ def regularized_evolution(
 
     def ask(key: Key, state: EvolutionState) -> tuple[Query, EvolutionState]:
         tournament_keys, mutate_keys = jax.random.split(key, (2, batch_size))
+        # Even while founders are proposed: which rows of a batch are children only the program
+        # knows.
         parents = draw_parents(tournament_keys, state, sample_size, tournament)
         return propose(state, jax.vmap(space.mutate)(mutate_keys, state.archs[parents]))
 

@@ -123,6 +123,8 @@ def reinforce(
         baseline, weight = baselines.after(
             momentum, state.baseline, state.weight, jnp.mean(rewards)
         )
+        # By the present policy: that of the proposal is not kept, and is the same one where every
+        # batch is told before the next is asked for, as `run` does.
         gradients = jax.grad(loss)(state.params, query.archs, rewards - baseline)
         with jax.numpy_dtype_promotion("standard"):  # Optax mixes integers and floats
             updates, after = descent.update(gradients, state.optimiser, state.params)

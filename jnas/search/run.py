@@ -146,6 +146,8 @@ def limit_repeats(
         if max_repeats is not None:
             raise ValueError(f"max_repeats goes with identity, and only with it; got {max_repeats}")
         return 0
+    # A strategy that keeps to its favourites repeats them for long before it finds another one;
+    # without a bound it could do so for ever.
     repeats = 10 * num_evaluations if max_repeats is None else max_repeats
     check_at_least_one(max_repeats=repeats)
     return repeats
