@@ -25,11 +25,14 @@ import numpy as np
 from jnas import _renamed, _shown
 
 if TYPE_CHECKING:
+    # For a type alone: pandas is optional, and slow to import.
     import pandas as pd
 
+# Typed, so that a key is not mistaken for two numbers, nor a row of keys for one.
 Key: TypeAlias = jax.Array
 """A typed PRNG key (`jax.random.key`), scalar. A function that takes a key consumes it."""
 
+# int32 even where JAX has 64 bits switched on: tables, histories and files have one type.
 Arch: TypeAlias = jax.Array
 """`[D]` int32, one choice per position; position `d` is in `0 … Space.cardinalities[d] - 1`."""
 
@@ -54,6 +57,8 @@ class Graph(NamedTuple):
             nodes, the output is node `N - 1`.
     """
 
+    # Padded to one shape a space: `vmap` needs it, and a padded node costs less than a program for
+    # each number of nodes.
     node_ops: jax.Array
     edge_ops: jax.Array
     adjacency: jax.Array
@@ -111,6 +116,8 @@ class Space(NamedTuple):
     identity: Callable[[Arch], jax.Array]
     code: Callable[[Arch], jax.Array]
     graph: Callable[[Arch], Graph]
+    # Costs of the published network, and not of one that a user trains: limits and fronts can be
+    # compared with papers.
     params: Callable[[Arch], jax.Array]
     flops: Callable[[Arch], jax.Array]
     to_string: Callable[[Arch | np.ndarray], str]
@@ -173,6 +180,8 @@ class Hooks(NamedTuple):
             the classifier reads (dropout).
     """
 
+    # None where nothing happens, and not an identity: the network then leaves out what the hook
+    # would be called with.
     on_relu: Callable[[Any, Relu], Any] | None = None
     norm: Callable[[jax.Array, Params, jax.Array], tuple[jax.Array, jax.Array]] | None = None
     on_block: Callable[[Any, jax.Array, Params], tuple[Any, jax.Array, Params]] | None = None
@@ -235,6 +244,7 @@ class Network(NamedTuple):
     present: Callable[[Arch], list[jax.Array]]
     instantiate: Callable[[Params, Arch], Params]
     own: "Callable[[Arch | np.ndarray], Network]"
+    # Last, and optional: a space of sizes has no operations that could be mixed.
     mix: Callable[..., jax.Array] | None = None
 
     def __repr__(self) -> str:
@@ -253,6 +263,8 @@ class Images(NamedTuple):
     y: Any
 
 
+# No NamedTuple, as the others are: leaves of a pytree are arrays, and a name or whether images may
+# be flipped decides what a program is, not what goes into it.
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -274,6 +286,7 @@ class Dataset:
     train: Images
     validation: Images
     test: Images
+    # Arrays, where what follows are constants of a program: all splits of one data set share it.
     mean: Any
     std: Any
     scale: float = dataclasses.field(metadata={"static": True})
@@ -431,6 +444,8 @@ class History(NamedTuple):
     seconds: jax.Array
     epochs: jax.Array
     best: jax.Array
+    # A number beside the buffers, for a loop in a program cannot grow an array. Whoever reads one
+    # looks at no more slots than this.
     num_evaluations: jax.Array
     truncated: jax.Array
     num_repeats: jax.Array
@@ -484,4 +499,6 @@ class Trainer(NamedTuple):
     epoch: Callable[[Any, jax.Array, Any, Any], tuple[Any, jax.Array]]
     result: Callable[[Any], Any]
     evaluate: Callable[[Any, jax.Array, Any, Any], dict[str, jax.Array]] | None = None
+    # Apart from `init`, which runs once a training: a job is prepared again where a training goes
+    # on from a checkpoint, which keeps states alone.
     prepare: Callable[[Any, Any], Any] | None = None

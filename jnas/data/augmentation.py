@@ -49,6 +49,7 @@ def normalise(images: Any, dataset: Dataset) -> jax.Array:
     """
     unit = _unit(images, dataset)
     mean, std = (jnp.asarray(x, jnp.float32) for x in (dataset.mean, dataset.std))
+    # Written out, for whoever calls may have forbidden JAX to promote ranks, as the tests do.
     shape = (1,) * (unit.ndim - 1) + mean.shape
     return (unit - mean.reshape(shape)) / std.reshape(shape)
 
@@ -77,6 +78,7 @@ def augment(
         ValueError: a number of the augmentation is not allowed.
     """
     check(augmentation)
+    # Or a compiled program would take all images as arguments that it does not read.
     facts = without_images(dataset)
     changed, targets = _augment(as_key(key), images, labels, augmentation, facts)
     return changed, targets
@@ -124,15 +126,20 @@ def _augment_one(
     key: Key, image: jax.Array, *, augmentation: Augmentation, dataset: Dataset
 ) -> jax.Array:
     """`[H, W, C]` float32, one image changed and normalised."""
+    # One for each change, whatever is switched on: without a crop, images are flipped as with it.
     keys = jax.random.split(key, 4)
+    # On pixels before they are normalised: the papers pad with black, and a 0 would be the mean
+    # colour afterwards.
     if augmentation.crop:
         image = padded_crop(keys[0], image, augmentation.crop)
     if augmentation.flip and dataset.is_flippable:
         image = flip(keys[1], image)
     if augmentation.jitter:
         unit = colour_jitter(keys[2], _unit(image, dataset), augmentation.jitter)
+        # Back on the scale of the data set, for `normalise` divides by it.
         image = unit * dataset.scale
     image = normalise(image, dataset)
+    # After normalisation, where the 0 of a square is the mean colour, as in the released code.
     return cutout(keys[3], image, augmentation.cutout) if augmentation.cutout else image
 
 
@@ -144,6 +151,7 @@ def flip(key: Key, image: jax.Array) -> jax.Array:
 def padded_crop(key: Key, image: jax.Array, padding: int) -> jax.Array:
     """`[H, W, C]`, a window at random of the image with `padding` zeros on each side."""
     padded = jnp.pad(image, ((padding, padding), (padding, padding), (0, 0)))
+    # Both ends included: each of the 2 padding + 1 places is as likely as any other.
     top, left = jax.random.randint(key, (2,), 0, 2 * padding + 1)
     return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
@@ -154,6 +162,8 @@ def cutout(key: Key, image: jax.Array, length: int) -> jax.Array:
     half = length // 2
     inside = []
     for number, size in enumerate(image.shape[:2]):
+        # The centre is inside and the square perhaps not: DeVries and Taylor found that it helps to
+        # leave some images nearly whole.
         centre = jax.random.randint(jax.random.fold_in(key, number), (), 0, size)
         places = jnp.arange(size)
         inside.append((places >= centre - half) & (places < centre + half))
@@ -169,6 +179,7 @@ def mixup(
     The share of its own is drawn from Beta(α, α) for each image, and the partners by a permutation.
     """
     key_share, key_partner = jax.random.split(key)
+    # A share for each image, where the paper's code has one a batch: here it costs nothing.
     share = jax.random.beta(key_share, alpha, alpha, (len(images),))
     partner = jax.random.permutation(key_partner, len(images))
 

@@ -70,6 +70,7 @@ def decoded(
 
         # Beyond memory, perhaps: block by block into the file.
         if folder and is_large and _write(folder, shape, make()):
+            # Decoded again where another process has emptied the cache between the two.
             return _read(folder, shape) or _in_memory(shape, make())
         found = _in_memory(shape, make())
     if folder and not is_large:
@@ -79,6 +80,7 @@ def decoded(
 
 def _digest(sources: Sequence[Path], shape: tuple[int, ...], stretch: bool) -> str:
     """Name for what is decoded of these files, as they are now, with these settings."""
+    # Not their content: reading all files would take as long as decoding many of them.
     states = [(str(path.resolve()), path.stat()) for path in sources]
     files = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
     content = json.dumps([_FORMAT, shape, stretch, files])
@@ -128,6 +130,7 @@ def _write(
 
 def _write_header(stream: Any, shape: tuple[int, ...]) -> None:
     """Beginning of a `.npy` file of bytes."""
+    # By hand, for `np.save` needs the whole array, and blocks come one by one.
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
 
@@ -140,6 +143,7 @@ def _read(folder: Path, shape: tuple[int, ...]) -> Decoded | None:
         reasons = [named.get(str(number), "") for number in range(shape[0])]
     except (OSError, ValueError, AttributeError):
         return None
+    # The folder is named after the shape as well: with another one it is no file of ours.
     if x.shape != shape or x.dtype != np.uint8:
         return None
     return Decoded(x, reasons, lambda x, rows: _taken(x, rows, folder))
@@ -154,11 +158,13 @@ def _mapped(path: Path) -> np.ndarray:
 
 def _taken(x: np.ndarray, rows: np.ndarray, folder: Path) -> np.ndarray:
     """Rows of images; if there are many, in a file beside that of all."""
+    # A run of rows is a view of the file: folders of parts are in that order, and are not copied.
     if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
         return x[rows[0] : rows[0] + len(rows)]
     if len(rows) * x[0].size <= LARGE:
         return np.asarray(x[rows])
     digest = hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()[:16]
+    # Named after the rows, so that a second call with the same split finds them copied already.
     path = folder / f"rows-{digest}.npy"
     try:
         if not path.exists():

@@ -29,10 +29,13 @@ def load(folder: str | Path | None, options: Options) -> Dataset:
         ValueError: a file is not as it should be; the message names it.
         FileNotFoundError: there is none.
     """
+    # The most exact first: official batches are the pixels themselves, JPEG has lost some, and
+    # other files may be a part of the images.
     root = sources.cifar10_root(folder)
     if batches := sources.cifar10_batches(root):
         return _assembled(_official(batches, options), "CIFAR-10", options)
     if (root / _JPEG[0]).is_file():
+        # Named so, for accuracies on them are not those that papers report.
         return _assembled(_jpeg(root, options), "CIFAR-10 (JPEG 75)", options)
     pixels = sources.read("cifar10", root)
     given = [_checked(pixels, options), None, None]
@@ -97,6 +100,8 @@ def _of_jpeg(path: Path, options: Options) -> Images:
     files = [content[ends[i] : ends[i + 1]] for i in range(len(y))]
     images = pictures.decode(files, [path], options.size or _SIZE, options)
     damaged = [f"{i} ({reason})" for i, reason in enumerate(images.reasons) if reason]
+    # An error and no note, as of folders: in a file that was made by a program a damaged image is a
+    # damaged file.
     if damaged:
         raise ValueError(f"{path}: {making.note('image', 'damaged', damaged)[0]}")
     return making.checked(images.x, y)

@@ -18,10 +18,12 @@ def listed(paths: Sequence[str | Path]) -> list[Path]:
         FileNotFoundError: a path does not exist.
         ValueError: a folder has no image in it.
     """
+    # A dict keeps the order and drops what is named twice, such as a file and its folder.
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
+        # A file that is given is tried whatever its name; in a folder other files are no mistake.
         files = [path]
         if path.is_dir():
             files = [file for file in below(path) if file.suffix.lower() in suffixes()]
@@ -50,5 +52,6 @@ def read(
         reasons += words
     x = np.concatenate(images)
     if channels == 1:
+        # The weights add up to 1, so that a grey image comes out as it was.
         x = np.round(x @ np.asarray(_GREY))[..., None].astype(np.uint8)
     return x, reasons

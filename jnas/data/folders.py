@@ -50,9 +50,12 @@ def listing(root: Path, notes: list[str]) -> Listing:
     folders = _part_folders(root, notes)
     of_parts = {part: _classes(folder, notes) for part, folder in folders.items()}
     for part in ("validation", "test"):
+        # Before the classes are compared, where an empty folder would look like a class that is
+        # lacking.
         if part in of_parts and not of_parts[part]:
             notes.append(f"{folders[part]} has no folders of classes, and is passed over")
             del of_parts[part]
+    # Sorted, for the order of files in a folder differs between systems, and labels must not.
     classes = tuple(sorted(of_parts["train"]))
     _check(root, classes, of_parts)
     rows = [
@@ -68,6 +71,7 @@ def listing(root: Path, notes: list[str]) -> Listing:
 
 def _part_folders(root: Path, notes: list[str]) -> dict[str, Path]:
     """Folder of each given part; the root is that of "train" where it has none of parts."""
+    # In small letters: "Train" and "VAL" are usual, and other names of parts are none.
     found = {path.name.lower(): path for path in _folders(root)}
     parts = {
         part: found.pop(name)
@@ -86,6 +90,7 @@ def _part_folders(root: Path, notes: list[str]) -> dict[str, Path]:
 
 def _classes(root: Path, notes: list[str]) -> dict[str, list[Path]]:
     """Images of each folder of a class; classes without any are noted and left out."""
+    # Beside the folders, where an image has no class; a user may have put them there by mistake.
     loose = [path.name for path in _visible(root) if path.suffix.lower() in suffixes()]
     notes += note("image", f"in {root} and in no class", loose)
     found, others = {}, []
@@ -133,6 +138,7 @@ def _is_visible(name: str) -> bool:
 
 def below(folder: Path, above: Set[Path] = frozenset()) -> Iterator[Path]:
     """Visible files below a folder at any depth; links are followed, but not around a cycle."""
+    # Resolved, for a link has another name each time around a cycle.
     here = folder.resolve()
     if here in above:
         return

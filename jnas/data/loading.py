@@ -84,6 +84,7 @@ def load(
             classes or in two of the given parts; and of parts that would have no images.
     """
     check_size(size)
+    # "auto" and not None by default, which says that nothing is to be kept.
     kept_in = usual_folder() if cache == "auto" else cache and Path(cache).expanduser()
     options = Options(
         size=size,
@@ -98,6 +99,7 @@ def load(
     )
     notes: list[str] = []
     found = _load(name_or_path, options, folder, notes)
+    # Told only where one was asked for: a part that was set to 0 is empty as it should be.
     asked = {"validation": validation, "test": test}
     if empty := [part for part, num in asked.items() if num and not len(getattr(found, part).y)]:
         few = "the images are too few, or copies of each other, to draw any"
@@ -124,6 +126,8 @@ def _load(
     name_or_path: str | Path, options: Options, folder: str | Path | None, notes: list[str]
 ) -> Dataset:
     """Data set of whichever source it is."""
+    # Names come first, so that a folder which happens to be called so does not change what they
+    # mean.
     if name_or_path == "digits":
         return _digits(options)
     if name_or_path == digits201.NAME:
@@ -136,6 +140,7 @@ def _load(
         return cifar10.load(folder, options)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
+        # Of a folder that was unpacked from the official archive, which has no folders of classes.
         is_cifar10 = any(path.glob("data_batch_*"))
         return (
             cifar10.load(path, options) if is_cifar10 else pictures.of_folder(path, options, notes)
@@ -155,6 +160,7 @@ def _load(
 
 def _digits(options: Options) -> Dataset:
     """The 1,797 grey digits of scikit-learn, 8 x 8, with values 0 … 16."""
+    # Here, for scikit-learn is slow to import, and other images need not wait for it.
     from sklearn.datasets import load_digits
 
     found = load_digits()
@@ -164,6 +170,7 @@ def _digits(options: Options) -> Dataset:
         # Means of neighbours are rounded: to a fifteenth of a grey level then.
         x, scale = resized(15 * x, options.size), 15 * scale
     parts = with_drawn([making.checked(x, found.target), None, None], options)
+    # Never by default: a mirrored 2 is no digit.
     is_flippable = bool(options.is_flippable)
     return making.assemble(
         parts, classes=None, name="digits", scale=scale, is_flippable=is_flippable
@@ -176,6 +183,7 @@ def _npz(path: Path, options: Options, notes: list[str]) -> Dataset:
     with readers.arrays(path) as arrays:
         given = [_part(arrays, ending, options) for ending in ENDINGS]
         classes = arrays["classes"].astype(str).ravel().tolist() if "classes" in arrays else None
+    # Before anything is drawn: what is drawn keeps copies together, and has none to tell of.
     notes += _copies_noted(given)
     refuse(notes, strict=options.strict)
     return making.assemble(
@@ -191,6 +199,7 @@ def _part(arrays: Any, ending: str, options: Options) -> Images | None:
     """Images and labels of one part of a `.npz` file; None where a part beside training lacks."""
     names = f"x{ending}", f"y{ending}"
     lacking = [name for name in names if name not in arrays]
+    # Half a part is a slip, such as labels that were forgotten, and not a part that is not there.
     if len(lacking) == 2 and ending:
         return None
     if lacking:

@@ -30,6 +30,7 @@ def with_drawn(given: Sequence[Images | None], options: Options) -> list[Images]
         train.y,
         splits.copies(train.x),
         options.key,
+        # 0 and not left out: a part that is given takes no images from training.
         validation=options.validation if validation is None else 0,
         test=options.test if test is None else 0,
     )

@@ -24,8 +24,11 @@ def of_folder(root: Path, options: Options, notes: list[str]) -> Dataset:
     """
     found = listing(root, notes)
     refuse(notes, strict=options.strict)
+    # Of the files and not of what is decoded: it is the size that they are decoded to.
     size = options.size or usual_size(found.files)
     images = decode(found.files, found.files, size, options)
+    # Rows and not a copy without the others: images may be mapped from a file that memory would not
+    # hold.
     kept = np.flatnonzero([not reason for reason in images.reasons])
     names = [str(file.relative_to(root)) for file in found.files]
     skipped = _skipped(names, images.reasons)
@@ -35,6 +38,7 @@ def of_folder(root: Path, options: Options, notes: list[str]) -> Dataset:
     notes += skipped
     refuse(notes, strict=options.strict)
     x = in_channels(images.x, kept)
+    # After decoding and resizing: files that differ in a comment or their format can be one image.
     groups = _groups(x, kept)
     rows = _rows(found, kept, groups, options)
     # Before the parts are read or written, which may take long.
@@ -68,6 +72,8 @@ def in_channels(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """`[F, S, S, C]`, images of one channel if all of the rows are grey, and of three otherwise."""
     for start in range(0, len(rows), _BLOCK):
         block = x[rows[start : start + _BLOCK]]
+        # The first in colour ends it; only data sets that are grey throughout are read to their
+        # end.
         if np.any(block[..., :1] != block[..., 1:]):
             return x
     return x[..., :1]
@@ -82,6 +88,7 @@ def _rows(
     found: Listing, kept: np.ndarray, groups: np.ndarray, options: Options
 ) -> list[np.ndarray]:
     """Files of the training, the validation and the test part."""
+    # Parts that are lacking are drawn from training alone: what a folder has set apart stays so.
     numbers = [np.flatnonzero(found.parts[kept] == part) for part in range(3)]
     has: Any = dict(zip(making.PARTS, found.is_given, strict=True))
     drawn = making.drawn_rows(

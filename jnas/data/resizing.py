@@ -12,6 +12,7 @@ def check_size(size: int | None) -> None:
     is_integer = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
     if size is None or (is_integer and size >= 4 and size % 4 == 0):
         return
+    # The nearest two that are allowed, and those around 28 where a size is no number at all.
     below = size // 4 * 4 if is_integer and size > 4 else 28
     raise ValueError(
         f"size must be a positive multiple of 4, such as {below} or {below + 4}; got {size!r}"
@@ -41,6 +42,7 @@ def resized(x: np.ndarray, size: int | None, *, stretch: bool = False) -> np.nda
         shape = size, size
         if not stretch:
             x = _square(x)
+    # No copy, and no rounding, of the usual case; images that are mapped from a file stay there.
     if x.shape[1:3] == shape:
         return x
     blocks = (x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK))
@@ -59,11 +61,14 @@ def _resized_block(x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     num, height, width, channels = x.shape
     rows, row_rest = divmod(height, shape[0])
     columns, column_rest = divmod(width, shape[1])
+    # A mean of whole squares needs no weights, and no program to be compiled for each size.
     if row_rest == column_rest == 0:
         squares = x.reshape(num, shape[0], rows, shape[1], columns, channels)
         new = squares.mean(axis=(2, 4), dtype=np.float32)
     else:
         full = (num, *shape, channels)
         new = np.asarray(jax.image.resize(jnp.asarray(x, jnp.float32), full, "linear"))
+    # Rounded, for a cast would cut off and darken by half a level; interpolation may leave the
+    # range of bytes, beyond which a cast starts again from 0.
     bytes_or_floats = np.round(new).clip(0, 255) if x.dtype == np.uint8 else new
     return np.asarray(bytes_or_floats, x.dtype)

@@ -17,6 +17,8 @@ def amount(value: float, total: int, name: str) -> int:
     Raises:
         ValueError: neither a fraction in [0, 1) nor a count in 0 … total − 1.
     """
+    # By type and not by size: 1 is one image, and 1.0 is no fraction that leaves something to train
+    # on. True is a slip, though Python counts it as 1.
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         count = operator.index(value)
         if 0 <= count < total:
@@ -46,6 +48,8 @@ def stratified(
     Raises:
         ValueError: the classes are too small for the counts.
     """
+    # All rows at once and before the parts: a part does not depend on how many follow it, and each
+    # is in random order already.
     order = np.asarray(jax.random.permutation(key, len(labels)))
     groups = np.arange(len(labels)) if groups is None else groups
     bundles = _bundles(labels[order], groups[order])
@@ -96,7 +100,9 @@ def _quotas(sizes: np.ndarray, free: Sequence[int], count: int) -> np.ndarray:
             "class keeps one image, and its copies, to train on"
         )
     wanted = count * sizes / max(sizes.sum(), 1)
+    # By the largest remainder, as seats in a parliament: rounding each class would miss the count.
     quotas: np.ndarray = np.minimum(np.floor(wanted).astype(np.int64), limits)
+    # Several rounds, for what a class has not free is left to the others.
     while (missing := count - quotas.sum()) > 0:
         best_first = np.lexsort((-limits, quotas - wanted))
         open_ones = best_first[quotas[best_first] < limits[best_first]]
@@ -109,6 +115,8 @@ def _take(bundles: list[np.ndarray], count: int) -> tuple[np.ndarray, list[np.nd
     taken: list[np.ndarray] = [np.zeros(0, np.int64)]
     left = []
     for bundle in bundles:
+        # The next one may be smaller and still fit: copies are rare, and most bundles are of one
+        # image.
         if len(bundle) <= count:
             count -= len(bundle)
             taken.append(bundle)

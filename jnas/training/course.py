@@ -121,6 +121,7 @@ def advance(
         begin = time.monotonic()
         number = course.num_epochs + 1
         state = programs.epoch(job, number, state, data)
+        # Fetched before the clock is read: JAX returns at once, and an epoch would take no time.
         measured = jax.device_get(programs.metrics(job, state, data))
         curves = {
             name: [*course.curves.get(name, []), float(value)] for name, value in measured.items()

@@ -44,6 +44,7 @@ def export(
         FileExistsError: a file that jnas did not write is in the way.
         ImportError: ONNX is asked for, and the package onnx is not installed.
     """
+    # All is checked before a file is written: a folder without weights would look like a network.
     one = trained.select(number)
     if one.params is None or one.statistics is None:
         raise ValueError("the weights of these networks were not kept: train with weights=True")
@@ -52,6 +53,7 @@ def export(
             f"the training of network {number} failed in epoch {one.failed_at[0]}: its weights are "
             "not those of a network that was trained to its end"
         )
+    # Without the axis of networks, which a file that knows nothing of jnas has no use for.
     params, statistics = jax.tree.map(lambda leaf: leaf[0], (one.params, one.statistics))
     space, arch = one.network.space, one.archs[0]
     return exports.write(

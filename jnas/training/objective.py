@@ -70,6 +70,7 @@ def _scores_by(of: Setup, measure: Measure) -> Any:
 def _scores(of: Setup, measure: Measure, data: Dataset, key: Key, archs: jax.Array) -> jax.Array:
     """Scores `[B]` of a population, one training after the other."""
     numbers = jnp.arange(1, of.recipe.epochs + 1, dtype=jnp.int32)
+    # That of `train`, so that a score is the accuracy that a training by the same key ends with.
     trainer = programs.trainer(of)
 
     def of_one(arch: jax.Array) -> jax.Array:
@@ -81,6 +82,8 @@ def _scores(of: Setup, measure: Measure, data: Dataset, key: Key, archs: jax.Arr
         value = _signed(metrics(of, state, arch, data)[measure], measure)
         return jnp.where(jnp.isfinite(value) & (state.failed_at == 0), value, -jnp.inf)
 
+    # Not `vmap`: a network branches on the operations of an architecture, and would compute all of
+    # them for each.
     scores: jax.Array = jax.lax.map(of_one, archs)
     return scores
 
@@ -168,10 +171,14 @@ class TrainingObjective:
 
     def course(self, arch: np.ndarray, epochs: int) -> courses.Course:
         """Course of the training of an architecture `[D]` up to an epoch, or further on."""
+        # Programs of all by default: a search trains each architecture for a few epochs, where
+        # compiling one of its own would take longer than the training.
         of, programs_of = self._of, programs.of_any
         if self._own:
             of, programs_of = own_setup(of, arch), programs.of_one
         program, name = programs_of(of), arch.tobytes()
+        # At the first call and not before, so that an objective which is only sent to other
+        # processes takes no memory of a device here.
         if self._placed is None:
             self._placed = program.place(self._dataset)
         job = Job(self._key, jnp.asarray(arch))
@@ -187,6 +194,8 @@ class TrainingObjective:
                 of, job, self._placed, program, folder, self._resume, digest=self._digest
             )
         )
+        # A course that is further on is left as it is; the value of the epoch asked for is in its
+        # curves.
         course = courses.advance(course, job, self._placed, program, until=epochs, checkpoint=kept)
         if folder is None:
             # Memory of devices is for trainings that go on now.
@@ -224,6 +233,7 @@ def _check_measure(measure: Measure, dataset: Dataset) -> None:
     """ValueError where a measure is unknown, or of a part that has no images."""
     if measure not in get_args(Measure):
         raise ValueError(f"unknown measure {measure!r}. {nearest(measure, get_args(Measure))}")
+    # Its mean would be NaN, which a search takes for a training that diverged, one after another.
     part = measure.partition("_")[0]
     if not len(getattr(dataset, part).y):
         raise ValueError(f"{dataset.name} has no images of {part}, which {measure} is measured on")

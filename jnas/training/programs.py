@@ -63,11 +63,14 @@ class Programs(NamedTuple):
 def _start(of: Setup, job: Job, data: Dataset) -> State:
     """State before the first epoch."""
     del data
+    # Number 0, for epochs count from 1: no epoch draws what the weights were drawn by.
     return steps.start(of, jax.random.fold_in(job.key, 0), job.arch)
 
 
 def _keys(key: Key, number: Any) -> Key:
     """Keys `[2]` of an epoch: of the order of its images, and of its steps."""
+    # By number and not handed from epoch to epoch: a training that goes on from a checkpoint, or to
+    # more epochs, draws what it would have drawn at one go.
     return jax.random.split(jax.random.fold_in(key, number))
 
 
@@ -79,6 +82,8 @@ def _epoch(of: Setup, job: Job, number: jax.Array, state: State, data: Dataset) 
     def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Seen]:
         return _step(of, job, Place(step_key, number, *at), data, state)
 
+    # The rows of all steps go in at once: the data set stays an argument, of which the steps read a
+    # batch each, and is never copied in another order.
     state, seen = lax.scan(one, state, (jnp.arange(of.steps, dtype=jnp.int32), rows))
     return _after_epoch(of, job, number, rows, state, seen, data)
 
@@ -115,6 +120,8 @@ def _after_epoch(
     def precise(state: State) -> Any:
         return steps.precise(of, state.params, job.arch, rows, data)
 
+    # The number is the same for all trainings, so that the condition stays one under `vmap`: where
+    # it is mapped, both branches are computed, and each epoch would read the images twice.
     is_last = number == of.recipe.epochs
     statistics = lax.cond(is_last, precise, lambda state: state.statistics, state)
     return state._replace(statistics=statistics)
@@ -138,12 +145,14 @@ def trainer(of: Setup) -> Trainer:
 
 def _result(state: State) -> State:
     """State without what only a training needs."""
+    # Momenta are as large as the weights, and thousands of networks are kept.
     return state._replace(optimizer=())
 
 
 @functools.lru_cache(_MAX_SETUPS)
 def of_any(of: Setup) -> Programs:
     """Programs that are compiled once for all architectures."""
+    # The state before is done with: donated, its memory is that of the state after.
     epoch = jax.jit(functools.partial(_epoch, of), donate_argnums=2)
     return Programs(
         jax.jit(functools.partial(_start, of)),
@@ -167,12 +176,14 @@ def of_one(of: Setup) -> Programs:
 
     def epoch(job: Job, number: int, state: State, data: Dataset) -> State:
         order_key, step_key = _keys(job.key, number)
+        # On the host, where a row is cut out without a program.
         rows, epoch_number = np.asarray(order(order_key, data)), jnp.int32(number)
         seen = []
         for place in range(of.steps):
             at = Place(step_key, epoch_number, jnp.int32(place), rows[place])
             state, of_step = step(job, at, data, state)
             seen.append(of_step)
+        # Only here, when all steps are sent off: a value that was looked at would stop the queue.
         together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *seen)
         result: State = after(job, epoch_number, rows, state, together, data)
         return result
@@ -194,6 +205,8 @@ def _parallel_step(
     of: Setup, job: Job, at: Place, data: Dataset, state: State
 ) -> tuple[State, Seen]:
     """Step whose images are spread over the devices, if these divide them."""
+    # A batch that devices do not divide is computed by each as a whole: unequal parts are none that
+    # sharding has.
     devices = mesh()
     if devices.size > 1 and len(at.rows) % devices.size == 0:
         # Of the numbers of the images: images, activations and gradients follow them.

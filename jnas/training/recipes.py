@@ -75,6 +75,7 @@ class Recipe(NamedTuple):
 
 _CROP_AND_FLIP = Augmentation(flip=True, crop=4)
 _NAMED = {
+    # Fields that are not given here are the defaults of `Recipe`, which are this benchmark's own.
     "nasbench201": Recipe(epochs=200, batch_size=256, augmentation=_CROP_AND_FLIP),
     # The momentum of its averages, .997 in TensorFlow's form, is 1 - .003.
     "nasbench101": Recipe(
@@ -119,6 +120,7 @@ def recipe(name: str = "quick", **changes: Any) -> Recipe:
     """
     if name not in _NAMED:
         raise ValueError(f"unknown recipe {name!r}. {nearest(name, RECIPES)}")
+    # Before `_replace`, whose TypeError would not name the nearest field.
     for field in changes:
         if field not in Recipe._fields:
             raise ValueError(f"a recipe has no {field!r}. {nearest(field, Recipe._fields)}")
@@ -153,6 +155,7 @@ def _is_count(value: Any) -> bool:
 
 
 _COUNT = _is_count, "a whole number of at least 1"
+# Written so that NaN, of which every comparison is false, is out of range.
 _AMOUNT = (lambda value: 0 <= value < float("inf")), "0 or more"
 _SHARE = (lambda value: 0 <= value < 1), "in [0, 1)"
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -176,6 +179,8 @@ def optimizer(
 ) -> optax.GradientTransformation:
     """Optimiser of a recipe, for epochs of `steps` steps, perhaps with another learning rate."""
     rate = schedule(made, steps) if rate is None else rate
+    # Clipped before the decay is added, as PyTorch does, whose optimisers decay: a limit on both
+    # would shrink the gradient as weights grow.
     clip = [] if made.clip_norm is None else [optax.clip_by_global_norm(made.clip_norm)]
     decay = [optax.add_decayed_weights(made.weight_decay)] if made.weight_decay else []
     if made.optimizer == "sgd":
@@ -189,6 +194,8 @@ def optimizer(
 
 def schedule(made: Recipe, steps: int) -> optax.Schedule:
     """Learning rate by step: a linear warm-up, then a cosine down to the final one."""
+    # A warm-up as long as the training leaves no step for the cosine, whose length must be
+    # positive. Optax has the last rate as a share of the first, which is undefined where that is 0.
     warmup, total = round(made.warmup_epochs * steps), made.epochs * steps
     cosine = optax.cosine_decay_schedule(
         made.learning_rate,
@@ -203,6 +210,7 @@ def schedule(made: Recipe, steps: int) -> optax.Schedule:
         return by_step
 
     def by_epoch(step: jax.Array) -> jax.Array:
+        # The rate of the epoch's first step, as a scheduler that is called once an epoch has it.
         return jnp.asarray(by_step(step // steps * steps))
 
     return by_epoch

@@ -58,6 +58,8 @@ class Setup(NamedTuple):
 
 def setup(network: Network, recipe: Recipe, dataset: Dataset) -> Setup:
     """Setup for a data set, whose training images may be fewer than a batch of the recipe."""
+    # At least one step an epoch, whatever the recipe: a loop over no step would leave NaN as the
+    # loss. The number is part of the setup, for schedules and shapes of programs follow from it.
     num = len(dataset.train.y)
     size = min(recipe.batch_size, num)
     return Setup(network, recipe._replace(batch_size=size), num // size)
@@ -70,6 +72,8 @@ def own_setup(of: Setup, arch: np.ndarray) -> Setup:
 
 def start(of: Setup, key: Key, arch: Arch) -> State:
     """State before the first step."""
+    # One init for all architectures, and then what this one has of it: a network of its own begins
+    # with the same numbers as the same architecture in the program of all.
     params = of.network.instantiate(of.network.init(key), arch)
     none, nan = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan)
     statistics = networks.initial_statistics(params)
@@ -78,6 +82,8 @@ def start(of: Setup, key: Key, arch: Arch) -> State:
 
 def order(of: Setup, key: Key, num: int) -> jax.Array:
     """Rows `[steps, batch]` int32 of the training images for the steps of an epoch."""
+    # Cut after it was shuffled, so that other images are left out in each epoch. A shorter last
+    # batch would be a program of its own, and weigh its images more.
     rows = jax.random.permutation(key, num)[: of.steps * of.recipe.batch_size]
     return rows.reshape(of.steps, -1).astype(jnp.int32)
 
@@ -104,6 +110,7 @@ def step(
         batch: of training images.
         data: for its mean, deviation and classes.
     """
+    # Two keys whatever the recipe uses: a recipe without dropout augments as one with it does.
     image_key, drop_key = jax.random.split(key)
     images, targets = augmented(of.recipe, image_key, batch, data)
     drops = drop_key, drop_rate(of.recipe, number)
@@ -111,6 +118,8 @@ def step(
     def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
         return loss(of.recipe, logits(of, params, arch, images, drops), targets)
 
+    # Moments of batch norms come out as a gradient of zeros that are added here: as outputs, every
+    # branch of a network that switches between operations would have to return those of all.
     params = networks.with_moments(state.params)
     (mean, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     moments = networks.moments(gradient)
@@ -133,11 +142,14 @@ def augmented(made: Recipe, key: Key, batch: Images, data: Dataset) -> tuple[jax
 
 def drop_rate(made: Recipe, number: jax.Array) -> jax.Array:
     """Chance `[]` of an edge to be dropped in an epoch, which are counted from 1."""
+    # From 0 on, and never quite the full chance: as the released code of DARTS counts epochs.
     return made.drop_path * (number - 1).astype(jnp.float32) / made.epochs
 
 
 def loss(made: Recipe, answers: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean cross-entropy `[]` of logits `[N, K]`, with label smoothing, and their accuracy `[]`."""
+    # Smoothed after mixup has mixed them; accuracy is by the targets before, or no answer would
+    # ever be wholly right. An answer to mixed images is right by the share of the class it names.
     smooth = optax.smooth_labels(targets, made.label_smoothing)
     right = jnp.take_along_axis(targets, jnp.argmax(answers, axis=1)[:, None], axis=1)
     return jnp.mean(optax.softmax_cross_entropy(answers, smooth)), jnp.mean(right)
@@ -162,6 +174,7 @@ def logits(
         found = of.network.apply(params, arch, images)
     else:
         found = of.network.forward(params, arch, images, drop, drops).logits
+    # The loss is a sum of exponentials over classes, of which eight bits would leave little.
     return found.astype(jnp.float32)
 
 
@@ -169,6 +182,8 @@ def _narrow(params: Params) -> Params:
     """Weights in bfloat16; statistics and moments of batch norms stay as they are."""
 
     def cast(path: Any, leaf: jax.Array) -> jax.Array:
+        # In bfloat16 the gradient that holds a batch's moments would keep three digits of them, and
+        # moving averages would stand still where they should move by less.
         is_statistic = getattr(path[-1], "key", None) in ("mean", "var", "moments")
         return leaf if is_statistic else leaf.astype(jnp.bfloat16)
 
@@ -181,6 +196,7 @@ def hooks(dropout: float, drops_paths: bool) -> Hooks:
     """Hooks whose state is a key and the chance of an edge to be dropped."""
 
     def on_features(state: tuple[Key, jax.Array], features: jax.Array) -> jax.Array:
+        # `on_edge` splits the key of the state; a number folded in gives one that no edge has had.
         kept = jax.random.bernoulli(jax.random.fold_in(state[0], 1), 1 - dropout, features.shape)
         return jnp.where(kept, features / (1 - dropout), 0)
 
@@ -189,6 +205,8 @@ def hooks(dropout: float, drops_paths: bool) -> Hooks:
     ) -> tuple[tuple[Key, jax.Array], jax.Array]:
         key, rate = state
         key, here = jax.random.split(key)
+        # For an image the whole edge or nothing, as in DARTS; and what is kept grows, so that the
+        # mean of what a node sums is that of an evaluation, where nothing is dropped.
         kept = jax.random.bernoulli(here, 1 - rate, (len(value), 1, 1, 1))
         dropped = value * (kept.astype(jnp.float32) / (1 - rate)).astype(value.dtype)
         return (key, rate), jnp.where(can_drop, dropped, value)
@@ -240,6 +258,7 @@ def measure(
     num = len(part.y)
     if num == 0:
         return jnp.full((), jnp.nan), jnp.full((), jnp.nan)
+    # A part of a few images would else be filled up to a whole batch of copies.
     size = min(num, _EVALUATION_BATCH)
     # The last batch is filled up with the last image, which counts for nothing there.
     rows = jnp.arange(-(-num // size) * size, dtype=jnp.int32).reshape(-1, size)
@@ -254,6 +273,7 @@ def measure(
         return None, (jnp.sum(losses * known), jnp.sum(right * known))
 
     _, (losses, right) = lax.scan(of_batch, None, rows)
+    # Sums over all images, and not a mean over batches, whose last one is partly filling.
     return jnp.sum(losses) / num, jnp.sum(right) / num
 
 
@@ -268,5 +288,6 @@ def metrics(of: Setup, state: State, arch: Arch, data: Dataset) -> dict[str, jax
 def after_epoch(state: State, number: jax.Array, losses: jax.Array, accuracies: jax.Array) -> State:
     """State with the mean loss and accuracy of an epoch's steps `[steps]`, and its failure."""
     loss = jnp.mean(losses)
+    # The first epoch stays: from then on every loss is NaN, and the last would be named.
     failed = jnp.where((state.failed_at == 0) & ~jnp.isfinite(loss), number, state.failed_at)
     return state._replace(loss=loss, accuracy=jnp.mean(accuracies), failed_at=failed)

@@ -122,12 +122,15 @@ class _Work(NamedTuple):
         """Trained networks from a file of the folder, or else made and kept there."""
         if self.out is None:
             return make()
+        # The data set is hashed with the rest: networks of other images in a folder are another
+        # job.
         path = self.out / name
         about = fingerprint(self.of, self.dataset, self.weights, *parts)
         if self.resume and path.exists():
             trained, found = load_with(path)
             check(found.get("kept", {}), about, str(path), self.resume, "out")
             return trained
+        # Before hours of training, and not when the file is to be written.
         files.check(path, KIND, "out")
         trained = make()
         save_with(trained, path, {"kept": about._asdict()})
@@ -154,6 +157,8 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
 
     def make() -> Trained:
         job = jax.tree.map(lambda leaf: leaf[row], jobs)
+        # On the host: the program is of this architecture alone, so it has to be known while it is
+        # made.
         of = own_setup(work.of, np.asarray(job.arch))
         program = programs.of_one(of)
         course, kept = courses.restored(
@@ -235,6 +240,7 @@ def _of_states(
 
 def _chunks(network: Network, archs: jax.Array) -> list[np.ndarray]:
     """Places of architectures `[P, D]` in chunks, whose equal parts are equally costly."""
+    # Networks of a chunk wait for each other: sorted, the dear ones wait for their like.
     costs = np.asarray(jax.jit(jax.vmap(network.space.flops))(archs))
     order, parts = np.argsort(-costs, kind="stable"), num_parts(len(archs))
     size = _CHUNK_ON_CPU if jax.default_backend() == "cpu" else _CHUNK
@@ -249,6 +255,7 @@ def _archs(network: Network, archs: Any) -> jax.Array:
     checked = as_archs(np.asarray(archs), len(space.cardinalities))
     if not len(checked):
         raise ValueError("there is no architecture to train")
+    # An invalid vector would be trained as whatever network its numbers happen to switch on.
     is_valid = np.asarray(jax.jit(jax.vmap(space.is_valid))(checked))
     if not is_valid.all():
         raise ValueError(
@@ -268,6 +275,7 @@ def _jobs(archs: jax.Array, key: Any) -> tuple[Job, np.ndarray]:
     )
     # In the order in which they were given.
     order = np.argsort(first)
+    # With one key equal architectures are one training, which is done once and answers for both.
     keys = jnp.broadcast_to(as_key(key), (len(unique),))
     return Job(keys, jnp.asarray(unique[order])), np.argsort(order)[places.reshape(-1)]
 
@@ -278,6 +286,7 @@ def check_dataset(network: Network, dataset: Dataset) -> Dataset:
     if not num:
         raise ValueError(f"{dataset.name} has no training images")
     shape = dataset.train.x.shape[1:]
+    # Shapes alone: no weight is made, and an error comes before anything is compiled.
     params = jax.eval_shape(network.init, jax.random.key(0))
     arch = jax.ShapeDtypeStruct((len(network.space.cardinalities),), jnp.int32)
     images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)

@@ -58,6 +58,8 @@ class Trained(NamedTuple):
 
     def select(self, number: int) -> "Trained":
         """Trained network number `number`, alone; IndexError where there is none."""
+        # A range counts negative numbers from the end and raises IndexError beyond it, where
+        # `[number : number + 1]` would quietly be empty.
         at = range(len(self.archs))[number]
         return rows(self, np.array([at]))
 
@@ -72,9 +74,12 @@ class Trained(NamedTuple):
         if self.params is None or self.statistics is None:
             raise ValueError("the weights of these networks were not kept: train with weights=True")
         images = np.asarray(images)
+        # Checked, for convolutions take any size, and the logits of another one mean nothing.
         wanted = self.dataset.train.x.shape[1:]
         if images.ndim != 4 or images.shape[1:] != wanted:
             raise ValueError(f"images must be [N, {str(wanted)[1:-1]}]; got {list(images.shape)}")
+        # With the statistics of the training: those of a batch would make an answer depend on the
+        # others.
         weights = networks.with_statistics(self.params, self.statistics)
         logits = _predict(self.network)
         num, size = len(images), min(_BATCH, max(len(images), 1))
@@ -82,6 +87,7 @@ class Trained(NamedTuple):
         # The last batch is filled up, so that all are one program.
         filled = [np.concatenate([p, np.repeat(p[-1:], size - len(p), axis=0)]) for p in parts]
         found = [np.asarray(logits(weights, self.archs, x, self.dataset)) for x in filled]
+        # First in the list, so that no images give logits of the right shape and not an error.
         empty = np.zeros((len(self.archs), 0, len(self.dataset.classes)), np.float32)
         return np.concatenate([empty, *found], axis=1)[:, :num]
 
@@ -110,11 +116,13 @@ def _predict(network: Network) -> Any:
     """Program `(weights, archs [P, D], images, dataset) -> logits [P, N, K]`."""
 
     def logits(weights: Params, archs: jax.Array, images: jax.Array, data: Dataset) -> jax.Array:
+        # Once for all networks, and not within the loop over them.
         x = normalise(images, data)
 
         def of_one(row: tuple[Params, Arch]) -> jax.Array:
             return network.apply(row[0], row[1], x)
 
+        # One network after another: side by side the activations of all would be in memory.
         result: jax.Array = lax.map(of_one, (weights, archs))
         return result
 
@@ -153,11 +161,14 @@ def save_with(trained: Trained, path: str | Path, more: dict[str, Any]) -> None:
         "curves": trained.curves,
     }
     if trained.params is not None:
+        # By number and not by name: the structure follows from the network, which is in the file by
+        # its settings, so that no path of a weight has to be read back.
         leaves = jax.tree.leaves((trained.params, trained.statistics))
         tree["weights"] = {f"{place:04}": leaf for place, leaf in enumerate(leaves)}
     flat = flatten_dict(tree, sep="/")
     named: dict[str, Any] = {name: np.asarray(value) for name, value in flat.items()}
     with replacing(path, KIND) as file:
+        # Not compressed: weights are noise to a compressor, which would take long for nothing.
         np.savez(file, about=json.dumps(about), **named)
 
 
@@ -199,6 +210,8 @@ def load_with(path: str | Path) -> tuple[Trained, dict[str, Any]]:
 
 def recipe_facts(made: Recipe) -> dict[str, Any]:
     """Recipe as JSON values."""
+    # By name, where JSON makes a plain list of a tuple: a field that later versions add has its
+    # default in files that lack it.
     return {**made._asdict(), "augmentation": made.augmentation._asdict()}
 
 
@@ -221,6 +234,7 @@ def dataset_facts(data: Dataset) -> dict[str, Any]:
 
 def dataset_of(facts: dict[str, Any], mean: np.ndarray, std: np.ndarray) -> Dataset:
     """Data set of no images from `dataset_facts`, with the mean and deviation `[C]` of pixels."""
+    # Images of no number keep the size and the type, which `predict` checks new images by.
     none = Images(np.zeros((0, *facts["image"]), facts["dtype"]), np.zeros(0, np.int32))
     about = facts["scale"], tuple(facts["classes"]), facts["name"], facts["is_flippable"]
     return Dataset(none, none, none, mean, std, *about)
@@ -235,7 +249,10 @@ def _weights(network: Network, tree: dict[str, Any]) -> tuple[Params, list[Stati
         params = network.instantiate(network.init(jax.random.key(0)), arch)
         return params, networks.initial_statistics(params)
 
+    # Of any of the architectures: all have weights of one structure, as they were trained by one
+    # program.
     structure = jax.tree.structure(jax.eval_shape(shapes, jnp.asarray(tree["archs"][0])))
+    # By their numbers, for the order of names in a file is nobody's promise.
     leaves = [leaf for _, leaf in sorted(tree["weights"].items())]
     params, statistics = jax.tree.unflatten(structure, leaves)
     return params, statistics
