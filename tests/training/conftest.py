@@ -1,30 +1,17 @@
 """A data set that is learnt in a few steps, a network that is compiled in a few seconds."""
 
-import jax
-import numpy as np
 import pytest
 
-from jnas import data, networks, training
+from jnas import networks, training
 from jnas.types import Dataset, Network
 from tests.oracles.nasbench201 import TRAINED
+from tests.oracles.trainings import stripes_of
 
 
 @pytest.fixture(scope="session")
 def stripes() -> Dataset:
-    """Stripes of two directions in noise, 288 images 8x8x1."""
-    random = np.random.default_rng(0)
-    waves = 100 * np.sin(np.arange(8))[None, :, None, None] + random.normal(128, 25, (288, 8, 8, 1))
-    labels = np.arange(288) % 2
-    images = np.where(labels[:, None, None, None] == 0, waves, waves.transpose(0, 2, 1, 3))
-    return data.make_dataset(
-        np.clip(images, 0, 255).astype(np.uint8),
-        labels,
-        key=jax.random.key(0),
-        classes=("rows", "columns"),
-        name="stripes",
-        validation=16,
-        test=16,
-    )
+    """288 images, 16 of them for validation and 16 for the test."""
+    return stripes_of(288, validation=16, test=16)
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ sys.modules["jnas"] = None
 import jax, numpy as np, model
 from flax import nnx
 from jax import export
-example = np.load("example.npz")
-images, wanted = example["images"], example["logits"]
+with np.load("example.npz") as example:
+    images, wanted = example["images"], example["logits"]
 found = {"flax": nnx.jit(model.load())(model.preprocess(images))}
 with open("model.stablehlo", "rb") as file:
     net = export.deserialize(file.read())
@@ -64,7 +64,8 @@ def test_exports_need_no_jnas(name: str, tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "the same\n", done.stderr
-    example = np.load(tmp_path / "example.npz", allow_pickle=False)
+    with np.load(tmp_path / "example.npz", allow_pickle=False) as file:
+        example = {name: file[name] for name in ("images", "logits")}
     network, arch, params, statistics = case(name)
     weights = networks.with_statistics(params, statistics)
     images = normalised(jnp.asarray(example["images"][:3]), facts_of())
