@@ -35,6 +35,8 @@ class Setup(NamedTuple):
         high, low = self.recipe.learning_rate, self.recipe.final_learning_rate
 
         def by_epoch(step: Any) -> jax.Array:
+            # Without a restart: after `wave` epochs the cosine rises again, as the released
+            # scheduler does whose half period was set to 10 epochs.
             epoch = (step // self.steps).astype(jnp.float32)
             return low + (high - low) * (1 + jnp.cos(jnp.pi * epoch / wave)) / 2
 
@@ -68,6 +70,7 @@ def halves(dataset: Dataset) -> Shared:
     # Fixed and not of the key, as the published halves are; in random order, for data sets that
     # come class by class.
     rows = np.random.default_rng(0).permutation(num).astype(np.int32)
+    # Sorted, because steps shuffle them anyway: neighbours are then near each other in memory.
     parts = np.sort(rows[: num // 2]), np.sort(rows[num // 2 :])
     return Shared(dataset, *map(jnp.asarray, parts))
 
@@ -115,6 +118,8 @@ def start(of: Setup, key: Key) -> State:
 
 def drawn(of: Setup, key: Key, shared: Shared, size: int) -> tuple[jax.Array, jax.Array]:
     """Images and targets of a batch that is drawn from the second half, with replacement."""
+    # With replacement, as released: the second half is no epoch that is gone through. Augmented as
+    # for the weights, or the distribution would be fitted to easier images.
     row_key, image_key = jax.random.split(key)
     rows = shared.choose[jax.random.randint(row_key, (size,), 0, len(shared.choose))]
     return _augmented(of, image_key, shared.data, rows)
@@ -136,6 +141,7 @@ def loss_of(
 ) -> tuple[jax.Array, jax.Array]:
     """Loss `[]` and accuracy `[]` of a forward pass on images and targets."""
     images, targets = batch
+    # The loss in 32 bits whatever the forward pass has.
     logits = forward(of.network, params, alpha, key, share, images).astype(jnp.float32)
     return trainings.loss(of.recipe, logits, targets)
 
@@ -154,9 +160,12 @@ def step(
         shared: images and halves.
     """
     keys = jax.random.split(key, 4)
+    # 0 in the first and 1 in the last epoch, so that GDAS ends at its lowest temperature; a search
+    # of one epoch stays at 0.
     share = (number - 1).astype(jnp.float32) / max(of.recipe.epochs - 1, 1)
     fit_batch = _augmented(of, keys[0], shared.data, rows)
     fit_loss = functools.partial(loss_of, of, of.method.fit, fit_batch, keys[1], share)
+    # No loss is NaN and not 0, which would look like a perfect one in the curves.
     if of.method.choose is None:
         state, loss, accuracy = _weights_moved(of, state, fit_loss)
         return state, Seen(loss, accuracy, jnp.full((), jnp.nan))
@@ -199,6 +208,8 @@ def _alpha_moved(
 
     def move(state: State) -> tuple[State, jax.Array]:
         value, gradient = _alpha_gradient(of, state, fit_loss, choose_loss)
+        # Added to the gradient and not to the loss, so that the curve shows the loss of the images
+        # alone.
         if of.method.penalty is not None:
             gradient = jax.tree.map(jnp.add, gradient, jax.grad(of.method.penalty)(state.alpha))
         by = of.method.architecture.optimizer
@@ -208,6 +219,7 @@ def _alpha_moved(
     begin = of.method.architecture.begin
     if not begin:
         return move(state)
+    # Adam rests too: its averages begin with the first gradient that counts.
     result: tuple[State, jax.Array] = lax.cond(
         number > begin, move, lambda state: (state, jnp.full((), jnp.nan)), state
     )
@@ -223,6 +235,8 @@ def _alpha_gradient(
             state.params, state.alpha
         )
         return value, gradient
+    # The step ahead is the optimiser's own next one but for two things, both as released: it has
+    # the heavy ball's form, and its gradient is not clipped.
     momentum = jax.tree.map(
         lambda buffer: of.recipe.momentum * buffer, tree_utils.tree_get(state.optimizer, "trace")
     )
@@ -271,7 +285,10 @@ def unrolled(
     descent = plus(plus(momentum, 1.0, jax.grad(fit_loss)(params, alpha)), weight_decay, params)
     ahead = plus(params, -rate, descent)
     value, (direction, gradient) = jax.value_and_grad(choose_loss, (0, 1))(ahead, alpha)
+    # One norm of all weights: the perturbation has the length .01, whatever the gradient's is.
     radius = 0.01 / optax.tree.norm(direction)
+    # Two gradients in place of the product with second derivatives, which would be a backward pass
+    # through another one, with the activations of both.
     of_alpha = jax.grad(fit_loss, 1)
     above = of_alpha(plus(params, radius, direction), alpha)
     below = of_alpha(plus(params, -radius, direction), alpha)
@@ -285,6 +302,7 @@ def trainer(of: Setup) -> Trainer:
 
     def init(key: Key, shared: Shared) -> State:
         del shared
+        # Epochs fold in their numbers, which begin with 1: 0 is free.
         return start(of, jax.random.fold_in(key, 0))
 
     def epoch(key: Key, number: jax.Array, state: State, shared: Shared) -> tuple[State, jax.Array]:
@@ -293,6 +311,8 @@ def trainer(of: Setup) -> Trainer:
 
     def evaluate(key: Key, number: jax.Array, state: State, shared: Shared) -> dict[str, jax.Array]:
         del shared
+        # A key that the epoch itself has not used, for methods that draw to tell their
+        # probabilities.
         here = jax.random.fold_in(jax.random.fold_in(key, number), 1)
         probabilities = of.method.probabilities(of.network.space, here, state.alpha)
         return {"probabilities": probabilities, **state.seen._asdict()}
@@ -302,6 +322,7 @@ def trainer(of: Setup) -> Trainer:
 
 def _epoch(of: Setup, key: Key, number: jax.Array, state: State, shared: Shared) -> State:
     """State after an epoch, all of whose steps are one loop."""
+    # From the number of the epoch: a search that was stopped goes on with what it would have drawn.
     order_key, step_key, after_key = jax.random.split(jax.random.fold_in(key, number), 3)
     alone = trainings.Setup(of.network, of.recipe, of.steps)
     rows = shared.fit[trainings.order(alone, order_key, len(shared.fit))]
@@ -314,6 +335,7 @@ def _epoch(of: Setup, key: Key, number: jax.Array, state: State, shared: Shared)
     seen = jax.tree.map(jnp.mean, seen)
     failed = jnp.where((state.failed_at == 0) & ~jnp.isfinite(seen.loss), number, state.failed_at)
     state = state._replace(seen=seen, failed_at=failed)
+    # After the failure is judged, by the loss of the weights: a controller has no say in it.
     if of.method.after is not None:
         state = of.method.after(of, state, after_key, number, shared)
     return state

@@ -20,6 +20,8 @@ _PLAIN = Augmentation()
 def most_probable(of: Setup, state: State, key: Key, shared: Shared) -> Choice:
     """Choice of the most probable operation at each position, "none" among them."""
     del shared
+    # With "none", as released. In DARTS skips win nearly everywhere, which is a finding about DARTS
+    # and nothing to be mended here.
     probabilities = of.method.probabilities(of.network.space, key, state.alpha)
     arch = np.asarray(jnp.argmax(probabilities, axis=-1), np.int32)
     return Choice(arch, arch[:0].reshape(0, len(arch)), np.zeros(0, np.float32))
@@ -42,8 +44,11 @@ def best_on_a_batch(
     """
     order_key, image_key = jax.random.split(key)
     num, size = len(archs), min(batch_size, len(shared.choose))
+    # Whole batches alone: the statistics of batch norms depend on how many images they are of.
     whole = len(shared.choose) // size
     orders = [
+        # A batch for each: as released, although it makes the pick noisy. What the same batch says
+        # of all would be another method.
         jax.random.permutation(part, shared.choose)[: whole * size].reshape(whole, size)
         for part in jax.random.split(order_key, -(-num // whole))
     ]
@@ -70,6 +75,7 @@ def _accuracies(network: Network, augmentation: Augmentation) -> Any:
     def of_all(
         params: Params, archs: jax.Array, rows: jax.Array, keys: Key, data: Dataset
     ) -> jax.Array:
+        # In a loop: 512 images keep a device busy, and side by side all activations would be held.
         found: jax.Array = lax.map(functools.partial(of_one, params, data), (archs, rows, keys))
         return found
 
@@ -96,6 +102,7 @@ def before_skips(probabilities: Any, skip: int, num_skips: int = 2) -> tuple[int
         raise ValueError(f"probabilities must be [T, D, O] of T epochs; got {list(found.shape)}")
     check_at_least_one(num_skips=num_skips)
     archs = found.argmax(axis=-1).astype(np.int32)
+    # The first time counts, even if skips become fewer again: there the search would have ended.
     too_many = (archs == skip).sum(axis=1) >= num_skips
     last = int(np.argmax(too_many)) - 1 if too_many.any() else len(archs) - 1
     return max(last, 0) + 1, archs[max(last, 0)]

@@ -26,6 +26,7 @@ from jnas.oneshot.methods import (
 from jnas.spaces.nasbench201 import EDGES
 from jnas.types import Key, Network, Params, Space
 
+# A fifth of the others' epochs, as NAS-Bench-201 has it: skips take over within them already.
 _EPOCHS = RECIPE._replace(epochs=50)
 _REGULARISATION = 1e-3
 
@@ -87,12 +88,15 @@ def _dirichlet(
 ) -> jax.Array:
     """`Forward` of all operations, with weights drawn from a Dirichlet distribution an edge."""
     del share
+    # JAX differentiates the draw itself, by the implicit gradient of Gamma variables: neither a
+    # relaxation nor a score function is needed.
     weights = jax.random.dirichlet(key, _concentrations(alpha))
     return mix_of(network)(params, weights, images)
 
 
 def _concentrations(alpha: jax.Array) -> jax.Array:
     """Concentrations `[D, O]`, above 0."""
+    # Above 0 for every alpha, and 1, the uniform distribution, at alpha = 0 where a search begins.
     return jax.nn.elu(alpha) + 1
 
 
@@ -110,6 +114,7 @@ def divergence(alpha: jax.Array) -> jax.Array:
     of_edge = (
         gammaln(total[:, 0])
         - jnp.sum(gammaln(a), axis=-1)
+        # A float, because programs of jnas do not promote integers.
         - gammaln(jnp.float32(a.shape[-1]))
         + jnp.sum((a - 1) * (digamma(a) - digamma(total)), axis=-1)
     )
@@ -149,12 +154,16 @@ def pc_darts(*, proportion: int = 4, begin: int = 15, recipe: training.Recipe = 
 def _of_edges_too(key: Key, space: Space) -> dict[str, jax.Array]:
     """Logits of operations `[D, O]` and of edges `[D]`."""
     edge_key, key = jax.random.split(key)
+    # A key of their own for the logits of edges; with the same one they would be those of
+    # operations.
     edges = 1e-3 * jax.random.normal(edge_key, (len(space.cardinalities),))
     return {"operations": logits_of(key, space), "edges": edges}
 
 
 def _softmax_of_operations(space: Space, key: Key, alpha: dict[str, jax.Array]) -> jax.Array:
     """Probabilities `[D, O]` of operations, whatever their edges weigh."""
+    # All six edges stay in a cell of NAS-Bench-201, so that their weights have no say in what is
+    # found. In the space of DARTS they say which two edges stay.
     return softmax_of(space, key, alpha["operations"])
 
 
@@ -170,12 +179,15 @@ def _partial(
     """`Forward` of part of the channels, with edges that are weighted by a softmax of their own."""
     del key, share
     edges = edge_weights(alpha["edges"])
+    # The weight of an edge counts for the channels beside the operations too, hence the bypass: it
+    # is the edge that is weighted.
     weights = edges[:, None] * jax.nn.softmax(alpha["operations"], axis=-1)
     return mix_of(network)(params, weights, images, proportion=proportion, bypass=edges)
 
 
 def edge_weights(logits: jax.Array) -> jax.Array:
     """Weights `[6]` of the edges, a softmax over those into one node."""
+    # A node with one edge gives it the weight 1, and every node's add up to 1.
     ends = [end for _, end in EDGES]
     into_same = jnp.asarray([[one == other for other in ends] for one in ends])
     return jnp.exp(logits - jax.nn.logsumexp(jnp.where(into_same, logits[None], -jnp.inf), axis=1))

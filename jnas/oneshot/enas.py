@@ -104,6 +104,8 @@ def init(key: Key, space: Space) -> Controller:
         return jax.random.uniform(keys[place], shape, minval=-bound, maxval=bound)
 
     default = _HIDDEN**-0.5  # PyTorch's, of what the released code leaves as it is
+    # The released code draws the matrices of the first layer anew, and leaves those of the second
+    # as PyTorch has drawn them.
     kernels = [draw(0, 0.1, 2 * _HIDDEN, 4 * _HIDDEN), draw(1, default, 2 * _HIDDEN, 4 * _HIDDEN)]
     return Controller(
         draw(2, 0.1, _HIDDEN),
@@ -147,12 +149,15 @@ def _next(controller: Controller, read: jax.Array, states: _States) -> tuple[jax
     after = []
     for layer, (hidden, cell) in enumerate(states):
         both = jnp.concatenate([read, hidden])
+        # Two biases that are only ever added, because both learn: Adam moves their sum twice as far
+        # as one.
         gates = both @ controller.kernels[layer] + jnp.sum(controller.biases[layer], axis=0)
         i, f, g, o = jnp.split(gates, 4)
         cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
         read = jax.nn.sigmoid(o) * jnp.tanh(cell)
         after.append((read, cell))
     scores = read @ controller.head + controller.head_bias
+    # Bounded, so that no choice becomes impossible before rewards have told it from the others.
     return _BOUND * jnp.tanh(scores / _TEMPERATURE), after
 
 
@@ -173,6 +178,8 @@ def _forward(
 def _frequencies(space: Space, key: Key, alpha: Controller) -> jax.Array:
     """Frequencies `[D, O]` of operations among 1,000 architectures that are drawn."""
     keys = jax.random.split(key, _NUM_DRAWS)
+    # By counting, because a later choice depends on those before it: its own probabilities would be
+    # a sum over all ways to it.
     archs = jax.vmap(lambda key: draw(key, alpha, len(space.cardinalities)).arch)(keys)
     return jnp.mean(jax.nn.one_hot(archs, max(space.cardinalities)), axis=0)
 
@@ -193,10 +200,15 @@ def _after(
     def one(carry: tuple[Any, Any], key: Key) -> tuple[tuple[Any, Any], jax.Array]:
         alpha, optimizer = carry
         draw_keys, batch_keys = (jax.random.split(k, num_samples) for k in jax.random.split(key))
+        # Outside of the loss: no gradient goes through images, and networks run in a loop while the
+        # controllers, which are tiny, run side by side. Equal keys draw equal architectures in
+        # both.
         accuracies = _accuracies(of, state.params, alpha, draw_keys, batch_keys, shared)
 
         def loss(alpha: Controller) -> tuple[jax.Array, jax.Array]:
             losses, baselines = jax.vmap(
+                # The baseline of the epoch before for every reward, as released, and the last one
+                # is carried on.
                 lambda key, accuracy: _loss(of, alpha, before, key, accuracy)
             )(draw_keys, accuracies)
             return jnp.mean(losses), baselines[-1]
@@ -219,6 +231,7 @@ def _accuracies(
     def of_one(keys: tuple[Key, Key]) -> jax.Array:
         images, targets = drawn(of, keys[1], shared, of.recipe.batch_size)
         logits = of.network.apply(params, draw(keys[0], alpha, num).arch, images)
+        # Targets and not labels: images that are mixed in augmentation have a share of two classes.
         right = jnp.take_along_axis(targets, jnp.argmax(logits, axis=1)[:, None], axis=1)
         return jnp.mean(right)
 
@@ -233,6 +246,8 @@ def _loss(
     found = draw(key, alpha, len(of.network.space.cardinalities))
     reward = accuracy + _ENTROPY * found.entropy
     baseline = next_baseline(before, reward, accuracy)
+    # Neither is detached, as released: the entropy in the reward has a gradient of its own here,
+    # times the log-probability, which lowers the entropy that the reward is meant to raise.
     return -found.log_prob * (reward - baseline), baseline
 
 
@@ -251,6 +266,7 @@ def _derive(num_archs: int, of: Setup, state: State, key: Key, shared: Shared) -
     archs = jax.vmap(lambda key: draw(key, state.alpha, num).arch)(
         jax.random.split(draw_key, num_archs)
     )
+    # As the published search has it, which ranks on the loader of its training.
     size, augmentation = of.recipe.batch_size, of.recipe.augmentation
     return best_on_a_batch(
         of, state, archs, key, shared, batch_size=size, augmentation=augmentation

@@ -37,6 +37,8 @@ def _forward(
     images: jax.Array,
 ) -> jax.Array:
     """`Forward` of a sampled operation an edge."""
+    # The architecture goes along with the gates, so that one operation an edge is computed and not
+    # five, of which four would be times 0.
     gates, arch = sampled(key, alpha, temperature(share))
     return mix_of(network)(params, gates, images, arch)
 
@@ -50,6 +52,8 @@ def sampled(key: Key, alpha: jax.Array, temperature: jax.Array) -> tuple[jax.Arr
     """Gates `[D, O]`, 0 or 1 with the gradient of a softmax, and the choices `[D]` int32."""
     # Never infinite: JAX draws Gumbel numbers from above the smallest float.
     noisy = jax.nn.log_softmax(alpha, axis=-1) + jax.random.gumbel(key, alpha.shape, alpha.dtype)
+    # The temperature does not change what is drawn, the largest stays the largest. It sharpens the
+    # gradient as the search goes on.
     soft = jax.nn.softmax(noisy / temperature, axis=-1)
     arch = jnp.argmax(soft, axis=-1).astype(jnp.int32)
     one_hot = jax.nn.one_hot(arch, alpha.shape[1], dtype=alpha.dtype)

@@ -50,6 +50,8 @@ class Architecture(NamedTuple):
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """Optimiser of the parameters of the distribution."""
+        # Decay is added to the gradient, before Adam divides by its root, as PyTorch's Adam has it;
+        # it is not the decoupled one of AdamW. Clipping sees the gradient without it.
         clip = [] if self.clip_norm is None else [optax.clip_by_global_norm(self.clip_norm)]
         decay = [optax.add_decayed_weights(self.weight_decay)] if self.weight_decay else []
         adam = optax.scale_by_adam(*self.betas, eps=self.eps)
@@ -116,6 +118,7 @@ RECIPE = training.Recipe(
     batch_size=64,
     learning_rate=0.025,
     final_learning_rate=0.001,
+    # The released schedule moves once an epoch.
     by_epoch=True,
     weight_decay=5e-4,
     clip_norm=5.0,
@@ -126,6 +129,8 @@ RECIPE = training.Recipe(
 def logits_of(key: Key, space: Space) -> jax.Array:
     """Logits `[D, O]` float32 of N(0, 1e-3²), one distribution for the cells of all stages."""
     shape = len(space.cardinalities), max(space.cardinalities)
+    # Small, for mixtures that are nearly even; not zeros, of which all operations would tie, and
+    # the first one be what a search that has not moved has found.
     return 1e-3 * jax.random.normal(key, shape)
 
 
@@ -148,6 +153,8 @@ def at_random(
 ) -> jax.Array:
     """`Forward` of one architecture, uniform over the space."""
     del alpha, share
+    # All of the space, as released, also cells without a convolution, which the samplers of
+    # `oneshot.train` reject: such a step moves the stem and the blocks between stages.
     return network.apply(params, network.space.sample(key), images)
 
 
@@ -167,6 +174,7 @@ def no_parameters(key: Key, space: Space) -> tuple[()]:
 def uniform_of(space: Space, key: Key, alpha: Any) -> jax.Array:
     """Probabilities `[D, O]` of a distribution that does not learn."""
     del key, alpha
+    # Positions with fewer choices have zeros at the end of their row.
     numbers = jnp.asarray(space.cardinalities, jnp.float32)[:, None]
     places = jnp.arange(max(space.cardinalities), dtype=jnp.float32)[None]
     return jnp.where(places < numbers, 1 / numbers, 0)

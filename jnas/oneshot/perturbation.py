@@ -57,11 +57,13 @@ def perturbed(
     shared, num = halves(dataset), len(searched.archs)
     keys, results = jax.random.split(as_key(key), num), []
     for row in range(num):
+        # Its weights are no numbers: every operation would be missed alike.
         if searched.archs[row, 0] < 0:
             results.append(searched.archs[row])
             continue
         params = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row]), searched.params)
         weights = np.array(searched.probabilities[row, -1], np.float32)
+        # On the host, decision by decision: what is computed next depends on what was decided.
         results.append(
             _decided(of, params, weights, keys[row], shared, _rows(shared, batches), tune_epochs)
         )
@@ -74,6 +76,7 @@ def _rows(shared: Shared, batches: int | None) -> jax.Array:
     whole = len(shared.choose) // size
     if batches is not None and not 1 <= batches <= whole:
         raise ValueError(f"batches must be in 1 … {whole}; got {batches}")
+    # Whole batches alone, so that all have the same weight and the same kind of batch norm.
     num = whole if batches is None else batches
     return shared.choose[: num * size].reshape(num, size)
 
@@ -90,6 +93,7 @@ def _decided(
     """Operations `[D]` of one search, edge by edge, from weights `[D, O]`."""
     order_key, tune_key = jax.random.split(key)
     num_edges, num = weights.shape
+    # Once and not for each edge: momentum goes on while the mixture narrows.
     state = _tuning(of, tune_epochs).init(params)
     for place, edge in enumerate(np.asarray(jax.random.permutation(order_key, num_edges))):
         without = np.stack([_without(weights, edge, op) for op in range(num)])
@@ -97,6 +101,7 @@ def _decided(
         # Of operations that are missed alike, the more probable one.
         missed = int(np.lexsort((-weights[edge], accuracies))[0])
         weights[edge] = np.eye(num, dtype=np.float32)[missed]
+        # After the last edge nothing is left that the weights could decide.
         if place < num_edges - 1:
             for epoch in range(tune_epochs):
                 here = jax.random.fold_in(jax.random.fold_in(tune_key, place), epoch)
@@ -127,6 +132,8 @@ def _accuracies(of: Setup) -> Any:
                 right = jnp.argmax(logits, axis=1) == data.train.y[rows]
                 return jnp.mean(right.astype(jnp.float32))
 
+            # Loops over operations and batches: a mixed network holds every operation of every edge
+            # as it is.
             return jnp.mean(lax.map(of_batch, rows))
 
         found: jax.Array = lax.map(of_one, weights)
@@ -137,6 +144,8 @@ def _accuracies(of: Setup) -> Any:
 
 def _tuning(of: Setup, epochs: int) -> Any:
     """Optimiser of the tuning."""
+    # Flat, as the published tuning is: a cosine that begins anew at each edge would throw the
+    # weights about.
     rate = of.recipe.learning_rate / 10
     recipe = of.recipe._replace(learning_rate=rate, final_learning_rate=rate, epochs=max(epochs, 1))
     return optimizer(recipe, of.steps)

@@ -39,6 +39,8 @@ def without(space: Space, operations: Iterable[str]) -> np.ndarray:
     for name in names:
         if name not in space.edge_operations:
             raise ValueError(f"unknown operation {name!r}. {nearest(name, space.edge_operations)}")
+    # One of each class: isomorphic cells would otherwise be sampled the more often, the more ways
+    # there are to write them, which costs half of a supernet's precision at the top.
     archs = samplers.representatives(space, trainable=True)
     graphs = jax.jit(jax.vmap(space.graph))(jnp.asarray(archs))
     numbers = jnp.array([space.edge_operations.index(name) for name in names], jnp.int32)
@@ -68,6 +70,7 @@ def best(
         ValueError: as for `oneshot.estimator`; a share outside of (0, 1], or one that leaves none.
     """
     known = as_archs(np.asarray(archs), len(supernet.network.space.cardinalities))
+    # Rounded down: the published tenth of 6,466 cells is 646.
     num = int(share * len(known)) if 0 < share <= 1 else 0
     if not num:
         raise ValueError(
@@ -75,6 +78,7 @@ def best(
             f"{len(known)}"
         )
     made = estimator(supernet, dataset, criterion, batch_size=batch_size)
+    # No score is random: any key gives the same.
     scores = np.asarray(score(made, known, jax.random.key(0), progress=progress))
     return np.asarray(known)[np.argsort(-scores, kind="stable")[:num]]
 
@@ -136,6 +140,8 @@ def evolving(
     population: jax.Array | None = None
     params: dict[int, Any] = {}
     for stop in stops:
+        # Two streams from one key: `train` folds in the numbers of epochs, and these are other
+        # uses.
         draw_key, evolve_key = jax.random.split(jax.random.fold_in(as_key(key), stop))
         supernet = train(
             sharing,
@@ -145,6 +151,8 @@ def evolving(
             sampler=_sampler(made, sharing.network.space, population, share),
             initial=supernet,
             until=stop,
+            # A folder a piece: each is a training of its own, with a sampler that holds another
+            # population.
             out=None if folder is None else folder / f"until-{stop}",
             resume=resume,
             progress=progress,
@@ -152,6 +160,7 @@ def evolving(
         params[stop] = supernet.params
         if stop < total:
             made_estimator = estimator(supernet, dataset, "loss", batch_size=batch_size)
+            # Of the whole space, cells without weights too: they score low and die out.
             if population is None:
                 keys = jax.random.split(draw_key, population_size)
                 population = jax.jit(jax.vmap(sharing.network.space.sample))(keys)
@@ -174,6 +183,7 @@ def _sampler(
     whole = samplers.by_name(made.sampler, space, made.num_samples)
     if population is None:
         return whole
+    # Both draw the same number a step: they are branches of one conditional.
     found = samplers.several(samplers.listed(population), made.num_samples)
     return samplers.either(found, whole, share)
 
@@ -186,6 +196,7 @@ def _next(
 
     def child(key: Key) -> jax.Array:
         draw_key, mutate_key = jax.random.split(key)
+        # With replacement: a tournament may be larger than the population.
         members = jax.random.randint(draw_key, (sample_size,), 0, len(population))
         winner = population[members[jnp.argmax(scores[members])]]
         return space.mutate(mutate_key, winner)

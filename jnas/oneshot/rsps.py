@@ -36,5 +36,7 @@ def rsps(*, recipe: training.Recipe = RECIPE, num_archs: int = 100) -> Method:
 def _derive(num_archs: int, of: Setup, state: State, key: Key, shared: Shared) -> Choice:
     """Best of random architectures on one batch each."""
     sample_key, key = jax.random.split(key)
+    # Drawn anew and not taken from those that were trained: with shared weights, all of the space
+    # has been trained as much. Cells without convolutions are among them, as released.
     archs = jax.vmap(of.network.space.sample)(jax.random.split(sample_key, num_archs))
     return best_on_a_batch(of, state, archs, key, shared)

@@ -84,6 +84,7 @@ class Searched(NamedTuple):
     def supernet(self) -> Supernet:
         """Supernets of the weights, which can be saved, and judge as others do."""
         failed_at = jnp.asarray(self.state.failed_at)
+        # Searches have no plateau: that of a training that goes on from here begins.
         rate = jax.tree.map(lambda x: jnp.broadcast_to(x, failed_at.shape), first_rate())
         state = Weights(
             params=self.params,
@@ -117,15 +118,19 @@ def method(name: str, **changes: Any) -> Method:
     factory, fields = _FACTORIES[name], training.Recipe._fields
     of_recipe = {field: value for field, value in changes.items() if field in fields}
     own = {field: value for field, value in changes.items() if field not in of_recipe}
+    # The factories are behind a cache, and all of their arguments have names and defaults.
     arguments = tuple(factory.__wrapped__.__kwdefaults__)  # type: ignore[attr-defined]
     for argument in own:
         if argument not in arguments:
             raise ValueError(
                 f"{name} has no {argument!r}. {nearest(argument, (*arguments, *fields))}"
             )
+    # First with its own recipe, which the changes are changes of.
     made = factory(**own)
     recipe = made.recipe._replace(**of_recipe)
     check_recipe(recipe)
+    # By the factory and not by `_replace`, so that equal calls give the same object: programs are
+    # found again by the functions in it.
     return factory(**own, recipe=recipe) if of_recipe else made
 
 
@@ -162,9 +167,12 @@ def search(
     check_recipe(made.recipe)
     check_dataset(network, dataset)
     if made.needs_mix:
+        # Asked before anything runs, where its error is not one from within a compiled program.
         mix_of(network)
     keys = as_key_or_keys(key)
     shared = halves(dataset)
+    # The batch that there is goes into the setup: images that do not fill one are left out, so that
+    # a larger one than the half would leave no step.
     size = min(made.recipe.batch_size, len(shared.fit))
     recipe = made.recipe._replace(batch_size=size)
     of = Setup(network, made._replace(recipe=recipe), recipe, len(shared.fit) // size)
@@ -179,6 +187,8 @@ def search(
         progress=progress,
     )
     probabilities = run.metrics.pop("probabilities")
+    # One after the other, on the host: some sort the whole space, and all judge their lists by one
+    # program.
     choices = tuple(_choice(of, run.results, keys, shared, row) for row in range(len(keys)))
     num = len(network.space.cardinalities)
     none = np.full(num, -1, np.int32)
@@ -189,6 +199,7 @@ def search(
 
 def _choice(of: Setup, states: State, keys: Key, shared: Shared, row: int) -> Choice | None:
     """Choice of one search, or None where it diverged."""
+    # A search that diverged is no error of the others: it has no choice, and they have theirs.
     state = jax.tree.map(lambda leaf: leaf[row], states)
     if int(state.failed_at):
         return None

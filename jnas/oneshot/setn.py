@@ -41,6 +41,8 @@ def setn(*, recipe: training.Recipe = _UNCLIPPED, num_archs: int = 100) -> Metho
     """
     check_at_least_one(num_archs=num_archs)
     derive = functools.partial(_derive, num_archs)
+    # Weights of random architectures alone, so that none is trained more because it was ahead
+    # early.
     return Method("setn", recipe, logits_of, at_random, mixed, softmax_of, derive)
 
 
@@ -52,6 +54,8 @@ def _derive(num_archs: int, of: Setup, state: State, key: Key, shared: Shared) -
 
 def by_probability(alpha: np.ndarray, archs: np.ndarray) -> np.ndarray:
     """Architectures `[A, D]` by falling probability under logits `[D, O]`, ties in order."""
+    # Logarithms, since products of probabilities of many positions round to ties and to 0.
     log_probs = np.asarray(jax.nn.log_softmax(jnp.asarray(alpha), axis=-1))
     totals = log_probs[np.arange(archs.shape[1]), archs].sum(axis=1)
+    # Stable: before the logits have moved all tie, and the pick must not be up to the machine.
     return archs[np.argsort(-totals, kind="stable")]

@@ -103,7 +103,11 @@ def study(
     for epoch in chosen:
         at = supernet.at(epoch)
         for seed in range(len(supernet.failed_at)):
+            # A file for each: epochs that are asked for later, or more seeds, do not score these
+            # anew.
             name = f"epoch{epoch}-{seed}.npz"
+            # One supernet at a time: a suite of all of them scores by their mean, an ensemble,
+            # which as a rule ranks better than each.
             made = suite(at.select(seed), dataset, batch_size=batch_size, batches=batches)
             # No score is random: any key gives the same.
             found.append(
@@ -173,6 +177,8 @@ def costs(space: Space, archs: ArrayLike) -> dict[str, np.ndarray]:
     """Rows of #params and of FLOPs, `[N]` each, of `archs [N, D]` in the reference network."""
     vectors = jnp.asarray(archs, jnp.int32)
     return {
+        # As scores they are not negated: more weights, higher accuracy is the baseline that
+        # estimators fail to beat on NAS-Bench-301.
         "params": np.asarray(jax.jit(jax.vmap(space.params))(vectors)),
         "flops": np.asarray(jax.jit(jax.vmap(space.flops))(vectors)),
     }

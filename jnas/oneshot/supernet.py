@@ -70,6 +70,8 @@ class Supernet(NamedTuple):
 
     def select(self, number: int) -> "Supernet":
         """Supernet number `number`, alone; IndexError where there is none."""
+        # A range has the rules of lists: −1 is the last one, and what lies beyond raises, where a
+        # slice would be empty.
         at = range(len(self.failed_at))[number]
         state = jax.tree.map(lambda leaf: leaf[at : at + 1], self.state)
         curves = {name: values[at : at + 1] for name, values in self.curves.items()}
@@ -81,6 +83,7 @@ class Supernet(NamedTuple):
         Raises:
             ValueError: the weights of that epoch were not kept.
         """
+        # The last weights are there whether or not they were asked for.
         if epoch == self.num_epochs:
             return self
         if epoch not in self.epochs:
@@ -89,6 +92,7 @@ class Supernet(NamedTuple):
         place = self.epochs.index(epoch)
         params = jax.tree.map(lambda leaf: leaf[:, place], self.state.kept)
         curves = {name: values[:, :epoch] for name, values in self.curves.items()}
+        # What diverged later was still an estimator then.
         failed = np.where(self.failed_at <= epoch, self.failed_at, 0)
         state = self.state._replace(params=params, failed_at=jnp.asarray(failed))
         return self._replace(state=state, curves=curves)
@@ -100,6 +104,7 @@ def with_weights(supernet: Supernet) -> Network:
     So zero-shot scores are those of sub-networks that were trained together (Ning et al., NeurIPS
     2021, https://arxiv.org/abs/2008.03064, tables 3 and 4).
     """
+    # Device arrays, once: those of NumPy would be copied in each call of `init`.
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), supernet.params)
     return supernet.network._replace(init=functools.partial(_given, params))
 
@@ -122,10 +127,14 @@ def averaged(supernet: Supernet, epochs: tuple[int, ...]) -> Supernet:
     if not epochs:
         raise ValueError("a temporal ensemble needs at least one epoch")
     parts = [supernet.at(epoch) for epoch in epochs]
+    # In float64, so that the mean of equal weights is those weights, to the bit. There are no
+    # moving averages of batch norms to average: scores take the statistics of a batch.
     params = jax.tree.map(
+        # In float64 the mean of equal checkpoints is exactly each of them.
         lambda *leaves: np.mean(leaves, axis=0, dtype=np.float64).astype(leaves[0].dtype),
         *(part.params for part in parts),
     )
+    # One that diverged spoils the mean.
     failed = np.max([part.failed_at for part in parts], axis=0)
     return supernet._replace(
         state=supernet.state._replace(params=params, failed_at=jnp.asarray(failed))
@@ -142,11 +151,14 @@ def save(supernet: Supernet, path: str | Path) -> None:
     """
     if Path(path).suffix != ".npz":
         raise ValueError(f"supernets are saved as an .npz file; got {path}")
+    # A sharing is functions, and functions are not written. Those of a plain one follow from the
+    # name and the settings of its network.
     is_plain = supernet.sharing == Sharing(supernet.network)
     # Whoever reads another sharing gives it, and with it the network.
     space = supernet.network.space.name
     network, settings = networks.settings(supernet.network) if is_plain else (space, {})
     data, recipe = supernet.dataset, supernet.recipe
+    # JSON and plain arrays, no pickles: to read a stranger's file must run nothing of it.
     about = {
         "network": network,
         "settings": settings,
@@ -155,6 +167,10 @@ def save(supernet: Supernet, path: str | Path) -> None:
         "epochs": supernet.epochs,
         **dataset_facts(data),
     }
+    # By number, because an optimiser's state is tuples within tuples that have no names, and lacks
+    # those that a recipe does not need. Four digits sort as the numbers do.
+    # By number: what optimisers keep are nested tuples without names. The number is filled up with
+    # zeros, since `_state` sorts the names.
     leaves = jax.tree.leaves(supernet.state)
     tree: dict[str, Any] = {
         "state": {f"{place:04}": leaf for place, leaf in enumerate(leaves)},
@@ -189,6 +205,8 @@ def load(path: str | Path, sharing: Sharing | None = None) -> Supernet:
         raise ValueError(f"{path} holds supernets whose sharing is not the plain one: give it")
     shared = sharing or Sharing(networks.by_name(about["network"], **about["settings"]))
     recipe, epochs = _recipe(about["recipe"]), tuple(about["epochs"])
+    # One step an epoch will do: how many there are changes the rate and not the structure.
+    # Any number of steps will do: rates depend on it, shapes do not.
     state = _state(Setup(shared, recipe, 1), len(epochs), tree["state"], path)
     dataset = dataset_of(about, tree["mean"], tree["std"])
     return Supernet(shared, state, epochs, tree["curves"], recipe, dataset)
@@ -219,6 +237,7 @@ def _recipe(facts: dict[str, Any]) -> Recipe:
 
 def _state(of: Setup, num_kept: int, arrays: dict[str, np.ndarray], path: str | Path) -> State:
     """State from the leaves of a file, in the structure that a training has."""
+    # Shapes alone: the weights themselves would be drawn to be thrown away.
     like = jax.eval_shape(lambda: start(of, jax.random.key(0), num_kept))
     shapes, structure = jax.tree.flatten(like)
     leaves = [leaf for _, leaf in sorted(arrays.items())]

@@ -96,6 +96,7 @@ def train(
     is_parallel = _is_parallel(parallel, len(keys), alone.recipe.batch_size)
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
+    # Whatever is trained in this call, the schedule is that of the whole recipe.
     end = made.training.epochs if until is None else min(until, made.training.epochs)
     epochs = _kept_epochs(keep, begin, end)
     jobs = _jobs(of, keys, initial, len(epochs))
@@ -105,6 +106,10 @@ def train(
         trainer(of, end - begin, epochs),
         everywhere(jobs) if is_parallel else jobs,
         everywhere(shared) if is_parallel else shared,
+        # The engine counts the epochs of a call, and jobs know how many came before: the number of
+        # the first is no constant of the program.
+        # The engine counts the epochs of a call. Those before are an input of the program, so that
+        # parts of equal length, wherever they begin, are compiled once.
         epochs=range(1, end - begin + 1),
         num_blocks=_NUM_BLOCKS,
         checkpoint=out,
@@ -114,16 +119,23 @@ def train(
     curves = {name: np.asarray(values) for name, values in run.metrics.items()}
     if initial is not None:
         before = initial.curves
+        # So that `num_epochs`, read off the curves, counts from the very beginning.
         curves = {name: np.append(before[name], new, axis=1) for name, new in curves.items()}
     state = jax.tree.map(np.asarray, run.results)
     facts = jax.tree.map(np.asarray, without_images(dataset))
+    # The recipe as it was asked for, not with a batch that was cut to a small data set.
     return Supernet(sharing, state, epochs, curves, made, facts)
 
 
 def _is_parallel(asked: bool | None, num: int, batch_size: int) -> bool:
     """Whether a batch is spread over the devices."""
     count = jax.local_device_count()
+    # Several supernets have the devices among themselves already, without a sum over all of them in
+    # each batch norm and each step.
+    # Several supernets have a device each, which takes no exchange between them.
     is_possible = num == 1 and count > 1 and batch_size % count == 0
+    # Devices of a CPU are the same cores.
+    # The devices of a CPU share its cores: a batch in parts gains nothing there.
     return is_possible and (jax.default_backend() != "cpu" if asked is None else asked)
 
 
@@ -142,10 +154,12 @@ def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]
 def _jobs(of: Setup, keys: Key, initial: Supernet | None, num_kept: int) -> Job:
     """Jobs `[S]` of the keys, and of the states that they go on from."""
     begin = 0 if initial is None else initial.num_epochs
+    # Arrays, so that a program compiled for one beginning serves all.
     begins = jnp.full(len(keys), begin, jnp.int32)
     if initial is None:
         return Job(keys, begins, ())
     like = jax.eval_shape(lambda: start(of, jax.random.key(0), num_kept))
+    # What it has kept stays with it; the new call has epochs of its own to keep.
     found = initial.state._replace(kept=_room(initial.state.params, num_kept))
     leaves, structure = jax.tree.leaves(found), str(jax.tree.structure(found))
     wanted = jax.tree.leaves(like)
@@ -178,8 +192,10 @@ def trainer(of: Setup, num_epochs: int, epochs: tuple[int, ...] = ()) -> Trainer
 
     def init(job: Job, shared: Shared) -> State:
         del shared
+        # The structure is known when the program is traced: no condition is compiled.
         if isinstance(job.state, State):
             return job.state
+        # Epochs fold in their numbers, which begin with 1: 0 is free.
         return start(of, jax.random.fold_in(job.key, 0), len(epochs))
 
     def epoch(job: Job, number: jax.Array, state: State, shared: Shared) -> tuple[State, jax.Array]:
@@ -202,8 +218,13 @@ def _epoch(
     epochs: tuple[int, ...],
 ) -> State:
     """State after an epoch, all of whose steps are one loop."""
+    # From the number of the epoch and not from a key that is handed on: a training that was
+    # stopped, or goes on from another one, draws what a whole one would have drawn.
+    # By the number of the epoch and not off a chain: who goes on draws what one whole training
+    # draws.
     order_key, step_key, grow_key = jax.random.split(jax.random.fold_in(key, number), 3)
     data = shared.dataset
+    # Numbers of images are shuffled and not the images, which stay in one array of bytes.
     rows = order(of.alone, order_key, len(data.train.y))
 
     def one(state: State, at: tuple[jax.Array, jax.Array]) -> tuple[State, Seen]:
@@ -212,6 +233,7 @@ def _epoch(
             # Of the numbers of the images: images, activations and gradients follow them.
             spread = NamedSharding(mesh(), PartitionSpec("images"))
             rows = lax.with_sharding_constraint(rows, spread)
+        # Step by step: an epoch's images in their order would be a second copy of the data set.
         batch = Images(data.train.x[rows], data.train.y[rows])
         here = jax.random.fold_in(step_key, place)
         return step(of, shared.sampler, state, here, number, batch, data)

@@ -46,9 +46,11 @@ def class_means(scores: ArrayLike, class_of: ArrayLike, num_classes: int) -> jax
             f"class_of must be integers [N] for scores [..., N], got {members.dtype} "
             f"{members.shape} and {values.shape}."
         )
+    # Segments are of the first axis.
     rows = jnp.moveaxis(values, -1, 0)
     sums = jax.ops.segment_sum(rows, members, num_classes)
     sizes = jax.ops.segment_sum(jnp.ones(len(members)), members, num_classes)
+    # Classes of which no member is here have no sum either, and nobody reads their mean.
     means = sums / jnp.maximum(sizes, 1).reshape(-1, *[1] * (rows.ndim - 1))
     return jnp.moveaxis(means[members], 0, -1)
 
@@ -67,6 +69,8 @@ def running_means(scores: ArrayLike, num: int) -> jax.Array:
         raise ValueError(
             f"running means need scores [E, ..., N] and num ≥ 1, got {values.shape} and {num}."
         )
+    # Slices of their own and no differences of cumulated sums, which would lose digits, and in
+    # which one NaN would be in all that follow.
     return jnp.stack(
         [values[max(0, last - num) : last].mean(axis=0) for last in range(1, len(values) + 1)]
     )
@@ -90,6 +94,7 @@ def forgetting_values(after_step: ArrayLike, later: ArrayLike) -> jax.Array:
         raise ValueError(
             f"after_step and later must be of one shape, got {first.shape} and {second.shape}."
         )
+    # Negative early in a training, when others' steps still help, and positive late, as published.
     return first - second
 
 
@@ -97,6 +102,7 @@ def forgetting(values: ArrayLike) -> Forgetting:
     """`Forgetting` of `values [..., N]`, those that are NaN left out."""
     array = jnp.asarray(values, float)
     known = ~jnp.isnan(array)
+    # NaN is not above 0, but would count among the values that it is a share of.
     positive = jnp.mean(array > 0, axis=-1, where=known)
     return Forgetting(
         jnp.mean(array, axis=-1, where=known),

@@ -65,6 +65,7 @@ def average(
     averages = {}
     for name, value in found.items():
         if np.ndim(value) == 0:
+            # Counts are those of all seeds together and cannot vary.
             spread = 0.0 if name in ("num", "left_out") else np.nan
             averages[name] = (np.asarray(value), np.asarray(spread))
             continue
@@ -101,6 +102,8 @@ def agreement(scores: ArrayLike) -> np.ndarray:
     values = np.asarray(scores)
     if values.ndim != 2:
         raise ValueError(f"agreement needs scores [S, N], one row a seed, got {values.shape}.")
+    # Every pair twice and each seed with itself: one program of all, and the diagonal, 1, is a
+    # check.
     pairs = np.broadcast_to(values, (len(values), *values.shape))
     return criteria(pairs, pairs.swapaxes(0, 1), ratios=())["kendall"]
 
@@ -108,6 +111,8 @@ def agreement(scores: ArrayLike) -> np.ndarray:
 def _shares(ratios: Sequence[float] | None, num: int) -> tuple[float, ...]:
     """Shares that keep an architecture; ValueError names the first given one that keeps none."""
     if ratios is None:
+        # Of few architectures the small shares keep none: left out by default, an error if asked
+        # for.
         return tuple(ratio for ratio in RATIOS if int(ratio * num) >= 1)
     for ratio in ratios:
         if not 0 < ratio <= 1 or int(ratio * num) < 1:
@@ -147,8 +152,11 @@ def comparable(values: np.ndarray) -> np.ndarray:
 def _standardised(values: np.ndarray) -> np.ndarray:
     """`[..., N]` float32 of mean 0 and deviation 1, up to what is infinite."""
     finite = np.isfinite(values)
+    # Standardised in float64 before they are narrowed: accuracies that lie close together have few
+    # digits left in float32 after their mean is subtracted.
     wide = np.where(finite, values, 0).astype(np.float64)
     num = np.maximum(finite.sum(axis=-1, keepdims=True), 1)
+    # −inf, of what has diverged, would make the mean and every correlation NaN.
     centred = np.where(finite, wide - wide.sum(axis=-1, keepdims=True) / num, 0)
     scale = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / num)
     standard = centred / np.where(scale > 0, scale, 1)
@@ -173,6 +181,7 @@ def _one_row(row: tuple[jax.Array, ...], cuts: jax.Array) -> dict[str, jax.Array
     num = len(order)
     # Ranks are sorted once for all cuts, and a tau is compiled once for all masks.
     predicted, true, k = metrics.ranks(order), metrics.ranks(true_order), cuts[:, None]
+    # Masks and no slices: the cuts are traced, so that one program serves all shares of a size.
     top, bottom = predicted[None] < k, predicted[None] >= num - k
     masks = jnp.concatenate([jnp.ones((1, num), bool), top, bottom])
     taus = lax.map(lambda mask: metrics.kendall_tau(order, true_order, where=mask), masks)
@@ -184,6 +193,7 @@ def _one_row(row: tuple[jax.Array, ...], cuts: jax.Array) -> dict[str, jax.Array
         "p_bottom": jnp.sum(bottom & (true[None] >= num - k), axis=1) / cuts,
         "kendall_top": taus[1 : 1 + len(cuts)],
         "kendall_bottom": taus[1 + len(cuts) :],
+        # Ranks count from 0 in jnas and from 1 in the publication, whose 1 / N is the best.
         "best_rank": (1 + jnp.min(jnp.where(top, true[None], num), axis=1)) / num,
         "worst_rank": (1 + jnp.max(jnp.where(top, true[None], -1), axis=1)) / num,
         "best_accuracy": jnp.max(jnp.where(top, truth[None], -jnp.inf), axis=1),

@@ -48,6 +48,8 @@ def by_group(scores: ArrayLike, truth: ArrayLike, groups: ArrayLike) -> Groups:
             f"groups must be integers [N] from 0 on, N = {rows.kept.size}, got {member.dtype} "
             f"{list(member.shape)}."
         )
+    # Counted before rows are left out, so that a group which loses all of its members keeps its
+    # place.
     shape, num_groups = rows.scores.shape[:-1], int(member.max()) + 1
     member = member[rows.kept].astype(np.int32)
     true = np.broadcast_to(rows.truth, rows.scores.shape)
@@ -79,6 +81,8 @@ def quantile_groups(values: ArrayLike, num: int = 5) -> np.ndarray:
             f"{list(array.shape)} and num = {num}."
         )
     groups = np.empty(len(array), np.int32)
+    # By rank and not by thresholds: many architectures have equal FLOPs, and thresholds that fall
+    # on them would make groups of very different sizes.
     for place, part in enumerate(np.array_split(np.argsort(array, kind="stable"), num)):
         groups[part] = place
     return groups
@@ -102,6 +106,7 @@ def _every_row(order: jax.Array, truth: jax.Array, masks: jax.Array) -> tuple[ja
     def one(row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         difference = metrics.rank_difference(*row)
         mean = jnp.mean(jnp.broadcast_to(difference, masks.shape), axis=1, where=masks)
+        # A tau holds N² comparisons or a sort of all: one group after the other.
         return mean, lax.map(lambda mask: metrics.kendall_tau(*row, where=mask), masks)
 
     found: tuple[jax.Array, jax.Array] = lax.map(one, (order, truth))

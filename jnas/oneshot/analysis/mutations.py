@@ -71,6 +71,8 @@ class OperationBias(NamedTuple):
     def replacing(self, old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
         """Change of the rank difference where `new` replaces `old`, and its standard error."""
         part = self.covariance[..., [old, new], :][..., [old, new]]
+        # With the covariance: more of one operation is less of others, so that two biases are never
+        # independent.
         variance = part[..., 0, 0] + part[..., 1, 1] - 2 * part[..., 0, 1]
         return self.bias[..., new] - self.bias[..., old], np.sqrt(variance)
 
@@ -92,6 +94,7 @@ def mutations(archs: ArrayLike, positions: Sequence[int] | None = None) -> Mutat
     for place in places:
         if not 0 <= place < table.shape[1]:
             raise ValueError(f"positions must be in 0 … {table.shape[1] - 1}, got {place}.")
+    # Position by position: all pairs of a space of 15,625 at once would be 10⁸.
     found = [_at(table.astype(np.int64), place) for place in places]
     columns = zip(*found, strict=True) if found else [[np.zeros(0, np.int64)]] * 5
     return Mutations(*(np.concatenate(list(column)) for column in columns))
@@ -112,9 +115,11 @@ def mutation_table(
     if rows.truth.ndim != 1:
         raise ValueError(f"a mutation table needs one truth [N], got {rows.truth.shape}.")
     _refuse_others(pairs, rows.kept.size, num_operations)
+    # The pairs are of all rows, and scores of those that are left: numbers have to be moved.
     usable = rows.kept[pairs.one] & rows.kept[pairs.two]
     place = np.cumsum(rows.kept) - 1
     one, two = place[pairs.one[usable]], place[pairs.two[usable]]
+    # One number a cell of the table, so that `bincount` adds up millions of pairs without a loop.
     cells = pairs.old[usable] * num_operations + pairs.new[usable]
     num = num_operations**2
     count = _both_ways(np.bincount(cells, minlength=num), num_operations, 1)
@@ -148,12 +153,16 @@ def operation_bias(counts: ArrayLike, scores: ArrayLike, truth: ArrayLike) -> Op
             f"counts must be [N, O] and truth [N], N = {rows.kept.size}; got {list(table.shape)} "
             f"and {list(rows.truth.shape)}."
         )
+    # Centred in place of a column of ones, which counts that always add up to one number would
+    # already contain.
     centred = table[rows.kept] - table[rows.kept].mean(axis=0)
     num, rank = len(centred), int(np.linalg.matrix_rank(centred))
     if not rank or num <= rank + 1:
         raise ValueError(
             f"{num} architectures with {rank} independent counts of operations tell no bias."
         )
+    # Of several solutions the pseudo-inverse takes the shortest: where counts add up to one number,
+    # that whose biases add up to 0.
     inverse = np.linalg.pinv(centred)
     shape = rows.scores.shape[:-1]
     flat = rows.scores.reshape(-1, num)
@@ -161,7 +170,9 @@ def operation_bias(counts: ArrayLike, scores: ArrayLike, truth: ArrayLike) -> Op
         [np.asarray(metrics.rank_difference(row, rows.truth), np.float64) for row in flat]
     )
     bias = difference @ inverse.T
+    # Rank differences have the mean 0 over all architectures, so that they need no centring.
     rest = difference - bias @ centred.T
+    # The mean has taken a degree of freedom too.
     variance = (rest**2).sum(axis=1) / (num - rank - 1)
     covariance = variance[:, None, None] * (inverse @ inverse.T)
     size = table.shape[1]
@@ -180,6 +191,8 @@ def _refuse_others(pairs: Mutations, num: int, num_operations: int) -> None:
 
 def _at(table: np.ndarray, place: int) -> tuple[np.ndarray, ...]:
     """Columns of `Mutations` of the pairs that differ at one place alone."""
+    # Rows that are equal but for this place are one group, found by a sort: comparing all pairs
+    # would take N² D.
     rest = np.delete(table, place, axis=1)
     group = np.unique(rest, axis=0, return_inverse=True)[1].reshape(-1)
     order = np.argsort(group, kind="stable")
@@ -193,6 +206,7 @@ def _at(table: np.ndarray, place: int) -> tuple[np.ndarray, ...]:
     # Rows that are equal all over are no mutation of each other.
     differ = table[one, place] != table[two, place]
     one, two = one[differ], two[differ]
+    # One direction of each pair is enough: the other has the same change with the other sign.
     swap = table[one, place] > table[two, place]
     one, two = np.where(swap, two, one), np.where(swap, one, two)
     return one, two, table[one, place], table[two, place], np.full(len(one), place)
@@ -206,6 +220,7 @@ def _effects(
     rank = np.asarray(metrics.average_ranks(values), np.float64) / len(values)
     change = rank[one] - rank[two]
     num = len(count)
+    # Falls are counted too and not left as the rest, because a tie is neither.
     up, down, total = (
         np.bincount(cells, weights=part, minlength=num * num)
         for part in ((change > 0).astype(float), (change < 0).astype(float), change)

@@ -41,6 +41,7 @@ def complete(scores: ArrayLike, truth: ArrayLike) -> Rows:
         )
     for name, array in (("scores", values), ("truth", true)):
         _refuse_all_nan(name, array)
+    # One set for all epochs and seeds: else a criterion would move because its architectures do.
     kept = known(values) & known(true)
     values, true = values[..., kept], true[..., kept]
     if kept.sum() < 2:
@@ -59,6 +60,8 @@ def floats(name: str, values: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"{name} must be real numbers [..., N], got {array.dtype} {list(array.shape)}."
         )
+    # float64 stays, since narrowing would make ties of scores that differ; 16 bits have lost
+    # nothing that float64 could not hold.
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
@@ -73,6 +76,7 @@ def refuse_one_class(truth: np.ndarray) -> None:
     """ValueError where truths `[..., N]` are infinite, or all N of a ranking are equal."""
     if not np.isfinite(truth).all():
         raise ValueError(f"truth must be finite or NaN, got {np.isinf(truth).sum()} infinite ones.")
+    # Told here, where a program would give NaN, which looks like a score that failed.
     if (truth.min(axis=-1) == truth.max(axis=-1)).any():
         raise ValueError(
             f"all {truth.shape[-1]} truths are equal ({truth.flat[0]:g}): there is nothing to "

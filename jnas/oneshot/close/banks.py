@@ -38,13 +38,17 @@ def chosen(stages: list[Params], choices: jax.Array) -> list[Params]:
 
 def prepared(stages: list[Params], choices: jax.Array, gradient: GateGradient) -> list[Params]:
     """Weights of all edges, of which the choices `[E, N]` get their gradient."""
+    # Nothing to stop or add: this is the gradient that the product with the choices has by itself.
     if gradient == "weights":
         return chosen(stages, choices)
+    # The choices get their gradient elsewhere; here they would get that of "weights" besides.
     picked = chosen(stages, lax.stop_gradient(choices))
     if gradient == "selected":
         return [{name: _scaled(layer, choices) for name, layer in one.items()} for one in picked]
 
     def with_all(layer: Params, banks: Params) -> Params:
+        # A copy for each cell and edge, because the network's loop over cells slices all that is in
+        # a layer, and its gradient flows through what is sliced and not through closures.
         num = len(layer["conv"])
         return {
             "layer": layer,
@@ -67,8 +71,11 @@ def _for_edges(leaf: jax.Array, num_edges: int) -> jax.Array:
 def _scaled(layer: Params, choices: jax.Array) -> Params:
     """Layer `[cells, E, ...]` whose output is times 1, and gives the choices their gradient."""
     # Of a norm's scale and bias, the last of an edge's factors.
+    # 1 for every edge, and its derivative is 1 for the chosen bank and 0 for the others: times the
+    # output this is the one term of "all" that is known without computing another bank.
     ones = jnp.sum(choices * lax.stop_gradient(choices), axis=1)
     shape = (*layer["conv"].shape[:2], layer["conv"].shape[-1])
+    # In the norm, where it is a product a channel; beside it, it would be one a pixel.
     norm = layer["norm"] or {"scale": jnp.ones(shape), "bias": jnp.zeros(shape)}
     return layer | {"norm": jax.tree.map(lambda leaf: leaf * ones[None, :, None], norm)}
 
@@ -99,6 +106,8 @@ def _value(x: jax.Array, layer: Params) -> jax.Array:
 
 def _forward(x: jax.Array, layer: Params, banks: Params, choice: jax.Array) -> Any:
     """Output of the layer, and what its gradients need."""
+    # A gradient written out: by JAX's own every bank would be computed forwards too, and all of its
+    # activations kept, although all but one are times 0.
     y, pull = jax.vjp(_value, x, layer)
     return y, (pull, x, y, banks, choice)
 
@@ -116,8 +125,10 @@ def _backward(saved: Any, grad: jax.Array) -> Any:
         )
         return term
 
+    # Bank after bank, so that the activations of one are held at a time.
     others = lax.map(of_bank, (banks, choice))
     of_choice = jnp.where(choice == 0, others, jnp.sum(grad * y))
+    # Exact zeros for the banks, those that were not chosen among them: a hard choice trains one.
     return *pull(grad), jax.tree.map(jnp.zeros_like, banks), of_choice
 
 

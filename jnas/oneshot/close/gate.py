@@ -46,17 +46,21 @@ class Gate(nn.Module):
         """Logits `[E, N]`."""
         embed = GatesOnEdges(self.num_ops, readout="nodes", name="embedding")
         nodes = embed(graph, jnp.ones(1, bool)).reshape(-1, embed.layers[-1])
+        # Numbers of NumPy: known while tracing, so that the nodes are slices of a fixed place.
         sources, targets = np.array(self.ends).T
         x = jnp.concatenate([nodes[sources], nodes[targets]], axis=1)
         for name in HEAD[:-1]:
             x = nn.relu(Dense(self.hidden, name=name)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        # For all banks that there will ever be: layers that grew would change the shapes of a
+        # program's state and of the optimiser's. Closed ones are told by their zeros.
         return Dense(self.num_banks, name=LAST)(x)
 
 
 def logits(gate: Gate, space: Space, params: Params, arch: Arch, key: Key | None) -> jax.Array:
     """Logits `[E, N]` of an architecture; a key drops values as in training."""
     graph = jax.tree.map(lambda leaf: leaf[None], space.graph(arch))
+    # Without a key nothing is random, so that a score is a function of architecture and weights.
     rngs = {} if key is None else {"dropout": key}
     found = gate.apply({"params": params}, graph, train=key is not None, rngs=rngs)
     return jnp.asarray(found)
@@ -67,6 +71,8 @@ def num_open(params: Params) -> jax.Array:
 
     The columns of banks that are closed are zeros, which neither a gradient nor weight decay moves.
     """
+    # Of the kernel alone: a bias that learns may pass through 0, a whole column of drawn weights
+    # not.
     return jnp.sum(jnp.any(params[LAST]["kernel"] != 0, axis=0), dtype=jnp.int32)
 
 
@@ -83,7 +89,10 @@ def choose(found: jax.Array, num: jax.Array, key: Key | None) -> jax.Array:
     is_open = jnp.arange(found.shape[1])[None] < num
     if key is not None:
         found = (found + jax.random.gumbel(key, found.shape)) / TEMPERATURE
+    # After the noise, which closed banks have too: a bank that opens does not change that of
+    # others.
     found = jnp.where(is_open, found, -jnp.inf)
+    # The largest with Gumbel noise is a draw from the softmax; the division changes none of it.
     hard = jax.nn.one_hot(jnp.argmax(found, axis=1), found.shape[1], dtype=jnp.float32)
     if key is None:
         return hard

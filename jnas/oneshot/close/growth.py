@@ -61,6 +61,7 @@ def curriculum(name: str, epochs: int = 1000) -> tuple[int, ...]:
 
 def scaled(epoch: int, epochs: int) -> int:
     """Epoch of a training of `epochs` that is at the same share as `epoch` of 1,000."""
+    # Epochs count from 1: the first stays the first in a training of any length.
     return 1 + round((epoch - 1) / 1000 * epochs)
 
 
@@ -85,6 +86,7 @@ def check_growth(made: Growth) -> None:
 
 def level(schedule: Sequence[int], number: jax.Array) -> jax.Array:
     """Number `[]` int32 of the banks that are open in an epoch."""
+    # A count and no loop: the number of the epoch is traced.
     return jnp.sum(jnp.asarray(schedule, jnp.int32) <= number, dtype=jnp.int32)
 
 
@@ -92,6 +94,7 @@ def opened(params: Params, num: int | jax.Array) -> Params:
     """Weights with zeros in place of all banks but the first `num`."""
 
     def keep(leaf: jax.Array, axis: int) -> jax.Array:
+        # A mask and no slice: the number is traced, and closed banks keep their place.
         is_open = jnp.arange(leaf.shape[axis]) < num
         shape = [-1 if k == axis else 1 for k in range(leaf.ndim)]
         return jnp.where(is_open.reshape(shape), leaf, 0)
@@ -114,9 +117,12 @@ def grow(
         number: `[]` int32 of the epoch, from 1.
         params: after the epoch before.
     """
+    # No conditional where nothing ever grows: it would copy all weights in each epoch.
     if len(made.schedule) == 1:
         return params
     rises = jnp.any(number == jnp.asarray(made.schedule[1:], jnp.int32))
+    # At least 1, so that the branch is sound in epochs too in which it is computed and thrown away,
+    # as `vmap` has it.
     new = jnp.maximum(level(made.schedule, number) - 1, 1)
     grown: Params = lax.cond(
         rises, lambda params: _grown(made, draw, key, new, params), lambda params: params, params
@@ -129,15 +135,19 @@ def _grown(
 ) -> Params:
     """Weights whose bank number `new` `[]`, from 0, is opened."""
     draw_key, choice_key = jax.random.split(key)
+    # All banks are drawn for the sake of one, a few times in a training: which one it is is traced.
     drawn = draw(draw_key)
     source = new - 1
     if made.inherit == "random":
+        # Below `new`: from banks that are open.
         source = jax.random.randint(choice_key, (), 0, new)
     renewed = params if made.inherit is not None else _renewed(made.renew, drawn, new, params)
 
     def open_one(leaf: jax.Array, axis: int, fresh: jax.Array) -> jax.Array:
         value = jnp.take(fresh, new, axis)
         if made.inherit is not None:
+            # The sum of a random bank and a trained one, as published: a copy alone would be the
+            # same bank twice, a random one alone a step back for the edges that take it.
             value = value + jnp.take(leaf, source, axis)
         return jnp.moveaxis(jnp.moveaxis(leaf, axis, 0).at[new].set(value), 0, axis)
 
@@ -147,6 +157,7 @@ def _grown(
 def _renewed(renew: Renew, drawn: Params, new: jax.Array, params: Params) -> Params:
     """Weights whose gate is partly as drawn; columns of closed banks stay zeros."""
     names = HEAD if renew == "head" else (LAST,)
+    # Without the column of the new bank, which `open_one` sets like that of all others.
     fresh = opened(drawn, new)["gate"]
     return params | {"gate": params["gate"] | {name: fresh[name] for name in names}}
 
@@ -182,10 +193,13 @@ def partition(num_positions: int, num_groups: int, criterion: Criterion = "pre")
         raise ValueError(f"unknown criterion {criterion!r}. {hint}")
     if not 1 <= num_groups <= num_positions:
         raise ValueError(f"num_groups must be in 1 … {num_positions}; got {num_groups}")
+    # From one group by bisection, and not from the groups before: a partition of a number of groups
+    # is the same whenever it is asked for, and each refines the one of fewer groups.
     ends = [0, num_positions]
     while len(ends) <= num_groups:
         sizes = [b - a for a, b in itertools.pairwise(ends)]
         first = sizes.index(max(sizes)) if criterion == "max" else _first_above_one(sizes)
+        # Rounded down, as released: of three positions the left half has one.
         ends.insert(first + 1, (ends[first] + ends[first + 1]) // 2)
     return tuple(ends[1:])
 

@@ -87,6 +87,8 @@ def close(
     Raises:
         ValueError: a network of another space, or a setting that is not allowed.
     """
+    # Without scales, as in the supernets of the study: what operations give then has one size,
+    # whatever others that share a norm would have made of its scale.
     base = networks.nasbench201(affine=False, bias=False) if network is None else network
     if networks.settings(base)[0] != "nasbench201":
         raise ValueError(f"CLOSE takes a network of nasbench201; got {base}")
@@ -99,6 +101,7 @@ def close(
         schedule = curriculum(schedule, epochs)
     growth = Growth(tuple(int(epoch) for epoch in schedule), inherit, renew)
     check_growth(growth)
+    # Plateaus begin to cut the rate about then: without a restart a late bank would hardly learn.
     begins = (scaled(_RESTART, epochs),) if restarts is None else tuple(int(e) for e in restarts)
     return _close(base, growth, begins, gate_gradient, float(dropout), released)
 
@@ -131,9 +134,11 @@ def _moves(growth: Growth, restarts: tuple[int, ...], params: Params, number: ja
     before it begins anew, after the bank was added, if it ever does.
     """
     rises = jnp.asarray(growth.schedule[1:], jnp.int32)
+    # `initial`, for a curriculum of one bank.
     last = jnp.max(jnp.where(rises <= number, rises, 0), initial=0)
     found = [(last <= epoch) & (epoch <= number) for epoch in restarts]
     is_known = (last == 0) | jnp.any(jnp.stack([jnp.zeros((), bool), *found]))
+    # One number a leaf, which broadcasts: factors in full would be all weights once more.
     ones = jax.tree.map(lambda leaf: jnp.ones((1,) * leaf.ndim), params)
     factor = is_known.astype(jnp.float32)
     held = jax.tree.map(lambda leaf: factor * leaf, ones["gate"][gates.LAST])
@@ -165,6 +170,7 @@ def _draw(made: _Made, key: Key) -> Params:
     drawn = jax.vmap(one_bank)(jax.random.split(bank_key, made.gate.num_banks))
     graph = made.network.space.graph(jnp.zeros(len(EDGES), jnp.int32))
     of_gate = made.gate.init(gate_key, jax.tree.map(lambda leaf: leaf[None], graph))
+    # Stem, blocks between stages and classifier are the plain network's; its edges are replaced.
     return made.network.init(base_key) | {
         "stages": jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), drawn),
         "gate": of_gate["params"],
@@ -173,6 +179,8 @@ def _draw(made: _Made, key: Key) -> Params:
 
 def _init(made: _Made, key: Key) -> Params:
     """Weights before the first epoch, when only the first bank is open (`Network.init`)."""
+    # Closed banks are zeros and not drawn yet: they will be when they open, by the key of that
+    # epoch.
     return opened(_draw(made, key), 1)
 
 
@@ -180,6 +188,8 @@ def _plain(made: _Made, params: Params, arch: Arch) -> Params:
     """Weights `[cells, 6, ...]` of the plain network with which an architecture is scored."""
     key = None
     if made.released:
+        # Random but fixed: by the architecture and not by a key, so that a score is one number,
+        # whichever others are scored along with it.
         code = made.network.space.code(jnp.asarray(arch))
         key = jax.random.fold_in(jax.random.key(0), code[-1])
     found = gates.logits(made.gate, made.network.space, params["gate"], jnp.asarray(arch), None)
@@ -217,6 +227,7 @@ def _logits(
         stages = banks.chosen(params["stages"], jax.lax.stop_gradient(choices))
     else:
         stages = banks.prepared(params["stages"], choices, gradient)
+    # For the others an ordinary network does, with weights prepared for it.
     block = banks.block if gradient == "all" else None
     plain = _with_stages(params, stages)
     drops = drop_key, jnp.zeros(())  # features alone are dropped, no edges
