@@ -18,7 +18,6 @@ def is_trainable(space: Space) -> Callable[[Arch], jax.Array]:
     """
     # By name: convolutions are all that has weights, and what else there may be, pools and skips,
     # is called otherwise in every space.
-    # By name: pools and skips have norms in some spaces, but no weights of their own to share.
     convolutions = [n for n, name in enumerate(space.edge_operations) if "conv" in name]
     if not convolutions:
         return _always
@@ -41,7 +40,6 @@ def used_edges(graph: Graph, num_inputs: int) -> jax.Array:
     """Edges `[C, K, N, N]` bool on a path from an input to the output of their cell."""
     num = graph.mask.shape[-1]
     # Masks and a fixed number of rounds, so that a sampler can ask within a compiled step.
-    # Whichever of the `K` parallel operations it is that joins two nodes.
     joined = jnp.any(graph.adjacency, axis=1)
     inputs = jnp.broadcast_to(jnp.arange(num) < num_inputs, graph.mask.shape)
     output = jnp.broadcast_to(jnp.arange(num) == num - 1, graph.mask.shape)

@@ -60,7 +60,6 @@ _PUBLISHED = training.Recipe(
     learning_rate=0.05,
     # The cosine has nowhere to fall: plateaus alone cut the rate, in the published runs for the
     # first time after 335 to 436 epochs.
-    # As the first one: the cosine is flat, and plateaus alone cut the rate.
     final_learning_rate=0.05,
     # PyTorch's plain momentum, unlike the stand-alone networks of that space, which have
     # Nesterov's.
@@ -75,7 +74,6 @@ _NAMED = {
     "nb1shot1": Recipe(
         # Half the rate of the other space, as published. Taus there are best after 40 epochs
         # already.
-        # The rate of the official network of NAS-Bench-1Shot1, whose scores the study shows.
         _PUBLISHED._replace(batch_size=256, learning_rate=0.025, final_learning_rate=0.025),
         sampler="uniform",
         plateau=Plateau(),

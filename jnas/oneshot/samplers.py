@@ -78,7 +78,6 @@ def representatives(space: Space, trainable: bool = False) -> np.ndarray:
     # NumPy's index is that of the first row of a code; sorted, they are in the order of the space,
     # whatever the codes are, so that a key draws the same architectures with other codes.
     _, first = np.unique(codes, axis=0, return_index=True)
-    # In the order of the space, so that what a key draws does not hang on how classes are coded.
     found = archs[np.sort(first)]
     return found[_trainable(space, found)] if trainable else found
 
@@ -134,8 +133,6 @@ def _is_product(space: Space) -> bool:
     """Whether all combinations of choices are architectures, as far as some drawn ones tell."""
     # A few tell: a space that forbids combinations forbids many, and all of a large one could not
     # be looked at.
-    # Some spaces are too large to be asked about every combination. A rule that forbids two in a
-    # hundred escapes 256 draws in less than one case of a hundred.
     drawn = np.random.default_rng(0).integers(
         0, np.array(space.cardinalities), size=(256, len(space.cardinalities))
     )
@@ -154,9 +151,7 @@ def _fair(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
         orders = jax.vmap(lambda key: jax.random.permutation(key, num))(keys)
         # Those that are rejected are not replaced, for the replacements would train some choices
         # twice: of NAS-Bench-201's five 4.37 are left on average.
-        # Each row by itself is a uniform draw; together they have every choice once.
         archs = orders.T.astype(jnp.int32)
-        # Rejected and not drawn anew: another draw would train some choices twice as often.
         return archs, can_be_trained(archs)
 
     return draw
@@ -179,7 +174,6 @@ def strata(space: Space, num: int = 5, archs: Any = None) -> Sampler:
     flops = np.asarray(jax.jit(jax.vmap(space.flops))(jnp.asarray(known, jnp.int32)))
     # Stable, because many cells have equal FLOPs: which stratum they are in must not be up to the
     # machine.
-    # Stable: many tie in FLOPs, and a key has to draw the same on every machine.
     order = np.argsort(flops, kind="stable")
     # All strata are equally long: the cheapest architectures that are over are left out.
     size = len(known) // num
@@ -221,7 +215,6 @@ def _of_policy(made: Policy, space: Space) -> Callable[..., tuple[jax.Array, jax
 def several(sampler: Sampler, num: int) -> Sampler:
     """Sampler that draws `num` times as many, independently; ValueError for fewer than one."""
     check_at_least_one(num=num)
-    # One draw is the sampler itself, by the same key, and so are its numbers.
     return sampler if num == 1 else Sampler(_several(num), sampler)
 
 
@@ -250,7 +243,6 @@ def either(one: Sampler, other: Sampler, share: float) -> Sampler:
     if sizes[0] != sizes[1]:
         raise ValueError(f"both samplers must draw equally many a step; got {sizes}")
     # An array, so that the share is an argument, and another one runs the same program.
-    # An array, so that another share, and a population that changes, run the same program.
     return Sampler(_either, one, other, jnp.float32(share))
 
 
@@ -258,7 +250,6 @@ def _either(
     one: Sampler, other: Sampler, share: jax.Array, key: Key, number: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Draw of one of two samplers."""
-    # With one key, which list is taken would say something about what is drawn from it.
     choice_key, draw_key = jax.random.split(key)
     takes_one = jax.random.uniform(choice_key) < share
     drawn: tuple[jax.Array, jax.Array] = lax.cond(

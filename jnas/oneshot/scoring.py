@@ -102,8 +102,6 @@ def _parts(
     )
     # An array apart and not filled up: images that count for nothing would still be in the
     # statistics of its batch norms.
-    # A batch of its own. Were it filled up, the filling would be in the statistics by which batch
-    # norms judge the other images.
     last = Images(jnp.asarray(x[whole:]), jnp.asarray(y[whole:])) if whole < len(y) else None
     return full, last, without_images(dataset)
 
@@ -134,13 +132,9 @@ def _scores(
 
         # In a loop, as the batches and the architectures are: a batch of 512 keeps a device busy,
         # and a switch on operations stays a conditional that computes one of them.
-        # In a loop the operations that an edge does not have are not computed, and memory is that
-        # of one architecture, however many are scored.
         accuracy, loss = jnp.mean(lax.map(of_supernet, params), axis=0)
         # For the accuracy too: the largest of logits that are NaN is the first, which is right for
         # a tenth of the images.
-        # The loss tells: the accuracy of logits that are NaN is a number like any other. Such ones
-        # rank last, where NaN would drop them from the ranking.
         is_finite = jnp.isfinite(loss)
         return {
             "accuracy": jnp.where(is_finite, accuracy, -jnp.inf),
@@ -164,8 +158,6 @@ def _means(
     def of_batch(batch: Images) -> jax.Array:
         # No dropout, and `apply` alone: nothing that a batch leaves behind reaches the next
         # architecture.
-        # Norms by the batch: running averages would be of all architectures that were ever sampled.
-        # Losses are of 32 bits, because 16 would tie those of similar architectures.
         logits = network.apply(params, arch, normalise(batch.x, data)).astype(jnp.float32)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.y)
         right = jnp.argmax(logits, axis=1) == batch.y
@@ -173,7 +165,6 @@ def _means(
 
     found = lax.map(of_batch, full)
     if last is not None:
-        # Not by its length: published scores are means of means.
         found = jnp.append(found, of_batch(last)[None], axis=0)
     result: jax.Array = jnp.mean(found, axis=0)
     return result

@@ -30,7 +30,6 @@ class Sharing(NamedTuple):
     network: Network
     logits: Callable[[Params, Arch, jax.Array, Key, jax.Array], jax.Array] | None = None
     grow: Callable[[Key, jax.Array, Params], Params] | None = None
-    # Tuples and functions alone: a sharing is hashed, as compiled programs are kept by it.
     restarts: tuple[int, ...] = ()
     moves: Callable[[Params, jax.Array], Params] | None = None
 

@@ -91,7 +91,6 @@ def start(of: Setup, key: Key, num_kept: int) -> State:
     params = of.sharing.network.init(key)
     none, nan = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan)
     # Room for all from the first epoch on: a program's state must not grow.
-    # Room from the start on: the state of a compiled epoch has one shape in all epochs.
     kept = jax.tree.map(lambda leaf: jnp.zeros((num_kept, *leaf.shape), leaf.dtype), params)
     return State(params, of.optimizer.init(params), first_rate(), none, nan, nan, kept)
 
@@ -125,8 +124,6 @@ def step(
     archs, used = sampler(sample_key, number)
     # Augmented once for all architectures of the step, as published: their losses then differ by
     # the architectures and not by crops.
-    # One augmented batch for all architectures of a step, as published: their gradients differ by
-    # what they are and not by what they saw.
     images, targets = trainings.augmented(of.recipe.training, image_key, batch, data)
 
     def loss_of(params: Params, arch: Arch, key: Key) -> tuple[jax.Array, jax.Array]:
@@ -165,25 +162,20 @@ def _gradient(
         return lax.cond(used, compute, lambda: _zeros(compute))
 
     # A loop of one would hold its sums beside the gradient: all weights once more.
-    # A loop of one round would hold a sum as large as the supernet besides the gradient.
     if len(rows[-1]) == 1:
         total, counts, seen = of_one(jax.tree.map(lambda x: x[0], rows))
     else:
         # One after the other, added up as they come: side by side each would hold its activations
         # and a gradient of all weights.
         none = _zeros(lambda: of_one(jax.tree.map(lambda x: x[0], rows)))
-        # One after the other: side by side they would need the memory of as many trainings.
         total, counts, seen = lax.scan(
             lambda sums, row: (jax.tree.map(jnp.add, sums, of_one(row)), None), none, rows
         )[0]
     # Where all are rejected, zeros and not NaN.
-    # All of a step's architectures may have been rejected; the gradient is zeros then, not NaN.
     num = jnp.maximum(jnp.sum(rows[-1]), 1).astype(jnp.float32)
     # By use, an operation that one of five fair samples has keeps its gradient as it is, while the
     # stem, which all have, gets the mean. Divided by five, operations would learn at a fifth of the
     # rate.
-    # Divided by the number of samples, an operation that one of five has would learn five times
-    # more slowly than the stem that all of them have.
     divisors = counts if of.recipe.average == "use" else jax.tree.map(lambda _: num, counts)
     mean = jax.tree.map(lambda x, count: x / jnp.maximum(count, 1), total, divisors)
     present = jax.tree.map(lambda count: (count > 0).astype(jnp.float32), counts)
@@ -207,9 +199,6 @@ def _layers(gradient: Params) -> Params:
         axes = weights.layer_axes(kernel)
         # The kernel speaks for its bias and its norm: before a norm of the batch's own mean, a bias
         # has no gradient in any architecture.
-        # The kernel speaks for its layer: a bias before a batch norm has no gradient even where its
-        # layer was used. And the gradient speaks, not the architecture, which may have operations
-        # that lead nowhere.
         present = jnp.any(kernel != 0, axis=axes).astype(jnp.float32)
 
         def spread(leaf: jax.Array) -> jax.Array:
@@ -229,15 +218,11 @@ def _moved(of: Setup, state: State, gradient: Params, present: Params, number: j
     """State after the update by a gradient, in an epoch."""
     # Optax mixes integers and floats.
     with jax.numpy_dtype_promotion("standard"):
-        # Of all weights, with zeros for what was not sampled: weight decay and old momentum move it
-        # on. The published numbers were made so, by a PyTorch before 2.0, whose cleared gradients
-        # are zeros; later ones skip weights without a gradient.
         updates, moved = of.optimizer.update(gradient, state.optimizer, state.params)
         # Updates are masked and not gradients, because weight decay and momentum come in between;
         # and momentum stays as it was, which would else fade while a layer waits for its next turn.
         if of.recipe.is_masked:
             updates = jax.tree.map(jnp.multiply, updates, present)
-            # The buffers too: they would shrink in each step in which their layer only waits.
             moved = _with_momentum(
                 lambda new, old: jax.tree.map(_where_present, new, old, present),
                 moved,
@@ -245,13 +230,10 @@ def _moved(of: Setup, state: State, gradient: Params, present: Params, number: j
             )
         # Here and not before the optimiser: the gradient of what rests still counts in the norm
         # that all are clipped by.
-        # Not of the gradient: what is held still counts in the norm by which gradients are clipped.
         if of.sharing.moves is not None:
             updates = jax.tree.map(jnp.multiply, updates, of.sharing.moves(state.params, number))
         # On the updates, after the momentum, because PyTorch's rate multiplies the buffer when it
         # is used: a cut then acts at once, on the momentum of earlier steps too.
-        # Behind the momentum, as PyTorch's SGD has its rate. A factor of the gradient would act
-        # only as fast as the buffer forgets.
         scaled = jax.tree.map(lambda update: state.rate.scale * update, updates)
         params = optax.apply_updates(state.params, scaled)
     return state._replace(params=params, optimizer=moved)
@@ -305,7 +287,6 @@ def after_epoch(
         epochs: whose weights are kept.
     """
     loss = jnp.mean(seen.loss)
-    # Told and not raised: other supernets of the same program go on.
     failed = jnp.where((state.failed_at == 0) & ~jnp.isfinite(loss), number, state.failed_at)
     state = state._replace(loss=loss, accuracy=jnp.mean(seen.accuracy), failed_at=failed)
     if of.recipe.plateau is not None:
@@ -316,7 +297,6 @@ def after_epoch(
     is_kept = jnp.array(epochs) == number
 
     def keep(kept: jax.Array, leaf: jax.Array) -> jax.Array:
-        # Compared and not indexed: most epochs have no place here.
         return jnp.where(is_kept.reshape((-1,) + (1,) * leaf.ndim), leaf[None], kept)
 
     return state._replace(kept=jax.tree.map(keep, state.kept, state.params))
@@ -324,13 +304,10 @@ def after_epoch(
 
 def next_rate(plateau: Plateau, rate: Rate, loss: jax.Array) -> Rate:
     """Rate after an epoch of a mean loss `[]`, as PyTorch's ReduceLROnPlateau has it."""
-    # The relative form is PyTorch's default; it is right because cross-entropies are never
-    # negative. A loss that is NaN is not better.
     is_better = loss < rate.best * (1 - plateau.threshold)
     # A loss that is not finite is never better: comparisons with NaN are false.
     num_bad = jnp.where(is_better, 0, rate.num_bad + 1)
     # More than the patience: a loss that stays halves the rate after 31 epochs and not 30.
-    # Above and not from on: of a constant loss 30 epochs are borne and the 31st cuts.
     is_cut = num_bad > plateau.patience
     return Rate(
         jnp.where(is_cut, plateau.factor * rate.scale, rate.scale),

@@ -83,7 +83,6 @@ class Supernet(NamedTuple):
         Raises:
             ValueError: the weights of that epoch were not kept.
         """
-        # The last weights are there whether or not they were asked for.
         if epoch == self.num_epochs:
             return self
         if epoch not in self.epochs:
@@ -130,7 +129,6 @@ def averaged(supernet: Supernet, epochs: tuple[int, ...]) -> Supernet:
     # In float64, so that the mean of equal weights is those weights, to the bit. There are no
     # moving averages of batch norms to average: scores take the statistics of a batch.
     params = jax.tree.map(
-        # In float64 the mean of equal checkpoints is exactly each of them.
         lambda *leaves: np.mean(leaves, axis=0, dtype=np.float64).astype(leaves[0].dtype),
         *(part.params for part in parts),
     )
@@ -158,7 +156,6 @@ def save(supernet: Supernet, path: str | Path) -> None:
     space = supernet.network.space.name
     network, settings = networks.settings(supernet.network) if is_plain else (space, {})
     data, recipe = supernet.dataset, supernet.recipe
-    # JSON and plain arrays, no pickles: to read a stranger's file must run nothing of it.
     about = {
         "network": network,
         "settings": settings,
@@ -169,8 +166,6 @@ def save(supernet: Supernet, path: str | Path) -> None:
     }
     # By number, because an optimiser's state is tuples within tuples that have no names, and lacks
     # those that a recipe does not need. Four digits sort as the numbers do.
-    # By number: what optimisers keep are nested tuples without names. The number is filled up with
-    # zeros, since `_state` sorts the names.
     leaves = jax.tree.leaves(supernet.state)
     tree: dict[str, Any] = {
         "state": {f"{place:04}": leaf for place, leaf in enumerate(leaves)},
@@ -206,7 +201,6 @@ def load(path: str | Path, sharing: Sharing | None = None) -> Supernet:
     shared = sharing or Sharing(networks.by_name(about["network"], **about["settings"]))
     recipe, epochs = _recipe(about["recipe"]), tuple(about["epochs"])
     # One step an epoch will do: how many there are changes the rate and not the structure.
-    # Any number of steps will do: rates depend on it, shapes do not.
     state = _state(Setup(shared, recipe, 1), len(epochs), tree["state"], path)
     dataset = dataset_of(about, tree["mean"], tree["std"])
     return Supernet(shared, state, epochs, tree["curves"], recipe, dataset)

@@ -96,7 +96,6 @@ def train(
     is_parallel = _is_parallel(parallel, len(keys), alone.recipe.batch_size)
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
-    # Whatever is trained in this call, the schedule is that of the whole recipe.
     end = made.training.epochs if until is None else min(until, made.training.epochs)
     epochs = _kept_epochs(keep, begin, end)
     jobs = _jobs(of, keys, initial, len(epochs))
@@ -108,8 +107,6 @@ def train(
         everywhere(shared) if is_parallel else shared,
         # The engine counts the epochs of a call, and jobs know how many came before: the number of
         # the first is no constant of the program.
-        # The engine counts the epochs of a call. Those before are an input of the program, so that
-        # parts of equal length, wherever they begin, are compiled once.
         epochs=range(1, end - begin + 1),
         num_blocks=_NUM_BLOCKS,
         checkpoint=out,
@@ -123,7 +120,6 @@ def train(
         curves = {name: np.append(before[name], new, axis=1) for name, new in curves.items()}
     state = jax.tree.map(np.asarray, run.results)
     facts = jax.tree.map(np.asarray, without_images(dataset))
-    # The recipe as it was asked for, not with a batch that was cut to a small data set.
     return Supernet(sharing, state, epochs, curves, made, facts)
 
 
@@ -132,10 +128,8 @@ def _is_parallel(asked: bool | None, num: int, batch_size: int) -> bool:
     count = jax.local_device_count()
     # Several supernets have the devices among themselves already, without a sum over all of them in
     # each batch norm and each step.
-    # Several supernets have a device each, which takes no exchange between them.
     is_possible = num == 1 and count > 1 and batch_size % count == 0
     # Devices of a CPU are the same cores.
-    # The devices of a CPU share its cores: a batch in parts gains nothing there.
     return is_possible and (jax.default_backend() != "cpu" if asked is None else asked)
 
 
@@ -192,7 +186,6 @@ def trainer(of: Setup, num_epochs: int, epochs: tuple[int, ...] = ()) -> Trainer
 
     def init(job: Job, shared: Shared) -> State:
         del shared
-        # The structure is known when the program is traced: no condition is compiled.
         if isinstance(job.state, State):
             return job.state
         # Epochs fold in their numbers, which begin with 1: 0 is free.
@@ -220,8 +213,6 @@ def _epoch(
     """State after an epoch, all of whose steps are one loop."""
     # From the number of the epoch and not from a key that is handed on: a training that was
     # stopped, or goes on from another one, draws what a whole one would have drawn.
-    # By the number of the epoch and not off a chain: who goes on draws what one whole training
-    # draws.
     order_key, step_key, grow_key = jax.random.split(jax.random.fold_in(key, number), 3)
     data = shared.dataset
     # Numbers of images are shuffled and not the images, which stay in one array of bytes.
@@ -233,7 +224,6 @@ def _epoch(
             # Of the numbers of the images: images, activations and gradients follow them.
             spread = NamedSharding(mesh(), PartitionSpec("images"))
             rows = lax.with_sharding_constraint(rows, spread)
-        # Step by step: an epoch's images in their order would be a second copy of the data set.
         batch = Images(data.train.x[rows], data.train.y[rows])
         here = jax.random.fold_in(step_key, place)
         return step(of, shared.sampler, state, here, number, batch, data)
