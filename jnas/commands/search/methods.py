@@ -19,7 +19,7 @@ from jnas.commands.search.supernet import Options
 from jnas.engine.fingerprints import Resume
 from jnas.oneshot import Method, Searched, Supernet
 from jnas.oneshot.methods import mix_of
-from jnas.types import Dataset, Key, Network, Space
+from jnas.types import Arch, Dataset, Estimator, Key, Network, Space
 
 
 class Plan(NamedTuple):
@@ -121,8 +121,16 @@ def run(of: Plan, folder: Path, resume: Resume, progress: bool) -> Outcome:
     scores = np.full(len(searched.archs), np.nan)
     for row in np.flatnonzero(searched.failed_at == 0):
         judge = supernets.estimator(made.select(int(row)), of.dataset)
-        scores[row] = jax.jit(judge)(jax.random.key(0), jnp.asarray(searched.archs[row][None]))[0]
+        scores[row] = _score(judge, jax.random.key(0), jnp.asarray(searched.archs[row]))
     return Outcome(searched, made, scores)
+
+
+# The estimator is an argument: within the program its weights and images would be constants, and
+# each search would compile one of its own.
+@jax.jit
+def _score(judge: Estimator, key: Key, arch: Arch) -> jax.Array:
+    """Score `[]` of one architecture `[D]`."""
+    return judge(key, arch[None])[0]
 
 
 def probabilities(searched: Searched) -> list[list[Any]]:

@@ -1,5 +1,6 @@
 """How a supernet learnt, and how it ranks: numbers, tables and figures of a search by one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -22,15 +23,23 @@ _ROWS = ("one-shot", "#params", "FLOPs")
 
 def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
     """Facts of a supernet, with Kendall's tau-b of what it and the costs say of architectures."""
+    learnt = _learnt(supernet, supernet.curves)
     return {
         "epochs": supernet.num_epochs,
-        "loss": float(supernet.curves["loss"][:, -1].mean()),
-        "accuracy": float(supernet.curves["accuracy"][:, -1].mean()),
+        "loss": float(learnt["loss"][-1]),
+        "accuracy": float(learnt["accuracy"][-1]),
         "dataset": supernet.dataset.name,
         "num_weights": _num_weights(supernet),
         "recipe": facts_of(supernet.recipe),
         "kendall_tau": {check.name: _taus(result, check) for check in _checks(result)},
     }
+
+
+def _learnt(supernet: Supernet, curves: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Means `[T]` of curves `[S, T]` over the supernets whose training has not diverged."""
+    # The NaN of one that has would be the mean of all, and no number in JSON.
+    is_trained = supernet.failed_at == 0
+    return {name: values[is_trained].mean(axis=0) for name, values in curves.items()}
 
 
 def _checks(result: Searches) -> tuple[Check, ...]:
@@ -80,7 +89,7 @@ def _taus(result: Searches, check: Check) -> dict[str, float | None]:
 
 def curve(supernet: Supernet) -> list[list[Any]]:
     """Rows of `supernet.csv`: a header, and means over the supernets after each epoch."""
-    means = {name: values.mean(axis=0) for name, values in supernet.curves.items()}
+    means = _learnt(supernet, supernet.curves)
     rows = zip(*means.values(), strict=True)
     return [["epoch", *means], *([number, *row] for number, row in enumerate(rows, start=1))]
 
@@ -98,7 +107,7 @@ def figures(result: Searches, supernet: Supernet) -> Figures:
         curves["validation_loss"] = chosen
         caption += " Validation: the half of the training images that chooses."
     learnt = plots.learning_curves(
-        {name: values.mean(axis=0) for name, values in curves.items()},
+        _learnt(supernet, curves),
         title=f"{supernet.network.space.name} on {supernet.dataset.name}: shared weights",
     )
     found: Figures = {"supernet": (caption, learnt)}

@@ -9,6 +9,7 @@ import pytest
 
 import jnas
 from jnas import data, oneshot
+from jnas.commands.search import ranking
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
 from jnas.engine import trainings
@@ -73,6 +74,17 @@ def test_answers_are_those_of_the_library(searched) -> None:
     np.testing.assert_allclose(
         np.reshape(probabilities, found.probabilities.shape), found.probabilities, rtol=1e-5
     )
+
+
+def test_means_are_those_of_the_searches_that_have_not_diverged(searched) -> None:
+    supernet = oneshot.load(searched[0] / "supernet.npz")
+    curves = {name: np.array(values) for name, values in supernet.curves.items()}
+    for values in curves.values():
+        values[0] = np.nan
+    state = supernet.state._replace(failed_at=jnp.array([1, 0], jnp.int32))
+    header, *rows = ranking.curve(supernet._replace(curves=curves, state=state))
+    assert [header, *rows] == ranking.curve(supernet.select(1))
+    assert np.isfinite(rows).all()
 
 
 def test_the_supernet_judges_elsewhere(searched, tmp_path) -> None:
