@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from jnas import plots, report
+from jnas import metrics, plots, report
 from jnas.commands import folder as folders
 from jnas.engine import files
 from jnas.engine.environment import environment
@@ -149,6 +149,21 @@ def spread(values: np.ndarray) -> str:
     if mean is None:
         return "unknown"
     return f"{mean:.5g}" if std is None else f"{mean:.5g} ± {std:.2g}"
+
+
+def kendall_tau(scores: np.ndarray, goodness: np.ndarray) -> float | None:
+    """Kendall's tau-b of scores `[N]` with accuracies `[N]`, larger for better, or None."""
+    # A single architecture makes no pair in which two rankings could agree, and of constant ones
+    # the NaN would be no number in JSON.
+    if len(scores) < 2:
+        return None
+    tau = float(metrics.kendall_tau(scores, goodness))
+    return tau if np.isfinite(tau) else None
+
+
+def number(value: float | None, form: str) -> str:
+    """Number in a cell of a table, empty where it is unknown."""
+    return "" if value is None else f"{value:{form}}"
 
 
 def _sections(summary: Summary, drawn: Mapping[str, bytes]) -> list[report.Section]:

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas import metrics, plots
+from jnas import plots
 from jnas.commands.search.figures import Figures, judge
 from jnas.commands.search.methods import Outcome
 from jnas.commands.search.searches import Searches
-from jnas.commands.summary import Part
+from jnas.commands.summary import Part, kendall_tau, number
 from jnas.commands.truth import Check, header
 from jnas.oneshot import Supernet
 from jnas.oneshot.supernet import facts_of
@@ -74,17 +74,12 @@ def _known(result: Searches, check: Check) -> tuple[np.ndarray, np.ndarray, np.n
 def _taus(result: Searches, check: Check) -> dict[str, float | None]:
     """Kendall's tau-b with the accuracies of a column, of scores, parameters and operations."""
     archs, scores, accuracy = _known(result, check)
-    # A single architecture makes no pair, in which two rankings could agree.
-    if len(archs) < 2:
-        return dict.fromkeys(_ROWS)
     rows, space = jnp.asarray(archs), result.space
     costs = [np.asarray(jax.jit(jax.vmap(cost))(rows)) for cost in (space.params, space.flops)]
     # Both as "larger is better", or a column of errors would turn the sign of every tau.
     goodness = -accuracy if check.minimize else accuracy
-    taus = [float(metrics.kendall_tau(values, goodness)) for values in (scores, *costs)]
-    # NaN where all are tied; JSON has no NaN, and None reads as "unknown".
-    told = [tau if np.isfinite(tau) else None for tau in taus]
-    return dict(zip(_ROWS, told, strict=True))
+    taus = [kendall_tau(values, goodness) for values in (scores, *costs)]
+    return dict(zip(_ROWS, taus, strict=True))
 
 
 def curve(supernet: Supernet) -> list[list[Any]]:
@@ -155,10 +150,7 @@ def part(result: Searches, told: dict[str, Any], names: list[str]) -> Part:
         text += f"\nKendall's tau-b with trained accuracies, of {num:,} different architectures"
         text += "." if result.settings.is_batch else ", as the searches chose them."
         rows = [["Kendall tau", *taus]]
-        rows += [[name, *(_number(of_one[name]) for of_one in taus.values())] for name in _ROWS]
+        rows += [
+            [name, *(number(of_one[name], ".3f") for of_one in taus.values())] for name in _ROWS
+        ]
     return Part("The supernet", text, rows, names, is_printed=True)
-
-
-def _number(value: float | None) -> str:
-    """Tau in a cell of the table, empty where it is unknown."""
-    return "" if value is None else f"{value:.3f}"

@@ -4,13 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from jnas import metrics
 from jnas.commands import supernets
 from jnas.commands.search import methods, ranking, supernet
 from jnas.commands.search.figures import batch_figures, curve_figures, judge, title
 from jnas.commands.search.searches import Searches
 from jnas.commands.search.texts import legend, of_what
-from jnas.commands.summary import Part, Summary, facts_of, moments, spread
+from jnas.commands.summary import (
+    Part,
+    Summary,
+    facts_of,
+    kendall_tau,
+    moments,
+    number,
+    spread,
+)
 from jnas.commands.truth import Check, header
 
 _NUM_ROWS = 20  # searches that a report lists
@@ -170,11 +177,9 @@ def _of_candidates(result: Searches, check: Check) -> dict[str, float | None]:
     # As the program has them: larger is better.
     scores, accuracy = np.asarray(result.histories.scores)[0][known], check.evaluated[0][known]
     goodness = -accuracy if check.minimize else accuracy
-    # A single architecture makes no pair, in which two rankings could agree.
-    tau = float(metrics.kendall_tau(scores, goodness)) if len(scores) > 1 else np.nan
     return {
         "best_of_candidates": float(accuracy[np.argmax(goodness)]) if len(accuracy) else None,
-        "kendall_tau": tau if np.isfinite(tau) else None,
+        "kendall_tau": kendall_tau(scores, goodness),
     }
 
 
@@ -257,12 +262,7 @@ def _row(result: Searches, check: Check) -> list[str]:
     most = f"{check.table_best:.5g}"
     if result.settings.is_batch:
         drawn, tau = _of_candidates(result, check).values()
-        told = [_number(drawn, ".5g"), _number(tau, ".3f")]
+        told = [number(drawn, ".5g"), number(tau, ".3f")]
         return [check.name, *best, *told, most]
-    among = _number(_median(check.ranks), ",.10g")
+    among = number(_median(check.ranks), ",.10g")
     return [check.name, spread(check.accuracy[:, -1]), *best, among, most]
-
-
-def _number(value: float | None, form: str) -> str:
-    """Number in a cell of the table, empty where it is unknown."""
-    return "" if value is None else f"{value:{form}}"

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from jnas import metrics
-from jnas.commands.summary import Part, Summary, facts_of
+from jnas.commands.summary import Part, Summary, facts_of, kendall_tau
 from jnas.commands.train import figures, images
 from jnas.commands.train.runs import NETWORK, Run
 from jnas.commands.train.trainings import Tried
+from jnas.training.trained import recipe_facts
 
 # All that a run writes beside its report, but for trained.npz. What it does not write is from an
 # earlier run in the folder.
@@ -87,18 +87,12 @@ def _facts(result: Run) -> dict[str, Any]:
         "trained_on": ["train"],
         "images": {part: len(getattr(result.dataset, part).y) for part in images.PARTS},
         "notes": result.notes,
-        "recipe": _recipe(result),
+        "recipe": recipe_facts(result.trained.recipe),
         "epochs": result.choice.epochs,
         "seconds_of_the_training": round(float(result.trained.seconds[0]), 2),
         "files": [f"{NETWORK}/{name}" for name in result.files],
         **facts_of(result),
     }
-
-
-def _recipe(result: Run) -> dict[str, Any]:
-    """Recipe, plain enough for JSON."""
-    recipe = result.trained.recipe
-    return {**recipe._asdict(), "augmentation": recipe.augmentation._asdict()}
 
 
 def _taus(tried: Tried) -> dict[str, float | None]:
@@ -111,13 +105,7 @@ def _taus(tried: Tried) -> dict[str, float | None]:
     accuracy = tried.accuracies[min(tried.accuracies)]
     known = np.isfinite(accuracy)
     judged = {**tried.scores, "params": np.array([size.params for size in tried.sizes], float)}
-    if known.sum() < 2:
-        return dict.fromkeys(judged)
-    taus = {
-        name: float(metrics.kendall_tau(values[known], accuracy[known]))
-        for name, values in judged.items()
-    }
-    return {name: tau if np.isfinite(tau) else None for name, tau in taus.items()}
+    return {name: kendall_tau(values[known], accuracy[known]) for name, values in judged.items()}
 
 
 def _confusion(result: Run) -> list[list[Any]]:
