@@ -68,6 +68,8 @@ def main() -> None:
 def _main() -> None:
     """Run the command of this process, and exit by its code."""
     try:
+        # Within the command alone: a library that is imported leaves the warnings of its user as
+        # they are.
         with warnings.catch_warnings():
             warnings.showwarning = _note
             run(sys.argv[1:])
@@ -76,6 +78,7 @@ def _main() -> None:
         notes = " ".join(getattr(error, "__notes__", ()))
         print(f"interrupted. {notes}".rstrip(), file=sys.stderr)
         raise SystemExit(130) from None
+    # Any other error is a fault of jnas, whose trace is what a report about it needs.
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

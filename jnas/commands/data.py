@@ -46,6 +46,7 @@ def _print_sources(sources: list[images.Source]) -> None:
 
 def _listed(names: tuple[str, ...]) -> str:
     """Names in a line, or only the first of them and how many more there are."""
+    # A table with learning curves has hundreds of columns.
     more = f", and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
 

@@ -60,6 +60,8 @@ class Materials:
         """
         table = benchmarks.of_space(space, self.table, duplicates=self.duplicates)
         column = self.column or benchmarks.usual_column(table)
+        # The others as well: two accuracies of one search are of one kind, and an error that was
+        # taken for an accuracy would be checked by the worst of the table.
         if self.minimize is not None:
             for name in filter(None, (column, *others)):
                 table = table.directed(name, minimize=self.minimize)
@@ -68,6 +70,8 @@ class Materials:
 
 def is_saved(name: str) -> bool:
     """Whether `name` is a file of a predictor or of a supernet, not a name."""
+    # By its ending and not by whether it exists: a file that was misspelt is then missing, and not
+    # an estimator of an unknown name.
     return name.endswith(".npz")
 
 
@@ -78,6 +82,7 @@ def sees_images(name: str) -> bool:
 
 def usual_images(names: Iterable[str]) -> str:
     """Images that estimators of those names see by default: a supernet those of its training."""
+    # A supernet comes first: it can judge on its own images only, and untrained networks on any.
     files = [name for name in names if supernets.is_saved(name)]
     return supernets.usual_images(files[0]) if files else "digits"
 
@@ -116,6 +121,7 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
             what it should.
         OSError: a file cannot be read, or there is no table.
     """
+    # Before predictors, which end in `.npz` as well; what it holds tells them apart.
     if supernets.is_saved(name):
         return supernets.saved_estimator(name, space, materials.images)
     if is_saved(name):
@@ -123,6 +129,7 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
     if name == "table":
         table, column = materials.read(space)
         return table.estimator(column)
+    # A message of its own, for the name is one that another command takes.
     if name == "oneshot":
         raise ValueError(
             "a supernet is trained by jnas search --estimator oneshot; here its supernet.npz judges"
@@ -142,5 +149,7 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
 def _network(space: Space, source: str, batch: jax.Array) -> Network:
     """Reference network of a space, with the channels and classes of the images of a source."""
     num_classes = images.num_classes(source)
+    # As many logits as there are classes: scores that read labels need them, and the gradients of
+    # others depend on their number.
     sizes = {} if num_classes is None else {"num_classes": num_classes}
     return networks.by_name(space.name, in_channels=batch.shape[-1], **sizes)

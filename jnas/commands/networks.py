@@ -35,6 +35,8 @@ def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict
         ValueError: the space has no network, or a size is given that its architectures choose.
     """
     shape, num = dataset.train.x.shape, len(dataset.train.y)
+    # Small images need few channels, and few images few cells: what is trained on them is to take
+    # minutes on a CPU. From CIFAR-10 on they are those of NAS-Bench-201.
     usual = {
         "channels": 8 if max(shape[1:3]) <= 16 else 16,
         "cells": 1 if num < 5_000 else 3 if num < 25_000 else 5,
@@ -42,6 +44,7 @@ def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict
     }
     takes = _takes(space)
     for name in usual:
+        # An error and not silence: whoever gives channels believes that they have an effect.
         if name not in takes and given.get(name) is not None:
             raise ValueError(f"{setting(name)} is a choice of each architecture of {space}")
     return {name: given.get(name) or size for name, size in usual.items() if name in takes}

@@ -111,6 +111,7 @@ class Running:
     @property
     def resumes(self) -> Resume:
         """Argument `resume` of what runs."""
+        # The stronger wish counts: "anyway" is asked for by whoever has read why a run was refused.
         return "anyway" if self.resume_anyway else self.resume
 
 
@@ -131,12 +132,15 @@ class Folder:
 
 def check_seed(seed: int) -> None:
     """ValueError for a seed that JAX would take for another one."""
+    # JAX takes a seed modulo 2^32: -1 and 4294967295 would be one run in two folders.
     if not 0 <= seed < 2**32:
         raise ValueError(f"{setting('seed')} must be in 0 … {2**32 - 1}; got {seed}")
 
 
 def joined(*parts: str | None) -> str:
     """Name of a file or folder: the parts that are not empty, in letters that suit any system."""
+    # Names have settings in them that users type, such as a path or an architecture with "|" and
+    # "~".
     return "-".join(re.sub(r"[^\w.+-]+", "_", part) for part in parts if part)
 
 
@@ -177,6 +181,7 @@ def at_least(least: dict[str, int], settings: object) -> None:
     """ValueError that names the first setting given and too small, and what is allowed."""
     for name, smallest in least.items():
         value = getattr(settings, name)
+        # None is a default that is filled in later, by what is allowed.
         if value is not None and value < smallest:
             raise ValueError(f"{setting(name)} must be at least {smallest}; got {value}")
 

@@ -68,6 +68,7 @@ def load(run: Path) -> tuple[Trained, bool]:
         what = "has no trained.npz: jnas train has not finished there"
         raise FileNotFoundError(f"{run} {what if run.is_dir() else 'does not exist'}")
     trained = training.load(place).select(0)
+    # Its answers would be one class for all images, and look like those of a network.
     if epoch := int(trained.failed_at[0]):
         raise ValueError(f"the training in {run} diverged in epoch {epoch}; its answers are none")
     try:
@@ -98,6 +99,7 @@ def predict(trained: Trained, paths: Sequence[Path], *, stretch: bool) -> Predic
         )
     found = image_files.listed(paths)
     x, reasons = image_files.read(found, height, channels, stretch=stretch)
+    # One that cannot be read must not shift the names of the others.
     is_read = [not reason for reason in reasons]
     # Files have 255 for white, and the data set may have another number.
     logits = trained.predict(x[is_read].astype(np.float32) * (trained.dataset.scale / 255))[0]
@@ -111,6 +113,7 @@ def predict(trained: Trained, paths: Sequence[Path], *, stretch: bool) -> Predic
 
 def rows(predictions: Predictions, top: int) -> list[list[str]]:
     """Table of the most probable classes of each image; a header first."""
+    # More than there are is no mistake: a script may ask for five of any network.
     top = min(top, len(predictions.classes))
     order = np.argsort(-predictions.probabilities, axis=1, kind="stable")[:, :top]
     header = ["class", "probability"]

@@ -109,6 +109,8 @@ def _in_unit(best: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Programs have a column beyond float32 divided by a power of two; see `Table.estimator`.
     """
+    # The last of each search is known in both units; a power of two between them is exact, so that
+    # the nearest one is no guess.
     last = best[:, -1].astype(np.float64)
     # Nothing tells the unit of 0, and little that of numbers near it, which programs may move.
     known = np.isfinite(scores) & np.isfinite(last) & (scores != 0) & (last != 0)
@@ -132,6 +134,7 @@ def compare(runs: Sequence[Run]) -> list[dict[str, Any]]:
             # Seed by seed, for searches from one seed begin alike; without an answer no pair.
             gap = a.answers[column] - b.answers[column]
             gap = gap[np.isfinite(gap)]
+            # The difference itself stays in the unit of the column, of which people read the sign.
             gain = -gap if column in a.minimized else gap
             some.append(
                 {
@@ -164,6 +167,7 @@ def check(runs: Sequence[Run]) -> None:
                     f"{first.folder} and {other.folder} differ in {name} ({one} and {two}); only "
                     "searches that differ in their strategies alone can be paired"
                 )
+        # Not by the name of the file, behind which the table may have been made anew since.
         if _tables(first) != _tables(other):
             raise ValueError(
                 f"{first.folder} and {other.folder} were checked by different tables, of which "

@@ -70,6 +70,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers and the file; ValueError names what is wrong."""
+        # Two images at least: NASWOT and its like compare the images of a batch.
         at_least({"num": 1, "num_images": 2, "best": 1}, self)
         check_seed(self.seed)
         if self.out is not None and self.out.suffix == ".npz":
@@ -173,6 +174,7 @@ def _population(
         "--all": settings.all_,
         "--file": settings.file is not None,
     }
+    # None of them is preferred: a flag that was left over would otherwise be ignored in silence.
     if sum(ways.values()) != 1:
         given = ", ".join(way for way, used in ways.items() if used) or "none"
         raise ValueError(f"say what to score in exactly one way: {', '.join(ways)}; given: {given}")
@@ -191,6 +193,7 @@ def _listed(space: Space, file: Path) -> np.ndarray:
     archs = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         try:
+            # Empty lines are passed over: editors and spreadsheets leave them at the end of a file.
             archs += [np.asarray(space.from_string(line.strip()))] if line.strip() else []
         except ValueError as error:
             raise ValueError(f"line {number} of {file.name}: {error}") from error

@@ -140,6 +140,8 @@ def moments(values: np.ndarray) -> dict[str, float | None]:
     """Mean and sample standard deviation over seeds `[S]` of what is known, or None."""
     known = values[np.isfinite(values)]
     mean = float(known.mean()) if len(known) else None
+    # Of the sample, for seeds are a few of all that could have been drawn; of one seed there is
+    # none, and 0 would claim that nothing varies.
     return {"mean": mean, "std": float(known.std(ddof=1)) if len(known) > 1 else None}
 
 
@@ -184,6 +186,8 @@ def _sections(summary: Summary, drawn: Mapping[str, bytes]) -> list[report.Secti
 def _about_the_run(facts: Mapping[str, Any]) -> list[tuple[object, object]]:
     """Rows about the run: settings that are in use, seconds and environment."""
     settings = facts["settings"].items()
+    # None and False are what was not asked for: a table of thirty lines would hide the five that
+    # were.
     given = [(name, str(value)) for name, value in settings if value not in (None, False)]
     seconds = "seconds since it was resumed" if facts.get("resumed") else "seconds"
     return [

@@ -13,6 +13,7 @@ FILE = "supernet.npz"
 
 def is_saved(name: str) -> bool:
     """Whether `name` is a file of supernets, told by what it holds."""
+    # The ending first, so that a plain name never leads to a look at the disk.
     return name.endswith(".npz") and is_file(name)
 
 
@@ -45,6 +46,7 @@ def saved_estimator(path: str, space: Space, images: str | None) -> Estimator:
             "jnas; give its images with --images"
         )
     source = images or trained_on
+    # In the size of the training: images of a file may be larger, and a supernet would take them.
     dataset = data.load(source, networks.side(supernet.dataset))
     _check_images(path, supernet.dataset, dataset, source)
     return estimator(supernet, dataset)

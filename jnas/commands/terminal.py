@@ -18,6 +18,7 @@ _ERRORS = "jnas.plain"
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
     """Text in place of what a terminal cannot show, and where to go on."""
+    # The handler is known to all of Python by its name, and is for writing alone.
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -30,6 +31,7 @@ codecs.register_error(_ERRORS, _in_ascii)
 @contextmanager
 def forgiving() -> Iterator[None]:
     """Block in which standard output and standard error take any text, and cannot fail."""
+    # Put back in the end: tests and whoever calls from Python have streams of their own.
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, stream and _Forgiving(stream)) for stream in before)
     try:
@@ -72,6 +74,8 @@ class _Forgiving:
     def _lose(self) -> None:
         """Lead to nowhere from now on, or Python would fail at its exit."""
         with contextlib.suppress(OSError, ValueError):
+            # The descriptor and not the Python object: at its exit the interpreter flushes what it
+            # began with, and would end a finished job with an error.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
             os.close(nowhere)

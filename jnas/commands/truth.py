@@ -76,6 +76,7 @@ def columns(table: Table | None, names: Sequence[str | None], is_packaged: bool)
         return {name: (table, name) for name in given}
     first, *others = table.space.datasets
     usual = table.space.usual_column
+    # With the data set in its name, for without it three columns would be called the same.
     mine: Columns = {f"{name} {first}": (table, name) for name in given}
     return mine | {
         f"{usual} {other}": (benchmarks.of_space(table.space, dataset=other), usual)
@@ -100,6 +101,8 @@ def look_up(
     # By the best score and not by the best accuracy, which a search does not know.
     evaluated = table.look_up(column, archs)
     accuracy = np.where(known, np.take_along_axis(evaluated, best, axis=1), np.nan)
+    # Sorted once, so that a rank is a search by halves: thousands of answers are ranked among
+    # hundreds of thousands of rows.
     everything = np.sort(values[np.isfinite(values)])
     # Equal accuracies are not better, so that all of them have the best rank.
     num_below = np.searchsorted(everything, accuracy[:, -1], side="left")
@@ -110,6 +113,7 @@ def look_up(
         convention=table.conventions[column],
         evaluated=evaluated,
         accuracy=accuracy,
+        # `searchsorted` puts NaN behind everything, which of a column to maximise is the best rank.
         ranks=np.where(np.isfinite(accuracy[:, -1]), 1 + num_better, np.nan),
         table=everything,
         minimize=minimize,

@@ -72,6 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the numbers; ValueError names the one that is wrong and what is allowed."""
+        # Two, for one architecture has no ranking to learn.
         at_least({"num_train": 2, "num_test": MIN_TEST, "seeds": 1, "members": 1}, self)
         check_seed(self.seed)
 
@@ -120,6 +121,7 @@ def make_predictor(settings: Settings, minimize: bool = False) -> Predictor:
     predictor = predictors.by_name(settings.predictor, space)
     threshold = settings.threshold
     if minimize and threshold is not None:
+        # With the targets: the class "good" is above the threshold only where larger is better.
         threshold = -threshold
     changes = {"epochs": settings.epochs, "loss": settings.loss, "threshold": threshold}
     changes = {name: value for name, value in changes.items() if value is not None}
@@ -152,5 +154,6 @@ def _changed(predictor: Predictor, changes: dict[str, Any]) -> Predictor:
 
 def training_of(predictor: Predictor) -> dict[str, Any]:
     """Fields of `predictors.Training` of a predictor or of an ensemble's members, or nothing."""
+    # An ensemble has no training of its own; its members share one.
     settings = as_plain(dict(predictor.settings.get("member_settings", predictor.settings)))
     return dict(settings.get("training", {}))

@@ -85,6 +85,7 @@ def _rows(result: Fit) -> list[tuple[str, ...]]:
 
 def _best(result: Fit) -> float:
     """Best accuracy of the test set, in the unit of the column."""
+    # Targets are larger for better throughout; people read the column as it is.
     return float((-1 if result.minimize else 1) * result.targets.max())
 
 
@@ -122,6 +123,7 @@ def _figures(result: Fit) -> dict[str, tuple[str, Any]]:
         "ranks": ("Ranks of test architectures (1 is best), from seed 0 as it is saved.", ranks)
     }
     losses = result.fitted.losses
+    # Predictors that are not trained in epochs, such as a random forest, have no curve.
     if not losses.size:
         return figures
     # An ensemble is measured once, after its training, which epoch 0 stands for.

@@ -79,6 +79,7 @@ def batch_figures(result: Searches) -> Figures:
 def _file(result: Searches, check: Check) -> str:
     """Name of a check in names of files: that of its data set, where there are several."""
     column, _, dataset = check.name.partition(" ")
+    # Without the column, where it is the usual one: a name of a file that tells it all is long.
     return dataset if dataset and column == result.space.usual_column else header(check.name)
 
 
@@ -88,6 +89,8 @@ def curve_figures(result: Searches) -> Figures:
     if result.outcome is not None:
         return _cell(result) | {"distribution": methods.distribution(result.outcome.searched)}
     is_on_table, score = result.settings.estimator == "table", judge(result)
+    # How good an answer could have been: without the line a flat curve looks like a search that is
+    # done.
     lines = {"best of the table": checks[0].table_best} if checks else {}
     curves = plots.search_curves(
         {strategy: result.best},

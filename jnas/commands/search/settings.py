@@ -160,6 +160,7 @@ class Settings:
         if not self.owns_weights:
             supernet.check(self.supernet, self.estimator)
             return
+        # The default cannot be told from the same name that was typed, and so is let through.
         if self.estimator not in (supernet.NAME, Settings.estimator):
             raise ValueError(
                 f"--strategy {self.strategy} trains the weights that it judges by, and goes "
@@ -167,6 +168,7 @@ class Settings:
             )
         self.supernet.check()
         plain = Settings(estimator=supernet.NAME)
+        # Compared with the defaults: what was typed as it is by default asks for nothing.
         names = ("budget", "distinct", "max_params", "max_flops", "within_table")
         given = [name for name in names if getattr(self, name) != getattr(plain, name)]
         given += ["sampler"] if self.supernet.sampler else []
@@ -192,6 +194,7 @@ class Settings:
         # By default for the plain task: nothing is given but what a batch has, too.
         judged = {"space", "estimator", "images", "num_images", "seed", "supernet"}
         same = {name: getattr(self, name) for name in judged}
+        # A table is searched and not sampled: its batch would be a list of accuracies.
         is_plain = self.estimator != "table" and self == Settings(**same)
         return self.candidates is not None or is_plain
 
@@ -250,6 +253,7 @@ class Settings:
 
     def facts(self) -> dict[str, Any]:
         """Settings by name, for JSON; options of strategy and supernet stand among the others."""
+        # Flat, as they are typed: `jnas report` compares settings by the names of options.
         facts: dict[str, Any] = dataclasses.asdict(self)
         options: dict[str, Any] = facts.pop("options")
         shared: dict[str, Any] = facts.pop("supernet")

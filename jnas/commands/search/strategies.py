@@ -52,6 +52,7 @@ def all_options() -> Mapping[str, Option]:
     found: dict[str, Option] = {}
     for strategy in NAMES:
         function = function_of(strategy)
+        # Hints and not annotations: those of modules with postponed evaluation are strings.
         hints, texts = typing.get_type_hints(function), _texts(inspect.getdoc(function) or "")
         for name, parameter in inspect.signature(function).parameters.items():
             kind = _plain(hints[name])
@@ -60,6 +61,8 @@ def all_options() -> Mapping[str, Option]:
                 and parameter.default is not parameter.empty
             )
             if is_option and kind is not None and name not in _LEFT_OUT.get(strategy, ()):
+                # One option for all strategies that have it, for a command line has each name once.
+                # A keyword without a text is an error here, so that help never lacks one.
                 option = found.setdefault(name, Option(kind, texts[name], {}))
                 option.defaults[strategy] = parameter.default
     return found
@@ -128,6 +131,7 @@ def _field(option: Option) -> Any:
         ", ".join(names) + ("" if value is None else f": {value}")
         for value, names in by_value.items()
     )
+    # Defaults are in the text: the parser would show None, which stands for "not given".
     parameter = Parameter(help=f"{option.text} [{told}]", group=STRATEGY, show_default=False)
     return Annotated[option.kind | None, parameter]
 

@@ -10,12 +10,15 @@ def objective(seconds: str | None, searcher: Searcher, table: Table, column: str
 
     What is asked for is paid for: without epochs the whole training.
     """
+    # Most strategies ask for no number of epochs, and are told the column itself.
     if not searcher.epochs:
         return table.objective(column, seconds=seconds)
     curve = _curve(searcher, table, column)
     if curve:
         last = max(curve)
         return table.objective(curve, seconds=seconds, cost_epochs=last, nearest=True)
+    # A table without curves answers short trainings with the final accuracy, at their share of the
+    # cost: a multi-fidelity strategy runs, but its low fidelities are better than real ones.
     return table.objective(column, seconds=seconds, cost_epochs=max(searcher.epochs))
 
 

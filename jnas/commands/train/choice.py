@@ -42,6 +42,7 @@ def given(arch: str | None, run: Path | None, space: Space) -> np.ndarray | None
     Raises:
         ValueError: it is none of the space, or the folder holds no finished search.
     """
+    # Read at the beginning: the folder may be searched anew while this one trains.
     if run is not None:
         arch = best_of(run, space.name)
     return None if arch is None else np.asarray(space.from_string(arch), np.int32)
@@ -52,6 +53,7 @@ def best_of(run: Path, space: str) -> str:
     try:
         facts = json.loads((run / "result.json").read_text())
         text, searched = str(facts["best"]["architecture"]), str(facts["settings"]["space"])
+    # A folder of `jnas train` has a `result.json`, too, and only its content tells.
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{run} holds no finished jnas search, whose result.json names the best architecture"
@@ -75,6 +77,7 @@ def choose(work: Work) -> Choice:
     settings = work.settings
     if work.arch is None:
         return by_strategy(work) if settings.strategy else by_vote(work)
+    # An architecture that is given is held to the limits as well, before any time goes into it.
     work.check(work.arch)
     plan = timed(work, work.arch, trained=1)
     how = "given" if settings.arch else f"the best of {settings.from_run}"
@@ -84,6 +87,8 @@ def choose(work: Work) -> Choice:
 def by_vote(work: Work) -> Choice:
     """Choice among random candidates: a vote of scores without training, then short trainings."""
     tried, cuts = untrained.scored(work)
+    # The best that keep the limits: latency is measured, and for two hundred candidates that would
+    # take longer than their scores.
     first = untrained.best(work, tried, work.settings.trained or 1)
     plan = timed(work, tried.archs[first[0]], trained=work.settings.trained or 1, have=len(first))
     how = f"the best of {len(tried.archs):,} candidates by a vote of scores without training"
@@ -91,6 +96,7 @@ def by_vote(work: Work) -> Choice:
         tried = trainings.halved(work, plan, tried, first)
         told = " and ".join(f"{n} were trained for {epochs}" for n, epochs in plan.rungs)
         how = f"{len(tried.archs):,} candidates were scored untrained; {told} epochs"
+    # By the longest trainings, and only where nothing was trained by the vote.
     chosen = trainings.winner(tried, first)
     tried = tried._replace(chosen=chosen)
     return Choice(tried.archs[chosen], how, plan.epochs, tried, (*cuts, *plan.cuts))
@@ -99,6 +105,8 @@ def by_vote(work: Work) -> Choice:
 def by_strategy(work: Work) -> Choice:
     """Choice by a search strategy, whose trainings take a part of the epochs of the full one."""
     settings = work.settings
+    # Any architecture: before a strategy has begun none of its own is known, and an epoch of the
+    # program of all takes about as long for each.
     probe = np.asarray(work.network.space.sample(jax.random.key(0)), np.int32)
     plan = timed(work, probe, trained=1, is_search=True)
     tried = trainings.searched(work, plan)
@@ -124,13 +132,17 @@ def timed(
         have: how many there are.
         is_search: whether a strategy may have what the full training leaves.
     """
+    # A run that goes on keeps its plan: another measurement would plan other trainings, and those
+    # that are done would be of no use.
     known = work.decisions.read().get("plan")
     if known is not None:
         return Plan(**{**known, "cuts": tuple(known["cuts"])})
+    # Limits may have left fewer than are to be trained; halving needs a power of its divisor.
     while have is not None and trained > have:
         trained //= plans.ETA
     epochs, seconds = work.recipe.epochs, 0.0
     if work.clock.seconds is not None:
+        # Only where there is a budget, for it costs the two epochs that it measures.
         seconds = trainings.seconds_of_epoch(work, arch)
     plan = plans.fitting(trained, epochs, work.clock, seconds)
     if is_search and work.clock.seconds is not None:

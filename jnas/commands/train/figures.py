@@ -28,6 +28,7 @@ def of(result: Run) -> Figures:
     }
     if not result.has_answers:
         return found
+    # Of images that nothing was fitted to; on training images a matrix would be all diagonal.
     found["confused"] = (
         f"Images of {result.part}: rows are true classes, columns what the network names.",
         plots.confusion_matrix(confusion(result), result.dataset.classes, title=title),
@@ -44,6 +45,7 @@ def answers(result: Run) -> np.ndarray:
 def confusion(result: Run) -> np.ndarray:
     """Counts `[K, K]` int of images by true class and by answer."""
     num = len(result.dataset.classes)
+    # One number for each pair, so that a count of numbers is a count of pairs.
     pairs = result.labels * num + answers(result)
     return np.bincount(pairs, minlength=num * num).reshape(num, num)
 
@@ -52,6 +54,7 @@ def wrong(result: Run) -> np.ndarray:
     """Places of images with a wrong answer, the surest first."""
     places = np.flatnonzero(answers(result) != result.labels)
     sure = result.probabilities.max(axis=1)[places]
+    # The surest first: among them are images with a wrong label, which a user can mend.
     return places[np.argsort(-sure, kind="stable")]
 
 
@@ -62,6 +65,7 @@ def _wrong_figure(result: Run, places: np.ndarray) -> Figures:
     texts = [
         f"{classes[result.labels[i]]} → {classes[named[i]]} ({100 * sure[i]:.0f} %)" for i in places
     ]
+    # In the unit of the source, and not normalised: people know their images by their colours.
     pixels = np.asarray(images.held_out(result.dataset)[1].x)[places] / result.dataset.scale
     figure = plots.examples(pixels, texts)
     caption = f"Images of {result.part} with wrong answers: true class → answer (probability)."

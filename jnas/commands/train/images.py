@@ -26,6 +26,7 @@ def load(settings: Settings, key: Key, progress: bool) -> tuple[Dataset, list[st
         ValueError: no such data set, images that cannot be trained on, no images to choose by.
         FileNotFoundError: the path does not exist.
     """
+    # Caught for the report, and then given all the same, as if from where they came.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         dataset = data.load(
@@ -52,17 +53,20 @@ def load(settings: Settings, key: Key, progress: bool) -> tuple[Dataset, list[st
 
 def _share(value: float) -> float:
     """Fraction, or the whole number that a float of the command line stands for."""
+    # A command line has floats alone, and `data.load` tells a count from a fraction by its type.
     return int(value) if value >= 1 and math.isfinite(value) and value == int(value) else value
 
 
 def held_out(dataset: Dataset) -> tuple[str, Images]:
     """Part that answers are looked at on, and its name: the test, or else validation."""
+    # Of the test if there is one: validation images have chosen the architecture.
     return ("test", dataset.test) if len(dataset.test.y) else ("validation", dataset.validation)
 
 
 def batch(dataset: Dataset, num: int, key: Key) -> jax.Array:
     """`[num, H, W, C]` float32, training images at random as a network reads them."""
     have = len(dataset.train.y)
+    # Sorted, for images may be mapped from a file, which is read faster in its order.
     rows = np.sort(np.asarray(jax.random.permutation(key, have))[: min(num, have)])
     return data.normalise(dataset.train.x[rows], dataset)
 
@@ -82,4 +86,5 @@ def counts(dataset: Dataset) -> list[list[object]]:
 
 def majority_share(labels: Sequence[int] | np.ndarray) -> float:
     """Accuracy of always naming the most frequent class of at least one image."""
+    # What any network has to beat: with one class of 90 % an accuracy of 0.9 is nothing.
     return float(np.bincount(labels).max() / len(labels))

@@ -88,15 +88,19 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
             folder of another job.
         OSError: images cannot be read, or the folder not be written.
     """
+    # The clock first: decoding the images is part of the minutes that a user has.
     clock, keys = Clock.of(settings), Keys.of(settings.seed)
     dataset, notes = images.load(settings, keys.split, progress)
     full = filled(settings, dataset)
     network = network_of(full, dataset)
     # What is wrong with the settings is said before anything is computed.
     recipe, arch = recipe_of(full), choice.given(full.arch, full.from_run, network.space)
+    # With the images and the architecture themselves: a path and the name of a folder stay the same
+    # while what they hold is changed.
     job = fingerprint(full.facts(), dataset, arch)
     earlier = folders.earlier_facts(folder, job, resume)
     resumed = resume is not False and (folder / trainings.SEARCH).exists()
+    # After the folder is known to be of this command: what is another's is not removed.
     if resume is False:
         _forget(folder)
     work = Work(
@@ -124,6 +128,7 @@ def _result(work: Work, notes: list[str], facts: Mapping[str, Any]) -> Run:
     chosen = choice.choose(work)
     trained = _in_full(work, chosen)
     logits = trained.predict(images.held_out(work.dataset)[1].x)[0]
+    # The run of a network that diverged is finished all the same: its curves show what went wrong.
     exported = [] if trained.failed_at[0] else _export(work, trained)
     # Nothing is trained from here on, and checkpoints of many networks take much room.
     trainings.forget(work.folder)

@@ -152,6 +152,7 @@ class Settings:
         at_least(dict.fromkeys((*names, "max_params"), 1), self)
         check_seed(self.seed)
         above_zero(("max_flops", "max_latency_ms", "minutes", "learning_rate"), self)
+        # Others would leave rungs with a part of an architecture.
         if self.trained not in (None, *TRAINED):
             allowed = ", ".join(map(str, TRAINED))
             raise ValueError(f"{setting('trained')} must be one of {allowed}; got {self.trained}")
@@ -219,6 +220,7 @@ def filled(settings: Settings, dataset: Dataset) -> Settings:
             "candidates": settings.candidates or CANDIDATES,
             "trained": settings.trained or 16,
         }
+    # Recipes of papers stay as they are, whatever the images: their names promise it.
     if settings.recipe == "quick" and len(dataset.train.y) < _FEW:
         own |= {"batch_size": settings.batch_size or _SMALL_BATCH}
     full = dataclasses.replace(settings, **own, size=networks.side(dataset))
@@ -231,6 +233,7 @@ def _epochs(settings: Settings, dataset: Dataset) -> int:
     if settings.recipe != "quick":
         return named.epochs
     num = len(dataset.train.y)
+    # Counted as trainings do, which leave out what does not fill a batch.
     steps = max(num // min(named.batch_size, num), 1)
     wanted = _STEPS if num >= _FEW else _STEPS // 2
     return max(named.epochs, math.ceil(wanted / steps))

@@ -58,6 +58,8 @@ class Sizes:
         """Weights at random are made once, for all architectures."""
         self._network = network
         self._images = tuple(int(side) for side in dataset.train.x.shape[1:])
+        # Any weights: sizes depend on their shapes. On the host, where layers are cut out of them
+        # one by one without a program for each.
         params = network.init(jax.random.key(0))
         self._params: Params = jax.tree.map(np.asarray, jax.device_get(params))
         statistics = networks.initial_statistics(params)
@@ -66,10 +68,14 @@ class Sizes:
 
     def of(self, arch: np.ndarray) -> Size:
         """Size of an architecture `[D]`, without what has no path to its output."""
+        # By its bytes, for arrays cannot be hashed; in one type, for equal numbers of two types
+        # differ.
         name = np.asarray(arch, np.int32).tobytes()
         if name not in self._known:
             plain = self._plain(arch)
             height, width, _ = self._images
+            # Counted on the layers that are exported, and not by `space.flops`, which is of the
+            # published network with its channels and cells.
             macs = export.num_macs(plain, (height, width))
             self._known[name] = Size(export.num_params(plain), macs)
         return self._known[name]
@@ -77,6 +83,8 @@ class Sizes:
     def measured(self, arch: np.ndarray) -> Size:
         """Size of an architecture with the least milliseconds of some calls for one image."""
         size = self.of(arch)
+        # Once: a second measurement would differ, and a network could break a limit that it has
+        # kept.
         if np.isfinite(size.milliseconds):
             return size
         plain, image = self._plain(arch), np.zeros((1, *self._images), np.float32)

@@ -42,6 +42,7 @@ def summarise(result: Run) -> Summary:
     ]
     return Summary(
         command="jnas train",
+        # Some figures are not drawn, such as one of wrong answers where there are none.
         parts=[part._replace(figures=[x for x in part.figures if x in drawn]) for part in parts],
         facts=_facts(result),
         tables=tables,
@@ -102,6 +103,8 @@ def _taus(tried: Tried) -> dict[str, float | None]:
     """
     if not tried.accuracies:
         return {}
+    # The shortest trainings, for they are of the most architectures; the longer ones are of those
+    # that were best, among which any correlation is low.
     accuracy = tried.accuracies[min(tried.accuracies)]
     known = np.isfinite(accuracy)
     judged = {**tried.scores, "params": np.array([size.params for size in tried.sizes], float)}
@@ -137,6 +140,8 @@ def _candidates(result: Run, tried: Tried) -> list[list[Any]]:
 
 def _order(tried: Tried) -> list[int]:
     """Places, the longest trained first, of these the best; the others as they were ranked."""
+    # `lexsort` sorts by its last key first: the longest trainings, then shorter ones, then the
+    # vote.
     keys = [np.arange(len(tried.archs))]
     for epochs in sorted(tried.accuracies):
         values = tried.accuracies[epochs]
@@ -214,6 +219,7 @@ def _classes(result: Run) -> list[list[Any]]:
     counts, classes = figures.confusion(result), result.dataset.classes
     rows: list[list[Any]] = [["class", "images", "right", "most often taken for"]]
     for label, row in enumerate(counts):
+        # Without the diagonal, which is not what a class is taken for.
         others = np.where(np.arange(len(row)) == label, 0, row)
         taken = int(others.argmax())
         told = f"{classes[taken]} ({others[taken]})" if others[taken] else ""

@@ -26,6 +26,7 @@ class Keys(NamedTuple):
     @classmethod
     def of(cls, seed: int) -> "Keys":
         """Keys that follow from a seed."""
+        # New ones belong at the end with a `fold_in`: a split into six gives five other keys.
         return cls(*jax.random.split(jax.random.key(seed), 5))
 
 
@@ -65,6 +66,7 @@ class Work(NamedTuple):
     def broken(self, arch: np.ndarray) -> str:
         """Limits that an architecture `[D]` breaks, in words; its latency is measured last."""
         told = self.limits.broken(self.sizes.of(arch))
+        # A program has to be compiled to be timed, where the others are counted.
         if told or self.limits.milliseconds is None:
             return told
         return self.limits.broken(self.sizes.measured(arch))
