@@ -78,7 +78,9 @@ class Supernet(NamedTuple):
         return self._replace(state=state, curves=curves)
 
     def at(self, epoch: int) -> "Supernet":
-        """Supernets with the weights that they had after an epoch.
+        """Supernets with the weights that they had after an epoch, and those kept before it.
+
+        Momentum and rate are those of the last epoch: they are not kept on the way.
 
         Raises:
             ValueError: the weights of that epoch were not kept.
@@ -86,15 +88,17 @@ class Supernet(NamedTuple):
         if epoch == self.num_epochs:
             return self
         if epoch not in self.epochs:
-            kept = ", ".join(map(str, (*self.epochs, self.num_epochs)))
-            raise ValueError(f"no weights were kept after epoch {epoch}, but after {kept}")
+            known = ", ".join(map(str, (*self.epochs, self.num_epochs)))
+            raise ValueError(f"no weights were kept after epoch {epoch}, but after {known}")
         place = self.epochs.index(epoch)
         params = jax.tree.map(lambda leaf: leaf[:, place], self.state.kept)
         curves = {name: values[:, :epoch] for name, values in self.curves.items()}
         # What diverged later was still an estimator then.
         failed = np.where(self.failed_at <= epoch, self.failed_at, 0)
-        state = self.state._replace(params=params, failed_at=jnp.asarray(failed))
-        return self._replace(state=state, curves=curves)
+        # Of a later epoch nothing stays: all that were kept are what a study ranks by default.
+        kept = jax.tree.map(lambda leaf: leaf[:, :place], self.state.kept)
+        state = self.state._replace(params=params, failed_at=jnp.asarray(failed), kept=kept)
+        return self._replace(state=state, epochs=self.epochs[:place], curves=curves)
 
 
 def with_weights(supernet: Supernet) -> Network:

@@ -96,6 +96,14 @@ def test_a_killed_training_goes_on(
         oneshot.train(network, stripes, recipe, jax.random.key(0), out=tmp_path / "run")
 
 
+def test_an_earlier_supernet_knows_nothing_of_later_epochs(supernet: oneshot.Supernet) -> None:
+    earlier = supernet.at(3)
+    assert (earlier.num_epochs, earlier.epochs) == (3, (2,))
+    chex.assert_trees_all_equal(earlier.at(2).params, supernet.at(2).params)
+    with pytest.raises(ValueError, match=r"after epoch 3, but after 2$"):
+        supernet.at(2).at(3)
+
+
 def test_temporal_ensembles_are_means(supernet: oneshot.Supernet) -> None:
     chex.assert_trees_all_close(oneshot.averaged(supernet, (3, 3)).params, supernet.at(3).params)
     middle = oneshot.averaged(supernet, (2, 4)).params
