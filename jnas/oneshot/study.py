@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_archs
+from jnas.engine.messages import nearest
 from jnas.engine.score import score
 from jnas.oneshot.analysis.criteria import average, criteria
 from jnas.oneshot.analysis.rows import floats, known
@@ -49,11 +50,25 @@ class Study(NamedTuple):
     def criteria(
         self, criterion: str = "loss", ratios: Sequence[float] | None = None
     ) -> dict[str, np.ndarray]:
-        """`criteria` of the rankings by "loss" or "accuracy", `[E, S]` each."""
+        """`criteria` of the rankings by "loss" or "accuracy", `[E, S]` each.
+
+        Raises:
+            ValueError: another criterion; and as for `criteria`.
+        """
+        if criterion not in self.scores:
+            hint = nearest(criterion, tuple(self.scores))
+            raise ValueError(f"unknown criterion {criterion!r}. {hint}")
         return criteria(self.scores[criterion], self.truth, ratios=ratios)
 
     def table(self, epoch: int | None = None) -> dict[str, "Row"]:
-        """`study_table` of both scores after an epoch, the last by default."""
+        """`study_table` of both scores after an epoch, the last by default.
+
+        Raises:
+            ValueError: an epoch that was not studied; and as for `study_table`.
+        """
+        if epoch is not None and epoch not in self.epochs:
+            known = ", ".join(map(str, self.epochs))
+            raise ValueError(f"epoch {epoch} was not studied, but {known}")
         place = -1 if epoch is None else self.epochs.index(epoch)
         scores = {name: values[place] for name, values in self.scores.items()}
         return study_table(scores, self.truth, self.costs)
@@ -99,13 +114,13 @@ def study(
         )
     every = (*supernet.epochs, supernet.num_epochs) if epochs is None else epochs
     chosen, found = tuple(sorted(set(every))), []
-    criteria(true, true)  # one class of rank is told before all is scored
-    for epoch in chosen:
-        at = supernet.at(epoch)
+    # What is wrong is told before all is scored: one class of rank, epochs that were not kept.
+    criteria(true, true)
+    for at in [supernet.at(epoch) for epoch in chosen]:
         for seed in range(len(supernet.failed_at)):
             # A file for each: epochs that are asked for later, or more seeds, do not score these
             # anew.
-            name = f"epoch{epoch}-{seed}.npz"
+            name = f"epoch{at.num_epochs}-{seed}.npz"
             # One supernet at a time: a suite of all of them scores by their mean, an ensemble,
             # which as a rule ranks better than each.
             made = suite(at.select(seed), dataset, batch_size=batch_size, batches=batches)

@@ -111,6 +111,10 @@ def test_a_study_ranks_after_each_epoch_that_was_kept(
     assert taus[-1, 0] == pytest.approx(float(metrics.kendall_tau(scores["loss"], truth)), abs=1e-6)
     assert set(found.table()) == {"accuracy", "loss", "params", "flops"}
     assert found.table()["loss"]["kendall"][0] == pytest.approx(taus[-1].mean(), abs=1e-6)
+    with pytest.raises(ValueError, match="epoch 1 was not studied, but 2, 3, 4"):
+        found.table(1)
+    with pytest.raises(ValueError, match=r"unknown criterion 'los'\. Did you mean 'loss'"):
+        found.criteria("los")
     with pytest.raises(ValueError, match="equal"):
         oneshot.study(supernet, stripes, ARCHS, np.ones(len(ARCHS)))
     with pytest.raises(ValueError, match="one for each architecture"):
