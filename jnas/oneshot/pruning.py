@@ -130,6 +130,14 @@ def evolving(
     check_at_least_one(every=every, population_size=population_size, sample_size=sample_size)
     if not 0 <= share < 1:
         raise ValueError(f"share must be in [0, 1); got {share}")
+    if begin < 0:
+        raise ValueError(f"begin must be 0 or more; got {begin}")
+    space = sharing.network.space
+    # Once: each time a space was listed, its classes would be found anew.
+    whole = samplers.by_name(made.sampler, space, made.num_samples)
+    # A sampler that cannot be mixed with a population is told before anything is trained.
+    nobody = jnp.zeros((1, len(space.cardinalities)), jnp.int32)
+    _sampler(whole, nobody, made.num_samples, share)
     total = made.training.epochs
     first = begin or every
     stops = [*range(first, total, every), total] if first < total else [total]
@@ -140,15 +148,14 @@ def evolving(
     population: jax.Array | None = None
     params: dict[int, Any] = {}
     for stop in stops:
-        # Two streams from one key: `train` folds in the numbers of epochs, and these are other
-        # uses.
-        draw_key, evolve_key = jax.random.split(jax.random.fold_in(as_key(key), stop))
+        # `train` folds the numbers of epochs into the same key: these are no epoch's.
+        draw_key, evolve_key = jax.random.split(jax.random.fold_in(as_key(key), total + stop))
         supernet = train(
             sharing,
             dataset,
             made,
             key,
-            sampler=_sampler(made, sharing.network.space, population, share),
+            sampler=_sampler(whole, population, made.num_samples, share),
             initial=supernet,
             until=stop,
             # A folder a piece: each is a training of its own, with a sampler that holds another
@@ -163,9 +170,9 @@ def evolving(
             # Of the whole space, cells without weights too: they score low and die out.
             if population is None:
                 keys = jax.random.split(draw_key, population_size)
-                population = jax.jit(jax.vmap(sharing.network.space.sample))(keys)
+                population = jax.jit(jax.vmap(space.sample))(keys)
             scores = score(made_estimator, population, jax.random.key(0), progress=False)
-            population = _next(sharing.network.space, sample_size, evolve_key, population, scores)
+            population = _next(space, sample_size, evolve_key, population, scores)
     assert supernet is not None
     kept = tuple(sorted({*keep} - {total}))
     if not kept:
@@ -177,14 +184,13 @@ def evolving(
 
 
 def _sampler(
-    made: Recipe, space: Space, population: jax.Array | None, share: float
+    whole: samplers.Sampler, population: jax.Array | None, num: int, share: float
 ) -> samplers.Sampler:
-    """Sampler of the recipe, or of the population besides."""
-    whole = samplers.by_name(made.sampler, space, made.num_samples)
+    """Sampler of the whole space, or of a population besides, `num` architectures a step."""
     if population is None:
         return whole
     # Both draw the same number a step: they are branches of one conditional.
-    found = samplers.several(samplers.listed(population), made.num_samples)
+    found = samplers.several(samplers.listed(population), num)
     return samplers.either(found, whole, share)
 
 

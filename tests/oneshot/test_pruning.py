@@ -54,6 +54,19 @@ def test_a_population_evolves_with_its_supernet(
         oneshot.pruning.evolving(network, stripes, recipe, 0, keep=(1,), **options)
     with pytest.raises(ValueError, match="every must be at least 1"):
         oneshot.pruning.evolving(network, stripes, recipe, 0, every=0)
+    with pytest.raises(ValueError, match="begin must be 0 or more"):
+        oneshot.pruning.evolving(network, stripes, recipe, 0, begin=-1)
+
+
+def test_a_sampler_that_no_population_can_join_is_refused_before_training(
+    network: Network,
+    stripes: Dataset,
+    recipe: oneshot.Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oneshot.pruning, "train", lambda *_, **__: pytest.fail("it has trained"))
+    with pytest.raises(ValueError, match="equally many a step"):
+        oneshot.pruning.evolving(network, stripes, recipe._replace(sampler="fairnas"), every=1)
 
 
 def test_either_sampler_is_drawn_from() -> None:
