@@ -96,14 +96,14 @@ def _drawn(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
     def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
         del number
 
-        def again(state: tuple[Key, Arch]) -> tuple[Key, Arch]:
-            rest, here = jax.random.split(state[0])
+        def drawn_from(key: Key) -> tuple[Key, Arch]:
+            rest, here = jax.random.split(key)
             return rest, space.sample(here)
 
-        # What is sampled for the beginning only has the shape of an architecture: `again` replaces
-        # it by the first draw, whose key nothing else has used.
         _, arch = lax.while_loop(
-            lambda state: ~can_be_trained(state[1]), again, again((key, space.sample(key)))
+            lambda state: ~can_be_trained(state[1]),
+            lambda state: drawn_from(state[0]),
+            drawn_from(key),
         )
         return arch[None], jnp.ones(1, bool)
 
