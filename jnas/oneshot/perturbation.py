@@ -55,6 +55,7 @@ def perturbed(
     if tune_epochs < 0:
         raise ValueError(f"tune_epochs must be 0 or more; got {tune_epochs}")
     shared, num = halves(dataset), len(searched.archs)
+    rows = _rows(shared, batches)
     keys, results = jax.random.split(as_key(key), num), []
     for row in range(num):
         # Its weights are no numbers: every operation would be missed alike.
@@ -64,9 +65,7 @@ def perturbed(
         params = jax.tree.map(lambda leaf, row=row: jnp.asarray(leaf[row]), searched.params)
         weights = np.array(searched.probabilities[row, -1], np.float32)
         # On the host, decision by decision: what is computed next depends on what was decided.
-        results.append(
-            _decided(of, params, weights, keys[row], shared, _rows(shared, batches), tune_epochs)
-        )
+        results.append(_decided(of, params, weights, keys[row], shared, rows, tune_epochs))
     return np.stack(results)
 
 
