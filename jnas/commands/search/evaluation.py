@@ -261,6 +261,7 @@ def _batch(
     settings: Settings, space: Space, allowed: Space, judged: tuple[Table, str] | None
 ) -> Batch:
     """Batch of random candidates from the allowed architectures."""
+    # A key for each purpose, so that another estimator judges the same candidates.
     draw_key, image_key, score_key = jax.random.split(jax.random.key(settings.seed), 3)
     if judged:
         estimator = judged[0].estimator(judged[1])

@@ -251,6 +251,7 @@ def _look_up(
         archs=answers,
         params=np.asarray(jax.jit(jax.vmap(job.space.params))(answers)),
         flops=np.asarray(jax.jit(jax.vmap(job.space.flops))(answers)),
+        # These are the values of the column; those of the program are all larger for better.
         chosen=int((np.nanargmin if minimize else np.nanargmax)(best[:, -1])),
         minimize=minimize,
         fidelities=job.fidelities,

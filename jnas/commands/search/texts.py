@@ -21,6 +21,7 @@ _ENDS = {
     "random search; they need more seconds or a smaller population",
 }
 _RANK = (
+    # The rank is among all of the table, so that runs with different limits have the same measure.
     "Best, rank: of the best answer; the rank is 1 + the number of better architectures, allowed "
     "or not."
 )
@@ -62,6 +63,7 @@ def _who_saw(result: Searches) -> list[str]:
     # What is searched on is no check.
     if name == "table":
         return []
+    # A supernet is trained on images, and has seen no accuracy of any table.
     if estimators.is_saved(name) and not supernets.is_saved(name):
         return ["Trained accuracies: the predictor may have been trained on some of them."]
     return ["Trained accuracies: the search did not see them."]

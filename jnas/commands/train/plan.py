@@ -91,6 +91,7 @@ def fitting(trained: int, epochs: int, clock: Clock, seconds: float) -> Plan:
 
     First fewer architectures are compared, and if one alone takes too long, it gets fewer epochs.
     """
+    # Not more architectures than epochs: the shortest training has one at least.
     levels = [level for level in TRAINED if level <= min(trained, epochs)]
     usable, cuts = clock.usable, list[str]()
     chosen = next((n for n in levels[::-1] if num_epochs(n, epochs) * seconds <= usable), 1)

@@ -109,6 +109,7 @@ def halved(work: Work, plan: Plan, tried: Tried, first: np.ndarray) -> Tried:
     num = sum(number for number, _ in plan.rungs)
     # A bracket counts the training in full, too.
     run = _run(work, searcher._replace(min_evaluations=1), plan.epochs, num, None)
+    # The history is in the order of evaluation, and knows architectures alone.
     rows = {arch.tobytes(): place for place, arch in enumerate(tried.archs)}
     accuracies = {
         epochs: np.full(len(tried.archs), np.nan)
@@ -128,6 +129,7 @@ def searched(work: Work, plan: Plan) -> Tried:
     name = settings.strategy or ""
     needed: dict[str, Any] = {}
     if name == "area":
+        # As many images as NASWOT's own experiments have.
         sample = images.batch(work.dataset, 128, work.keys.score)
         needed["estimator"] = zeroshot.naswot(work.network, sample)
     elif name == "nsga2":
@@ -136,6 +138,8 @@ def searched(work: Work, plan: Plan) -> Tried:
     if "max_epochs" in search.defaults(name):
         options = {
             "max_epochs": plan.epochs,
+            # Three numbers of epochs by the usual eta of 3: with a fourth, the shortest trainings
+            # of "quick" would have one epoch.
             "min_epochs": max(1, plan.epochs // 9),
             **options,
         }

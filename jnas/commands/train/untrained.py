@@ -65,6 +65,7 @@ def draw(work: Work) -> np.ndarray:
             archs = sample(keys)
             names = [row.tobytes() for row in np.asarray(identity(archs))]
             for name, arch in zip(names, np.asarray(archs, np.int32), strict=True):
+                # Isomorphic ones are the same network, and would be trained twice.
                 if name in seen or len(found) == asked:
                     continue
                 seen[name] = work.sizes.of(arch)
@@ -118,6 +119,7 @@ def _scores(work: Work, archs: np.ndarray) -> dict[str, np.ndarray]:
     suite = zeroshot.suite(work.network, sample, names=SCORES)
     if work.clock.seconds is None:
         return _part(work, suite, archs, "scores.npz")
+    # As many as an earlier call has scored: how far it came was a matter of its speed.
     known = work.decisions.read().get("scored")
     parts: list[dict[str, np.ndarray]] = []
     for begin in range(0, known or len(archs), _CHUNK):
