@@ -100,7 +100,7 @@ def evolving(
     resume: Resume = True,
     progress: bool = False,
 ) -> Supernet:
-    """Supernet by soft pruning: it samples more and more from what an evolution finds with it.
+    """Supernet by soft pruning: part of its steps sample what an evolution finds with it.
 
     After each `every` epochs the population is scored with the shared weights, and each place of it
     goes to a mutation of the best of `sample_size` members. A step samples it with the probability
@@ -123,8 +123,9 @@ def evolving(
         progress: show bars on standard error.
 
     Raises:
-        ValueError: as for `oneshot.train`; sizes below 1, a share outside of [0, 1), epochs to keep
-            after which the population does not change.
+        ValueError: as for `oneshot.train`; sizes below 1, a negative beginning, a share outside of
+            [0, 1), a sampler that draws another number a step than the recipe says (FairNAS),
+            epochs to keep after which the population does not change.
     """
     made, sharing = as_recipe(recipe), as_sharing(network)
     check_at_least_one(every=every, population_size=population_size, sample_size=sample_size)

@@ -90,6 +90,7 @@ _NAMED = {
     ),
 }
 RECIPES = tuple(_NAMED)
+"""Names of the recipes of supernets."""
 
 
 def recipe(name: str = "quick", **changes: Any) -> Recipe:

@@ -61,7 +61,8 @@ def uniform(space: Space) -> Sampler:
 def deiso(space: Space) -> Sampler:
     """Sampler that is uniform over classes of isomorphic architectures (`Space.identity`).
 
-    Of each class the first one is trained, if it can be. ValueError for a space too large to list.
+    De-isomorphic sampling of Ning et al., NeurIPS 2021, https://arxiv.org/abs/2008.03064. Of each
+    class the first one is trained, if it can be. ValueError for a space too large to list.
     """
     return listed(representatives(space, trainable=True))
 
@@ -190,9 +191,9 @@ def _strata(rows: jax.Array, key: Key, number: jax.Array) -> tuple[jax.Array, ja
 
 
 def policy(made: Policy, params: Params, space: Space) -> Sampler:
-    """Sampler of what a policy draws, a controller with given weights.
+    """Sampler of what a policy draws, a controller with given weights; one architecture a step.
 
-    Architectures that cannot be trained are rejected.
+    Those that are not valid in the space or cannot be trained are rejected.
     """
     return Sampler(_of_policy(made, space), params)
 
@@ -265,6 +266,7 @@ _NAMED: dict[str, Callable[[Space], Sampler]] = {
     "strata": strata,
 }
 NAMES = tuple(_NAMED)
+"""Names of the samplers that a recipe can have."""
 
 
 def by_name(name: str, space: Space, num: int = 1) -> Sampler:

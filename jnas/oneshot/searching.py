@@ -42,6 +42,7 @@ _FACTORIES: dict[str, Callable[..., Method]] = {
     "pc_darts": pc_darts,
 }
 METHODS = tuple(_FACTORIES)
+"""Names of the methods that `search` and `method` know."""
 
 
 class Searched(NamedTuple):

@@ -27,10 +27,13 @@ class Sharing(NamedTuple):
             move although its gradient counts (when it is clipped); None moves everything.
     """
 
+    # Functions and tuples alone, no arrays: a sharing is hashed, since programs are kept by it.
     network: Network
+    # Beside the network's own, because a gate draws in training and must not when it is scored.
     logits: Callable[[Params, Arch, jax.Array, Key, jax.Array], jax.Array] | None = None
     grow: Callable[[Key, jax.Array, Params], Params] | None = None
     restarts: tuple[int, ...] = ()
+    # Of the updates and not of the gradient, which would be clipped to another norm.
     moves: Callable[[Params, jax.Array], Params] | None = None
 
 

@@ -3,6 +3,9 @@
 The embedding of a whole architecture by GATES, that of both ends of an edge, and a network of fully
 connected layers give a logit for each bank. Training draws a bank, `softmax` of the logits with
 Gumbel noise; its one-hot vector has the gradient of the softmax in place of none.
+
+Zhou et al., "CLOSE", ECCV 2022, https://arxiv.org/abs/2207.07868; GATES: Ning et al., ECCV 2020,
+https://arxiv.org/abs/2004.01899.
 """
 
 import jax

@@ -3,6 +3,8 @@
 Epochs count from 1. A bank that is closed is zeros, its column in the gate's last layer too: no
 gradient reaches them and weight decay leaves zeros alone, so that the weights themselves tell how
 many banks there are.
+
+Zhou et al., "CLOSE", ECCV 2022, https://arxiv.org/abs/2207.07868, and the code released with it.
 """
 
 import itertools
@@ -23,6 +25,8 @@ _PUBLISHED = {  # epochs of 1,000
     "cl-2468": (1, 201, 401, 601, 801),
 }
 CURRICULA = tuple(_PUBLISHED)
+"""Names of the published curricula."""
+
 Inherit = Literal["previous", "random"]
 Renew = Literal["last", "head"]
 Criterion = Literal["pre", "max"]
@@ -120,6 +124,8 @@ def grow(
     # No conditional where nothing ever grows: it would copy all weights in each epoch.
     if len(made.schedule) == 1:
         return params
+    # By the epoch that begins, and not when weights are loaded: the released code opens a bank once
+    # more when it goes on from a file of such an epoch.
     rises = jnp.any(number == jnp.asarray(made.schedule[1:], jnp.int32))
     # At least 1, so that the branch is sound in epochs too in which it is computed and thrown away,
     # as `vmap` has it.
@@ -212,7 +218,11 @@ def _first_above_one(sizes: Sequence[int]) -> int:
 def partitions(
     num_positions: int, schedule: dict[int, int], criterion: Criterion = "pre"
 ) -> dict[int, tuple[int, ...]]:
-    """Partitions by the epoch at which they begin; `schedule` is epoch → number of groups."""
+    """Partitions by the epoch at which they begin; `schedule` is epoch → number of groups.
+
+    Raises:
+        ValueError: as for `partition`.
+    """
     return {
         epoch: partition(num_positions, num, criterion) for epoch, num in sorted(schedule.items())
     }
