@@ -77,7 +77,9 @@ def _rows(shared: Shared, batches: int | None) -> jax.Array:
         raise ValueError(f"batches must be in 1 … {whole}; got {batches}")
     # Whole batches alone, so that all have the same weight and the same kind of batch norm.
     num = whole if batches is None else batches
-    return shared.choose[: num * size].reshape(num, size)
+    # Each batch from all over: rows are sorted, and neighbours in a data set that comes class by
+    # class would be of one class.
+    return shared.choose[: whole * size].reshape(size, whole).T[:num]
 
 
 def _decided(

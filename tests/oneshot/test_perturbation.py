@@ -1,12 +1,15 @@
 """Selection by perturbation against plain loops."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from jnas import oneshot
-from jnas.oneshot import Searched
+from jnas.oneshot import Searched, perturbation
 from jnas.oneshot.alternating import halves, start
+from jnas.types import Images
 from tests.oracles.weight_sharing import setup_of
 
 
@@ -40,6 +43,18 @@ def test_the_operation_that_is_missed_most_stays(searched, network, stripes):
         worst = min(range(5), key=lambda op: (right[op], -weights[edge, op]))
         weights[edge] = np.eye(5)[worst]
     np.testing.assert_array_equal(found[0], weights.argmax(axis=1))
+
+
+def test_batches_are_of_all_classes_where_images_come_class_by_class(stripes, monkeypatch):
+    monkeypatch.setattr(perturbation, "_BATCH", 8)
+    labels = np.sort(stripes.train.y)
+    shared = halves(dataclasses.replace(stripes, train=Images(stripes.train.x, labels)))
+    rows = np.asarray(perturbation._rows(shared, None))
+    assert rows.shape == (3, 8)
+    assert np.isin(rows, shared.choose).all()
+    assert len(np.unique(rows)) == rows.size
+    assert all(set(labels[batch]) == {0, 1} for batch in rows)
+    np.testing.assert_array_equal(perturbation._rows(shared, 1), rows[:1])
 
 
 @pytest.mark.slow
