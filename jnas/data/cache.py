@@ -178,7 +178,7 @@ def _taken(x: np.ndarray, rows: np.ndarray, folder: Path) -> np.ndarray:
     return np.asarray(x[rows])
 
 
-def _warn(folder: Path | None, error: Exception) -> None:
+def _warn(folder: Path, error: Exception) -> None:
     """Warning that the cache is done without."""
     warnings.warn(
         f"decoded images cannot be kept in {folder}, and will be decoded anew: {error}",
