@@ -80,10 +80,17 @@ class State(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a step has seen: mean loss `[]` and accuracy `[]` of the sampled architectures."""
+    """What a step has seen.
+
+    Attributes:
+        loss: `[]`, mean over the architectures that it has trained; 0 where all were rejected.
+        accuracy: `[]`, likewise.
+        num: `[]` float32, architectures that it has trained.
+    """
 
     loss: jax.Array
     accuracy: jax.Array
+    num: jax.Array
 
 
 def start(of: Setup, key: Key, num_kept: int) -> State:
@@ -171,15 +178,17 @@ def _gradient(
         total, counts, seen = lax.scan(
             lambda sums, row: (jax.tree.map(jnp.add, sums, of_one(row)), None), none, rows
         )[0]
-    # Where all are rejected, zeros and not NaN.
-    num = jnp.maximum(jnp.sum(rows[-1]), 1).astype(jnp.float32)
+    num = jnp.sum(rows[-1]).astype(jnp.float32)
+    # Where all are rejected, zeros and not NaN, which would end in the weights.
+    divisor = jnp.maximum(num, 1)
     # By use, an operation that one of five fair samples has keeps its gradient as it is, while the
     # stem, which all have, gets the mean. Divided by five, operations would learn at a fifth of the
     # rate.
-    divisors = counts if of.recipe.average == "use" else jax.tree.map(lambda _: num, counts)
+    divisors = counts if of.recipe.average == "use" else jax.tree.map(lambda _: divisor, counts)
     mean = jax.tree.map(lambda x, count: x / jnp.maximum(count, 1), total, divisors)
     present = jax.tree.map(lambda count: (count > 0).astype(jnp.float32), counts)
-    return mean, present, Seen(*(seen / num))
+    loss, accuracy = seen / divisor
+    return mean, present, Seen(loss, accuracy, num)
 
 
 def _zeros(function: Callable[[], Any]) -> Any:
@@ -286,9 +295,16 @@ def after_epoch(
         seen: each array `[steps]`.
         epochs: whose weights are kept.
     """
-    loss = jnp.mean(seen.loss)
-    failed = jnp.where((state.failed_at == 0) & ~jnp.isfinite(loss), number, state.failed_at)
-    state = state._replace(loss=loss, accuracy=jnp.mean(seen.accuracy), failed_at=failed)
+    # Steps that have trained nothing have no loss, and a 0 for it would be a perfect one. An epoch
+    # of such steps alone has NaN, which is neither a failure nor better for the plateau.
+    trained = seen.num > 0
+    loss = jnp.mean(seen.loss, where=trained)
+    has_failed = (state.failed_at == 0) & jnp.any(trained) & ~jnp.isfinite(loss)
+    state = state._replace(
+        loss=loss,
+        accuracy=jnp.mean(seen.accuracy, where=trained),
+        failed_at=jnp.where(has_failed, number, state.failed_at),
+    )
     if of.recipe.plateau is not None:
         state = state._replace(rate=next_rate(of.recipe.plateau, state.rate, loss))
     if not epochs:

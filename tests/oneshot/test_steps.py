@@ -130,6 +130,24 @@ def test_what_is_not_sampled_decays_unless_it_is_masked(
     np.testing.assert_allclose(kept, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_steps_that_train_nothing_have_no_loss(network: Network, recipe: oneshot.Recipe) -> None:
+    of = Setup(oneshot.Sharing(network), recipe._replace(plateau=oneshot.Plateau()), 3)
+    state = start(of, jax.random.key(0), 0)
+
+    def after(losses: list[float], num: list[float]) -> Any:
+        values = jnp.array(losses)
+        seen = steps.Seen(values, values / 2, jnp.array(num))
+        return steps.after_epoch(of, state, NUMBER, seen, ())
+
+    found = after([2.0, 0.0, 4.0], [5.0, 0.0, 1.0])
+    assert (float(found.loss), float(found.accuracy), float(found.rate.best)) == (3.0, 1.5, 3.0)
+    assert int(after([2.0, float("nan"), 4.0], [5.0, 1.0, 1.0]).failed_at) == 1
+    nothing = after([0.0] * 3, [0.0] * 3)
+    assert np.isnan(float(nothing.loss))
+    assert int(nothing.failed_at) == 0
+    assert (float(nothing.rate.best), int(nothing.rate.num_bad)) == (np.inf, 1)
+
+
 def test_the_plateau_is_that_of_pytorch() -> None:
     plateau = oneshot.Plateau()
     move = jax.jit(lambda rate, loss: next_rate(plateau, rate, loss))
