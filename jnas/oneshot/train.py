@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -153,8 +154,12 @@ def _jobs(of: Setup, keys: Key, initial: Supernet | None, num_kept: int) -> Job:
     if initial is None:
         return Job(keys, begins, ())
     like = jax.eval_shape(lambda: start(of, jax.random.key(0), num_kept))
-    # What it has kept stays with it; the new call has epochs of its own to keep.
-    found = initial.state._replace(kept=_room(initial.state.params, num_kept))
+    # What it has kept stays with it; the new call has epochs of its own to keep. Steps are counted
+    # as this recipe has them: batches may have been others, and weights that were kept on the way
+    # come with the count of the last epoch, by which the schedule would be off.
+    steps = np.full(len(initial.failed_at), begin * of.steps, np.int32)
+    moved = optax.tree.set(initial.state.optimizer, count=steps)
+    found = initial.state._replace(kept=_room(initial.state.params, num_kept), optimizer=moved)
     leaves, structure = jax.tree.leaves(found), str(jax.tree.structure(found))
     wanted = jax.tree.leaves(like)
     shapes = [(len(keys), *leaf.shape) for leaf in wanted]

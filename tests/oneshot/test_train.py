@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jnas import networks, oneshot
@@ -63,6 +64,13 @@ def test_goes_on_from_a_supernet(
     chex.assert_trees_all_close(whole.params, supernet.params, rtol=1e-3, atol=1e-4)
     chex.assert_trees_all_close(whole.at(3).params, supernet.at(3).params, rtol=1e-3, atol=1e-4)
     chex.assert_trees_all_close(whole.curves, supernet.curves, rtol=1e-3, atol=1e-4)
+    # The schedule is that of the epochs, whatever steps the supernet to go on from has counted.
+    count = optax.tree.get(whole.state.optimizer, "count")
+    moved = optax.tree.set(half.state.optimizer, count=np.array([70, 700], np.int32))
+    other = half._replace(state=half.state._replace(optimizer=moved))
+    again = oneshot.train(network, stripes, recipe, keys, initial=other, keep=(3,))
+    np.testing.assert_array_equal(optax.tree.get(again.state.optimizer, "count"), count)
+    np.testing.assert_array_equal(count, 4 * (48 // 16))
     with pytest.raises(ValueError, match="had 2"):
         oneshot.train(network, stripes, recipe, keys, initial=half, until=2)
     with pytest.raises(ValueError, match="must be 1 of the same network"):
