@@ -8,6 +8,7 @@ from jnas.engine.messages import nearest, setting
 from jnas.types import Dataset, Network
 
 NAMES = networks.NAMES
+FEW, SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _SIZES = {
     "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
     "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},

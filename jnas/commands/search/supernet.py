@@ -25,7 +25,6 @@ _JOB, _KIND = "supernet.json", "job of a supernet"
 CHECKPOINT = "training"
 
 _STEPS = 6000  # as many as 20 epochs of 40,000 images have
-_FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _LARGE = 100_000  # vectors of a space whose classes are not listed
 # Shared weights have neither scales of norms nor biases, as published.
 _PLAIN = {"nasbench201": {"affine": False, "bias": False}}
@@ -152,7 +151,7 @@ def _recipe(options: Options, dataset: Dataset) -> Recipe:
     """Recipe "quick" for the number of images and their size."""
     usual, num = oneshot.recipe("quick").training, len(dataset.train.y)
     # At most all images: an epoch of a few would else have no step.
-    batch = min(usual.batch_size if num >= _FEW else _SMALL_BATCH, num)
+    batch = min(usual.batch_size if num >= networks.FEW else networks.SMALL_BATCH, num)
     # Steps count and not epochs: each trains one architecture of a whole space, and of few images
     # twenty epochs would leave most operations as they were initialised.
     epochs = max(usual.epochs, math.ceil(_STEPS / (num // batch)))

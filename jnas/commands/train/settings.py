@@ -31,7 +31,6 @@ CANDIDATES, BUDGET = 200, 20
 TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides by
 SHARE = 4  # trainings of a strategy take one of so many of the epochs
 _STEPS = 1200  # of a training by "quick" at least, in epochs of a few images
-_FEW, _SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 
 NETWORK = Group("The network", sort_key=1)
 CHOICE = Group("The choice of its architecture", sort_key=2)
@@ -131,7 +130,9 @@ class Settings:
         int | None,
         Parameter(
             group=TRAINING,
-            show_default=default(f"the recipe's own; of quick {_SMALL_BATCH} below {_FEW} images"),
+            show_default=default(
+                f"the recipe's own; of quick {networks.SMALL_BATCH} below {networks.FEW} images"
+            ),
         ),
     ] = None
     """Images a step."""
@@ -221,8 +222,8 @@ def filled(settings: Settings, dataset: Dataset) -> Settings:
             "trained": settings.trained or 16,
         }
     # Recipes of papers stay as they are, whatever the images: their names promise it.
-    if settings.recipe == "quick" and len(dataset.train.y) < _FEW:
-        own |= {"batch_size": settings.batch_size or _SMALL_BATCH}
+    if settings.recipe == "quick" and len(dataset.train.y) < networks.FEW:
+        own |= {"batch_size": settings.batch_size or networks.SMALL_BATCH}
     full = dataclasses.replace(settings, **own, size=networks.side(dataset))
     return dataclasses.replace(full, epochs=settings.epochs or _epochs(full, dataset))
 
@@ -235,7 +236,7 @@ def _epochs(settings: Settings, dataset: Dataset) -> int:
     num = len(dataset.train.y)
     # Counted as trainings do, which leave out what does not fill a batch.
     steps = max(num // min(named.batch_size, num), 1)
-    wanted = _STEPS if num >= _FEW else _STEPS // 2
+    wanted = _STEPS if num >= networks.FEW else _STEPS // 2
     return max(named.epochs, math.ceil(wanted / steps))
 
 
