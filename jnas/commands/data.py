@@ -27,6 +27,8 @@ def run(settings: Settings) -> None:
     """Lists of tables, of images and of data sets, printed."""
     print("Tables of trained accuracies")
     for table in benchmarks.available(settings.folder):
+        # What is not here is listed as well: nothing is downloaded, and a user has to know from
+        # where.
         rows = f"{table.rows:,} rows" if table.rows else "not here"
         _print(table.name, rows, table.where, _listed(table.columns))
     print("\nImages for scores of untrained networks")

@@ -15,6 +15,8 @@ SHARE = 0.15  # of the images, for validation and for test where nothing else is
 PARTS = ("train", "validation", "test")
 
 _BLOCK = 1024  # images looked at at a time: the file that they are mapped from may be large
+# Larger labels are hashes or positions in a file, and a name for each number up to them would fill
+# the memory before anything else says so.
 _MOST_CLASSES = 2**20
 _MOST_NAMES = 5  # that a note lists
 
@@ -146,6 +148,7 @@ def checked(x: Any, y: Any, names: tuple[str, str] = ("x", "y")) -> Images:
     check_images(x, names[0])
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):  # found in the next line
+            # As networks compute: float64 would take twice the memory, and be cut by JAX anyway.
             x = x.astype(np.float32)
         if not np.isfinite(x).all():
             raise ValueError(f"{names[0]} has values too large for float32")
@@ -192,6 +195,7 @@ def _histogram(channel: np.ndarray) -> np.ndarray:
 def _names(parts: Sequence[Images], classes: Sequence[str] | None) -> tuple[str, ...]:
     """Names of the classes; ValueError where labels go beyond them, or two are the same."""
     highest = max(int(part.y.max()) for part in parts if len(part.y))
+    # Of all parts, for the highest label may be in one of them alone.
     names = tuple(map(str, range(highest + 1) if classes is None else classes))
     if highest >= len(names):
         raise ValueError(f"there are {len(names)} classes, and labels up to {highest}")
@@ -204,6 +208,7 @@ def _names(parts: Sequence[Images], classes: Sequence[str] | None) -> tuple[str,
 
 def _check_classes(parts: Sequence[Images], names: Sequence[str]) -> None:
     """ValueError where a class has no images to train on."""
+    # By the training part: a class of the others alone could never be answered with.
     known = np.isin(np.arange(len(names)), parts[0].y)
     for part, text in zip(parts[1:], PARTS[1:], strict=True):
         if foreign := [names[label] for label in np.unique(part.y) if not known[label]]:

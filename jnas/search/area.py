@@ -63,6 +63,7 @@ def area(
         # Best first: members age in this order, so the worst of the chosen dies last.
         return candidates[lax.top_k(comparable(judge(score_key, candidates)), size)[1]]
 
+    # All that follows is as it was published: the score has no say once accuracies are known.
     return regularized_evolution(
         space,
         population_size=population_size,

@@ -51,6 +51,8 @@ def constrained(
         return redraw(key, lambda key: space.mutate(key, arch), arch)
 
     def crossover(key: Key, a: Arch, b: Arch) -> Arch:
+        # A parent need not be allowed: an initial population of the caller's own comes from
+        # elsewhere.
         return redraw(key, lambda key: space.crossover(key, a, b), jnp.where(is_allowed(a), a, b))
 
     def is_valid(arch: Arch) -> jax.Array:

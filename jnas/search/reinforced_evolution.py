@@ -139,6 +139,8 @@ def reinforced_evolution(
 
     def start(key: Key) -> ReinforcedState:
         size, num_choices = mask.shape
+        # Equal, so that the first mutations are as random as those of evolution without a
+        # controller.
         logits, zero = jnp.zeros((size, num_choices, num_choices)), jnp.zeros(())
         return ReinforcedState(
             evolution.init(key),
@@ -179,6 +181,7 @@ def _no_parents(num_pending: int, size: int) -> Pending:
 
 def _remembered(pending: Pending, ids: jax.Array, parents: jax.Array, scores: jax.Array) -> Pending:
     """Memory with the parents `[B, D]` of evaluations `ids` `[B]`, and the parents' scores."""
+    # No slot twice: a batch has no more evaluations than the memory has places.
     slots = ids % len(pending.ids)
     return Pending(
         ids=pending.ids.at[slots].set(ids),
@@ -264,6 +267,7 @@ def _log_probs(logits: jax.Array, mask: jax.Array, parent: Arch) -> jax.Array:
     size, num_choices = mask.shape
     of_parent = logits[jnp.arange(size, dtype=jnp.int32), parent]
     changes = mask & (jnp.arange(num_choices, dtype=jnp.int32)[None] != parent[:, None])
+    # Not -inf: a child that equals its parent has weight 0 in the loss, and 0 times -inf is NaN.
     return jax.nn.log_softmax(jnp.where(changes, of_parent, -1e9), axis=(0, 1))
 
 

@@ -56,6 +56,7 @@ def successive_halving(
     plan = schedule(min_epochs, max_epochs, eta, brackets)
 
     def propose(key: Key, state: BracketState) -> Arch:
+        # Whatever was told: what is known of the others only decides who goes on.
         del state
         return space.sample(key)
 

@@ -89,6 +89,7 @@ def keep(course: Course, checkpoint: Checkpoint) -> None:
         name: [x if np.isfinite(x) else None for x in values]
         for name, values in course.curves.items()
     }
+    # Beside the arrays, which have the same shapes after each epoch, where curves grow with them.
     about = {"curves": curves, "seconds": course.seconds}
     checkpoint.save(course.num_epochs, course.state, about)
 

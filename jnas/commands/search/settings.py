@@ -153,6 +153,8 @@ class Settings:
             raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
         if self.start == supernet.NAME:
             raise ValueError(f"{setting('start')} cannot be {supernet.NAME}, which judges alone")
+        # The strategy itself comes last: "needs a table" helps more than "has no such option" where
+        # both are wrong.
         strategies.check(self.strategy, self.options)
 
     def _check_weights(self) -> None:
@@ -247,6 +249,7 @@ class Settings:
         parts = ["search", self.space, table, self.strategy, judge, *columns, start, images]
         parts += shared
         parts += [*limited, *(option_label(_SHORT.get(k, k), v) for k, v in self.options.items())]
+        # Such methods evaluate what they answer with; their length is told by their epochs.
         budget = "" if self.owns_weights else f"{self.budget or DEFAULT_BUDGET}"
         parts += ["distinct" if self.distinct else "", budget]
         return joined(*parts, f"{self.seeds}seeds", seed)

@@ -89,6 +89,8 @@ def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
 
 def _num_found(result: Searches) -> int:
     """Number of pairs of a score and a cost that both the front and the true one have."""
+    # By score and cost, and not by architecture: several may share a point of the front, of which a
+    # search needs to find one.
     both = [
         {*zip(front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)}
         for front in (result.front, result.true_front)
@@ -219,6 +221,8 @@ def _results(result: Searches) -> list[list[Any]]:
         answers |= {name: check.accuracy[:, -1], f"rank_{name}": ranks}
     rows = [[*always, *answers]]
     for place, has_answer in enumerate(np.isfinite(result.best[:, -1])):
+        # An architecture stands in the arrays in any case, for they have one shape, but is no
+        # answer.
         found = [values[place] if has_answer else "" for values in answers.values()]
         rows.append([*(values[place] for values in always.values()), *found])
     return rows

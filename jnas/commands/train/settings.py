@@ -189,6 +189,7 @@ class Settings:
     def folder_name(self) -> str:
         """Name of a run folder, which says what is not left to its default."""
         facts, plain = self.facts(), Settings().facts()
+        # These have places of their own in the name, or stand for themselves without their option.
         head = {"images", "recipe", "space", "seed", "from", "arch", "strategy"}
         others = [
             option_label(name, value)
