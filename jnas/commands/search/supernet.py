@@ -15,7 +15,8 @@ from jnas.commands.options import SUPERNET, at_least, default
 from jnas.engine import checkpoints
 from jnas.engine.files import check as check_file
 from jnas.engine.files import replacing
-from jnas.engine.fingerprints import Resume, fingerprint
+from jnas.engine.fingerprints import Fingerprint, Resume, fingerprint
+from jnas.engine.fingerprints import check as check_job
 from jnas.engine.messages import nearest, setting
 from jnas.oneshot import Recipe, Supernet, samplers
 from jnas.types import Dataset, Key, Network, Space
@@ -172,10 +173,9 @@ def train(of: Plan, folder: Path, resume: Resume, progress: bool) -> Supernet:
         OSError: a file cannot be read or written.
     """
     job = fingerprint(of.network, of.dataset, of.recipe, of.key)
-    expected = job._asdict()
     # By its own file, and not by that of the search, which may have been killed in what follows, or
     # is another search by the same supernet: this is the dear part.
-    if resume and _kept(folder) == expected:
+    if resume and _is_finished(folder, job, resume):
         return oneshot.load(folder / supernets.FILE)
     # Now, and not after hours of training: a file in the way that jnas has not written is an error.
     for name in (supernets.FILE, _JOB):
@@ -192,7 +192,7 @@ def train(of: Plan, folder: Path, resume: Resume, progress: bool) -> Supernet:
     oneshot.save(supernet, folder / supernets.FILE)
     # In this order: killed in between, the training is still in the checkpoint.
     with replacing(folder / _JOB, _KIND, "out") as file:
-        file.write((json.dumps(expected, indent=1) + "\n").encode())
+        file.write((json.dumps(job._asdict(), indent=1) + "\n").encode())
     checkpoints.remove(folder / CHECKPOINT)
     return supernet
 
@@ -202,12 +202,15 @@ def is_begun(folder: Path) -> bool:
     return (folder / _JOB).exists() or any((folder / CHECKPOINT).glob("[0-9]*"))
 
 
-def _kept(folder: Path) -> Any:
-    """Fingerprint of the supernet that is finished in a folder; None where there is none."""
+def _is_finished(folder: Path, job: Fingerprint, resume: Resume) -> bool:
+    """Whether the supernet of a job is finished in a folder, by code that may go on with it."""
+    # By the rule of run folders: "anyway" takes over what other code has trained. Trained anew, the
+    # supernet in the folder would be another one than that which judged a search that is finished.
     try:
-        return json.loads((folder / _JOB).read_text())
-    except (OSError, ValueError):
-        return None
+        check_job(dict(json.loads((folder / _JOB).read_text())), job, f"{folder}", resume)
+    except (OSError, ValueError, TypeError):
+        return False
+    return True
 
 
 def check(options: Options, estimator: str) -> None:

@@ -1,14 +1,19 @@
 """Supernets that a search trains before it begins."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 import jnas
 from jnas import data, oneshot, population
+from jnas.commands import folder as folders
 from jnas.commands.search import supernet
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
 from jnas.engine import trainings
+from jnas.engine.files import replacing
 from tests.commands.helpers import SHARED, files, invoke, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
@@ -98,6 +103,24 @@ def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
     again = invoke(*SHARED, "--out", tmp_path)
     assert again.replace(str(tmp_path), "") == printed.replace(str(folder), "")
     assert read_json(tmp_path / "result.json")["resumed"]
+
+
+def test_a_supernet_that_other_code_has_trained_is_taken_over_if_asked(
+    shared, tmp_path, monkeypatch
+) -> None:
+    """A finished search that is read again anyway keeps the supernet that has judged."""
+    folder = shutil.copytree(shared[0], tmp_path / "run")
+    for name, kind in (("supernet.json", supernet._KIND), ("result.json", folders._FACTS)):
+        facts = read_json(folder / name)
+        facts.get("fingerprint", facts)["code"]["jax"] = "0.0.1"
+        with replacing(folder / name, kind) as file:
+            file.write(json.dumps(facts).encode())
+    weights = (folder / "supernet.npz").read_bytes()
+    monkeypatch.setattr(oneshot, "train", None)
+    with pytest.raises(ValueError, match="begun by other code"):
+        invoke(*SHARED, "--out", folder)
+    invoke(*SHARED, "--resume-anyway", "--out", folder)
+    assert (folder / "supernet.npz").read_bytes() == weights
 
 
 def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -> None:
