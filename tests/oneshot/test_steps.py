@@ -1,5 +1,6 @@
 """Steps of a supernet: whose weights move, by which gradient, at which rate."""
 
+import functools
 from typing import Any
 
 import jax
@@ -19,31 +20,30 @@ ARCH = np.array([3, 2, 4, 1, 3, 0], np.int32)
 NUMBER = jnp.int32(1)
 
 
-def one_step(of: Setup, archs: Any, data: Dataset, state: Any = None) -> Any:
+@functools.partial(jax.jit, static_argnums=0)
+def stepped(of: Setup, archs: Any, used: Any, state: Any, data: Dataset) -> Any:
+    batch = Images(data.train.x[:16], data.train.y[:16])
+    return step(of, lambda *_: (archs, used), state, jax.random.key(1), NUMBER, batch, data)[0]
+
+
+def one_step(of: Setup, archs: Any, data: Dataset, state: Any = None, used: Any = None) -> Any:
     """State before and after a step that trains the architectures of a list."""
     before = start(of, jax.random.key(0), 0) if state is None else state
-    batch = Images(data.train.x[:16], data.train.y[:16])
-
-    def sampler(key: Any, number: Any) -> Any:
-        del key, number
-        return jnp.asarray(archs), jnp.ones(len(archs), bool)
-
-    after, _ = jax.jit(lambda s: step(of, sampler, s, jax.random.key(1), NUMBER, batch, data))(
-        before
-    )
-    return before, after
+    counts = jnp.ones(len(archs), bool) if used is None else jnp.asarray(used)
+    return before, stepped(of, jnp.asarray(archs), counts, before, data)
 
 
-def gradient_of(of: Setup, params: Any, arch: np.ndarray, data: Dataset) -> Any:
+@functools.partial(jax.jit, static_argnums=0)
+def gradient_of(of: Setup, params: Any, arch: Any, data: Dataset) -> Any:
     """Gradient of the loss of one architecture on the batch of `one_step`."""
     batch = Images(data.train.x[:16], data.train.y[:16])
 
     def loss(params: Any) -> jax.Array:
-        logits = of.sharing.network.apply(params, jnp.asarray(arch), normalise(batch.x, data))
+        logits = of.sharing.network.apply(params, arch, normalise(batch.x, data))
         targets = jax.nn.one_hot(batch.y, len(data.classes))
         return trainings.loss(of.recipe.training, logits, targets)[0]
 
-    return jax.jit(jax.grad(loss))(params)
+    return jax.grad(loss)(params)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_gradients_are_averaged_by_use(plain: Setup, stripes: Dataset, average: 
     archs = np.array([[3, 3, 3, 3, 3, 3], [2, 2, 2, 3, 2, 2], [1, 1, 1, 1, 2, 1]], np.int32)
     of = plain._replace(recipe=plain.recipe._replace(average=average))
     before, after = one_step(of, archs, stripes)
-    each = [gradient_of(of, before.params, arch, stripes) for arch in archs]
+    each = [gradient_of(plain, before.params, arch, stripes) for arch in archs]
     total = jax.tree.map(lambda *leaves: sum(np.asarray(leaf) for leaf in leaves), *each)
     change = moved(before, after)
 
@@ -94,21 +94,11 @@ def test_gradients_are_averaged_by_use(plain: Setup, stripes: Dataset, average: 
 
 
 def test_rejected_architectures_count_for_nothing(plain: Setup, stripes: Dataset) -> None:
-    batch = Images(stripes.train.x[:16], stripes.train.y[:16])
     archs = np.stack([ARCH, np.full(6, 3, np.int32)])
-
-    def after(used: list[bool]) -> Any:
-        def sampler(key: Any, number: Any) -> Any:
-            return jnp.asarray(archs), jnp.array(used)
-
-        before = start(plain, jax.random.key(0), 0)
-        return jax.jit(
-            lambda s: step(plain, sampler, s, jax.random.key(1), NUMBER, batch, stripes)[0]
-        )(before)
-
+    _, after = one_step(plain, archs, stripes, used=[True, False])
     _, alone = one_step(plain, ARCH[None], stripes)
     for one, other in zip(
-        jax.tree.leaves(after([True, False]).params), jax.tree.leaves(alone.params), strict=True
+        jax.tree.leaves(after.params), jax.tree.leaves(alone.params), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
