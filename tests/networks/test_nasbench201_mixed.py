@@ -19,9 +19,10 @@ BYPASS = np.random.default_rng(2).uniform(0.1, 1, size=6).astype(np.float32)
 ARCH = np.array([3, 0, 2, 1, 4, 3], np.int32)
 
 
+@functools.cache
 def random_params(network):
     """Weights whose norms do something, too."""
-    params = network.init(jax.random.key(0))
+    params = jax.jit(network.init)(jax.random.key(0))
     leaves, tree = jax.tree.flatten(params)
     rng = np.random.default_rng(3)
     return jax.tree.unflatten(

@@ -140,6 +140,13 @@ def test_logits_and_features_agree_with_the_definition():
         assert not np.any(seen.features[..., c5:])
 
 
+def test_the_network_of_one_architecture_has_the_same_logits():
+    """It has the channels of its widths alone."""
+    number = WIDTHS.index((24, 8, 8, 8, 16))
+    found = jax.jit(NETWORK.own(ARCHS[number]).apply)(params_of(number), None, IMAGES)
+    np.testing.assert_allclose(found, references()[number][0], atol=5e-4)
+
+
 def test_architectures_have_different_logits():
     """Otherwise the test above could pass with widths ignored."""
     logits = np.array([expected.ravel() for expected, _, _ in references()])

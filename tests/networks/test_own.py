@@ -47,8 +47,8 @@ ARCHS = {
     ],
 }
 # So many first; an export of `tests/networks/export` has the logits of NAS-Bench-101 as well, and
-# `test_nb1shot1` those of that network.
-DEAR = {"nasbench201": 2, "without scales": 1, "nasbench101": 4, "nats_size": 1, "nb1shot1": 2}
+# `test_nb1shot1` and `test_nats_size` those of their networks.
+DEAR = {"nasbench201": 2, "without scales": 1, "nasbench101": 4, "nats_size": 2, "nb1shot1": 2}
 CASES = [
     pytest.param(name, arch, marks=[pytest.mark.slow] * (number < DEAR[name]))
     for name, archs in ARCHS.items()

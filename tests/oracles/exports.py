@@ -52,7 +52,8 @@ def case(name: str) -> tuple[Network, jax.Array, Any, list[networks.Statistics]]
     make, text = CASES[name]
     network = make()
     arch = arch_of(network, text)
-    params = network.instantiate(network.init(jax.random.key(0)), arch)
+    # Compiled: one by one, each of their operations is a program.
+    params = jax.jit(network.instantiate)(jax.jit(network.init)(jax.random.key(0)), arch)
     # Norms that leave nothing as it is.
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.05, leaf.shape).astype("f4"), params)
