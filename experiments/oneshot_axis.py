@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _EPOCHS = 9  # of the trainings of digits201
+_ALONE, _HALF, _COUNT = "one-shot alone", "one-shot alone, half of the epochs", "#params alone"
 
 
 def main(
@@ -45,6 +46,7 @@ def main(
             "short trainings": _trainings(known),
         },
         "with_trained_weights": _with_weights(config, scale, known, supernets),
+        "combined": _combined(config, scale, known, supernets),
     }
     common.write_json("oneshot_axis", result)
     jnas.plots.save(_picture(result), common.RESULTS / "oneshot_axis.png")
@@ -193,8 +195,52 @@ def _with_weights(
     return found
 
 
+def _combined(
+    config: Config, scale: Scale, known: Truth, supernets: list[jnas.oneshot.Supernet]
+) -> dict[str, Any]:
+    """Mean ranks by a supernet after half of its epochs and a zero-shot score, on two halves.
+
+    The first half of the cells says which score to take, the second what that is worth.
+    """
+    data = oneshot_supernets.dataset(scale)
+    images, labels = _images(config, scale)
+    suite = jnas.zeroshot.suite(_network(scale), images, labels, config.scores)
+    counts = jnas.oneshot.costs(SPACE, known.archs)
+    middle = len(known.archs) // 2
+    found: dict[str, Any] = {}
+    for seed, supernet in enumerate(supernets):
+        half = max(supernet.num_epochs // 2, 1)
+        early, late = (
+            _losses(scale, supernet, data, known, epoch) for epoch in (half, supernet.num_epochs)
+        )
+        untrained = jnas.population.score(suite, known.archs, jax.random.key(seed))
+        experts = {"#params": counts["params"], **untrained}
+        rankings = {_ALONE: late, _HALF: early, _COUNT: counts["params"]}
+        for name, values in experts.items():
+            scores = jnp.asarray(np.stack([early, np.asarray(values, np.float32)]))
+            rankings[name] = np.asarray(jnas.zeroshot.mean_rank(scores))
+        for name, ranks in rankings.items():
+            for part, cells in (("first", np.s_[:middle]), ("second", np.s_[middle:])):
+                of = jnas.oneshot.criteria(ranks[cells], known.accuracy[cells])
+                for criterion in ("kendall", "p_top@0.05"):
+                    kept = found.setdefault(name, {}).setdefault(part, {})
+                    kept.setdefault(criterion, []).append(round(float(of[criterion]), 4))
+    return found
+
+
+def _losses(
+    scale: Scale, supernet: jnas.oneshot.Supernet, data: Any, known: Truth, epoch: int
+) -> np.ndarray:
+    """Negated losses `[A]` by a supernet after an epoch."""
+    estimator = jnas.oneshot.estimator(
+        supernet.at(epoch), data, "loss", batch_size=scale.batch_size
+    )
+    scores = jnas.population.score(estimator, known.archs, jax.random.key(0))
+    return np.asarray(scores, np.float32)
+
+
 def page() -> pages.Page:
-    """Estimators of each kind, and zero-shot scores with trained weights."""
+    """Estimators of each kind, zero-shot scores with trained weights, and both together."""
     kept = pages.read("oneshot_axis")
     rows = [["kind", "estimator", f"seconds for {kept['cells']:,} cells", "Kendall tau"]]
     for kind, points in kept["points"].items():
@@ -208,7 +254,42 @@ def page() -> pages.Page:
         values = (oneshot_supernets.spread(np.array(kinds[k])) for k in ("initial", "trained"))
         weights.append([name, *values])
     note = f"{kept['truth']}; ± deviations of supernets and fits."
-    return pages.Page(("oneshot_axis",), (rows, weights), ("oneshot_axis.png",), (note,))
+    return pages.Page(
+        ("oneshot_axis",),
+        (rows, weights, _together(kept["combined"])),
+        ("oneshot_axis.png",),
+        (note, _choice(kept["combined"])),
+    )
+
+
+def _together(combined: dict[str, Any]) -> pages.Rows:
+    """Table of mean ranks with each zero-shot score."""
+    header = [f"{name}, {part} half" for part in ("first", "second") for name in ("tau", "P@top")]
+    rows = [["mean rank of one-shot after half of the epochs and", *header]]
+    for name, parts in combined.items():
+        values = (
+            oneshot_supernets.spread(np.array(parts[part][criterion]))
+            for part in ("first", "second")
+            for criterion in ("kendall", "p_top@0.05")
+        )
+        rows.append([name, *values])
+    return rows
+
+
+def _choice(combined: dict[str, Any]) -> str:
+    """Sentence: what the first half of the cells chooses, and how that does on the second."""
+    partners = {
+        name: parts for name, parts in combined.items() if name not in (_ALONE, _HALF, _COUNT)
+    }
+    best = max(partners, key=lambda name: float(np.mean(partners[name]["first"]["kendall"])))
+    told = []
+    for criterion, title in (("kendall", "tau"), ("p_top@0.05", "P@top 5 %")):
+        own, alone = (np.array(combined[name]["second"][criterion]) for name in (best, _ALONE))
+        told.append(f"{title} {oneshot_supernets.spread(own - alone)}")
+    return (
+        f"The first half of the cells chooses {best}; on the second half it is ahead of a "
+        f"supernet of all epochs, paired by supernets, by {', '.join(told)}."
+    )
 
 
 def _picture(result: dict[str, Any]) -> "Figure":
