@@ -102,9 +102,7 @@ def test_random_search_takes_the_best_of_its_candidates(network, stripes):
     assert abs(scores.mean() - found.scores[0]) < 1e-6
 
 
-def test_first_order_is_the_gradient_of_the_mixed_loss(stripes):
-    # Of one cell, without a loop: it is compiled for this test alone.
-    network = networks.nasbench201(channels=2, cells=1, stages=1, num_classes=2, in_channels=1)
+def test_first_order_is_the_gradient_of_the_mixed_loss(network, stripes):
     of, shared = setup_of(network, stripes, "darts"), halves(stripes)
     before, key, rows = start(of, jax.random.key(0)), jax.random.key(1), shared.fit[:8]
     run = jax.jit(lambda state, shared: step(of, state, key, jnp.int32(1), rows, shared))
