@@ -1,4 +1,4 @@
-"""A supernet of one cell, whose program has no loop over cells, on a data set of stripes, trained for a few epochs."""
+"""A supernet of one cell on a data set of stripes, trained for a few epochs."""
 
 import jax
 import pytest

@@ -31,8 +31,8 @@ from tests.oracles.zeroshot import (
 )
 
 DEEP = networks.nasbench201(stages=2, **SIZES)
-"""For the passes that most scores share, in the slow suite: one stage shows their formulas, and
-its programs are those of `test_suite.py` as well."""
+"""For the passes that most scores share and zico, in the slow suite: one cell shows their formulas,
+and its programs are those of `test_suite.py` as well."""
 BIASED = networks.nasbench201(stages=1, affine=False, **SIZES)
 
 
@@ -43,8 +43,8 @@ def scores(name, network=NETWORK):
 
 
 def on_networks(names):
-    """Each score of one stage, and of two where it is of the passes that most scores share."""
-    deep = [name for name in names if name in PASSES[0]]
+    """Each score of one cell, and some also of two stages of two."""
+    deep = [name for name in names if name in (*PASSES[0], "zico")]
     return pytest.mark.parametrize(
         ("name", "network"),
         [

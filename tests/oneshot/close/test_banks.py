@@ -29,7 +29,7 @@ MODES = ("all", "selected", pytest.param("weights", marks=pytest.mark.slow))
 @functools.cache
 def params():
     """Weights whose stage has three banks."""
-    drawn = NETWORK.init(jax.random.key(0))
+    drawn = jax.jit(NETWORK.init)(jax.random.key(0))
     keep = jax.tree.map(lambda leaf: leaf[:, :NUM_BANKS], drawn["stages"])
     return drawn | {"stages": keep}
 
@@ -92,7 +92,8 @@ def all_banks(params, choices, arch):
 
 @functools.cache
 def expected():
-    return jax.value_and_grad(all_banks, (0, 1))(params(), CHOICES, ARCH)
+    run = jax.jit(jax.value_and_grad(functools.partial(all_banks, arch=np.asarray(ARCH)), (0, 1)))
+    return run(params(), CHOICES)
 
 
 @pytest.mark.parametrize("mode", MODES)

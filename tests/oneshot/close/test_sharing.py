@@ -78,7 +78,7 @@ def test_isomorphic_cells_are_one_with_a_single_bank_and_not_without():
     shared = [apply(weights(1), arch, IMAGES) for arch in members]
     spread = lambda values: np.ptp(np.array(values), axis=0).max()  # noqa: E731
     assert spread(shared) < 1e-5
-    drawn = BASE.init(jax.random.key(0))
+    drawn = jax.jit(BASE.init)(jax.random.key(0))
     own = jax.jit(BASE.apply)
     assert spread([own(drawn, arch, IMAGES) for arch in members]) > 0.05
 
