@@ -48,7 +48,7 @@ def assert_equal(one, other) -> None:
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
-@pytest.mark.parametrize("subspace", SIZES)
+@pytest.mark.parametrize("subspace", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_numbers_of_vectors_and_of_cells(subspace: int) -> None:
     space = spaces.nb1shot1(subspace=subspace)
     assert (math.prod(space.cardinalities), len(space.enumerate())) == SIZES[subspace]
