@@ -6,11 +6,18 @@ import jax
 import numpy as np
 import pytest
 
-from jnas import oneshot
+from jnas import networks, oneshot
 from jnas.oneshot import Searched, perturbation
 from jnas.oneshot.alternating import halves, start
 from jnas.types import Images
 from tests.oracles.weight_sharing import setup_of
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Network of two cells: in one of random weights hardly any operation is missed."""
+    sizes = {"channels": 2, "cells": 2, "stages": 1, "num_classes": 2, "in_channels": 1}
+    return networks.nasbench201(**sizes, affine=False, bias=False)
 
 
 @pytest.fixture(scope="module")

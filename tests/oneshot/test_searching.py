@@ -189,7 +189,9 @@ def test_every_method_learns(name, changes, network, stripes):
     made = method_of(name, epochs=6, **changes)
     found = oneshot.search(network, stripes, made, KEYS[:2])
     assert np.all(found.curves["loss"][:, -1] < found.curves["loss"][:, 0])
-    assert np.any(found.probabilities[:, -1] != found.probabilities[:, 0])
+    # Random search draws from all alike to the end.
+    has_moved = np.any(found.probabilities[:, -1] != found.probabilities[:, 0])
+    assert has_moved == (name != "rsps")
     assert np.asarray(jax.vmap(network.space.is_valid)(found.archs)).all()
     if name == "pc_darts":
         # At rest for the first epoch.
