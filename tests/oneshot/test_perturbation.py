@@ -15,7 +15,7 @@ from tests.oracles.weight_sharing import setup_of
 
 @pytest.fixture(scope="module")
 def network():
-    """Network of two cells: in one of random weights hardly any operation is missed."""
+    """Network of two cells: of one, ruined weights miss the same operations."""
     sizes = {"channels": 2, "cells": 2, "stages": 1, "num_classes": 2, "in_channels": 1}
     return networks.nasbench201(**sizes, affine=False, bias=False)
 
