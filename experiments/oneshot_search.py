@@ -205,7 +205,7 @@ def _picture(title: str, result: dict[str, Any]) -> "Figure":
             style_of = {"color": colour, "label": label, "linewidth": 1.5}
             axes.plot(np.arange(1, len(values) + 1), values, **style_of)
     accuracies.axhline(result["random"]["test"], color="0.5", linestyle=":", label="mean cell")
-    skips.legend(frameon=False, fontsize=8)
+    skips.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     style.set_title(figure, f"The most probable cell of weight-sharing searches, {title}")
     return figure
 
