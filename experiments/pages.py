@@ -23,6 +23,7 @@ from experiments import common, ledger
 
 NAMES = (
     "alshubaily",
+    "bench_oneshot",
     "bench_predictors",
     "bench_search",
     "bench_spaces",
@@ -59,7 +60,6 @@ NAMES = (
     "zeroshot_proxies",
 )
 UNMEASURED = (
-    "bench_oneshot",
     "oneshot_close",
     "oneshot_nb1shot1",
 )
