@@ -4,10 +4,10 @@ Papers: Dong and Yang, "NAS-Bench-201", ICLR 2020, https://arxiv.org/abs/2001.00
     rows stand in Mellor et al., "Neural Architecture Search without Training", ICML 2021,
     https://arxiv.org/abs/2006.04647, table 2, too.
 Command: python -m experiments.oneshot_search [digits201 | 16x16 | full]
-Cost: of two cores, half an hour on digits201 and two hours on 16x16; full size is for a GPU, on
+Cost: of two cores, 15 minutes on digits201 and two hours on 16x16; full size is for a GPU, on
     CPUs it would take weeks.
 Expected: published at full size, GDAS is the best (93.51 %), DARTS of both orders and ENAS end with
-    skips alone (54.30 %), and a random cell has 86.6 %. At this scale a search takes 800 steps of
+    skips alone (54.30 %), and a random cell has 86.6 %. On 16x16 a search takes 800 steps of
     64 images and not 97,750 (DARTS 19,550), so that the published order need not appear.
 
 On "digits201" the network that is searched is the one whose accuracies are the truth, in 1,600

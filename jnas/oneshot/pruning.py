@@ -131,8 +131,6 @@ def evolving(
     check_at_least_one(every=every, population_size=population_size, sample_size=sample_size)
     if not 0 <= share < 1:
         raise ValueError(f"share must be in [0, 1); got {share}")
-    if begin < 0:
-        raise ValueError(f"begin must be 0 or more; got {begin}")
     space = sharing.network.space
     # Once: each time a space was listed, its classes would be found anew.
     whole = samplers.by_name(made.sampler, space, made.num_samples)
@@ -140,10 +138,7 @@ def evolving(
     nobody = jnp.zeros((1, len(space.cardinalities)), jnp.int32)
     _sampler(whole, nobody, made.num_samples, share)
     total = made.training.epochs
-    first = begin or every
-    stops = [*range(first, total, every), total] if first < total else [total]
-    if wrong := set(keep) - set(stops):
-        raise ValueError(f"epochs to keep must be among {stops}; got {sorted(wrong)}")
+    stops = _stops(total, begin, every, keep)
     folder = None if out is None else Path(out)
     supernet: Supernet | None = None
     population: jax.Array | None = None
@@ -182,6 +177,21 @@ def evolving(
         lambda *leaves: np.stack(leaves, axis=1), *(params[epoch] for epoch in kept)
     )
     return supernet._replace(epochs=kept, state=supernet.state._replace(kept=stacked))
+
+
+def _stops(total: int, begin: int, every: int, keep: tuple[int, ...]) -> list[int]:
+    """Epochs after which a population changes, and the last one.
+
+    Raises:
+        ValueError: a negative beginning, other epochs to keep.
+    """
+    if begin < 0:
+        raise ValueError(f"begin must be 0 or more; got {begin}")
+    first = begin or every
+    stops = [*range(first, total, every), total] if first < total else [total]
+    if wrong := set(keep) - set(stops):
+        raise ValueError(f"epochs to keep must be among {stops}; got {sorted(wrong)}")
+    return stops
 
 
 def _sampler(

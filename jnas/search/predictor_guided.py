@@ -123,10 +123,7 @@ def predictor_guided(
     def ask(key: Key, state: GuidedState) -> tuple[Query, GuidedState]:
         best_key, random_key = jax.random.split(key)
         num = len(state.scores)
-        # Equal scores rank nothing, so there is nothing to fit to.
-        is_guided = (
-            num >= num_initial and len(np.unique(state.scores[np.isfinite(state.scores)])) > 1
-        )
+        is_guided = num >= num_initial and _is_ranked(state.scores)
         after = add_best(best_key, state) if is_guided and num_best else state
         # As many as are missing: the random share, and what the inner searches did not find.
         after = add_random(random_key, after, num + batch_size - len(after.scores))
@@ -140,6 +137,11 @@ def predictor_guided(
         return state._replace(scores=scores)
 
     return Searcher(init, ask, tell, min_evaluations=num_initial, is_traceable=False)
+
+
+def _is_ranked(scores: np.ndarray) -> bool:
+    """Whether scores `[A]` rank anything: equal ones, or none, leave nothing to fit to."""
+    return len(np.unique(scores[np.isfinite(scores)])) > 1
 
 
 def _random_proposals(
