@@ -326,15 +326,22 @@ def plain_runs(network):
     return [Run(net, IMAGES) for net in nets(network)]
 
 
+shallow_and_deep = pytest.mark.parametrize(
+    "network", [NETWORK, pytest.param(DEEP, marks=pytest.mark.slow)], ids=["shallow", "deep"]
+)
+
+
+@shallow_and_deep
 @pytest.mark.parametrize(("name", "formula"), [("jacob_cov", jacob_cov), ("epe_nas", epe_nas)])
-def test_scores_of_the_jacobian(name, formula):
-    assert_near(scores(name), [formula(run) for run in plain_runs(NETWORK)], 1e-4)
+def test_scores_of_the_jacobian(name, formula, network):
+    assert_near(scores(name, network), [formula(run) for run in plain_runs(network)], 1e-4)
 
 
-def test_condition_of_the_tangent_kernel():
+@shallow_and_deep
+def test_condition_of_the_tangent_kernel(network):
     """A third of the architectures: one reverse pass an image."""
-    expected = [ntk_condition(run) for run in plain_runs(NETWORK)[::3]]
-    assert_near(scores("ntk_condition")[::3], expected, 1e-4)
+    expected = [ntk_condition(run) for run in plain_runs(network)[::3]]
+    assert_near(scores("ntk_condition", network)[::3], expected, 1e-4)
 
 
 @on_networks(OF_CODES)
