@@ -7,6 +7,8 @@ the same cells; a score takes what the forward passes of its images take.
 Both are measured in turn on one device, on noise: steps of SGD without augmentation, the supernet's
 with one cell after the other; scores of one batch, and the same batch through `Network.apply`. The
 supernet moves the same weights that each network of a population holds, those of all operations.
+As a population is trained in as many parts at a time as there are cores, so are several supernets,
+of which there are as many here; "one supernet" is a single one, whose steps leave cores idle.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ import jnas
 from experiments import bench_training, common, pages, program
 from experiments.bench_training import ROWS, Row
 from jnas.data import normalise
+from jnas.engine import devices
 from jnas.oneshot import steps
 from jnas.oneshot.samplers import Sampler
 from jnas.types import Dataset, Network
@@ -48,8 +51,10 @@ def _measure(row: Row, num: int, turns: int) -> dict[str, dict[str, float]]:
     network = jnas.networks.nasbench201(channels=row.channels, cells=row.cells)
     drawn = jax.vmap(network.space.sample)(jax.random.split(jax.random.key(1), num))
     archs, data = np.asarray(drawn), bench_training.noise(row)
+    alone = _alone(network, archs, row, data)
     pairs = {
-        "step": (_alone(network, archs, row, data), _steps(network, archs, row, data)),
+        "step": (alone, _steps(network, archs, row, data, devices.num_parts(num))),
+        "step, one supernet": (alone, _steps(network, archs, row, data, 1)),
         "score": (_passes(network, archs, data), _scores(network, archs, data)),
     }
     found = {}
@@ -70,8 +75,10 @@ def _alone(network: Network, archs: np.ndarray, row: Row, data: Dataset) -> Call
     return bench_training.population(network, row, data)(archs)
 
 
-def _steps(network: Network, archs: np.ndarray, row: Row, data: Dataset) -> Callable[[], float]:
-    """Function that gives the seconds of a step of a supernet, each cell as often as alone."""
+def _steps(
+    network: Network, archs: np.ndarray, row: Row, data: Dataset, num: int
+) -> Callable[[], float]:
+    """Function that gives the seconds of a step of one of `num` supernets, of each cell in turn."""
     # As a population is trained: no clipping, and moments of the same optimiser.
     plain = jnas.training.recipe(
         "nasbench201", batch_size=row.batch, augmentation=jnas.data.Augmentation()
@@ -80,7 +87,9 @@ def _steps(network: Network, archs: np.ndarray, row: Row, data: Dataset) -> Call
     of = steps.Setup(jnas.oneshot.Sharing(network), made, 1)
     in_turn = Sampler(_in_turn, jnp.asarray(archs))
 
-    def train(state: steps.State, sampler: Sampler, data: Dataset) -> steps.State:
+    def train(state: steps.State, shared: tuple[Sampler, Dataset]) -> steps.State:
+        sampler, data = shared
+
         def one(number: Any, state: steps.State) -> steps.State:
             key = jax.random.key(2)
             return steps.step(of, sampler, state, key, number, data.train, data)[0]
@@ -88,8 +97,10 @@ def _steps(network: Network, archs: np.ndarray, row: Row, data: Dataset) -> Call
         last: steps.State = lax.fori_loop(0, row.steps * len(archs), one, state)
         return last
 
-    program, state = jax.jit(train), jax.jit(lambda key: steps.start(of, key, 0))(jax.random.key(0))
-    return _seconds(lambda: program(state, in_turn, data), row.steps * len(archs))
+    program = devices.spread(devices.each(train, "map"))
+    start = jax.jit(jax.vmap(lambda key: steps.start(of, key, 0)))
+    states = start(jax.random.split(jax.random.key(0), num))
+    return _seconds(lambda: program(states, (in_turn, data)), row.steps * len(archs) * num)
 
 
 def _in_turn(archs: jax.Array, key: Any, number: jax.Array) -> tuple[jax.Array, jax.Array]:
