@@ -128,7 +128,7 @@ def _scores(network: Network, archs: np.ndarray, data: Dataset) -> Callable[[], 
     params, none = jax.tree.map(lambda leaf: leaf[None], params), jnp.zeros(1, jnp.int32)
     state = steps.State(params, (), steps.first_rate(), none, none, none, ())
     made = jnas.oneshot.recipe("quick")
-    supernet = jnas.oneshot.Supernet(jnas.oneshot.Sharing(network), state, (), {}, made, data)
+    supernet = jnas.oneshot.Supernet(jnas.oneshot.Sharing(network), state, (), {}, (made,), data)
     seen = dataclasses.replace(data, validation=data.train)
     estimator = jax.jit(jnas.oneshot.estimator(supernet, seen, "loss"))
     return _seconds(lambda: estimator(jax.random.key(0), jnp.asarray(archs)), len(archs))

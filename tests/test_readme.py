@@ -139,8 +139,10 @@ def test_shared_weights(tmp_path, monkeypatch, capsys) -> None:
         "evaluations": ("num_evaluations=100", "num_evaluations=11"),
         "gdas": ("epochs=20", "epochs=1"),
     }
-    cell, found = run(snippets(GUIDE)[6], tmp_path, monkeypatch, capsys, **sizes).splitlines()
+    told = run(snippets(GUIDE)[6], tmp_path, monkeypatch, capsys, **sizes).splitlines()
+    cell, losses, found = told
     assert jnas.spaces.nasbench201().from_string(cell).shape == (6,)
+    assert len(losses.strip("[]").split()) == 3
     assert found.startswith("Searched by gdas: |")
 
 

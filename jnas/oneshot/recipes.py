@@ -7,7 +7,10 @@
 comes when its learning rate falls
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
+
+import jax
 
 from jnas import training
 from jnas.data import Augmentation
@@ -92,6 +95,21 @@ _NAMED = {
 RECIPES = tuple(_NAMED)
 """Names of the recipes of supernets."""
 
+# Not dropout: its chance is a constant of functions that the programs of networks are kept by.
+_NUMBERS = (
+    "learning_rate",
+    "final_learning_rate",
+    "weight_decay",
+    "momentum",
+    "clip_norm",
+    "label_smoothing",
+    "drop_path",
+    # Those of a plateau.
+    "factor",
+    "patience",
+    "threshold",
+)
+
 
 def recipe(name: str = "quick", **changes: Any) -> Recipe:
     """Recipe of a name, with other values for the fields in `changes`, of it or its `training`.
@@ -128,6 +146,53 @@ def as_recipe(value: Recipe | str) -> Recipe:
     if value.plateau is not None:
         _check_plateau(value.plateau)
     return value
+
+
+def as_recipes(value: Recipe | str | Sequence[Recipe | str]) -> tuple[Recipe, ...]:
+    """Recipes from several or one, or from their names; ValueError for none, or as `recipe`."""
+    # A recipe is a tuple itself.
+    one_by_one = [value] if isinstance(value, (Recipe, str)) else value
+    if not one_by_one:
+        raise ValueError("several recipes must be at least one; got none")
+    return tuple(map(as_recipe, one_by_one))
+
+
+def differing(recipes: Sequence[Recipe]) -> dict[str, list[float]]:
+    """Numbers that recipes differ in, name → one for each.
+
+    Raises:
+        ValueError: they differ in what is no input of a program.
+    """
+    fields = [_fields(made) for made in recipes]
+    found: dict[str, list[float]] = {}
+    # The fields of a plateau are those that some recipes may lack.
+    for name in dict.fromkeys(name for of_one in fields for name in of_one):
+        values: list[Any] = [of_one.get(name) for of_one in fields]
+        if all(value == values[0] for value in values):
+            continue
+        if name not in _NUMBERS or None in values:
+            other = next(value for value in values if value != values[0])
+            raise ValueError(
+                f"recipes side by side differ in {name}: {values[0]!r} and {other!r}. They may "
+                f"differ in {', '.join(_NUMBERS)}, where each has a number"
+            )
+        found[name] = values
+    return found
+
+
+def _fields(made: Recipe) -> dict[str, Any]:
+    """Values of a recipe by the names of their fields, those of its parts included."""
+    # No name is in two parts. None is a value here, and nothing to JAX.
+    leaves = jax.tree.leaves_with_path(made, is_leaf=lambda leaf: leaf is None)
+    return {path[-1].name: leaf for path, leaf in leaves}
+
+
+def with_numbers(made: Recipe, numbers: Mapping[str, Any]) -> Recipe:
+    """Recipe with other numbers, name → number or array `[]`, for those of `differing`."""
+    result: Recipe = jax.tree.map_with_path(
+        lambda path, value: numbers.get(path[-1].name, value), made
+    )
+    return result
 
 
 def _check_plateau(plateau: Plateau) -> None:

@@ -98,9 +98,9 @@ class Searched(NamedTuple):
         )
         curves = {name: self.curves[name] for name in ("loss", "accuracy")}
         curves["rate"] = np.ones_like(curves["loss"])
-        recipe = Recipe(self.setup.recipe, sampler="uniform")
+        recipes = (Recipe(self.setup.recipe, sampler="uniform"),) * len(failed_at)
         host = jax.tree.map(np.asarray, state)
-        return Supernet(Sharing(self.setup.network), host, (), curves, recipe, self.dataset)
+        return Supernet(Sharing(self.setup.network), host, (), curves, recipes, self.dataset)
 
     @property
     def failed_at(self) -> np.ndarray:

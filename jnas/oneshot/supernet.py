@@ -23,7 +23,7 @@ KIND = "file of supernets"
 
 
 class Supernet(NamedTuple):
-    """Trained supernets of one recipe, `S` of them, which differ in their keys.
+    """Trained supernets, `S` of them, which differ in their keys or in numbers of their recipes.
 
     Attributes:
         sharing: of the weights.
@@ -33,7 +33,7 @@ class Supernet(NamedTuple):
         curves: name → `[S, T]` of `T` epochs: "loss" and "accuracy", means over the steps of the
             sampled architectures, and "rate", the factor of the learning rate after the epoch that
             plateaus have cut.
-        recipe: of the training.
+        recipes: of the training of each, `S` of them.
         dataset: what they were trained on, without its images.
     """
 
@@ -41,7 +41,7 @@ class Supernet(NamedTuple):
     state: State
     epochs: tuple[int, ...]
     curves: dict[str, np.ndarray]
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     dataset: Dataset
 
     def __repr__(self) -> str:
@@ -52,6 +52,11 @@ class Supernet(NamedTuple):
     def network(self) -> Network:
         """Network whose weights they are."""
         return self.sharing.network
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of the first; the others may have other numbers, see `recipes`."""
+        return self.recipes[0]
 
     @property
     def params(self) -> Params:
@@ -75,7 +80,7 @@ class Supernet(NamedTuple):
         at = range(len(self.failed_at))[number]
         state = jax.tree.map(lambda leaf: leaf[at : at + 1], self.state)
         curves = {name: values[at : at + 1] for name, values in self.curves.items()}
-        return self._replace(state=state, curves=curves)
+        return self._replace(state=state, curves=curves, recipes=(self.recipes[at],))
 
     def at(self, epoch: int) -> "Supernet":
         """Supernets with the weights that they had after an epoch, and those kept before it.
@@ -159,15 +164,17 @@ def save(supernet: Supernet, path: str | Path) -> None:
     # Whoever reads another sharing gives it, and with it the network.
     space = supernet.network.space.name
     network, settings = networks.settings(supernet.network) if is_plain else (space, {})
-    data, recipe = supernet.dataset, supernet.recipe
+    data, recipes = supernet.dataset, supernet.recipes
     about = {
         "network": network,
         "settings": settings,
         "is_plain": is_plain,
-        "recipe": facts_of(recipe),
+        "recipe": facts_of(recipes[0]),
         "epochs": supernet.epochs,
         **dataset_facts(data),
     }
+    if len(set(recipes)) > 1:
+        about["recipes"] = [facts_of(recipe) for recipe in recipes]
     # By number, because an optimiser's state is tuples within tuples that have no names, and lacks
     # those that a recipe does not need. Four digits sort as the numbers do.
     leaves = jax.tree.leaves(supernet.state)
@@ -203,11 +210,13 @@ def load(path: str | Path, sharing: Sharing | None = None) -> Supernet:
     if sharing is None and not about["is_plain"]:
         raise ValueError(f"{path} holds supernets whose sharing is not the plain one: give it")
     shared = sharing or Sharing(networks.by_name(about["network"], **about["settings"]))
-    recipe, epochs = _recipe(about["recipe"]), tuple(about["epochs"])
-    # One step an epoch will do: how many there are changes the rate and not the structure.
-    state = _state(Setup(shared, recipe, 1), len(epochs), tree["state"], path)
+    several = about.get("recipes") or [about["recipe"]] * len(tree["curves"]["loss"])
+    recipes, epochs = tuple(map(_recipe, several)), tuple(about["epochs"])
+    # One step an epoch will do: how many there are changes the rate and not the structure, and
+    # neither do the numbers in which recipes differ.
+    state = _state(Setup(shared, recipes[0], 1), len(epochs), tree["state"], path)
     dataset = dataset_of(about, tree["mean"], tree["std"])
-    return Supernet(shared, state, epochs, tree["curves"], recipe, dataset)
+    return Supernet(shared, state, epochs, tree["curves"], recipes, dataset)
 
 
 def is_file(path: str | Path) -> bool:

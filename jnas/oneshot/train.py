@@ -1,6 +1,7 @@
 """Training of supernets: `train`."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from jnas.engine import trainings
 from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_key_or_keys
 from jnas.oneshot import samplers
-from jnas.oneshot.recipes import Recipe, as_recipe
+from jnas.oneshot.recipes import Recipe, as_recipes, differing, with_numbers
 from jnas.oneshot.samplers import Sampler
 from jnas.oneshot.sharing import Sharing, as_sharing
 from jnas.oneshot.steps import Seen, Setup, State, after_epoch, before_epoch, start, step
@@ -37,6 +38,15 @@ class Job(NamedTuple):
     state: Any
 
 
+class Varied(NamedTuple):
+    """Job of a recipe of its own: as `Job`, and the `numbers` `[]` by which recipes differ."""
+
+    key: Key
+    begin: jax.Array
+    state: Any
+    numbers: dict[str, jax.Array]
+
+
 class Shared(NamedTuple):
     """What all trainings of a call see."""
 
@@ -47,7 +57,7 @@ class Shared(NamedTuple):
 def train(
     network: Network | Sharing,
     dataset: Dataset,
-    recipe: Recipe | str = "quick",
+    recipe: Recipe | str | Sequence[Recipe | str] = "quick",
     key: Any = 0,
     *,
     sampler: Sampler | None = None,
@@ -68,12 +78,14 @@ def train(
         network: whose operations' weights are shared, or another `Sharing`; as many classes as the
             data set has.
         dataset: to train on; it must fit into the memory of a device.
-        recipe: or the name of one, see `oneshot.recipe`.
-        key: a key or seed, or `[S]` keys of several supernets.
+        recipe: or the name of one, see `oneshot.recipe`; or `S` recipes that differ in numbers
+            alone, which one program takes as its inputs: learning rates, weight decay, momentum,
+            label smoothing, the norm to clip to, drop path, those of a plateau.
+        key: a key or seed, which several recipes share, or `[S]` keys of several supernets.
         sampler: in place of the recipe's.
         keep: epochs after which the weights are kept (`Supernet.at`).
-        initial: supernets to go on from, as many as keys: the training has the epochs of `recipe`
-            in all, and begins with the next one of theirs.
+        initial: supernets to go on from, as many as are trained: the training has the epochs of
+            `recipe` in all, and begins with the next one of theirs.
         until: epoch after which it stops, to be gone on from; None: the last of the recipe.
         out: folder that the training is kept in, and that a call which was killed goes on from.
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
@@ -86,20 +98,23 @@ def train(
         `Supernet`. A training whose loss is not finite at some epoch has that epoch in `failed_at`.
 
     Raises:
-        ValueError: an invalid recipe, a sampler that does not suit the space, epochs to keep that
-            there are not, supernets to go on from that are of another network or have no epoch
-            left, images that do not fit the network; or `out` holds another job.
+        ValueError: an invalid recipe, several that differ in more than such numbers or are not as
+            many as the keys, a sampler that does not suit the space, epochs to keep that there are
+            not, supernets to go on from that are of another network or have no epoch left, images
+            that do not fit the network; or `out` holds another job.
         OSError: `out` cannot be written.
     """
-    made, sharing = as_recipe(recipe), as_sharing(network)
+    recipes, keys = _paired(as_recipes(recipe), as_key_or_keys(key))
+    numbers, sharing = differing(recipes), as_sharing(network)
+    # Zeros in their places, so that a program serves recipes of other numbers, too.
+    made = with_numbers(recipes[0], dict.fromkeys(numbers, 0.0))
     alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
-    keys = as_key_or_keys(key)
     is_parallel = _is_parallel(parallel, len(keys), alone.recipe.batch_size)
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
     end = made.training.epochs if until is None else min(until, made.training.epochs)
     epochs = _kept_epochs(keep, begin, end)
-    jobs = _jobs(of, keys, initial, len(epochs))
+    jobs = _varied(_jobs(of, keys, initial, len(epochs)), numbers)
     draw = sampler or samplers.by_name(made.sampler, sharing.network.space, made.num_samples)
     shared = Shared(dataset, draw)
     run = trainings.train(
@@ -121,7 +136,31 @@ def train(
         curves = {name: np.append(before[name], new, axis=1) for name, new in curves.items()}
     state = jax.tree.map(np.asarray, run.results)
     facts = jax.tree.map(np.asarray, without_images(dataset))
-    return Supernet(sharing, state, epochs, curves, made, facts)
+    return Supernet(sharing, state, epochs, curves, recipes, facts)
+
+
+def _paired(recipes: tuple[Recipe, ...], keys: Key) -> tuple[tuple[Recipe, ...], Key]:
+    """As many recipes as keys, of which there may be one for all; ValueError otherwise."""
+    num = max(len(recipes), len(keys))
+    if len(recipes) not in (1, num) or len(keys) not in (1, num):
+        raise ValueError(
+            f"recipes and keys must be as many, or one of them for all; got {len(recipes)} recipes "
+            f"and {len(keys)} keys"
+        )
+    every = recipes if len(recipes) == num else recipes * num
+    return every, keys if len(keys) == num else jnp.broadcast_to(keys, (num,))
+
+
+def _varied(jobs: Job, numbers: dict[str, list[float]]) -> Job | Varied:
+    """Jobs `[S]` with the numbers that their recipes differ in; as they are where there is none."""
+    if not numbers:
+        return jobs
+    # Epochs are counted; everything else is float32, whole numbers too.
+    arrays = {
+        name: jnp.asarray(values, jnp.int32 if name == "patience" else jnp.float32)
+        for name, values in numbers.items()
+    }
+    return Varied(*jobs, arrays)
 
 
 def _is_parallel(asked: bool | None, num: int, batch_size: int) -> bool:
@@ -189,22 +228,32 @@ def trainer(of: Setup, num_epochs: int, epochs: tuple[int, ...] = ()) -> Trainer
         epochs: whose weights are kept.
     """
 
-    def init(job: Job, shared: Shared) -> State:
+    def init(job: Job | Varied, shared: Shared) -> State:
         del shared
         if isinstance(job.state, State):
             return job.state
         # Epochs fold in their numbers, which begin with 1: 0 is free.
         return start(of, jax.random.fold_in(job.key, 0), len(epochs))
 
-    def epoch(job: Job, number: jax.Array, state: State, shared: Shared) -> tuple[State, jax.Array]:
-        state = _epoch(of, job.key, number + job.begin, state, shared, epochs)
+    def epoch(
+        job: Job | Varied, number: jax.Array, state: State, shared: Shared
+    ) -> tuple[State, jax.Array]:
+        own = _own(of, job.numbers) if isinstance(job, Varied) else of
+        state = _epoch(own, job.key, number + job.begin, state, shared, epochs)
         return state, state.loss
 
-    def evaluate(job: Job, number: jax.Array, state: State, shared: Shared) -> dict[str, jax.Array]:
+    def evaluate(
+        job: Job | Varied, number: jax.Array, state: State, shared: Shared
+    ) -> dict[str, jax.Array]:
         del job, number, shared
         return {"loss": state.loss, "accuracy": state.accuracy, "rate": state.rate.scale}
 
     return Trainer(num_epochs, init, epoch, lambda state: state, evaluate)
+
+
+def _own(of: Setup, numbers: dict[str, jax.Array]) -> Setup:
+    """Setup within a program, whose recipe has the numbers of a job."""
+    return of._replace(recipe=with_numbers(of.recipe, numbers))
 
 
 def _epoch(

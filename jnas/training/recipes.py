@@ -177,31 +177,32 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 def optimizer(
     made: Recipe, steps: int, rate: optax.Schedule | None = None
 ) -> optax.GradientTransformation:
-    """Optimiser of a recipe, for epochs of `steps` steps, perhaps with another learning rate."""
+    """Optimiser of a recipe, for epochs of `steps` steps, perhaps with another learning rate.
+
+    Learning rates, weight decay, momentum and the norm to clip to may be inputs of a program.
+    """
     rate = schedule(made, steps) if rate is None else rate
     # Clipped before the decay is added, as PyTorch does, whose optimisers decay: a limit on both
     # would shrink the gradient as weights grow.
     clip = [] if made.clip_norm is None else [optax.clip_by_global_norm(made.clip_norm)]
-    decay = [optax.add_decayed_weights(made.weight_decay)] if made.weight_decay else []
+    # For no decay, too: its state holds nothing, and a 0 that is known is not computed with.
+    decay = optax.add_decayed_weights(made.weight_decay)
     if made.optimizer == "sgd":
         move = [optax.trace(made.momentum, made.nesterov), optax.scale_by_learning_rate(rate)]
     else:
         # TensorFlow's: epsilon under the root, a first average of 1, momentum of the steps taken.
         scale = optax.scale_by_rms(decay=0.9, eps=1.0, initial_scale=1.0, eps_in_sqrt=True)
         move = [scale, optax.scale_by_learning_rate(rate), optax.trace(made.momentum)]
-    return optax.chain(*clip, *decay, *move)
+    return optax.chain(*clip, decay, *move)
 
 
 def schedule(made: Recipe, steps: int) -> optax.Schedule:
     """Learning rate by step: a linear warm-up, then a cosine down to the final one."""
     # A warm-up as long as the training leaves no step for the cosine, whose length must be
-    # positive. Optax has the last rate as a share of the first, which is undefined where that is 0.
+    # positive.
     warmup, total = round(made.warmup_epochs * steps), made.epochs * steps
-    cosine = optax.cosine_decay_schedule(
-        made.learning_rate,
-        max(total - warmup, 1),
-        made.final_learning_rate / made.learning_rate if made.learning_rate else 0.0,
-    )
+    share = _share(made.final_learning_rate, made.learning_rate)
+    cosine = optax.cosine_decay_schedule(made.learning_rate, max(total - warmup, 1), share)
     by_step = cosine
     if warmup:
         grow = optax.linear_schedule(0.0, made.learning_rate, warmup)
@@ -214,3 +215,11 @@ def schedule(made: Recipe, steps: int) -> optax.Schedule:
         return jnp.asarray(by_step(step // steps * steps))
 
     return by_epoch
+
+
+def _share(last: Any, first: Any) -> Any:
+    """Last learning rate as a share of the first, as optax has it; 0 where the first is 0."""
+    # Numbers of Python are divided in float64, and stay constants of the program.
+    if isinstance(first, jax.Array):
+        return jnp.where(first > 0, last / first, 0.0)
+    return last / first if first else 0.0

@@ -169,7 +169,9 @@ def logits(
     """
     if of.recipe.precision == "bfloat16":
         params, images = _narrow(params), images.astype(jnp.bfloat16)
-    drop = hooks(of.recipe.dropout, of.recipe.drop_path > 0)
+    # A chance that is an input of the program may be 0 or not.
+    chance: Any = of.recipe.drop_path
+    drop = hooks(of.recipe.dropout, isinstance(chance, jax.Array) or chance > 0)
     if drops is None or drop == Hooks():
         found = of.network.apply(params, arch, images)
     else:

@@ -1,6 +1,7 @@
 """Training of supernets: seeds side by side, killed and gone on, kept on the way, refused."""
 
 import dataclasses
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,19 @@ def test_goes_on_from_a_supernet(
         oneshot.train(network, stripes, recipe, jax.random.split(key), initial=half)
 
 
+def _kill_after(num: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings are killed after some blocks."""
+    add, calls = trainings._Work.add, []
+
+    def killed(work: Any, block: Any) -> None:
+        if len(calls) == num:
+            raise KeyboardInterrupt
+        calls.append(block)
+        add(work, block)
+
+    monkeypatch.setattr(trainings._Work, "add", killed)
+
+
 def test_a_killed_training_goes_on(
     network: Network,
     stripes: Dataset,
@@ -86,19 +100,11 @@ def test_a_killed_training_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     supernet: oneshot.Supernet,
 ) -> None:
-    add, calls = trainings._Work.add, []
-
-    def killed(work: Any, block: Any) -> None:
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        calls.append(block)
-        add(work, block)
-
     keys = jax.random.split(jax.random.key(3), 2)
-    monkeypatch.setattr(trainings._Work, "add", killed)
+    _kill_after(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         oneshot.train(network, stripes, recipe, keys, keep=(2, 3), out=tmp_path / "run")
-    monkeypatch.setattr(trainings._Work, "add", add)
+    monkeypatch.undo()
     again = oneshot.train(network, stripes, recipe, keys, keep=(2, 3), out=tmp_path / "run")
     chex.assert_trees_all_close(again.state, supernet.state)
     with pytest.raises(ValueError, match="another"):
@@ -122,6 +128,128 @@ def test_temporal_ensembles_are_means(supernet: oneshot.Supernet) -> None:
         supernet.at(1)
     with pytest.raises(ValueError, match="at least one epoch"):
         oneshot.averaged(supernet, ())
+
+
+@pytest.fixture(scope="module")
+def recipes(recipe: oneshot.Recipe) -> list[oneshot.Recipe]:
+    """Two that differ in every number that they may differ in; no plateau cuts the first."""
+    made = recipe.training._replace(
+        learning_rate=0.02,
+        final_learning_rate=0.0,
+        weight_decay=0.0,
+        momentum=0.5,
+        clip_norm=0.5,
+        label_smoothing=0.2,
+        drop_path=0.2,
+    )
+    other = recipe._replace(training=made, plateau=oneshot.Plateau(0.5, 0, 0.9))
+    return [recipe._replace(plateau=oneshot.Plateau()), other]
+
+
+@pytest.fixture(scope="module")
+def several(network: Network, stripes: Dataset, recipes: list[oneshot.Recipe]) -> oneshot.Supernet:
+    return oneshot.train(network, stripes, recipes, jax.random.split(jax.random.key(3), 2))
+
+
+def changed(made: oneshot.Recipe, **changes: Any) -> oneshot.Recipe:
+    return made._replace(training=made.training._replace(**changes))
+
+
+def test_several_recipes_are_each_as_alone(
+    several: oneshot.Supernet,
+    supernet: oneshot.Supernet,
+    network: Network,
+    stripes: Dataset,
+    recipes: list[oneshot.Recipe],
+) -> None:
+    key = jax.random.split(jax.random.key(3), 2)[1]
+    alone = oneshot.train(network, stripes, recipes[1], key)
+    assert alone.curves["rate"].min() < 1
+    assert several.recipes == tuple(recipes)
+    assert several.select(1).recipe == alone.recipe
+    for one, other in ((several.select(0), supernet.select(0)), (several.select(1), alone)):
+        chex.assert_trees_all_close(one.params, other.params, rtol=1e-4, atol=1e-5)
+        chex.assert_trees_all_close(one.curves, other.curves, rtol=1e-4, atol=1e-5)
+
+
+def test_one_program_serves_all_numbers(
+    network: Network,
+    stripes: Dataset,
+    recipes: list[oneshot.Recipe],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module, traced = importlib.import_module("jnas.oneshot.train"), []
+    step = module.step
+    monkeypatch.setattr(module, "step", lambda *args: traced.append(args) or step(*args))
+    # Both recipes with one key.
+    first = oneshot.train(network, stripes, recipes, 0)
+    rates = changed(recipes[0], learning_rate=0.04), recipes[1]
+    other = oneshot.train(network, stripes, rates, 0)
+    # None where another test has already asked for the program.
+    assert len(traced) <= 1
+    loss = [one.curves["loss"] for one in (first, other)]
+    assert (loss[0][0] != loss[1][0]).any()
+    np.testing.assert_array_equal(loss[0][1], loss[1][1])
+
+
+def test_a_killed_training_of_several_recipes_goes_on(
+    network: Network,
+    stripes: Dataset,
+    recipes: list[oneshot.Recipe],
+    several: oneshot.Supernet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = jax.random.split(jax.random.key(3), 2)
+    _kill_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        oneshot.train(network, stripes, recipes, keys, out=tmp_path / "run")
+    monkeypatch.undo()
+    again = oneshot.train(network, stripes, recipes, keys, out=tmp_path / "run")
+    chex.assert_trees_all_close(again.state, several.state)
+    other = [recipes[0], changed(recipes[1], momentum=0.6)]
+    with pytest.raises(ValueError, match="another job"):
+        oneshot.train(network, stripes, other, keys, out=tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_several_recipes_go_on(
+    network: Network, stripes: Dataset, recipes: list[oneshot.Recipe], several: oneshot.Supernet
+) -> None:
+    keys = jax.random.split(jax.random.key(3), 2)
+    half = oneshot.train(network, stripes, recipes, keys, until=2)
+    whole = oneshot.train(network, stripes, recipes, keys, initial=half)
+    chex.assert_trees_all_close(whole.params, several.params, rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(whole.curves, several.curves, rtol=1e-3, atol=1e-4)
+
+
+def test_several_recipes_differ_in_numbers_alone(
+    network: Network, stripes: Dataset, recipes: list[oneshot.Recipe]
+) -> None:
+    one, other = recipes
+    for wrong, message in (
+        (changed(other, epochs=3), "differ in epochs: 4 and 3. They may differ in learning_rate,"),
+        (changed(other, clip_norm=None), "differ in clip_norm: 5.0 and None"),
+        (other._replace(sampler="uniform"), "differ in sampler: 'deiso' and 'uniform'"),
+        (other._replace(plateau=None), "differ in factor: 0.5 and None"),
+        (changed(other, momentum=1.0), "momentum must be in"),
+    ):
+        for pair in ([one, wrong], [wrong, one]):
+            with pytest.raises(ValueError, match=r"differ in|must be"):
+                oneshot.train(network, stripes, pair)
+        with pytest.raises(ValueError, match=message):
+            oneshot.train(network, stripes, [one, wrong])
+    with pytest.raises(ValueError, match="got 2 recipes and 3 keys"):
+        oneshot.train(network, stripes, recipes, jax.random.split(jax.random.key(0), 3))
+    with pytest.raises(ValueError, match="at least one"):
+        oneshot.train(network, stripes, [])
+
+
+def test_files_of_several_recipes(several: oneshot.Supernet, tmp_path: Path) -> None:
+    oneshot.save(several, tmp_path / "several.npz")
+    found = oneshot.load(tmp_path / "several.npz")
+    chex.assert_trees_all_equal(found.state, jax.tree.map(np.asarray, several.state))
+    assert found.recipes == several.recipes
 
 
 def test_files(supernet: oneshot.Supernet, stripes: Dataset, tmp_path: Path) -> None:

@@ -69,6 +69,22 @@ def test_schedules() -> None:
     np.testing.assert_allclose(rates[:, 0], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("first", [0.1, 0.0])
+def test_rates_may_be_inputs_of_a_program(first: float) -> None:
+    recipe = Recipe(epochs=3, learning_rate=first, final_learning_rate=0.02, warmup_epochs=1.0)
+    names = "learning_rate", "final_learning_rate"
+
+    @jax.jit
+    def rates(*numbers: jax.Array) -> jax.Array:
+        by_step = schedule(recipe._replace(**dict(zip(names, numbers, strict=True))), 5)
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.vmap(by_step)(jnp.arange(16))
+
+    by_step = schedule(recipe, 5)
+    wanted = np.array([by_step(step) for step in range(16)])
+    np.testing.assert_allclose(rates(jnp.float32(first), jnp.float32(0.02)), wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", training.RECIPES)
 def test_names(name: str) -> None:
     made = training.recipe(name)
