@@ -25,6 +25,9 @@ from jnas.spaces.nats_size import nats_size
 from jnas.spaces.nb1shot1 import chained as nb1shot1_chained
 from jnas.spaces.nb1shot1 import nb1shot1
 from jnas.spaces.nb1shot1 import to_nasbench101 as nb1shot1_to_nasbench101
+from jnas.spaces.nds import from_record as nds_from_record
+from jnas.spaces.nds import nds_resnet, nds_resnext_a, nds_resnext_b, nds_vanilla
+from jnas.spaces.nds import to_record as nds_to_record
 from jnas.spaces.product import product
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.types import Space
@@ -37,6 +40,10 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nats_size": nats_size,
     "nb1shot1": nb1shot1,
     "spikenas_bench": spikenas_bench,
+    "nds_resnet": nds_resnet,
+    "nds_resnext_a": nds_resnext_a,
+    "nds_resnext_b": nds_resnext_b,
+    "nds_vanilla": nds_vanilla,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -69,6 +76,12 @@ __all__ = [
     "nb1shot1",
     "nb1shot1_chained",
     "nb1shot1_to_nasbench101",
+    "nds_from_record",
+    "nds_resnet",
+    "nds_resnext_a",
+    "nds_resnext_b",
+    "nds_to_record",
+    "nds_vanilla",
     "product",
     "simple_graph",
     "spikenas_bench",

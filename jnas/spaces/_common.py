@@ -12,6 +12,8 @@ from jax.typing import ArrayLike
 
 from jnas.types import Arch, Graph, Key, Space
 
+_MOST_LISTED = 2**24  # architectures of a space that `listed_vectors` lists
+
 
 def in_range(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
     """`[]` bool: every choice of `arch` `[D]` is one of its position's choices."""
@@ -102,6 +104,16 @@ def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
     return np.ascontiguousarray(grid.reshape(len(cardinalities), -1).T)
 
 
+def listed_vectors(cardinalities: Sequence[int]) -> np.ndarray:
+    """`all_vectors` of at most 2^24 architectures; ValueError where they are more."""
+    num = math.prod(cardinalities)
+    if num > _MOST_LISTED:
+        raise ValueError(
+            f"{num:.3g} architectures are too many to list; the most are {_MOST_LISTED:,}"
+        )
+    return all_vectors(cardinalities)
+
+
 def uniform_sample(sizes: tuple[int, ...], key: Key) -> Arch:
     """`[D]` int32, uniform over all combinations of so many choices at each position."""
     return jax.random.randint(key, (len(sizes),), 0, jnp.asarray(sizes), jnp.int32)
@@ -130,6 +142,36 @@ def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"parents must be two vectors [D]; got {a.shape} and {b.shape}")
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
+
+
+def chain_graph(inner: jax.Array, num_operations: int) -> Graph:
+    """`Graph` of a chain input → `D` nodes with the operations `inner` `[D]` → output.
+
+    The input has the first of `num_operations` node operations, and the output the last.
+    """
+    ends = jnp.zeros(1, jnp.int32), jnp.full(1, num_operations - 1, jnp.int32)
+    node_ops = jnp.concatenate([ends[0], inner.astype(jnp.int32), ends[1]])
+    num = len(node_ops)
+    chain = jnp.eye(num, k=1, dtype=bool)[None, None]
+    return Graph(node_ops[None], chain.astype(jnp.int32), chain, jnp.ones((1, num), bool))
+
+
+def weighted_sum(counts: jax.Array, times: Sequence[int]) -> jax.Array:
+    """`[]` float, the sum of `counts` `[K]` int32 from 0, each so many times, rounded once.
+
+    Exact where the sum of `times` is at most 2^16, also beyond 2^32.
+    """
+    # In two words of 16 bits each, for JAX has no 64-bit integers in its 32-bit mode.
+    wide, times_ = counts.astype(jnp.uint32), jnp.asarray(times, jnp.uint32)
+    high, low = (
+        jnp.sum(word * times_, dtype=jnp.uint32) for word in (wide >> 16, wide & jnp.uint32(0xFFFF))
+    )
+    high += low >> 16
+    # Of 24 bits each, which every float holds: only their sum is rounded.
+    top, bottom = high >> 8, (high & jnp.uint32(0xFF)) << 16 | (low & jnp.uint32(0xFFFF))
+    dtype = jnp.result_type(float)
+    total: jax.Array = top.astype(dtype) * 2**24 + bottom.astype(dtype)
+    return total
 
 
 def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:

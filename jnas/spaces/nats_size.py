@@ -55,11 +55,7 @@ def code(arch: Arch) -> jax.Array:
 def graph(arch: Arch) -> Graph:
     """`Graph` of a chain input → five layers → output; the operation of a layer is its width."""
     _common.check_arch(arch, CARDINALITIES)
-    ends = jnp.asarray([0], jnp.int32), jnp.asarray([len(WIDTHS) + 1], jnp.int32)
-    chain = jnp.eye(7, k=1, dtype=bool)
-    node_ops = jnp.concatenate([ends[0], arch.astype(jnp.int32) + 1, ends[1]])
-    edges = chain[None, None]
-    return Graph(node_ops[None], edges.astype(jnp.int32), edges, jnp.ones((1, 7), bool))
+    return _common.chain_graph(arch.astype(jnp.int32) + 1, len(WIDTHS) + 2)
 
 
 def params(arch: Arch) -> jax.Array:

@@ -23,7 +23,6 @@ from jnas.types import Arch, Graph, Space
 Choices: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Names of the choices with the texts of their values."""
 
-_MOST_LISTED = 2**24  # architectures that `enumerate` lists
 _SIGNS = (",", "=", "\n")  # of the text form, and of files with an architecture a line
 
 
@@ -92,7 +91,7 @@ def _space(
         flops=flops or functools.partial(_zero, sizes, float),
         to_string=functools.partial(_to_string, choices),
         from_string=functools.partial(_from_string, choices),
-        enumerate=functools.partial(_enumerate, sizes),
+        enumerate=functools.partial(_common.listed_vectors, sizes),
     )
 
 
@@ -141,14 +140,11 @@ def _code(sizes: tuple[int, ...], arch: Arch) -> jax.Array:
 def _graph(sizes: tuple[int, ...], arch: Arch) -> Graph:
     """`Graph` of a chain input → `D` choices → output; the operation of a node is its value."""
     _common.check_arch(arch, sizes)
-    num = len(sizes) + 2
     # Values of different choices are different operations.
     first = 1 + np.cumsum([0, *sizes[:-1]])
-    inner = arch.astype(jnp.int32) + jnp.asarray(first, jnp.int32)
-    ends = jnp.zeros(1, jnp.int32), jnp.full(1, 1 + sum(sizes), jnp.int32)
-    chain = jnp.eye(num, k=1, dtype=bool)[None, None]
-    node_ops = jnp.concatenate([ends[0], inner, ends[1]])
-    return Graph(node_ops[None], chain.astype(jnp.int32), chain, jnp.ones((1, num), bool))
+    return _common.chain_graph(
+        arch.astype(jnp.int32) + jnp.asarray(first, jnp.int32), 2 + sum(sizes)
+    )
 
 
 def _to_string(choices: Choices, arch: Arch | np.ndarray) -> str:
@@ -182,13 +178,3 @@ def _from_string(choices: Choices, text: str) -> Arch:
     if missing := [key for key in known if key not in found]:
         raise ValueError(f"{text!r} lacks {', '.join(missing)}")
     return _common.as_vector([found[key] for key in known])
-
-
-def _enumerate(sizes: tuple[int, ...]) -> np.ndarray:
-    """`[A, D]` int32, every combination, ascending; ValueError where they are too many."""
-    if math.prod(sizes) > _MOST_LISTED:
-        raise ValueError(
-            f"{math.prod(sizes):.3g} architectures are too many to list; the most are "
-            f"{_MOST_LISTED:,}"
-        )
-    return _common.all_vectors(sizes)

@@ -45,6 +45,10 @@ FACTORIES |= {
     "nb1shot1": spaces.nb1shot1,
     "nb1shot1_s1": functools.partial(spaces.nb1shot1, subspace=1),
     "nb1shot1_s2": functools.partial(spaces.nb1shot1, subspace=2),
+    "nds_resnet": spaces.nds_resnet,
+    "nds_resnext_a": spaces.nds_resnext_a,
+    "nds_resnext_b": spaces.nds_resnext_b,
+    "nds_vanilla": spaces.nds_vanilla,
     "nats_size-parent": functools.partial(spaces.nats_size, allow_parent=True),
     "product": lambda: spaces.product(
         {f"layer{i}": range(5 + i) for i in range(5)}, params=widths, flops=widths_in_float
@@ -66,12 +70,19 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-official-official-parent",
     "nb1shot1",
     "nb1shot1_s1",
+    # uniform moves, as those of a product
+    "nds_resnet",
+    "nds_resnext_a",
+    "nds_resnext_b",
+    "nds_vanilla",
 }
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
     "nasbench201",
     "nats_size",
+    "nds_resnet",
+    "nds_resnext_a",
     "nb1shot1_s2",  # the one of fewer cells whose output has more than two parents
     "spikenas_bench",
     "product",
@@ -79,11 +90,12 @@ PLAIN = (
 """One option set of each space, for what options do not change."""
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in FACTORIES
-    ]
-)
+def marked(*names: str) -> list:
+    """Names of spaces, the dear ones in the slow suite only."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in DEAR else name for name in names]
+
+
+@pytest.fixture(params=marked(*FACTORIES))
 def name(request) -> str:
     return request.param
 
@@ -93,16 +105,24 @@ def space(name) -> Space:
     return FACTORIES[name]()
 
 
-@pytest.fixture(params=PLAIN)
+@pytest.fixture(params=marked(*PLAIN))
 def plain(request) -> Space:
     return FACTORIES[request.param]()
 
 
+# Those whose lists of architectures take less than a gigabyte.
+LISTED = pytest.mark.parametrize(
+    "plain", [name for name in PLAIN if name != "nds_resnext_a"], indirect=True
+)
 # Each space, NAS-Bench-101 and its parts in the slow suite only: they are the dearest to compile.
 FEW = pytest.mark.parametrize(
     "plain",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * name.startswith(("nasbench101", "nb1shot1")))
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow]
+            * (name.startswith(("nasbench101", "nb1shot1")) or name in DEAR),
+        )
         for name in PLAIN
     ],
     indirect=True,
@@ -147,6 +167,7 @@ def test_names_and_cardinalities(name, space):
     assert space.name == name.partition("-")[0]
     assert space.name in (*spaces.NAMES, "nb1shot1_s1", "nb1shot1_s2", "product")
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
+    sizes |= {"nds_resnet": 6, "nds_vanilla": 6, "nds_resnext_a": 12, "nds_resnext_b": 12}
     sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
@@ -366,7 +387,9 @@ def assert_trees_equal(actual, expected) -> None:
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-@pytest.mark.parametrize("name", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *PLAIN[1:]])
+@pytest.mark.parametrize(
+    "name", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *marked(*PLAIN[1:])]
+)
 def test_a_compiled_batch_equals_an_eager_loop(name):
     space, last = FACTORIES[name](), NUM - 1
     arguments = keys(8)[last], samples(space, 0)[last], samples(space, 3)[last]
@@ -470,6 +493,7 @@ def test_vectors_that_cannot_be_written_raise_value_errors(plain):
             plain.to_string(bad)
 
 
+@LISTED
 def test_enumeration_is_ascending_unique_and_valid(plain):
     archs = plain.enumerate()
     assert isinstance(archs, np.ndarray)
@@ -483,6 +507,7 @@ def test_enumeration_is_ascending_unique_and_valid(plain):
     assert np.asarray(batched(plain.is_valid)(archs)).all()
 
 
+@LISTED
 def test_enumeration_covers_the_samples(plain):
     """Every sampled code is the code of exactly one enumerated vector."""
     listed, drawn = (
