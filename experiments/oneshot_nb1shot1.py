@@ -14,7 +14,7 @@ import numpy as np
 import jnas
 from configs.oneshot_nb1shot1 import CONFIG, FULL, QUICK, Config
 from experiments import common, oneshot_curves, pages, program
-from jnas.oneshot import samplers
+from jnas.oneshot import published, samplers
 from jnas.types import Images
 
 SPACE = jnas.spaces.nb1shot1(subspace=3)
@@ -122,7 +122,8 @@ def page() -> pages.Page:
         row = [str(epoch)]
         for name in ("loss", "accuracy"):
             taus = np.array([run[name]["kendall"][place] for run in runs])
-            row += [pages.number(float(taus.mean())), PUBLISHED[name].get(epoch, pages.UNKNOWN)]
+            known = published.NB1SHOT1[name].get(epoch)
+            row += [pages.number(float(taus.mean())), pages.number(known)]
         tops = [run["loss"]["p_top@0.05"][place] for run in runs]
         rows.append([*row, pages.number(float(np.mean(tops)))])
     for name, one in kept["baselines"].items():
@@ -135,13 +136,6 @@ def page() -> pages.Page:
         "repeats and one training each."
     )
     return pages.Page(("oneshot_nb1shot1",), (rows,), ("oneshot_nb1shot1.png",), (note,))
-
-
-# Means of three supernets (figure 1); those of five epochs and less are of two different ones.
-PUBLISHED = {
-    "loss": {1: ".300", 2: ".372", 5: ".398", 10: ".400", 20: ".425", 40: ".444"},
-    "accuracy": {1: ".228", 2: ".301", 5: ".333", 10: ".344", 20: ".370", 40: ".419"},
-}
 
 
 def command(*, full: bool = False, quick: bool = False) -> None:

@@ -105,6 +105,11 @@ class Supernet(NamedTuple):
         state = self.state._replace(params=params, failed_at=jnp.asarray(failed), kept=kept)
         return self._replace(state=state, epochs=self.epochs[:place], curves=curves)
 
+    def without_kept(self) -> "Supernet":
+        """Supernets without the weights that were kept on the way: those of the last epoch stay."""
+        kept = jax.tree.map(lambda leaf: leaf[:, :0], self.state.kept)
+        return self._replace(state=self.state._replace(kept=kept), epochs=())
+
 
 def with_weights(supernet: Supernet) -> Network:
     """Network of the first supernet whose `init` gives the trained weights, whatever the key.

@@ -119,6 +119,14 @@ def test_an_earlier_supernet_knows_nothing_of_later_epochs(supernet: oneshot.Sup
         supernet.at(2).at(3)
 
 
+def test_without_what_was_kept_the_last_epoch_stays(supernet: oneshot.Supernet) -> None:
+    alone = supernet.without_kept()
+    chex.assert_trees_all_equal(alone.params, supernet.params)
+    assert sum(leaf.size for leaf in jax.tree.leaves(alone.state.kept)) == 0
+    with pytest.raises(ValueError, match=r"after epoch 3, but after 4$"):
+        alone.at(3)
+
+
 def test_temporal_ensembles_are_means(supernet: oneshot.Supernet) -> None:
     chex.assert_trees_all_close(oneshot.averaged(supernet, (3, 3)).params, supernet.at(3).params)
     middle = oneshot.averaged(supernet, (2, 4)).params

@@ -1,24 +1,30 @@
 """How a supernet learnt, and how it ranks: numbers, tables and figures of a search by one."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jnas import plots
 from jnas.commands.search.figures import Figures, judge
 from jnas.commands.search.methods import Outcome
+from jnas.commands.search.quality import SCORES, Quality
 from jnas.commands.search.searches import Searches
 from jnas.commands.summary import Part, kendall_tau, number
 from jnas.commands.truth import Check, header
-from jnas.oneshot import Supernet
+from jnas.oneshot import Supernet, published
+from jnas.oneshot.study import COSTS
 from jnas.oneshot.supernet import facts_of
 
 # Costs stand beside the scores, for a supernet that ranks no better than the number of parameters
 # does has learnt nothing about architectures.
 _ROWS = ("one-shot", "#params", "FLOPs")
+_TAU = "Kendall tau-b"
+_Curves: TypeAlias = dict[str, tuple[ArrayLike, ArrayLike]]
+_LABELS = {"loss": "−loss", "accuracy": "accuracy", "params": "#params", "flops": "FLOPs"}
 
 
 def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
@@ -32,6 +38,7 @@ def facts(result: Searches, supernet: Supernet) -> dict[str, Any]:
         "num_weights": _num_weights(supernet),
         "recipe": facts_of(supernet.recipe),
         "kendall_tau": {check.name: _taus(result, check) for check in _checks(result)},
+        "ranking": None if result.quality is None else result.quality._asdict(),
     }
 
 
@@ -154,3 +161,126 @@ def part(result: Searches, told: dict[str, Any], names: list[str]) -> Part:
             [name, *(number(of_one[name], ".3f") for of_one in taus.values())] for name in _ROWS
         ]
     return Part("The supernet", text, rows, names, is_printed=True)
+
+
+# --------------------------------------------------------------------------------------------------
+# While it is trained.
+
+
+def by_epoch(quality: Quality) -> Part:
+    """Part of the report about how well the supernet ranks after some of its epochs."""
+    header = ["Kendall tau", *(f"epoch {epoch:,}" for epoch in quality.epochs)]
+    rows = [
+        [_LABELS[name], *(number(tau, ".3f") for tau in taus)]
+        for name, taus in quality.kendall.items()
+    ]
+    text = f"{_verdict(quality)}Of {_evaluation(quality)}."
+    if quality.share is not None:
+        header.append(_top(quality))
+        for name, row in zip(quality.kendall, rows, strict=True):
+            row.append(number(quality.p_top[name][-1], ".3f"))
+        best = f"{int(quality.share * quality.num)} best"
+        text += (
+            f"\n{_top(quality)}, after the last epoch: the share of the {best} by score that are "
+            f"among the {best} by accuracy."
+        )
+    return Part("How well the supernet ranks", text, [header, *rows], ["ranking"], is_printed=True)
+
+
+def _verdict(quality: Quality) -> str:
+    """Line on whether the supernet ranks better than the number of parameters; "" if unknown."""
+    mine, count = (quality.kendall[name][-1] for name in ("loss", "params"))
+    if mine is None or count is None:
+        return ""
+    numbers = f"tau {mine:.3f} of −loss against {count:.3f}"
+    if mine < count:
+        return f"The supernet ranks worse than the number of parameters does: {numbers}.\n"
+    than = "better than" if mine > count else "as well as"
+    return f"The supernet ranks {than} the number of parameters: {numbers}.\n"
+
+
+def curves(result: Searches, supernet: Supernet, quality: Quality) -> Figures:
+    """Figure of ranking quality by share of the training, over the published one of the space."""
+    space = supernet.network.space.name
+    known = published.CURVES.get(space)
+    told = {_TAU: quality.kendall}
+    if quality.share is not None:
+        told[_top(quality)] = quality.p_top
+    panels = {panel: _drawn(quality, values) for panel, values in told.items()}
+    length = f"{quality.epochs[-1]:,} epochs of {quality.steps:,} steps"
+    if known:
+        _add(panels, known)
+        length += f" here, {known.num_epochs:,} of {known.steps:,} published"
+    figure = plots.criterion_curves(
+        panels,
+        {panel: _lines(values) for panel, values in told.items()},
+        # Not by epochs or steps, of which a published training has other numbers: what a supernet
+        # knows about ranks comes as its learning rate falls, over the whole length of either.
+        x_label=f"share of the training\n({length})",
+        title=f"{space} on {quality.images}: how well shared weights rank",
+    )
+    shares = _shares(quality).tolist()
+    pairs = zip(shares, quality.epochs, strict=True)
+    ticks = [f"{share:.0f} %\nepoch {epoch:,}" for share, epoch in pairs]
+    figure.axes[-1].set_xticks([0, *shares], ["0 %", *ticks])
+    return {"ranking": (_caption(result, quality, known), figure)}
+
+
+def _drawn(quality: Quality, values: Mapping[str, list[float | None]]) -> _Curves:
+    """Curves of this supernet, of one criterion."""
+    return {
+        f"{_LABELS[score]}, this supernet": (_shares(quality), np.array(values[score], float))
+        for score in SCORES
+    }
+
+
+def _shares(quality: Quality) -> np.ndarray:
+    """Shares `[E]` of the training in %, after which it was ranked."""
+    return 100 * np.array(quality.epochs) / quality.epochs[-1]
+
+
+def _add(panels: Mapping[str, _Curves], known: published.Curve) -> None:
+    """Add the published curve to each panel that it is known for."""
+    criteria = {_TAU: known.kendall, f"P@top {100 * published.SHARE:.0f} %": known.p_top}
+    for panel, values in criteria.items():
+        if panel in panels:
+            shares = 100 * np.array(list(values)) / known.num_epochs
+            drawn = shares, np.array(list(values.values()))
+            panels[panel][f"{_LABELS[known.score]}, published"] = drawn
+
+
+def _caption(result: Searches, quality: Quality, known: published.Curve | None) -> str:
+    """Caption: which architectures, truth, images and seeds each curve is of."""
+    mine = (
+        f"This supernet: {_evaluation(quality)}; truth: {quality.convention}; one supernet, seed "
+        f"{result.settings.seed}. Grey: costs as scores of the same architectures."
+    )
+    if not known:
+        return mine
+    return (
+        f"{mine} Published ({published.SOURCE}): {known.about}; tau of #params there "
+        f"{known.params:.3f}."
+    )
+
+
+def _lines(values: Mapping[str, list[float | None]]) -> dict[str, float]:
+    """Heights of the costs by their labels: one line of those that rank alike."""
+    heights: dict[float, list[str]] = {}
+    for cost in COSTS:
+        height = values[cost][-1]
+        if height is not None:
+            heights.setdefault(height, []).append(_LABELS[cost])
+    return {", ".join(labels): height for height, labels in heights.items()}
+
+
+def _top(quality: Quality) -> str:
+    """Name of P@top."""
+    return f"P@top {100 * (quality.share or 0):.0f} %"
+
+
+def _evaluation(quality: Quality) -> str:
+    """Words for what was ranked, by which truth, and on which images."""
+    return (
+        f"{quality.num:,} architectures of different classes, drawn from those of known "
+        f"{quality.column}; scored on {quality.num_images:,} validation images of {quality.images}"
+    )

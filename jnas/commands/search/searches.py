@@ -22,6 +22,7 @@ from jnas.commands.estimators import Materials
 from jnas.commands.search import evaluation, methods, supernet
 from jnas.commands.search.evaluation import Job
 from jnas.commands.search.methods import Outcome
+from jnas.commands.search.quality import Quality
 from jnas.commands.search.settings import Settings, filled
 from jnas.commands.truth import Check, Columns
 from jnas.engine.fingerprints import Resume
@@ -41,8 +42,7 @@ class Searches(NamedTuple):
         scores: `[S, T]` float, of all that was evaluated; on a table the values of the column as
             they are, and otherwise those of the histories.
         best: `[S, T]`, the best of them so far; NaN while there is none.
-        archs: `[S, D]` int32, the answers: the best architecture of each search, the first of equal
-            ones.
+        archs: `[S, D]` int32, the answers: the best of each search, the first of equal ones.
         params, flops: `[S]`, their costs.
         chosen: the search with the best answer.
         minimize: whether a smaller score is better; only a column of a table can be so.
@@ -60,6 +60,7 @@ class Searches(NamedTuple):
         fingerprint: of the job, and of the code that ran it.
         supernet: that has judged; None where something else has.
         outcome: of strategies that train the weights of their own; None of others.
+        quality: of a supernet that is trained here, where accuracies are known; or else None.
     """
 
     settings: Settings
@@ -86,6 +87,7 @@ class Searches(NamedTuple):
     fingerprint: Mapping[str, Any]
     supernet: Supernet | None = None
     outcome: Outcome | None = None
+    quality: Quality | None = None
 
 
 def run(
@@ -135,18 +137,18 @@ def run(
     resumed = resume is not False and evaluation.is_begun(job, folder)
     started = time.monotonic()
     with folders.begun(folder, earlier):
-        outcome, shared = None, None
+        outcome, shared, ranks = None, None, None
         if isinstance(job.work, methods.Plan):
             outcome = methods.run(job.work, folder, resume, progress)
             shared, evaluated = outcome.supernet, evaluation.answered(outcome)
         else:
-            job, shared = _judged(job, folder, resume, progress)
+            job, shared, ranks = _judged(job, columns, folder, resume, progress)
             evaluated = _evaluated(job, folder, earlier, chunk_size, resume, progress)
         # What was finished before has taken what it took then.
         facts = {"seconds": round(time.monotonic() - started, 2), "resumed": resumed, **earlier}
         # Within the block: searches without an answer are an error, after which no job is left.
         found = _look_up(job, *evaluated, judge, columns, facts)
-        return found._replace(supernet=shared, outcome=outcome)
+        return found._replace(supernet=shared, outcome=outcome, quality=ranks)
 
 
 def _plan(settings: Settings, space: Space, progress: bool) -> supernet.Plan | methods.Plan | None:
@@ -162,14 +164,16 @@ def _plan(settings: Settings, space: Space, progress: bool) -> supernet.Plan | m
     return methods.plan(*by, space, images, jax.random.split(key, settings.seeds), progress)
 
 
-def _judged(job: Job, folder: Path, resume: Resume, progress: bool) -> tuple[Job, Supernet | None]:
-    """Job with its estimator, and the supernet behind it: trained in the folder, or of a file."""
-    if job.plan is not None:
-        trained = supernet.train(job.plan, folder, resume, progress)
-        estimator = supernets.estimator(trained, job.plan.dataset)
-        return evaluation.judged_by(job, estimator), trained
-    name = job.settings.estimator
-    return job, oneshot.load(name) if supernets.is_saved(name) else None
+def _judged(
+    job: Job, columns: Columns, folder: Path, resume: Resume, progress: bool
+) -> tuple[Job, Supernet | None, Quality | None]:
+    """Job with its estimator, the supernet behind it, trained or of a file, and how it ranks."""
+    name, plan = job.settings.estimator, job.plan
+    if plan is None:
+        return job, (oneshot.load(name) if supernets.is_saved(name) else None), None
+    trained, ranks = supernet.train(plan, folder, resume, progress, columns)
+    judge = supernets.estimator(trained, plan.dataset)
+    return evaluation.judged_by(job, judge), trained, ranks
 
 
 def _evaluated(

@@ -35,6 +35,7 @@ FILES = (
     "distribution.csv",
     "distribution.png",
     "supernet.png",
+    "ranking.png",
 )
 
 
@@ -56,6 +57,9 @@ def summarise(result: Searches) -> Summary:
         told = facts["supernet"] = ranking.facts(result, result.supernet)
         parts.append(ranking.part(result, told, [*more]))
         figures |= more
+        if result.quality is not None:
+            parts.append(ranking.by_epoch(result.quality))
+            figures |= ranking.curves(result, result.supernet, result.quality)
         tables["supernet.csv"] = ranking.curve(result.supernet)
     if result.outcome is not None:
         tables["distribution.csv"] = methods.probabilities(result.outcome.searched)

@@ -12,6 +12,9 @@ from cyclopts import Parameter
 from jnas import data, oneshot
 from jnas.commands import networks, supernets
 from jnas.commands.options import SUPERNET, at_least, default
+from jnas.commands.search import quality
+from jnas.commands.search.quality import Quality
+from jnas.commands.truth import Columns
 from jnas.engine import checkpoints
 from jnas.engine.files import check as check_file
 from jnas.engine.files import replacing
@@ -165,36 +168,53 @@ def _recipe(options: Options, dataset: Dataset) -> Recipe:
     )
 
 
-def train(of: Plan, folder: Path, resume: Resume, progress: bool) -> Supernet:
+def train(
+    of: Plan, folder: Path, resume: Resume, progress: bool, columns: Columns
+) -> tuple[Supernet, Quality | None]:
     """Supernet of a plan, kept in `folder`, where a training that was stopped goes on.
+
+    Args:
+        of: the training.
+        folder: of the run.
+        resume: False starts anew; "anyway" goes on although jnas or jax have changed.
+        progress: show bars on standard error.
+        columns: of known accuracies, by the first of which it is told how well it ranks.
+
+    Returns:
+        The supernet, without the weights that were kept on the way, and how well it has ranked;
+        None where no accuracies are known, it diverged, or was trained by a call without them.
 
     Raises:
         ValueError: the folder holds another training, or one that other code has begun.
         OSError: a file cannot be read or written.
     """
-    job = fingerprint(of.network, of.dataset, of.recipe, of.key)
+    job, known = fingerprint(of.network, of.dataset, of.recipe, of.key), quality.drawn(columns)
     # By its own file, and not by that of the search, which may have been killed in what follows, or
     # is another search by the same supernet: this is the dear part.
     if resume and _is_finished(folder, job, resume):
-        return oneshot.load(folder / supernets.FILE)
+        return oneshot.load(folder / supernets.FILE), quality.read(folder, known, job, resume)
     # Now, and not after hours of training: a file in the way that jnas has not written is an error.
-    for name in (supernets.FILE, _JOB):
+    for name in (supernets.FILE, _JOB, quality.FILE):
         check_file(folder / name, name="out")
     supernet = oneshot.train(
         of.network,
         of.dataset,
         of.recipe,
         of.key,
+        keep=quality.kept_epochs(of.recipe.training.epochs) if known is not None else (),
         out=folder / CHECKPOINT,
         resume=resume,
         progress=progress,
     )
+    ranks = quality.study(supernet, of.dataset, known, job, folder, resume, progress)
+    # The file would have all weights four times.
+    supernet = supernet.without_kept()
     oneshot.save(supernet, folder / supernets.FILE)
     # In this order: killed in between, the training is still in the checkpoint.
     with replacing(folder / _JOB, _KIND, "out") as file:
         file.write((json.dumps(job._asdict(), indent=1) + "\n").encode())
     checkpoints.remove(folder / CHECKPOINT)
-    return supernet
+    return supernet, ranks
 
 
 def is_begun(folder: Path) -> bool:

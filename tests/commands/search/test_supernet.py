@@ -4,18 +4,20 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 import jnas
 from jnas import data, oneshot, population
 from jnas.commands import folder as folders
-from jnas.commands.search import supernet
+from jnas.commands.search import quality, supernet
 from jnas.commands.search.settings import Settings
 from jnas.commands.search.supernet import Options
 from jnas.engine import trainings
 from jnas.engine.files import replacing
-from tests.commands.helpers import SHARED, files, invoke, read_csv, read_json
+from tests.commands.helpers import SHARED, files, invoke, put, read_csv, read_json
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -25,8 +27,9 @@ def test_the_run_folder_has_the_supernet(shared) -> None:
     names = {"scores.csv", "scores.npz", "result.json", "report.html", "cell.png", "search.png"}
     names |= {f"scores_{name}.png" for name in jnas.benchmarks.DATASETS} | {"rank_cifar10.png"}
     names |= {f"supernet.{ending}" for ending in ("npz", "json", "csv", "png")}
+    names |= {"ranking.json", "ranking.png"}
     assert set(files(folder)) == names
-    assert not (folder / "training").exists()
+    assert not any((folder / name).exists() for name in ("training", "ranking"))
     made = oneshot.load(folder / "supernet.npz")
     result, curve = read_json(folder / "result.json"), read_csv(folder / "supernet.csv")
     np.testing.assert_allclose([float(row["loss"]) for row in curve], made.curves["loss"][0])
@@ -55,6 +58,57 @@ def test_the_report_ranks_beside_parameters(shared) -> None:
     assert len(result["supernet"]["kendall_tau"]) == 3
 
 
+def test_the_report_ranks_after_some_epochs(shared) -> None:
+    """Of the same architectures, by the estimator of the file and by scipy; the costs likewise."""
+    folder, printed = shared
+    made, told = oneshot.load(folder / "supernet.npz"), read_json(folder / "result.json")
+    kept = read_json(folder / "ranking.json")
+    assert told["supernet"]["ranking"] == {x: kept[x] for x in kept if x != "fingerprint"}
+    table = jnas.benchmarks.nasbench201("cifar10")
+    known = quality.drawn({"val_accuracy cifar10": (table, "val_accuracy")})
+    judge = oneshot.estimator(made, data.load("digits"), "loss")
+    scores = population.score(judge, known.archs, jax.random.key(0), progress=False)
+    params = [int(x) for x in jax.vmap(SPACE.params)(known.archs)]
+    truth = table.look_up("val_accuracy", known.archs)
+    for name, values in (("loss", scores), ("params", params)):
+        tau = kendalltau(values, truth).statistic
+        assert kept["kendall"][name][-1] == pytest.approx(tau, abs=1e-5)
+        assert f"{tau:.3f}" in printed
+    assert (kept["epochs"], kept["num"], kept["share"]) == ([1, 2], 200, 0.1)
+    page = (folder / "report.html").read_text()
+    for text in ("ranks worse than the number of parameters", "P@top 10 %", "epoch 2"):
+        assert text in printed
+        assert text in page
+    assert "Published (Ning et al." in page
+
+
+def test_of_few_architectures_there_is_no_top(shared, tmp_path) -> None:
+    made = oneshot.load(shared[0] / "supernet.npz")
+    archs = SPACE.enumerate()[5000:5020]
+    known = quality.Known("top", "", archs, np.arange(20.0))
+    found = quality._measured(made, data.load("digits"), known, tmp_path / "x", True, False)
+    assert (found.num, found.epochs, found.share, found.p_top) == (20, [2], None, {})
+    params = [int(x) for x in jax.vmap(SPACE.params)(archs)]
+    assert found.kendall["params"] == pytest.approx([kendalltau(params, known.truth).statistic])
+
+
+def test_what_was_kept_on_the_way_is_not_in_the_file(shared) -> None:
+    made = oneshot.load(shared[0] / "supernet.npz")
+    assert made.epochs == ()
+    assert all(leaf.shape[1] == 0 for leaf in jax.tree.leaves(made.state.kept))
+
+
+def test_without_known_accuracies_nothing_is_kept_or_ranked(shared, tmp_path, monkeypatch) -> None:
+    made = oneshot.load(shared[0] / "supernet.npz")
+    monkeypatch.setattr(oneshot, "train", lambda *_, keep, **options: asked.append(keep) or made)
+    asked: list[tuple[int, ...]] = []
+    put(tmp_path / "ranking.json", b"{}", quality._KIND)
+    plan = supernet.plan(Options(2, channels=2, cells=1, stages=1), SPACE, "digits", 0, False)
+    assert supernet.train(plan, tmp_path, True, False, {})[1] is None
+    assert asked == [()]
+    assert not (tmp_path / "ranking.json").exists()
+
+
 def test_any_strategy_searches_with_the_same_supernet(shared, tmp_path) -> None:
     """And its file judges alike, wherever it is."""
     folder, _ = shared
@@ -68,10 +122,13 @@ def test_any_strategy_searches_with_the_same_supernet(shared, tmp_path) -> None:
     invoke("score", *cells, "--estimator", folder / "supernet.npz", "--out", out)
     again = [float(row[column]) for row in read_csv(out) for column in row if column == "supernet"]
     np.testing.assert_allclose(again, [float(row["score"]) for row in rows[:2]], rtol=1e-5)
+    invoke("search", "--estimator", folder / "supernet.npz", "--candidates", 2, "--out", out.parent)
+    assert read_json(tmp_path / "result.json")["supernet"]["ranking"] is None
+    assert not (tmp_path / "ranking.png").exists()
 
 
 def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
-    """While it trains, and while it scores; what is done is not done again."""
+    """While it trains, ranks and scores; what is done is not done again."""
     folder, printed = shared
     done: list[int] = []
     add, score = trainings._Work.add, population.score
@@ -82,7 +139,7 @@ def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
         add(work, block)
         done.append(work.num_epochs)
 
-    def unscored(*args):
+    def unscored(*args, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(trainings._Work, "add", killed)
@@ -95,12 +152,18 @@ def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         trainings._Work, "add", lambda work, block: (add(work, block), done.append(2))
     )
+    with monkeypatch.context() as patch:
+        patch.setattr(oneshot, "criteria", unscored)
+        with pytest.raises(KeyboardInterrupt):
+            invoke(*SHARED, "--out", tmp_path)
+    assert sorted(files(tmp_path / "ranking")) == ["epoch1-0.npz", "epoch2-0.npz"]
     monkeypatch.setattr(population, "score", unscored)
     with pytest.raises(KeyboardInterrupt):
         invoke(*SHARED, "--out", tmp_path)
     assert done == [1, 2]
     monkeypatch.setattr(population, "score", score)
     monkeypatch.setattr(oneshot, "train", None)
+    monkeypatch.setattr(oneshot, "study", None)
     again = invoke(*SHARED, "--out", tmp_path)
     assert again.replace(str(tmp_path), "") == printed.replace(str(folder), "")
     assert read_json(tmp_path / "result.json")["resumed"]
