@@ -22,7 +22,7 @@ from jnas.oneshot.samplers import Sampler
 from jnas.oneshot.sharing import Sharing, as_sharing
 from jnas.oneshot.steps import Seen, Setup, State, after_epoch, before_epoch, start, step
 from jnas.oneshot.supernet import Supernet
-from jnas.training.programs import everywhere, mesh
+from jnas.training import programs
 from jnas.training.steps import order, setup
 from jnas.training.train import check_dataset
 from jnas.types import Dataset, Images, Key, Network, Trainer
@@ -109,7 +109,9 @@ def train(
     # Zeros in their places, so that a program serves recipes of other numbers, too.
     made = with_numbers(recipes[0], dict.fromkeys(numbers, 0.0))
     alone = setup(sharing.network, made.training, check_dataset(sharing.network, dataset))
-    is_parallel = _is_parallel(parallel, len(keys), alone.recipe.batch_size)
+    # Several supernets have the devices among themselves already, without a sum over all of them in
+    # each batch norm and each step.
+    is_parallel = len(keys) == 1 and programs.is_parallel(parallel, alone.recipe.batch_size)
     of = Setup(sharing, made._replace(training=alone.recipe), alone.steps, is_parallel)
     begin = 0 if initial is None else initial.num_epochs
     end = made.training.epochs if until is None else min(until, made.training.epochs)
@@ -119,8 +121,8 @@ def train(
     shared = Shared(dataset, draw)
     run = trainings.train(
         trainer(of, end - begin, epochs),
-        everywhere(jobs) if is_parallel else jobs,
-        everywhere(shared) if is_parallel else shared,
+        programs.everywhere(jobs) if is_parallel else jobs,
+        programs.everywhere(shared) if is_parallel else shared,
         # The engine counts the epochs of a call, and jobs know how many came before: the number of
         # the first is no constant of the program.
         epochs=range(1, end - begin + 1),
@@ -161,16 +163,6 @@ def _varied(jobs: Job, numbers: dict[str, list[float]]) -> Job | Varied:
         for name, values in numbers.items()
     }
     return Varied(*jobs, arrays)
-
-
-def _is_parallel(asked: bool | None, num: int, batch_size: int) -> bool:
-    """Whether a batch is spread over the devices."""
-    count = jax.local_device_count()
-    # Several supernets have the devices among themselves already, without a sum over all of them in
-    # each batch norm and each step.
-    is_possible = num == 1 and count > 1 and batch_size % count == 0
-    # Devices of a CPU are the same cores.
-    return is_possible and (jax.default_backend() != "cpu" if asked is None else asked)
 
 
 def _kept_epochs(keep: tuple[int, ...], begin: int, end: int) -> tuple[int, ...]:
@@ -276,7 +268,7 @@ def _epoch(
         place, rows = at
         if of.is_parallel:
             # Of the numbers of the images: images, activations and gradients follow them.
-            spread = NamedSharding(mesh(), PartitionSpec("images"))
+            spread = NamedSharding(programs.mesh(), PartitionSpec("images"))
             rows = lax.with_sharding_constraint(rows, spread)
         batch = Images(data.train.x[rows], data.train.y[rows])
         here = jax.random.fold_in(step_key, place)

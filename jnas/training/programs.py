@@ -162,15 +162,27 @@ def of_any(of: Setup) -> Programs:
     )
 
 
+def is_parallel(asked: bool | None, batch_size: int) -> bool:
+    """Whether the images of a batch are spread over the devices; None: on accelerators."""
+    count = jax.local_device_count()
+    # Unequal parts are none that sharding has. Devices of a CPU are the same cores, which one of
+    # them has threads on as well; and where their programs wait for each other's sums, XLA can run
+    # out of threads and ends the process.
+    is_possible = count > 1 and batch_size % count == 0
+    return is_possible and (jax.default_backend() != "cpu" if asked is None else asked)
+
+
 @functools.lru_cache(_MAX_SETUPS)
-def of_one(of: Setup) -> Programs:
-    """Programs of a network that is one architecture's own, data-parallel over all devices.
+def of_one(of: Setup, is_parallel: bool = False) -> Programs:
+    """Programs of a network that is one architecture's own, perhaps data-parallel over all devices.
 
     A step is a program and an epoch a loop on the host: XLA for CPUs computes a step several times
-    slower within a loop of its own. Images of a batch are in equal parts on the devices, and batch
-    norms have the statistics of all of them.
+    slower within a loop of its own. If parallel, the images of a batch are in equal parts on the
+    devices, and batch norms have the statistics of all of them.
     """
-    step = jax.jit(functools.partial(_parallel_step, of), donate_argnums=3)
+    step = jax.jit(
+        functools.partial(_parallel_step if is_parallel else _step, of), donate_argnums=3
+    )
     order = jax.jit(lambda key, data: steps.order(of, key, len(data.train.y)))
     after = jax.jit(functools.partial(_after_epoch, of), donate_argnums=3)
 
@@ -188,7 +200,7 @@ def of_one(of: Setup) -> Programs:
         result: State = after(job, epoch_number, rows, state, together, data)
         return result
 
-    return of_any(of)._replace(epoch=epoch, place=everywhere)
+    return of_any(of)._replace(epoch=epoch, place=everywhere if is_parallel else jax.device_put)
 
 
 def everywhere(tree: Any) -> Any:
@@ -204,12 +216,8 @@ def mesh() -> Mesh:
 def _parallel_step(
     of: Setup, job: Job, at: Place, data: Dataset, state: State
 ) -> tuple[State, Seen]:
-    """Step whose images are spread over the devices, if these divide them."""
-    # A batch that devices do not divide is computed by each as a whole: unequal parts are none that
-    # sharding has.
-    devices = mesh()
-    if devices.size > 1 and len(at.rows) % devices.size == 0:
-        # Of the numbers of the images: images, activations and gradients follow them.
-        spread = NamedSharding(devices, PartitionSpec("images"))
-        at = at._replace(rows=lax.with_sharding_constraint(at.rows, spread))
-    return _step(of, job, at, data, state)
+    """Step whose images are spread over the devices."""
+    # The numbers of the images are: images, activations and gradients follow them.
+    spread = NamedSharding(mesh(), PartitionSpec("images"))
+    rows = lax.with_sharding_constraint(at.rows, spread)
+    return _step(of, job, at._replace(rows=rows), data, state)

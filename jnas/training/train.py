@@ -40,6 +40,7 @@ def train(
     progress: bool = False,
     own: bool | None = None,
     weights: bool = True,
+    parallel: bool | None = None,
 ) -> Trained:
     """Trained networks of `P` architectures, each with weights of its own.
 
@@ -58,11 +59,13 @@ def train(
         resume: False starts anew; "anyway" goes on although jnas or jax have changed.
         progress: show a bar on standard error.
         own: whether each network gets a program of its own architecture, which takes seconds to
-            compile, data-parallel over all devices, one network after the other. None gives it to a
-            single network alone, for which it is the fastest way. On CPUs several networks take
-            less without it, one a device: on two cores .84 s a step of each network, and 1.3 s with
-            it (experiments/bench_training).
+            compile, one network after the other. None gives it to a single network alone, for which
+            it is the fastest way. On CPUs several networks take less without it, one a device: on
+            two cores .84 s a step of each network, and 1.3 s with it (experiments/bench_training).
         weights: False keeps accuracies and curves, and no weights.
+        parallel: whether a program of its own spreads the images of a step over all devices, with
+            batch norms of the statistics of all of them, where the devices divide a batch; None: on
+            accelerators. It comes out the same, to rounding.
 
     Returns:
         `Trained`. A training whose loss is not finite at some epoch has that epoch in `failed_at`.
@@ -80,7 +83,9 @@ def train(
         networks.settings(network)
     jobs, places = _jobs(checked, key)
     is_own = len(jobs.arch) == 1 if own is None else own
-    work = _Work(of, dataset, None if out is None else Path(out), resume, progress, weights)
+    spreads = programs.is_parallel(parallel, of.recipe.batch_size)
+    folder = None if out is None else Path(out)
+    work = _Work(of, dataset, folder, resume, progress, weights, spreads)
     trained = work.kept(
         "trained.npz",
         ("train", jobs, places, is_own),
@@ -117,6 +122,7 @@ class _Work(NamedTuple):
     resume: Resume
     progress: bool
     weights: bool
+    is_parallel: bool
 
     def kept(self, name: str, parts: tuple[Any, ...], make: Callable[[], Trained]) -> Trained:
         """Trained networks from a file of the folder, or else made and kept there."""
@@ -160,7 +166,7 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
         # On the host: the program is of this architecture alone, so it has to be known while it is
         # made.
         of = own_setup(work.of, np.asarray(job.arch))
-        program = programs.of_one(of)
+        program = programs.of_one(of, work.is_parallel)
         course, kept = courses.restored(
             of,
             job,

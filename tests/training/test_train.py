@@ -70,10 +70,15 @@ def test_alone_by_the_program_of_a_population(
     assert_close(one, apart.select(1))
 
 
+@pytest.mark.parametrize("parallel", [None, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_program_of_its_own_trains_the_same(
-    together: training.Trained, network: Network, stripes: Dataset, recipe: training.Recipe
+    together: training.Trained,
+    network: Network,
+    stripes: Dataset,
+    recipe: training.Recipe,
+    parallel: bool | None,
 ) -> None:
-    own = train(network, ARCHS[:1], stripes, recipe, 5)
+    own = train(network, ARCHS[:1], stripes, recipe, 5, parallel=parallel)
     # Rounding differs, and training amplifies it.
     for name, curve in own.curves.items():
         np.testing.assert_allclose(curve[:, 0], together.curves[name][:1, 0], rtol=1e-3, atol=1e-6)
