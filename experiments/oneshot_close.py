@@ -1,14 +1,15 @@
 """Kendall tau of supernets of CLOSE and of plain ones, at equal steps and at equal time.
 
 python -m experiments.oneshot_close SCALE (configs/oneshot_close.py); trainings go on after a kill,
-and seeds are trained one after the other.
+and the seeds of a method are trained side by side.
 """
 
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -55,14 +56,14 @@ def main(
     for label in dict.fromkeys((next(iter(config.methods)), *labels)):
         if label not in found["milliseconds"]:
             found["milliseconds"][label] = _milliseconds(config, chosen, label, data)
-    for seed in chosen.seeds:
-        for label, epochs in _trainings(config, chosen, labels, found["milliseconds"]).items():
-            runs = found["supernets"].setdefault(label, {})
-            if str(seed) not in runs:
-                out = common.RUNS / f"{NAME}-{title}" / f"{label}-{seed}"
-                runs[str(seed)] = _measured(config, chosen, label, epochs, seed, data, out)
-                common.write_json(NAME, kept)
-                print(title, label, seed, runs[str(seed)]["loss"]["kendall"], flush=True)
+    for label, epochs in _trainings(config, chosen, labels, found["milliseconds"]).items():
+        runs = found["supernets"].setdefault(label, {})
+        seeds = [seed for seed in chosen.seeds if str(seed) not in runs]
+        if seeds:
+            out = common.RUNS / f"{NAME}-{title}" / f"{label}-{'-'.join(map(str, seeds))}"
+            runs |= _measured(config, chosen, label, epochs, seeds, data, out)
+            common.write_json(NAME, kept)
+            print(title, label, [run["loss"]["kendall"] for run in runs.values()], flush=True)
     for each, content in kept["scales"].items():
         jnas.plots.save(_picture(each, content), path.with_name(f"{NAME}_{each}.png"))
     pages.show(NAME, page())
@@ -119,30 +120,42 @@ def _trainings(
 
 
 def _measured(
-    config: Config, scale: Scale, label: str, epochs: int, seed: int, data: Dataset, out: Any
-) -> dict[str, Any]:
-    """Criteria of a trained supernet, of negated loss and of accuracy, after its kept epochs."""
+    config: Config,
+    scale: Scale,
+    label: str,
+    epochs: int,
+    seeds: Sequence[int],
+    data: Dataset,
+    out: Path,
+) -> dict[str, dict[str, Any]]:
+    """Criteria of the supernets of seeds, by seed, of both scores after their kept epochs."""
     known = oneshot_supernets.truth(scale)
     keep = tuple(max(round(share * epochs), 1) for share in config.shares)
     supernet = oneshot.train(
         _sharing(config, scale, label, epochs),
         data,
         _recipe(scale, epochs),
-        jax.random.key(seed),
+        jax.vmap(jax.random.key)(np.array(seeds)),
         keep=keep,
         out=out,
     )
     study = oneshot.study(
         supernet, data, known.archs, known.accuracy, epochs=keep, batch_size=scale.batch_size
     )
-    result: dict[str, Any] = {"epochs": list(study.epochs)}
-    for criterion in ("loss", "accuracy"):
-        found = study.criteria(criterion)
-        result[criterion] = {
-            name: np.round(found[name][:, 0].astype(float), 4).tolist()
-            for name in (*_CRITERIA, "mean")
+    found = {criterion: study.criteria(criterion) for criterion in ("loss", "accuracy")}
+    runs: dict[str, dict[str, Any]] = {}
+    for place, seed in enumerate(seeds):
+        runs[str(seed)] = {
+            "epochs": list(study.epochs),
+            "training_loss": np.round(supernet.curves["loss"][place], 4).tolist(),
+        } | {
+            criterion: {
+                name: np.round(values[name][:, place].astype(float), 4).tolist()
+                for name in (*_CRITERIA, "mean")
+            }
+            for criterion, values in found.items()
         }
-    return result | {"training_loss": np.round(supernet.curves["loss"][0], 4).tolist()}
+    return runs
 
 
 def _criteria(scores: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:

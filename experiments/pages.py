@@ -44,6 +44,7 @@ NAMES = (
     "naswot_table2",
     "naswot_training",
     "oneshot_axis",
+    "oneshot_batches",
     "oneshot_figures",
     "oneshot_forgetting",
     "oneshot_published",
