@@ -57,7 +57,6 @@ STATEMENTS = (
         "O4",
         "NAS-Bench-1Shot1 behaves otherwise than the other two (operations on nodes share more)",
         (verdicts.other_trend,),
-        "supernets of two sharing extents, for the cause",
     ),
     Statement(
         "O5",
@@ -68,8 +67,7 @@ STATEMENTS = (
     Statement(
         "O7a",
         "more validation images help, but not under-trained supernets",
-        (trained.more_images,),
-        "fewer images of under-trained supernets",
+        (trained.more_images, trained.more_batches),
     ),
     Statement(
         "O7b",
@@ -111,6 +109,16 @@ STATEMENTS = (
         "sharing less helps: pruned spaces",
         (trained.pruned,),
         "a controller that prunes while a supernet is trained",
+    ),
+    Statement(
+        "S4b",
+        "sharing more learns faster, and saturates lower (figure 21)",
+        (trained.sharing_extents,),
+    ),
+    Statement(
+        "S4c",
+        "CLOSE ranks at least as well as a plain supernet after any epoch",
+        (trained.close,),
     ),
     Statement(
         "S5", "batch norms without scales rank better", (trained.no_scales,), "NAS-Bench-301"

@@ -1,4 +1,4 @@
-"""What our own supernets say of the statements of the one-shot study (`oneshot_supernets.json`).
+"""What our own supernets say of the statements of the one-shot study.
 
 Settings are compared seed by seed with the base setting of the same scale: a difference counts when
 it is more than two standard errors from 0, and otherwise nothing is decided.
@@ -65,6 +65,57 @@ def more_images() -> Verdict:
             answers.append(_sign(gains))
             texts.append(f"{scale}: tau of accuracy on {many} instead of {few} {_spread(gains)}")
     return _verdict(texts, answers, 1)
+
+
+def more_batches() -> Verdict:
+    """O7: more validation batches rank better at the end, and not yet after few epochs."""
+    kept = pages.read("oneshot_batches")
+    taus = {num: rows["kendall"] for num, rows in kept["criteria"]["accuracy"].items()}
+    few, many = min(taus, key=int), max(taus, key=int)
+    answers, texts = [], []
+    for place, epoch in enumerate(kept["epochs"]):
+        gains = [b - a for a, b in zip(taus[few][place], taus[many][place], strict=True)]
+        answers.append(_sign(gains))
+        texts.append(f"after epoch {epoch} {_spread(gains)}")
+    answers[:-1] = [-1 if answer > 0 else 1 for answer in answers[:-1]]
+    text = f"digits201: tau of accuracy on {many} batches instead of {few}: {', '.join(texts)}"
+    return _verdict([text], answers, 1)._replace(sources=("oneshot_batches",))
+
+
+def sharing_extents() -> Verdict:
+    """S4, figure 21: edges that share their weights learn faster, and rank worse at the end."""
+    texts, answers = [], []
+    for scale, epochs, gains in _above_plain("one bank"):
+        answers += [_sign(gains[0]), -_sign(gains[-1])]
+        ends = (f"{_spread(gains[place])} after epoch {epochs[place]}" for place in (0, -1))
+        texts.append(f"{scale}, all edges of a cell share: tau {', '.join(ends)}")
+    return _verdict(texts, answers, 1)._replace(sources=("oneshot_close",))
+
+
+def close() -> Verdict:
+    """CLOSE: it ranks at least as well as the plain supernet after every epoch."""
+    texts, answers = [], []
+    for label in ("CLOSE, all", "CLOSE, selected"):
+        for scale, epochs, gains in _above_plain(label):
+            answers += [1 if np.mean(of_epoch) >= 0 else _sign(of_epoch) for of_epoch in gains]
+            found = ", ".join(
+                f"{_spread(of_epoch)} ({epoch})"
+                for epoch, of_epoch in zip(epochs, gains, strict=True)
+            )
+            texts.append(f"{scale}, {label}: tau {found}")
+    return _verdict(texts, answers, 1)._replace(sources=("oneshot_close",))
+
+
+def _above_plain(label: str) -> Iterator[tuple[str, list[int], list[list[float]]]]:
+    """Each scale, its epochs, and by how much tau is above that of plain supernets `[T][S]`."""
+    for scale, found in pages.read("oneshot_close")["scales"].items():
+        runs, plain = (found["supernets"].get(name, {}) for name in (label, "plain"))
+        seeds = [seed for seed in runs if seed in plain]
+        if seeds and scale != "quick":
+            taus = [
+                np.array([of[seed]["loss"]["kendall"] for seed in seeds]) for of in (runs, plain)
+            ]
+            yield scale, runs[seeds[0]]["epochs"], (taus[0] - taus[1]).T.tolist()
 
 
 def forgetting() -> Verdict:

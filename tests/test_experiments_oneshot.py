@@ -93,6 +93,51 @@ def test_settings_are_judged_by_paired_differences(tmp_path, monkeypatch) -> Non
     assert trained.pruned().holds
 
 
+def closes(**labels: list[list[float]]) -> str:
+    """A file of results of CLOSE: for each label taus of two seeds by epoch."""
+    runs = {
+        label.replace("_", " "): {
+            str(seed): {"epochs": [10, 20], "loss": {"kendall": taus}}
+            for seed, taus in enumerate(rows)
+        }
+        for label, rows in labels.items()
+    }
+    runs["CLOSE, all"] = runs.pop("close")
+    return json.dumps({"scales": {"small": {"supernets": runs}}})
+
+
+def test_close_and_sharing_extents_are_judged_epoch_by_epoch(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    path = tmp_path / "oneshot_close.json"
+    plain = [[0.1, 0.5], [0.2, 0.6]]
+    better = [[0.2, 0.51], [0.31, 0.62]]
+    falls = [[0.3, 0.4], [0.41, 0.49]]
+    trained = oneshot_verdicts_trained
+    path.write_text(closes(plain=plain, close=better, one_bank=falls))
+    assert trained.close().holds is True
+    extents = trained.sharing_extents()
+    assert extents.holds is True
+    assert "+0.205 ± 0.005 after epoch 10, -0.105 ± 0.005 after epoch 20" in extents.numbers
+    path.write_text(closes(plain=plain, close=falls, one_bank=better))
+    assert trained.close().holds is False
+    assert trained.sharing_extents().holds is False
+    path.write_text(closes(plain=plain, close=[[0.05, 0.5], [0.22, 0.7]], one_bank=falls))
+    assert trained.close().holds is None  # below on the mean of one epoch, not beyond its error
+
+
+def test_batches_are_judged_at_the_end_and_before(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+
+    def taus(early: list[float], late: list[float]) -> dict:
+        return {"kendall": [early, late]}
+
+    for early, expected in (([0.1, 0.3], True), ([0.3, 0.41], False)):
+        rows = {"1": taus([0.2, 0.3], [0.4, 0.5]), "10": taus(early, [0.5, 0.62])}
+        content = {"epochs": [5, 50], "criteria": {"accuracy": rows}}
+        (tmp_path / "oneshot_batches.json").write_text(json.dumps(content))
+        assert oneshot_verdicts_trained.more_batches().holds is expected
+
+
 @needs_data
 def test_published_curves_have_rows_of_costs() -> None:
     found = oneshot_curves.published("nb301")
