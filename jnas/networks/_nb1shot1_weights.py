@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import spaces
-from jnas.networks import layers, weights
+from jnas.networks import control, layers, weights
 from jnas.spaces import _nasbench101_cells as bits
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
 from jnas.spaces.nb1shot1 import Subspace
@@ -61,6 +61,18 @@ def known_cell(arch: np.ndarray, subspace: Subspace) -> Cell:
     with jax.ensure_compile_time_eval():
         found: Cell = jax.tree.map(np.asarray, cell_of(jnp.asarray(arch), subspace))
         return found
+
+
+def rows_of(cell: Cell, width: int) -> Any:
+    """Channels of the output of a cell that are there, where that is known; None for all."""
+    if not control.is_known(cell.ops) or cell.feeds.all():
+        return None
+    return np.flatnonzero(np.repeat(cell.feeds, width))
+
+
+def reading(layer: Params, rows: Any) -> Params:
+    """Layer without the weights that read other channels than `rows`; None for all."""
+    return layer if rows is None else {**layer, "conv": layer["conv"][..., rows, :]}
 
 
 def draw(

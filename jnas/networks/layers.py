@@ -265,6 +265,15 @@ def max_pool2x2(x: jax.Array) -> jax.Array:
     return _shared_larger(columns[:, :, :, 0], columns[:, :, :, 1])
 
 
+def max_pool2x2_padded(x: jax.Array) -> jax.Array:
+    """Max-pool of 2x2, stride 2, padding 1: `[N, H, W, C]` to `[N, H // 2 + 1, W // 2 + 1, C]`."""
+    _, height, width, _ = x.shape
+    # Below the last row of an odd size a window would have it and nothing besides: it is cut off.
+    pads = [(1, 1 - size % 2) for size in (height, width)]
+    lowest = jnp.full((), -jnp.inf, x.dtype)
+    return max_pool2x2(jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=lowest))
+
+
 @jax.custom_jvp
 def _shared_larger(x: jax.Array, y: jax.Array) -> jax.Array:
     """Maximum of two arrays; where they are equal each gets half of the gradient."""

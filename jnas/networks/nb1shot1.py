@@ -29,7 +29,7 @@ from jnas.engine.inputs import check_at_least_one
 from jnas.networks import _nb1shot1_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._factories import one_object
-from jnas.networks._nb1shot1_weights import CONVS, Cell
+from jnas.networks._nb1shot1_weights import CONVS, Cell, reading, rows_of
 from jnas.networks.flow import Flow, check_images, dropped, enter, pooled, show
 from jnas.networks.own import own
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3
@@ -141,12 +141,12 @@ def _cell(flow: Flow, params: Params, cell: Cell, rows: Any, hooks: Hooks) -> Fl
     values: list[jax.Array] = []
     for block in range(num):
         edges = cell.edges[:, block + 1]
-        flow = _project(flow._replace(x=start), edges[0], _read(projections[block], rows), hooks)
+        flow = _project(flow._replace(x=start), edges[0], reading(projections[block], rows), hooks)
         flow = _sum(flow, values, edges[1 : block + 1], hooks)
         op = cell.ops[block]
         flow = _computed(_operation, op, _is_conv(op), flow, convs[block], hooks)
         values.append(flow.x)
-    return _put_out(flow._replace(x=start), values, cell, _read(params["output"], rows), hooks)
+    return _put_out(flow._replace(x=start), values, cell, reading(params["output"], rows), hooks)
 
 
 def _put_out(flow: Flow, values: list[jax.Array], cell: Cell, layer: Params, hooks: Hooks) -> Flow:
@@ -180,27 +180,6 @@ def _added(
     return together + jax.nn.relu(x), value
 
 
-def _read(layer: Params, rows: Any) -> Params:
-    """Layer without the weights that read other channels than `rows`; None for all."""
-    return layer if rows is None else {**layer, "conv": layer["conv"][..., rows, :]}
-
-
-def _rows(cell: Cell, width: int) -> Any:
-    """Channels of the output of a cell that are there, where that is known; None for all."""
-    if not control.is_known(cell.ops) or cell.feeds.all():
-        return None
-    return np.flatnonzero(np.repeat(cell.feeds, width))
-
-
-def halved(x: jax.Array) -> jax.Array:
-    """Max-pool of 2x2, stride 2, padding 1: `[N, H, W, C]` to `[N, H // 2 + 1, W // 2 + 1, C]`."""
-    _, height, width, _ = x.shape
-    # Below the last row of an odd size a window would have it and nothing besides: it is cut off.
-    pads = [(1, 1 - size % 2) for size in (height, width)]
-    lowest = jnp.full((), -jnp.inf, x.dtype)
-    return layers.max_pool2x2(jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=lowest))
-
-
 def _stem(params: Params, images: jax.Array, hooks: Hooks, state: Any) -> Flow:
     """Flow after the stem."""
     x, value = layers.norm_layer(layers.conv_layer(images, params), params["norm"], hooks)
@@ -213,10 +192,10 @@ def _head(flow: Flow, params: Params, cell: Cell, hooks: Hooks) -> Pass:
     """Results of the network: ReLU, convolution, norm, mean over pixels, dense layer."""
     flow, parts = enter(flow, {name: params[name] for name in ("last", "dense")}, hooks)
     x, width = flow.x, params["last"]["conv"].shape[-1]
-    rows, one = _rows(cell, width), jnp.ones((), jnp.int32)
+    rows, one = rows_of(cell, width), jnp.ones((), jnp.int32)
     feeds = jnp.repeat(jnp.asarray(cell.feeds), width, total_repeat_length=len(cell.ops) * width)
     state = show(flow.state, Relu(x, feeds if rows is None else feeds[rows], one, one), hooks)
-    last = _read(parts["last"], rows)
+    last = reading(parts["last"], rows)
     x, value = layers.norm_layer(layers.conv_layer(jax.nn.relu(x), last), last["norm"], hooks)
     logits = layers.dense_layer(pooled(x, state, hooks), parts["dense"])
     return Pass(logits, x, state, flow.norm_sum + value)
@@ -241,8 +220,8 @@ def _run(
     for number, group in enumerate(params["groups"]):
         width, c_in = group["conv3x3"]["conv"].shape[-1], group["projection"]["conv"].shape[-2]
         if before and width > before:
-            flow = flow._replace(x=halved(flow.x))
-        rows = _rows(cell, c_in // len(cell.ops)) if number else None
+            flow = flow._replace(x=layers.max_pool2x2_padded(flow.x))
+        rows = rows_of(cell, c_in // len(cell.ops)) if number else None
         step = functools.partial(_step, cell=cell, rows=rows, hooks=hooks)
         x, rest = control.scan(step, flow.x, (flow.state, flow.norm_sum), group, unroll=known)
         flow, before = Flow(x, *rest), width

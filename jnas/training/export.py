@@ -40,7 +40,8 @@ def export(
 
     Raises:
         IndexError: there is no such network.
-        ValueError: its weights were not kept or its training failed; unknown formats.
+        ValueError: its weights were not kept or its training failed; unknown formats; a network
+            that is not one of `jnas.networks`.
         FileExistsError: a file that jnas did not write is in the way.
         ImportError: ONNX is asked for, and the package onnx is not installed.
     """

@@ -19,6 +19,9 @@ EVERY_OPERATION = (
 # Node 1 is zeros, so that a convolution's norm is all that node 2 gets; nothing reads the pool.
 OF_ZEROS = "|none~0|+|none~0|nor_conv_3x3~1|+|none~0|avg_pool_3x3~1|skip_connect~2|"
 DISCONNECTED = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+# Of five blocks the second has no way out; the third and fifth feed the output.
+HALF_FED = "conv3x3:0|conv3x3:0|maxpool3x3:0|conv1x1:0,1|conv3x3:3,4|output:3,5"
+INPUT_TO_OUTPUT = "conv1x1:0|conv3x3:0|maxpool3x3:1,2|conv3x3:0,1|output:0,1,3"
 CASES: dict[str, tuple[Any, Any]] = {
     "nasbench201": (lambda: networks.nasbench201(channels=4, cells=2, stages=2), EVERY_OPERATION),
     "of zeros": (lambda: networks.nasbench201(channels=4, cells=1, stages=1), OF_ZEROS),
@@ -29,6 +32,11 @@ CASES: dict[str, tuple[Any, Any]] = {
     ),
     "nasbench101": (lambda: networks.nasbench101(channels=10, cells=1, stacks=2), None),
     "nats_size": (networks.nats_size, "8:16:16:8:24"),
+    "nb1shot1": (lambda: networks.nb1shot1(channels=3, cells=1, stacks=3), HALF_FED),
+    "input to output": (
+        lambda: networks.nb1shot1(subspace=2, channels=3, cells=3, stacks=1),
+        INPUT_TO_OUTPUT,
+    ),
 }
 
 

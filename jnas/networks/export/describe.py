@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jnas.networks import statistics as norms
-from jnas.networks.export import nasbench101, nasbench201, nats_size
+from jnas.networks.export import nasbench101, nasbench201, nats_size, nb1shot1
 from jnas.networks.export.description import Plain
 from jnas.networks.own import choices_of
 from jnas.types import Arch, Network, Params
@@ -16,6 +16,7 @@ _DESCRIBE: dict[str, Callable[[np.ndarray, Params], Plain]] = {
     "stages": nasbench201.describe,
     "stacks": nasbench101.describe,
     "cells": nats_size.describe,
+    "groups": nb1shot1.describe,
 }
 
 

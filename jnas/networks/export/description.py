@@ -6,6 +6,7 @@ the output of its block is left out.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,8 +27,8 @@ class Step(NamedTuple):
         name: of its value within the block, an identifier.
         operation: "conv", "norm", "dense" (these have weights), "relu", "add", "concat", "first"
             (the first `channels`), "zeros" (as many as its input has), "avg_pool3x3",
-            "max_pool3x3" (both stride 1), "avg_pool2x2", "max_pool2x2" (both stride 2) or "mean"
-            (over pixels).
+            "max_pool3x3" (both stride 1), "avg_pool2x2", "max_pool2x2", "max_pool2x2_padded" (all
+            stride 2) or "mean" (over pixels).
         inputs: names of the values that it reads.
         weights: float32 arrays: `conv` `[k, k, C, C']` and perhaps `bias` `[C']`; `mean`, `var` and
             perhaps `scale` and `bias` `[C]`; `kernel` `[C, C']` and `bias` `[C']`.
@@ -67,12 +68,12 @@ class Plain(NamedTuple):
     Attributes:
         blocks: the chain; the first reads normalised images, the last gives logits.
         settings: keyword arguments of the network's factory.
-        num_halvings: how often the images are halved.
+        multiple: height and width of the images are multiples of it.
     """
 
     blocks: tuple[Block, ...]
     settings: Mapping[str, Any]
-    num_halvings: int
+    multiple: int
 
 
 class Builder:
@@ -187,6 +188,7 @@ _PLAIN: dict[str, Callable[[jax.Array], jax.Array]] = {
     "max_pool3x3": layers.max_pool3x3,
     "avg_pool2x2": layers.avg_pool2x2,
     "max_pool2x2": layers.max_pool2x2,
+    "max_pool2x2_padded": layers.max_pool2x2_padded,
     "mean": lambda x: jnp.mean(x, axis=(1, 2)),
 }
 
@@ -204,16 +206,23 @@ def num_params(plain: Plain) -> int:
 
 def num_macs(plain: Plain, size: tuple[int, int]) -> int:
     """Number of multiply-accumulates of convolutions and dense layer for one image of `[H, W]`."""
-    total, pixels = 0, size[0] * size[1]
+    total = 0
     for block in plain.blocks:
         # Within a block all that is not yet halved is of the size of its input.
-        found = {INPUT: pixels}
+        sizes = {INPUT: size}
         for step in block.steps:
-            shrink = 4 if step.stride == 2 or step.operation.endswith("2x2") else 1
-            found[step.name] = found[step.inputs[0]] // shrink
+            sizes[step.name] = _size_after(step, *sizes[step.inputs[0]])
             if step.operation == "conv":
-                total += step.weights["conv"].size * found[step.name]
+                total += step.weights["conv"].size * math.prod(sizes[step.name])
             elif step.operation == "dense":
                 total += step.weights["kernel"].size
-        pixels = found[block.output]
+        size = sizes[block.output]
     return total
+
+
+def _size_after(step: Step, height: int, width: int) -> tuple[int, int]:
+    """Height and width of the value of a step, from those of what it reads."""
+    if step.operation == "max_pool2x2_padded":
+        return height // 2 + 1, width // 2 + 1
+    shrink = 2 if step.stride == 2 or step.operation.endswith("2x2") else 1
+    return height // shrink, width // shrink

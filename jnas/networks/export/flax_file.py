@@ -23,6 +23,7 @@ _CALLS = {
     "max_pool3x3": "max_pool3x3({})",
     "avg_pool2x2": "nnx.avg_pool({}, (2, 2), (2, 2))",
     "max_pool2x2": "nnx.max_pool({}, (2, 2), (2, 2))",
+    "max_pool2x2_padded": "nnx.max_pool({}, (2, 2), (2, 2), ((1, 1), (1, 1)))",
     "mean": "jnp.mean({}, axis=(1, 2))",
 }
 _WIDTH = 90  # of a line

@@ -100,7 +100,7 @@ def _check(plain: Plain, facts: Facts) -> None:
             f"{len(facts.std)} deviations"
         )
     # Pools of 2x2 are reshapes in jnas, which odd sizes do not have.
-    multiple = 2**plain.num_halvings
+    multiple = plain.multiple
     if any(length < multiple or length % multiple for length in facts.size):
         raise ValueError(f"size must be multiples of {multiple}; got {list(facts.size)}")
 

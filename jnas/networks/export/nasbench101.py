@@ -15,7 +15,7 @@ from jnas.types import Params
 def describe(arch: np.ndarray, params: Params) -> Plain:
     """Network of `arch` `[26]`, its weights with statistics."""
     stacks = params["stacks"]
-    blocks, c_in = [_stem(params["stem"])], params["stem"]["conv"].shape[-1]
+    blocks, c_in = [stem(params["stem"])], params["stem"]["conv"].shape[-1]
     for stack, weights in enumerate(stacks):
         num, *_, width = weights["projection"]["conv"].shape
         cell = jax.tree.map(np.asarray, cell_of(jnp.asarray(arch), width))
@@ -34,10 +34,10 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
         "num_classes": params["dense"]["bias"].shape[0],
         "in_channels": blocks[0].channels,
     }
-    return Plain(tuple(blocks), settings, len(stacks) - 1)
+    return Plain(tuple(blocks), settings, 2 ** (len(stacks) - 1))
 
 
-def _stem(layer: Any) -> Block:
+def stem(layer: Any) -> Block:
     """Block of the first convolution, its norm and ReLU."""
     b = Builder(layer["conv"].shape[-2])
     x = b.conv_norm("stem", INPUT, layer, layer["conv"].shape[-1])
@@ -62,21 +62,23 @@ def _cell(name: str, cell: Cell, weights: Any, c_in: int, c_out: int) -> Block:
     values: dict[int, str] = {}
     for vertex in range(1, OUTPUT):
         # Pruned vertices have no width.
-        if cell.widths[vertex]:
-            values[vertex] = _vertex(b, vertex, cell, weights, values)
+        if width := int(cell.widths[vertex]):
+            values[vertex] = vertex_of(b, vertex, cell, width, weights, values)
     feeding = [value for vertex, value in values.items() if cell.edges[vertex, OUTPUT]]
     # The input is projected and added; interior vertices share the channels of the output.
-    terms = feeding
-    if len(feeding) > 1:
-        terms = [b.add("together", "concat", *feeding, channels=c_out)]
+    terms = [together(b, feeding)] if feeding else []
     if cell.edges[0, OUTPUT]:
         terms = [*terms, _projection(b, OUTPUT, weights, c_out)]
     return b.block(name, "Cell", b.sum("output", terms))
 
 
-def _vertex(b: Builder, vertex: int, cell: Cell, weights: Any, values: dict[int, str]) -> str:
-    """Value of an interior vertex, of the sum of what comes in."""
-    width = int(cell.widths[vertex])
+def vertex_of(
+    b: Builder, vertex: int, cell: Any, width: int, weights: Any, values: dict[int, str]
+) -> str:
+    """Value of an interior vertex, of the sum of what comes in.
+
+    The vertices of `cell`, its `ops` and `edges`, are those of either network of such cells.
+    """
     terms = [_projection(b, vertex, weights, width)] if cell.edges[0, vertex] else []
     for source, value in values.items():
         if cell.edges[source, vertex]:
@@ -89,15 +91,22 @@ def _vertex(b: Builder, vertex: int, cell: Cell, weights: Any, values: dict[int,
         return b.add(f"vertex{vertex}", "max_pool3x3", x)
     kind = {CONV1X1: "conv1x1", CONV3X3: "conv3x3"}[op]
     layer = jax.tree.map(lambda leaf: leaf[vertex - 1], weights[kind])
-    return _conv_norm_relu(b, f"vertex{vertex}", x, layer, width)
+    return conv_norm_relu(b, f"vertex{vertex}", x, layer, width)
 
 
 def _projection(b: Builder, vertex: int, weights: Any, width: int) -> str:
     """Value of the edge from the input of the cell to a vertex."""
     layer = jax.tree.map(lambda leaf: leaf[vertex - 1], weights["projection"])
-    return _conv_norm_relu(b, f"projection{vertex}", INPUT, layer, width)
+    return conv_norm_relu(b, f"projection{vertex}", INPUT, layer, width)
 
 
-def _conv_norm_relu(b: Builder, name: str, x: str, layer: Any, width: int) -> str:
+def together(b: Builder, values: list[str]) -> str:
+    """Value of all channels of some values; one is as it is."""
+    if len(values) == 1:
+        return values[0]
+    return b.add("together", "concat", *values, channels=sum(map(b.channels, values)))
+
+
+def conv_norm_relu(b: Builder, name: str, x: str, layer: Any, width: int) -> str:
     """Value of a convolution, norm and ReLU."""
     return b.add(name, "relu", b.conv_norm(name, x, layer, width))

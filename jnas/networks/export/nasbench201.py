@@ -36,7 +36,7 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
     # Named where it does not follow from the norms: so these settings lead to the same network.
     if has_bias == settings["affine"]:
         settings["bias"] = has_bias
-    return Plain(tuple(blocks), settings, len(stages) - 1)
+    return Plain(tuple(blocks), settings, 2 ** (len(stages) - 1))
 
 
 def stem(layer: Any, c_out: int) -> Block:

@@ -28,7 +28,7 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
         "num_classes": params["dense"]["bias"].shape[0],
         "in_channels": blocks[0].channels,
     }
-    return Plain(blocks, settings, 2)
+    return Plain(blocks, settings, 4)
 
 
 def _cell(name: str, cell: Any, c_in: int, c_out: int) -> Block:

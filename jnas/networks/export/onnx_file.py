@@ -1,6 +1,6 @@
 """ONNX graph of a plain network, weights and normalisation inside, free batch.
 
-Written layer by layer with the package onnx, for there are ten kinds of layer. The converter of JAX
+Written layer by layer with the package onnx, for there are few kinds of layer. The converter of JAX
 programs, jax2onnx 0.17, gives the same logits from `description.apply`; but it takes only an
 orbax-checkpoint below 0.11.37, so that to install it replaces the library that keeps trainings, and
 it brings some twenty more packages.
@@ -25,6 +25,7 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "max_pool3x3": ("MaxPool", _PADDED),
     "avg_pool2x2": ("AveragePool", _HALVING),
     "max_pool2x2": ("MaxPool", _HALVING),
+    "max_pool2x2_padded": ("MaxPool", {**_HALVING, "pads": [1, 1, 1, 1]}),
 }
 
 

@@ -15,6 +15,7 @@ import jnas
 from jnas.commands.train import choice, plan, runs
 from jnas.commands.train.settings import Settings
 from tests.commands.helpers import CELL, QUIET, TINY, files, invoke, put, read_csv, read_json
+from tests.oracles.exports import HALF_FED
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -213,6 +214,16 @@ def test_strategies_search_by_real_trainings(strategy, pictures, tmp_path) -> No
     longest = tried.accuracies[max(tried.accuracies)]
     assert longest[tried.chosen] == np.nanmax(longest)
     np.testing.assert_array_equal(found.choice.arch, tried.archs[tried.chosen])
+
+
+@pytest.mark.slow
+def test_a_one_shot_network_is_trained_and_exported(pictures, tmp_path) -> None:
+    sizes = {"channels": 2, "stages": 2, "cells": 1, "size": 8, "epochs": 2}
+    settings = Settings(images=str(pictures), space="nb1shot1", arch=HALF_FED, **sizes)
+    found = runs.run(settings, tmp_path)
+    with np.load(tmp_path / "network" / "example.npz") as example:
+        logits = found.trained.predict(example["images"])
+        np.testing.assert_allclose(logits[0], example["logits"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from jnas.networks import export
 from jnas.networks.export import stablehlo
 from tests.oracles.exports import (
     CASES,
+    HALF_FED,
     arch_of,
     case,
     check_logits,
@@ -46,10 +47,38 @@ def test_counts_are_those_of_the_published_networks() -> None:
         assert export.num_macs(plain, (size, size)) == network.space.flops(arch)
 
 
+def test_counts_are_those_of_the_weights_that_an_architecture_has() -> None:
+    """Of the one-shot network, by its masks and the pixels of each of its stacks."""
+    network = networks.nb1shot1(channels=4, cells=2, stacks=3)
+    arch = arch_of(network, HALF_FED)
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), shapes)
+    plain = export.describe(network, arch, params, networks.initial_statistics(params))
+    kernels = networks.kernels(shapes)
+    masks = networks.weights.with_kernels(
+        shapes,
+        [
+            np.broadcast_to(mask, kernel.shape)
+            for mask, kernel in zip(network.present(arch), kernels, strict=True)
+        ],
+    )
+    *_, (last, of_last) = pixels = [(32, 20), (17, 11), (9, 6)]
+    convs = [np.sum([np.sum(layer["conv"]) for layer in g.values()]) for g in masks["groups"]]
+    macs = sum(num * np.prod(pixels[group // 2]) for group, num in enumerate(convs))
+    macs += masks["stem"]["conv"].sum() * 32 * 20 + masks["last"]["conv"].sum() * last * of_last
+    assert export.num_macs(plain, (32, 20)) == macs + masks["dense"]["kernel"].sum()
+    # Every convolution but the last has a scale and a bias for each of its channels.
+    num = sum(mask.sum() for mask in networks.kernels(masks)) + 10
+    normed = [masks["stem"], *(layer for group in masks["groups"] for layer in group.values())]
+    num += 2 * sum(layer["conv"].any(axis=(-4, -3, -2)).sum() for layer in normed)
+    assert export.num_params(plain) == num
+
+
 def test_a_plain_network_makes_its_network_again() -> None:
-    for name in ("nasbench201", "nasbench101", "nats_size", "without scales"):
+    names = ("nasbench201", "nasbench101", "nats_size", "without scales")
+    for name in (*names, "nb1shot1", "input to output"):
         network = case(name)[0]
-        again = networks.by_name(network.space.name, **plain_of(name).settings)
+        again = networks.by_name(networks.settings(network)[0], **plain_of(name).settings)
         shapes = [jax.eval_shape(one.init, jax.random.key(0)) for one in (network, again)]
         assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, shapes[1])
 
@@ -59,3 +88,7 @@ def test_what_has_no_path_to_the_output_is_left_out() -> None:
     assert [step.operation for step in cell.steps] == ["zeros"]
     operations = [step.operation for step in plain_of("of zeros").blocks[1].steps]
     assert operations == ["zeros", "relu", "conv", "norm"]
+    # Of five blocks of three channels two feed the output, and one nothing at all.
+    _, first, _, second, *_ = plain_of("nb1shot1").blocks
+    assert (first.channels, second.channels) == (3, 6)
+    assert not [step.name for step in first.steps if step.name.startswith("vertex2")]
