@@ -186,6 +186,7 @@ def test_colour_jitter(channels, images, key) -> None:
 # -- The whole -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_program_is_the_same_as_without_compilation(images, one_hot, key) -> None:
     # Without mixup, whose draws are loops that are slow like this.
     arguments = key, images[:1], one_hot[:1], ALL._replace(mixup=0.0), facts()

@@ -166,6 +166,7 @@ def image_jobs() -> tuple[Trainer, Job, Images]:
     return image_trainer(network, 12, 16), jobs, shared
 
 
+@pytest.mark.slow
 def test_image_networks_learn() -> None:
     run = train(*image_jobs(), epochs=(12,))
     assert run.losses[0, -1] < 0.3 < 0.6 < run.losses[1, -1]

@@ -79,6 +79,7 @@ def test_any_executor_gives_the_search_of_threads(name, expected, request) -> No
     assert (np.asarray(measured.seconds) >= 0.02).all()
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_in_another_executor_where_a_process_has_died(folder, expected) -> None:
     """One job: begun in threads, then in a process that dies, then in a new one."""
     jnas.search.run_on_host(

@@ -78,6 +78,7 @@ def test_metrics_by_hand(tmp_path) -> None:
     np.testing.assert_allclose(result.fitted.metrics["kendall_tau"][:, -1], last, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_error_is_minimised(tmp_path) -> None:
     """What is learned is the negative error, so that the predictor's best is the smallest error."""
     table = jnas.benchmarks.nasbench201("cifar10")
@@ -124,6 +125,7 @@ def test_a_threshold_is_told_in_the_unit_of_the_column(threshold, message, tmp_p
         fits.run(settings, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_no_resume_starts_anew_and_one_seed_has_no_deviation(tmp_path) -> None:
     one = dataclasses.replace(SHORT, seeds=1, epochs=1)
     for settings, resume in ((one, True), (dataclasses.replace(one, seed=1), False)):

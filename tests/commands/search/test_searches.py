@@ -230,6 +230,7 @@ def test_brackets_pay_for_the_epochs_they_ask_for(strategy, tmp_path) -> None:
         np.testing.assert_allclose(histories.scores, truth, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_front_of_all_searches_together(tmp_path) -> None:
     settings = dataclasses.replace(
         SHORT, strategy="nsga2", against="flops", options={"population_size": 8}, budget=24

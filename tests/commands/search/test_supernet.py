@@ -109,6 +109,7 @@ def test_without_known_accuracies_nothing_is_kept_or_ranked(shared, tmp_path, mo
     assert not (tmp_path / "ranking.json").exists()
 
 
+@pytest.mark.slow
 def test_any_strategy_searches_with_the_same_supernet(shared, tmp_path) -> None:
     """And its file judges alike, wherever it is."""
     folder, _ = shared
