@@ -21,6 +21,7 @@ from jnas.spaces.nasbench101 import prune as nasbench101_prune
 from jnas.spaces.nasbench101 import to_matrix as nasbench101_to_matrix
 from jnas.spaces.nasbench101 import widths as nasbench101_widths
 from jnas.spaces.nasbench201 import nasbench201
+from jnas.spaces.nasbench_macro import nasbench_macro
 from jnas.spaces.nats_size import nats_size
 from jnas.spaces.nb1shot1 import chained as nb1shot1_chained
 from jnas.spaces.nb1shot1 import nb1shot1
@@ -44,6 +45,7 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nds_resnext_a": nds_resnext_a,
     "nds_resnext_b": nds_resnext_b,
     "nds_vanilla": nds_vanilla,
+    "nasbench_macro": nasbench_macro,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -72,6 +74,7 @@ __all__ = [
     "nasbench201_to_genotype",
     "nasbench201_to_matrix",
     "nasbench201_to_naslib",
+    "nasbench_macro",
     "nats_size",
     "nb1shot1",
     "nb1shot1_chained",

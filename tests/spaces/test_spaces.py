@@ -45,6 +45,7 @@ FACTORIES |= {
     "nb1shot1": spaces.nb1shot1,
     "nb1shot1_s1": functools.partial(spaces.nb1shot1, subspace=1),
     "nb1shot1_s2": functools.partial(spaces.nb1shot1, subspace=2),
+    "nasbench_macro": spaces.nasbench_macro,
     "nds_resnet": spaces.nds_resnet,
     "nds_resnext_a": spaces.nds_resnext_a,
     "nds_resnext_b": spaces.nds_resnext_b,
@@ -71,6 +72,7 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nb1shot1",
     "nb1shot1_s1",
     # uniform moves, as those of a product
+    "nasbench_macro",
     "nds_resnet",
     "nds_resnext_a",
     "nds_resnext_b",
@@ -80,6 +82,7 @@ ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
     "nasbench201",
+    "nasbench_macro",
     "nats_size",
     "nds_resnet",
     "nds_resnext_a",
@@ -167,6 +170,7 @@ def test_names_and_cardinalities(name, space):
     assert space.name == name.partition("-")[0]
     assert space.name in (*spaces.NAMES, "nb1shot1_s1", "nb1shot1_s2", "product")
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
+    sizes |= {"nasbench_macro": 8}
     sizes |= {"nds_resnet": 6, "nds_vanilla": 6, "nds_resnext_a": 12, "nds_resnext_b": 12}
     sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
