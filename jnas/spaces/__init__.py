@@ -31,6 +31,8 @@ from jnas.spaces.nds import nds_resnet, nds_resnext_a, nds_resnext_b, nds_vanill
 from jnas.spaces.nds import to_record as nds_to_record
 from jnas.spaces.product import product
 from jnas.spaces.spikenas_bench import spikenas_bench
+from jnas.spaces.transnas_macro import transnas_macro
+from jnas.spaces.transnas_micro import transnas_micro
 from jnas.types import Space
 
 # `benchmarks._guess` reads the order: of spaces that fit a file, the last one counts by its strings
@@ -46,6 +48,8 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nds_resnext_b": nds_resnext_b,
     "nds_vanilla": nds_vanilla,
     "nasbench_macro": nasbench_macro,
+    "transnas_macro": transnas_macro,
+    "transnas_micro": transnas_micro,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -88,6 +92,8 @@ __all__ = [
     "product",
     "simple_graph",
     "spikenas_bench",
+    "transnas_macro",
+    "transnas_micro",
 ]
 
 _renamed.suggest_names(__name__)

@@ -156,8 +156,8 @@ def chain_graph(inner: jax.Array, num_operations: int) -> Graph:
     return Graph(node_ops[None], chain.astype(jnp.int32), chain, jnp.ones((1, num), bool))
 
 
-def weighted_sum(counts: jax.Array, times: Sequence[int]) -> jax.Array:
-    """`[]` float, the sum of `counts` `[K]` int32 from 0, each so many times, rounded once.
+def weighted_sum(counts: jax.Array, times: jax.Array | Sequence[int]) -> jax.Array:
+    """`[]` float, the sum of `counts` `[K]` int32 from 0, each `times` `[K]`, rounded once.
 
     Exact where the sum of `times` is at most 2^16, also beyond 2^32.
     """
