@@ -1,7 +1,8 @@
 """Estimators by look-up: tables of measured results, their files, simulated cost.
 
-`nasbench101`, `nasbench201` and `spikenas_bench` are the released benchmarks. `load` and `save`
-read and write tables of your own, and `available` lists what there is. `of_space` and
+`nasbench101`, `nasbench201` and `spikenas_bench` are the released benchmarks, and
+`nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells. `load`
+and `save` read and write tables of your own, and `available` lists what there is. `of_space` and
 `usual_column` choose a table and a column of it where nothing else is said. A `Table` turns a
 column into an estimator or an objective, and the columns of a learning curve into an objective of
 several fidelities. Every column carries its accuracy convention. `within` is the space of the rows
@@ -12,9 +13,17 @@ from jnas import _renamed, _shown
 from jnas.benchmarks._lookup import nearest_epochs
 from jnas.benchmarks._within import within
 from jnas.benchmarks.digits201 import digits201
-from jnas.benchmarks.files import load, nasbench101, nasbench201, save, spikenas_bench
+from jnas.benchmarks.files import load, save
 from jnas.benchmarks.listing import Source, available
 from jnas.benchmarks.make import Duplicates, make_table
+from jnas.benchmarks.named import (
+    hardware,
+    nasbench101,
+    nasbench101_budgets,
+    nasbench201,
+    nasbench201_more,
+    spikenas_bench,
+)
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.table import Table
 from jnas.benchmarks.usual import of_space, usual_column
@@ -26,10 +35,13 @@ __all__ = [
     "Table",
     "available",
     "digits201",
+    "hardware",
     "load",
     "make_table",
     "nasbench101",
+    "nasbench101_budgets",
     "nasbench201",
+    "nasbench201_more",
     "nearest_epochs",
     "of_space",
     "save",

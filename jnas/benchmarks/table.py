@@ -318,7 +318,7 @@ class Table:
         """Columns by number of epochs, for `objective`: `column` and those that differ in it alone.
 
         `val100` of a table with `val1` … `val100` has 100 of them; a column without a number in its
-        name has none.
+        name, or with a colon, has none.
         """
         return _columns.curve_of(column, tuple(self.columns))
 

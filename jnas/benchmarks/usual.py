@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable
 
 from jnas.benchmarks import _columns
-from jnas.benchmarks.files import load, nasbench101, nasbench201, spikenas_bench
+from jnas.benchmarks.files import load
 from jnas.benchmarks.make import Duplicates
+from jnas.benchmarks.named import nasbench101, nasbench201, spikenas_bench
 from jnas.benchmarks.table import Table
 from jnas.engine.messages import nearest
 from jnas.types import Space

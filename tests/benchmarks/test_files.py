@@ -16,6 +16,7 @@ import pytest
 
 from jnas import benchmarks, spaces
 from jnas.benchmarks import released
+from jnas.benchmarks.named import FURTHER
 
 packaged = functools.cache(benchmarks.nasbench201)
 """The table of a data set in the package, read once."""
@@ -682,9 +683,9 @@ def test_available_without_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JNAS_DATA", raising=False)
     sources = {source.name: source for source in benchmarks.available()}
     ours = [f"nasbench201 {dataset}" for dataset in DATASETS]
-    assert list(sources) == [*ours, "digits201", *spaces.NAMES]
+    assert list(sources) == [*ours, "digits201", *spaces.NAMES, *FURTHER]
     assert [sources[name].rows for name in ours] == [15_625] * 3
-    assert not any(sources[name].rows for name in spaces.NAMES)
+    assert not any(sources[name].rows for name in (*spaces.NAMES, *FURTHER))
     for dataset in DATASETS:
         table = packaged(dataset)
         assert sources[f"nasbench201 {dataset}"].columns == tuple(table.columns)
@@ -722,11 +723,12 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
             3,
             ("index", "val1", "val2", "val3", "val4", "test_accuracy", "epochs", "seconds"),
         ),
-        **dict.fromkeys(set(spaces.NAMES) - with_tables, (0, ())),
+        **dict.fromkeys({*spaces.NAMES, *FURTHER} - with_tables, (0, ())),
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")
     stems = {"nb1shot1": "nasbench101", "spikenas_bench": "spikenas_curves"}
-    assert benchmarks.available(tmp_path / "absent")[4:] == [
+    *absent, _, _, _ = benchmarks.available(tmp_path / "absent")[4:]
+    assert absent == [
         (name, 0, (), found["nasbench201"].where.replace("nasbench201", stems.get(name, name)))
         for name in spaces.NAMES
     ]

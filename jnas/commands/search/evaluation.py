@@ -16,7 +16,8 @@ from jnas import benchmarks, population, search
 from jnas.benchmarks import Table
 from jnas.commands import estimators
 from jnas.commands.estimators import Materials
-from jnas.commands.search import methods, supernet, tables
+from jnas.commands.search import costs, methods, supernet, tables
+from jnas.commands.search.costs import Weighed
 from jnas.commands.search.methods import Outcome
 from jnas.commands.search.settings import DEFAULT_BUDGET, Settings
 from jnas.engine import checkpoints, readers, seeds
@@ -55,7 +56,7 @@ class Job(NamedTuple):
     Attributes:
         settings: with the defaults filled in.
         space: where to search, within the limits of the settings.
-        costs: what the score is weighed against; nothing for a strategy with one objective.
+        weighed: what the score is weighed against; None for a strategy with one objective.
         work: what is evaluated, or how weights are shared by strategies that train them.
         plan: of the supernet that is trained before, and then judges (`judged_by`); None where
             something else judges.
@@ -67,7 +68,7 @@ class Job(NamedTuple):
 
     settings: Settings
     space: Space
-    costs: list[Cost]
+    weighed: Weighed | None
     work: Batch | Seeds | methods.Plan
     plan: supernet.Plan | None
     fidelities: dict[int, str]
@@ -86,16 +87,16 @@ def make_job(
         # Its dataset is hashed by content, so that other images below the same path are another
         # job.
         known = plan.network, plan.dataset, plan.method, plan.keys
-        return Job(settings, space, [], plan, None, {}, 1, fingerprint(settings.facts(), *known))
+        return Job(settings, space, None, plan, None, {}, 1, fingerprint(settings.facts(), *known))
     allowed = _within_limits(settings, _within_table(settings, space, table))
-    costs = [getattr(space, settings.against)] if settings.against else []
+    weighed = costs.by_name(settings.against, space, table) if settings.against else None
     judged = _judged(settings, table)
     work: Batch | Seeds
     if settings.is_batch:
         work, least = _batch(settings, space, allowed, judged), 1
         fidelities = {0: judged[1]} if judged else {}
     else:
-        make_searcher = functools.partial(_searcher, settings, allowed, costs)
+        make_searcher = functools.partial(_searcher, settings, allowed, weighed and weighed.cost)
         work, searcher = _seeds(settings, space, judged, make_searcher)
         least = searcher.min_evaluations
         fidelities = tables.fidelities(searcher, *judged) if judged else {}
@@ -103,8 +104,10 @@ def make_job(
     rows = [table.archs] if settings.within_table and table is not None else []
     # A supernet follows from its plan.
     shared = [] if plan is None else [plan.network, plan.dataset, plan.recipe, plan.key]
-    job = fingerprint(settings.facts(), work, *rows, *shared)
-    return Job(settings, allowed, costs, work, plan, fidelities, least, job)
+    # Sizes follow from the space, and columns from files.
+    measured = [weighed.cost] if weighed is not None and weighed.convention else []
+    job = fingerprint(settings.facts(), work, *rows, *shared, *measured)
+    return Job(settings, allowed, weighed, work, plan, fidelities, least, job)
 
 
 def judged_by(job: Job, estimator: Estimator) -> Job:
@@ -177,10 +180,11 @@ def search_all(
     assert isinstance(job.work, Seeds)
     keys, objective, start = job.work
     history, distinct = seeds.run(
-        functools.partial(_one, job.settings, job.space, job.costs),
+        functools.partial(_one, job.settings, job.space),
         keys,
         objective,
         start,
+        job.weighed and job.weighed.cost,
         # Networks branch on the operations of an architecture; `vmap` would compute all branches.
         batching="map" if job.settings.uses_images else "vmap",
         progress=progress,
@@ -300,10 +304,10 @@ def _judge(settings: Settings, space: Space, name: str, key: Key) -> Estimator:
 
 
 def _searcher(
-    settings: Settings, space: Space, costs: list[Cost], start: Estimator | None
+    settings: Settings, space: Space, cost: Cost | None, start: Estimator | None
 ) -> Searcher:
     """Strategy by its name and options, with what area and nsga2 need."""
-    needed = {"costs": costs} if settings.against else {}
+    needed = {} if cost is None else {"costs": [cost]}
     chosen = {"estimator": start} if start is not None else {}
     return search.by_name(settings.strategy, space, **settings.options, **needed, **chosen)
 
@@ -311,15 +315,16 @@ def _searcher(
 def _one(
     settings: Settings,
     space: Space,
-    costs: list[Cost],
     key: Key,
     objective: Objective,
     start: Estimator | None,
+    cost: Cost | None,
 ) -> tuple[History, jax.Array]:
     """History of a search, and the number of classes it evaluated."""
-    # The strategy is made within the program, for what area starts by is an argument of it.
+    # The strategy is made within the program, for what area starts by and the column that nsga2
+    # weighs by are arguments of it.
     history = search.run(
-        _searcher(settings, space, costs, start),
+        _searcher(settings, space, cost, start),
         objective,
         key,
         num_evaluations=settings.budget or DEFAULT_BUDGET,

@@ -117,19 +117,18 @@ def curve_figures(result: Searches) -> Figures:
 
 def _front_figure(result: Searches) -> Figures:
     """Plot of all that was evaluated, for a strategy that weighs the score against a cost."""
-    against, score = result.settings.against, judge(result)
-    if result.against is None:
+    weighed, score, true = result.weighed, judge(result), result.true_front
+    if weighed is None or result.against is None:
         return {}
-    true = result.true_front
     # Of all searches together, as `Searches.front` is, which the chart finds by itself.
     front = plots.pareto_front(
         result.scores.ravel(),
-        result.against.ravel() / 1e6,
+        result.against.ravel() / weighed.unit,
         true_scores=None if true is None else true.scores,
-        true_costs=None if true is None else true.costs[:, 0] / 1e6,
+        true_costs=None if true is None else true.costs[:, 0] / weighed.unit,
         score_label=score,
-        cost_label=f"{against} (millions)",
+        cost_label=weighed.label,
         title=title(result),
         minimize=result.minimize,
     )
-    return {"front": (f"All that was evaluated: {score} against {against}.", front)}
+    return {"front": (f"All that was evaluated: {score} against {weighed.name}.", front)}

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jnas import oneshot, search, spaces
+from jnas import oneshot, spaces
 from jnas.benchmarks import Table
 from jnas.commands import folder as folders
 from jnas.commands import supernets, truth
 from jnas.commands.estimators import Materials
-from jnas.commands.search import evaluation, methods, supernet
+from jnas.commands.search import evaluation, fronts, methods, supernet
+from jnas.commands.search.costs import Weighed
 from jnas.commands.search.evaluation import Job
 from jnas.commands.search.methods import Outcome
 from jnas.commands.search.quality import Quality
@@ -51,8 +51,9 @@ class Searches(NamedTuple):
         num_before_search: searches that ended before their strategy had its first population.
         table: its name, and its number of architectures, for people; empty without a table.
         checks: one for each column of trained accuracies.
-        against: `[S, T]`, what the score is weighed against; None for a strategy with one
-            objective, as is `front`.
+        weighed: what the score is weighed against; None for a strategy with one objective, as are
+            `against` and `front`.
+        against: `[S, T]`, its values.
         front: what all searches together found that is best for its cost.
         true_front: what of all allowed architectures is; None where some are not known, too.
         seconds: wall time, compilation included.
@@ -79,6 +80,7 @@ class Searches(NamedTuple):
     num_before_search: int
     table: str
     checks: tuple[Check, ...]
+    weighed: Weighed | None
     against: np.ndarray | None
     front: Front | None
     true_front: Front | None
@@ -243,7 +245,7 @@ def _look_up(
         raise ValueError(_why_no_answer(job.settings, histories, table, num_missing))
     # The last place of the running best, and not an argmax: of equal scores the first counts.
     answers = np.take_along_axis(archs, places[:, -1:, None], axis=1)[:, 0]
-    against, front = _weigh(histories, scores, job.space, job.costs)
+    against, front = fronts.weigh(histories, scores, job)
     minimize = table is not None and table.minimizes(job.settings.column or "")
     return Searches(
         settings=job.settings,
@@ -266,9 +268,10 @@ def _look_up(
             truth.look_up(name, *where, archs, places, np.isfinite(best))
             for name, where in columns.items()
         ),
+        weighed=job.weighed,
         against=against,
         front=front,
-        true_front=_true_front(job, table),
+        true_front=fronts.of_table(job, table),
         seconds=facts["seconds"],
         resumed=facts["resumed"],
         fingerprint=facts["fingerprint"],
@@ -311,40 +314,3 @@ def _why_no_answer(
         else "no evaluation ends within max_seconds"
     )
     return f"{why}, so there is no answer; search with a larger budget or limit"
-
-
-def _weigh(
-    histories: History, scores: np.ndarray, space: Space, costs: list[search.Cost]
-) -> tuple[np.ndarray | None, Front | None]:
-    """Cost `[S, T]` of all that was evaluated, and the front of all searches, or None for both."""
-    # The searches pooled as if they were one; unused slots have NaN scores, which are on no front.
-    if not costs:
-        return None, None
-    pooled = jax.tree.map(
-        lambda leaf: leaf.reshape(-1, *leaf.shape[2:]) if leaf.ndim > 1 else leaf, histories
-    )
-    front = search.pareto_front(pooled, costs, identity=space.identity)
-    # As they are in the table: the front was found by what programs have of them.
-    front = front._replace(scores=scores.ravel()[front.evaluations])
-    against = np.asarray(jax.jit(jax.vmap(costs[0]))(pooled.archs))
-    return against.reshape(histories.scores.shape), front
-
-
-def _true_front(job: Job, table: Table | None) -> Front | None:
-    """Front of all that is allowed, by a table to search on that has all of it; or else None."""
-    column, space = job.settings.column, job.space
-    if not job.costs or table is None or column is None:
-        return None
-    try:
-        listed = space.enumerate()
-    except ValueError:  # too large a space to list, so no table has all of it
-        return None
-    # `enumerate` lists the space itself, of which limits of size leave a part.
-    archs = jnp.asarray(listed)[np.asarray(jax.jit(jax.vmap(space.is_valid))(listed))]
-    scores = jax.jit(table.estimator(column))(jax.random.key(0), archs)
-    # A front of those that are known would look like the true one, and be too easy to reach.
-    if not np.isfinite(scores).all():
-        return None
-    history = evaluation.history_of(archs, scores)
-    front = search.pareto_front(history, job.costs, identity=space.identity)
-    return front._replace(scores=table.look_up(column, front.archs))

@@ -34,11 +34,10 @@ from jnas.commands.options import (
 from jnas.commands.search import strategies, supernet
 from jnas.commands.search.strategies import Plain
 from jnas.commands.search.supernet import Options
-from jnas.engine.messages import nearest, setting
+from jnas.engine.messages import setting
 
 DEFAULT_CANDIDATES = 100
 DEFAULT_BUDGET = 100
-COSTS = ("params", "flops")  # fields of `Space`, by which `make_job` finds them
 _NO_LIMIT = default("no limit")
 # Options whose names would make those of folders long.
 _SHORT = {
@@ -111,7 +110,8 @@ class Settings:
         str | None,
         Parameter(
             group=SEARCHES,
-            help=f"What nsga2 weighs scores against: {' or '.join(COSTS)}.",
+            help="What nsga2 weighs scores against: params, flops, a column of the table, or a "
+            "measurement such as latency:pixel3 (see jnas data).",
             show_default=default("params"),
         ),
     ] = None
@@ -149,8 +149,6 @@ class Settings:
                     f"{setting(name)} goes with the strategy {strategy}; {self.strategy} has no "
                     "use for it"
                 )
-        if self.against is not None and self.against not in COSTS:
-            raise ValueError(f"unknown cost {self.against!r}. {nearest(self.against, COSTS)}")
         if self.start == supernet.NAME:
             raise ValueError(f"{setting('start')} cannot be {supernet.NAME}, which judges alone")
         # The strategy itself comes last: "needs a table" helps more than "has no such option" where

@@ -77,17 +77,20 @@ def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
     """Parts that answer: the front of a strategy with costs, and the best architecture."""
     text = result.space.to_string(result.archs[result.chosen])
     best = f"{text}\nThe best {of_what(result)}; its {judge(result)} is {_best(result):.5g}."
-    if result.front is None:
+    if result.weighed is None:
         return [Part("The answer", best, figures=["cell"], is_printed=True)]
-    against, (header, *cells) = result.settings.against, tables["front.csv"]
+    weighed, (header, *cells) = result.weighed, tables["front.csv"]
     # Names come last, for in a terminal only the last columns may take several lines.
-    told_cells = ([f"{score:.5g}", f"{int(cost):,}", name] for name, score, cost in cells)
+    told_cells = ([f"{score:.5g}", weighed.text(float(cost)), name] for name, score, cost in cells)
     rows = [[*header[1:], header[0]], *told_cells]
-    told = f"{len(cells):,} architectures, each with the best {judge(result)} for its {against}."
+    told = (
+        f"{len(cells):,} architectures, each with the best {judge(result)} for its {weighed.name}."
+    )
+    told += f"\n{weighed.name}: {weighed.convention}." if weighed.convention else ""
     if result.true_front is not None:
         found, num = _num_found(result), len(result.true_front.archs)
         told += f"\nThe true front has {num:,} points; {found:,} of them were found."
-    front = Part(f"The answer: {judge(result)} against {against}", told, rows, ["front"], True)
+    front = Part(f"The answer: {judge(result)} against {weighed.name}", told, rows, ["front"], True)
     return [front, Part("The best of the front", best, figures=["cell"], is_printed=True)]
 
 
@@ -234,12 +237,14 @@ def _results(result: Searches) -> list[list[Any]]:
 
 def _front(result: Searches) -> list[list[Any]]:
     """Rows of `front.csv`: a header, and the front from the cheapest on; nothing without costs."""
-    front = result.front
-    if front is None:
+    front, weighed = result.front, result.weighed
+    if front is None or weighed is None:
         return []
     cells = zip(front.archs, front.scores.tolist(), front.costs[:, 0].tolist(), strict=True)
-    rows = [[result.space.to_string(arch), score, f"{cost:.0f}"] for arch, score, cost in cells]
-    return [["architecture", judge(result), result.settings.against], *rows]
+    rows = [
+        [result.space.to_string(arch), score, weighed.exact(cost)] for arch, score, cost in cells
+    ]
+    return [["architecture", judge(result), weighed.name], *rows]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -299,8 +299,8 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
             "against goes with the strategy nsga2; regularized_evolution has no use for it",
         ),
         (
-            {"strategy": "nsga2", "against": "latency"},
-            "unknown cost 'latency'. Valid names: params, flops",
+            {"strategy": "nsga2", "against": "latncy"},
+            "unknown cost 'latncy'. Did you mean 'latency'",
         ),
         ({"options": {"max_epochs": 9}}, "regularized_evolution has no max_epochs"),
         (
