@@ -235,18 +235,27 @@ def _last(title: str, found: dict[str, Any]) -> pages.Rows:
 
 
 def _picture(title: str, found: dict[str, Any]) -> "Figure":
-    """Tau of -loss against the share of the epochs, beside that of the number of parameters."""
-    runs = found["supernets"]
-    first = next(iter(next(iter(runs.values())).values()))
-    epochs = np.asarray(first["epochs"], float)
-    return jnas.plots.search_curves(
-        {label: _values(each, "loss", "kendall") for label, each in runs.items()},
-        epochs / epochs[-1],
-        lines={"#params": found["counts"]["params"]["kendall"]},
-        x_label="share of the epochs",
-        y_label="Kendall tau of -loss",
-        title=f"CLOSE and plain supernets, {title}",
+    """Tau of -loss and of accuracy against the share of the epochs, beside that of #params."""
+    shown = {name: runs for name, runs in found["supernets"].items() if not name.endswith(_EQUAL)}
+    panels = {}
+    for criterion, label in (("loss", "tau of −loss"), ("accuracy", "tau of accuracy")):
+        panels[label] = {
+            name: (_percent(runs), _values(runs, criterion, "kendall").T)
+            for name, runs in shown.items()
+        }
+    params = {"#params": found["counts"]["params"]["kendall"]}
+    return jnas.plots.criterion_curves(
+        panels,
+        dict.fromkeys(panels, params),
+        x_label="% of the epochs",
+        title=f"CLOSE and plain supernets at equal steps, {title}",
     )
+
+
+def _percent(runs: dict[str, Any]) -> np.ndarray:
+    """Epochs after which the supernets were ranked, in % of all."""
+    epochs = np.asarray(next(iter(runs.values()))["epochs"], float)
+    return 100 * epochs / epochs[-1]
 
 
 def command(
