@@ -1,7 +1,7 @@
 """Architectures of a file, and its space where it does not name that."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +25,22 @@ def space_of_text(text: str, file: Path) -> Space:
 
 
 def space_of_width(num_choices: int, file: Path) -> Space:
-    """`Space` of so many choices, the first of `spaces.NAMES` where there are several.
+    """`Space` of so many choices; of several the first of `spaces.NAMES`, where it can be guessed.
 
     Raises:
-        ValueError: no space has as many.
+        ValueError: no space has as many, or several have, and what is meant cannot be told.
     """
-    # Reversed, for of equal keys a dict keeps the last: here NAS-Bench-201, and not SpikeNAS-Bench.
-    widths: Mapping[int, str] = {
-        len(spaces.by_name(name).cardinalities): name for name in reversed(spaces.NAMES)
-    }
-    if num_choices not in widths:
-        raise ValueError(f"no space has {num_choices} choices ({file.name}); known: {dict(widths)}")
-    return spaces.by_name(widths[num_choices])
+    every = [spaces.by_name(name) for name in spaces.NAMES]
+    found = [space for space in every if len(space.cardinalities) == num_choices]
+    if not found:
+        known = {len(space.cardinalities): space.name for space in reversed(every)}
+        raise ValueError(f"no space has {num_choices} choices ({file.name}); known: {known}")
+    # Numbers stand for other things in each: NAS-Bench-201 and not SpikeNAS-Bench, but else a guess
+    # would be wrong as often as not.
+    if len(found) > 1 and not (found[0].usual_column and found[0].text_form):
+        names = ", ".join(space.name for space in found)
+        raise ValueError(f"{num_choices} choices ({file.name}) are those of {names}; give space=")
+    return found[0]
 
 
 def parse(space: Space, texts: Iterable[tuple[str, str]], file: Path) -> np.ndarray:

@@ -14,7 +14,10 @@ from jnas.spaces.conversions import (
     nasbench201_to_genotype,
     nasbench201_to_matrix,
     nasbench201_to_naslib,
+    nasbench301_from_config,
+    nasbench301_to_config,
 )
+from jnas.spaces.darts import darts, nasbench301
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune
@@ -36,7 +39,8 @@ from jnas.spaces.transnas_micro import transnas_micro
 from jnas.types import Space
 
 # `benchmarks._guess` reads the order: of spaces that fit a file, the last one counts by its strings
-# (SpikeNAS-Bench's are a special case of NAS-Bench-201's) and the first one by its vectors.
+# (SpikeNAS-Bench's are a special case of NAS-Bench-201's) and the first one by its vectors (where
+# that one has a text form and a usual column).
 _FACTORIES: dict[str, Callable[..., Space]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
@@ -50,6 +54,8 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nasbench_macro": nasbench_macro,
     "transnas_macro": transnas_macro,
     "transnas_micro": transnas_micro,
+    "nasbench301": nasbench301,
+    "darts": darts,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -64,6 +70,7 @@ def by_name(name: str) -> Space:
 __all__ = [
     "NAMES",
     "by_name",
+    "darts",
     "nasbench101",
     "nasbench101_from_matrix",
     "nasbench101_from_naslib",
@@ -78,6 +85,9 @@ __all__ = [
     "nasbench201_to_genotype",
     "nasbench201_to_matrix",
     "nasbench201_to_naslib",
+    "nasbench301",
+    "nasbench301_from_config",
+    "nasbench301_to_config",
     "nasbench_macro",
     "nats_size",
     "nb1shot1",

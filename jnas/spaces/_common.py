@@ -97,6 +97,28 @@ def mixed_radix_code(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
     return jnp.stack([jnp.zeros_like(low), low])
 
 
+def mixed_radix_words(arch: Arch, cardinalities: Sequence[int]) -> jax.Array:
+    """Mixed-radix numbers `[W]` uint32 of a vector `[D]`, high word first, as few as there may be.
+
+    No choice is split between words: without 64-bit integers, each is a number of its own.
+    """
+    words = word_bounds(cardinalities)
+    codes = [mixed_radix_code(arch[i:j], cardinalities[i:j])[1:] for i, j in words]
+    return jnp.concatenate([jnp.zeros(0, jnp.uint32), *codes])
+
+
+def word_bounds(cardinalities: Sequence[int]) -> list[tuple[int, int]]:
+    """First position of each word of `mixed_radix_words`, and that of the next; high word first."""
+    bounds: list[tuple[int, int]] = []
+    end = len(cardinalities)
+    while end:
+        # From the last position up: the low word takes as many as fit it.
+        start = min(d for d in range(end) if math.prod(cardinalities[d:end]) <= 2**32)
+        bounds.insert(0, (start, end))
+        end = start
+    return bounds
+
+
 def all_vectors(cardinalities: Sequence[int]) -> np.ndarray:
     """`[A, D]` int32, every vector, ascending: row `i` has the mixed-radix number `i`."""
     grid = np.indices(cardinalities, dtype=np.int32)

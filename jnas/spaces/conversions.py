@@ -1,19 +1,24 @@
-"""Other published forms of cells, from and to vectors: matrices, genotypes, NASLib's tuples.
+"""Other published forms of cells, from and to vectors: matrices, genotypes, tuples, configurations.
 
 NAS-Bench-201's are those of its authors' API, and of their training code:
 https://github.com/D-X-Y/NAS-Bench-201. NASLib's are what it calls the hash of an architecture:
 Ruchte, Zela, Siems, Grabocka and Hutter, https://github.com/automl/NASLib. NAS-Bench-101's matrices
-with lists of operations are `nasbench101_from_matrix` and `nasbench101_to_matrix`.
+with lists of operations are `nasbench101_from_matrix` and `nasbench101_to_matrix`. Configurations
+of NAS-Bench-301 are those of its ConfigSpace: https://github.com/automl/nasbench301.
 """
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
 
 from jnas.spaces import _common
+from jnas.spaces._darts_cells import checked_slots
+from jnas.spaces._darts_genotypes import WORDS
+from jnas.spaces.darts import NASBENCH301, nasbench301
 from jnas.spaces.nasbench101 import from_matrix, to_matrix
 from jnas.spaces.nasbench201 import EDGES, OPERATIONS, checked_cell, from_string
 from jnas.types import Arch
@@ -27,6 +32,8 @@ _NASLIB_101 = ("input", "output", "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-r
 # NASLib goes through the edges by source, NAS-Bench-201's vectors by target.
 _NASLIB_EDGES = tuple(sorted(EDGES))
 _CELL_201 = "not a NAS-Bench-201"
+_CELL_301 = "not a NAS-Bench-301 configuration"
+_KEY_301 = "NetworkSelectorDatasetInfo:darts:"
 
 
 def nasbench201_to_matrix(arch: ArrayLike) -> np.ndarray:
@@ -158,6 +165,69 @@ def nasbench101_from_naslib(numbers: Sequence[int]) -> Arch:
         )
     matrix = np.asarray(numbers[: num * num]).reshape(num, num)
     return from_matrix(matrix, [_NASLIB_101[int(op)] for op in ops])
+
+
+def nasbench301_to_config(arch: ArrayLike) -> dict[str, str]:
+    """Configuration of a NAS-Bench-301 vector, as its surrogates and result files have them.
+
+    Of both cells, `…inputs_node_normal_3` is the two inputs of a node, as in "0_2" (node 2 has no
+    choice), and `…edge_normal_0` the operation of an edge; edges are counted by node, then input.
+    ValueError for an invalid vector.
+    """
+    config, cells = {}, checked_slots(NASBENCH301, arch)[1]
+    for word, sources, ops in zip(WORDS, *map(np.asarray, cells), strict=True):
+        for node, inputs in enumerate(sources.tolist(), start=2):
+            if node > 2:
+                config[f"{_KEY_301}inputs_node_{word}_{node}"] = "_".join(map(str, inputs))
+            for source, op in zip(inputs, ops[node - 2], strict=True):
+                config[_edge_301(word, node, source)] = NASBENCH301.operations[op]
+    return config
+
+
+def nasbench301_from_config(config: Mapping[str, object]) -> Arch:
+    """`[22]` int32 from a configuration, as `nasbench301_to_config` makes it.
+
+    Keys of anything but cells (optimiser, augmentation) do not count.
+
+    Raises:
+        ValueError: inputs or an operation are missing or unknown, or an edge has one that its node
+            does not read.
+    """
+    named = {key: value for key, value in config.items() if value is not None}
+    fields = []
+    for word in WORDS:
+        pairs = [
+            (str(_take_301(named, _edge_301(word, node, source))), source)
+            for node in range(2, 6)
+            for source in _inputs_301(named, word, node)
+        ]
+        fields.append(f"{word}={pairs}")
+    if left := [key for key in named if re.match(f"{_KEY_301}(edge|inputs)_", key)]:
+        raise ValueError(f"{_CELL_301}: it has {left[0]!r}, which none of its nodes reads")
+    # Operations are checked, and named in messages, by what reads the text.
+    return nasbench301().from_string(f"Genotype({', '.join(fields)})")
+
+
+def _edge_301(word: str, node: int, source: int) -> str:
+    """Key of the edge from `source` to `node`: those into a node are numbered on."""
+    return f"{_KEY_301}edge_{word}_{math.comb(node, 2) - 1 + source}"
+
+
+def _inputs_301(named: dict[str, object], word: str, node: int) -> tuple[int, int]:
+    """The two inputs of a node, whose key is taken out; ValueError where they are none."""
+    key = f"{_KEY_301}inputs_node_{word}_{node}"
+    text = "0_1" if node == 2 else str(_take_301(named, key))
+    found = re.fullmatch(r"(\d)_(\d)", text)
+    if not found or not int(found[1]) < int(found[2]) < node:
+        raise ValueError(f"{_CELL_301}: {key!r} is {text!r}; needs a_b with a < b < {node}")
+    return int(found[1]), int(found[2])
+
+
+def _take_301(named: dict[str, object], key: str) -> object:
+    """Value of a key, which is taken out; ValueError where it is missing."""
+    if key not in named:
+        raise ValueError(f"{_CELL_301}: it lacks {key!r}")
+    return named.pop(key)
 
 
 def _checked(arch: ArrayLike) -> list[int]:

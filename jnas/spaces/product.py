@@ -111,16 +111,10 @@ def _check(choices: Choices) -> None:
     sizes = [len(values) for _, values in choices]
     if max(sizes, default=0) < 2:
         raise ValueError("a space needs a choice with two values or more")
-    if math.prod(sizes[: _low_word(sizes)]) > 2**32:
+    if len(_common.word_bounds(sizes)) > 2:
         raise ValueError(
             f"{math.prod(sizes):.3g} combinations are too many: their codes have 64 bits"
         )
-
-
-def _low_word(sizes: Sequence[int]) -> int:
-    """Position whose choice is the first one in the low word of a code."""
-    # Choices are not split between words: without 64-bit integers, each word is a sum of its own.
-    return min(d for d in range(len(sizes) + 1) if math.prod(sizes[d:]) <= 2**32)
 
 
 def _zero(sizes: tuple[int, ...], dtype: DTypeLike, arch: Arch) -> jax.Array:
@@ -132,9 +126,8 @@ def _zero(sizes: tuple[int, ...], dtype: DTypeLike, arch: Arch) -> jax.Array:
 def _code(sizes: tuple[int, ...], arch: Arch) -> jax.Array:
     """`[2]` uint32, mixed-radix numbers of the first choices and of the last ones."""
     _common.check_arch(arch, sizes)
-    low = _low_word(sizes)
-    words = (arch[:low], sizes[:low]), (arch[low:], sizes[low:])
-    return jnp.stack([_common.mixed_radix_code(*word)[1] for word in words])
+    words = _common.mixed_radix_words(arch, sizes)
+    return jnp.pad(words, (2 - len(words), 0))
 
 
 def _graph(sizes: tuple[int, ...], arch: Arch) -> Graph:

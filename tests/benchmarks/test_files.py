@@ -284,6 +284,10 @@ def test_npz_of_strings_or_of_vectors(name: str, texts: tuple[str, ...], tmp_pat
             {"archs": np.zeros((1, 7), int), "x": np.ones(1)},
             r"no space has 7 choices \(table.npz\); known: .*26",
         ),
+        (
+            {"archs": np.zeros((1, 22), int), "x": np.ones(1)},
+            r"22 choices \(table.npz\) are those of nasbench301, darts; give space=",
+        ),
         ({"archs": np.zeros((1, 6)), "x": np.ones(1)}, "integers; got float64"),
         ({"archs": np.zeros((1, 6), int)}, "at least one numeric column"),
         (
@@ -298,7 +302,7 @@ def test_npz_of_strings_or_of_vectors(name: str, texts: tuple[str, ...], tmp_pat
             "row 1 of table.npz: unknown width",
         ),
         ({"architecture": np.array([], str), "x": np.ones(0)}, "cannot tell the space of ''"),
-        ({"archs": np.zeros((1, 6), int), "space": "nasbench301"}, "unknown space 'nasbench301'"),
+        ({"archs": np.zeros((1, 6), int), "space": "nasbench401"}, "unknown space 'nasbench401'"),
         ({"archs": np.zeros((1, 6), int), "x": np.array([{}], object)}, "allow_pickle=False"),
     ],
 )

@@ -123,3 +123,70 @@ def test_there_and_back_for_nasbench101() -> None:
 def test_other_forms_are_refused(make, message) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+PREFIX = "NetworkSelectorDatasetInfo:darts:"
+# Of the published space: 14 edges a cell, of which eight have an operation.
+CONFIG = {
+    "edge_normal_0": "max_pool_3x3",
+    "edge_normal_1": "sep_conv_5x5",
+    "edge_normal_2": "skip_connect",
+    "edge_normal_3": "dil_conv_3x3",
+    "edge_normal_6": "avg_pool_3x3",
+    "edge_normal_7": "sep_conv_3x3",
+    "edge_normal_9": "dil_conv_5x5",
+    "edge_normal_12": "skip_connect",
+    "edge_reduce_0": "dil_conv_5x5",
+    "edge_reduce_1": "sep_conv_3x3",
+    "edge_reduce_3": "max_pool_3x3",
+    "edge_reduce_4": "sep_conv_5x5",
+    "edge_reduce_5": "avg_pool_3x3",
+    "edge_reduce_8": "avg_pool_3x3",
+    "edge_reduce_11": "skip_connect",
+    "edge_reduce_12": "sep_conv_3x3",
+    "inputs_node_normal_3": "0_1",
+    "inputs_node_normal_4": "1_2",
+    "inputs_node_normal_5": "0_3",
+    "inputs_node_reduce_3": "1_2",
+    "inputs_node_reduce_4": "0_3",
+    "inputs_node_reduce_5": "2_3",
+}
+GENOTYPE = (
+    "Genotype(normal=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), "
+    "('dil_conv_3x3', 1), ('avg_pool_3x3', 1), ('sep_conv_3x3', 2), ('dil_conv_5x5', 0), "
+    "('skip_connect', 3)], normal_concat=[2, 3, 4, 5], reduce=[('dil_conv_5x5', 0), "
+    "('sep_conv_3x3', 1), ('max_pool_3x3', 1), ('sep_conv_5x5', 2), ('avg_pool_3x3', 0), "
+    "('avg_pool_3x3', 3), ('skip_connect', 2), ('sep_conv_3x3', 3)], "
+    "reduce_concat=[2, 3, 4, 5])"
+)
+
+
+def config(**changes) -> dict:
+    return {f"{PREFIX}{key}": value for key, value in (CONFIG | changes).items()}
+
+
+def test_configurations_of_nasbench301() -> None:
+    """Edges are numbered by hand: 0, 1 into node 2, then 2 to 4, 5 to 8 and 9 to 13."""
+    space = spaces.nasbench301()
+    arch = space.from_string(GENOTYPE)
+    assert spaces.nasbench301_to_config(arch) == config()
+    more = config(edge_normal_4=None) | {"OptimizerSelector:optimizer": "sgd", f"{PREFIX}layers": 8}
+    np.testing.assert_array_equal(spaces.nasbench301_from_config(more), arch)
+    for row in jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), 20)):
+        back = spaces.nasbench301_from_config(spaces.nasbench301_to_config(row))
+        np.testing.assert_array_equal(back, row)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"edge_normal_0": None}, "lacks 'NetworkSelectorDatasetInfo:darts:edge_normal_0'"),
+        ({"edge_normal_4": "skip_connect"}, "edge_normal_4', which none of its nodes reads"),
+        ({"inputs_node_reduce_4": "3_0"}, "inputs_node_reduce_4' is '3_0'; needs a_b"),
+        ({"inputs_node_reduce_4": "0_4"}, "needs a_b with a < b < 4"),
+        ({"edge_normal_0": "sep_conv_7x7"}, "unknown operation 'sep_conv_7x7' of node 2 of normal"),
+    ],
+)
+def test_wrong_configurations_are_told(changes, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        spaces.nasbench301_from_config(config(**changes))

@@ -12,7 +12,6 @@ import pytest
 from jnas import spaces
 from jnas.spaces import _common
 from jnas.types import Space
-from tests.oracles.graphs import simple
 
 NUM = 2_000  # one batch size for all tests, so that every function is compiled once
 
@@ -57,6 +56,9 @@ FACTORIES |= {
     "spikenas_bench": spaces.spikenas_bench,
     "transnas_macro": spaces.transnas_macro,
     "transnas_micro": spaces.transnas_micro,
+    "nasbench301": spaces.nasbench301,
+    "nasbench301-naslib": functools.partial(spaces.nasbench301, mutate="naslib"),
+    "darts": spaces.darts,
 }
 RETURNS_PARENT = {
     "nasbench101-official-official-parent",
@@ -82,7 +84,10 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "transnas_micro",
     # tested in its own file as well
     "transnas_macro",
+    "nasbench301-naslib",
+    "darts",
 }
+UNLISTED = ("nasbench301", "darts")  # too large to list
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
@@ -96,8 +101,10 @@ PLAIN = (
     "product",
     "transnas_macro",
     "transnas_micro",
+    "nasbench301",
 )
 """One option set of each space, for what options do not change."""
+PLAIN_BUT_DEAR = ("nasbench101", "nb1shot1", "nasbench301")
 
 
 def marked(*names: str) -> list:
@@ -122,16 +129,16 @@ def plain(request) -> Space:
 
 # Those whose lists of architectures take less than a gigabyte.
 LISTED = pytest.mark.parametrize(
-    "plain", [name for name in PLAIN if name != "nds_resnext_a"], indirect=True
+    "plain", [name for name in PLAIN if name not in (*UNLISTED, "nds_resnext_a")], indirect=True
 )
-# Each space, NAS-Bench-101 and its parts in the slow suite only: they are the dearest to compile.
+# Each space, NAS-Bench-101, its parts and pairs of cells in the slow suite only: they are the
+# dearest to compile.
 FEW = pytest.mark.parametrize(
     "plain",
     [
         pytest.param(
             name,
-            marks=[pytest.mark.slow]
-            * (name.startswith(("nasbench101", "nb1shot1")) or name in DEAR),
+            marks=[pytest.mark.slow] * (name.startswith(PLAIN_BUT_DEAR) or name in DEAR),
         )
         for name in PLAIN
     ],
@@ -179,6 +186,7 @@ def test_names_and_cardinalities(name, space):
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
     sizes |= {"nasbench_macro": 8, "transnas_macro": 6, "transnas_micro": 6}
     sizes |= {"nds_resnet": 6, "nds_vanilla": 6, "nds_resnext_a": 12, "nds_resnext_b": 12}
+    sizes |= {"nasbench301": 22, "darts": 22}
     sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
@@ -284,7 +292,7 @@ def test_out_of_range_vectors_are_invalid(plain):
 # Identity, graphs, costs
 
 
-def test_identity_and_code_are_two_words(space):
+def test_identity_and_code_are_words(space):
     archs = samples(space)
     for function in (space.identity, space.code):
         words = batched(function)(archs)
@@ -304,23 +312,25 @@ def test_code_separates_what_identity_separates(space):
 
 
 def test_graphs_are_padded_acyclic_and_consistent(plain):
-    graph = simple(jax.tree.map(np.asarray, batched(plain.graph)(samples(plain))))
-    num_nodes = graph.mask.shape[1]
-    assert graph.node_ops.shape == (NUM, num_nodes)
-    assert graph.edge_ops.shape == graph.adjacency.shape == (NUM, num_nodes, num_nodes)
+    graph = jax.tree.map(np.asarray, batched(plain.graph)(samples(plain)))
+    num_nodes, inputs = graph.mask.shape[-1], plain.num_inputs
+    assert graph.node_ops.shape == graph.mask.shape == (NUM, len(plain.cells), num_nodes)
+    square = (NUM, len(plain.cells), graph.edge_ops.shape[2], num_nodes, num_nodes)
+    assert graph.edge_ops.shape == graph.adjacency.shape == square
     assert (graph.node_ops.dtype, graph.edge_ops.dtype) == (np.int32, np.int32)
     assert (graph.adjacency.dtype, graph.mask.dtype) == (bool, bool)
 
     assert not np.tril(graph.adjacency).any()  # edges go up, so there is no cycle
-    assert graph.mask[:, [0, -1]].all()
-    touched = graph.adjacency.any(1) | graph.adjacency.any(2)
+    assert not graph.adjacency[..., :inputs].any()
+    assert graph.mask[..., [*range(inputs), -1]].all()
+    touched = graph.adjacency.any((2, 3)) | graph.adjacency.any((2, 4))
     assert not (touched & ~graph.mask).any()
     assert ((graph.edge_ops != 0) == graph.adjacency).all()
     assert (graph.node_ops[~graph.mask] == 0).all()
 
-    assert (graph.node_ops[:, 0] == plain.node_operations.index("input")).all()
-    assert (graph.node_ops[:, -1] == plain.node_operations.index("output")).all()
-    interior = graph.node_ops[:, 1:-1][graph.mask[:, 1:-1]]
+    assert (graph.node_ops[..., :inputs] == plain.node_operations.index("input")).all()
+    assert (graph.node_ops[..., -1] == plain.node_operations.index("output")).all()
+    interior = graph.node_ops[..., inputs:-1][graph.mask[..., inputs:-1]]
     assert interior.min() >= 1
     assert interior.max() < len(plain.node_operations) - 1
     assert graph.edge_ops.min() >= 0
@@ -399,7 +409,12 @@ def assert_trees_equal(actual, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(PLAIN[0], marks=pytest.mark.slow), *marked(*PLAIN[1:])]
+    "name",
+    [
+        pytest.param(PLAIN[0], marks=pytest.mark.slow),
+        *marked(*PLAIN[1:-1]),
+        pytest.param(PLAIN[-1], marks=pytest.mark.slow),
+    ],
 )
 def test_a_compiled_batch_equals_an_eager_loop(name):
     space, last = FACTORIES[name](), NUM - 1
@@ -527,3 +542,9 @@ def test_enumeration_covers_the_samples(plain):
     )
     assert len(np.unique(listed)) == len(listed)
     assert np.isin(drawn, listed).all()
+
+
+@pytest.mark.parametrize("name", UNLISTED)
+def test_spaces_that_are_too_large_are_not_listed(name):
+    with pytest.raises(ValueError, match=r"e\+\d\d architectures are too many to list"):
+        FACTORIES[name]().enumerate()

@@ -1,0 +1,73 @@
+"""Spaces of a normal and a reduction cell: what makes a `Space` of a `Family`."""
+
+import functools
+from collections.abc import Sequence
+from typing import TypeAlias, get_args
+
+from jnas.engine.messages import nearest
+from jnas.engine.pickles import pickled_by_call
+from jnas.spaces import _common
+from jnas.spaces import _darts_cells as cells
+from jnas.spaces import _darts_codes as codes
+from jnas.spaces import _darts_costs as costs
+from jnas.spaces import _darts_genotypes as genotypes
+from jnas.spaces import _darts_moves as moves
+from jnas.spaces._darts_cells import Family
+from jnas.spaces._darts_moves import Mutation
+from jnas.types import Space
+
+Sizes: TypeAlias = int | Sequence[int]
+"""Channels or layers of a network: one number, or several that an architecture chooses from."""
+
+
+def named(family: Family, channels: Sizes, layers: Sizes) -> Family:
+    """`Family` of networks of other sizes.
+
+    Its name tells choices apart: vectors are others where there are other choices, and the same
+    where one number takes the place of another.
+    """
+    name, sizes = family.name, []
+    for letter, given, usual in (("c", channels, family.channels), ("l", layers, family.layers)):
+        values = (given,) if isinstance(given, int) else tuple(given)
+        if values != usual and max(len(values), len(usual)) > 1:
+            name += f"_{letter}{'-'.join(map(str, values))}"
+        sizes.append(values)
+    return family._replace(name=name, channels=sizes[0], layers=sizes[1])
+
+
+# Cached by position, for the same space with and without its defaults spelled out.
+@functools.cache
+@pickled_by_call
+def space(family: Family, mutation: Mutation, is_guessed: bool = True) -> Space:
+    """`Space` of a family, one object for each.
+
+    Raises:
+        ValueError: an unknown mutation, or sizes of which the costs cannot be counted.
+    """
+    if mutation not in get_args(Mutation):
+        raise ValueError(
+            f"unknown mutate {mutation!r}. {nearest(str(mutation), get_args(Mutation))}"
+        )
+    costs.check(family)
+    sizes = cells.cardinalities(family)
+    return Space(
+        name=family.name,
+        cardinalities=sizes,
+        node_operations=("input", "sum", "output"),
+        edge_operations=cells.edge_operations(family),
+        sample=functools.partial(_common.uniform_sample, sizes),
+        mutate=functools.partial(moves.mutate, family=family, mutation=mutation),
+        crossover=_common.uniform_crossover,
+        is_valid=functools.partial(_common.in_range, cardinalities=sizes),
+        identity=functools.partial(codes.identity, family=family),
+        code=functools.partial(codes.code, family=family),
+        graph=functools.partial(cells.graph, family=family),
+        params=functools.partial(costs.params, family=family),
+        flops=functools.partial(costs.flops, family=family),
+        to_string=functools.partial(genotypes.to_string, family=family),
+        from_string=functools.partial(genotypes.from_string, family=family),
+        enumerate=functools.partial(_common.listed_vectors, sizes),
+        cells=cells.KINDS,
+        num_inputs=2,
+        text_form=genotypes.form(family) if is_guessed else "",
+    )
