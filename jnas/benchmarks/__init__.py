@@ -1,12 +1,13 @@
 """Estimators by look-up: tables of measured results, their files, simulated cost.
 
 `nasbench101`, `nasbench201` and `spikenas_bench` are the released benchmarks, and
-`nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells. `load`
-and `save` read and write tables of your own, and `available` lists what there is. `of_space` and
-`usual_column` choose a table and a column of it where nothing else is said. A `Table` turns a
-column into an estimator or an objective, and the columns of a learning curve into an objective of
-several fidelities. Every column carries its accuracy convention. `within` is the space of the rows
-of a table that lacks some of its architectures.
+`nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells.
+`nds_resnet` and its like, `nasbench_macro`, `transnas_macro` and `transnas_micro` are read from the
+files as they are published. `load` and `save` read and write tables of your own, and `available`
+lists what there is. `of_space` and `usual_column` choose a table and a column of it where nothing
+else is said. A `Table` turns a column into an estimator or an objective, and the columns of a
+learning curve into an objective of several fidelities. Every column carries its accuracy
+convention. `within` is the space of the rows of a table that lacks some of its architectures.
 """
 
 from jnas import _renamed, _shown
@@ -25,6 +26,15 @@ from jnas.benchmarks.named import (
     spikenas_bench,
 )
 from jnas.benchmarks.released import DATASETS
+from jnas.benchmarks.sizes import (
+    nasbench_macro,
+    nds_resnet,
+    nds_resnext_a,
+    nds_resnext_b,
+    nds_vanilla,
+    transnas_macro,
+    transnas_micro,
+)
 from jnas.benchmarks.table import Table
 from jnas.benchmarks.usual import of_space, usual_column
 
@@ -42,10 +52,17 @@ __all__ = [
     "nasbench101_budgets",
     "nasbench201",
     "nasbench201_more",
+    "nasbench_macro",
+    "nds_resnet",
+    "nds_resnext_a",
+    "nds_resnext_b",
+    "nds_vanilla",
     "nearest_epochs",
     "of_space",
     "save",
     "spikenas_bench",
+    "transnas_macro",
+    "transnas_micro",
     "usual_column",
     "within",
 ]

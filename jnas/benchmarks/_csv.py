@@ -17,6 +17,9 @@ from jnas.benchmarks._columns import LeftOut
 from jnas.engine.readers import read_text
 
 ARCHITECTURE_COLUMNS = ("architecture", "arch", "arch_str")
+NUMBERED = "file_id"
+"""Column of the published numbers of architectures, in files that have no texts of them."""
+
 _SEPARATORS = (",", ";", "\t")
 # What pandas, R, spreadsheets and Python write for a value that is missing.
 _UNKNOWN = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"))
@@ -36,7 +39,7 @@ class Sheet(NamedTuple):
         file: where they are from.
         header: names of the columns; "" for one without a name.
         rows: those that are not blank, each with as many cells.
-        key: name of the column of architectures.
+        key: name of the column of architectures, or of their numbers.
     """
 
     file: Path
@@ -91,7 +94,8 @@ def read(file: Path) -> Sheet:
     header = [name.strip() for name in rows[0].cells] if rows else []
     if len(rows) < 2:
         raise ValueError(f"{file.name} needs a header and at least one row; header: {header}")
-    key = architecture_column(header, file)
+    is_numbered = NUMBERED in header and not _key(header)
+    key = NUMBERED if is_numbered else architecture_column(header, file)
     # A cell too few or too many would move all that follow into other columns.
     for number, (line, cells) in enumerate(rows[1:]):
         if len(cells) != len(header):

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jnas.benchmarks import _budgets, _measured, released, trainings
+from jnas.benchmarks import _budgets, _measured, _nds, released, trainings
 from jnas.benchmarks.released import Contents
 
 _Layout: TypeAlias = tuple[
@@ -26,6 +26,8 @@ _LAYOUTS: tuple[_Layout, ...] = (
     (released.is_spikenas_bench, _named(released.spikenas_bench)),
     (trainings.is_trainings, _named(trainings.contents)),
     (_budgets.is_budgets, _budgets.contents),
+    (_nds.is_nds, _named(_nds.packed)),
+    (_nds.is_oneshot, _nds.oneshot),
     (_measured.is_hardware, _named(_measured.hardware)),
     (_measured.is_more, _named(_measured.more)),
 )

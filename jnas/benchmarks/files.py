@@ -1,4 +1,4 @@
-"""Tables on disk: `.npz` and `.csv`.
+"""Tables on disk: `.npz`, `.csv` and `.json`.
 
 `load` reads
     * `.csv`: a header row; one column of architecture strings named `architecture`, `arch` or
@@ -8,6 +8,8 @@
       `[A]` of numbers. Optional texts are `space` (its name), `source` and `conventions` (a JSON
       object, column to text).
     * `.npz` with one of the layouts that `_layouts` knows, such as those of released benchmarks.
+    * `.json` as NAS-Bench-Macro and NDS publish theirs, and lists of [architecture, number]; `.csv`
+      with the numbers of TransNAS-Bench-101's networks (`file_id`).
 
 Nothing is unpickled, except plain dicts by a reader that refuses everything else. Rows are counted
 from 0.
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from jnas import spaces
-from jnas.benchmarks import _columns, _csv, _layouts
+from jnas.benchmarks import _columns, _csv, _json, _layouts, _transnas
 from jnas.benchmarks._columns import LeftOut
 from jnas.benchmarks._csv import ARCHITECTURE_COLUMNS, architecture_column
 from jnas.benchmarks._guess import parse, space_of_text, space_of_width
@@ -46,7 +48,7 @@ def load(
     *,
     duplicates: Duplicates = "refuse",
 ) -> Table:
-    """`Table` from a `.npz` or `.csv` file.
+    """`Table` from a `.npz`, `.csv` or `.json` file.
 
     Args:
         path: the file; its suffix says how it is read.
@@ -68,7 +70,7 @@ def load(
         raise FileNotFoundError(f"no benchmark table at {file}")
     if file.suffix not in _READERS:
         raise ValueError(
-            f"cannot read {file.name}: tables are .npz or .csv files, not {file.suffix!r}"
+            f"cannot read {file.name}: tables are .npz, .csv or .json files, not {file.suffix!r}"
         )
     reading(file, "the table")
     given = spaces.by_name(space) if isinstance(space, str) else space
@@ -218,6 +220,8 @@ def _conventions(text: str) -> dict[str, str]:
 def _read_csv(file: Path, space: Space | None) -> Contents:
     """`Contents` of a CSV file."""
     sheet = _csv.read(file)
+    if sheet.key == _csv.NUMBERED:
+        return _transnas.contents(sheet, space)
     texts = sheet.texts
     found = space or space_of_text(texts[0][1], file)
     archs = parse(found, texts, file)
@@ -230,4 +234,5 @@ def _read_csv(file: Path, space: Space | None) -> Contents:
 _READERS: dict[str, Callable[[Path, Space | None], Contents]] = {
     ".npz": _read_npz,
     ".csv": _read_csv,
+    ".json": _json.read,
 }

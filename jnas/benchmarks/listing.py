@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jnas import spaces
-from jnas.benchmarks import _csv, released
+from jnas.benchmarks import _csv, _json, released
 from jnas.benchmarks.digits201 import HOW_TO_GET, PACKAGED
 from jnas.benchmarks.files import read
 from jnas.benchmarks.named import FURTHER, data_folder, how_to_get, stem
@@ -33,8 +33,8 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
     Architectures are not checked, for that would compile programs.
 
     Args:
-        folder: where to look for `.npz` and `.csv` tables, by default what the variable `JNAS_DATA`
-            names. Files that are not tables are left out.
+        folder: where to look for `.npz`, `.csv` and `.json` tables, by default what the variable
+            `JNAS_DATA` names. Files that are not tables are left out.
     """
     sources = [_packaged(dataset) for dataset in released.DATASETS]
     sources.append(_summary(PACKAGED) or Source(PACKAGED.stem, 0, (), HOW_TO_GET))
@@ -72,7 +72,7 @@ def _summary(file: Path) -> Source | None:
             # Only read, not parsed: columns of text are listed, too, for `load` says what is wrong.
             sheet = _csv.read(file)
             return Source(file.stem, len(sheet.rows), tuple(sheet.names), str(file))
-        if file.suffix == ".npz":
+        if file.suffix == ".npz" or (file.suffix == ".json" and _json.may_be_table(file)):
             contents = read(file, None)
             return Source(file.stem, len(contents.archs), tuple(contents.columns), str(file))
     except (ValueError, OSError):

@@ -8,7 +8,16 @@ from jnas.benchmarks.files import checked, load
 from jnas.benchmarks.table import Table
 from jnas.types import Space
 
-_STEMS = {"nb1shot1": "nasbench101", "spikenas_bench": "spikenas_curves"}
+_FILES = {
+    "nasbench_macro": "nas-bench-macro_cifar10.json",
+    "nb1shot1": "nasbench101.npz",
+    "nds_resnext_a": "nds_resnexta.npz",
+    "nds_resnext_b": "ResNeXt-B.json",
+    "nds_vanilla": "Vanilla.json",
+    "spikenas_bench": "spikenas_curves.npz",
+    "transnas_macro": "transbench101_class_object.csv",
+    "transnas_micro": "transbench101_class_object.csv",
+}
 _HARDWARE = {"nasbench201": "latency_nasbench201"}  # file of a space's latencies
 FURTHER = ("nasbench101_budgets", "nasbench201_more", *_HARDWARE.values())
 """Files of tables that are no space's usual one, without suffix."""
@@ -30,7 +39,7 @@ def nasbench101(path: str | os.PathLike[str] | None = None) -> Table:
         FileNotFoundError: the file is absent; the message says where to put it.
         ValueError: as for `load`.
     """
-    return _load_from_folder("nasbench101", path, "nasbench101")
+    return load_from_folder("nasbench101", path, "nasbench101")
 
 
 def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
@@ -50,7 +59,7 @@ def spikenas_bench(path: str | os.PathLike[str] | None = None) -> Table:
         FileNotFoundError: the file is absent; the message says where to put it.
         ValueError: as for `load`.
     """
-    return _load_from_folder("spikenas_bench", path, "spikenas_bench")
+    return load_from_folder("spikenas_bench", path, "spikenas_bench")
 
 
 def nasbench201(dataset: str = "cifar10", *, path: str | os.PathLike[str] | None = None) -> Table:
@@ -102,7 +111,7 @@ def nasbench101_budgets(path: str | os.PathLike[str] | None = None) -> Table:
         FileNotFoundError: the file is absent; the message says where to put it.
         ValueError: as for `load`; or the cells are absent.
     """
-    return _load_from_folder("nasbench101_budgets", path, "nasbench101")
+    return load_from_folder("nasbench101_budgets", path, "nasbench101")
 
 
 def nasbench201_more(path: str | os.PathLike[str] | None = None) -> Table:
@@ -125,7 +134,7 @@ def nasbench201_more(path: str | os.PathLike[str] | None = None) -> Table:
         FileNotFoundError: the file is absent; the message says where to put it.
         ValueError: as for `load`.
     """
-    return _load_from_folder("nasbench201_more", path, "nasbench201")
+    return load_from_folder("nasbench201_more", path, "nasbench201")
 
 
 def hardware(
@@ -159,7 +168,7 @@ def hardware(
     if name not in _HARDWARE:
         known = ", ".join(_HARDWARE)
         raise FileNotFoundError(f"jnas knows no latencies of {name}; it has some of {known}")
-    return _load_from_folder(_HARDWARE[name], path, name)
+    return load_from_folder(_HARDWARE[name], path, name)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -172,21 +181,28 @@ def data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
     return Path(name) if name else None
 
 
+def file_name(name: str) -> str:
+    """Name of the file in the data folder that has a table."""
+    suffix = ".csv" if name.startswith("transbench101_") else ".npz"
+    return _FILES.get(name, name + suffix)
+
+
 def stem(name: str) -> str:
-    """Name of the file in the data folder that has a table, without its suffix."""
-    return _STEMS.get(name, name)
+    """That name without its suffix."""
+    return Path(file_name(name)).stem
 
 
 def how_to_get(name: str) -> str:
     """Advice for a table that is absent."""
-    kinds = "" if name in FURTHER else " (or a CSV)"
-    return f"Put {stem(name)}.npz{kinds} into a folder that JNAS_DATA names, or give its path"
+    file = file_name(name)
+    kinds = "" if name in FURTHER or not file.endswith(".npz") else " (or a CSV)"
+    return f"Put {file}{kinds} into a folder that JNAS_DATA names, or give its path"
 
 
-def _load_from_folder(name: str, path: str | os.PathLike[str] | None, space: str) -> Table:
+def load_from_folder(name: str, path: str | os.PathLike[str] | None, space: str) -> Table:
     """`Table` of that name, by default from its file in the data folder."""
     folder = data_folder(None)
-    default = folder / f"{stem(name)}.npz" if folder else None
+    default = folder / file_name(name) if folder else None
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
         raise FileNotFoundError(

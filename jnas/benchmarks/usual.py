@@ -7,6 +7,15 @@ from jnas.benchmarks import _columns
 from jnas.benchmarks.files import load
 from jnas.benchmarks.make import Duplicates
 from jnas.benchmarks.named import nasbench101, nasbench201, spikenas_bench
+from jnas.benchmarks.sizes import (
+    nasbench_macro,
+    nds_resnet,
+    nds_resnext_a,
+    nds_resnext_b,
+    nds_vanilla,
+    transnas_macro,
+    transnas_micro,
+)
 from jnas.benchmarks.table import Table
 from jnas.engine.messages import nearest
 from jnas.types import Space
@@ -15,6 +24,13 @@ _TABLES: dict[str, Callable[..., Table]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "spikenas_bench": spikenas_bench,
+    "nds_resnet": nds_resnet,
+    "nds_resnext_a": nds_resnext_a,
+    "nds_resnext_b": nds_resnext_b,
+    "nds_vanilla": nds_vanilla,
+    "nasbench_macro": nasbench_macro,
+    "transnas_macro": transnas_macro,
+    "transnas_micro": transnas_micro,
 }
 
 

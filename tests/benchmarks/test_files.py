@@ -188,7 +188,7 @@ def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         benchmarks.load(tmp_path)
     with pytest.raises(
-        ValueError, match=r"cannot read table.pth: tables are .npz or .csv files, not '.pth'"
+        ValueError, match=r"cannot read table.pth: tables are .npz, .csv or .json files, not '.pth'"
     ):
         benchmarks.load(write(tmp_path, "", "table.pth"))
 
@@ -730,12 +730,17 @@ def test_available_lists_the_tables_of_a_folder_and_nothing_else(
         **dict.fromkeys({*spaces.NAMES, *FURTHER} - with_tables, (0, ())),
     }
     assert found["mine"].where == str(tmp_path / "mine.npz")
-    stems = {"nb1shot1": "nasbench101", "spikenas_bench": "spikenas_curves"}
-    *absent, _, _, _ = benchmarks.available(tmp_path / "absent")[4:]
-    assert absent == [
-        (name, 0, (), found["nasbench201"].where.replace("nasbench201", stems.get(name, name)))
-        for name in spaces.NAMES
-    ]
+    absent = {source.name: source for source in benchmarks.available(tmp_path / "absent")[4:]}
+    assert [*absent] == [*spaces.NAMES, *FURTHER]
+    for name, stem in {
+        "nasbench101": "nasbench101",
+        "nasbench201": "nasbench201",
+        "nats_size": "nats_size",
+        "nb1shot1": "nasbench101",
+        "spikenas_bench": "spikenas_curves",
+    }.items():
+        where = found["nasbench201"].where.replace("nasbench201", stem)
+        assert absent[name] == (name, 0, (), where)
 
 
 # --------------------------------------------------------------------------------------------------
