@@ -8,7 +8,7 @@ Command: python -m experiments.oneshot_nb1shot1, at any number of times: it goes
 Cost: 13 minutes an epoch of two cores, and as much for the scores after each.
 Expected: Kendall tau of the negated loss .30 after one epoch of 157 steps, .40 after 5, .425 after
     20, .444 after 40, means of three supernets on 5,000 cells; the number of parameters has .51.
-    Seen: .268 after the first epoch, one supernet, 500 cells; the rest of the curve is not measured.
+    Seen: .268 after one epoch, one supernet, 500 cells; the rest of the curve is not measured.
 
 The network as published, 9 cells from 16 channels, trained on 40,000 images of CIFAR-10 (as JPEG
 where the exact pixels are not at hand), one of 14,580 cells in a step of 256 images.
