@@ -8,6 +8,7 @@ lists what there is. `of_space` and `usual_column` choose a table and a column o
 else is said. A `Table` turns a column into an estimator or an objective, and the columns of a
 learning curve into an objective of several fidelities. Every column carries its accuracy
 convention. `within` is the space of the rows of a table that lacks some of its architectures.
+`nasbench301_surrogate` answers for a space that is too large for tables.
 """
 
 from jnas import _renamed, _shown
@@ -15,7 +16,7 @@ from jnas.benchmarks._lookup import nearest_epochs
 from jnas.benchmarks._within import within
 from jnas.benchmarks.digits201 import digits201
 from jnas.benchmarks.files import load, save
-from jnas.benchmarks.listing import Source, available
+from jnas.benchmarks.listing import Source, available, surrogates
 from jnas.benchmarks.make import Duplicates, make_table
 from jnas.benchmarks.named import (
     hardware,
@@ -25,6 +26,7 @@ from jnas.benchmarks.named import (
     nasbench201_more,
     spikenas_bench,
 )
+from jnas.benchmarks.nasbench301 import Surrogate, nasbench301_surrogate
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.sizes import (
     nasbench_macro,
@@ -42,6 +44,7 @@ __all__ = [
     "DATASETS",
     "Duplicates",
     "Source",
+    "Surrogate",
     "Table",
     "available",
     "digits201",
@@ -52,6 +55,7 @@ __all__ = [
     "nasbench101_budgets",
     "nasbench201",
     "nasbench201_more",
+    "nasbench301_surrogate",
     "nasbench_macro",
     "nds_resnet",
     "nds_resnext_a",
@@ -61,6 +65,7 @@ __all__ = [
     "of_space",
     "save",
     "spikenas_bench",
+    "surrogates",
     "transnas_macro",
     "transnas_micro",
     "usual_column",

@@ -1,11 +1,12 @@
 """List of the tables that are available, and of those that could be."""
 
+import math
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from jnas import spaces
-from jnas.benchmarks import _csv, _json, released
+from jnas.benchmarks import _csv, _json, nasbench301, released
 from jnas.benchmarks.digits201 import HOW_TO_GET, PACKAGED
 from jnas.benchmarks.files import read
 from jnas.benchmarks.named import FURTHER, data_folder, how_to_get, stem
@@ -49,6 +50,22 @@ def available(folder: str | os.PathLike[str] | None = None) -> list[Source]:
         if not found & {name, stem(name)}
     ]
     return sources
+
+
+def surrogates(folder: str | os.PathLike[str] | None = None) -> list[Source]:
+    """`Source` of every surrogate of trainings, there or not, in a list.
+
+    Its rows are all architectures of a space, and its columns what `Surrogate.predict` says.
+
+    Args:
+        folder: where to look, by default what the variable `JNAS_DATA` names.
+    """
+    where = data_folder(folder)
+    file = where / f"{nasbench301.FILE}.npz" if where else None
+    if file is None or not file.is_file():
+        return [Source(nasbench301.FILE, 0, (), how_to_get(nasbench301.FILE))]
+    rows = math.prod(spaces.nasbench301().cardinalities)
+    return [Source(nasbench301.FILE, rows, nasbench301.Prediction._fields, str(file))]
 
 
 def _packaged(dataset: str) -> Source:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from jnas import spaces
 from jnas.benchmarks import released
 from jnas.benchmarks.files import checked, load
 from jnas.benchmarks.table import Table
@@ -193,19 +194,24 @@ def stem(name: str) -> str:
 
 
 def how_to_get(name: str) -> str:
-    """Advice for a table that is absent."""
+    """Advice for a file that is absent."""
     file = file_name(name)
-    kinds = "" if name in FURTHER or not file.endswith(".npz") else " (or a CSV)"
+    kinds = " (or a CSV)" if name in spaces.NAMES and file.endswith(".npz") else ""
     return f"Put {file}{kinds} into a folder that JNAS_DATA names, or give its path"
 
 
-def load_from_folder(name: str, path: str | os.PathLike[str] | None, space: str) -> Table:
-    """`Table` of that name, by default from its file in the data folder."""
+def data_file(name: str, path: str | os.PathLike[str] | None, kind: str = "table") -> Path:
+    """File at a path, or else of that name in the data folder; FileNotFoundError if absent."""
     folder = data_folder(None)
     default = folder / file_name(name) if folder else None
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
         raise FileNotFoundError(
-            f"no {name} table{f' at {file}' if file else ''}. {how_to_get(name)}"
+            f"no {name} {kind}{f' at {file}' if file else ''}. {how_to_get(name)}"
         )
-    return load(file, space)
+    return file
+
+
+def load_from_folder(name: str, path: str | os.PathLike[str] | None, space: str) -> Table:
+    """`Table` of that name, by default from its file in the data folder."""
+    return load(data_file(name, path), space)

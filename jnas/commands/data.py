@@ -31,6 +31,10 @@ def run(settings: Settings) -> None:
         # where.
         rows = f"{table.rows:,} rows" if table.rows else "not here"
         _print(table.name, rows, table.where, _listed(table.columns))
+    print("\nSurrogates of trainings")
+    for source in benchmarks.surrogates(settings.folder):
+        amount = "any architecture" if source.rows else "not here"
+        _print(source.name, amount, source.where, _listed(source.columns))
     print("\nImages for scores of untrained networks")
     _print_sources(images.available(settings.folder))
     print("\nData sets to train on")

@@ -10,12 +10,13 @@ from pathlib import Path
 import jax
 
 from jnas import benchmarks, images, networks, predictors, zeroshot
-from jnas.benchmarks import Duplicates, Table
+from jnas.benchmarks import Duplicates, Table, nasbench301
 from jnas.commands import supernets
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Network, Space
 
-_FIRST = ("naswot", "table")  # the usual ones, ahead of the others in the help
+SURROGATE = "surrogate"
+_FIRST = ("naswot", "table", SURROGATE)  # the usual ones, ahead of the others in the help
 NAMES = (*_FIRST, *(name for name in zeroshot.NAMES if name not in _FIRST))
 
 
@@ -92,6 +93,11 @@ def label(name: str) -> str:
     return Path(name).stem if is_saved(name) else name
 
 
+def caveat(name: str) -> str:
+    """What to know of the scores of an estimator, for reports; mostly nothing."""
+    return f"surrogate: {nasbench301.ABOUT}" if name == SURROGATE else ""
+
+
 def score_label(name: str, column: str | None) -> str:
     """Label of the scores of an estimator, which on a table are the values of a column."""
     return column or "" if name == "table" else f"{label(name)} score"
@@ -129,6 +135,10 @@ def estimator(name: str, space: Space, materials: Materials, key: Key) -> Estima
     if name == "table":
         table, column = materials.read(space)
         return table.estimator(column)
+    if name == SURROGATE:
+        if space.name != "nasbench301":
+            raise ValueError(f"there is no surrogate of {space.name}; there is one of nasbench301")
+        return benchmarks.nasbench301_surrogate().estimator()
     # A message of its own, for the name is one that another command takes.
     if name == "oneshot":
         raise ValueError(

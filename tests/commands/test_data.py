@@ -8,6 +8,11 @@ def test_data_lists_tables_and_images(tmp_path) -> None:
     printed = invoke("data", "--folder", tmp_path)
     for name in ("nasbench201", "15,625", "digits", "1,797", "cifar10", "noise"):
         assert name in printed
+    surrogates = printed.partition("Surrogates of trainings")[2].partition("Images for")[0]
+    assert "nasbench301_net: not here\n      Put nasbench301_net.npz into a folder" in surrogates
+    (tmp_path / "nasbench301_net.npz").touch()
+    printed = invoke("data", "--folder", tmp_path)
+    assert "nasbench301_net: any architecture" in printed
     to_train_on = printed.partition("Data sets to train on")[2]
     assert "digits: 1,797 images" in to_train_on
     assert "cifar10: not here" in to_train_on

@@ -9,6 +9,7 @@ import pytest
 import jnas
 from jnas.commands import estimators, score
 from jnas.commands.estimators import Materials
+from tests.oracles.nasbench301 import random_network
 
 SPACE = jnas.spaces.nasbench201()
 ARCHS = SPACE.enumerate()[100:103]
@@ -41,6 +42,20 @@ def test_a_direction_that_is_given(tmp_path) -> None:
     table, column = Materials(table=path, column="other").read(SPACE)
     assert column == "other"
     assert not table.minimizes("top")
+
+
+def test_a_surrogate(tmp_path, monkeypatch) -> None:
+    np.savez(tmp_path / "nasbench301_net.npz", **random_network(0))
+    monkeypatch.setenv("JNAS_DATA", str(tmp_path))
+    space = jnas.spaces.nasbench301()
+    archs = np.asarray(jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 4)))
+    judge = estimators.estimator("surrogate", space, Materials(), jax.random.key(0))
+    expected = jnas.benchmarks.nasbench301_surrogate().predict(archs, 98).accuracy
+    np.testing.assert_array_equal(judge(jax.random.key(1), archs), expected)
+    assert "no trainings" in estimators.caveat("surrogate")
+    assert not estimators.caveat("table")
+    with pytest.raises(ValueError, match="no surrogate of nasbench201; there is one of nasbench3"):
+        judged("surrogate")
 
 
 def test_materials_of_settings() -> None:

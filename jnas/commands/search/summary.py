@@ -49,7 +49,7 @@ def summarise(result: Searches) -> Summary:
     figures = batch_figures(result) if is_batch else curve_figures(result)
     plotted = [name for name in figures if name not in ("cell", "front")]
     parts = [
-        *_answer(result, tables),
+        *_answer(result, tables, [name for name in figures if name == "cell"]),
         Part(title(result), legend(result, facts), _rows(result), plotted, is_printed=True),
     ]
     if result.supernet is not None:
@@ -73,12 +73,12 @@ def summarise(result: Searches) -> Summary:
     return Summary("jnas search", parts, facts, tables, figures, stale, pointed)
 
 
-def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
+def _answer(result: Searches, tables: dict[str, list[list[Any]]], cell: list[str]) -> list[Part]:
     """Parts that answer: the front of a strategy with costs, and the best architecture."""
     text = result.space.to_string(result.archs[result.chosen])
     best = f"{text}\nThe best {of_what(result)}; its {judge(result)} is {_best(result):.5g}."
     if result.weighed is None:
-        return [Part("The answer", best, figures=["cell"], is_printed=True)]
+        return [Part("The answer", best, figures=cell, is_printed=True)]
     weighed, (header, *cells) = result.weighed, tables["front.csv"]
     # Names come last, for in a terminal only the last columns may take several lines.
     told_cells = ([f"{score:.5g}", weighed.text(float(cost)), name] for name, score, cost in cells)
@@ -91,7 +91,7 @@ def _answer(result: Searches, tables: dict[str, list[list[Any]]]) -> list[Part]:
         found, num = _num_found(result), len(result.true_front.archs)
         told += f"\nThe true front has {num:,} points; {found:,} of them were found."
     front = Part(f"The answer: {judge(result)} against {weighed.name}", told, rows, ["front"], True)
-    return [front, Part("The best of the front", best, figures=["cell"], is_printed=True)]
+    return [front, Part("The best of the front", best, figures=cell, is_printed=True)]
 
 
 def _num_found(result: Searches) -> int:

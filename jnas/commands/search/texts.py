@@ -52,6 +52,7 @@ def legend(result: Searches, facts: dict[str, Any]) -> str:
         f"{len(check.table):,} architectures."
         for check in result.checks
     ]
+    lines += [text for text in map(estimators.caveat, result.settings.judges) if text]
     if result.checks:
         lines += [_RANK, *([_TAU] if result.settings.is_batch else []), *_who_saw(result)]
     return "\n".join(lines)
