@@ -63,7 +63,8 @@ NumImages: TypeAlias = Annotated[
 TableFile: TypeAlias = Annotated[
     str | None,
     Parameter(
-        help="File of trained accuracies, .npz or .csv.", show_default=default("see jnas data")
+        help="File of trained accuracies, .npz, .csv or .json.",
+        show_default=default("see jnas data"),
     ),
 ]
 Column: TypeAlias = Annotated[
