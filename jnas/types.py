@@ -79,9 +79,9 @@ class Space(NamedTuple):
         mutate: `(key, [D]) -> [D]`, a valid neighbour of a valid parent.
         crossover: `(key, [D], [D]) -> [D]`, a valid child of two valid parents.
         is_valid: `[D] -> []` bool.
-        identity: `[D] -> [2]` uint32, equal exactly for isomorphic cells.
+        identity: `[D] -> [W]` uint32, equal exactly for isomorphic cells.
         code: `[D] -> [W]` uint32, what a benchmark looks its rows up by, high word first; `W` is
-            the space's own (2 in those that jnas has).
+            the space's own, and mostly 2.
         graph: `[D] -> Graph`.
         params: `[D] -> []` int32, trainable parameters of the whole reference network.
         flops: `[D] -> []` float, multiply-accumulate operations of the reference network's

@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     Attributes:
         num_evaluations: capacity of the history.
         budget: in seconds.
-        identity: `[D] -> [2]`, by which isomorphic architectures are evaluated once; or None.
+        identity: `[D] -> [W]`, by which isomorphic architectures are evaluated once; or None.
         max_repeats: answers from memory after which the search is given up; 0 without `identity`.
     """
 
@@ -259,7 +259,7 @@ class HostSearch:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _identities(identity: Callable[[Arch], jax.Array], archs: jax.Array) -> jax.Array:
-    """Identities `[B, 2]` uint32 of `archs` `[B, D]`; one program for all searches."""
+    """Identities `[B, W]` uint32 of `archs` `[B, D]`; one program for all searches."""
     return jax.vmap(identity)(archs)
 
 

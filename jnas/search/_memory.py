@@ -9,7 +9,7 @@ from jax import lax
 
 from jnas.search._budget import Budget, is_left, is_within
 from jnas.search.history import make_history
-from jnas.types import Arch, History, Key, Objective, Outcome, Searcher
+from jnas.types import Arch, History, Key, Objective, Outcome, Searcher, Space
 
 
 class Memory(NamedTuple):
@@ -17,7 +17,7 @@ class Memory(NamedTuple):
 
     Attributes:
         archs: `[T, D]` int32.
-        identities: `[T, 2]` uint32.
+        identities: `[T, W]` uint32.
         epochs: `[T]` int32.
         scores: `[T]` float.
         seconds: `[T]` float.
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """Row of a query with its answer; `[]` each, but `arch` `[D]` and `identity` `[2]`."""
+    """Row of a query with its answer; `[]` each, but `arch` `[D]` and `identity` `[W]`."""
 
     arch: jax.Array
     identity: jax.Array
@@ -69,7 +69,7 @@ def run_with_memory(
         eval_key: of every evaluation.
         ask_keys: one for each step, at least as many as there can be.
         budget: in seconds.
-        identity: `[D] -> [2]` uint32, equal for isomorphic architectures.
+        identity: `[D] -> [W]` uint32, equal for isomorphic architectures.
         capacity: evaluations at most.
         max_repeats: answers from memory after which the search is given up.
     """
@@ -94,7 +94,7 @@ def run_with_memory(
 
     def first_step() -> Any:
         query, _ = searcher.ask(ask_keys[0], start)
-        return query, objective(eval_key, query)
+        return query, objective(eval_key, query), jax.vmap(identity)(query.archs)
 
     zero = jnp.zeros((), jnp.int32)
     # Only a traced step tells the number of choices and the types of an objective's scores.
@@ -114,12 +114,19 @@ def run_with_memory(
     )
 
 
-def _forget(capacity: int, query: Any, outcome: Any) -> Memory:
-    """Empty memory, for queries and outcomes of these shapes and types."""
+def num_words(space: Space) -> int:
+    """`W`, the number of words of `space.identity`. Nothing is computed."""
+    arch = jax.ShapeDtypeStruct((len(space.cardinalities),), jnp.int32)
+    words: int = jax.eval_shape(space.identity, arch).shape[0]
+    return words
+
+
+def _forget(capacity: int, query: Any, outcome: Any, identities: Any) -> Memory:
+    """Empty memory, for queries, outcomes and identities of these shapes and types."""
     zero = jnp.zeros((), jnp.int32)
     return Memory(
         archs=jnp.zeros((capacity, query.archs.shape[1]), query.archs.dtype),
-        identities=jnp.zeros((capacity, 2), jnp.uint32),
+        identities=jnp.zeros((capacity, identities.shape[1]), jnp.uint32),
         epochs=jnp.zeros(capacity, query.epochs.dtype),
         scores=jnp.zeros(capacity, outcome.scores.dtype),
         seconds=jnp.zeros(capacity, outcome.seconds.dtype),

@@ -18,17 +18,18 @@ def num_distinct(history: History, identity: Callable[[Arch], jax.Array]) -> jax
 
     Args:
         history: of one search.
-        identity: `[D] -> [2]` uint32, equal for isomorphic cells: `space.identity`.
+        identity: `[D] -> [W]` uint32, equal for isomorphic cells: `space.identity`.
 
     Returns:
         `[]` int32, classes of isomorphic architectures among the evaluations.
     """
     unused = jnp.arange(len(history.scores), dtype=jnp.int32) >= history.num_evaluations
-    # Two words of 32 bits: without `jax_enable_x64` there are no integers of 64.
-    high, low = jax.vmap(identity)(history.archs).T
+    # Words of 32 bits: without `jax_enable_x64` there are no integers of 64.
+    words = jax.vmap(identity)(history.archs).T
     # Sorted, a class is a run of neighbours; slots that are not in use go last.
-    unused, high, low = lax.sort((unused, high, low), num_keys=3)
-    differs = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    unused, *columns = lax.sort((unused, *words), num_keys=1 + len(words))
+    words = jnp.stack(columns)
+    differs = jnp.any(words[:, 1:] != words[:, :-1], axis=0)
     return jnp.sum(jnp.concatenate([jnp.ones(1, bool), differs]) & ~unused, dtype=jnp.int32)
 
 

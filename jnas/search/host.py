@@ -83,7 +83,7 @@ def run_on_host(
             time. The search is over with the first that comes back and is not within it; those
             still running are waited for, and lost.
         overrun: what becomes of an evaluation that ends after the budget; see `run`.
-        identity: `[D] -> [2]` uint32, usually `space.identity`: isomorphic architectures are
+        identity: `[D] -> [W]` uint32, usually `space.identity`: isomorphic architectures are
             evaluated once, as in `run`. A repeat of what is being evaluated waits for it.
         max_repeats: as for `run`.
         num_workers: evaluations that run at a time: with an executor, too, one unless said.

@@ -53,7 +53,7 @@ def pareto_front(
     Args:
         history: of one search, with any strategy.
         costs: what is paid for the score; see `Cost`.
-        identity: `[D] -> [2]` uint32, equal for architectures that count as one, usually
+        identity: `[D] -> [W]` uint32, equal for architectures that count as one, usually
             `space.identity`; by default those with equal vectors. Of several in the front the first
             evaluated is kept.
 

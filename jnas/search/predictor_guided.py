@@ -16,6 +16,7 @@ from jax.tree_util import Partial
 
 from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
+from jnas.search._memory import num_words
 from jnas.search._query import numbered
 from jnas.search._selection import comparable
 from jnas.search.run import check_num_evaluations, objective, run
@@ -29,7 +30,7 @@ class GuidedState(NamedTuple):
 
     Attributes:
         archs: `[A, D]` int32.
-        identities: `[A, 2]` uint32.
+        identities: `[A, W]` uint32.
         scores: `[A]` float32, NaN where an evaluation failed or is out.
     """
 
@@ -39,7 +40,7 @@ class GuidedState(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Candidates, the best first: `[N, D]` int32, `[N, 2]` uint32 and `[N]` bool."""
+    """Candidates, the best first: `[N, D]` int32, `[N, W]` uint32 and `[N]` bool."""
 
     archs: Any
     identities: Any
@@ -109,7 +110,8 @@ def predictor_guided(
     def init(key: Key) -> GuidedState:
         del key
         empty = np.zeros((0, len(space.cardinalities)), np.int32)
-        return GuidedState(empty, np.zeros((0, 2), np.uint32), np.zeros(0, np.float32))
+        identities = np.zeros((0, num_words(space)), np.uint32)
+        return GuidedState(empty, identities, np.zeros(0, np.float32))
 
     def add_best(key: Key, state: GuidedState) -> GuidedState:
         """State with the best that the inner searches meet on a new fit."""

@@ -12,6 +12,7 @@ from jax import lax
 
 from jnas.engine.inputs import check_at_least_one
 from jnas.engine.pickles import pickled_by_call
+from jnas.search._memory import num_words
 from jnas.search._query import numbered
 from jnas.search._redraw import draw_until
 from jnas.types import Key, Outcome, Query, Searcher, Space
@@ -22,7 +23,7 @@ class RandomSearchState(NamedTuple):
 
     Attributes:
         num_asked: `[]` int32, evaluations proposed so far.
-        seen: `[capacity, 2]` uint32, identities of the last proposals, a ring buffer; `[0, 2]` with
+        seen: `[capacity, W]` uint32, identities of the last proposals, a ring buffer; `[0, 0]` with
             replacement.
     """
 
@@ -71,7 +72,8 @@ def random_search(
 
     def init(key: Key) -> RandomSearchState:
         del key
-        return RandomSearchState(jnp.zeros((), jnp.int32), jnp.zeros((memory, 2), jnp.uint32))
+        words = num_words(space) if memory else 0
+        return RandomSearchState(jnp.zeros((), jnp.int32), jnp.zeros((memory, words), jnp.uint32))
 
     def draw_new(state: RandomSearchState, key: Key) -> tuple[RandomSearchState, jax.Array]:
         # Unused slots hold zeros, which may be the identity of an architecture.

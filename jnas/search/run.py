@@ -81,7 +81,7 @@ def run(
             2020). "counted": it is the last one, as in those of NATS-Bench (Dong et al., TPAMI
             2021). Both evaluate an initial population to its end whatever it costs, which is not
             done here.
-        identity: `[D] -> [2]` uint32, equal for isomorphic cells, usually `space.identity`; None
+        identity: `[D] -> [W]` uint32, equal for isomorphic cells, usually `space.identity`; None
             evaluates whatever is proposed.
         max_repeats: answers from memory after which the search is given up (`History.stalled`), at
             the end of a batch; only with `identity`. By default ten times `num_evaluations`.

@@ -32,6 +32,7 @@ from jnas.spaces.nb1shot1 import to_nasbench101 as nb1shot1_to_nasbench101
 from jnas.spaces.nds import from_record as nds_from_record
 from jnas.spaces.nds import nds_resnet, nds_resnext_a, nds_resnext_b, nds_vanilla
 from jnas.spaces.nds import to_record as nds_to_record
+from jnas.spaces.nds_cells import amoebanet, enas, nasnet, pnas
 from jnas.spaces.product import product
 from jnas.spaces.spikenas_bench import spikenas_bench
 from jnas.spaces.transnas_macro import transnas_macro
@@ -56,6 +57,10 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "transnas_micro": transnas_micro,
     "nasbench301": nasbench301,
     "darts": darts,
+    "enas": enas,
+    "nasnet": nasnet,
+    "amoebanet": amoebanet,
+    "pnas": pnas,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -69,8 +74,10 @@ def by_name(name: str) -> Space:
 
 __all__ = [
     "NAMES",
+    "amoebanet",
     "by_name",
     "darts",
+    "enas",
     "nasbench101",
     "nasbench101_from_matrix",
     "nasbench101_from_naslib",
@@ -89,6 +96,7 @@ __all__ = [
     "nasbench301_from_config",
     "nasbench301_to_config",
     "nasbench_macro",
+    "nasnet",
     "nats_size",
     "nb1shot1",
     "nb1shot1_chained",
@@ -99,6 +107,7 @@ __all__ = [
     "nds_resnext_b",
     "nds_to_record",
     "nds_vanilla",
+    "pnas",
     "product",
     "simple_graph",
     "spikenas_bench",

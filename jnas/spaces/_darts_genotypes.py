@@ -198,7 +198,9 @@ def _choice(word: str, values: tuple[int, ...], given: Any) -> tuple[int, int]:
     """Number of a value of the width or the depth, and of how many; ValueError for another one."""
     if given is None and len(values) == 1:
         return 0, 1
+    allowed = ", ".join(map(str, values))
+    if given is None:
+        raise ValueError(f"not an architecture of this space: it lacks {word}=, one of {allowed}")
     if given not in values:
-        allowed = ", ".join(map(str, values))
         raise ValueError(f"unknown {word} {_short(given)}: this space has {allowed}")
     return values.index(given), len(values)

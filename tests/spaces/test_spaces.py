@@ -59,6 +59,10 @@ FACTORIES |= {
     "nasbench301": spaces.nasbench301,
     "nasbench301-naslib": functools.partial(spaces.nasbench301, mutate="naslib"),
     "darts": spaces.darts,
+    "enas": spaces.enas,
+    "nasnet": spaces.nasnet,
+    "amoebanet": spaces.amoebanet,
+    "pnas": spaces.pnas,
 }
 RETURNS_PARENT = {
     "nasbench101-official-official-parent",
@@ -86,8 +90,13 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "transnas_macro",
     "nasbench301-naslib",
     "darts",
+    "enas",
+    "nasnet",
+    "amoebanet",
+    "pnas",
 }
-UNLISTED = ("nasbench301", "darts")  # too large to list
+WORDS = {"enas": 4, "nasnet": 5, "amoebanet": 5, "pnas": 5}  # of codes, where they are not two
+UNLISTED = ("nasbench301", "darts", "enas", "nasnet", "amoebanet", "pnas")  # too large to list
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
@@ -102,6 +111,7 @@ PLAIN = (
     "transnas_macro",
     "transnas_micro",
     "nasbench301",
+    "nasnet",
 )
 """One option set of each space, for what options do not change."""
 PLAIN_BUT_DEAR = ("nasbench101", "nb1shot1", "nasbench301")
@@ -186,7 +196,8 @@ def test_names_and_cardinalities(name, space):
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
     sizes |= {"nasbench_macro": 8, "transnas_macro": 6, "transnas_micro": 6}
     sizes |= {"nds_resnet": 6, "nds_vanilla": 6, "nds_resnext_a": 12, "nds_resnext_b": 12}
-    sizes |= {"nasbench301": 22, "darts": 22}
+    sizes |= {"nasbench301": 22, "darts": 22, "enas": 40}
+    sizes |= dict.fromkeys(("nasnet", "amoebanet", "pnas"), 42)
     sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
     assert all(type(number) is int and number >= 2 for number in space.cardinalities)
@@ -296,7 +307,7 @@ def test_identity_and_code_are_words(space):
     archs = samples(space)
     for function in (space.identity, space.code):
         words = batched(function)(archs)
-        assert words.shape == (NUM, 2)
+        assert words.shape == (NUM, WORDS.get(space.name, 2))
         assert words.dtype == jnp.uint32
         assert len(np.unique(words, axis=0)) > NUM // 10
 
@@ -411,9 +422,8 @@ def assert_trees_equal(actual, expected) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(PLAIN[0], marks=pytest.mark.slow),
-        *marked(*PLAIN[1:-1]),
-        pytest.param(PLAIN[-1], marks=pytest.mark.slow),
+        pytest.param(name, marks=[pytest.mark.slow] * (name in (PLAIN[0], "nasbench301", *DEAR)))
+        for name in PLAIN
     ],
 )
 def test_a_compiled_batch_equals_an_eager_loop(name):
