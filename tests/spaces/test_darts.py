@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,8 @@ def test_costs_of_one_size(space, row) -> None:
 
 
 def test_a_space_is_known_by_its_choices() -> None:
+    for space in (SPACE, spaces.darts(repeats=True, **CHOICES)):
+        assert pickle.loads(pickle.dumps(space)) is space
     assert spaces.darts(channels=36, layers=20) is spaces.darts()
     assert spaces.darts(channels=(36,)) is spaces.darts()
     assert spaces.darts(channels=16).name == "darts"
@@ -277,9 +280,9 @@ def test_choices_after_the_cells_move_as_often_as_a_cell(key) -> None:
 
 
 def test_graphs_have_the_edges_of_the_text() -> None:
-    for space in (SPACE, spaces.darts()):
+    for space in (SPACE, spaces.darts()):  # of which the first has no operation "none"
         arch = space.from_string(text("DARTS_V2"))
-        graph = jax.tree.map(np.asarray, space.graph(arch))
+        graph = jax.tree.map(np.asarray, jax.jit(space.graph)(arch))
         assert graph.edge_ops.shape == (2, 1, 7, 7)
         expected = np.full((2, 7, 7), "none", object)
         expected[:, 2:6, 6] = "concat"
@@ -294,9 +297,8 @@ def test_parallel_edges_of_a_node_that_reads_twice() -> None:
     space = spaces.darts(repeats=True)
     normal = oracle.short("max 0, sep3 0 | none 1, sep5 1 | skip 2, skip 2 | max 1, avg 4", NAMES)
     swapped = [node[::-1] for node in normal]
-    graphs = [
-        space.graph(space.from_string(oracle.text_of(normal, cell))) for cell in (normal, swapped)
-    ]
+    texts = [oracle.text_of(normal, cell) for cell in (normal, swapped)]
+    graphs = [jax.jit(space.graph)(space.from_string(text)) for text in texts]
     jax.tree.map(np.testing.assert_array_equal, *graphs)
     ops = np.asarray(graphs[0].edge_ops)
     assert ops.shape == (2, 2, 7, 7)
