@@ -122,7 +122,7 @@ def _draw(kept: dict[str, Any]) -> None:
     taus = np.concatenate([np.array(found["kendall"]) for found in kept["levels"]])
     x_label = f"Kendall tau by {nums.max()} batches, inside a level of equal accuracy on one"
     figure, (axes,) = style.new_figure(x_label, "levels of all supernets")
-    axes.hist(taus, bins=np.linspace(-1, 1, 41), color=style.POINTS)
+    axes.hist(taus, bins=np.linspace(-1, 1, 41).tolist(), color=style.POINTS)
     axes.axvline(0, color=style.GREY, linestyle="--")
     axes.axvline(taus.mean(), color=style.ACCENT, label=f"mean, {taus.mean():.2f}")
     axes.legend(frameon=False, fontsize=9)

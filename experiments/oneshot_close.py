@@ -255,7 +255,8 @@ def _picture(title: str, found: dict[str, Any]) -> "Figure":
 def _percent(runs: dict[str, Any]) -> np.ndarray:
     """Epochs after which the supernets were ranked, in % of all."""
     epochs = np.asarray(next(iter(runs.values()))["epochs"], float)
-    return 100 * epochs / epochs[-1]
+    percent: np.ndarray = 100 * epochs / epochs[-1]
+    return percent
 
 
 def command(
