@@ -7,7 +7,6 @@ from jnas import networks
 from jnas.engine.messages import nearest, setting
 from jnas.types import Dataset, Network
 
-NAMES = networks.NAMES
 FEW, SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
 _SIZES = {
     "nasbench101": {"channels": "channels", "stages": "stacks", "cells": "cells"},
@@ -15,12 +14,14 @@ _SIZES = {
     "nats_size": {},
     "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
 }  # options → arguments of the network
+# Those that can be exported after a training.
+NAMES = tuple(_SIZES)
 
 
 def check(space: str) -> str:
     """Name of a space, which has a network; ValueError names those that have."""
-    if space not in networks.NAMES:
-        raise ValueError(f"no network for the space {space!r}. {nearest(space, networks.NAMES)}")
+    if space not in NAMES:
+        raise ValueError(f"no network for the space {space!r}. {nearest(space, NAMES)}")
     return space
 
 

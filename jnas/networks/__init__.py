@@ -6,6 +6,7 @@ from typing import Any
 from jnas import _renamed, _shown
 from jnas.engine.messages import nearest
 from jnas.networks._factories import settings_of
+from jnas.networks.darts import darts, nasbench301
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size
@@ -22,8 +23,10 @@ from jnas.networks.weights import kernels
 from jnas.types import Network
 
 _FACTORIES: dict[str, Callable[..., Network]] = {
+    "darts": darts,
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
+    "nasbench301": nasbench301,
     "nats_size": nats_size,
     "nb1shot1": nb1shot1,
 }
@@ -60,11 +63,13 @@ __all__ = [
     "NAMES",
     "Statistics",
     "by_name",
+    "darts",
     "initial_statistics",
     "kernels",
     "moments",
     "nasbench101",
     "nasbench201",
+    "nasbench301",
     "nats_size",
     "nb1shot1",
     "settings",

@@ -79,8 +79,8 @@ def select(condition: jax.Array, one: Params, other: Params) -> Params:
 
 
 def scan(
-    step: Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]],
-    x: jax.Array,
+    step: Callable[[Any, Any, Any], tuple[Any, Any]],
+    x: Any,
     state: Any,
     xs: Any,
     *,
@@ -88,10 +88,10 @@ def scan(
 ) -> Any:
     """Pair `(x, state)` after `step(x, state, block) -> (x, state)` for each block stacked in `xs`.
 
-    The gradient flows through `x` and the blocks, not through the state. All of it is resolved
-    within a step, so that it can itself be differentiated forwards (`grasp` needs a Hessian-vector
-    product). On CPUs it keeps what the steps have computed, up to `_MAX_KEPT` bytes; otherwise it
-    keeps the inputs of the steps and computes each once more.
+    The gradient flows through `x`, a tree of arrays, and the blocks, not through the state. All of
+    it is resolved within a step, so that it can itself be differentiated forwards (`grasp` needs a
+    Hessian-vector product). On CPUs it keeps what the steps have computed, up to `_MAX_KEPT` bytes;
+    otherwise it keeps the inputs of the steps and computes each once more.
 
     With `unroll`, and of one block, it is a plain loop of Python, of which a gradient keeps what it
     needs.

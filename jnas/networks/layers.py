@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnas.networks.convolution import conv
+from jnas.networks.depthwise import depthwise
 from jnas.types import Hooks, Key, Params
 
 
@@ -86,6 +87,26 @@ def conv_layer(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
     Gains and probes are those of `weights.with_extras`.
     """
     return _extras(conv(x, weights["conv"], stride), weights)
+
+
+def halving_layer(x: jax.Array, weights: Params) -> jax.Array:
+    """1x1 convolution `[N, H/2, W/2, C']` of even sizes that reads two pixels of four.
+
+    Half of its channels read the first pixel of each block of four and half the last (factorised
+    reduction of DARTS).
+    """
+    kernel = weights["conv"]
+    half = kernel.shape[-1] // 2
+    first, last = (
+        conv(x[:, ::2, ::2], kernel[..., :half]),
+        conv(x[:, 1::2, 1::2], kernel[..., half:]),
+    )
+    return _extras(jnp.concatenate([first, last], axis=-1), weights)
+
+
+def depthwise_layer(x: jax.Array, weights: Params, stride: int = 1, dilation: int = 1) -> jax.Array:
+    """Convolution of each channel by itself with `weights["conv"]` `[k, k, 1, C]`."""
+    return _extras(depthwise(x, weights["conv"], stride, dilation), weights)
 
 
 def dense_layer(x: jax.Array, weights: Params) -> jax.Array:

@@ -91,6 +91,13 @@ NETWORKS = {
         2 * (5 + 10 + 1),
         2 * 6,
     ),
+    # One reduction cell, in which a skip of the input is no identity and a skip of a node is one.
+    "nasbench301": (
+        networks.nasbench301(channels=2, layers=1, num_classes=3, in_channels=1),
+        np.array([0] * 11 + [0, 5, 3, 4, 2, 3, 5, 1, 0, 6, 2], np.int32),
+        8,
+        7,
+    ),
 }
 
 

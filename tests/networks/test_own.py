@@ -22,6 +22,7 @@ NETWORKS = {
     "nasbench101": networks.nasbench101(channels=5, stacks=2, cells=2, **SMALL),
     "nats_size": networks.nats_size(**SMALL),
     "nb1shot1": networks.nb1shot1(channels=2, stacks=2, cells=1, **SMALL),
+    "darts": networks.darts(channels=2, layers=1, **SMALL),
 }
 CELLS_101 = (
     "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
@@ -45,10 +46,21 @@ ARCHS = {
         (0, 0, 0, 0, 0, 0, 1, 2, 0, 1),  # the output has an edge from the input
         (1, 2, 5, 8, 13, 2, 0, 1, 0, 2),
     ],
+    "darts": [
+        (*[0] * 11, 1, 5, 9, 0, 0, 4, 6, 3, 4, 2, 6),  # a node of nothing, which is read
+        (*[0] * 11, 0, 2, 3, 5, 1, 3, 7, 4, 2, 3, 6),
+    ],
 }
 # So many first; an export of `tests/networks/export` has the logits of NAS-Bench-101 as well, and
 # `test_nb1shot1` and `test_nats_size` those of their networks.
-DEAR = {"nasbench201": 3, "without scales": 1, "nasbench101": 4, "nats_size": 2, "nb1shot1": 2}
+DEAR = {
+    "nasbench201": 3,
+    "without scales": 1,
+    "nasbench101": 4,
+    "nats_size": 2,
+    "nb1shot1": 2,
+    "darts": 2,
+}
 CASES = [
     pytest.param(name, arch, marks=[pytest.mark.slow] * (number < DEAR[name]))
     for name, archs in ARCHS.items()
@@ -152,7 +164,7 @@ def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> N
         "nasbench201",
         *(
             pytest.param(n, marks=pytest.mark.slow)
-            for n in ("nasbench101", "nats_size", "nb1shot1")
+            for n in ("nasbench101", "nats_size", "nb1shot1", "darts")
         ),
     ],
 )
@@ -197,7 +209,7 @@ def test_16_bits_are_32_bits_roughly(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nasbench101", "nb1shot1")))
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nasbench101", "nb1shot1", "darts")))
         for n in NETWORKS
     ],
 )

@@ -39,6 +39,7 @@ NETWORKS = (
     networks.nasbench201(channels=2, stages=1, cells=2),
     networks.nats_size(),
     networks.nb1shot1(channels=2, stacks=1, cells=2),
+    networks.nasbench301(channels=2, layers=1),
 )
 
 
@@ -120,7 +121,7 @@ def test_layer_axes_are_those_that_do_not_stack():
 
 @pytest.mark.parametrize(
     "network",
-    [*NETWORKS[:2], pytest.param(NETWORKS[2], marks=pytest.mark.slow)],
+    [*NETWORKS[:2], *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS[2:])],
     ids=lambda network: network.space.name,
 )
 def test_lists_of_networks_are_aligned(network, key):

@@ -8,6 +8,7 @@ import pytest
 
 import jnas
 from jnas import commands
+from jnas.commands import networks
 from jnas.commands.search import strategies
 from jnas.commands.train.images import counts, majority_share
 from jnas.commands.train.settings import Settings, filled, network_of, recipe_of
@@ -66,7 +67,7 @@ def test_images_are_shifted_in_proportion_to_their_size(side, crop) -> None:
     assert recipe_of(full).augmentation.crop == crop
 
 
-@pytest.mark.parametrize("space", jnas.networks.NAMES)
+@pytest.mark.parametrize("space", networks.NAMES)
 def test_every_space_with_a_network_can_be_trained(space) -> None:
     data = dataset(90, 16, channels=1)
     network = network_of(filled(Settings(space=space), data), data)

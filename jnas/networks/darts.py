@@ -1,0 +1,330 @@
+"""Image network of DARTS and NAS-Bench-301 with the architecture as an input.
+
+Liu, Simonyan and Yang, ICLR 2019, https://arxiv.org/abs/1806.09055, for CIFAR-10: a stem (3x3
+convolution to three times the channels, batch norm), cells, of which those at one and two thirds
+are reduction cells with twice the channels and half the pixels, mean over pixels, dense layer. A
+cell reads the outputs of the two cells before it, each by ReLU, 1x1 convolution and batch norm, and
+its output is the concatenation of its four nodes. There is no auxiliary head.
+
+A node sums two slots, each an operation on an earlier node or input. A loop over the slots of a
+cell has one switch on the operation and one on its second half; weights are those of the edge that
+the architecture chooses. Cells that are alike are a loop, too. With choices that are known while
+tracing, numbers of NumPy, the same code is the program of one architecture (`Network.own`).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jnas import spaces
+from jnas.engine.inputs import check_at_least_one
+from jnas.networks import _darts_weights as weights
+from jnas.networks import control, layers
+from jnas.networks._darts_cells import NUM_SLOTS, Cell, Slots, cells_of, live_cells
+from jnas.networks._darts_operations import complete, complete_once, operate, operate_once
+from jnas.networks._darts_weights import NUM_NODES, REDUCTION, Section, sections
+from jnas.networks._factories import one_object
+from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled, show
+from jnas.networks.own import own
+from jnas.spaces._darts_cells import Family
+from jnas.spaces.darts import NASBENCH301, OPERATIONS
+from jnas.types import Arch, Hooks, Network, Params, Pass, Relu, Space
+
+DARTS = NASBENCH301._replace(name="darts", operations=OPERATIONS)
+
+_Values: TypeAlias = list[Any]
+"""What slots read: inputs and nodes of a normal cell; of a reduction cell inputs, and nodes."""
+
+
+def _at(values: Any, number: Any) -> Any:
+    """Value number `number` of a list, or of an array of them; the last or first beyond them."""
+    number = number.clip(0, len(values) - 1)
+    if control.is_known(number):
+        return values[number]
+    return lax.dynamic_index_in_dim(values, number, keepdims=False)
+
+
+def _read(values: _Values, source: Any) -> tuple[jax.Array, ...]:
+    """What a slot reads: of a normal cell one tensor, of a reduction cell an input and a node."""
+    if len(values) == 1:
+        return (_at(values[0], source),)
+    return _at(values[0], source), _at(values[1], source - 2)
+
+
+def _added(values: _Values, target: Any, x: jax.Array) -> _Values:
+    """Values with `x` added to the node `target`."""
+    nodes, number = values[-1], target - 2 * (len(values) - 1)
+    total = _at(nodes, number) + x
+    if control.is_known(number):
+        nodes = [total if k == number else node for k, node in enumerate(nodes)]
+    else:
+        nodes = lax.dynamic_update_index_in_dim(nodes, total, number, 0)
+    return [*values[:-1], nodes]
+
+
+def _show(state: Any, x: jax.Array, count: Any, is_live: Any, hooks: Hooks) -> Any:
+    """State of the hooks after a tensor of which all channels exist, read by `count` ReLUs."""
+    if hooks.on_relu is None:
+        return state
+    num = jnp.asarray(count).astype(jnp.int32)
+    live = num * jnp.asarray(is_live).astype(jnp.int32)
+    return show(state, Relu(x, jnp.ones(x.shape[-1], bool), num, live), hooks)
+
+
+def _slot(
+    values: _Values,
+    rest: Any,
+    block: tuple[Slots, Params],
+    *,
+    is_live: Any,
+    family: Family,
+    hooks: Hooks,
+) -> tuple[_Values, Any]:
+    """Values of a cell after one of its slots, and state and norm values."""
+    (slot, layer), (state, norm_sum) = block, rest
+    read = _read(values, slot.source)
+    norms = Hooks(norm=hooks.norm)
+    known = control.is_known(slot.first)
+    first, second = (operate, complete) if known else (operate_once, complete_once)
+    for x, is_read in zip(read, (slot.halves, ~slot.halves)[-len(read) :], strict=True):
+        state = _show(state, x, slot.is_rectified & is_read, is_live, hooks)
+    x, value = first(slot.first, read, layer, family.operations, norms)
+    state = _show(state, x, slot.second > 0, is_live, hooks)
+    x, more = second(slot.second, x, layer, norms)
+    state, x = dropped(state, x, slot.can_drop, hooks)
+    return _added(values, slot.target, x), (
+        state,
+        norm_sum + counted(value + more, slot.is_fed, hooks),
+    )
+
+
+def _nodes(
+    inputs: list[jax.Array],
+    params: Params,
+    cell: Cell,
+    is_live: Any,
+    rest: Any,
+    *,
+    kind: int,
+    family: Family,
+    hooks: Hooks,
+) -> tuple[Any, Any]:
+    """Nodes of a cell, and state and norm values after it."""
+    stride, slots = 1 + kind, cell.slots
+    nodes = [jnp.zeros_like(inputs[0][:, ::stride, ::stride])] * NUM_NODES
+    parts = [inputs, nodes] if kind == REDUCTION else [[*inputs, *nodes]]
+    step = functools.partial(_slot, is_live=is_live, family=family, hooks=hooks)
+    if control.is_known(slots.first):
+        for number in range(NUM_SLOTS):
+            slot = Slots(*(part[number] for part in slots))
+            parts, rest = step(parts, rest, (slot, _weights_of(params, slot)))
+        return parts[-1][-NUM_NODES:], rest
+    values = [jnp.stack(part) for part in parts]
+    values, rest = control.scan(step, values, rest, (slots, _weights_of(params, slots)))
+    return values[-1][-NUM_NODES:], rest
+
+
+def _weights_of(params: Params, slot: Slots) -> Params:
+    """Weights of the edge that a slot is, or those that many slots are, stacked."""
+    chosen: Params = jax.tree.map(lambda leaf: leaf[slot.edge], params["edges"])
+    if "skips" in params:
+        chosen["skips"] = jax.tree.map(lambda leaf: leaf[slot.skip], params["skips"])
+    return chosen
+
+
+def _cell(
+    x: tuple[jax.Array, jax.Array],
+    rest: Any,
+    block: tuple[Params, Any],
+    *,
+    cell: Cell,
+    section: Section,
+    family: Family,
+    hooks: Hooks,
+) -> tuple[tuple[jax.Array, jax.Array], Any]:
+    """Inputs of the next cell, and state and norm values, after one cell."""
+    params, is_live = block
+    x, state, params = _enter(x, rest[0], params, hooks)
+    norm_sum, inputs = rest[1], list[jax.Array]()
+    for number, value in enumerate(x):
+        layer, is_read = params[f"input{number}"], cell.is_read[number]
+        state = _show(state, value, 1, is_live & is_read, hooks)
+        convolve = layers.halving_layer if section.is_halved and not number else layers.conv_layer
+        y = convolve(jax.nn.relu(value), layer)
+        y, of_norm = layers.norm_layer(y, layer["norm"], hooks)
+        norm_sum += counted(of_norm, is_read, hooks)
+        inputs.append(y)
+    nodes, rest = _nodes(
+        inputs,
+        params,
+        cell,
+        is_live,
+        (state, norm_sum),
+        kind=section.kind,
+        family=family,
+        hooks=hooks,
+    )
+    return (x[1], jnp.concatenate([*nodes], axis=-1)), rest
+
+
+def _enter(
+    x: tuple[jax.Array, jax.Array], state: Any, params: Params, hooks: Hooks
+) -> tuple[tuple[jax.Array, jax.Array], Any, Params]:
+    """Inputs, state of the hooks and weights of a cell as `Hooks.on_block` leaves them."""
+    if hooks.on_block is None:
+        return x, state, params
+    # One array of all pixels: what scales one input is to scale the other.
+    num = len(x[0])
+    flat = jnp.concatenate([part.reshape(num, 1, 1, -1) for part in x], axis=-1)
+    flow, params = enter(Flow(flat, state, jnp.zeros(())), params, hooks)
+    first, second = jnp.split(flow.x, [x[0].size // num], axis=-1)
+    return (first.reshape(x[0].shape), second.reshape(x[1].shape)), flow.state, params
+
+
+def _run(
+    params: Params,
+    arch: Arch | np.ndarray,
+    images: jax.Array,
+    hooks: Hooks,
+    state: Any,
+    *,
+    family: Family,
+    channels: int,
+    num_cells: int,
+) -> Pass:
+    """Results of the whole network, in the program of `arch` alone where that is of NumPy."""
+    found = sections(channels, num_cells)
+    kinds = [section.kind for section in found for _ in range(section.num)]
+    check_images(images, params["stem"]["conv"], 2 ** sum(kinds))
+    cells, known = cells_of(arch, family), control.is_known(arch)
+    is_live = live_cells(cells, kinds)
+    stem = params["stem"]
+    x, norm_sum = layers.norm_layer(layers.conv_layer(images, stem), stem["norm"], hooks)
+    pair, rest = (x, x), (state, norm_sum)
+    for section, part in zip(found, params["sections"], strict=True):
+        live, is_live = is_live[: section.num], is_live[section.num :]
+        step = functools.partial(
+            _cell, cell=cells[section.kind], section=section, family=family, hooks=hooks
+        )
+        if known:
+            for block in zip(control.unstacked(part, section.num), live, strict=True):
+                pair, rest = step(pair, rest, block)
+        else:
+            pair, rest = control.scan(step, pair, rest, (part, jnp.stack(live)))
+    flow, dense = enter(Flow(pair[1], *rest), params["dense"], hooks)
+    logits = layers.dense_layer(pooled(flow.x, flow.state, hooks), dense)
+    return Pass(logits, flow.x, flow.state, flow.norm_sum)
+
+
+def _forward(
+    params: Params, arch: Arch, images: jax.Array, hooks: Hooks, state: Any, **static: Any
+) -> Pass:
+    """Results of the whole network (`Network.forward`)."""
+    # Known to NumPy or not, an architecture is an input of one program.
+    return _run(params, jnp.asarray(arch), images, hooks, state, **static)
+
+
+def _apply(params: Params, arch: Arch, images: jax.Array, **static: Any) -> jax.Array:
+    """Logits `[N, num_classes]` (`Network.apply`)."""
+    return _forward(params, arch, images, Hooks(), (), **static).logits
+
+
+def _network(
+    factory: Callable[..., Network],
+    space: Space,
+    family: Family,
+    sizes: dict[str, int],
+    affine: bool,
+) -> Network:
+    """Network of one of the two spaces."""
+    check_at_least_one(**sizes)
+    if sizes["channels"] % 2:
+        raise ValueError(f"channels must be even; got {sizes['channels']}")
+    settings: dict[str, Any] = {**sizes, "affine": affine}
+    skeleton: dict[str, Any] = {"channels": sizes["channels"], "num_cells": sizes["layers"]}
+    static: dict[str, Any] = {"family": family, **skeleton}
+    drawn: dict[str, Any] = {name: sizes[name] for name in ("num_classes", "in_channels")}
+    return Network(
+        space,
+        functools.partial(weights.init, **skeleton, **drawn, affine=affine),
+        functools.partial(_apply, **static),
+        functools.partial(_forward, **static),
+        functools.partial(weights.present, **static),
+        weights.instantiate,
+        functools.partial(own, factory, tuple(settings.items()), functools.partial(_run, **static)),
+    )
+
+
+@one_object
+def nasbench301(
+    *,
+    channels: int = 32,
+    layers: int = 8,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+) -> Network:
+    """Network of NAS-Bench-301 (Zela et al., ICLR 2022), without the auxiliary head.
+
+    Args:
+        channels: width of the nodes of the first cell, even; each reduction cell doubles it.
+        layers: number of cells; with 8 those numbered 2 and 5 from 0 are reduction cells, with 3
+            the last two are.
+        num_classes: width of the logits.
+        in_channels: channels of the images.
+        affine: whether batch norms of the cells have scale and bias.
+
+    Returns:
+        A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4 (of 2 with one
+        cell). `init` draws PyTorch's default weights for every operation on each of the fourteen
+        edges of every cell. `Hooks.on_block` sees both inputs of a cell as one array
+        `[N, 1, 1, M]`.
+
+    Raises:
+        ValueError: a size is less than 1, or `channels` is odd.
+    """
+    sizes = _sizes(channels, layers, num_classes, in_channels)
+    return _network(nasbench301, spaces.nasbench301(), NASBENCH301, sizes, affine)
+
+
+@one_object
+def darts(
+    *,
+    channels: int = 36,
+    layers: int = 20,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+) -> Network:
+    """Network of DARTS (Liu et al., ICLR 2019), without the auxiliary head.
+
+    Args:
+        channels: as for `nasbench301`.
+        layers: as for `nasbench301`; with 20, cells 6 and 13 are reduction cells.
+        num_classes: width of the logits.
+        in_channels: channels of the images.
+        affine: whether batch norms of the cells have scale and bias.
+
+    Returns:
+        A `Network`, as `nasbench301` is one.
+
+    Raises:
+        ValueError: a size is less than 1, or `channels` is odd.
+    """
+    sizes = _sizes(channels, layers, num_classes, in_channels)
+    return _network(darts, spaces.darts(), DARTS, sizes, affine)
+
+
+def _sizes(channels: int, layers: int, num_classes: int, in_channels: int) -> dict[str, int]:
+    """Sizes by their names."""
+    return {
+        "channels": channels,
+        "layers": layers,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+    }
