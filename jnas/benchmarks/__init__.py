@@ -1,14 +1,14 @@
 """Estimators by look-up: tables of measured results, their files, simulated cost.
 
 `nasbench101`, `nasbench201` and `spikenas_bench` are the released benchmarks, and
-`nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells.
+`nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells;
+`nasbench301` and `darts_214` have some cells of a space that `nasbench301_surrogate` answers for.
 `nds_resnet` and its like, `nasbench_macro`, `transnas_macro` and `transnas_micro` are read from the
 files as they are published. `load` and `save` read and write tables of your own, and `available`
 lists what there is. `of_space` and `usual_column` choose a table and a column of it where nothing
 else is said. A `Table` turns a column into an estimator or an objective, and the columns of a
 learning curve into an objective of several fidelities. Every column carries its accuracy
 convention. `within` is the space of the rows of a table that lacks some of its architectures.
-`nasbench301_surrogate` answers for a space that is too large for tables.
 """
 
 from jnas import _renamed, _shown
@@ -19,14 +19,15 @@ from jnas.benchmarks.files import load, save
 from jnas.benchmarks.listing import Source, available, surrogates
 from jnas.benchmarks.make import Duplicates, make_table
 from jnas.benchmarks.named import (
+    darts_214,
     hardware,
     nasbench101,
     nasbench101_budgets,
     nasbench201,
     nasbench201_more,
+    nasbench301,
     spikenas_bench,
 )
-from jnas.benchmarks.nasbench301 import Surrogate, nasbench301_surrogate
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.sizes import (
     nasbench_macro,
@@ -37,6 +38,7 @@ from jnas.benchmarks.sizes import (
     transnas_macro,
     transnas_micro,
 )
+from jnas.benchmarks.surrogate301 import Surrogate, nasbench301_surrogate
 from jnas.benchmarks.table import Table
 from jnas.benchmarks.usual import of_space, usual_column
 
@@ -47,6 +49,7 @@ __all__ = [
     "Surrogate",
     "Table",
     "available",
+    "darts_214",
     "digits201",
     "hardware",
     "load",
@@ -55,6 +58,7 @@ __all__ = [
     "nasbench101_budgets",
     "nasbench201",
     "nasbench201_more",
+    "nasbench301",
     "nasbench301_surrogate",
     "nasbench_macro",
     "nds_resnet",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jnas import spaces
-from jnas.benchmarks import _csv, _json, nasbench301, released
+from jnas.benchmarks import _csv, _json, released, surrogate301
 from jnas.benchmarks.digits201 import HOW_TO_GET, PACKAGED
 from jnas.benchmarks.files import read
 from jnas.benchmarks.named import FURTHER, data_folder, how_to_get, stem
@@ -61,11 +61,11 @@ def surrogates(folder: str | os.PathLike[str] | None = None) -> list[Source]:
         folder: where to look, by default what the variable `JNAS_DATA` names.
     """
     where = data_folder(folder)
-    file = where / f"{nasbench301.FILE}.npz" if where else None
+    file = where / f"{surrogate301.FILE}.npz" if where else None
     if file is None or not file.is_file():
-        return [Source(nasbench301.FILE, 0, (), how_to_get(nasbench301.FILE))]
+        return [Source(surrogate301.FILE, 0, (), how_to_get(surrogate301.FILE))]
     rows = math.prod(spaces.nasbench301().cardinalities)
-    return [Source(nasbench301.FILE, rows, nasbench301.Prediction._fields, str(file))]
+    return [Source(surrogate301.FILE, rows, surrogate301.Prediction._fields, str(file))]
 
 
 def _packaged(dataset: str) -> Source:

@@ -11,6 +11,7 @@ from jnas.types import Space
 
 _FILES = {
     "nasbench_macro": "nas-bench-macro_cifar10.json",
+    "nasbench301": "nasbench301_ose.npz",
     "nb1shot1": "nasbench101.npz",
     "nds_resnext_a": "nds_resnexta.npz",
     "nds_resnext_b": "ResNeXt-B.json",
@@ -20,7 +21,7 @@ _FILES = {
     "transnas_micro": "transbench101_class_object.csv",
 }
 _HARDWARE = {"nasbench201": "latency_nasbench201"}  # file of a space's latencies
-FURTHER = ("nasbench101_budgets", "nasbench201_more", *_HARDWARE.values())
+FURTHER = ("nasbench101_budgets", "nasbench201_more", *_HARDWARE.values(), "darts_214")
 """Files of tables that are no space's usual one, without suffix."""
 
 
@@ -136,6 +137,50 @@ def nasbench201_more(path: str | os.PathLike[str] | None = None) -> Table:
         ValueError: as for `load`.
     """
     return load_from_folder("nasbench201_more", path, "nasbench201")
+
+
+def nasbench301(path: str | os.PathLike[str] | None = None) -> Table:
+    """`Table` of 5,468 cells of NAS-Bench-301, by its official surrogate, with one-shot scores.
+
+    Zela et al., ICLR 2022, https://arxiv.org/abs/2008.09777; the cells and the scores are those of
+    Ning et al., "Evaluating Efficient Performance Estimators of Neural Architectures", NeurIPS
+    2021, https://arxiv.org/abs/2008.03064. They are no uniform sample: neighbours in the table are
+    alike. For all other cells `nasbench301_surrogate` answers, which is 1.3 points higher.
+
+    Args:
+        path: the file; by default `nasbench301_ose.npz` in the folder that `JNAS_DATA` names.
+
+    Returns:
+        A table with the columns `val_accuracy` (%, **predicted**, no training), `params`, `flops`,
+        and `oneshot_accuracyE_seedS` and `oneshot_lossE_seedS`, scores by supernets after 100, 200,
+        …, 1000 epochs.
+
+    Raises:
+        FileNotFoundError: the file is absent; the message says where to put it.
+        ValueError: as for `load`.
+    """
+    return load_from_folder("nasbench301", path, "nasbench301")
+
+
+def darts_214(path: str | os.PathLike[str] | None = None) -> Table:
+    """`Table` of 214 random cells of DARTS that were really trained, with learning curves.
+
+    Yang, Esperança and Carlucci, "NAS evaluation is frustratingly hard", ICLR 2020,
+    https://arxiv.org/abs/1912.12522. Their accuracies have a standard deviation of .23, and those
+    of two trainings of one architecture differ by .13 (median of 24): few rankings are certain.
+
+    Args:
+        path: the file; by default `darts_214.npz` in the folder that `JNAS_DATA` names.
+
+    Returns:
+        A table of `nasbench301` with the columns `test_accuracy` (%, CIFAR-10 **test**, of the best
+        of 600 epochs) and `test600`, …, `test1`, each of one run.
+
+    Raises:
+        FileNotFoundError: the file is absent; the message says where to put it.
+        ValueError: as for `load`.
+    """
+    return load_from_folder("darts_214", path, "nasbench301")
 
 
 def hardware(

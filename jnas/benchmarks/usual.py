@@ -6,7 +6,7 @@ from collections.abc import Callable
 from jnas.benchmarks import _columns
 from jnas.benchmarks.files import load
 from jnas.benchmarks.make import Duplicates
-from jnas.benchmarks.named import nasbench101, nasbench201, spikenas_bench
+from jnas.benchmarks.named import nasbench101, nasbench201, nasbench301, spikenas_bench
 from jnas.benchmarks.sizes import (
     nasbench_macro,
     nds_resnet,
@@ -23,6 +23,7 @@ from jnas.types import Space
 _TABLES: dict[str, Callable[..., Table]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
+    "nasbench301": nasbench301,
     "spikenas_bench": spikenas_bench,
     "nds_resnet": nds_resnet,
     "nds_resnext_a": nds_resnext_a,

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 
 from jnas import benchmarks, images, networks, predictors, zeroshot
-from jnas.benchmarks import Duplicates, Table, nasbench301
+from jnas.benchmarks import Duplicates, Surrogate, Table
 from jnas.commands import supernets
 from jnas.engine.messages import nearest
 from jnas.types import Estimator, Key, Network, Space
@@ -95,7 +95,7 @@ def label(name: str) -> str:
 
 def caveat(name: str) -> str:
     """What to know of the scores of an estimator, for reports; mostly nothing."""
-    return f"surrogate: {nasbench301.ABOUT}" if name == SURROGATE else ""
+    return f"surrogate: {Surrogate.about}" if name == SURROGATE else ""
 
 
 def score_label(name: str, column: str | None) -> str:

@@ -220,6 +220,7 @@ def module_hash(matrix: np.ndarray, labels: list[int]) -> str:
     return digest(str(sorted(hashes)))
 
 
+@pytest.mark.slow
 def test_cells_of_all_numbers_of_epochs_are_the_published_ones(data_folder: Path) -> None:
     path = data_folder / "nasbench101_budgets.npz"
     table = benchmarks.nasbench101_budgets(path)

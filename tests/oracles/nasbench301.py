@@ -61,20 +61,6 @@ def cells_of(found: np.ndarray) -> tuple[Cell, Cell]:
     return both
 
 
-def vectors(inputs: np.ndarray, ops: np.ndarray) -> np.ndarray:
-    """`[A, 22]` int32 of cells `[A, 2, 8]` with ascending inputs of each node."""
-    sources = inputs.reshape(-1, 2, 4, 2)
-    pairs = [(a, b) for b in range(5) for a in range(b)]
-    found = [
-        [
-            [*(pairs.index(tuple(node)) for node in cell[1:]), *op]
-            for cell, op in zip(*both, strict=True)
-        ]
-        for both in zip(sources.tolist(), ops.tolist(), strict=True)
-    ]
-    return np.array(found, np.int32).reshape(-1, 22)
-
-
 def selu(x: np.ndarray) -> np.ndarray:
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))

@@ -61,8 +61,8 @@ def legend(result: Searches, facts: dict[str, Any]) -> str:
 def _who_saw(result: Searches) -> list[str]:
     """Line on how fair a check accuracies are: a trained predictor may have seen some of them."""
     name = result.settings.estimator
-    # What is searched on is no check.
-    if name == "table":
+    # What is searched on is no check, and what surrogates say is not trained.
+    if name == "table" or all("no training" in check.convention for check in result.checks):
         return []
     # A supernet is trained on images, and has seen no accuracy of any table.
     if estimators.is_saved(name) and not supernets.is_saved(name):

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 import jnas
-from jnas.commands.search import costs, searches
-from jnas.commands.search.settings import Settings
+from jnas.commands.search import costs, evaluation, searches
+from jnas.commands.search.settings import Settings, filled
 from jnas.commands.search.summary import summarise
 
 SPACE = jnas.spaces.nasbench201()
 TABLE = jnas.benchmarks.nasbench201("cifar10")
+AGAINST = Settings(
+    strategy="nsga2",
+    estimator="table",
+    against="latency:pixel3",
+    budget=16,
+    options={"population_size": 8},
+)
 
 
 @pytest.fixture
@@ -62,16 +69,20 @@ def test_sizes_columns_and_measurements(measured: np.ndarray) -> None:
         costs.by_name("latency:pixel3", sizes, None)
 
 
+def test_another_file_of_latencies_is_another_job(measured: np.ndarray, tmp_path: Path) -> None:
+    jobs = [evaluation.make_job(filled(AGAINST, TABLE), SPACE, TABLE) for _ in range(2)]
+    path = tmp_path / "latency_nasbench201.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | {"latency_ms": measured[:, None] + 1}))
+    jobs.append(evaluation.make_job(filled(AGAINST, TABLE), SPACE, TABLE))
+    first, again, other = (job.fingerprint.job for job in jobs)
+    assert first == again != other
+
+
+@pytest.mark.slow
 def test_a_search_against_a_latency(measured: np.ndarray, tmp_path: Path) -> None:
-    settings = Settings(
-        strategy="nsga2",
-        estimator="table",
-        against="latency:pixel3",
-        budget=24,
-        seeds=2,
-        options={"population_size": 8},
-    )
-    result = searches.run(settings, tmp_path / "run")
+    result = searches.run(AGAINST, tmp_path / "run")
     rows = np.asarray(TABLE.rows(result.histories.archs.reshape(-1, 6)))
     np.testing.assert_array_equal(result.against.ravel(), measured[rows])
     pairs = np.stack([-result.scores.ravel(), measured[rows]], axis=1)
@@ -85,10 +96,3 @@ def test_a_search_against_a_latency(measured: np.ndarray, tmp_path: Path) -> Non
     np.testing.assert_array_equal(written, result.front.costs[:, 0])
     assert "latency:pixel3: latency in ms on pixel3, a phone (cifar10)." in told.parts[0].text
     assert told.figures["front"][1].axes[0].get_xlabel() == "latency:pixel3"
-    # Another file of latencies is another job.
-    path = tmp_path / "latency_nasbench201.npz"
-    with np.load(path) as file:
-        arrays = dict(file)
-    np.savez(path, **(arrays | {"latency_ms": arrays["latency_ms"] + 1}))
-    again = searches.evaluation.make_job(result.settings, SPACE, TABLE)
-    assert again.fingerprint.job != result.fingerprint["job"]
