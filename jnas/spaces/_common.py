@@ -166,6 +166,28 @@ def uniform_crossover(key: Key, a: Arch, b: Arch) -> Arch:
     return jnp.where(jax.random.bernoulli(key, shape=a.shape), a, b)
 
 
+def uniform_moves(cardinalities: tuple[int, ...]) -> dict[str, Any]:
+    """Moves of a `Space` whose vectors are all valid, by the names of its fields.
+
+    `sample` is uniform, `mutate` changes one position, each with the same probability, `crossover`
+    takes each choice from either parent.
+    """
+    return {
+        "sample": functools.partial(uniform_sample, cardinalities),
+        "mutate": keeps_dtype(functools.partial(uniform_mutate, cardinalities)),
+        "crossover": uniform_crossover,
+        "is_valid": functools.partial(in_range, cardinalities=cardinalities),
+    }
+
+
+def edges_graph(arch: Arch, edges: Sequence[tuple[int, int]], none: int) -> Graph:
+    """`Graph` of four nodes, with the operations of `arch` `[6]` on edges other than "none"."""
+    sources, targets = np.array(edges).T
+    square = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
+    node_ops, edge_ops = jnp.asarray([[0, 1, 1, 2]], jnp.int32), square[None, None]
+    return Graph(node_ops, edge_ops, edge_ops != none, jnp.ones((1, 4), bool))
+
+
 def chain_graph(inner: jax.Array, num_operations: int) -> Graph:
     """`Graph` of a chain input → `D` nodes with the operations `inner` `[D]` → output.
 

@@ -74,10 +74,7 @@ def code(arch: Arch) -> jax.Array:
 def graph(arch: Arch) -> Graph:
     """`Graph` with operations on edges: 4 nodes, an edge where the operation is not "none"."""
     _common.check_arch(arch, CARDINALITIES)
-    sources, targets = np.array(EDGES).T
-    square = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
-    node_ops, edge_ops = jnp.asarray([[0, 1, 1, 2]], jnp.int32), square[None, None]
-    return Graph(node_ops, edge_ops, edge_ops != NONE, jnp.ones((1, 4), bool))
+    return _common.edges_graph(arch, EDGES, NONE)
 
 
 def params(arch: Arch) -> jax.Array:

@@ -50,10 +50,7 @@ def code(arch: Arch) -> jax.Array:
 def graph(arch: Arch) -> Graph:
     """`Graph` with operations on edges: 4 nodes, an edge where the operation is not "none"."""
     _common.check_arch(arch, CARDINALITIES)
-    sources, targets = np.array(EDGES).T
-    square = jnp.zeros((4, 4), jnp.int32).at[sources, targets].set(arch.astype(jnp.int32))
-    node_ops, edge_ops = jnp.asarray([[0, 1, 1, 2]], jnp.int32), square[None, None]
-    return Graph(node_ops, edge_ops, edge_ops != NONE, jnp.ones((1, 4), bool))
+    return _common.edges_graph(arch, EDGES, NONE)
 
 
 # --------------------------------------------------------------------------------------------------
@@ -200,10 +197,7 @@ def transnas_micro() -> Space:
         cardinalities=CARDINALITIES,
         node_operations=("input", "sum", "output"),
         edge_operations=OPERATIONS,
-        sample=functools.partial(_common.uniform_sample, CARDINALITIES),
-        mutate=_common.keeps_dtype(functools.partial(_common.uniform_mutate, CARDINALITIES)),
-        crossover=_common.uniform_crossover,
-        is_valid=functools.partial(_common.in_range, cardinalities=CARDINALITIES),
+        **_common.uniform_moves(CARDINALITIES),
         identity=identity,
         code=code,
         graph=graph,
