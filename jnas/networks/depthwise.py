@@ -1,8 +1,8 @@
 """Depthwise convolution with gradients that are fast on CPUs, too.
 
-XLA for CPUs computes a convolution with `feature_group_count` by one loop over its products, a
-hundred times as slow as the sums of shifted images that stand here in its place. Accelerators have
-XLA's own. Kernels are `[k, k, 1, C]`, counted and drawn as those of `conv` with one input channel.
+XLA for CPUs computes a convolution with `feature_group_count` by one loop over its products, many
+times as slow as the sums of shifted images that stand here in its place. Accelerators have XLA's
+own. Kernels are `[k, k, 1, C]`, counted and drawn as those of `conv` with one input channel.
 """
 
 import functools
