@@ -36,13 +36,23 @@ def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Par
         return lambda x, slot: _separable(x, slot[name], hooks, stride, dilation=2)
     if name == "skip_connect" and stride == 2:
         return lambda x, slot: _halved(x, slot["skips"], hooks)
+    if name in _POOLS:
+        return lambda x, slot: _pooled(_POOLS[name](x)[:, ::stride, ::stride], slot, hooks)
     plain: dict[str, Callable[[jax.Array], jax.Array]] = {
         "none": jnp.zeros_like,
-        "max_pool_3x3": layers.max_pool3x3,
-        "avg_pool_3x3": layers.avg_pool3x3,
         "skip_connect": lambda x: x,
     }
     return lambda x, _: (plain[name](x)[:, ::stride, ::stride], jnp.zeros(()))
+
+
+_POOLS = {"max_pool_3x3": layers.max_pool3x3, "avg_pool_3x3": layers.avg_pool3x3}
+
+
+def _pooled(x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
+    """Norm of what a pool puts out, where the network has one, and its value."""
+    if "pool" not in slot:
+        return x, jnp.zeros(())
+    return layers.norm_layer(x, slot["pool"]["norm"], hooks)
 
 
 def _on_one(

@@ -56,13 +56,19 @@ def sections(channels: int, num_cells: int) -> list[Section]:
 
 
 def init(
-    key: Key, channels: int, num_cells: int, num_classes: int, in_channels: int, affine: bool
+    key: Key,
+    channels: int,
+    num_cells: int,
+    num_classes: int,
+    in_channels: int,
+    affine: bool,
+    pool_norm: bool,
 ) -> Params:
     """Weights of every operation on every edge of every cell (`Network.init`)."""
     found = sections(channels, num_cells)
     tree = {
         "stem": _conv_norm(3, in_channels, STEM * channels),
-        "sections": [_section_weights(section, affine) for section in found],
+        "sections": [_section_weights(section, affine, pool_norm) for section in found],
         "dense": layers.dense_weights(NUM_NODES * found[-1].width, num_classes),
     }
     return layers.draw(key, tree)
@@ -76,7 +82,7 @@ def _conv_norm(
     return {"conv": layers.conv_weights(size, c_in, c_out, batch), "norm": norm}
 
 
-def _section_weights(section: Section, affine: bool) -> Params:
+def _section_weights(section: Section, affine: bool, pool_norm: bool) -> Params:
     """Weights of the cells of a section, `[num, ...]`, and of their edges, `[num, E, ...]`."""
     num, width = section.num, section.width
 
@@ -90,6 +96,10 @@ def _section_weights(section: Section, affine: bool) -> Params:
     edges: dict[str, Any] = {name: separable(size) for name, size in DILATED.items()}
     for name, size in SEPARABLE.items():
         edges[name] = {"first": separable(size), "second": separable(size)}
+    if pool_norm:
+        # Without scale and bias it has no weights, and is there all the same.
+        batch = (num, len(EDGES))
+        edges["pool"] = {"norm": layers.norm_weights(width, batch) if affine else {}}
     tree = {"edges": edges}
     for name, c_in in zip(("input0", "input1"), section.before, strict=True):
         tree[name] = _conv_norm(1, c_in, width, (num,), affine)

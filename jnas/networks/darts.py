@@ -240,18 +240,20 @@ def _network(
     family: Family,
     sizes: dict[str, int],
     affine: bool,
+    pool_norm: bool,
 ) -> Network:
     """Network of one of the two spaces."""
     check_at_least_one(**sizes)
     if sizes["channels"] % 2:
         raise ValueError(f"channels must be even; got {sizes['channels']}")
-    settings: dict[str, Any] = {**sizes, "affine": affine}
+    norms = {"affine": affine, "pool_norm": pool_norm}
+    settings: dict[str, Any] = {**sizes, **norms}
     skeleton: dict[str, Any] = {"channels": sizes["channels"], "num_cells": sizes["layers"]}
     static: dict[str, Any] = {"family": family, **skeleton}
     drawn: dict[str, Any] = {name: sizes[name] for name in ("num_classes", "in_channels")}
     return Network(
         space,
-        functools.partial(weights.init, **skeleton, **drawn, affine=affine),
+        functools.partial(weights.init, **skeleton, **drawn, **norms),
         functools.partial(_apply, **static),
         functools.partial(_forward, **static),
         functools.partial(weights.present, **static),
@@ -268,6 +270,7 @@ def nasbench301(
     num_classes: int = 10,
     in_channels: int = 3,
     affine: bool = True,
+    pool_norm: bool = False,
 ) -> Network:
     """Network of NAS-Bench-301 (Zela et al., ICLR 2022), without the auxiliary head.
 
@@ -278,6 +281,7 @@ def nasbench301(
         num_classes: width of the logits.
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
+        pool_norm: whether pools are followed by a batch norm, as in supernets.
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4 (of 2 with one
@@ -289,7 +293,7 @@ def nasbench301(
         ValueError: a size is less than 1, or `channels` is odd.
     """
     sizes = _sizes(channels, layers, num_classes, in_channels)
-    return _network(nasbench301, spaces.nasbench301(), NASBENCH301, sizes, affine)
+    return _network(nasbench301, spaces.nasbench301(), NASBENCH301, sizes, affine, pool_norm)
 
 
 @one_object
@@ -300,6 +304,7 @@ def darts(
     num_classes: int = 10,
     in_channels: int = 3,
     affine: bool = True,
+    pool_norm: bool = False,
 ) -> Network:
     """Network of DARTS (Liu et al., ICLR 2019), without the auxiliary head.
 
@@ -309,6 +314,7 @@ def darts(
         num_classes: width of the logits.
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
+        pool_norm: as for `nasbench301`.
 
     Returns:
         A `Network`, as `nasbench301` is one.
@@ -317,7 +323,7 @@ def darts(
         ValueError: a size is less than 1, or `channels` is odd.
     """
     sizes = _sizes(channels, layers, num_classes, in_channels)
-    return _network(darts, spaces.darts(), DARTS, sizes, affine)
+    return _network(darts, spaces.darts(), DARTS, sizes, affine, pool_norm)
 
 
 def _sizes(channels: int, layers: int, num_classes: int, in_channels: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jnas.networks.weights import kernels
 from jnas.types import Params
 
 
@@ -71,9 +72,14 @@ def without_moments(params: Params) -> Params:
 
 
 def _map_norms(
-    function: Callable[[dict[str, Any], tuple[int, ...]], dict[str, Any]], params: Params
+    function: Callable[[dict[str, Any], tuple[int, ...]], dict[str, Any]],
+    params: Params,
+    beside: Params = None,
 ) -> Params:
-    """Tree with `function(norm, shape [..., C])` in place of each batch norm, in order."""
+    """Tree with `function(norm, shape [..., C])` in place of each batch norm, in order.
+
+    `beside` is the tree that `params` is a part of.
+    """
     if isinstance(params, list | tuple):
         return [_map_norms(function, part) for part in params]
     if not isinstance(params, dict):
@@ -82,16 +88,17 @@ def _map_norms(
     # Sorted, as JAX sorts the keys of dicts: a tree that went through it has the same lists.
     for name in sorted(params):
         if name == "norm":
-            done[name] = function(params[name], _shape(params))
+            done[name] = function(params[name], _shape(params, beside))
         else:
-            done[name] = _map_norms(function, params[name])
+            done[name] = _map_norms(function, params[name], params)
     return done
 
 
-def _shape(layer: dict[str, Any]) -> tuple[int, ...]:
+def _shape(layer: dict[str, Any], beside: Params) -> tuple[int, ...]:
     """Shape `[..., C]` of the channels that the norm of a layer reads."""
-    # Norms without a scale stand beside the convolution that they read.
     if "scale" in layer["norm"]:
         return tuple(layer["norm"]["scale"].shape)
-    kernel = layer["conv"].shape
+    # Norms without a scale stand beside the convolution that they read, or are an operation among
+    # others, which put out as many channels.
+    kernel = layer["conv"].shape if "conv" in layer else kernels(beside)[-1].shape
     return (*kernel[:-4], kernel[-1])

@@ -108,10 +108,12 @@ def operation(name, x, cell, source, node, stride):
     edge = (0, 2, 5, 9)[node - 2] + source
     if name == "none":
         return 0 * x[:, ::stride, ::stride]
-    if name == "max_pool_3x3":
-        return max_pool3x3_by_loops(x)[:, ::stride, ::stride]
-    if name == "avg_pool_3x3":
-        return pool3x3_by_loops(x)[:, ::stride, ::stride]
+    if "pool" in name:
+        pool = max_pool3x3_by_loops if name == "max_pool_3x3" else pool3x3_by_loops
+        pooled, of_pool = pool(x)[:, ::stride, ::stride], cell["edges"].get("pool")
+        if of_pool is None:
+            return pooled
+        return norm_by_loops(pooled, {key: leaf[edge] for key, leaf in of_pool["norm"].items()})
     if name == "skip_connect":
         return x if stride == 1 else halved(x, cell["skips"], 2 * (node - 2) + source)
     layer = cell["edges"][name]
@@ -173,6 +175,20 @@ def test_the_network_of_one_architecture_has_the_logits_of_the_rules():
     own = network.own(arch_of(DARTS_V1))
     found = jax.jit(own.apply)(random_params(network, 0), None, IMAGES)
     check_logits(network, found, DARTS_V1, 3)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_pools_with_norms(affine):
+    network = networks.nasbench301(layers=1, affine=affine, pool_norm=True, **SMALL)
+    found = jax.jit(network.own(arch_of(OTHER)).apply)(random_params(network, 0), None, IMAGES)
+    check_logits(network, found, OTHER, 1)
+    plain = networks.nasbench301(layers=1, affine=affine, **SMALL)
+    shapes = [
+        [each.mean.shape for each in networks.statistics.initial_statistics(drawn)]
+        for drawn in (jax.eval_shape(each.init, jax.random.key(0)) for each in (network, plain))
+    ]
+    # One more, of each of the fourteen edges.
+    assert sorted(shapes[0]) == sorted([*shapes[1], (1, 14, 8)])
 
 
 @functools.cache

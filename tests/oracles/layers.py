@@ -26,7 +26,9 @@ def norm_by_loops(x, norm, eps=1e-5):
         values = np.asarray(x[..., c], np.float64)
         mean = values.sum() / values.size
         variance = ((values - mean) ** 2).sum() / values.size
-        out[..., c] = (values - mean) / np.sqrt(variance + eps) * norm["scale"][c] + norm["bias"][c]
+        out[..., c] = (values - mean) / np.sqrt(variance + eps)
+        if norm:
+            out[..., c] = out[..., c] * norm["scale"][c] + norm["bias"][c]
     return out
 
 
