@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
 
@@ -138,18 +139,29 @@ def _weight_grad_on_cpu(
     # XLA's sums over leading axes take ten times as long as the products. So a few images are added
     # by one loop over the pixels, the rest by a matrix product with ones.
     unrolled = next(n for n in range(min(num, _MAX_UNROLLED), 0, -1) if num % n == 0)
-    shape = (unrolled, num // unrolled, height, width * channels)
-    grads = grad.astype(_wide(x)).reshape(shape)
+    margins = ((0, 0), *((dilation * (size - 1) // 2,) * 2,) * 2, (0, 0))
+    padded = jnp.pad(x.astype(_wide(x)), margins)
+    images, grads = (
+        part.reshape(unrolled, num // unrolled, *part.shape[1:])
+        for part in (padded, grad.astype(_wide(x)))
+    )
     ones = jnp.ones(num // unrolled * height, grads.dtype)
+    reach = (stride * (height - 1) + 1, stride * (width - 1) + 1)
 
-    def of_tap(image: jax.Array) -> jax.Array:
-        images = image.reshape(shape)
-        rows = sum(images[n] * grads[n] for n in range(unrolled))
+    # A loop over elements of the kernel: each is a pass over the images in any case, and as many
+    # programs would take most of the time to compile a network's gradient.
+    def of_tap(start: jax.Array) -> jax.Array:
+        def read(image: jax.Array) -> jax.Array:
+            sizes = (num // unrolled, *reach, channels)
+            return lax.dynamic_slice(image, (0, *start, 0), sizes)[:, ::stride, ::stride]
+
+        rows = sum(read(images[n]) * grads[n] for n in range(unrolled))
         columns = ones @ jnp.reshape(rows, (len(ones), -1))
         return jnp.sum(columns.reshape(width, channels), axis=0)
 
-    taps = [of_tap(image) for image in _windows(x.astype(_wide(x)), size, stride, dilation)]
-    return jnp.stack(taps).reshape(size, size, 1, channels).astype(x.dtype)
+    starts = dilation * np.indices((size, size), np.int32).reshape(2, -1).T
+    taps = lax.map(of_tap, jnp.asarray(starts))
+    return taps.reshape(size, size, 1, channels).astype(x.dtype)
 
 
 # On accelerators.
