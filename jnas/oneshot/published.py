@@ -42,6 +42,19 @@ _NB1SHOT1 = (
     (600, 0.384, 0.374, 0.604),
     (1000, 0.382, 0.374, 0.617),
 )
+_NASBENCH301 = (
+    # epoch, Kendall's tau-b of −loss and of the accuracy, P@top of −loss
+    (100, 0.097, 0.023, 0.053),
+    (200, 0.170, 0.110, 0.084),
+    (300, 0.124, 0.097, 0.063),
+    (400, 0.155, 0.093, 0.070),
+    (500, 0.266, 0.225, 0.158),
+    (600, 0.325, 0.272, 0.239),
+    (700, 0.386, 0.302, 0.287),
+    (800, 0.426, 0.320, 0.358),
+    (900, 0.477, 0.354, 0.412),
+    (1000, 0.495, 0.362, 0.435),
+)
 
 
 class Curve(NamedTuple):
@@ -75,6 +88,12 @@ NB1SHOT1 = {
 }
 """Score → epoch → Kendall's tau-b, on sub-space 3 of NAS-Bench-1Shot1."""
 
+NASBENCH301 = {
+    "loss": {epoch: tau for epoch, tau, _, _ in _NASBENCH301},
+    "accuracy": {epoch: tau for epoch, _, tau, _ in _NASBENCH301},
+}
+"""Score → epoch → Kendall's tau-b, on NAS-Bench-301."""
+
 CURVES = {
     "nasbench201": Curve(
         "accuracy",
@@ -94,6 +113,15 @@ CURVES = {
         "5,000 cells with repeats; truth: test accuracy on CIFAR-10 of one training each; 10,000 "
         "validation images of CIFAR-10; mean of three supernets of full size, of two different "
         "ones up to epoch 15",
+    ),
+    "nasbench301": Curve(
+        "loss",
+        NASBENCH301["loss"],
+        {epoch: top for epoch, *_, top in _NASBENCH301},
+        0.508,
+        157,
+        "5,468 cells; truth: accuracy on CIFAR-10 by the surrogate of NAS-Bench-301; 10,000 "
+        "validation images of CIFAR-10; mean of three supernets of full size",
     ),
 }
 """Name of a space → its curve."""

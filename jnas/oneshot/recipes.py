@@ -3,6 +3,7 @@
 "nasbench201"   Ning et al., NeurIPS 2021, https://arxiv.org/abs/2008.03064, NAS-Bench-201:
 1,000 epochs of 512 images a step, the rate halved on plateaus of the loss
 "nb1shot1"      the same on NAS-Bench-1Shot1: 256 images a step, half the rate
+"nasbench301"   the same on NAS-Bench-301: 256 images a step
 "quick"         ours: a cosine over 20 epochs; nearly all of what a supernet knows about ranks
 comes when its learning rate falls
 """
@@ -80,6 +81,10 @@ _NAMED = {
         _PUBLISHED._replace(batch_size=256, learning_rate=0.025, final_learning_rate=0.025),
         sampler="uniform",
         plateau=Plateau(),
+    ),
+    # All vectors of this space can be trained: its published samples are uniform.
+    "nasbench301": Recipe(
+        _PUBLISHED._replace(batch_size=256), sampler="uniform", plateau=Plateau()
     ),
     "quick": Recipe(
         _PUBLISHED._replace(

@@ -5,6 +5,7 @@ bool)`, where `number` is the epoch, counted from 1. Its arrays are arguments of
 that other lists of architectures run the same one. Rejected architectures are not `is_used`.
 """
 
+import collections
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,9 @@ from jax import lax
 
 from jnas.engine.inputs import as_archs, check_at_least_one
 from jnas.engine.messages import nearest
+from jnas.oneshot.drawing import check_identities, drawn, in_strata
 from jnas.oneshot.reach import is_trainable
-from jnas.types import Arch, Key, Params, Policy, Space
+from jnas.types import Key, Params, Policy, Space
 
 Sampler = jax.tree_util.Partial
 
@@ -54,7 +56,7 @@ def uniform(space: Space) -> Sampler:
     try:
         archs = space.enumerate()
     except ValueError:
-        return Sampler(_drawn(space))
+        return Sampler(drawn(space, False))
     return listed(archs[_trainable(space, archs)])
 
 
@@ -62,9 +64,18 @@ def deiso(space: Space) -> Sampler:
     """Sampler that is uniform over classes of isomorphic architectures (`Space.identity`).
 
     De-isomorphic sampling of Ning et al., NeurIPS 2021, https://arxiv.org/abs/2008.03064. Of each
-    class the first one is trained, if it can be. ValueError for a space too large to list.
+    class the first one is trained, if it can be.
+
+    Of a space that cannot be listed it draws until an architecture is the one of its class whose
+    `Space.code` is the identity of all of them: each class has one, so that this is uniform, too.
+    ValueError where identities are not codes of architectures.
     """
-    return listed(representatives(space, trainable=True))
+    try:
+        archs = representatives(space, trainable=True)
+    except ValueError:
+        check_identities(space)
+        return Sampler(drawn(space, True))
+    return listed(archs)
 
 
 def representatives(space: Space, trainable: bool = False) -> np.ndarray:
@@ -88,46 +99,26 @@ def _trainable(space: Space, archs: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(is_trainable(space)))(jnp.asarray(archs)))
 
 
-# Kept by space: a new function would be compiled anew, however equal it is.
-@functools.lru_cache(64)
-def _drawn(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Function that draws from a space, and again while what it has drawn cannot be trained."""
-    can_be_trained = is_trainable(space)
-
-    def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
-        del number
-
-        def drawn_from(key: Key) -> tuple[Key, Arch]:
-            rest, here = jax.random.split(key)
-            return rest, space.sample(here)
-
-        _, arch = lax.while_loop(
-            lambda state: ~can_be_trained(state[1]),
-            lambda state: drawn_from(state[0]),
-            drawn_from(key),
-        )
-        return arch[None], jnp.ones(1, bool)
-
-    return draw
-
-
 def fairnas(space: Space) -> Sampler:
-    """Sampler of as many architectures a step as there are choices, each choice in one of them.
+    """Sampler of as many architectures a step as there are operations, each in one of them.
 
     Chu et al., "FairNAS", ICCV 2021, https://arxiv.org/abs/1907.01845: at every position a random
-    order of the choices. Those that cannot be trained are rejected, as published.
+    order of the choices. Those that cannot be trained are rejected, as published. Positions with
+    other numbers of choices than most have say what is wired to what: they are drawn once for all
+    architectures of a step, so that each operation of the edges that there are is trained once.
 
     Raises:
-        ValueError: positions of the space have different numbers of choices, or a combination of
-            choices is no architecture.
+        ValueError: no number of choices is that of most positions, or a combination of choices is
+            no architecture.
     """
-    num = set(space.cardinalities)
-    if len(num) > 1 or not _is_product(space):
+    counts = collections.Counter(space.cardinalities).most_common(2)
+    is_tied = len(counts) > 1 and counts[0][1] == counts[1][1]
+    if is_tied or not _is_product(space):
         raise ValueError(
-            f"fair sampling needs equal numbers of free choices everywhere; {space.name} has "
-            f"{list(space.cardinalities)}"
+            "fair sampling needs free choices, and a number of them that most positions have; "
+            f"{space.name} has {list(space.cardinalities)}"
         )
-    return Sampler(_fair(space))
+    return Sampler(_fair(space, counts[0][0]))
 
 
 def _is_product(space: Space) -> bool:
@@ -141,18 +132,19 @@ def _is_product(space: Space) -> bool:
 
 
 @functools.lru_cache(64)
-def _fair(space: Space) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Function that draws one order of the choices for each position."""
-    (num,), positions = set(space.cardinalities), len(space.cardinalities)
+def _fair(space: Space, num: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function that draws one order of the `num` choices for each position that has as many."""
+    is_fair = jnp.asarray(space.cardinalities) == num
     can_be_trained = jax.vmap(is_trainable(space))
 
     def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
         del number
-        keys = jax.random.split(key, positions)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, num))(keys)
+        keys = jax.random.split(key, len(space.cardinalities) + 1)
+        orders = jax.vmap(lambda key: jax.random.permutation(key, num))(keys[:-1])
+        wiring = space.sample(keys[-1])
         # Those that are rejected are not replaced, for the replacements would train some choices
         # twice: of NAS-Bench-201's five 4.37 are left on average.
-        archs = orders.T.astype(jnp.int32)
+        archs = jnp.where(is_fair, orders.T, wiring).astype(jnp.int32)
         return archs, can_be_trained(archs)
 
     return draw
@@ -162,14 +154,18 @@ def strata(space: Space, num: int = 5, archs: Any = None) -> Sampler:
     """Sampler of `num` architectures a step, one from each stratum of equally many by FLOPs.
 
     Args:
-        space: whose FLOPs count.
+        space: whose FLOPs count. Where it cannot be listed, strata are those of many architectures
+            drawn from it, and each is drawn from until one can be trained.
         num: of strata.
         archs: `[A, D]` to draw from; None takes the classes of isomorphic ones.
 
     Raises:
-        ValueError: fewer architectures than strata, or a space too large to list.
+        ValueError: fewer architectures than strata, or too few different FLOPs.
     """
-    known = representatives(space, trainable=True) if archs is None else np.asarray(archs)
+    try:
+        known = representatives(space, trainable=True) if archs is None else np.asarray(archs)
+    except ValueError:
+        return Sampler(*in_strata(space, num))
     if not 1 <= num <= len(known):
         raise ValueError(f"num must be in 1 … {len(known)}, the architectures; got {num}")
     flops = np.asarray(jax.jit(jax.vmap(space.flops))(jnp.asarray(known, jnp.int32)))

@@ -14,14 +14,16 @@ pytestmark = pytest.mark.skipif(
     reason="needs oneshot_curves.npz in $JNAS_DATA",
 )
 SPACES = pytest.mark.parametrize(
-    ("space", "stored"), [("nasbench201", "nb201"), ("nb1shot1", "nb1shot1_s3")]
+    ("space", "stored"),
+    [("nasbench201", "nb201"), ("nb1shot1", "nb1shot1_s3"), ("nasbench301", "nb301")],
 )
 
 
 @SPACES
 def test_curves_are_means_of_what_is_stored(space: str, stored: str) -> None:
     curve = published.CURVES[space]
-    taus = {curve.score: curve.kendall} | (published.NB1SHOT1 if space == "nb1shot1" else {})
+    both = {"nb1shot1": published.NB1SHOT1, "nasbench301": published.NASBENCH301}
+    taus = {curve.score: curve.kendall} | both.get(space, {})
     told = [(score, "kendall", values) for score, values in taus.items()]
     top = f"p_top@{published.SHARE:g}"
     with np.load(common.data_file("oneshot_curves.npz")) as file:

@@ -10,6 +10,8 @@ import pytest
 from jnas import oneshot, search, spaces
 from jnas.oneshot import samplers
 from jnas.oneshot.reach import is_trainable, used_edges
+from jnas.spaces._darts_cells import Family
+from jnas.spaces._darts_spaces import space as pairs_of_cells
 from jnas.spaces.nasbench201 import EDGES
 
 SPACE = spaces.nasbench201()
@@ -56,8 +58,22 @@ def test_fair_sampling_has_every_choice_once() -> None:
     )
     # As enumerated: of five architectures 4.37 have a convolution that is trained.
     assert used.sum(axis=1).mean() == pytest.approx(4.37, abs=0.1)
-    with pytest.raises(ValueError, match="equal numbers of free choices"):
+    with pytest.raises(ValueError, match="fair sampling needs free choices"):
         samplers.fairnas(spaces.nasbench101())
+
+
+def test_fair_sampling_of_pairs_of_cells_has_every_operation_of_one_wiring() -> None:
+    space = spaces.nasbench301()
+    archs, used = drawn(samplers.fairnas(space), 50)
+    assert archs.shape == (50, 7, 22)
+    assert used.all()
+    is_operation = np.array(space.cardinalities) == 7
+    np.testing.assert_array_equal(
+        np.sort(archs[:, :, is_operation], axis=1),
+        np.broadcast_to(np.arange(7)[:, None], (50, 7, 16)),
+    )
+    assert (archs[:, :, ~is_operation] == archs[:, :1, ~is_operation]).all()
+    assert len(np.unique(archs[:, 0, ~is_operation], axis=0)) > 45
 
 
 def test_strata_have_one_architecture_each() -> None:
@@ -92,8 +108,40 @@ def test_spaces_too_large_to_list_are_drawn_from() -> None:
     assert np.asarray(jax.vmap(is_trainable(SPACE))(jnp.asarray(archs[:, 0]))).all()
     # About an eighth of all cells is drawn again.
     assert len(np.unique(archs[:, 0], axis=0)) > 190
+    # Its identities are codes of strings of another kind.
+    no_code = space._replace(identity=lambda arch: space.code(arch) + jnp.uint32(5**6))
     with pytest.raises(ValueError, match="too large to be listed"):
-        samplers.deiso(space)
+        samplers.deiso(no_code)
+
+
+def test_classes_are_drawn_uniformly_without_a_list() -> None:
+    """Pairs of cells of two nodes and two operations: 2,304 vectors."""
+    family = Family("tiny", ("skip_connect", "sep_conv_3x3"), 2, False, False, (4,), (3,))
+    tiny = pairs_of_cells(family, "aw_nas")
+
+    def too_large() -> np.ndarray:
+        raise ValueError("too large to be listed")
+
+    sampler = samplers.deiso(tiny._replace(enumerate=too_large))
+    archs, _ = drawn(sampler, 4000)
+    codes = jax.jit(jax.vmap(tiny.code))(archs[:, 0])
+    np.testing.assert_array_equal(jax.jit(jax.vmap(tiny.identity))(archs[:, 0]), codes)
+    listed = samplers.representatives(tiny, trainable=True)
+    _, counts = np.unique(np.asarray(codes), axis=0, return_counts=True)
+    # Of classes that are equally likely as many are met, and none much more often than others.
+    expected = len(listed) * (1 - (1 - 1 / len(listed)) ** len(archs))
+    assert len(counts) == pytest.approx(expected, rel=0.02)
+    squares = (counts**2).sum()
+    pairs = len(archs) * (len(archs) - 1) / len(listed) + len(archs)
+    assert squares == pytest.approx(pairs, rel=0.05)
+
+
+def test_strata_without_a_list() -> None:
+    space = spaces.nasbench301()
+    archs, used = drawn(samplers.strata(space, 4), 40)
+    assert used.all()
+    flops = np.asarray(jax.vmap(jax.vmap(space.flops))(jnp.asarray(archs)))
+    assert (flops[:, :-1].max(axis=0) < flops[:, 1:].min(axis=0)).all()
 
 
 def test_policies_are_sampled_with_their_weights() -> None:

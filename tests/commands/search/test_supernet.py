@@ -236,7 +236,7 @@ def test_what_cannot_be_trained(tmp_path) -> None:
         (["--space", "spikenas_bench"], "no network for the space 'spikenas_bench'"),
         (["--space", "nats_size", "--channels", 4], "channels is a choice of each architecture"),
         (["--images", "noise"], "no data set is called 'noise'"),
-        (["--space", "nasbench101", "--sampler", "fairnas"], "fair sampling needs equal numbers"),
+        (["--space", "nasbench101", "--sampler", "fairnas"], "fair sampling needs free choices"),
     ):
         with pytest.raises(ValueError, match=message):
             invoke("search", "--estimator", "oneshot", *options, "--out", tmp_path)
