@@ -27,7 +27,7 @@ from jnas.types import History
 # What must be equal for searches to be paired: all but the strategies and their own options.
 _SAME = (
     *("space", "estimator", "images", "num_images", "table", "column", "minimize", "duplicates"),
-    *("within_table", "test_column", "max_params", "max_flops", "max_seconds", "seconds"),
+    *("within_table", "test_column", "max_params", "max_flops", "limit", "max_seconds", "seconds"),
     *("seed", "budget", "seeds"),
 )
 FILES = ("pairs.csv", "curves.png", "result.json")

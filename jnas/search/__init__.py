@@ -7,7 +7,7 @@ from jnas import _renamed, _shown
 from jnas.search import policies
 from jnas.search.area import area
 from jnas.search.bohb import bohb
-from jnas.search.constrained import constrained
+from jnas.search.constrained import constrained, limited
 from jnas.search.genetic import genetic
 from jnas.search.history import incumbents, num_distinct
 from jnas.search.host import HostRun, run_on_host
@@ -37,6 +37,7 @@ __all__ = [
     "hypervolume",
     "incumbents",
     "is_on_front",
+    "limited",
     "local_search",
     "nsga2",
     "num_distinct",

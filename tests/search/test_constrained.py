@@ -1,5 +1,6 @@
 """Moves under a condition: allowed always, and otherwise as the space has them."""
 
+import pickle
 from collections import Counter
 
 import jax
@@ -139,6 +140,46 @@ def test_bad_arguments() -> None:
     for name in ("max_draws", "num_checked"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1; got 0"):
             jnas.search.constrained(SPACE, few_convolutions, **{name: 0})
+
+
+def latency(arch: jax.Array) -> jax.Array:
+    """A cost that is unknown where the first edge is an average pooling."""
+    num = jnp.sum(arch == 3).astype(jnp.float32)
+    return jnp.where(arch[0] == 4, jnp.nan, 1.5 * num)
+
+
+def test_limits_of_several_costs() -> None:
+    """One whole number that float32 does not have, and one of floats."""
+    params = np.asarray(jax.jit(jax.vmap(SPACE.params))(SPACE.enumerate()))
+    most = int(np.sort(params)[len(params) // 2])
+    tight = jnas.search.limited(SPACE, [(Partial(latency), 3.0), (SPACE.params, most)])
+    valid = np.asarray(jax.jit(jax.vmap(tight.is_valid))(SPACE.enumerate()))
+    known = np.asarray(jax.vmap(latency)(SPACE.enumerate()))
+    np.testing.assert_array_equal(valid, (known <= 3.0) & (params <= most))
+    again = pickle.loads(pickle.dumps(tight))
+    for space in (tight, again):
+        archs = jax.jit(jax.vmap(space.sample))(keys(6))
+        archs = jax.jit(jax.vmap(space.mutate))(keys(7), archs)
+        assert np.asarray(jax.jit(jax.vmap(tight.is_valid))(archs)).all()
+
+
+def test_whole_numbers_are_not_rounded() -> None:
+    """2^24 + 1 is no float32."""
+    wide = SPACE._replace(params=lambda arch: jnp.int32(2**24 + 1) + 0 * arch[0])
+    assert jnas.search.limited(wide, [(wide.params, 2**24 + 1.5), (wide.params, 1e300)])
+    with pytest.raises(ValueError, match=r"0 of 4,096.*; the least costs of these are 1.6777e\+07"):
+        jnas.search.limited(wide, [(wide.params, 2**24)])
+
+
+def test_bad_limits() -> None:
+    with pytest.raises(ValueError, match="costs must be a sequence of at least one function"):
+        jnas.search.limited(SPACE, [])
+    with pytest.raises(ValueError, match="a limit must be a finite number; got nan"):
+        jnas.search.limited(SPACE, [(SPACE.params, float("nan"))])
+    with pytest.raises(ValueError, match=r"cost 0 must be a function of one architecture"):
+        jnas.search.limited(SPACE, [(np.arange(3).mean, 5.0)])
+    with pytest.raises(ValueError, match="max_draws must be at least 1; got 0"):
+        jnas.search.limited(SPACE, [(SPACE.params, 1e9)], max_draws=0)
 
 
 def weighed(key: jax.Array, query: Query) -> Outcome:

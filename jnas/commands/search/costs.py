@@ -1,5 +1,6 @@
-"""Costs that scores are weighed against, by name: sizes, or columns of tables."""
+"""Costs that are weighed against scores or limited, by name: sizes, or columns of tables."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,12 +8,14 @@ from jax.tree_util import Partial
 
 from jnas import benchmarks
 from jnas.benchmarks import Table
-from jnas.engine.messages import nearest
+from jnas.engine.messages import nearest, setting
 from jnas.search import Cost
 from jnas.types import Space
 
 SIZES = ("params", "flops")
 """Fields of `Space`."""
+LIMITS = "latency:pixel3=5,params=500000"
+"""Example of a text of limits."""
 
 
 class Weighed(NamedTuple):
@@ -68,3 +71,34 @@ def by_name(name: str, space: Space, table: Table | None) -> Weighed:
         raise missing
     columns = [column for known in tables for column in known.columns]
     raise ValueError(f"unknown cost {name!r}. {nearest(name, (*SIZES, *columns))}")
+
+
+def limits(text: str | None) -> dict[str, float]:
+    """Limits by name of the cost, of a text such as `LIMITS`; none of None.
+
+    Raises:
+        ValueError: a part is no name and a finite number, or a name is there twice.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(",") if text is not None else []:
+        # The last sign, for names of columns may have one.
+        name, _, number = (word.strip() for word in part.rpartition("="))
+        value = _number(number)
+        if not name or value is None:
+            raise ValueError(
+                f"{setting('limit')} must be a cost and the most that is allowed of it, a number "
+                f"without unit (latencies are in ms), such as {LIMITS}; got {part!r}"
+            )
+        if name in found:
+            raise ValueError(f"{setting('limit')} has {name} twice")
+        found[name] = value
+    return found
+
+
+def _number(text: str) -> float | None:
+    """Finite number of a text; None where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

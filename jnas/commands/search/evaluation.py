@@ -31,7 +31,6 @@ from jnas.types import Arch, Estimator, History, Key, Objective, Searcher, Space
 _HISTORIES, _KIND = "histories.npz", "history of searches"
 _SCORES = "scores.npz"
 _CHECKPOINT = "checkpoint"
-_NO_LIMIT = 2**31 - 1  # the largest number of parameters that can be told
 
 
 class Batch(NamedTuple):
@@ -88,7 +87,10 @@ def make_job(
         # job.
         known = plan.network, plan.dataset, plan.method, plan.keys
         return Job(settings, space, None, plan, None, {}, 1, fingerprint(settings.facts(), *known))
-    allowed = _within_limits(settings, _within_table(settings, space, table))
+    allowed = _within_table(settings, space, table)
+    limits = [(costs.by_name(name, space, table), value) for name, value in settings.limits]
+    if limits:
+        allowed = search.limited(allowed, [(of.cost, value) for of, value in limits])
     weighed = costs.by_name(settings.against, space, table) if settings.against else None
     judged = _judged(settings, table)
     work: Batch | Seeds
@@ -105,7 +107,8 @@ def make_job(
     # A supernet follows from its plan.
     shared = [] if plan is None else [plan.network, plan.dataset, plan.recipe, plan.key]
     # Sizes follow from the space, and columns from files.
-    measured = [weighed.cost] if weighed is not None and weighed.convention else []
+    costly = [of for of in (weighed, *(of for of, _ in limits)) if of is not None]
+    measured = [of.cost for of in costly if of.convention]
     job = fingerprint(settings.facts(), work, *rows, *shared, *measured)
     return Job(settings, allowed, weighed, work, plan, fidelities, least, job)
 
@@ -229,20 +232,6 @@ def load(folder: Path) -> tuple[History, np.ndarray]:
         old = {"truncated": "exhausted"} if "exhausted" in file else {}
         fields = {name: file[old.get(name, name)] for name in History._fields}
         return History(**fields), file["distinct"]
-
-
-def _within_limits(settings: Settings, space: Space) -> Space:
-    """Space of the search, constrained where there is a limit."""
-    if settings.max_params is None and settings.max_flops is None:
-        return space
-    params = min(settings.max_params or _NO_LIMIT, _NO_LIMIT)
-    flops = settings.max_flops or float("inf")
-
-    # One predicate for both limits: each constraint draws until it is met, and two would nest.
-    def is_allowed(arch: Arch) -> jax.Array:
-        return (space.params(arch) <= params) & (space.flops(arch) <= flops)
-
-    return search.constrained(space, is_allowed)
 
 
 def _within_table(settings: Settings, space: Space, table: Table | None) -> Space:

@@ -31,7 +31,7 @@ from jnas.commands.options import (
     option_label,
     table_labels,
 )
-from jnas.commands.search import strategies, supernet
+from jnas.commands.search import costs, strategies, supernet
 from jnas.commands.search.strategies import Plain
 from jnas.commands.search.supernet import Options
 from jnas.engine.messages import setting
@@ -76,6 +76,14 @@ class Settings:
     """Parameters of the largest architecture allowed."""
     max_flops: Annotated[float | None, Parameter(show_default=_NO_LIMIT)] = None
     """Its multiply-accumulate operations."""
+    limit: Annotated[
+        str | None,
+        Parameter(
+            help="The most that is allowed of costs, as --against names them (latencies in ms): "
+            f"{costs.LIMITS}.",
+            show_default=_NO_LIMIT,
+        ),
+    ] = None
     seed: Seed = 0
     candidates: Annotated[
         int | None, Parameter(group=BATCH, show_default=default(f"{DEFAULT_CANDIDATES}"))
@@ -128,6 +136,7 @@ class Settings:
         at_least(least | {"num_images": 2}, self)
         check_seed(self.seed)
         above_zero(("max_seconds", "max_flops"), self)
+        costs.limits(self.limit)  # for its errors
         self._check_strategy()
         self._check_weights()
         if self.candidates is not None and (asked := self._of_searches()):
@@ -169,7 +178,7 @@ class Settings:
         self.supernet.check()
         plain = Settings(estimator=supernet.NAME)
         # Compared with the defaults: what was typed as it is by default asks for nothing.
-        names = ("budget", "distinct", "max_params", "max_flops", "within_table")
+        names = ("budget", "distinct", "max_params", "max_flops", "limit", "within_table")
         given = [name for name in names if getattr(self, name) != getattr(plain, name)]
         given += ["sampler"] if self.supernet.sampler else []
         if given:
@@ -223,6 +232,13 @@ class Settings:
         return self.uses_untrained or is_trained or any(map(supernets.is_saved, self.judges))
 
     @property
+    def limits(self) -> list[tuple[str, float]]:
+        """Costs that are limited, by name, and the most that is allowed of each."""
+        given = {"params": self.max_params, "flops": self.max_flops}
+        named = [(name, value) for name, value in given.items() if value is not None]
+        return [*named, *costs.limits(self.limit).items()]
+
+    @property
     def folder_name(self) -> str:
         """Name of a run folder, which says what is not left to its default."""
         stem = Path(self.table).stem if self.table else ""
@@ -232,13 +248,12 @@ class Settings:
         images = untrained if self.uses_untrained else others
         shared = [option_label(name, value) for name, value in self.supernet.given.items()]
         judge = estimators.place_label(self.judges[0])
-        limits = {"params": self.max_params, "flops": self.max_flops, "seconds": self.max_seconds}
-        numbers = {name: value for name, value in limits.items() if value is not None}
+        seconds = [] if self.max_seconds is None else [("seconds", self.max_seconds)]
         seed = f"seed{self.seed}"
         rows = "within" if self.within_table else ""
         labels = table_labels(self.minimize, self.duplicates)
         columns = [self.column, *labels, self.test_column, self.seconds, rows, self.against]
-        limited = [option_label(name, value) for name, value in numbers.items()]
+        limited = [option_label(name, value) for name, value in [*self.limits, *seconds]]
         if self.is_batch:
             num = self.candidates or DEFAULT_CANDIDATES
             parts = [self.space, table, judge, *columns, images, *shared, *limited, f"{num}"]

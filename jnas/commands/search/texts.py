@@ -47,6 +47,9 @@ def _count(num: int) -> str:
 def legend(result: Searches, facts: dict[str, Any]) -> str:
     """Legend of the table: what was done, and what the numbers are."""
     lines = _batch_lines(result, facts) if result.settings.is_batch else _lines(result, facts)
+    if limits := result.settings.limits:
+        told = ", ".join(f"{name} at most {value:,g}" for name, value in limits)
+        lines.append(f"Allowed: {told}.")
     lines += [
         f"{check.name}: {stated(check.convention, check.minimize)}; "
         f"{len(check.table):,} architectures."

@@ -1,5 +1,6 @@
 """Costs by name against columns of tables, and searches that weigh by them."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -78,6 +79,52 @@ def test_another_file_of_latencies_is_another_job(measured: np.ndarray, tmp_path
     jobs.append(evaluation.make_job(filled(AGAINST, TABLE), SPACE, TABLE))
     first, again, other = (job.fingerprint.job for job in jobs)
     assert first == again != other
+
+
+@pytest.mark.parametrize("given", ["params=", "=5", "latency:pixel3=5ms", "", "flops=nan", "a=1,"])
+def test_limits_that_cannot_be_read(given: str) -> None:
+    with pytest.raises(ValueError, match=r"^limit must be a cost and .* such as latency:pixel3=5"):
+        costs.limits(given)
+
+
+def test_limits_by_name() -> None:
+    assert costs.limits(None) == {}
+    assert costs.limits(costs.LIMITS) == {"latency:pixel3": 5, "params": 500_000}
+    assert costs.limits(" a=b = -1e3 ") == {"a=b": -1000}
+    with pytest.raises(ValueError, match="limit has params twice"):
+        costs.limits("params=1,flops=2,params=3")
+
+
+def test_a_search_within_a_latency(measured: np.ndarray) -> None:
+    """What is proposed, by a strategy with and without costs of its own, keeps to the limits."""
+    limit = float(np.quantile(measured, 0.1))
+    settings = dataclasses.replace(AGAINST, limit=f"latency:pixel3={limit!r},params=600000")
+    for changes in ({}, {"strategy": "random", "against": None, "options": {}}):
+        job = evaluation.make_job(
+            filled(dataclasses.replace(settings, **changes), TABLE), SPACE, TABLE
+        )
+        archs = jax.jit(jax.vmap(job.space.sample))(jax.random.split(jax.random.key(0), 50))
+        archs = jax.jit(jax.vmap(job.space.mutate))(jax.random.split(jax.random.key(1), 50), archs)
+        assert measured[np.asarray(TABLE.rows(archs))].max() <= np.float32(limit)
+        assert np.asarray(jax.vmap(SPACE.params)(archs)).max() <= 600_000
+    assert "-latency_pixel3-" in settings.folder_name
+    assert f"--limit latency:pixel3={limit!r},params=600000" in settings.command_line()
+
+
+def test_limits_of_unknown_devices_and_of_nothing(measured: np.ndarray) -> None:
+    for limit, said in {
+        "latency:pixl3=5": r"unknown cost 'latency:pixl3'\. Did you mean 'latency:pixel3'\?",
+        "latency:pixel3=-1": r"holds for 0 of 4,096 .*; the least costs .* \(limit -1\)",
+    }.items():
+        settings = dataclasses.replace(AGAINST, limit=limit)
+        with pytest.raises(ValueError, match=said):
+            evaluation.make_job(filled(settings, TABLE), SPACE, TABLE)
+    with pytest.raises(FileNotFoundError, match="jnas knows no latencies of nats_size"):
+        evaluation.make_job(
+            filled(Settings(space="nats_size", estimator="params", limit="latency:pixel3=5"), None),
+            jnas.spaces.nats_size(),
+            None,
+        )
 
 
 @pytest.mark.slow

@@ -173,7 +173,8 @@ def test_limits_and_distinct(tmp_path) -> None:
 
 
 def test_a_limit_beyond_all_numbers() -> None:
-    huge = evaluation._within_limits(Settings(max_params=10**12), SPACE)
+    settings = Settings(max_params=10**12, estimator="params", budget=3)
+    huge = evaluation.make_job(settings, SPACE, None).space
     assert huge.sample(jax.random.key(0)).shape == (6,)
 
 
@@ -287,6 +288,8 @@ def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
         ({"strategy": "regularised_evolution"}, "Did you mean 'regularized_evolution'"),
         ({"max_params": 1000}, "holds for 0 of 4,096 samples of nasbench201"),
         ({"max_flops": 0.0}, "max_flops must be above 0; got 0"),
+        ({"limit": "parms=5"}, "unknown cost 'parms'. Did you mean 'params'"),
+        ({"limit": "latency"}, "limit must be a cost and the most that is allowed of it"),
         ({"max_seconds": float("nan")}, "max_seconds must be above 0; got nan"),
         ({"max_seconds": 1.0}, "no evaluation ends within max_seconds"),
         ({"max_seconds": 1.0, "estimator": "naswot"}, "max_seconds needs the costs of a table"),

@@ -120,6 +120,7 @@ def test_the_answer_of_nsga2_is_its_front_beside_the_true_one(tmp_path) -> None:
     result = weighed(tmp_path)
     told = summarise(result)
     assert told.parts[0].title == "The answer: val_accuracy against params"
+    assert "\nAllowed: params at most 200,000.\n" in told.parts[2].text
     assert told.parts[0].figures == ["front"]
     assert [row[2] for row in told.parts[0].rows[1:]] == [
         SPACE.to_string(arch) for arch in result.front.archs
