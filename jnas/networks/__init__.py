@@ -11,6 +11,7 @@ from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
 from jnas.networks.nats_size import nats_size
 from jnas.networks.nb1shot1 import nb1shot1
+from jnas.networks.nds_cells import amoebanet, enas, nasnet, pnas
 from jnas.networks.statistics import (
     Statistics,
     initial_statistics,
@@ -23,12 +24,16 @@ from jnas.networks.weights import kernels
 from jnas.types import Network
 
 _FACTORIES: dict[str, Callable[..., Network]] = {
+    "amoebanet": amoebanet,
     "darts": darts,
+    "enas": enas,
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "nasbench301": nasbench301,
+    "nasnet": nasnet,
     "nats_size": nats_size,
     "nb1shot1": nb1shot1,
+    "pnas": pnas,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -62,16 +67,20 @@ def settings(network: Network) -> tuple[str, dict[str, Any]]:
 __all__ = [
     "NAMES",
     "Statistics",
+    "amoebanet",
     "by_name",
     "darts",
+    "enas",
     "initial_statistics",
     "kernels",
     "moments",
     "nasbench101",
     "nasbench201",
     "nasbench301",
+    "nasnet",
     "nats_size",
     "nb1shot1",
+    "pnas",
     "settings",
     "with_moments",
     "with_statistics",

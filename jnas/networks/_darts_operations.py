@@ -1,4 +1,4 @@
-"""Operations of the slots of DARTS: ReLU, convolution and norm in one switch, and a second half."""
+"""Operations of the slots of cells: ReLU, convolution and norm in one switch, and a second half."""
 
 import functools
 from collections.abc import Callable
@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jnas.networks import control, layers
-from jnas.networks._darts_weights import DILATED, SEPARABLE
+from jnas.networks._darts_cells import separable
+from jnas.networks._darts_weights import DILATED, FACTORED, FULL, SEPARABLE
+from jnas.networks.factored import factored
 from jnas.types import Hooks, Params
 
 _Normed: TypeAlias = tuple[jax.Array, jax.Array]  # an output and the value of its norm
@@ -28,12 +30,30 @@ def _halved(x: jax.Array, layer: Params, hooks: Hooks) -> _Normed:
     return layers.norm_layer(layers.halving_layer(jax.nn.relu(x), layer), layer["norm"], hooks)
 
 
+def _full(x: jax.Array, layer: Params, hooks: Hooks, stride: int) -> _Normed:
+    """ReLU, convolution, norm, and the value of the norm."""
+    x = layers.conv_layer(jax.nn.relu(x), layer, stride)
+    return layers.norm_layer(x, layer["norm"], hooks)
+
+
+def _factored(x: jax.Array, layer: Params, hooks: Hooks, stride: int) -> _Normed:
+    """ReLU, convolution of rows and of columns, norm, and the value of the norm."""
+    return layers.norm_layer(
+        factored(jax.nn.relu(x), layer, stride), layer["column"]["norm"], hooks
+    )
+
+
 def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Params], _Normed]:
     """Function `(x, weights of the slot)` of an operation, of a separable one the first half."""
     if name in SEPARABLE:
-        return lambda x, slot: _separable(x, slot[name]["first"], hooks, stride)
+        dilation = _dilation(name)
+        return lambda x, slot: _separable(x, slot[name]["first"], hooks, stride, dilation)
     if name in DILATED:
-        return lambda x, slot: _separable(x, slot[name], hooks, stride, dilation=2)
+        return lambda x, slot: _separable(x, slot[name], hooks, stride, _dilation(name))
+    if name in FULL:
+        return lambda x, slot: _full(x, slot[name], hooks, stride)
+    if name in FACTORED:
+        return lambda x, slot: _factored(x, slot[name], hooks, stride)
     if name == "skip_connect" and stride == 2:
         return lambda x, slot: _halved(x, slot["skips"], hooks)
     if name in _POOLS:
@@ -45,7 +65,13 @@ def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Par
     return lambda x, _: (plain[name](x)[:, ::stride, ::stride], jnp.zeros(()))
 
 
-_POOLS = {"max_pool_3x3": layers.max_pool3x3, "avg_pool_3x3": layers.avg_pool3x3}
+_POOLS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "max_pool_3x3": layers.max_pool3x3,
+    # Maxima of maxima: two windows of 3 are one of 5, and three are one of 7.
+    "max_pool_5x5": lambda x: layers.max_pool3x3(layers.max_pool3x3(x)),
+    "max_pool_7x7": lambda x: layers.max_pool3x3(layers.max_pool3x3(layers.max_pool3x3(x))),
+    "avg_pool_3x3": layers.avg_pool3x3,
+}
 
 
 def _pooled(x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
@@ -53,6 +79,11 @@ def _pooled(x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
     if "pool" not in slot:
         return x, jnp.zeros(())
     return layers.norm_layer(x, slot["pool"]["norm"], hooks)
+
+
+def _dilation(name: str) -> int:
+    """Distance of the pixels that neighbours in the kernels of an operation are multiplied by."""
+    return 2 if name.startswith("dil_") else 1
 
 
 def _on_one(
@@ -82,10 +113,15 @@ def operate(
     return result
 
 
-def complete(which: Any, x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
-    """Second half of the separable convolution `which`, and its norm value; `x` where it is 0."""
+def complete(
+    which: Any, x: jax.Array, slot: Params, names: tuple[str, ...], hooks: Hooks
+) -> _Normed:
+    """Second half of number `which` of the separable operations, and its norm value; `x` of 0."""
     halves = [
-        lambda x, slot, name=name: _separable(x, slot[name]["second"], hooks) for name in SEPARABLE
+        lambda x, slot, name=name: _separable(
+            x, slot[name]["second"], hooks, dilation=_dilation(name)
+        )
+        for name in separable(names)
     ]
     result: _Normed = control.switch(which, [lambda x, _: (x, jnp.zeros(())), *halves], x, slot)
     return result
@@ -93,4 +129,4 @@ def complete(which: Any, x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
 
 # Within `jit`, cells that have the same shapes are traced once.
 operate_once = jax.jit(operate, static_argnames=("names", "hooks"))
-complete_once = jax.jit(complete, static_argnames="hooks")
+complete_once = jax.jit(complete, static_argnames=("names", "hooks"))

@@ -1,23 +1,60 @@
-"""Skeleton and weights of the network of DARTS: which cells there are, and what they read."""
+"""Skeleton and weights of networks of pairs of cells: which cells there are, and what they read."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.networks import layers, weights
-from jnas.spaces._darts_cells import Family, slots
+from jnas.networks import factored, layers, weights
+from jnas.spaces._darts_cells import Family, Slots, in_order, in_output, slots
 from jnas.types import Arch, Key, Params
 
 NORMAL, REDUCTION = 0, 1
-NUM_NODES, NUM_INPUTS = 4, 2
+NUM_INPUTS = 2
 STEM = 3  # channels of the stem, as a multiple of those of the first cell
-EDGES = tuple((source, node) for node in range(2, 2 + NUM_NODES) for source in range(node))
-# Those that have stride 2 in a reduction cell.
-HALVING = tuple(number for number, (source, _) in enumerate(EDGES) if source < NUM_INPUTS)
-SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5}
+# Operations with weights, and the sizes of their kernels.
+SEPARABLE = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7, "dil_sep_conv_3x3": 3}
 DILATED = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
+FULL = {"conv_1x1": 1, "conv_3x3": 3}
+FACTORED = {"conv_3x1_1x3": 3, "conv_7x1_1x7": 7}
+
+
+class Edge(NamedTuple):
+    """Way from an input or a node to a node; `copy` is 1 for the second of two parallel ones."""
+
+    source: int
+    node: int
+    copy: int
+
+
+@functools.cache
+def edges(family: Family) -> tuple[Edge, ...]:
+    """Edges that a cell may have, each with weights of its own."""
+    nodes, copies = range(NUM_INPUTS, NUM_INPUTS + family.num_nodes), range(1 + family.repeats)
+    return tuple(Edge(k, node, copy) for node in nodes for k in range(node) for copy in copies)
+
+
+def halving(family: Family) -> tuple[int, ...]:
+    """Numbers of the edges that have stride 2 in a reduction cell."""
+    return tuple(k for k, edge in enumerate(edges(family)) if edge.source < NUM_INPUTS)
+
+
+def edge_slots(family: Family, arch: Arch) -> tuple[Slots, jax.Array]:
+    """Slots of both cells, and the number of each in `edges`, `[2, M, 2]` int32.
+
+    Where a node reads one input twice, the second edge is that of the operation with the higher
+    number, as in the graph of the space: the order of slots in a vector does not count.
+    """
+    cells = slots(family, arch)
+    nodes = range(NUM_INPUTS, NUM_INPUTS + family.num_nodes)
+    starts = np.array([edges(family).index(Edge(0, node, 0)) for node in nodes], np.int32)
+    if not family.repeats:
+        return cells, cells.sources + starts[None, :, None]
+    cells = in_order(family, cells)
+    is_second = (cells.sources == cells.sources[..., :1]) & (np.arange(2) == 1)[None, None]
+    return cells, 2 * cells.sources + is_second.astype(jnp.int32) + starts[None, :, None]
 
 
 class Section(NamedTuple):
@@ -29,7 +66,7 @@ class Section(NamedTuple):
         is_halved: whether the first input of the cell has twice the pixels of the second on a side,
             because a reduction cell lies between.
         before: channels of both inputs.
-        width: channels of each node; the output has `NUM_NODES` times as many.
+        width: channels of each node; the output has as many for each of them.
     """
 
     kind: int
@@ -39,7 +76,7 @@ class Section(NamedTuple):
     width: int
 
 
-def sections(channels: int, num_cells: int) -> list[Section]:
+def sections(num_nodes: int, channels: int, num_cells: int) -> list[Section]:
     """Cells of the network; those at one and two thirds are reduction cells, twice as wide."""
     reductions = {num_cells // 3, 2 * num_cells // 3}
     found, is_halved = list[Section](), False
@@ -51,12 +88,13 @@ def sections(channels: int, num_cells: int) -> list[Section]:
         if found and found[-1]._replace(num=1) == section:
             section = section._replace(num=found.pop().num + 1)
         found.append(section)
-        is_halved, before = kind == REDUCTION, (before[1], NUM_NODES * width)
+        is_halved, before = kind == REDUCTION, (before[1], num_nodes * width)
     return found
 
 
 def init(
     key: Key,
+    family: Family,
     channels: int,
     num_cells: int,
     num_classes: int,
@@ -65,11 +103,11 @@ def init(
     pool_norm: bool,
 ) -> Params:
     """Weights of every operation on every edge of every cell (`Network.init`)."""
-    found = sections(channels, num_cells)
+    found = sections(family.num_nodes, channels, num_cells)
     tree = {
         "stem": _conv_norm(3, in_channels, STEM * channels),
-        "sections": [_section_weights(section, affine, pool_norm) for section in found],
-        "dense": layers.dense_weights(NUM_NODES * found[-1].width, num_classes),
+        "sections": [_section_weights(family, section, affine, pool_norm) for section in found],
+        "dense": layers.dense_weights(family.num_nodes * found[-1].width, num_classes),
     }
     return layers.draw(key, tree)
 
@@ -82,72 +120,97 @@ def _conv_norm(
     return {"conv": layers.conv_weights(size, c_in, c_out, batch), "norm": norm}
 
 
-def _section_weights(section: Section, affine: bool, pool_norm: bool) -> Params:
+def _section_weights(
+    family: Family, section: Section, affine: bool = True, pool_norm: bool = False
+) -> Params:
     """Weights of the cells of a section, `[num, ...]`, and of their edges, `[num, E, ...]`."""
     num, width = section.num, section.width
+    batch = (num, len(edges(family)))
+    layer_of = {name: _operation(name, width, batch, affine) for name in family.operations}
+    tree: dict[str, Any] = {"edges": {name: layer for name, layer in layer_of.items() if layer}}
+    if pool_norm:
+        # Without scale and bias it has no weights, and is there all the same.
+        tree["edges"]["pool"] = {"norm": layers.norm_weights(width, batch) if affine else {}}
+    for name, c_in in zip(("input0", "input1"), section.before, strict=True):
+        tree[name] = _conv_norm(1, c_in, width, (num,), affine)
+    if section.kind == REDUCTION:
+        # A skip that halves the pixels is a layer; the others are nothing.
+        tree["skips"] = _conv_norm(1, width, width, (num, len(halving(family))), affine)
+    return tree
+
+
+def _operation(name: str, width: int, batch: tuple[int, ...], affine: bool) -> Params:
+    """Weights of an operation, stacked as `batch` says; empty where it has none."""
 
     def separable(size: int) -> Params:
-        batch = (num, len(EDGES))
         return {
             "depthwise": {"conv": layers.conv_weights(size, 1, width, batch)},
             "pointwise": _conv_norm(1, width, width, batch, affine),
         }
 
-    edges: dict[str, Any] = {name: separable(size) for name, size in DILATED.items()}
-    for name, size in SEPARABLE.items():
-        edges[name] = {"first": separable(size), "second": separable(size)}
-    if pool_norm:
-        # Without scale and bias it has no weights, and is there all the same.
-        batch = (num, len(EDGES))
-        edges["pool"] = {"norm": layers.norm_weights(width, batch) if affine else {}}
-    tree = {"edges": edges}
-    for name, c_in in zip(("input0", "input1"), section.before, strict=True):
-        tree[name] = _conv_norm(1, c_in, width, (num,), affine)
-    if section.kind == REDUCTION:
-        # A skip that halves the pixels is a layer; the others are nothing.
-        tree["skips"] = _conv_norm(1, width, width, (num, len(HALVING)), affine)
-    return tree
+    if name in SEPARABLE:
+        return {"first": separable(SEPARABLE[name]), "second": separable(SEPARABLE[name])}
+    if name in DILATED:
+        return separable(DILATED[name])
+    if name in FULL:
+        return _conv_norm(FULL[name], width, width, batch, affine)
+    if name in FACTORED:
+        row, column = factored.weights(FACTORED[name], width, batch)
+        norm = layers.norm_weights(width, batch) if affine else {}
+        return {"row": {"conv": row}, "column": {"conv": column, "norm": norm}}
+    return {}
 
 
-def edge_numbers(sources: Any) -> Any:
-    """Number in `EDGES` of what the slots `[M, 2]` of each node read."""
-    starts = np.array([EDGES.index((0, node)) for node in range(2, 2 + NUM_NODES)], np.int32)
-    return sources + starts[:, None]
+def read_channels(arch: Arch, family: Family, channels: int, num_cells: int) -> list[Any]:
+    """`[C]` bool, the channels that there are of the output of each cell, after two of the stem.
+
+    Cell `k` reads number `k` and `k + 1` of the list, and the classifier reads the last.
+    """
+    joined = in_output(family, slots(family, arch))
+    found = [jnp.ones(STEM * channels, bool)] * 2
+    for section in sections(family.num_nodes, channels, num_cells):
+        found += [jnp.repeat(joined[section.kind], section.width)] * section.num
+    return found
 
 
 def present(arch: Arch, family: Family, channels: int, num_cells: int) -> list[jax.Array]:
     """Masks of the weights of `arch`, in the order of `weights.kernels` (`Network.present`)."""
-    cells = slots(family, arch)
-    edges = np.arange(len(EDGES))[None, None]
+    cells, numbers = edge_slots(family, arch)
+    read = read_channels(arch, family, channels, num_cells)
     always = {"conv": jnp.ones(())}  # broadcasts to the kernel of a layer that all have
 
-    def of_edges(kind: int, name: str) -> dict[str, jax.Array]:
-        is_read = edge_numbers(cells.sources[kind])[..., None] == edges
+    def of_edges(kind: int, name: str) -> jax.Array:
+        is_read = numbers[kind][..., None] == np.arange(len(edges(family)))[None, None]
         is_there = is_read & (cells.ops[kind] == family.operations.index(name))[..., None]
         mask = jnp.any(is_there, axis=(0, 1)).astype(jnp.float32)
-        return {"conv": mask[None, :, None, None, None, None]}
+        return mask[None, :, None, None, None, None]
 
-    def of_section(kind: int) -> Params:
-        edges: dict[str, Any] = {}
-        for name in (*SEPARABLE, *DILATED):
-            separable = dict.fromkeys(("depthwise", "pointwise"), of_edges(kind, name))
-            edges[name] = separable
-            if name in SEPARABLE:
-                edges[name] = {"first": separable, "second": separable}
-        tree = {"edges": edges, "input0": always, "input1": always}
-        if kind == REDUCTION:
-            tree["skips"] = {"conv": of_edges(kind, "skip_connect")["conv"][:, np.array(HALVING)]}
-        return tree
+    def of_rows(masks: list[Any]) -> Params:
+        # A cell has the rows of its kernel that read nodes of an output; "all" has all of them.
+        rows = jnp.stack(masks).astype(jnp.float32)[:, None, None, :, None]
+        return {"conv": rows} if family.loose else always
 
-    tree = {
-        "stem": always,
-        "sections": [of_section(section.kind) for section in sections(channels, num_cells)],
-        "dense": {"kernel": jnp.ones(())},
-    }
+    tree: dict[str, Any] = {"stem": always, "sections": []}
+    first = 0
+    for section in sections(family.num_nodes, channels, num_cells):
+        found = _section_weights(family, section)
+        for name, layer in found["edges"].items():
+            mask = {"conv": of_edges(section.kind, name)}
+            found["edges"][name] = weights.map_layers(lambda *_, mask=mask: mask, layer)
+        for name, start in (("input0", first), ("input1", first + 1)):
+            found[name] = of_rows(read[start : start + section.num])
+        if "skips" in found:
+            skips = of_edges(section.kind, "skip_connect")[:, np.array(halving(family))]
+            found["skips"] = {"conv": skips}
+        tree["sections"].append(found)
+        first += section.num
+    rows = read[-1].astype(jnp.float32)[:, None]
+    tree["dense"] = {"kernel": rows if family.loose else jnp.ones(())}
     return weights.kernels(tree)
 
 
-def instantiate(params: Params, arch: Arch) -> Params:
-    """Weights as they are (`Network.instantiate`)."""
-    del arch  # no weight has a shape that depends on it
-    return params
+def instantiate(params: Params, arch: Arch, **static: Any) -> Params:
+    """Weights of `arch` at the width of what each layer reads (`Network.instantiate`)."""
+    if not static["family"].loose:
+        return params  # no weight has a shape that depends on it
+    return weights.masked(params, present(arch, **static), axis=-2)

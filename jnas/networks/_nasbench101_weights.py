@@ -139,17 +139,4 @@ def instantiate(
     """Weights of `arch`, 0 elsewhere, scaled as if each kernel had been drawn at its own width."""
     # Variances are inverse to the channels out of a layer (published) or into it (PyTorch).
     axis = -1 if init == "published" else -2
-    pairs = zip(weights.kernels(params), present(arch), strict=True)
-    return weights.with_kernels(
-        params, [kernel * _gain(mask, axis).astype(kernel.dtype) for kernel, mask in pairs]
-    )
-
-
-def _gain(mask: jax.Array, axis: int) -> jax.Array:
-    """Factors of a kernel: 0 where it is masked, else the ratio of the two deviations."""
-    if not mask.ndim:  # drawn at its true width
-        return mask
-    # Masked rows and columns count 0 channels, so the maximum is the count of the others. It is 0
-    # for a kernel that the architecture does not have.
-    num = jnp.max(jnp.sum(mask, axis=axis, keepdims=True), axis=(-2, -1), keepdims=True)
-    return mask * jnp.sqrt(mask.shape[axis] / jnp.maximum(num, 1))
+    return weights.masked(params, present(arch), axis)

@@ -13,6 +13,7 @@ tracing, numbers of NumPy, the same code is the program of one architecture (`Ne
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -25,15 +26,16 @@ from jnas import spaces
 from jnas.engine.inputs import check_at_least_one
 from jnas.networks import _darts_weights as weights
 from jnas.networks import control, layers
-from jnas.networks._darts_cells import NUM_SLOTS, Cell, Slots, cells_of, live_cells
+from jnas.networks._darts_cells import Cell, Slots, cells_of, computed, live_cells
+from jnas.networks._darts_flow import enter_cell, joined, rows_of, show_relus
 from jnas.networks._darts_operations import complete, complete_once, operate, operate_once
-from jnas.networks._darts_weights import NUM_NODES, REDUCTION, Section, sections
+from jnas.networks._darts_weights import REDUCTION, Section, read_channels, sections
 from jnas.networks._factories import one_object
-from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled, show
+from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled
 from jnas.networks.own import own
 from jnas.spaces._darts_cells import Family
 from jnas.spaces.darts import NASBENCH301, OPERATIONS
-from jnas.types import Arch, Hooks, Network, Params, Pass, Relu, Space
+from jnas.types import Arch, Hooks, Network, Params, Pass, Space
 
 DARTS = NASBENCH301._replace(name="darts", operations=OPERATIONS)
 
@@ -67,15 +69,6 @@ def _added(values: _Values, target: Any, x: jax.Array) -> _Values:
     return [*values[:-1], nodes]
 
 
-def _show(state: Any, x: jax.Array, count: Any, is_live: Any, hooks: Hooks) -> Any:
-    """State of the hooks after a tensor of which all channels exist, read by `count` ReLUs."""
-    if hooks.on_relu is None:
-        return state
-    num = jnp.asarray(count).astype(jnp.int32)
-    live = num * jnp.asarray(is_live).astype(jnp.int32)
-    return show(state, Relu(x, jnp.ones(x.shape[-1], bool), num, live), hooks)
-
-
 def _slot(
     values: _Values,
     rest: Any,
@@ -92,10 +85,10 @@ def _slot(
     known = control.is_known(slot.first)
     first, second = (operate, complete) if known else (operate_once, complete_once)
     for x, is_read in zip(read, (slot.halves, ~slot.halves)[-len(read) :], strict=True):
-        state = _show(state, x, slot.is_rectified & is_read, is_live, hooks)
+        state = show_relus(state, x, slot.is_rectified & is_read, is_live, hooks)
     x, value = first(slot.first, read, layer, family.operations, norms)
-    state = _show(state, x, slot.second > 0, is_live, hooks)
-    x, more = second(slot.second, x, layer, norms)
+    state = show_relus(state, x, slot.second > 0, is_live, hooks)
+    x, more = second(slot.second, x, layer, family.operations, norms)
     state, x = dropped(state, x, slot.can_drop, hooks)
     return _added(values, slot.target, x), (
         state,
@@ -116,17 +109,18 @@ def _nodes(
 ) -> tuple[Any, Any]:
     """Nodes of a cell, and state and norm values after it."""
     stride, slots = 1 + kind, cell.slots
-    nodes = [jnp.zeros_like(inputs[0][:, ::stride, ::stride])] * NUM_NODES
+    num_nodes = family.num_nodes
+    nodes = [jnp.zeros_like(inputs[0][:, ::stride, ::stride])] * num_nodes
     parts = [inputs, nodes] if kind == REDUCTION else [[*inputs, *nodes]]
     step = functools.partial(_slot, is_live=is_live, family=family, hooks=hooks)
     if control.is_known(slots.first):
-        for number in range(NUM_SLOTS):
+        for number in range(2 * num_nodes):
             slot = Slots(*(part[number] for part in slots))
             parts, rest = step(parts, rest, (slot, _weights_of(params, slot)))
-        return parts[-1][-NUM_NODES:], rest
+        return parts[-1][-num_nodes:], rest
     values = [jnp.stack(part) for part in parts]
     values, rest = control.scan(step, values, rest, (slots, _weights_of(params, slots)))
-    return values[-1][-NUM_NODES:], rest
+    return values[-1][-num_nodes:], rest
 
 
 def _weights_of(params: Params, slot: Slots) -> Params:
@@ -140,7 +134,7 @@ def _weights_of(params: Params, slot: Slots) -> Params:
 def _cell(
     x: tuple[jax.Array, jax.Array],
     rest: Any,
-    block: tuple[Params, Any],
+    block: tuple[Params, Any, Any],
     *,
     cell: Cell,
     section: Section,
@@ -148,12 +142,13 @@ def _cell(
     hooks: Hooks,
 ) -> tuple[tuple[jax.Array, jax.Array], Any]:
     """Inputs of the next cell, and state and norm values, after one cell."""
-    params, is_live = block
-    x, state, params = _enter(x, rest[0], params, hooks)
+    params, is_live, channels = block
+    x, state, params = enter_cell(x, rest[0], params, hooks)
     norm_sum, inputs = rest[1], list[jax.Array]()
-    for number, value in enumerate(x):
+    for number, (value, there) in enumerate(zip(x, channels, strict=True)):
         layer, is_read = params[f"input{number}"], cell.is_read[number]
-        state = _show(state, value, 1, is_live & is_read, hooks)
+        there, layer = rows_of(there, layer, "conv")
+        state = show_relus(state, value, 1, is_live & is_read, hooks, there)
         convolve = layers.halving_layer if section.is_halved and not number else layers.conv_layer
         y = convolve(jax.nn.relu(value), layer)
         y, of_norm = layers.norm_layer(y, layer["norm"], hooks)
@@ -169,21 +164,7 @@ def _cell(
         family=family,
         hooks=hooks,
     )
-    return (x[1], jnp.concatenate([*nodes], axis=-1)), rest
-
-
-def _enter(
-    x: tuple[jax.Array, jax.Array], state: Any, params: Params, hooks: Hooks
-) -> tuple[tuple[jax.Array, jax.Array], Any, Params]:
-    """Inputs, state of the hooks and weights of a cell as `Hooks.on_block` leaves them."""
-    if hooks.on_block is None:
-        return x, state, params
-    # One array of all pixels: what scales one input is to scale the other.
-    num = len(x[0])
-    flat = jnp.concatenate([part.reshape(num, 1, 1, -1) for part in x], axis=-1)
-    flow, params = enter(Flow(flat, state, jnp.zeros(())), params, hooks)
-    first, second = jnp.split(flow.x, [x[0].size // num], axis=-1)
-    return (first.reshape(x[0].shape), second.reshape(x[1].shape)), flow.state, params
+    return (x[1], joined(nodes, cell.is_joined, family)), rest
 
 
 def _run(
@@ -198,27 +179,36 @@ def _run(
     num_cells: int,
 ) -> Pass:
     """Results of the whole network, in the program of `arch` alone where that is of NumPy."""
-    found = sections(channels, num_cells)
+    found = sections(family.num_nodes, channels, num_cells)
     kinds = [section.kind for section in found for _ in range(section.num)]
     check_images(images, params["stem"]["conv"], 2 ** sum(kinds))
-    cells, known = cells_of(arch, family), control.is_known(arch)
-    is_live = live_cells(cells, kinds)
-    stem = params["stem"]
+    cells, stem = cells_of(arch, family), params["stem"]
+    there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
+    about = [*zip(live_cells(cells, kinds), itertools.pairwise(there[:-1]), strict=True)]
     x, norm_sum = layers.norm_layer(layers.conv_layer(images, stem), stem["norm"], hooks)
     pair, rest = (x, x), (state, norm_sum)
     for section, part in zip(found, params["sections"], strict=True):
-        live, is_live = is_live[: section.num], is_live[section.num :]
+        blocks, about = about[: section.num], about[section.num :]
         step = functools.partial(
             _cell, cell=cells[section.kind], section=section, family=family, hooks=hooks
         )
-        if known:
-            for block in zip(control.unstacked(part, section.num), live, strict=True):
-                pair, rest = step(pair, rest, block)
-        else:
-            pair, rest = control.scan(step, pair, rest, (part, jnp.stack(live)))
+        pair, rest = _loop(step, pair, rest, part, blocks, is_known=control.is_known(arch))
     flow, dense = enter(Flow(pair[1], *rest), params["dense"], hooks)
+    dense = rows_of(there[-1], dense, "kernel")[1]
     logits = layers.dense_layer(pooled(flow.x, flow.state, hooks), dense)
     return Pass(logits, flow.x, flow.state, flow.norm_sum)
+
+
+def _loop(
+    step: Callable[..., Any], x: Any, rest: Any, params: Params, blocks: list[Any], is_known: bool
+) -> Any:
+    """`x` and `rest` after the cells of a section, in a loop unless their choices are known."""
+    if not is_known:
+        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *blocks)
+        return control.scan(step, x, rest, (params, *stacked))
+    for layer, block in zip(control.unstacked(params, len(blocks)), blocks, strict=True):
+        x, rest = step(x, rest, (layer, *block))
+    return x, rest
 
 
 def _forward(
@@ -234,30 +224,24 @@ def _apply(params: Params, arch: Arch, images: jax.Array, **static: Any) -> jax.
     return _forward(params, arch, images, Hooks(), (), **static).logits
 
 
-def _network(
-    factory: Callable[..., Network],
-    space: Space,
-    family: Family,
-    sizes: dict[str, int],
-    affine: bool,
-    pool_norm: bool,
+def network_of(
+    factory: Callable[..., Network], space: Space, family: Family, settings: dict[str, Any]
 ) -> Network:
-    """Network of one of the two spaces."""
-    check_at_least_one(**sizes)
-    if sizes["channels"] % 2:
-        raise ValueError(f"channels must be even; got {sizes['channels']}")
-    norms = {"affine": affine, "pool_norm": pool_norm}
-    settings: dict[str, Any] = {**sizes, **norms}
-    skeleton: dict[str, Any] = {"channels": sizes["channels"], "num_cells": sizes["layers"]}
-    static: dict[str, Any] = {"family": family, **skeleton}
-    drawn: dict[str, Any] = {name: sizes[name] for name in ("num_classes", "in_channels")}
+    """Network of a space of pairs of cells; `settings` are the arguments of its factory."""
+    drawn: dict[str, Any] = {name: settings[name] for name in ("num_classes", "in_channels")}
+    norms: dict[str, Any] = {name: settings[name] for name in ("affine", "pool_norm")}
+    channels, num_cells = settings["channels"], settings["layers"]
+    check_at_least_one(**drawn, channels=channels, layers=num_cells)
+    if channels % 2:
+        raise ValueError(f"channels must be even; got {channels}")
+    static: dict[str, Any] = {"family": family, "channels": channels, "num_cells": num_cells}
     return Network(
         space,
-        functools.partial(weights.init, **skeleton, **drawn, **norms),
+        functools.partial(weights.init, **static, **drawn, **norms),
         functools.partial(_apply, **static),
         functools.partial(_forward, **static),
         functools.partial(weights.present, **static),
-        weights.instantiate,
+        functools.partial(weights.instantiate, **static),
         functools.partial(own, factory, tuple(settings.items()), functools.partial(_run, **static)),
     )
 
@@ -292,8 +276,8 @@ def nasbench301(
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
-    sizes = _sizes(channels, layers, num_classes, in_channels)
-    return _network(nasbench301, spaces.nasbench301(), NASBENCH301, sizes, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    return network_of(nasbench301, spaces.nasbench301(), NASBENCH301, settings)
 
 
 @one_object
@@ -314,7 +298,7 @@ def darts(
         num_classes: width of the logits.
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
-        pool_norm: as for `nasbench301`.
+        pool_norm: whether pools are followed by a batch norm, as in supernets.
 
     Returns:
         A `Network`, as `nasbench301` is one.
@@ -322,15 +306,19 @@ def darts(
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
-    sizes = _sizes(channels, layers, num_classes, in_channels)
-    return _network(darts, spaces.darts(), DARTS, sizes, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    return network_of(darts, spaces.darts(), DARTS, settings)
 
 
-def _sizes(channels: int, layers: int, num_classes: int, in_channels: int) -> dict[str, int]:
-    """Sizes by their names."""
+def settings_of(
+    channels: int, layers: int, num_classes: int, in_channels: int, affine: bool, pool_norm: bool
+) -> dict[str, Any]:
+    """Settings that all of these networks have, by their names."""
     return {
         "channels": channels,
         "layers": layers,
         "num_classes": num_classes,
         "in_channels": in_channels,
+        "affine": affine,
+        "pool_norm": pool_norm,
     }

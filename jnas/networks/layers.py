@@ -86,7 +86,7 @@ def conv_layer(x: jax.Array, weights: Params, stride: int = 1) -> jax.Array:
 
     Gains and probes are those of `weights.with_extras`.
     """
-    return _extras(conv(x, weights["conv"], stride), weights)
+    return finished(conv(x, weights["conv"], stride), weights)
 
 
 def halving_layer(x: jax.Array, weights: Params) -> jax.Array:
@@ -101,21 +101,21 @@ def halving_layer(x: jax.Array, weights: Params) -> jax.Array:
         conv(x[:, ::2, ::2], kernel[..., :half]),
         conv(x[:, 1::2, 1::2], kernel[..., half:]),
     )
-    return _extras(jnp.concatenate([first, last], axis=-1), weights)
+    return finished(jnp.concatenate([first, last], axis=-1), weights)
 
 
 def depthwise_layer(x: jax.Array, weights: Params, stride: int = 1, dilation: int = 1) -> jax.Array:
     """Convolution of each channel by itself with `weights["conv"]` `[k, k, 1, C]`."""
-    return _extras(depthwise(x, weights["conv"], stride, dilation), weights)
+    return finished(depthwise(x, weights["conv"], stride, dilation), weights)
 
 
 def dense_layer(x: jax.Array, weights: Params) -> jax.Array:
     """Product `[N, C']` of `[N, C]` and `weights["kernel"]`; extras as for `conv_layer`."""
-    return _extras(x @ weights["kernel"], weights)
+    return finished(x @ weights["kernel"], weights)
 
 
-def _extras(y: jax.Array, weights: Params) -> jax.Array:
-    """Output `[N, ..., C]` of a layer after its gain, bias and probe."""
+def finished(y: jax.Array, weights: Params) -> jax.Array:
+    """Output `[N, ..., C]` of a layer after its gain, bias and probe, where there are any."""
     # Before the bias, so that a gain is a factor of the weights: `passes` and `synflow` rely on it.
     if "gain" in weights:
         y = y * weights["gain"]

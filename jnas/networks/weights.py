@@ -62,6 +62,28 @@ def narrowed(layer: dict[str, Any], c_in: int | None, c_out: int | None) -> dict
     return {name: layer[name][..., :c_in, :c_out], **rest}
 
 
+def masked(params: Params, masks: Iterable[jax.Array], axis: int) -> Params:
+    """Tree of the weights that masks leave, 0 elsewhere, as if drawn at the width that is left.
+
+    Masks broadcast to the weights, in the order of `kernels`; a scalar leaves them as they are.
+    `axis` is that of the channels to which variances are inverse: -2 into a layer, -1 out of it.
+    """
+    pairs = zip(kernels(params), masks, strict=True)
+    return with_kernels(
+        params, [kernel * _gain(mask, axis).astype(kernel.dtype) for kernel, mask in pairs]
+    )
+
+
+def _gain(mask: jax.Array, axis: int) -> jax.Array:
+    """Factors of a kernel: 0 where it is masked, else the ratio of the two deviations."""
+    if not mask.ndim:  # drawn at its true width
+        return mask
+    # Masked rows and columns count 0 channels, so the maximum is the count of the others. It is 0
+    # for a kernel that the architecture does not have.
+    num = jnp.max(jnp.sum(mask, axis=axis, keepdims=True), axis=(-2, -1), keepdims=True)
+    return mask * jnp.sqrt(mask.shape[axis] / jnp.maximum(num, 1))
+
+
 def with_extras(params: Params, name: str, values: Iterable[Any]) -> Params:
     """Tree `params` whose layers have one more array each, `name` of them "gain" or "probe".
 

@@ -62,6 +62,12 @@ PNAS = (
     "max_pool_3x3",
     "dil_conv_3x3",
 )
+# Of the study; PNAS' cells have all nodes in their output.
+FAMILIES = {
+    "nasnet": Family("nasnet", NASNET, 5, True, True, WIDTHS, DEPTHS),
+    "amoebanet": Family("amoebanet", AMOEBANET, 5, True, True, WIDTHS, DEPTHS),
+    "pnas": Family("pnas", PNAS, 5, True, False, WIDTHS, DEPTHS),
+}
 
 
 def enas(
@@ -95,14 +101,18 @@ def enas(
     Raises:
         ValueError: another number of nodes, an unknown option, or as for `darts`.
     """
+    return space(named(enas_family(nodes, output), channels, layers), mutate)
+
+
+def enas_family(nodes: int, output: str) -> Family:
+    """`Family` of ENAS' cells; ValueError for another number of nodes or an unknown output."""
     if nodes not in (4, 5):
         raise ValueError(f"nodes must be 4 or 5; got {nodes!r}")
     if output not in get_args(Output):
         raise ValueError(f"unknown output {output!r}. {nearest(str(output), get_args(Output))}")
     # Other vectors have another name, by which saved predictors find their space again.
     name = "enas" + "_4" * (nodes == 4) + "_all" * (output == "all")
-    family = Family(name, ENAS, nodes, True, output == "loose", (36,), (20,))
-    return space(named(family, channels, layers), mutate)
+    return Family(name, ENAS, nodes, True, output == "loose", (36,), (20,))
 
 
 def nasnet(
@@ -121,7 +131,7 @@ def nasnet(
     Raises:
         ValueError: as for `darts`.
     """
-    return _space("nasnet", NASNET, True, mutate, channels, layers)
+    return _space("nasnet", mutate, channels, layers)
 
 
 def amoebanet(
@@ -131,7 +141,7 @@ def amoebanet(
 
     Arguments, `Space` and errors are those of `nasnet`.
     """
-    return _space("amoebanet", AMOEBANET, True, mutate, channels, layers)
+    return _space("amoebanet", mutate, channels, layers)
 
 
 def pnas(*, mutate: Mutation = "aw_nas", channels: Sizes = WIDTHS, layers: Sizes = DEPTHS) -> Space:
@@ -139,17 +149,9 @@ def pnas(*, mutate: Mutation = "aw_nas", channels: Sizes = WIDTHS, layers: Sizes
 
     Arguments, `Space` and errors are those of `nasnet`, but all nodes are in an output.
     """
-    return _space("pnas", PNAS, False, mutate, channels, layers)
+    return _space("pnas", mutate, channels, layers)
 
 
-def _space(
-    name: str,
-    operations: tuple[str, ...],
-    loose: bool,
-    mutate: Mutation,
-    channels: Sizes,
-    layers: Sizes,
-) -> Space:
+def _space(name: str, mutate: Mutation, channels: Sizes, layers: Sizes) -> Space:
     """Space of the study, whose architectures have a width and a depth."""
-    family = Family(name, operations, 5, True, loose, WIDTHS, DEPTHS)
-    return space(named(family, channels, layers), mutate)
+    return space(named(FAMILIES[name], channels, layers), mutate)

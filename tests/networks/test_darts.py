@@ -11,12 +11,7 @@ from jnas import data, networks, oneshot, spaces, training, zeroshot
 from jnas.networks import control, layers
 from jnas.networks._darts_weights import Section, sections
 from jnas.types import Hooks
-from tests.oracles.layers import (
-    conv_by_loops,
-    max_pool3x3_by_loops,
-    norm_by_loops,
-    pool3x3_by_loops,
-)
+from tests.oracles.cell_networks import num_params, reference
 from tests.oracles.nasbench201 import random_params
 from tests.oracles.trainings import stripes_of
 
@@ -68,95 +63,9 @@ def arch_of(cells, space=SPACE):
     return np.asarray(space.from_string(text), np.int32)
 
 
-# The rules, in NumPy.
-
-
-def depthwise(x, kernel, stride, dilation):
-    size, (_, height, width, _) = len(kernel), x.shape
-    pad = dilation * (size - 1) // 2
-    x, total = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))), 0
-    for i in range(size):
-        for j in range(size):
-            y, z = i * dilation, j * dilation
-            total = total + x[:, y : y + height, z : z + width] * kernel[i, j, 0]
-    return total[:, ::stride, ::stride]
-
-
-def separable(x, layer, edge, stride=1, dilation=1):
-    x = depthwise(np.maximum(x, 0), layer["depthwise"]["conv"][edge], stride, dilation)
-    return conv_norm(x, layer["pointwise"], edge)
-
-
-def conv_norm(x, layer, *index):
-    norm = {name: leaf[index] for name, leaf in layer["norm"].items()}
-    return norm_by_loops(conv_by_loops(x, layer["conv"][index]), norm)
-
-
-def halved(x, layer, *index):
-    """Two convolutions of stride 2 of half of the channels, one of them on shifted pixels."""
-    x, kernel = np.maximum(x, 0), layer["conv"][index]
-    half = kernel.shape[-1] // 2
-    parts = [
-        conv_by_loops(x[:, ::2, ::2], kernel[..., :half]),
-        conv_by_loops(x[:, 1::2, 1::2], kernel[..., half:]),
-    ]
-    norm = {name: leaf[index] for name, leaf in layer["norm"].items()}
-    return norm_by_loops(np.concatenate(parts, axis=-1), norm)
-
-
-def operation(name, x, cell, source, node, stride):
-    edge = (0, 2, 5, 9)[node - 2] + source
-    if name == "none":
-        return 0 * x[:, ::stride, ::stride]
-    if "pool" in name:
-        pool = max_pool3x3_by_loops if name == "max_pool_3x3" else pool3x3_by_loops
-        pooled, of_pool = pool(x)[:, ::stride, ::stride], cell["edges"].get("pool")
-        if of_pool is None:
-            return pooled
-        return norm_by_loops(pooled, {key: leaf[edge] for key, leaf in of_pool["norm"].items()})
-    if name == "skip_connect":
-        return x if stride == 1 else halved(x, cell["skips"], 2 * (node - 2) + source)
-    layer = cell["edges"][name]
-    if name.startswith("dil"):
-        return separable(x, layer, edge, stride, dilation=2)
-    return separable(separable(x, layer["first"], edge, stride), layer["second"], edge)
-
-
-def reference_cell(before, cell, pairs, is_reduction, is_halved):
-    first, second = cell["input0"], cell["input1"]
-    pre = halved(before[0], first) if is_halved else conv_norm(np.maximum(before[0], 0), first)
-    nodes = [pre, conv_norm(np.maximum(before[1], 0), second)]
-    for node in range(2, 6):
-        nodes.append(
-            sum(
-                operation(name, nodes[k], cell, k, node, 2 if is_reduction and k < 2 else 1)
-                for name, k in pairs[2 * node - 4 : 2 * node - 2]
-            )
-        )
-    return np.concatenate(nodes[2:], axis=-1)
-
-
-def reference(params, cells, images, num_cells):
-    """Logits, in float64."""
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-    stacks = [
-        jax.tree.map(lambda leaf, k=k: leaf[k], group)
-        for group in params["sections"]
-        for k in range(len(group["input0"]["conv"]))
-    ]
-    stem = conv_norm(np.asarray(images, np.float64), params["stem"])
-    before, is_halved = (stem, stem), False
-    for number, cell in enumerate(stacks):
-        is_reduction = number in (num_cells // 3, 2 * num_cells // 3)
-        pairs = pairs_of(cells[is_reduction])
-        before = before[1], reference_cell(before, cell, pairs, is_reduction, is_halved)
-        is_halved = is_reduction
-    features = before[1].mean(axis=(1, 2))
-    return features @ params["dense"]["kernel"] + params["dense"]["bias"]
-
-
 def check_logits(network, found, cells, num_cells):
-    expected = reference(random_params(network, 0), cells, IMAGES, num_cells)
+    both = [pairs_of(cell) for cell in cells]
+    expected = reference(random_params(network, 0), both, IMAGES, num_cells)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
@@ -227,7 +136,7 @@ def test_a_population_is_a_loop():
 def test_cells_in_a_loop_have_the_logits_of_the_rules():
     """Of ten cells the last two are one section."""
     network = networks.nasbench301(layers=10, **SMALL)
-    assert [section.num for section in sections(4, 10)] == [1] * 8 + [2]
+    assert [section.num for section in sections(4, 4, 10)] == [1] * 8 + [2]
     found = jax.jit(network.apply)(random_params(network, 0), arch_of(MIXED), IMAGES)
     check_logits(network, found, MIXED, 10)
 
@@ -254,33 +163,13 @@ def test_gradients_are_those_of_the_network_of_one_architecture():
 
 
 def test_sections_are_the_cells_of_the_published_skeleton():
-    found = sections(36, 20)
+    found = sections(4, 36, 20)
     assert sum(section.num for section in found) == 20
     assert [section.num for section in found] == [1, 1, 4, 1, 1, 5, 1, 1, 5]
     assert found[3:5] == [
         Section(1, 1, False, (144, 144), 72),
         Section(0, 1, True, (144, 288), 72),
     ]
-
-
-def num_params(network, arch):
-    """Weights that an architecture has, with scales and biases of its norms."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0))
-    masks = networks.weights.with_kernels(shapes, network.present(jnp.asarray(arch)))
-    total = 0
-
-    def add(layer, name):
-        nonlocal total
-        mask = np.broadcast_to(found[len(seen)], layer[name].shape)
-        seen.append(name)
-        total += int(mask.sum())
-        if "norm" in layer:
-            total += 2 * int(mask[..., :1, :1, :1, :].sum())
-        return layer
-
-    found, seen = networks.kernels(masks), []
-    networks.weights.map_layers(add, shapes)
-    return total + shapes["dense"]["bias"].size
 
 
 @pytest.mark.parametrize(

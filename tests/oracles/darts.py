@@ -10,6 +10,36 @@ import re
 Slot = tuple[str, int]
 Cell = list[list[Slot]]
 
+NAMES = {
+    "skip": "skip_connect",
+    "avg": "avg_pool_3x3",
+    "max": "max_pool_3x3",
+    "c7x1": "conv_7x1_1x7",
+    "dilsep3": "dil_sep_conv_3x3",
+} | {f"sep{k}": f"sep_conv_{k}x{k}" for k in (3, 5, 7)}
+CELLS = {  # published ones, normal and reduction
+    "NASNet": (
+        "sep5 1, sep3 0 | sep5 0, sep3 0 | avg 1, skip 0 | avg 0, avg 0 | sep3 1, skip 1",
+        "sep5 1, sep7 0 | max 1, sep7 0 | avg 1, sep5 0 | skip 3, avg 2 | sep3 2, max 1",
+    ),
+    "AmoebaNet": (
+        "avg 0, max 1 | sep3 0, sep5 2 | sep3 0, avg 3 | sep3 1, skip 1 | skip 0, avg 1",
+        "avg 0, sep3 1 | max 0, sep7 2 | sep7 0, avg 1 | max 0, max 1 | c7x1 0, sep3 5",
+    ),
+    # A record of the study.
+    "record": (
+        "avg 0, c7x1 1 | sep3 2, sep5 0 | dilsep3 2, dilsep3 2 | skip 4, dilsep3 4 | "
+        "c7x1 2, sep3 4",
+        "avg 0, dilsep3 1 | sep3 0, sep3 0 | skip 2, sep7 0 | c7x1 4, skip 4 | c7x1 0, c7x1 5",
+    ),
+    "PNASNet": ("sep5 0, max 0 | sep7 1, max 1 | sep5 1, sep3 1 | sep3 4, max 1 | sep3 0, skip 1",)
+    * 2,
+    "aw_nas": (
+        "sep5 0, skip 1 | max 2, sep3 0 | skip 2, sep3 2 | sep3 4, max 1 | sep3 3, sep3 5",
+        "skip 0, sep5 0 | skip 1, sep3 0 | sep3 1, sep5 0 | skip 3, avg 4 | avg 2, max 0",
+    ),
+} | {f"all {op}": (" | ".join([f"{op} 0, {op} 1"] * 5),) * 2 for op in ("sep3", "skip", "max")}
+
 
 def cells_of(text: str) -> tuple[Cell, Cell]:
     """The normal and the reduction cell of a genotype."""
