@@ -15,7 +15,7 @@ import jnas
 from configs.oneshot_nb1shot1 import CONFIG, FULL, QUICK, Config
 from experiments import common, oneshot_curves, pages, program
 from jnas.oneshot import published, samplers
-from jnas.types import Images
+from jnas.types import Images, Network
 
 SPACE = jnas.spaces.nb1shot1(subspace=3)
 CRITERIA = ("kendall", "spearman", "p_top@0.05", "p_bottom@0.05", "mean")
@@ -29,7 +29,7 @@ def main(config: Config = CONFIG) -> None:
     about = {
         "config": repr(dataclasses.replace(config, seeds=())),
         "cells": len(archs),
-        "baselines": {name: _rounded(values, truth) for name, values in costs.items()},
+        "baselines": {name: rounded(values, truth) for name, values in costs.items()},
     }
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     seeds = kept["seeds"] if kept.get("config") == about["config"] else {}
@@ -40,7 +40,7 @@ def main(config: Config = CONFIG) -> None:
             print(seed, seeds[str(seed)]["loss"]["kendall"], flush=True)
     runs = list(seeds.values())
     mine = {
-        f"{label}, jnas": (runs[0]["epochs"], _stacked(runs, name))
+        f"{label}, jnas": (runs[0]["epochs"], stacked(runs, name))
         for name, label in (("accuracy", "accuracy"), ("loss", "−loss"))
     }
     title = "NAS-Bench-1Shot1, sub-space 3"
@@ -65,26 +65,40 @@ def cells(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 def measured(config: Config, seed: int, archs: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Criteria of one supernet after each of the epochs."""
+    network = jnas.networks.nb1shot1(**config.network)
+    recipe = jnas.oneshot.recipe("nb1shot1", **config.recipe)
+    sampler = samplers.listed(jnas.spaces.nb1shot1_chained())
+    return ranked(config, seed, network, recipe, sampler, archs, truth)
+
+
+def ranked(
+    config: Any,
+    seed: int,
+    network: Network,
+    recipe: jnas.oneshot.Recipe,
+    sampler: samplers.Sampler | None,
+    archs: np.ndarray,
+    truth: np.ndarray,
+) -> dict[str, Any]:
+    """Criteria of one supernet after each of `config.epochs`, trained up to the last of them."""
     data = jnas.data.load("cifar10", config.size, validation=10_000)
     x, y = data.validation
     few = Images(x[: config.num_validation], y[: config.num_validation])
     data = dataclasses.replace(common.first(data, config.num_train), validation=few)
-    network = jnas.networks.nb1shot1(**config.network)
-    recipe = jnas.oneshot.recipe("nb1shot1", **config.recipe)
-    out, begin = common.RUNS / f"oneshot-nb1shot1-{seed}", time.perf_counter()
+    out, begin = common.RUNS / f"oneshot-{network.space.name}-{seed}", time.perf_counter()
     supernet = jnas.oneshot.train(
         network,
         data,
         recipe,
         jax.random.key(seed),
-        sampler=samplers.listed(jnas.spaces.nb1shot1_chained()),
+        sampler=sampler,
         keep=config.epochs,
         until=max(config.epochs),
         out=out,
         progress=True,
     )
-    middle = time.perf_counter()
-    options: dict[str, Any] = {"batch_size": config.batch_size, "out": out.with_name("scores")}
+    middle, scores = time.perf_counter(), out.with_name(f"{out.name}-scores")
+    options: dict[str, Any] = {"batch_size": config.batch_size, "out": scores}
     study = jnas.oneshot.study(supernet, data, archs, truth, **options)
     found: dict[str, Any] = {
         "data": data.name,
@@ -101,13 +115,13 @@ def measured(config: Config, seed: int, archs: np.ndarray, truth: np.ndarray) ->
     return found
 
 
-def _rounded(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def rounded(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Criteria of scores `[A]`."""
     found = jnas.oneshot.criteria(scores, truth)
     return {name: round(float(found[name]), 4) for name in CRITERIA[:-1]}
 
 
-def _stacked(runs: list[dict[str, Any]], criterion: str) -> dict[str, np.ndarray]:
+def stacked(runs: list[dict[str, Any]], criterion: str) -> dict[str, np.ndarray]:
     """Criteria `[E, S]` of all supernets."""
     return {name: np.array([run[criterion][name] for run in runs]).T for name in CRITERIA}
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from experiments import oneshot_verdicts as verdicts
+from experiments import oneshot_verdicts_spaces as spaces
 from experiments import oneshot_verdicts_trained as trained
 from experiments import pages, program
 from experiments.oneshot_verdicts import Judge, Verdict
@@ -51,7 +52,7 @@ STATEMENTS = (
     Statement(
         "O3",
         "on NAS-Bench-301 the loss ranks much better than accuracy",
-        (verdicts.loss_or_accuracy,),
+        (verdicts.loss_or_accuracy, spaces.loss_on_resnexta),
     ),
     Statement(
         "O4",
@@ -63,11 +64,16 @@ STATEMENTS = (
         "on NAS-Bench-201 it is mostly WR@K that gets better later on",
         (verdicts.bad_as_good,),
     ),
-    Statement("O6", "WorstAcc@5 % on NAS-Bench-301 is higher than on -201", (verdicts.still_good,)),
+    Statement(
+        "O6",
+        "WorstAcc@5 % on NAS-Bench-301 is higher than on -201",
+        (verdicts.still_good, spaces.worst_on_resnexta),
+    ),
     Statement(
         "O7a",
         "more validation images help, but not under-trained supernets",
         (trained.more_images, trained.more_batches),
+        "NAS-Bench-301 (figure 8), of which scores by batch are not stored",
     ),
     Statement(
         "O7b",
@@ -83,15 +89,22 @@ STATEMENTS = (
     Statement(
         "A1",
         "large architectures are underestimated early, less so later",
-        (verdicts.large_converge_late,),
+        (verdicts.large_converge_late, spaces.largest_of_resnexta),
     ),
-    Statement("A2", "some operations are overestimated beside others", (verdicts.operation_bias,)),
+    Statement(
+        "A2",
+        "some operations are overestimated beside others",
+        (verdicts.operation_bias, spaces.choices_of_resnexta),
+    ),
     Statement(
         "A3",
         "training others makes an architecture forget; less so as the rate falls",
         (trained.forgetting,),
     ),
     Statement("A4", "rankings of adjacent checkpoints differ", (verdicts.instability,)),
+    Statement(
+        "A4b", "those of temporal ensembles differ less (figure 14)", (spaces.steadier_means,)
+    ),
     Statement(
         "S1",
         "temporal ensembles help on NAS-Bench-201, and on -301 not the ranking itself",
@@ -101,14 +114,14 @@ STATEMENTS = (
         "S2",
         "several architectures a step do not pay",
         (trained.several_samples,),
-        "NAS-Bench-301",
+        "NAS-Bench-301, of which no scores of such supernets are stored",
     ),
     Statement("S3", "sampling classes and not cells helps", (trained.classes_sampled,)),
     Statement(
         "S4",
         "sharing less helps: pruned spaces",
         (trained.pruned,),
-        "a controller that prunes while a supernet is trained",
+        "supernets that a controller prunes while they are trained (figure 17): none are stored",
     ),
     Statement(
         "S4b",
@@ -121,11 +134,22 @@ STATEMENTS = (
         (trained.close,),
     ),
     Statement(
-        "S5", "batch norms without scales rank better", (trained.no_scales,), "NAS-Bench-301"
+        "S5",
+        "batch norms without scales rank better",
+        (trained.no_scales,),
+        "NAS-Bench-301 (figure 18), of which scores with scales are not stored",
     ),
     Statement("Z O1", "zero-shot scores rank worse than one-shot ones", (verdicts.zeroshot_worse,)),
-    Statement("Z O2", "the number of ReLU layers is competitive", (verdicts.relu_count,)),
-    Statement("Z O3", "which score is good differs between spaces", (verdicts.varying_zeroshot,)),
+    Statement(
+        "Z O2",
+        "the number of ReLU layers is competitive",
+        (verdicts.relu_count, spaces.relus_on_nasbench301),
+    ),
+    Statement(
+        "Z O3",
+        "which score is good differs between spaces",
+        (verdicts.varying_zeroshot, spaces.zeroshot_on_nasbench301),
+    ),
     Statement(
         "Z O4",
         "a vote of three is no better than the best score",

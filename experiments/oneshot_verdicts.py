@@ -15,7 +15,7 @@ from jnas import metrics
 
 STORED = "oneshot_published"
 FIGURES = "oneshot_figures"
-_ZEROSHOT = {
+ZEROSHOT = {
     "NAS-Bench-201": "zeroshot_proxies_nasbench201",
     "NAS-Bench-101": "zeroshot_proxies_nasbench101",
 }
@@ -58,7 +58,7 @@ def longer_training() -> Verdict:
             f"{space} {score}: tau {first:.3f} → {last:.3f} from epoch {early} to 1,000, P@top 5 % "
             f"{top:.3f}, P@bottom {bottom:.3f}"
         )
-    top, bottom = _row(content, "ResNeXt-A", "P@top")["found"]
+    top, bottom = row_of(content, "ResNeXt-A", "P@top")["found"]
     texts.append(f"ResNeXt-A, epoch 1,000: P@top {top:.3f}, P@bottom {bottom:.3f}")
     return Verdict(holds and top < bottom, "; ".join(texts))
 
@@ -194,7 +194,7 @@ def score_ensemble() -> Verdict:
 
 def zeroshot_worse() -> Verdict:
     """Zero-shot O1: zero-shot scores rank worse than one-shot ones."""
-    content, other = pages.read(STORED), pages.read(_ZEROSHOT["NAS-Bench-201"])
+    content, other = pages.read(STORED), pages.read(ZEROSHOT["NAS-Bench-201"])
     best = max(abs(row["found"][0]) for row in content["rows"]["zero-shot, NAS-Bench-301"])
     oneshot = _at(content, "nb301", "loss", "kendall", 1000)
     name, tau = _best(other)
@@ -203,27 +203,27 @@ def zeroshot_worse() -> Verdict:
         f"nb301: {best:.3f} at best, one-shot −loss {oneshot:.3f}; nb201: {name} {tau:.3f}, "
         f"one-shot {on_201:.3f}"
     )
-    return Verdict(best < oneshot and tau < on_201, numbers, (STORED, _ZEROSHOT["NAS-Bench-201"]))
+    return Verdict(best < oneshot and tau < on_201, numbers, (STORED, ZEROSHOT["NAS-Bench-201"]))
 
 
 def relu_count() -> Verdict:
     """Zero-shot O2: the number of ReLU layers is competitive."""
-    files = {space: pages.read(name) for space, name in _ZEROSHOT.items()}
+    files = {space: pages.read(name) for space, name in ZEROSHOT.items()}
     texts, holds = [], True
     for space, content in files.items():
-        taus = _taus(content)
+        taus = taus_of(content)
         better = sorted(taus.values(), reverse=True).index(taus["relu_count"])
         holds &= better < len(taus) / 2
         texts.append(
             f"{space}: {taus['relu_count']:.3f}, {better} of {len(taus)} scores are better"
         )
-    return Verdict(holds, "; ".join(texts), tuple(_ZEROSHOT.values()))
+    return Verdict(holds, "; ".join(texts), tuple(ZEROSHOT.values()))
 
 
 def varying_zeroshot() -> Verdict:
     """Zero-shot O3: which scores are good differs between spaces."""
-    files = [pages.read(name) for name in _ZEROSHOT.values()]
-    one, two = (_taus(content) for content in files)
+    files = [pages.read(name) for name in ZEROSHOT.values()]
+    one, two = (taus_of(content) for content in files)
     shared = [name for name in one if name in two]
     rho = float(metrics.spearman([one[name] for name in shared], [two[name] for name in shared]))
     far = max(shared, key=lambda name: abs(one[name] - two[name]))
@@ -231,19 +231,19 @@ def varying_zeroshot() -> Verdict:
         f"Spearman {rho:.2f} between the taus of {len(shared)} scores on NAS-Bench-201 and -101; "
         f"{far} has {one[far]:.3f} and {two[far]:.3f}"
     )
-    return Verdict(rho < 0.8, numbers, tuple(_ZEROSHOT.values()))
+    return Verdict(rho < 0.8, numbers, tuple(ZEROSHOT.values()))
 
 
 def vote(space: str) -> Verdict:
     """Zero-shot O4: a vote of three is not better than the best score; on a space of ours."""
-    content = pages.read(_ZEROSHOT[space])
+    content = pages.read(ZEROSHOT[space])
     rows = {key: row["kendall_tau"][0] for key, row in content["rows"].items()}
     voted = {key: tau for key, tau in rows.items() if key.startswith("vote: ")}
     best = max(voted, key=lambda key: voted[key])
     # The paper's vote is compared with its experts, not with scores that it did not have.
     expert = max(rows[key] for key in best.removeprefix("vote: ").split(", "))
     numbers = f"{space}: {best} {voted[best]:.3f}, its best expert {expert:.3f}"
-    return Verdict(voted[best] <= expert + _MARGIN, numbers, (_ZEROSHOT[space],))
+    return Verdict(voted[best] <= expert + _MARGIN, numbers, (ZEROSHOT[space],))
 
 
 def stored_vote() -> Verdict:
@@ -264,7 +264,7 @@ def largest_preferred() -> Verdict:
 
 def one_by_one_preferred() -> Verdict:
     """Zero-shot A2: relu_logdet and jacob_cov prefer 1x1 over 3x3 convolutions."""
-    content = pages.read(_ZEROSHOT["NAS-Bench-201"])
+    content = pages.read(ZEROSHOT["NAS-Bench-201"])
     names = ("accuracy", "relu_logdet", "jacob_cov")
     shares = [
         content["biases"][name]["nor_conv_1x1"] / content["biases"][name]["nor_conv_3x3"]
@@ -272,7 +272,7 @@ def one_by_one_preferred() -> Verdict:
     ]
     texts = (f"{name} {share:.2f}" for name, share in zip(names, shares, strict=True))
     numbers = f"1x1 for each 3x3 in the top tenth of NAS-Bench-201: {', '.join(texts)}"
-    return Verdict(min(shares[1:]) > 1 > shares[0], numbers, (_ZEROSHOT["NAS-Bench-201"],))
+    return Verdict(min(shares[1:]) > 1 > shares[0], numbers, (ZEROSHOT["NAS-Bench-201"],))
 
 
 def leaders() -> Verdict:
@@ -301,12 +301,12 @@ def one_by_one_bias() -> Verdict:
 def _preference(name: str, value: Callable[[Any], float], what: str) -> Verdict:
     """Whether a score's top has more of something than the truly best, in both spaces."""
     texts, holds = [], True
-    for space, file in _ZEROSHOT.items():
+    for space, file in ZEROSHOT.items():
         content = pages.read(file)
         mine, true = (value(content["biases"][key]) for key in (name, "accuracy"))
         holds &= mine > true
         texts.append(f"{space} {mine:,.0f}, of the truly best {true:,.0f}")
-    return Verdict(holds, f"{what} by {name}: {'; '.join(texts)}", tuple(_ZEROSHOT.values()))
+    return Verdict(holds, f"{what} by {name}: {'; '.join(texts)}", tuple(ZEROSHOT.values()))
 
 
 def _at(content: dict[str, Any], space: str, score: str, criterion: str, epoch: int) -> float:
@@ -315,13 +315,13 @@ def _at(content: dict[str, Any], space: str, score: str, criterion: str, epoch: 
     return float(found[score][criterion][found["epochs"].index(epoch)])
 
 
-def _row(content: dict[str, Any], space: str, start: str) -> dict[str, Any]:
+def row_of(content: dict[str, Any], space: str, start: str) -> dict[str, Any]:
     """The first row of a space that begins like that."""
     rows: Sequence[dict[str, Any]] = content["rows"][space]
     return next(row for row in rows if row["what"].startswith(start))
 
 
-def _taus(content: dict[str, Any]) -> dict[str, float]:
+def taus_of(content: dict[str, Any]) -> dict[str, float]:
     """Tau of each single score with the first accuracy, those of no score and of costs left out."""
     rows = content["rows"].items()
     taus = {name: row["kendall_tau"][0] for name, row in rows if ":" not in name}
@@ -333,6 +333,6 @@ def _best(content: dict[str, Any]) -> tuple[str, float]:
     """Name and tau of the best single score that the paper has too."""
     # swap, zen and others came later.
     known = ("grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "jacob_cov")
-    taus = {name: tau for name, tau in _taus(content).items() if name in (*known, "relu_logdet")}
+    taus = {name: tau for name, tau in taus_of(content).items() if name in (*known, "relu_logdet")}
     name = max(taus, key=lambda key: taus[key])
     return name, taus[name]

@@ -51,6 +51,7 @@ NAMES = (
     "oneshot_nb1shot1",
     "oneshot_published",
     "oneshot_search",
+    "oneshot_spaces",
     "oneshot_study",
     "oneshot_supernets",
     "real_training",

@@ -11,8 +11,10 @@ from configs import oneshot_published as config
 from experiments import (
     common,
     oneshot_curves,
+    oneshot_spaces,
     oneshot_study,
     oneshot_verdicts,
+    oneshot_verdicts_spaces,
     oneshot_verdicts_trained,
     pages,
 )
@@ -50,6 +52,40 @@ def test_a_verdict_turns_with_the_numbers(tmp_path, monkeypatch) -> None:
     found["acc"], found["loss"] = found["loss"], found["acc"]
     (tmp_path / "oneshot_published.json").write_text(json.dumps(content))
     assert not oneshot_verdicts.loss_or_accuracy().holds
+
+
+def test_verdicts_of_stored_spaces_turn_with_the_numbers(tmp_path, monkeypatch) -> None:
+    names = ("oneshot_spaces", "oneshot_published")
+    contents = {name: json.loads((common.RESULTS / f"{name}.json").read_text()) for name in names}
+    judges = (
+        oneshot_verdicts_spaces.choices_of_resnexta,
+        oneshot_verdicts_spaces.steadier_means,
+        oneshot_verdicts_spaces.relus_on_nasbench301,
+    )
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+
+    def answers() -> list[bool | None]:
+        for name, content in contents.items():
+            (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        return [judge().holds for judge in judges]
+
+    assert answers() == [True] * 3
+    found = contents["oneshot_spaces"]
+    for row in found["resnexta"]["decisions"]:
+        row["bias"] = 0.0
+    for one in found["ensembles"].values():
+        one["1"], one["3"] = one["3"], one["1"]
+    found["relus"]["NAS-Bench-301"]["relus"] = 0.3
+    assert answers() == [False] * 3
+
+
+def test_relu_layers_of_cells_are_those_of_the_network() -> None:
+    """The cell with separable convolutions alone, and that with skips of the inputs alone."""
+    inputs = np.tile([0, 1], (2, 2, 4))
+    ops = np.stack([np.full((2, 8), 3), np.full((2, 8), 2)])
+    found = oneshot_spaces.relus_of_cells({"inputs": inputs, "ops": ops})
+    # Two inputs of eight cells; six normal and two reduction cells of eight slots.
+    np.testing.assert_array_equal(found, [16 + 8 * 8 * 2, 16 + 2 * 8])
 
 
 def test_verdicts_of_several_judges_are_one() -> None:
