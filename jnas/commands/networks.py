@@ -13,15 +13,19 @@ _SIZES = {
     "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
     "nats_size": {},
     "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
+    "nasbench301": {"channels": "channels", "cells": "layers"},
 }  # options → arguments of the network
+SHARED = tuple(_SIZES)
+"""Names of the spaces whose networks commands make."""
+
 # Those that can be exported after a training.
-NAMES = tuple(_SIZES)
+NAMES = tuple(name for name in SHARED if name != "nasbench301")
 
 
-def check(space: str) -> str:
+def check(space: str, names: tuple[str, ...] = NAMES) -> str:
     """Name of a space, which has a network; ValueError names those that have."""
-    if space not in NAMES:
-        raise ValueError(f"no network for the space {space!r}. {nearest(space, NAMES)}")
+    if space not in names:
+        raise ValueError(f"no network for the space {space!r}. {nearest(space, names)}")
     return space
 
 
@@ -45,10 +49,15 @@ def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict
         "stages": 3,
     }
     takes = _takes(space)
+    if takes.get("cells") == "layers":
+        # Cells of the whole network, two of which have half the pixels of those before: of fewer
+        # than three none would be a normal one.
+        usual["cells"] = {1: 3, 3: 5, 5: 8}[usual["cells"]]
     for name in usual:
         # An error and not silence: whoever gives channels believes that they have an effect.
         if name not in takes and given.get(name) is not None:
-            raise ValueError(f"{setting(name)} is a choice of each architecture of {space}")
+            why = "fixed" if name == "stages" else "a choice of each architecture"
+            raise ValueError(f"{setting(name)} is {why} in the network of {space}")
     return {name: given.get(name) or size for name, size in usual.items() if name in takes}
 
 
@@ -74,4 +83,4 @@ def make(space: str, sizes: Mapping[str, int | None], dataset: Dataset, **settin
 
 def _takes(space: str) -> dict[str, str]:
     """Options that the network of a space takes → arguments of its factory."""
-    return _SIZES[check(space)]
+    return _SIZES[check(space, SHARED)]

@@ -31,7 +31,10 @@ CHECKPOINT = "training"
 _STEPS = 6000  # as many as 20 epochs of 40,000 images have
 _LARGE = 100_000  # vectors of a space whose classes are not listed
 # Shared weights have neither scales of norms nor biases, as published.
-_PLAIN = {"nasbench201": {"affine": False, "bias": False}}
+_PLAIN = {
+    "nasbench201": {"affine": False, "bias": False},
+    "nasbench301": {"affine": False, "pool_norm": True},
+}
 _KEY = 2**31 - 1  # of no number that keys of a seed are split into
 
 
@@ -60,7 +63,7 @@ class Options:
     cells: Annotated[
         int | None, Parameter(show_default=default("1, 3 from 5,000 images on, 5 from 25,000 on"))
     ] = None
-    """Cells a stage."""
+    """Cells a stage; of nasbench301 all cells, 3, 5 or 8 by default."""
     stages: Annotated[int | None, Parameter(show_default=default("3"))] = None
     """Stages; from one to the next images are halved and channels doubled."""
 
@@ -128,7 +131,7 @@ def materials(
     options: Options, space: Space, images: str, progress: bool
 ) -> tuple[Options, Dataset, Network]:
     """Options with sizes that follow from the images, data set, and network; errors as `plan`."""
-    networks.check(space.name)
+    networks.check(space.name, networks.SHARED)
     # Parted as `data.load` does by default, so that a saved supernet finds its images again.
     dataset = data.load(images, options.size, progress=progress)
     if not len(dataset.validation.y):

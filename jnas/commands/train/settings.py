@@ -216,6 +216,7 @@ class Settings:
 
 def filled(settings: Settings, dataset: Dataset) -> Settings:
     """Settings with every default that is used, as far as they follow from the images."""
+    networks.check(settings.space)
     own: dict[str, Any] = dict(networks.sizes(settings.space, settings.sizes, dataset))
     if not settings.is_given and settings.strategy is None:
         own |= {

@@ -212,6 +212,26 @@ def test_defaults_follow_from_the_images_and_the_space() -> None:
     assert data.load("digits").mean == plan.dataset.mean
     large = jnas.spaces.nasbench101()
     assert supernet.plan(Options(), large, "digits", 0, progress=False).options.sampler == "uniform"
+    pairs = jnas.spaces.nasbench301()
+    plan = supernet.plan(Options(epochs=1), pairs, "digits", 0, progress=False)
+    assert plan.options == Options(epochs=1, sampler="uniform", size=8, channels=8, cells=3)
+    assert plan.network == jnas.networks.nasbench301(
+        channels=8, layers=3, in_channels=1, affine=False, pool_norm=True
+    )
+
+
+@pytest.mark.slow
+def test_a_supernet_of_pairs_of_cells(tmp_path) -> None:
+    options = ("--images", "digits", "--epochs", 1, "--cells", 1, "--channels", 2)
+    printed = invoke(
+        *("search", "--estimator", "oneshot", "--space", "nasbench301", *options),
+        *("--strategy", "regularized_evolution", "--budget", 12, "--population-size", 4),
+        *("--sample-size", 2, "--out", tmp_path),
+    )
+    assert oneshot.load(tmp_path / "supernet.npz").network.space.name == "nasbench301"
+    best = read_json(tmp_path / "result.json")["best"]
+    assert "Genotype(normal=" in json.dumps(best)
+    assert "7,468 weights" in printed
 
 
 @pytest.mark.parametrize(
@@ -235,6 +255,7 @@ def test_what_cannot_be_trained(tmp_path) -> None:
     for options, message in (
         (["--space", "spikenas_bench"], "no network for the space 'spikenas_bench'"),
         (["--space", "nats_size", "--channels", 4], "channels is a choice of each architecture"),
+        (["--space", "nasbench301", "--stages", 2], "stages is fixed in the network"),
         (["--images", "noise"], "no data set is called 'noise'"),
         (["--space", "nasbench101", "--sampler", "fairnas"], "fair sampling needs free choices"),
     ):
