@@ -1,8 +1,6 @@
-"""Drawings of cells: nodes in a row joined by arcs, or boxes in layers."""
+"""Drawings of architectures: nodes in a row joined by arcs, boxes in layers, or pairs of cells."""
 
 import itertools
-import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -10,44 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnas.plots.style import (
-    COLOURS,
-    GREY,
-    INK,
-    Point,
-    load_matplotlib,
-    set_title,
-    wrapped,
-)
+from jnas.plots import _pairs
+from jnas.plots._drawing import ROUND, SPAN, arc, canvas, draw_edge, draw_node, edge_colours, short
+from jnas.plots.style import GREY, Point
 from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.path import Path
 
-_SHORT = {
-    "nor_conv_3x3": "conv 3x3",
-    "nor_conv_1x1": "conv 1x1",
-    "skip_connect": "skip",
-    "conv3x3-bn-relu": "conv 3x3",
-    "conv1x1-bn-relu": "conv 1x1",
-    "maxpool3x3": "max pool 3x3",
-}
-# Okabe and Ito's colours, by short name, so that an operation looks alike in all spaces.
-_COLOURS = {
-    "conv 3x3": "#0072B2",
-    "conv 1x1": "#E69F00",
-    "skip": "#009E73",
-    "avg pool 3x3": "#CC79A7",
-}
-_COLOURS |= {"max pool 3x3": "#CC79A7", "input": "#8C8C8C", "output": "#8C8C8C", "sum": "#8C8C8C"}
-
-# Inches: a box, a round node, the distance of neighbouring depths, and of neighbours at one depth.
-_BOX, _ROUND, _STEP, _SLOT = (0.84, 0.5), (0.6, 0.6), 1.6, 0.72
-# Round nodes are further apart for the labels of the edges, which end at this radius.
-_SPAN, _RADIUS = 1.8, 0.32
+# Inches: a box, a line of one with several, the distance of depths, and of neighbours at one depth.
+_BOX, _LINE, _STEP, _SLOT = (0.84, 0.5), 0.19, 1.6, 0.72
 
 _Edge: TypeAlias = tuple[int, int]
 # A node, or the place at a depth where the edge (source, target, depth) passes the nodes.
@@ -69,41 +40,66 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
     `arch` is `[D]` int32. It may be a JAX or a NumPy array.
 
     A space with several edge operations besides the first, "no edge", is drawn as numbered nodes
-    joined by labelled arcs, every pair of nodes at the same place in every cell. Any other space is
-    drawn as boxes that are named after their operation and placed by the length of the longest path
-    from the input.
-
-    Raises:
-        ValueError: there are several kinds of cell, several inputs, or parallel edges.
+    joined by labelled arcs, every pair of nodes at the same place in every cell. One of pairs of
+    cells has both, one above the other, each from the outputs of the cell before last (k-2) and of
+    the last one (k-1) to the nodes that its output joins. A chain of sizes is drawn as a box a
+    stage. Any other space is drawn as boxes that are named after their operation and placed by the
+    length of the longest path from the input.
     """
-    graph: Graph = jax.tree.map(np.asarray, simple_graph(space, "a drawing")(jnp.asarray(arch)))
     # Two edge operations are "no edge" and "edge": then names are on the nodes.
     on_edges = len(space.edge_operations) > 2
+    if on_edges and (len(space.cells), space.num_inputs) != (1, 1):
+        return _pairs.draw(space, jax.tree.map(np.asarray, space.graph(jnp.asarray(arch))), title)
+    graph: Graph = jax.tree.map(np.asarray, simple_graph(space, "a drawing")(jnp.asarray(arch)))
+    stages = [] if on_edges else _stages(space, graph)
+    if stages:
+        return _chain(["input", *stages, "output"], title)
     layout = _arcs(graph) if on_edges else _layers(graph)
-    colours = _edge_colours(space) if on_edges else {}
-    figure, axes = _canvas(layout, title)
+    colours = edge_colours(space) if on_edges else {}
+    boxes = [(centre, layout.size) for centre in layout.nodes.values()]
+    figure, axes = canvas(boxes, layout.edges.values(), title)
     for (i, j), points in layout.edges.items():
-        name = _short(space.edge_operations[int(graph.edge_ops[i, j])])
-        _draw_edge(axes, points, name if on_edges else "", colours.get(name, GREY))
+        name = short(space.edge_operations[int(graph.edge_ops[i, j])])
+        draw_edge(axes, points, name if on_edges else "", colours.get(name, GREY))
     for node, centre in layout.nodes.items():
-        name = _short(space.node_operations[int(graph.node_ops[node])])
+        name = short(space.node_operations[int(graph.node_ops[node])])
         inner = on_edges and 0 < node < len(graph.mask) - 1
-        _draw_node(axes, centre, layout.size, str(node) if inner else name)
+        draw_node(axes, centre, layout.size, str(node) if inner else name)
     return figure
 
 
-def _edge_colours(space: Space) -> dict[str, str]:
-    """Colours of the edge operations of a space; one by which nothing flows has none."""
-    # Those without a colour of their own get what is left, in the order of the space.
-    names = [_short(name) for name in space.edge_operations[1:]]
-    used = {_COLOURS.get(name) for name in names}
-    left = itertools.cycle(colour for colour in reversed(COLOURS[:6]) if colour not in used)
-    return {name: _COLOURS.get(name) or next(left) for name in names}
+def _stages(space: Space, graph: Graph) -> list[str]:
+    """Text of each stage of a chain whose sizes repeat, such as depth, width, depth, width.
+
+    Empty where there are none.
+    """
+    inner = np.flatnonzero(graph.mask)[1:-1]
+    names = [short(space.node_operations[int(graph.node_ops[node])]) for node in inner]
+    words = [name.partition(" ")[0] for name in names]
+    are_sizes = all(name.rpartition(" ")[2].replace(".", "").isdigit() for name in names)
+    if not are_sizes or len(set(words)) == len(words):
+        return []
+    period = words.index(words[0], 1) if words[0] in words[1:] else 1
+    if period == 1 or words != words[:period] * (len(words) // period):
+        return []
+    return ["\n".join(names[at : at + period]) for at in range(0, len(names), period)]
 
 
-def _short(name: str) -> str:
-    """Name of an operation as drawings have it."""
-    return _SHORT.get(name, name.replace("_", " "))
+def _chain(texts: Sequence[str], title: str) -> "Figure":
+    """Drawing of boxes in a row, of texts with one or several lines."""
+    sizes = [(_BOX[0], max(_BOX[1], _LINE * (2 + text.count("\n")))) for text in texts]
+    places = [(at * _STEP, 0.0) for at in range(len(texts))]
+    edges: list[list[Point]] = []
+    for (x, y), (end, _) in itertools.pairwise(places):
+        left, right = x + _BOX[0] / 2, end - _BOX[0] / 2
+        between = (left + right) / 2
+        edges.append([(left, y), (between, y), (between, y), (right, y)])
+    figure, axes = canvas(zip(places, sizes, strict=True), edges, title)
+    for points in edges:
+        draw_edge(axes, points, "", GREY)
+    for place, size, text in zip(places, sizes, texts, strict=True):
+        draw_node(axes, place, size, text)
+    return figure
 
 
 def _arcs(graph: Graph) -> _Layout:
@@ -117,21 +113,8 @@ def _arcs(graph: Graph) -> _Layout:
     for i, j in sorted(pairs, key=lambda pair: (pair[1] - pair[0], pair)):
         crossed = [side for (a, b), side in sides.items() if a < i < b < j or i < a < j < b]
         sides[i, j] = 0 if j == i + 1 else 1 if crossed.count(1) <= crossed.count(-1) else -1
-    edges = {edge: _arc(*edge, side) for edge, side in sides.items() if graph.adjacency[edge]}
-    return _Layout(_ROUND, {node: (node * _SPAN, 0.0) for node in range(len(graph.mask))}, edges)
-
-
-def _arc(i: int, j: int, side: int) -> list[Point]:
-    # The longer, the steeper it leaves and the higher it goes, so arcs on one side nest.
-    """Points `[4]` of a cubic curve between two nodes.
-
-    It is straight for `side` 0, above the nodes for 1 and below them for -1.
-    """
-    angle, reach = math.radians(min(25 * (j - i), 85)) * abs(side), 0.85 * (j - i - 1) + 0.15
-    across, up = _RADIUS * math.cos(angle), _RADIUS * side * math.sin(angle)
-    bend, top = (reach / math.tan(angle), up + side * reach) if side else (0.3, 0.0)
-    (x, y), end = (i * _SPAN + across, up), j * _SPAN - across
-    return [(x, y), (x + bend, top), (end - bend, top), (end, y)]
+    edges = {edge: arc(*edge, side) for edge, side in sides.items() if graph.adjacency[edge]}
+    return _Layout(ROUND, {node: (node * SPAN, 0.0) for node in range(len(graph.mask))}, edges)
 
 
 def _layers(graph: Graph) -> _Layout:
@@ -213,68 +196,3 @@ def _route(
         into = port(b, at[a][1], (s for s, t in links if t == b))
         points += [(x, out), ((x + end) / 2, out), ((x + end) / 2, into), (end, into)]
     return points
-
-
-def _canvas(layout: _Layout, title: str) -> tuple["Figure", "Axes"]:
-    """Figure and axes in inches, as large as the drawing and its title."""
-    load_matplotlib()
-    from jnas.plots._figure import Figure
-
-    nodes, half = np.array(list(layout.nodes.values())), np.array([layout.size]) / 2
-    extents = [_path(points).get_extents().get_points() for points in layout.edges.values()]
-    corners = np.concatenate([nodes - half, nodes + half, *extents])
-    (left, bottom), (right, top) = corners.min(0) - 0.3, corners.max(0) + 0.3
-    # One unit of the axes is one inch, so that sizes of text and of boxes fit each other.
-    width, height = right - left, top - bottom
-    head = 0.1 + 0.2 * len(wrapped(title, width))
-    figure = Figure((width, height + head), dpi=100, facecolor="white")
-    axes = figure.add_axes(
-        (0, 0, 1, height / (height + head)), xlim=(left, right), ylim=(bottom, top)
-    )
-    axes.set_axis_off()
-    set_title(figure, title, x=0.1 / width)
-    return figure, axes
-
-
-def _path(points: Sequence[Point]) -> "Path":
-    """Path of Matplotlib through cubic curves of four points each, joined by lines."""
-    from matplotlib.path import Path
-
-    # The first point of the first curve is where the path begins; later ones are lined to.
-    curve = [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    return Path(points, [Path.MOVETO, *(curve * (len(points) // 4))[1:]])
-
-
-def _draw_edge(axes: "Axes", points: Sequence[Point], name: str, colour: str) -> None:
-    """Arrow along the points, labelled at its middle if it has a name."""
-    from matplotlib.patches import FancyArrowPatch
-
-    arrow = FancyArrowPatch(path=_path(points), arrowstyle="-|>", mutation_scale=13, color=colour)
-    arrow.set_linewidth(1.8)
-    axes.add_patch(arrow)
-    if name:
-        # The middle of a cubic Bézier curve: its points weigh 1, 3, 3 and 1 eighths.
-        x, y = np.array([1, 3, 3, 1]) @ np.array(points[:4]) / 8
-        box = {
-            "boxstyle": "round,pad=0.25",
-            "facecolor": "white",
-            "edgecolor": colour,
-            "linewidth": 1.2,
-        }
-        text = textwrap.fill(name, 9)
-        axes.text(x, y, text, fontsize=10, color=INK, ha="center", va="center", bbox=box)
-
-
-def _draw_node(axes: "Axes", centre: Point, size: Point, name: str) -> None:
-    """Box, or circle where nodes are round, with its name in it."""
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import FancyBboxPatch
-
-    colour = _COLOURS.get(name, _COLOURS["sum"] if size == _ROUND else "#56B4E9")
-    corner = centre[0] - size[0] / 2, centre[1] - size[1] / 2
-    shape = "circle,pad=0" if size == _ROUND else "round,pad=0,rounding_size=0.1"
-    box = FancyBboxPatch(
-        corner, *size, boxstyle=shape, facecolor=to_rgba(colour, 0.18), edgecolor=colour
-    )
-    axes.add_patch(box)
-    axes.text(*centre, textwrap.fill(name, 9), fontsize=10, color=INK, ha="center", va="center")

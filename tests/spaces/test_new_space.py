@@ -9,7 +9,7 @@ import pytest
 from jax.tree_util import Partial
 
 import jnas
-from jnas import benchmarks, encodings, plots, predictors, search, spaces
+from jnas import benchmarks, encodings, predictors, search, spaces
 from jnas.predictors import message_passing
 from jnas.predictors.gates import GatesOnEdges
 from tests.oracles.two_kinds import CARDINALITIES, OPERATIONS, N, two_kinds
@@ -206,7 +206,6 @@ def test_strategies_draw_until_valid(key) -> None:
         ("a graph with operations on nodes", predictors.gcn),
         ("a graph with operations on nodes", predictors.biflow),
         ("the ReNAS tensor", encodings.renas),
-        ("a drawing", lambda space: plots.cell(space, archs()[0])),
     ],
 )
 def test_what_is_for_one_kind_of_cell_says_so(what, make) -> None:

@@ -28,9 +28,7 @@ def title(result: Searches) -> str:
 
 
 def _cell(result: Searches) -> Figures:
-    """Plot of the best answer; none of what has two kinds of cell or two inputs."""
-    if len(result.space.cells) > 1 or result.space.num_inputs > 1:
-        return {}
+    """Plot of the best answer."""
     cell = plots.cell(result.space, result.archs[result.chosen])
     return {"cell": ("The best answer.", cell)}
 
