@@ -44,7 +44,7 @@ def prepared(stages: list[Params], choices: jax.Array, gradient: GateGradient) -
     # The choices get their gradient elsewhere; here they would get that of "weights" besides.
     picked = chosen(stages, lax.stop_gradient(choices))
     if gradient == "selected":
-        return [{name: _scaled(layer, choices) for name, layer in one.items()} for one in picked]
+        return [{name: scaled(layer, choices) for name, layer in one.items()} for one in picked]
 
     def with_all(layer: Params, banks: Params) -> Params:
         # A copy for each cell and edge, because the network's loop over cells slices all that is in
@@ -68,7 +68,7 @@ def _for_edges(leaf: jax.Array, num_edges: int) -> jax.Array:
     return jnp.broadcast_to(lax.stop_gradient(leaf)[:, None], (cells, num_edges, *rest))
 
 
-def _scaled(layer: Params, choices: jax.Array) -> Params:
+def scaled(layer: Params, choices: jax.Array) -> Params:
     """Layer `[cells, E, ...]` whose output is times 1, and gives the choices their gradient."""
     # Of a norm's scale and bias, the last of an edge's factors.
     # 1 for every edge, and its derivative is 1 for the chosen bank and 0 for the others: times the

@@ -8,6 +8,8 @@ Zhou et al., "CLOSE", ECCV 2022, https://arxiv.org/abs/2207.07868; GATES: Ning e
 https://arxiv.org/abs/2004.01899.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,10 +34,11 @@ class Gate(nn.Module):
 
     Attributes:
         num_ops: edge operations.
-        ends: lower and higher node of each of the `E` edges.
+        ends: lower and higher node of each of the `E` edges, those of all kinds of cells counted.
         num_banks: `N`.
         hidden: width of the layers that read two ends.
         dropout: chance of one of their values to be dropped in training.
+        embedding: settings of `GatesOnEdges` that differ from its own.
     """
 
     num_ops: int
@@ -43,11 +46,13 @@ class Gate(nn.Module):
     num_banks: int
     hidden: int = 200
     dropout: float = 0.1
+    embedding: tuple[tuple[str, Any], ...] = ()
 
     @nn.compact
     def __call__(self, graph: Graph, *, train: bool = False) -> jax.Array:
         """Logits `[E, N]`."""
-        embed = GatesOnEdges(self.num_ops, readout="nodes", name="embedding")
+        settings = dict(self.embedding)
+        embed = GatesOnEdges(self.num_ops, readout="nodes", name="embedding", **settings)
         nodes = embed(graph, jnp.ones(1, bool)).reshape(-1, embed.layers[-1])
         # Numbers of NumPy: known while tracing, so that the nodes are slices of a fixed place.
         sources, targets = np.array(self.ends).T

@@ -17,9 +17,8 @@ import numpy as np
 from jnas import networks
 from jnas.engine.messages import nearest
 from jnas.networks import weights
-from jnas.networks.nasbench201 import forward
-from jnas.oneshot.close import banks
 from jnas.oneshot.close import gate as gates
+from jnas.oneshot.close import layouts
 from jnas.oneshot.close.banks import GateGradient
 from jnas.oneshot.close.growth import (
     Growth,
@@ -31,8 +30,8 @@ from jnas.oneshot.close.growth import (
     opened,
     scaled,
 )
+from jnas.oneshot.close.layouts import Layout
 from jnas.oneshot.sharing import Sharing
-from jnas.spaces.nasbench201 import EDGES
 from jnas.training.steps import hooks
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass
 
@@ -44,6 +43,7 @@ class _Made(NamedTuple):
     """What a supernet of CLOSE is made of; `network` is the plain one."""
 
     network: Network
+    layout: Layout
     gate: gates.Gate
     growth: Growth
     gate_gradient: GateGradient | None
@@ -63,15 +63,17 @@ def close(
     dropout: float = 0.1,
     released: bool = False,
 ) -> Sharing:
-    """Sharing of CLOSE (Zhou et al., ECCV 2022) on NAS-Bench-201; equal calls give one object.
+    """Sharing of CLOSE (Zhou et al., ECCV 2022); equal calls give one object.
 
     Args:
-        network: the network whose cells own banks, of `networks.nasbench201`; None is the one of
-            the one-shot study, without scales in the cells and without biases.
+        network: the network whose cells own banks, of `networks.nasbench201` or `nasbench301`; None
+            is the one of NAS-Bench-201 in the one-shot study, without scales in the cells and
+            without biases.
         schedule: "cl-24", "cl-246" or "cl-2468", or the epochs at which banks are opened.
         epochs: of the training, to which the named schedules and the restart are scaled.
         restarts: epochs before which momentum and plateau begin anew; None: at two fifths.
-        gate_gradient: see `GateGradient`; None does not train the gate.
+        gate_gradient: see `GateGradient`; None does not train the gate. "all" is for NAS-Bench-201
+            alone.
         inherit: what is added to the drawn weights of a new bank, see `Growth`.
         renew: what of the gate is drawn anew where nothing is inherited, see `Growth`.
         dropout: chance of a feature before the classifier to be dropped.
@@ -81,8 +83,9 @@ def close(
             the next restart.
 
     Returns:
-        A `Sharing`. Its weights are those of the network, with `[cells, N, ...]` in place of
-        `[cells, 6, ...]`, and those of the `gate`.
+        A `Sharing`. Its weights are those of the network, with `stages` `[cells, N, ...]` in place
+        of what is on the edges of cells, and those of the `gate`. Reduction cells of NAS-Bench-301
+        have `[cells, N, 2, ...]`, for the strides 1 and 2.
 
     Raises:
         ValueError: a network of another space, or a setting that is not allowed.
@@ -90,11 +93,15 @@ def close(
     # Without scales, as in the supernets of the study: what operations give then has one size,
     # whatever others that share a norm would have made of its scale.
     base = networks.nasbench201(affine=False, bias=False) if network is None else network
-    if networks.settings(base)[0] != "nasbench201":
-        raise ValueError(f"CLOSE takes a network of nasbench201; got {base}")
+    layout = layouts.of_network(base)
     if gate_gradient is not None and gate_gradient not in get_args(GateGradient):
         hint = nearest(str(gate_gradient), get_args(GateGradient))
         raise ValueError(f"unknown gate_gradient {gate_gradient!r}. {hint}")
+    if gate_gradient is not None and gate_gradient not in layout.gradients:
+        allowed = " or ".join(map(repr, layout.gradients))
+        raise ValueError(
+            f"gate_gradient must be {allowed}, or None, on {base.space.name}; got {gate_gradient!r}"
+        )
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1); got {dropout}")
     if isinstance(schedule, str):
@@ -103,12 +110,13 @@ def close(
     check_growth(growth)
     # Plateaus begin to cut the rate about then: without a restart a late bank would hardly learn.
     begins = (scaled(_RESTART, epochs),) if restarts is None else tuple(int(e) for e in restarts)
-    return _close(base, growth, begins, gate_gradient, float(dropout), released)
+    return _close(base, layout, growth, begins, gate_gradient, float(dropout), released)
 
 
 @functools.cache
 def _close(
     base: Network,
+    layout: Layout,
     growth: Growth,
     restarts: tuple[int, ...],
     gate_gradient: GateGradient | None,
@@ -116,8 +124,9 @@ def _close(
     released: bool,
 ) -> Sharing:
     """Sharing of checked settings."""
-    gate = gates.Gate(len(base.space.edge_operations), EDGES, len(growth.schedule))
-    made = _Made(base, gate, growth, gate_gradient, dropout, released)
+    num_ops = len(base.space.edge_operations)
+    gate = gates.Gate(num_ops, layout.ends, len(growth.schedule), embedding=layout.embedding)
+    made = _Made(base, layout, gate, growth, gate_gradient, dropout, released)
     return Sharing(
         _network(made),
         functools.partial(_logits, made),
@@ -163,15 +172,16 @@ def _draw(made: _Made, key: Key) -> Params:
     """Weights of the network, of all banks, and of the gate."""
     base_key, bank_key, gate_key = jax.random.split(key, 3)
 
-    def one_bank(key: Key) -> Params:
+    def one_bank(key: Key) -> list[Params]:
         # The plain network's initial weights on any one edge are those of a bank.
-        return jax.tree.map(lambda leaf: leaf[:, 0], made.network.init(key)["stages"])
+        return made.layout.bank(made.network.init(key), lambda leaf, edges: leaf[:, edges[0]])
 
     drawn = jax.vmap(one_bank)(jax.random.split(bank_key, made.gate.num_banks))
-    graph = made.network.space.graph(jnp.zeros(len(EDGES), jnp.int32))
+    space = made.network.space
+    graph = space.graph(jnp.zeros(len(space.cardinalities), jnp.int32))
     of_gate = made.gate.init(gate_key, jax.tree.map(lambda leaf: leaf[None], graph))
     # Stem, blocks between stages and classifier are the plain network's; its edges are replaced.
-    return made.network.init(base_key) | {
+    return made.layout.bare(made.network.init(base_key)) | {
         "stages": jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), drawn),
         "gate": of_gate["params"],
     }
@@ -185,7 +195,7 @@ def _init(made: _Made, key: Key) -> Params:
 
 
 def _plain(made: _Made, params: Params, arch: Arch) -> Params:
-    """Weights `[cells, 6, ...]` of the plain network with which an architecture is scored."""
+    """Weights of the plain network with which an architecture is scored."""
     key = None
     if made.released:
         # Random but fixed: by the architecture and not by a key, so that a score is one number,
@@ -194,12 +204,13 @@ def _plain(made: _Made, params: Params, arch: Arch) -> Params:
         key = jax.random.fold_in(jax.random.key(0), code[-1])
     found = gates.logits(made.gate, made.network.space, params["gate"], jnp.asarray(arch), None)
     choices = gates.choose(found, gates.num_open(params["gate"]), key)
-    return _with_stages(params, banks.chosen(params["stages"], choices))
+    return _joined(made, params, made.layout.chosen(params["stages"], choices))
 
 
-def _with_stages(params: Params, stages: list[Params]) -> Params:
-    """Weights of the network alone, with other ones in its stages."""
-    return {name: part for name, part in params.items() if name != "gate"} | {"stages": stages}
+def _joined(made: _Made, params: Params, stages: list[Params]) -> Params:
+    """Weights of the network alone, with those of its edges."""
+    bare = {name: part for name, part in params.items() if name not in ("gate", "stages")}
+    return made.layout.joined(bare, stages)
 
 
 def _apply(made: _Made, params: Params, arch: Arch, images: jax.Array) -> jax.Array:
@@ -224,14 +235,13 @@ def _logits(
     choices = gates.choose(found, gates.num_open(params["gate"]), draw_key)
     gradient = made.gate_gradient
     if gradient is None:
-        stages = banks.chosen(params["stages"], jax.lax.stop_gradient(choices))
+        stages = made.layout.chosen(params["stages"], jax.lax.stop_gradient(choices))
     else:
-        stages = banks.prepared(params["stages"], choices, gradient)
-    # For the others an ordinary network does, with weights prepared for it.
-    block = banks.block if gradient == "all" else None
-    plain = _with_stages(params, stages)
+        stages = made.layout.prepared(params["stages"], choices, gradient)
+    plain = _joined(made, params, stages)
     drops = drop_key, jnp.zeros(())  # features alone are dropped, no edges
-    return forward(plain, arch, images, hooks(made.dropout, False), drops, block).logits
+    kept = hooks(made.dropout, False)
+    return made.layout.logits(made.network, plain, arch, images, kept, drops, gradient)
 
 
 def _present(made: _Made, arch: Arch) -> list[jax.Array]:
@@ -239,15 +249,18 @@ def _present(made: _Made, arch: Arch) -> list[jax.Array]:
     # Which bank an edge takes is up to the weights; of an operation that no edge has, none is used.
     shapes = jax.eval_shape(made.network.init, jax.random.key(0))
     tree = weights.with_kernels(shapes, made.network.present(arch))
-    stages = jax.tree.map(lambda mask: jnp.max(mask, axis=1, keepdims=True), _masks(tree["stages"]))
+    # What is no mask is no weight of a layer, and not looked at.
+    masks = jax.tree.map(lambda x: x if isinstance(x, jax.Array) else jnp.zeros((1, 1)), tree)
+
+    def any_of(mask: jax.Array, edges: Sequence[int]) -> jax.Array:
+        if mask.ndim <= 2:
+            return mask[:, 0]
+        return jnp.max(mask[:, np.array(edges)], axis=1)
+
+    stages = jax.tree.map(lambda mask: mask[:, None], made.layout.bank(masks, any_of))
     gate = jax.eval_shape(functools.partial(_draw, made), jax.random.key(0))["gate"]
     ones = jax.tree.map(lambda _: jnp.ones(()), gate)
-    return weights.kernels(tree | {"stages": stages, "gate": ones})
-
-
-def _masks(stages: list[Params]) -> list[Params]:
-    """Masks of the convolutions of stages, without what else is in their layers."""
-    return [{name: {"conv": layer["conv"]} for name, layer in one.items()} for one in stages]
+    return weights.kernels(made.layout.bare(tree) | {"stages": stages, "gate": ones})
 
 
 def _instantiate(params: Params, arch: Arch) -> Params:
