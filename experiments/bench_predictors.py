@@ -21,7 +21,7 @@ import numpy as np
 
 import jnas
 from experiments import common, pages, program
-from jnas.predictors import Training, fit, many, message_passing, recipes
+from jnas.predictors import Training, cells, fit, many, message_passing
 from jnas.predictors.layers import Scorer
 from jnas.predictors.prediction import Recipe
 
@@ -68,7 +68,7 @@ def page() -> pages.Page:
 
 def _gates(aggregate: message_passing.Aggregate, **changes: Any) -> Recipe:
     encoder = gates_module(aggregate)
-    return Recipe(recipes.cached(_graphs, SPACE), Scorer(encoder), Training(**changes))
+    return Recipe(cells.cached(_graphs, SPACE), Scorer(encoder), Training(**changes))
 
 
 def gates_module(aggregate: message_passing.Aggregate) -> Any:
@@ -160,7 +160,7 @@ def _recipe(encoding: Any, predictor: jnas.types.Predictor) -> Recipe:
     from jnas.predictors.renas import LeNet
 
     return Recipe(
-        recipes.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"]
+        cells.cached(encoding, SPACE), Scorer(LeNet(), ()), predictor.settings["training"]
     )
 
 

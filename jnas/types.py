@@ -101,6 +101,8 @@ class Space(NamedTuple):
         usual_column: the accuracy of a benchmark's table that is meant where nothing else is said.
         datasets: the data sets that `benchmarks.of_space` has a table of each, the usual one first;
             empty where there is one table, or none.
+        sizes: positions of the vector that `graph` does not show, for they are about the whole
+            network, such as its width and depth.
         coded_as: name of the space that `code` is the code of, so that its tables answer for this
             one, too (`benchmarks.Table.of`); empty where codes are the space's own.
     """
@@ -130,6 +132,7 @@ class Space(NamedTuple):
     text_form: str = ""
     usual_column: str = ""
     datasets: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
     coded_as: str = ""
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.encodings.sizes import sizes
 from jnas.types import Arch, Space
 
 
@@ -14,7 +15,8 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     Each pair `i < j` has one feature for each edge operation but the first ("none", all zeros): one
     bit where operations are on nodes. Each interior node follows with one feature for each interior
-    node operation (padding: all zeros), unless the space has only one.
+    node operation (padding: all zeros), unless the space has only one. The bits of `sizes` are the
+    last.
 
     Args:
         space: where the architectures come from.
@@ -22,6 +24,7 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
     Returns:
         `archs [B, D] -> [B, F]` float32; `F` is 36 for nasbench101 and 24 for nasbench201.
     """
+    sizes_of = sizes(space)
 
     def encode(arch: Arch) -> jax.Array:
         """`[F]` float32 features of one architecture."""
@@ -34,10 +37,10 @@ def adjacency(space: Space) -> Callable[[jax.Array], jax.Array]:
         interior = len(space.node_operations) - 2
         # Of one operation all features would be constant.
         if interior == 1:
-            return edges.ravel()
+            return jnp.concatenate([edges.ravel(), sizes_of(arch[None])[0]])
         inner = slice(space.num_inputs, -1)
         nodes = jax.nn.one_hot(graph.node_ops[:, inner] - 1, interior)
         nodes = jnp.where(graph.mask[:, inner, None], nodes, 0)
-        return jnp.concatenate([edges.ravel(), nodes.ravel()])
+        return jnp.concatenate([edges.ravel(), nodes.ravel(), sizes_of(arch[None])[0]])
 
     return jax.vmap(encode)

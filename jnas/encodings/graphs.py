@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import jraph
 import numpy as np
 
-from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
 
@@ -62,45 +61,75 @@ def graphs_tuple(batch: Graph) -> jraph.GraphsTuple:
     )
 
 
+def operations_on_edges(space: Space) -> bool:
+    """True where edges of the space have operations of their own."""
+    # Where nodes have the operations, edges have only two: "none" and the one that lets through.
+    return len(space.edge_operations) > 2
+
+
+def node_operations(space: Space) -> tuple[str, ...]:
+    """Names of the operations that `node_graphs` counts in: those of inputs first, output last."""
+    if not operations_on_edges(space):
+        return space.node_operations
+    num = space.num_inputs
+    # Inputs are no edges, and what they carry differs: an operation for each tells them apart.
+    inputs = ("input",) if num == 1 else tuple(f"input_{place}" for place in range(num))
+    return (*inputs, *space.edge_operations, "output")
+
+
 def node_graphs(space: Space) -> Callable[[jax.Array], Graph]:
     """Graphs with operations on nodes: cells, or line graphs of those with operations on edges.
 
-    Nodes of a line graph are the edges of the cell, those into lower nodes first, between an input
-    and an output node; its operations count from 1 (`Space.edge_operations`), with 0 for the input
-    and the number after the last for the output. Edges of the operation "none" stay, but nothing
-    flows through them.
+    Nodes of a line graph are the edges of the cell, those into lower nodes first, between the
+    inputs and an output node; operations are those of `node_operations`. Where a cell has one
+    input, every pair of nodes has an edge, if only of "none", through which nothing flows. Where it
+    has several, few pairs have one, and the others are masked. Parallel edges are nodes of their
+    own. (Ning et al., ECCV 2020, compare on cells of one kind with one input; line graphs of
+    several kinds are this library's extension.)
 
     Args:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> Graph` with a leading axis `B`; 7 nodes for nasbench101, 8 for nasbench201.
-
-    Raises:
-        ValueError: there are several kinds of cell, several inputs, or parallel edges.
+        `archs [B, D] -> Graph` with a leading axis `B` and one edge between two nodes; 7 nodes for
+        nasbench101, 8 for nasbench201, 23 for nasbench301, 57 for enas.
     """
-    simple = simple_graph(space, "a graph with operations on nodes")
-    # Where nodes have the operations, edges have only two: "none" and the one that lets through.
-    on_nodes = len(space.edge_operations) == 2
-    return jax.vmap(space.graph if on_nodes else functools.partial(_line_graph, space, simple))
+    if operations_on_edges(space):
+        return jax.vmap(functools.partial(_line_graphs, space))
+    return jax.vmap(space.graph)
 
 
-def _line_graph(space: Space, simple: Callable[[Arch], Graph], arch: Arch) -> Graph:
-    """`Graph` whose nodes are the edges of a cell, between an input and an output node."""
-    graph = simple(arch)
-    num_nodes = graph.mask.shape[0]
+def _line_graphs(space: Space, arch: Arch) -> Graph:
+    """`Graph` of the line graphs of all kinds of cell."""
+    return jax.vmap(functools.partial(_line_graph, space))(space.graph(arch))
+
+
+def _line_graph(space: Space, cell: Graph) -> Graph:
+    """`Graph`, without the axis `C`, whose nodes are the edges of one cell, inputs and output."""
+    num_inputs, num_nodes = space.num_inputs, cell.mask.shape[0]
     # By their higher node, so that an edge comes after all that it may read, and edges of the line
-    # graph go up as well.
-    pairs = [(i, j) for j in range(1, num_nodes) for i in range(j)]
-    ends = [(0, 0), *pairs, (num_nodes - 1, num_nodes - 1)]
-    follows = np.array(
-        [[a < b and one[1] == two[0] for b, two in enumerate(ends)] for a, one in enumerate(ends)]
+    # graph go up as well. No edge goes into an input.
+    edges = [
+        (parallel, low, high)
+        for high in range(num_inputs, num_nodes)
+        for low in range(high)
+        for parallel in range(cell.edge_ops.shape[0])
+    ]
+    parallel, low, high = np.array(edges).T
+    own = np.arange(num_inputs)
+    starts = np.concatenate([own, low, [num_nodes - 1]])
+    ends = np.concatenate([own, high, [num_nodes - 1]])
+    # The wiring of the whole space, a constant; a cell only masks it.
+    follows = np.triu(ends[:, None] == starts[None], 1)
+    inputs, output = jnp.ones(num_inputs, bool), jnp.ones(1, bool)
+    flows = jnp.concatenate([inputs, cell.adjacency[parallel, low, high], output])
+    ops = jnp.concatenate(
+        [
+            jnp.asarray(own, jnp.int32),
+            cell.edge_ops[parallel, low, high] + num_inputs,
+            jnp.full(1, num_inputs + len(space.edge_operations), jnp.int32),
+        ]
     )
-    # `follows` is the wiring of the whole space, a constant; a cell only masks it.
-    always = jnp.ones((), bool)
-    flows = jnp.stack([always, *(graph.adjacency[pair] for pair in pairs), always])
-    adjacency = jnp.asarray(follows) & flows[:, None] & flows[None]
-    last = jnp.int32(len(space.edge_operations) + 1)
-    ops = jnp.stack([jnp.int32(0), *(graph.edge_ops[pair] + 1 for pair in pairs), last])
-    edges = adjacency[None, None]
-    return Graph(ops[None], edges.astype(jnp.int32), edges, jnp.ones((1, len(ends)), bool))
+    exists = jnp.ones_like(flows) if num_inputs == 1 else flows
+    adjacency = (jnp.asarray(follows) & flows[:, None] & flows[None])[None]
+    return Graph(jnp.where(exists, ops, 0), adjacency.astype(jnp.int32), adjacency, exists)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.encodings.graphs import operations_on_edges
 from jnas.engine.inputs import check_at_least_one
 from jnas.types import Arch, Space
 
@@ -21,7 +22,8 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
 
     Where operations are on nodes a layer is a node, input and output included; where they are on
     edges it is a pair `i < j`, "none" included. The kernel is read off the operation's name
-    ("3x3"), 0 where it names none.
+    ("3x3"), 0 where it names none. Each choice about the whole network (`Space.sizes`) is a layer
+    of a type of its own, the first ones.
 
     Args:
         space: where the architectures come from.
@@ -38,18 +40,28 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
         ValueError: `num_ratios` is less than 1.
     """
     check_at_least_one(num_ratios=num_ratios)
-    # Where operations are on nodes, edges have only two: "none" and the one that lets through.
-    on_edges = len(space.edge_operations) > 2
+    on_edges = operations_on_edges(space)
     kernels = jnp.asarray(
         [_kernel(name) for name in (space.edge_operations if on_edges else space.node_operations)]
     )
+
+    def sizes_of(arch: Arch) -> jax.Array:
+        """`[S, 4]` int32, a layer for each of the `S` choices about the whole network."""
+        places = np.array(space.sizes, int)
+        # Behind the types of the operations, each choice has so many as it has values.
+        counts = [space.cardinalities[place] for place in space.sizes]
+        first = np.cumsum([1 + len(kernels), *counts], dtype=np.int32)[:-1]
+        types = jnp.asarray(first) + arch[places].astype(jnp.int32)
+        full = jnp.full_like(types, num_ratios)
+        return jnp.stack([types, jnp.zeros_like(types), jnp.zeros_like(types), full], axis=1)
 
     def encode_edges(arch: Arch) -> jax.Array:
         """`[L, 4]` int32, layers of a cell with operations on edges."""
         square = space.graph(arch).edge_ops
         rows, columns = np.triu_indices(square.shape[-1], 1)
         ops = square[..., rows, columns].ravel()
-        return _rows(ops, kernels, jnp.full(ops.shape, num_ratios, jnp.int32))
+        ratios = jnp.full(ops.shape, num_ratios, jnp.int32)
+        return jnp.concatenate([sizes_of(arch), _rows(ops, kernels, ratios)])
 
     def encode_nodes(arch: Arch) -> jax.Array:
         """`[L, 4]` int32, layers of a cell with operations on nodes."""
@@ -63,9 +75,17 @@ def layers(space: Space, *, num_ratios: int = 8) -> Callable[[jax.Array], jax.Ar
         mask = graph.mask.ravel()
         rows = _rows(graph.node_ops.ravel(), kernels, ratios.ravel())
         # Padding goes to the end, as sequence models want it; a stable sort keeps the other order.
-        return jnp.where(mask[:, None], rows, 0)[jnp.argsort(~mask, stable=True)]
+        ordered = jnp.where(mask[:, None], rows, 0)[jnp.argsort(~mask, stable=True)]
+        return jnp.concatenate([sizes_of(arch), ordered])
 
     return jax.vmap(encode_edges if on_edges else encode_nodes)
+
+
+def num_types(space: Space) -> int:
+    """Number of the types that `layers` counts, 0 for padding included; host only."""
+    on_edges = operations_on_edges(space)
+    operations = space.edge_operations if on_edges else space.node_operations
+    return 1 + len(operations) + sum(space.cardinalities[place] for place in space.sizes)
 
 
 def _kernel(name: str) -> tuple[int, int]:

@@ -5,15 +5,21 @@ https://arxiv.org/abs/1910.01523. Nodes are sorted by depth (longest path from t
 missing ones stand just before the output, and entry `(i, j)` of each matrix carries the value of
 node `j` where information flows `i → j`. The paper's figure does not say whether rows or columns
 carry it; this is how the public re-implementation in aw_nas reads it.
+
+The paper has cells of NAS-Bench-101 alone. Where operations are on edges, entry `(i, j)` carries
+the value of the edge; kinds of cell follow each other, as do parallel edges of the type matrix.
 """
 
 import functools
+import re
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.encodings.graphs import operations_on_edges
 from jnas.spaces import simple_graph
 from jnas.types import Arch, Graph, Space
 
@@ -26,8 +32,6 @@ _NODES = {
     "maxpool3x3": (4, 0),
     "output": (5, 0),
 }
-# Operation of an edge to its kernel area.
-_EDGES = {"none": 0, "skip_connect": 0, "nor_conv_1x1": 1, "nor_conv_3x3": 9, "avg_pool_3x3": 0}
 # (channels in, channels out, the stack's down-sampling) of the nine cells of NAS-Bench-101. The
 # first cell of a stack has features of its own, for it doubles the width.
 _CELLS = (
@@ -49,65 +53,124 @@ def renas(
     is added in row 0. FLOPs are parameters times pixels. Types are input 1, conv1x1 2, conv3x3 3,
     maxpool 4, output 5. Standardise the features with the statistics of the training set.
 
+    Where operations are on edges, types are their numbers ("none" 0), and costs are those of a cell
+    of each of three stages, at 32x32 images and 16 channels; of the two last where a kind of cell
+    is one of reduction, whose edges from its inputs have stride 2. In chains types are numbers of
+    node operations from 1. What no layer's costs tell, as in chains, or where the network's width
+    and depth are choices, is in two constant matrices, the network's FLOPs and parameters.
+
     Args:
-        space: nasbench101. For nasbench201, which the paper does not treat, there are a type matrix
-            (entry `(i, j)` is the operation of the edge, none 0) and the FLOPs and parameters of a
-            cell of each of the three stages, at 32x32 images and 16 channels.
-        type_only: keep the first channel only.
-        image_size: height and width of the first stack's feature maps; 28 is that of aw_nas.
+        space: where the architectures come from.
+        type_only: keep the type matrices only.
+        image_size: height and width of the feature maps of nasbench101's first stack; 28 is that of
+            aw_nas.
 
     Returns:
-        `archs [B, D] -> [B, 19, 7, 7]` float32 (`[B, 7, 4, 4]` for nasbench201; one channel with
-        `type_only`), whole numbers, exact up to 2^24.
+        `archs [B, D] -> [B, F, N, N]` float32, whole numbers, exact up to 2^24; `F` is 19 for
+        nasbench101, 7 for nasbench201, 12 for nasbench301 and 3 for chains.
 
     Raises:
-        ValueError: another space, or an `image_size` that is not a multiple of 4.
+        ValueError: an `image_size` that is not a multiple of 4.
     """
-    graph_of = simple_graph(space, "the ReNAS tensor")
-    if set(space.edge_operations) <= set(_EDGES):
-        return jax.vmap(functools.partial(_encode_edges, space, graph_of, type_only))
-    widths_of = space.node_widths
-    if widths_of is None or not set(space.node_operations) <= set(_NODES):
-        raise ValueError(
-            f"the ReNAS tensor is defined for nasbench101 and nasbench201; got {space.name}"
-        )
     if image_size < 4 or image_size % 4:
         raise ValueError(f"image_size must be a multiple of 4; got {image_size}")
-    types_of, taps_of = np.array([_NODES[name] for name in space.node_operations], np.int32).T
-
-    def encode(arch: Arch) -> jax.Array:
-        """`[19, 7, 7]` float32 tensor of one cell, or `[1, 7, 7]`."""
-        graph = graph_of(arch)
-        order = _by_depth(graph)
-        edges = graph.adjacency[order][:, order].astype(jnp.int32)
-        node_ops, exists = graph.node_ops[order], graph.mask[order]
-        types = edges * jnp.where(exists, jnp.asarray(types_of)[node_ops], 0)[None]
-        if type_only:
-            return types[None].astype(jnp.float32)
-        taps = jnp.where(exists, jnp.asarray(taps_of)[node_ops], 0)
-        # In integers, so that what is beyond 2^24 is rounded once.
-        matrices = [types]
-        for c_in, c_out, downsampling in _CELLS:
-            width = widths_of(arch, c_in, c_out)[0][order]
-            params = edges * (taps * width * width)[None]
-            params = params.at[0].add(edges[0] * c_in * width)
-            matrices += [params * (image_size // downsampling) ** 2, params]
-        return jnp.stack(matrices).astype(jnp.float32)
-
-    return jax.vmap(encode)
+    if operations_on_edges(space):
+        encode = functools.partial(_encode_edges, space, type_only)
+    elif space.node_widths is not None and set(space.node_operations) <= set(_NODES):
+        encode = functools.partial(_encode_nodes, space, image_size, type_only)
+    else:
+        encode = functools.partial(_encode_chain, space, type_only)
+    return jax.vmap(lambda arch: encode(arch).astype(jnp.float32))
 
 
-def _encode_edges(
-    space: Space, graph_of: Callable[[Arch], Graph], type_only: bool, arch: Arch
-) -> jax.Array:
-    """`[7, 4, 4]` float32, operations on edges; blocks between stages count for nothing."""
-    ops = graph_of(arch).edge_ops
-    taps = jnp.asarray([_EDGES[name] for name in space.edge_operations])[ops]
-    matrices = [ops]
-    for stage in range(0 if type_only else 3):
-        width, size = 16 * 2**stage, 32 // 2**stage
-        matrices += [taps * (width * width * size * size), taps * (width * width)]
-    return jnp.stack(matrices).astype(jnp.float32)
+def _encode_nodes(space: Space, image_size: int, type_only: bool, arch: Arch) -> jax.Array:
+    """`[19, 7, 7]` tensor of a cell of NAS-Bench-101, or `[1, 7, 7]`."""
+    numbers, taps_of = np.array([_NODES[name] for name in space.node_operations], np.int32).T
+    graph, order = _sorted(space, arch)
+    edges = graph.adjacency.astype(jnp.int32)
+    # In integers, so that what is beyond 2^24 is rounded once.
+    matrices = [_types(graph, numbers)]
+    taps = jnp.where(graph.mask, jnp.asarray(taps_of)[graph.node_ops], 0)
+    widths_of: Any = space.node_widths  # not None, for the space has these operations
+    for c_in, c_out, downsampling in () if type_only else _CELLS:
+        width = widths_of(arch, c_in, c_out)[0][order]
+        params = edges * (taps * width * width)[None]
+        params = params.at[0].add(edges[0] * c_in * width)
+        matrices += [params * (image_size // downsampling) ** 2, params]
+    return jnp.stack(matrices)
+
+
+def _encode_chain(space: Space, type_only: bool, arch: Arch) -> jax.Array:
+    """`[3, N, N]` tensor of a graph whose nodes have no costs of their own, or `[1, N, N]`."""
+    numbers = np.arange(1, len(space.node_operations) + 1, dtype=np.int32)
+    types = _types(_sorted(space, arch)[0], numbers)[None]
+    return types if type_only else _with_costs(space, arch, types)
+
+
+def _encode_edges(space: Space, type_only: bool, arch: Arch) -> jax.Array:
+    """`[F, N, N]` tensor of operations on edges; blocks between stages count for nothing."""
+    graph, matrices = space.graph(arch), []
+    for kind, ops in enumerate(graph.edge_ops):
+        matrices += list(ops)
+        # One kind is normal; every further one is of reduction, which the first stage lacks.
+        squares, linears = _weights(space, ops, reduces=kind > 0)
+        for stage in () if type_only else range(int(kind > 0), 3):
+            width, size = 16 * 2**stage, 32 // 2**stage
+            params = squares * width**2 + linears * width
+            matrices += [params * size**2, params]
+    tensor = jnp.stack(matrices)
+    return _with_costs(space, arch, tensor) if space.sizes and not type_only else tensor
+
+
+def _with_costs(space: Space, arch: Arch, tensor: jax.Array) -> jax.Array:
+    """Tensor `[F, N, N]` with two constant matrices: FLOPs and parameters of the whole network."""
+    costs = jnp.stack([space.flops(arch).astype(float), space.params(arch).astype(float)])
+    constant = jnp.broadcast_to(costs[:, None, None], (2, *tensor.shape[1:]))
+    return jnp.concatenate([tensor.astype(float), constant])
+
+
+def _weights(space: Space, ops: jax.Array, *, reduces: bool) -> tuple[jax.Array, jax.Array]:
+    """Factors `[N, N]` int32 of `c²` and of `c` in the weights of the edges `ops` `[K, N, N]`.
+
+    Weights of parallel edges are added up.
+    """
+    table = np.array(
+        [[_factors(name, stride) for stride in (1, 2)] for name in space.edge_operations], np.int32
+    )
+    is_first = np.arange(ops.shape[-1]) < space.num_inputs
+    strides = (is_first & reduces).astype(np.int32)[None, :, None]
+    found = jnp.sum(jnp.asarray(table)[ops, strides], axis=0, dtype=jnp.int32)
+    return found[..., 0], found[..., 1]
+
+
+def _factors(name: str, stride: int) -> tuple[int, int]:
+    """Factors of `c²` and of `c` in the weights of the convolutions of an operation; 0 of others.
+
+    An identity of stride 2 is a 1x1 convolution.
+    """
+    if name == "skip_connect":
+        return stride - 1, 0
+    if found := re.match(r"(sep|dil|dil_sep)_conv_(\d)x\d", name):
+        times = 1 if found[1] == "dil" else 2
+        return times, times * int(found[2]) ** 2
+    if found := re.match(r"conv_(\d)x1_1x\d", name):
+        return 2 * int(found[1]), 0
+    found = re.search(r"conv_?(\d)x\d", name)
+    return (int(found[1]) ** 2 if found else 0), 0
+
+
+def _sorted(space: Space, arch: Arch) -> tuple[Graph, jax.Array]:
+    """`Graph` of the only kind of cell with its nodes by depth, and their order `[N]`."""
+    graph = simple_graph(space, "a ReNAS tensor of operations on nodes")(arch)
+    order = _by_depth(graph)
+    ops, edges = (square[order][:, order] for square in (graph.edge_ops, graph.adjacency))
+    return Graph(graph.node_ops[order], ops, edges, graph.mask[order]), order
+
+
+def _types(graph: Graph, numbers: np.ndarray) -> jax.Array:
+    """`[N, N]` int32, the number of node `j` where information flows `i → j`."""
+    values = jnp.where(graph.mask, jnp.asarray(numbers)[graph.node_ops], 0)
+    return graph.adjacency.astype(jnp.int32) * values[None]
 
 
 def _by_depth(graph: Graph) -> jax.Array:

@@ -1,11 +1,12 @@
 """Statistics of a cell: operations, paths, neighbours and costs."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jnas.encodings.graphs import node_graphs
+from jnas.encodings.graphs import node_graphs, node_operations, operations_on_edges
 from jnas.types import Arch, Graph, Space
 
 
@@ -14,80 +15,83 @@ def statistics(space: Space) -> Callable[[jax.Array], jax.Array]:
 
     Where operations are on edges, edges are the nodes (`node_graphs`). With `O` interior operations
     there are: nodes, edges, logarithm of the number of paths, edges of the longest and of the
-    shortest path, degrees of input and output, whether an edge joins them; for each operation its
+    shortest path, degrees of inputs and output, edges that join them; for each operation its
     number, its number weighted by the node's share of the cell's width, its mean, most and least on
-    a path, and its numbers next to the output and to the input; its `(O + 1)²` pairs along edges,
-    input and output included; logarithms of the network's parameters and FLOPs. All but these two
-    are equal for isomorphic cells: what is left over of a width of nasbench101 goes to the first
-    vertices that share it.
+    a path, and its numbers next to the output and to inputs; its pairs along edges, inputs and
+    output included. These are listed for each kind of cell, and then the logarithms of the
+    network's parameters and FLOPs. All but these two are equal for isomorphic cells: what is left
+    over of a width of nasbench101 goes to the first vertices that share it.
 
     Args:
         space: where the architectures come from.
 
     Returns:
-        `archs [B, D] -> [B, F]` float32, raw; `F` is 47 for nasbench101 and 81 for nasbench201.
-
-    Raises:
-        ValueError: as for `node_graphs`.
+        `archs [B, D] -> [B, F]` float32, raw; `F` is 47 for nasbench101, 81 for nasbench201 and 310
+        for nasbench301.
     """
     graph_of = node_graphs(space)
 
     def encode(archs: jax.Array) -> jax.Array:
         """`[B, F]` float32 statistics of a population."""
-        graphs = graph_of(archs)
-        num_ops = (
-            len(space.edge_operations)
-            if len(space.edge_operations) > 2
-            else len(space.node_operations) - 2
-        )
-        return jax.vmap(lambda arch, graph: _statistics(space, num_ops, arch, graph))(archs, graphs)
+        return jax.vmap(functools.partial(_statistics, space))(archs, graph_of(archs))
 
     return encode
 
 
 def widths(space: Space, arch: Arch, graph: Graph) -> jax.Array:
-    """`[N]` float, each node's share of the cell's width, of a graph of `node_graphs`.
+    """`[C, N]` float, each node's share of the cell's width, of a graph of `node_graphs`.
 
     It is 1 but in nasbench101, where branches share the width.
     """
-    exists = graph.mask[0].astype(float)
-    if space.node_widths is None or len(space.edge_operations) > 2:
+    exists = graph.mask.astype(float)
+    if space.node_widths is None or operations_on_edges(space):
         return exists
-    shares = space.node_widths(arch, 840, 840)[0].astype(float) / 840  # of 840 they are whole
+    shares = space.node_widths(arch, 840, 840).astype(float) / 840  # of 840 they are whole
     return shares * exists
 
 
-def _statistics(space: Space, num_ops: int, arch: Arch, graph: Graph) -> jax.Array:
-    """`[F]` float statistics of one cell, whose `node_graphs` have `num_ops` inner operations."""
-    edges, exists = graph.adjacency[0, 0].astype(float), graph.mask[0].astype(float)
-    ops = jax.nn.one_hot(graph.node_ops[0], num_ops + 2) * exists[:, None]
-    inner = ops[:, 1:-1]
+def _statistics(space: Space, arch: Arch, graph: Graph) -> jax.Array:
+    """`[F]` float statistics of an architecture with the graph of `node_graphs`."""
+    num_ops = len(node_operations(space)) - space.num_inputs - 1
+    of_cell = functools.partial(_of_cell, space.num_inputs, num_ops)
+    cells = jax.vmap(of_cell)(graph, widths(space, arch, graph))
     # Within a space costs spread over more than an order of magnitude.
     costs = jnp.log(
         1 + jnp.stack([space.params(arch).astype(float), space.flops(arch).astype(float)])
     )
+    return jnp.concatenate([cells.ravel(), costs])
+
+
+def _of_cell(num_inputs: int, num_ops: int, cell: Graph, shares: jax.Array) -> jax.Array:
+    """`[F]` float statistics of one cell with `num_ops` inner operations and widths `[N]`."""
+    edges, exists = cell.adjacency[0].astype(float), cell.mask.astype(float)
+    ops = jax.nn.one_hot(cell.node_ops, num_inputs + num_ops + 1) * exists[:, None]
+    inner, from_inputs = ops[:, num_inputs:-1], edges[:num_inputs]
     size = jnp.stack(
         [
             edges.sum(),
-            graph.mask[0].sum().astype(float),
-            edges[0, -1],
+            exists.sum(),
+            from_inputs[:, -1].sum(),
             edges[:, -1].sum(),
-            edges[0].sum(),
+            from_inputs.sum(),
         ]
     )
     per_op = [
         inner.sum(0),
-        (inner * widths(space, arch, graph)[:, None]).sum(0),
+        (inner * shares[:, None]).sum(0),
         edges[:, -1] @ inner,
-        edges[0] @ inner,
+        from_inputs.sum(0) @ inner,
     ]
-    # No edge leaves the output or enters the input: those rows and columns would be constant.
-    pairs = ops[:, :-1].T @ edges @ ops[:, 1:]
-    return jnp.concatenate([size, *per_op, _paths(edges, inner), pairs.ravel(), costs])
+    # No edge leaves the output or enters an input: those rows and columns would be constant.
+    pairs = ops[:, :-1].T @ edges @ ops[:, num_inputs:]
+    paths = _paths(edges, inner, num_inputs)
+    return jnp.concatenate([size, *per_op, paths, pairs.ravel()])
 
 
-def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
+def _paths(edges: jax.Array, inner: jax.Array, num_inputs: int) -> jax.Array:
     """`[3 + 3 O]` float, sums over all paths of `edges` `[N, N]` with operations `inner` `[N, O]`.
+
+    Paths begin at an input.
 
     They are the logarithm of the number of paths, the most and the least edges of one, and of each
     operation the mean, the most and the least on one; all are 0 where there is no path. Paths
@@ -98,9 +102,9 @@ def _paths(edges: jax.Array, inner: jax.Array) -> jax.Array:
     far = edges.shape[0] + 2.0
     # The first column counts nodes.
     ones = jnp.concatenate([jnp.ones((edges.shape[0], 1)), inner], axis=1)
-    number, total = [jnp.ones(())], [jnp.zeros(ones.shape[1])]
-    most, least = [jnp.zeros(ones.shape[1])], [jnp.zeros(ones.shape[1])]
-    for node in range(1, edges.shape[0]):
+    number, zeros = [jnp.ones(())] * num_inputs, [jnp.zeros(ones.shape[1])] * num_inputs
+    total, most, least = list(zeros), list(zeros), list(zeros)
+    for node in range(num_inputs, edges.shape[0]):
         before = edges[:node, node]
         number.append(before @ jnp.stack(number))
         # Each of the paths that end here has passed this node once.

@@ -19,6 +19,7 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
     A connection token is the index of the edge operation. An operation token is the index of the
     interior node operation, and the number of them for padding ("none"); there are none where nodes
     have one operation only. Of several cells, and of parallel edges, all connections come first.
+    Choices about the whole network (`Space.sizes`) are the last.
 
     Args:
         space: where the architectures come from.
@@ -35,12 +36,13 @@ def tokens(space: Space) -> Callable[[jax.Array], jax.Array]:
         ops, exists = graph.edge_ops[..., rows, columns], graph.adjacency[..., rows, columns]
         connections = jnp.where(exists, ops, 0).ravel()
         interior = len(space.node_operations) - 2
+        sizes = arch[np.array(space.sizes, int)].astype(connections.dtype)
         # Of one operation all tokens would be constant.
         if interior == 1:
-            return connections
+            return jnp.concatenate([connections, sizes])
         inner = slice(space.num_inputs, -1)
         operations = jnp.where(graph.mask[:, inner], graph.node_ops[:, inner] - 1, interior)
-        return jnp.concatenate([connections, operations.ravel()])
+        return jnp.concatenate([connections, operations.ravel(), sizes])
 
     return jax.vmap(encode)
 
@@ -56,4 +58,5 @@ def vocabulary(space: Space) -> tuple[int, ...]:
     connections = (len(space.edge_operations),) * num_edges
     interior = len(space.node_operations) - 2
     num_inner = num_cells * (num_nodes - space.num_inputs - 1)
-    return connections if interior == 1 else connections + (interior + 1,) * num_inner
+    operations = () if interior == 1 else (interior + 1,) * num_inner
+    return connections + operations + tuple(space.cardinalities[place] for place in space.sizes)

@@ -21,15 +21,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jraph
+import numpy as np
 from flax import linen as nn
 
 from jnas import encodings
 from jnas.encodings import graphs_tuple
 from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import message_passing, recipes
+from jnas.predictors.cells import of_cells
 from jnas.predictors.ensemble import ensemble
-from jnas.predictors.layers import EMBEDDING, Dense, Scorer, uniform
-from jnas.predictors.prediction import Recipe
+from jnas.predictors.layers import EMBEDDING, Dense, uniform
 from jnas.predictors.renas import Standardise
 from jnas.predictors.training import Training
 from jnas.types import Arch, Graph, Predictor, Space
@@ -43,8 +44,8 @@ class Features(NamedTuple):
     """Input of BiFlow, with a leading axis `B`: a graph and what is known of its nodes and cell.
 
     Attributes:
-        graph: of one kind of cell.
-        nodes: `[B, N, A]` float attributes of nodes.
+        graph: of `encodings.node_graphs`.
+        nodes: `[B, C, N, A]` float attributes of nodes.
         statistics: `[B, F]` float, of `encodings.statistics`.
     """
 
@@ -59,14 +60,17 @@ _LARGEST = 5.0  # of a standardised statistic: a cell may lie far outside the tr
 class BiFlow(nn.Module):
     """Encoder of cells with operations on nodes: `Features [B] -> [B, F]`.
 
+    Kinds of cell differ in what their nodes begin with, as in GATES, and share all other weights.
+
     Attributes:
-        num_ops: node operations, input (0) and output (last) included.
+        num_ops: node operations, inputs (first) and output (last) included.
         layers: output sizes of each direction.
         op_size, hidden_size: of what gates a node, and of what the first layer reads.
         attributes: whether node attributes gate too.
         statistics: whether the cell's statistics join the embedding.
         both: whether information also flows backwards.
         weight: of the standardised statistics.
+        num_inputs: nodes that read no other.
     """
 
     num_ops: int
@@ -77,27 +81,30 @@ class BiFlow(nn.Module):
     statistics: bool = True
     both: bool = True
     weight: float = 0.3
+    num_inputs: int = 1
 
     @nn.compact
     def __call__(self, features: Features, where: jax.Array, *, train: bool = False) -> jax.Array:
         """Embeddings `[B, F]`: of both directions, then the weighted statistics."""
         del train
         graph = graphs_tuple(features.graph)
-        num_graphs, _, num_nodes = features.graph.mask.shape
+        num_rows, num_cells, num_nodes = features.graph.mask.shape
+        num_graphs = num_rows * num_cells
         ops = self._operations(features)
         # Biases reach nodes that do not exist; the mask keeps them out of the read-out.
         mask = features.graph.mask.reshape(num_graphs, num_nodes, 1).astype(jnp.float32)
-        found = [_Flow(self.layers, self.hidden_size, name="forward")(graph, ops)]
+        flow = functools.partial(_Flow, self.layers, self.hidden_size, num_cells)
+        found = [flow(self.num_inputs, name="forward")(graph, ops)]
         if self.both:
             # The reversed graph counts nodes from the output, so that edges go upwards again, as
             # `dense` wants. Gates are put in that order, and what has flowed is put back.
             backward = ops.reshape(num_graphs, num_nodes, -1)[:, ::-1].reshape(ops.shape)
-            flowed = _Flow(self.layers, self.hidden_size, name="backward")(
-                message_passing.reverse(graph), backward
-            )
+            # It begins at the output alone.
+            flowed = flow(1, name="backward")(message_passing.reverse(graph), backward)
             found.append(flowed.reshape(num_graphs, num_nodes, -1)[:, ::-1])
         # Divided by all places, as GATES does: a cell with fewer nodes has a smaller embedding.
-        parts = [jnp.sum(x.reshape(*mask.shape[:2], -1) * mask, axis=1) / num_nodes for x in found]
+        sums = [jnp.sum(x.reshape(*mask.shape[:2], -1) * mask, axis=1) for x in found]
+        parts = [x.reshape(num_rows, -1) / num_nodes for x in sums]
         if self.statistics:
             # `where` matters at initialisation alone, when the moments are
             # those of the training set.
@@ -119,22 +126,33 @@ class BiFlow(nn.Module):
 
 
 class _Flow(nn.Module):
-    """GATES in one direction: `[B N, layers[-1]]` from the `[B N, op_size]` of the gates."""
+    """GATES in one direction: `[B N, layers[-1]]` from the `[B N, op_size]` of the gates.
+
+    Attributes:
+        layers, hidden_size: as in `BiFlow`.
+        num_cells: kinds of cell.
+        num_first: nodes that it begins at.
+    """
 
     layers: tuple[int, ...]
     hidden_size: int
+    num_cells: int
+    num_first: int
 
     @nn.compact
     def __call__(self, graph: jraph.GraphsTuple, ops: jax.Array) -> jax.Array:
         """Features `[B N, layers[-1]]` of the nodes after the last layer."""
         num_graphs, num_rows = graph.n_node.shape[0], ops.shape[0]
         weights = graph.edges["mask"].astype(jnp.float32)
-        start = self.param("nodes", EMBEDDING, (2, self.hidden_size))
-        # Like GATES, only two kinds of node stand behind the first product: the input and
-        # the others. Named float32, as 64-bit mode would make these constants float64
-        # beside float32 weights.
-        is_first = (jnp.arange(num_rows // num_graphs) == 0).astype(jnp.float32)
-        spread = jnp.tile(jnp.stack([is_first, 1 - is_first], axis=-1), (num_graphs, 1))
+        # Like GATES, only few kinds of node stand behind the first product: in each kind of cell
+        # those that it begins at, and all others. Named float32, as 64-bit mode would make
+        # these constants float64 beside float32 weights.
+        num_kinds = self.num_first + 1
+        start = self.param("nodes", EMBEDDING, (self.num_cells * num_kinds, self.hidden_size))
+        which = np.minimum(np.arange(num_rows // num_graphs), self.num_first)
+        each = (which[None] + num_kinds * np.arange(self.num_cells)[:, None]).ravel()
+        rows = jax.nn.one_hot(each, self.num_cells * num_kinds, dtype=jnp.float32)
+        spread = jnp.tile(rows, (num_graphs // self.num_cells, 1))
         x = start
         for layer, size in enumerate(self.layers):
             # Not the inputs but the outputs are the fan, as in the published layers of GATES.
@@ -162,35 +180,42 @@ def _features(space: Space) -> Callable[[jax.Array], Features]:
 
 
 def _attributes(space: Space, arch: Arch, graph: Graph) -> jax.Array:
-    """Attributes `[N, 5]` of nodes, each in 0 … 1 and 0 for nodes that do not exist.
+    """Attributes `[C, N, 5]` of nodes, each in 0 … 1 and 0 for nodes that do not exist.
 
     They are depth, distance to the output, predecessors, successors, and share of the cell's width.
     """
-    mask = graph.mask[0]
-    num_nodes, edges = mask.shape[0], graph.adjacency[0, 0].astype(float)
+    shares = encodings.widths(space, arch, graph)
+    return jax.vmap(functools.partial(_of_cell, space.num_inputs))(graph, shares)
+
+
+def _of_cell(num_inputs: int, cell: Graph, shares: jax.Array) -> jax.Array:
+    """Attributes `[N, 5]` of the nodes of one cell, with widths `[N]`."""
+    num_nodes, edges = cell.mask.shape[0], cell.adjacency[0].astype(float)
     # Turned around and transposed, the matrix is upper triangular from the output.
-    depth, height = _longest_paths(edges), _longest_paths(edges[::-1, ::-1].T)[::-1]
+    depth = _longest_paths(edges, num_inputs)
+    height = _longest_paths(edges[::-1, ::-1].T, 1)[::-1]
     columns = [
         depth / num_nodes,
         height / num_nodes,
         edges.sum(0) / num_nodes,
         edges.sum(1) / num_nodes,
+        shares,
     ]
-    columns.append(encodings.widths(space, arch, graph))
-    return jnp.stack(columns, axis=-1) * mask[:, None].astype(float)
+    return jnp.stack(columns, axis=-1) * cell.mask[:, None].astype(float)
 
 
-def _longest_paths(edges: jax.Array) -> jax.Array:
-    """Lengths `[N]` in edges of the longest paths from node 0, by an upper triangular `[N, N]`; 0
-    for nodes that no path reaches.
+def _longest_paths(edges: jax.Array, num_first: int) -> jax.Array:
+    """Lengths `[N]` in edges of the longest paths from the first nodes; 0 where there is no path.
+
+    `edges` `[N, N]` is upper triangular, without edges into the first nodes.
     """
     # A loop at trace time: N is a small constant of the space, and node numbers are a topological
     # order, so that one pass is enough.
-    lengths = [jnp.zeros(())]
-    for node in range(1, edges.shape[0]):
+    lengths = [jnp.zeros(())] * num_first
+    for node in range(num_first, edges.shape[0]):
         before = jnp.stack(lengths)
-        # Length 0 says "no path from the input" of all nodes but the input.
-        reached = (edges[:node, node] > 0) & ((before > 0) | (jnp.arange(node) == 0))
+        # Length 0 says "no path from an input" of all nodes but the inputs.
+        reached = (edges[:node, node] > 0) & ((before > 0) | (jnp.arange(node) < num_first))
         lengths.append(jnp.max(jnp.where(reached, before + 1, 0)))
     return jnp.stack(lengths)
 
@@ -215,7 +240,7 @@ def biflow(
     With four members it ranks better than GATES at every size in `experiments/beyond_gates.py`.
 
     Args:
-        space: one kind of cell, with one input and no parallel edges; ValueError for others.
+        space: of any kind.
         layers: output sizes of each direction.
         attributes: whether node attributes gate too.
         statistics: whether the cell's statistics join the embedding.
@@ -227,12 +252,6 @@ def biflow(
         training: by default 100 epochs of minibatches of 64, all pairs, and a learning rate that
             falls to 0.
     """
-    # A line graph adds an input and an output to the operations of edges.
-    num_ops = (
-        len(space.edge_operations) + 2
-        if recipes.operations_on_edges(space)
-        else len(space.node_operations)
-    )
     settings = {
         "layers": layers,
         "attributes": attributes,
@@ -242,8 +261,14 @@ def biflow(
     }
     settings |= {"dropout": dropout, "weight": weight, "training": training}
     encoder = BiFlow(
-        num_ops, layers, attributes=attributes, statistics=statistics, both=both, weight=weight
+        len(encodings.node_operations(space)),
+        layers,
+        attributes=attributes,
+        statistics=statistics,
+        both=both,
+        weight=weight,
+        num_inputs=space.num_inputs,
     )
-    recipe = Recipe(recipes.cached(_features, space), Scorer(encoder, hidden, dropout), training)
+    recipe = of_cells(space, _features, encoder, training, hidden, dropout)
     one = recipes.predictor("biflow", space, settings, recipe)
     return one if num_members == 1 else ensemble(one, num_members)

@@ -42,13 +42,10 @@ def e2epp(
     `max_features="all"` with `bootstrap=True` and 100 trees is scikit-learn's default forest.
 
     Args:
-        space: nasbench101 or nasbench201.
+        space: of any kind; the paper's tensor is that of nasbench101.
         num_trees: of each forest.
         max_features: as for `forest.fit_trees`.
         bootstrap: likewise.
-
-    Raises:
-        ValueError: a space that the ReNAS tensor is not defined for.
     """
     settings: dict[str, Any] = {
         "num_trees": num_trees,

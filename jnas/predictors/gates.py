@@ -109,6 +109,8 @@ class GatesOnEdges(nn.Module):
         reduce: "sum" over incoming edges, or "mean" over `num_slots` input slots of a node.
         num_slots: what "mean" divides by.
         residual: add `x W` to all nodes (None), or to the first few only.
+        learns_nodes: whether what other nodes begin with is learned, for each kind of cell; it is
+            zeros at first.
         use_bias: whether layers have a bias.
         readout: "output" for the last node, "mean" over all nodes but the inputs, or "nodes" for
             all of them, one after the other: `[B, C · N · layers[-1]]`.
@@ -124,6 +126,7 @@ class GatesOnEdges(nn.Module):
     reduce: str = "sum"
     num_slots: int = 2
     residual: int | None = 1
+    learns_nodes: bool = False
     use_bias: bool = False
     readout: str = "output"
     aggregate: Aggregate = message_passing.dense
@@ -162,10 +165,15 @@ class GatesOnEdges(nn.Module):
     def _first_nodes(self, num_cells: int, num_nodes: int) -> jax.Array:
         """Features `[C · N, hidden_size]` of nodes: learned for inputs, from zeros for others."""
         first = self.param("input_nodes", EMBEDDING, (num_cells, self.num_inputs, self.node_size))
-        # Zeros that are not learned, as published.
-        nodes = (
-            jnp.zeros((num_cells, num_nodes, self.node_size)).at[:, : self.num_inputs].set(first)
+        # Zeros that are not learned where the published settings have them so.
+        one = (num_cells, 1, self.node_size)
+        other = (
+            self.param("other_nodes", nn.initializers.zeros, one)
+            if self.learns_nodes
+            else jnp.zeros(one)
         )
+        others = jnp.repeat(other, num_nodes - self.num_inputs, axis=1)
+        nodes = jnp.concatenate([first, others], axis=1)
         return Dense(self.hidden_size, name="node_to_hidden")(nodes.reshape(-1, self.node_size))
 
     def _read(self, x: jax.Array, mask: jax.Array) -> jax.Array:

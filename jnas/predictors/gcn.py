@@ -19,14 +19,17 @@ from jnas.types import Graph
 class Gcn(nn.Module):
     """Encoder of cells with operations on nodes: `Graph [B] -> [B, C · layers[-1]]`.
 
+    Kinds of cell share all weights, and their embeddings stand side by side.
+
     Attributes:
-        num_ops: node operations, input (0) and output (last) included.
+        num_ops: node operations, inputs (first) and output (last) included.
         layers: output sizes.
         op_size, hidden_size: of operation embeddings and of what the first layer reads.
         self_loops: add `I` to the transposed adjacency matrix.
         normalise: divide each edge by the roots of the degrees of its two ends.
         global_node: read the embedding off one more node, which every node sends to; else off the
-            mean of the nodes but the input.
+            mean of the nodes but the inputs.
+        num_inputs: nodes that read no other.
         aggregate: how nodes gather what their predecessors send.
     """
 
@@ -37,6 +40,7 @@ class Gcn(nn.Module):
     self_loops: bool = True
     normalise: bool = False
     global_node: bool = False
+    num_inputs: int = 1
     aggregate: Aggregate = message_passing.dense
 
     @nn.compact
@@ -65,8 +69,9 @@ class Gcn(nn.Module):
         # The global node has gathered from all others, so that no mean over nodes is needed.
         if self.global_node:
             return x[:, -1].reshape(num_rows, -1)
-        inner = batch.mask.reshape(-1, num_nodes)[:, 1:, None]
-        total = jnp.sum(jnp.where(inner, x[:, 1:], 0), axis=1)
+        first = self.num_inputs
+        inner = batch.mask.reshape(-1, num_nodes)[:, first:, None]
+        total = jnp.sum(jnp.where(inner, x[:, first:], 0), axis=1)
         return (total / jnp.sum(inner, axis=1, dtype=x.dtype)).reshape(num_rows, -1)
 
     def _weights(self, batch: Graph, edges: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -152,6 +152,24 @@ class Scorer(nn.Module):
         return outputs
 
 
+class WithSizes(nn.Module):
+    """Encoder of cells and of choices about the whole network, `(features, bits [B, F])`.
+
+    The bits stand beside the embedding, for which there is no published way.
+
+    Attributes:
+        encoder: of the cells.
+    """
+
+    encoder: nn.Module
+
+    @nn.compact
+    def __call__(self, features: Any, where: jax.Array, *, train: bool = False) -> jax.Array:
+        """Embeddings `[B, F' + F]` of a batch."""
+        cells, bits = features
+        return jnp.concatenate([self.encoder(cells, where, train=train), bits], axis=-1)
+
+
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation as `torch.nn.BatchNorm`, over the rows that exist.
 

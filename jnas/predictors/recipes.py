@@ -2,7 +2,8 @@
 
 All factories take a `types.Space` and keyword-only settings whose defaults are the papers', and
 return a `types.Predictor`; equal calls return the same object, and with it its compiled programs.
-ValueError says which space a predictor is not made for. `training` is a `predictors.Training`.
+They take every space; what a paper has no cells of is this library's extension. `training` is a
+`predictors.Training`.
 """
 
 import dataclasses
@@ -10,12 +11,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from jnas import _renamed, encodings
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
 from jnas.predictors import many, prediction
+from jnas.predictors.cells import cached, graphs, of_cells
 from jnas.predictors.gates import GatesOnEdges, GatesOnNodes
 from jnas.predictors.gcn import Gcn
 from jnas.predictors.layers import Scorer
@@ -24,7 +24,7 @@ from jnas.predictors.mlp import Flatten
 from jnas.predictors.prediction import Recipe
 from jnas.predictors.renas import LeNet
 from jnas.predictors.training import Training
-from jnas.types import Graph, Predictor, Space
+from jnas.types import Predictor, Space
 
 # The published code takes the logistic penalty on all pairs of minibatches of 1,024; the paper
 # states the hinge for the ranking loss.
@@ -32,6 +32,8 @@ _RENAS = Training(loss="logistic", max_ratio=None, batch_size=1024)
 # Smooth L1 turns linear at a distance of 1, which is one standard deviation of the targets here.
 _PEEPHOLE = Training(loss="smooth_l1", scaling="standard")
 _CLASSIFIER = Training(loss="classification")
+# Of GATES on cells such as those of ENAS and DARTS, after the authors' code.
+_SEVERAL_INPUTS: dict[str, Any] = {"reduce": "mean", "readout": "mean", "learns_nodes": True}
 
 
 def predictor(name: str, space: Space, settings: dict[str, Any], recipe: Recipe) -> Predictor:
@@ -61,6 +63,10 @@ def gates(
 ) -> Predictor:
     """GATES (Ning et al., ECCV 2020): `gates.GatesOnNodes` or `gates.GatesOnEdges`, with a head.
 
+    Cells of two inputs are read as the authors' code reads those of ENAS: what the two slots of a
+    node read is averaged, the embedding is the mean over inner nodes, and the kinds of cell, which
+    differ in the embeddings of their nodes, stand side by side.
+
     Args:
         space: operations on nodes or on edges.
         layers: output sizes of the encoder; None for four of 128 (on nodes) or five (on edges).
@@ -74,7 +80,7 @@ def gates(
             without a hidden layer.
     """
     default = Training(loss="hinge" if pairing is None else "comparator")
-    on_edges = operations_on_edges(space)
+    on_edges = encodings.operations_on_edges(space)
     sizes = layers or ((128,) * 5 if on_edges else (128,) * 4)
     encoder = (
         GatesOnEdges(
@@ -82,6 +88,7 @@ def gates(
             sizes,
             num_inputs=space.num_inputs,
             residual=space.num_inputs,
+            **(_SEVERAL_INPUTS if space.num_inputs > 1 else {}),
         )
         if on_edges
         else GatesOnNodes(len(space.node_operations), sizes, num_inputs=space.num_inputs)
@@ -102,7 +109,7 @@ def gates(
         "pairing": pairing,
         "training": used,
     }
-    recipe = Recipe(cached(_graphs, space), Scorer(encoder, hidden, dropout, pairing), used)
+    recipe = of_cells(space, graphs, encoder, used, hidden, dropout, pairing)
     return predictor("gates", space, settings, recipe)
 
 
@@ -123,15 +130,16 @@ def gcn(
 ) -> Predictor:
     """Graph convolutional network of the GATES comparison (Ning et al., ECCV 2020), `gcn.Gcn`.
 
-    Where operations are on edges, edges become the nodes of a line graph. ValueError: several kinds
-    of cell, several inputs, or parallel edges.
+    Where operations are on edges, edges become the nodes of a line graph; the paper has such cells
+    of one kind only.
     """
-    on_edges = operations_on_edges(space)
-    encode = cached(encodings.node_graphs, space)
-    # A line graph adds an input and an output to the operations of edges.
-    num_ops = len(space.edge_operations) + 2 if on_edges else len(space.node_operations)
     encoder = Gcn(
-        num_ops, layers, self_loops=self_loops, normalise=normalise, global_node=global_node
+        len(encodings.node_operations(space)),
+        layers,
+        self_loops=self_loops,
+        normalise=normalise,
+        global_node=global_node,
+        num_inputs=space.num_inputs,
     )
     settings = {
         "layers": layers,
@@ -140,9 +148,8 @@ def gcn(
         "global_node": global_node,
     }
     settings |= {"hidden": hidden, "dropout": dropout, "training": training}
-    return predictor(
-        "gcn", space, settings, Recipe(encode, Scorer(encoder, hidden, dropout), training)
-    )
+    recipe = of_cells(space, encodings.node_graphs, encoder, training, hidden, dropout)
+    return predictor("gcn", space, settings, recipe)
 
 
 @functools.cache
@@ -153,12 +160,18 @@ def mlp(
     # Not published for this comparison: `experiments/gates_validation.py` has others beside it.
     hidden: tuple[int, ...] = (200, 200, 200),
     dropout: float = 0.1,
+    one_hot: bool = False,
     training: Training = Training(),  # noqa: B008 (frozen)
 ) -> Predictor:
-    """MLP of the GATES comparison: a head that reads connection bits and operation numbers."""
-    recipe = Recipe(cached(encodings.tokens, space), Scorer(Flatten(), hidden, dropout), training)
+    """MLP of the GATES comparison: a head that reads connection bits and operation numbers.
+
+    With `one_hot` it reads a bit for each operation (`encodings.adjacency`), where the paper has
+    its number.
+    """
+    encode = cached(encodings.adjacency if one_hot else encodings.tokens, space)
+    settings = {"hidden": hidden, "dropout": dropout, "one_hot": one_hot, "training": training}
     return predictor(
-        "mlp", space, {"hidden": hidden, "dropout": dropout, "training": training}, recipe
+        "mlp", space, settings, Recipe(encode, Scorer(Flatten(), hidden, dropout), training)
     )
 
 
@@ -228,9 +241,8 @@ def peephole(
 
     Sizes are not published in a form that could be recovered; these are those of the `lstm` above.
     """
-    operations = space.edge_operations if operations_on_edges(space) else space.node_operations
     # 0 is padding or "no kernel" in all four; 8 values hold kernels up to 7 x 7.
-    encoder = Peephole((len(operations) + 1, 8, 8, num_ratios + 1), embedding, size)
+    encoder = Peephole((encodings.num_types(space), 8, 8, num_ratios + 1), embedding, size)
     settings = {
         "num_ratios": num_ratios,
         "embedding": embedding,
@@ -256,23 +268,6 @@ def renas(space: Space, *, type_only: bool = False, training: Training = _RENAS)
         cached(encodings.renas, space, type_only=type_only), Scorer(LeNet(), ()), training
     )
     return predictor("renas", space, {"type_only": type_only, "training": training}, recipe)
-
-
-def _graphs(space: Space) -> Callable[[jax.Array], Graph]:
-    """Encoding `archs [B, D] -> Graph` with a leading axis `B`."""
-    return jax.vmap(space.graph)
-
-
-def operations_on_edges(space: Space) -> bool:
-    """True where edges of the space have operations of their own."""
-    return len(space.edge_operations) > 2
-
-
-@functools.cache
-def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callable[[jax.Array], Any]:
-    """Encoding of a space: one function for equal options, so that recipes share their programs."""
-    encode: Callable[[jax.Array], Any] = factory(space, **options)
-    return encode
 
 
 FACTORIES: dict[str, Callable[..., Predictor]] = {

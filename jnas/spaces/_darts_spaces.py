@@ -69,5 +69,6 @@ def space(family: Family, mutation: Mutation, is_guessed: bool = True) -> Space:
         enumerate=functools.partial(_common.listed_vectors, sizes),
         cells=cells.KINDS,
         num_inputs=2,
+        sizes=tuple(range(len(sizes) - len(family.free), len(sizes))),
         text_form=genotypes.form(family) if is_guessed else "",
     )

@@ -92,7 +92,7 @@ def reference(module: BiFlow, variables, batch: Features, row: int) -> np.ndarra
     operations = [params["operations"][op] for op in ops]
     if module.attributes:
         one, two = params["attributes_1"], params["attributes_2"]
-        for place, own in enumerate(batch.nodes[row][mask]):
+        for place, own in enumerate(batch.nodes[row, 0][mask]):
             seen = np.concatenate([operations[place], own]) @ one["kernel"] + one["bias"]
             operations[place] = (
                 operations[place] + np.maximum(seen, 0) @ two["kernel"] + two["bias"]
@@ -179,13 +179,12 @@ def test_nodes_that_do_not_exist_count_for_nothing() -> None:
     graph = simple(batch.graph)
     absent = ~graph.mask
     assert absent.any(1).sum() > 10
-    assert not batch.nodes[absent].any()
+    assert not batch.nodes[:, 0][absent].any()
     variables, found = initialised(module, batch)
     rng = np.random.default_rng(2)
     ops = np.where(absent, rng.integers(0, 5, absent.shape), graph.node_ops).astype(np.int32)
-    nodes = np.where(absent[..., None], rng.normal(size=batch.nodes.shape), batch.nodes).astype(
-        np.float32
-    )
+    garbage = rng.normal(size=batch.nodes.shape)
+    nodes = np.where(absent[:, None, :, None], garbage, batch.nodes).astype(np.float32)
     other = batch._replace(graph=batch.graph._replace(node_ops=ops[:, None]), nodes=nodes)
     np.testing.assert_allclose(embedded(module, variables, other), found, atol=1e-6)
 
@@ -249,7 +248,7 @@ def test_attributes_by_enumeration_of_paths(space) -> None:
     batch = features(space)
     graph = simple(batch.graph)
     num = graph.mask.shape[1]
-    assert batch.nodes.shape == (60, num, 5)
+    assert batch.nodes.shape == (60, 1, num, 5)
     assert (batch.nodes >= 0).all()
     assert (batch.nodes <= 1).all()
     for row in range(60):
@@ -267,7 +266,7 @@ def test_attributes_by_enumeration_of_paths(space) -> None:
                     [depth / num, height / num, *np.array(degrees) / num, widths[node]]
                 )
             np.testing.assert_allclose(
-                batch.nodes[row, node], expected, rtol=1e-6, err_msg=f"{row} {node}"
+                batch.nodes[row, 0, node], expected, rtol=1e-6, err_msg=f"{row} {node}"
             )
 
 

@@ -196,19 +196,3 @@ def test_strategies_draw_until_valid(key) -> None:
     judge = search.objective(Partial(lambda key, archs: archs[:, 0].astype(jnp.float32)))
     history = jax.jit(lambda key: search.run(searcher, judge, key, num_evaluations=20))(key)
     assert (np.asarray(history.archs)[:, 9] == 2).all()
-
-
-@pytest.mark.parametrize(
-    ("what", "make"),
-    [
-        ("a graph with operations on nodes", encodings.node_graphs),
-        ("a graph with operations on nodes", encodings.statistics),
-        ("a graph with operations on nodes", predictors.gcn),
-        ("a graph with operations on nodes", predictors.biflow),
-        ("the ReNAS tensor", encodings.renas),
-    ],
-)
-def test_what_is_for_one_kind_of_cell_says_so(what, make) -> None:
-    message = f"{what} is for one kind of cell .*two_kinds has 2 kinds, 2 inputs and up to 2 par"
-    with pytest.raises(ValueError, match=message):
-        make(SPACE)
