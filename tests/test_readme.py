@@ -206,6 +206,7 @@ def test_all_scores_are_counted() -> None:
 def test_spaces_networks_predictors_and_strategies_are_all_named() -> None:
     rows = inside()
     assert set(jnas.spaces.NAMES) <= set(rows["spaces"])
+    assert set(jnas.networks.NAMES) <= set(rows["networks"])
     assert set(jnas.predictors.NAMES) <= set(rows["predictors"])
     assert set(jnas.search.NAMES) - {"random"} <= set(rows["search"])
 

@@ -208,9 +208,9 @@ def hardware(
     Raises:
         FileNotFoundError: the space has no measurements, or the file is absent; the message says
             where to put it.
-        ValueError: as for `load`.
+        ValueError: no space of that name; otherwise as for `load`.
     """
-    name = space if isinstance(space, str) else space.name
+    name = spaces.by_name(space).name if isinstance(space, str) else space.name
     if name not in _HARDWARE:
         known = ", ".join(_HARDWARE)
         raise FileNotFoundError(f"jnas knows no latencies of {name}; it has some of {known}")

@@ -76,6 +76,10 @@ def test_latencies_that_are_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
         table.cost("latency:pixl3")
     with pytest.raises(FileNotFoundError, match="no latencies of nats_size; it has some of nasb"):
         benchmarks.hardware(spaces.nats_size())
+    with pytest.raises(
+        ValueError, match=r"unknown space 'nasbench20'\. Did you mean 'nasbench201'"
+    ):
+        benchmarks.hardware("nasbench20")
     monkeypatch.setenv("JNAS_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match=r"Put latency_nasbench201\.npz into a folder"):
         benchmarks.hardware()
