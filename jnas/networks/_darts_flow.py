@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.networks import control
-from jnas.networks.flow import Flow, enter, show
+from jnas.networks.flow import Flow, enter, pooled, show
 from jnas.spaces._darts_cells import Family
 from jnas.types import Hooks, Params, Relu
 
@@ -60,3 +60,15 @@ def joined(nodes: Any, is_joined: Any, family: Family) -> jax.Array:
             jnp.where(is_there, node, 0) for node, is_there in zip(nodes, is_joined, strict=True)
         ]
     return jnp.concatenate([*nodes], axis=-1)
+
+
+def averaged(x: jax.Array, there: Any, state: Any, hooks: Hooks) -> jax.Array:
+    """Mean over pixels `[N, C]`, after `Hooks.on_features`, which sees all channels there may be.
+
+    What a hook draws depends on the shape, and must not on the program.
+    """
+    if hooks.on_features is None or not control.is_known(there) or there.all():
+        return pooled(x, state, hooks)
+    rows = np.flatnonzero(there)
+    wide = jnp.zeros((*x.shape[:3], len(there)), x.dtype).at[..., rows].set(x)
+    return pooled(wide, state, hooks)[:, rows]

@@ -27,11 +27,11 @@ from jnas.engine.inputs import check_at_least_one
 from jnas.networks import _darts_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._darts_cells import Cell, Slots, cells_of, computed, live_cells
-from jnas.networks._darts_flow import enter_cell, joined, rows_of, show_relus
+from jnas.networks._darts_flow import averaged, enter_cell, joined, rows_of, show_relus
 from jnas.networks._darts_operations import complete, complete_once, operate, operate_once
 from jnas.networks._darts_weights import REDUCTION, Section, read_channels, sections
 from jnas.networks._factories import one_object
-from jnas.networks.flow import Flow, check_images, counted, dropped, enter, pooled
+from jnas.networks.flow import Flow, check_images, counted, dropped, enter
 from jnas.networks.own import own
 from jnas.spaces._darts_cells import Family
 from jnas.spaces.darts import NASBENCH301, OPERATIONS
@@ -195,7 +195,7 @@ def _run(
         pair, rest = _loop(step, pair, rest, part, blocks, is_known=control.is_known(arch))
     flow, dense = enter(Flow(pair[1], *rest), params["dense"], hooks)
     dense = rows_of(there[-1], dense, "kernel")[1]
-    logits = layers.dense_layer(pooled(flow.x, flow.state, hooks), dense)
+    logits = layers.dense_layer(averaged(flow.x, there[-1], flow.state, hooks), dense)
     return Pass(logits, flow.x, flow.state, flow.norm_sum)
 
 

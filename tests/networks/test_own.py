@@ -23,6 +23,7 @@ NETWORKS = {
     "nats_size": networks.nats_size(**SMALL),
     "nb1shot1": networks.nb1shot1(channels=2, stacks=2, cells=1, **SMALL),
     "darts": networks.darts(channels=2, layers=1, **SMALL),
+    "enas": networks.enas(nodes=4, channels=2, layers=2, **SMALL),
 }
 CELLS_101 = (
     "maxpool3x3:0|maxpool3x3:0,1|maxpool3x3:1,2|output:2,3",
@@ -50,6 +51,10 @@ ARCHS = {
         (*[0] * 11, 1, 5, 9, 0, 0, 4, 6, 3, 4, 2, 6),  # a node of nothing, which is read
         (*[0] * 11, 0, 2, 3, 5, 1, 3, 7, 4, 2, 3, 6),
     ],
+    "enas": [
+        (*[0] * 16, 0, 1, 0, 1, 1, 0, 1, 0, 3, 3, 0, 4, 4, 2, 2, 0),  # outputs of one node
+        (*[0] * 16, 1, 0, 0, 2, 2, 3, 0, 1, 2, 1, 2, 4, 0, 2, 2, 0),  # of three
+    ],
 }
 # So many first; an export of `tests/networks/export` has the logits of NAS-Bench-101 as well, and
 # `test_nb1shot1` and `test_nats_size` those of their networks.
@@ -60,6 +65,7 @@ DEAR = {
     "nats_size": 2,
     "nb1shot1": 2,
     "darts": 2,
+    "enas": 2,
 }
 CASES = [
     pytest.param(name, arch, marks=[pytest.mark.slow] * (number < DEAR[name]))
@@ -164,7 +170,7 @@ def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> N
         "nasbench201",
         *(
             pytest.param(n, marks=pytest.mark.slow)
-            for n in ("nasbench101", "nats_size", "nb1shot1", "darts")
+            for n in ("nasbench101", "nats_size", "nb1shot1", "darts", "enas")
         ),
     ],
 )
@@ -209,7 +215,9 @@ def test_16_bits_are_32_bits_roughly(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nasbench101", "nb1shot1", "darts")))
+        pytest.param(
+            n, marks=[pytest.mark.slow] * (n in ("nasbench101", "nb1shot1", "darts", "enas"))
+        )
         for n in NETWORKS
     ],
 )
