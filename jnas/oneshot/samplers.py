@@ -7,6 +7,7 @@ that other lists of architectures run the same one. Rejected architectures are n
 
 import collections
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from jnas.oneshot.reach import is_trainable
 from jnas.types import Key, Params, Policy, Space
 
 Sampler = jax.tree_util.Partial
+
+_MOST_LISTED = 2_000_000  # vectors of a space that are all valid
 
 
 def listed(archs: Any, space: Space | None = None) -> Sampler:
@@ -53,9 +56,8 @@ def uniform(space: Space) -> Sampler:
     """
     # A list where there can be one: one number is drawn, where a loop that draws again runs, side
     # by side with others, as long as the unluckiest of them.
-    try:
-        archs = space.enumerate()
-    except ValueError:
+    archs = _enumerated(space)
+    if archs is None:
         return Sampler(drawn(space, False))
     return listed(archs[_trainable(space, archs)])
 
@@ -70,12 +72,21 @@ def deiso(space: Space) -> Sampler:
     `Space.code` is the identity of all of them: each class has one, so that this is uniform, too.
     ValueError where identities are not codes of architectures.
     """
-    try:
-        archs = representatives(space, trainable=True)
-    except ValueError:
+    if _enumerated(space) is None:
         check_identities(space)
         return Sampler(drawn(space, True))
-    return listed(archs)
+    return listed(representatives(space, trainable=True))
+
+
+def _enumerated(space: Space) -> np.ndarray | None:
+    """Architectures `[A, D]` of a space; None where it cannot be listed, or not in reason."""
+    # A list is an argument of every step, and ResNeXt-A of NDS would be half a gigabyte.
+    if math.prod(space.cardinalities) > _MOST_LISTED and _is_product(space):
+        return None
+    try:
+        return space.enumerate()
+    except ValueError:
+        return None
 
 
 def representatives(space: Space, trainable: bool = False) -> np.ndarray:
@@ -162,10 +173,9 @@ def strata(space: Space, num: int = 5, archs: Any = None) -> Sampler:
     Raises:
         ValueError: fewer architectures than strata, or too few different FLOPs.
     """
-    try:
-        known = representatives(space, trainable=True) if archs is None else np.asarray(archs)
-    except ValueError:
+    if archs is None and _enumerated(space) is None:
         return Sampler(*in_strata(space, num))
+    known = representatives(space, trainable=True) if archs is None else np.asarray(archs)
     if not 1 <= num <= len(known):
         raise ValueError(f"num must be in 1 … {len(known)}, the architectures; got {num}")
     flops = np.asarray(jax.jit(jax.vmap(space.flops))(jnp.asarray(known, jnp.int32)))

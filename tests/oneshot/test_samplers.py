@@ -136,6 +136,16 @@ def test_classes_are_drawn_uniformly_without_a_list() -> None:
     assert squares == pytest.approx(pairs, rel=0.05)
 
 
+def test_large_spaces_are_no_lists() -> None:
+    """Of 11,390,625 networks, all different, a list would be half a gigabyte."""
+    space = spaces.nds_resnext_a()
+    for made in (samplers.uniform(space), samplers.deiso(space)):
+        assert not made.args
+        archs, used = made(jax.random.key(0), NUMBER)
+        assert used.all()
+        assert space.is_valid(archs[0])
+
+
 def test_strata_without_a_list() -> None:
     space = spaces.nasbench301()
     archs, used = drawn(samplers.strata(space, 4), 40)
