@@ -15,7 +15,7 @@ Functions named here take one architecture unless their shape says `[B, D]`; bat
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import jax
@@ -238,6 +238,14 @@ class Network(NamedTuple):
             as if their values were 1 (GDAS). With `proportion` K, one in K channels goes through
             the operations and the others around them, times `bypass` `[D]` float (1 where None),
             and channels are shuffled (PC-DARTS). None where the space has no such network.
+        bucket: `[D] -> sizes`, host only: the least sizes of arrays that hold the architecture, of
+            those that programs are made for; hashable. None where all have one size.
+        within: `sizes -> Network`, the same network for architectures of these sizes and smaller
+            ones, whose arrays have no more. Scores, trainings and logits are the same, to rounding;
+            `init` draws the same weights, and `apply` and `forward` take those of the network
+            itself as well. The engine makes a program for each bucket; a traced call, which does
+            not know its architectures, has the sizes of all and is as much slower. None where there
+            are no buckets.
     """
 
     space: Space
@@ -249,6 +257,8 @@ class Network(NamedTuple):
     own: "Callable[[Arch | np.ndarray], Network]"
     # Last, and optional: a space of sizes has no operations that could be mixed.
     mix: Callable[..., jax.Array] | None = None
+    bucket: Callable[[Arch | np.ndarray], Hashable] | None = None
+    within: "Callable[[Any], Network] | None" = None
 
     def __repr__(self) -> str:
         return f"Network of {self.space.name}"

@@ -3,12 +3,14 @@
 Those of jnas are made here. A user's own is a `jax.tree_util.Partial`, or any callable pytree.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jnas import _shown
+from jnas.types import Network
 
 
 # Called what it is one of: fingerprints of jobs have the names of types, and are as they were.
@@ -62,3 +64,46 @@ jax.tree_util.register_pytree_node(
     lambda made: ((made.args, made.keywords), (made.shown, made.func)),
     lambda known, parts: estimator(*known, *parts[0], **parts[1]),
 )
+
+
+class Buckets(NamedTuple):
+    """Buckets of the architectures that a function scores, each with a program of its own.
+
+    Attributes:
+        of: `[D] -> sizes` (`Network.bucket`).
+        function: `sizes -> function`, with the same scores for the architectures of a bucket.
+    """
+
+    of: Callable[[np.ndarray], Hashable]
+    function: Callable[[Any], Callable[..., Any]]
+
+
+def buckets(function: Callable[..., Any]) -> Buckets | None:
+    """Buckets of an estimator or its function; None where one program serves all."""
+    found: Buckets | None = getattr(getattr(function, "func", function), "buckets", None)
+    return found
+
+
+def by_bucket(
+    function: Callable[..., Any],
+    buckets: Buckets | None,
+) -> Callable[..., Any]:
+    """Function of an estimator that tells the engine its buckets, by an attribute `buckets`."""
+    if buckets is not None:
+        vars(function)["buckets"] = buckets
+    return function
+
+
+def of_network(network: Network, make: Callable[[Network], Callable[..., Any]]) -> Buckets | None:
+    """Buckets of a network, whose functions are what `make` gives for `Network.within`."""
+    bucket, within = network.bucket, network.within
+    if bucket is None or within is None:
+        return None
+    return Buckets(bucket, lambda sizes: make(within(sizes)))
+
+
+def in_bucket(made: Any, sizes: Hashable) -> Any:
+    """Estimator for the architectures of a bucket, with the same arrays."""
+    found = buckets(made)
+    assert found is not None
+    return jax.tree_util.Partial(found.function(sizes), *made.args, **made.keywords)

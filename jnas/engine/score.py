@@ -6,19 +6,22 @@ because an estimator judges each row on its own: bit for bit if it maps over row
 networks do with the plan "switch", the default on CPUs), to rounding if it is vectorised over them
 (the plan "grouped").
 
+An estimator on a network whose sizes differ much has buckets of architectures (`Network.bucket`),
+and a program for each. The rows of one are scored before those of the next.
+
 The result file (`.npz`, replaced atomically as the job goes) holds `archs` `[B, D]`, `scores` `[B]`
-(or, of several scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far, always a
-prefix), `fingerprint` (of estimator, architectures and key) and `about` (JSON: versions, device,
-counts, `code` that computed them).
+(or, of several scores, `scores/<name>` `[B]` each), `num_done` (rows scored so far), `done` `[B]`
+bool (which ones, where they are not the first), `fingerprint` (of estimator, architectures and key)
+and `about` (JSON: versions, device, counts, `code` that computed them).
 """
 
 import functools
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +30,7 @@ import numpy as np
 from jnas.engine import files, fingerprints, readers
 from jnas.engine.devices import num_parts, spread
 from jnas.engine.environment import environment
+from jnas.engine.estimators import buckets, in_bucket
 from jnas.engine.fingerprints import Fingerprint, Resume
 from jnas.engine.inputs import as_estimator, as_key
 from jnas.engine.messages import argument
@@ -61,7 +65,7 @@ def score(
             which share them; where a CPU is the only device, each of its threads has so many. The
             last chunk is padded. By default 20 rows are scored at a time of up to 5,120, and 256
             chunks are made of more, up to 4,096 rows each. A vectorised estimator needs memory for
-            all rows of a chunk at once.
+            all rows of a chunk at once. Programs of buckets have no more rows than their bucket.
         out: result file, `.npz`. Written whenever a chunk is done and writing costs little, and
             when the job is interrupted. The scores of a population that this one begins with are
             taken over: a finished job can be extended.
@@ -88,13 +92,14 @@ def score(
     options: dict[str, Any] = {"done": job.num_done, "shown": progress, "kept": job.out}
     with reporting("scoring", len(rows), unit="architectures", **options) as report:
         try:
-            for start in range(job.num_done, len(rows), size):
-                chunk = rows[start : start + size]
+            for part in _parts(estimator, rows, np.flatnonzero(~job.done), size):
+                chunk = rows[part.places]
                 # The last chunk has the shape of the others, or it would be a program to compile.
-                padding = np.repeat(chunk[-1:], size - len(chunk), axis=0)
+                padding = np.repeat(chunk[-1:], part.size - len(chunk), axis=0)
                 padded = jnp.asarray(np.concatenate([chunk, padding]), jnp.int32)
-                scores = _by_member(_program()(padded, estimator, key))
-                job.add({name: np.asarray(values)[: len(chunk)] for name, values in scores.items()})
+                scores = _by_member(_program()(padded, part.estimator, key))
+                found = {name: np.asarray(x)[: len(chunk)] for name, x in scores.items()}
+                job.add(part.places, found)
                 report(job.num_done)
         finally:  # after an error, too: rows since the last save would be lost
             job.save()
@@ -125,6 +130,31 @@ def _chunk_size(num_rows: int, chunk_size: int | None) -> int:
     return -(-chunk_size // parts) * parts
 
 
+class _Part(NamedTuple):
+    """Part of a job: an estimator, the places `[M]` of its rows, and the rows of its program."""
+
+    estimator: Any
+    places: np.ndarray
+    size: int
+
+
+def _parts(estimator: Any, rows: np.ndarray, left: np.ndarray, size: int) -> Iterator[_Part]:
+    """Parts of at most `size` rows of the rows that are `left`, bucket by bucket."""
+    found = buckets(estimator)
+    if found is None:
+        for start in range(0, len(left), size):
+            yield _Part(estimator, left[start : start + size], size)
+        return
+    groups: dict[Hashable, list[int]] = {}
+    for place in left.tolist():
+        groups.setdefault(found.of(rows[place]), []).append(place)
+    for sizes, places in groups.items():
+        # A bucket has a program of its own anyway: of few rows, it is of no more.
+        most = min(size, len(places))
+        for start in range(0, len(places), most):
+            yield _Part(in_bucket(estimator, sizes), np.array(places[start : start + most]), most)
+
+
 @functools.cache
 def _program() -> Callable[..., jax.Array | dict[str, jax.Array]]:
     """Program `(archs [chunk, D], estimator, key) -> scores`; each part scores its own rows."""
@@ -147,22 +177,26 @@ class _Job:
         self.archs, self.out = archs, out
         self.kept: dict[str, Any] = fingerprint._asdict() if fingerprint else {}
         self.scores: dict[str, np.ndarray] = {}
-        self.num_done = 0
+        self.done = np.zeros(len(archs), bool)
         self._saved_at, self._save_seconds = -np.inf, 0.0
 
-    def add(self, scores: dict[str, np.ndarray]) -> None:
-        """Append the scores of the next rows, and save if that is cheap by now."""
+    @property
+    def num_done(self) -> int:
+        """Number of rows scored so far."""
+        return int(np.sum(self.done))
+
+    def add(self, places: np.ndarray, scores: dict[str, np.ndarray]) -> None:
+        """Put in the scores of the rows `places`, and save if that is cheap by now."""
         for name, values in scores.items():
-            rows = self.scores.setdefault(name, np.zeros(len(self.archs), values.dtype))
-            rows[self.num_done : self.num_done + len(values)] = values
-        self.num_done += len(next(iter(scores.values())))
+            self.scores.setdefault(name, np.zeros(len(self.archs), values.dtype))[places] = values
+        self.done[places] = True
         if (time.monotonic() - self._saved_at) * _SAVE_SHARE >= self._save_seconds:
             self.save()
 
     @property
     def num_unranked(self) -> int:
         """Number of architectures so far with a score that is not finite."""
-        finite = [np.isfinite(scores[: self.num_done]) for scores in self.scores.values()]
+        finite = [np.isfinite(scores[self.done]) for scores in self.scores.values()]
         return int(np.sum(~np.all(finite, axis=0))) if finite else 0
 
     def save(self) -> None:
@@ -173,6 +207,9 @@ class _Job:
         # Choices are small numbers: a byte each, not four, in a file that is written many times.
         narrow = np.min_scalar_type(int(self.archs.max())) if self.archs.min() >= 0 else np.int32
         code = {name: value for name, value in self.kept.items() if name != "job"}
+        # Not where they are the first, as in all files that one program has written.
+        is_prefix = bool(np.all(self.done[: self.num_done]))
+        members: dict[str, Any] = {} if is_prefix else {"done": self.done}
         with files.replacing(self.out, KIND, "out") as file:
             np.savez(
                 file,
@@ -180,18 +217,20 @@ class _Job:
                 num_done=self.num_done,
                 fingerprint=self.kept["job"],
                 about=json.dumps(environment() | code | {"num_unranked": self.num_unranked}),
+                **members,
                 **self.scores,  # type: ignore[arg-type]
             )
         self._saved_at = time.monotonic()
         self._save_seconds = self._saved_at - start
 
     def load(self, fingerprint_of: Callable[[np.ndarray], Fingerprint], resume: Resume) -> None:
-        """Take over the finished prefix of an earlier run; ValueError if it is another job's."""
+        """Take over the scores of an earlier run; ValueError if it is another job's."""
         assert self.out is not None
         wrong = f"is not a jnas result file; choose another {argument('out')}"
         with readers.arrays(self.out, wrong) as file:
             num = len(file["archs"])
-            done, about = int(file["num_done"]), json.loads(str(file["about"]))
+            about = json.loads(str(file["about"]))
+            done = file["done"] if "done" in file.files else np.arange(num) < file["num_done"]
             found = {"job": str(file["fingerprint"])}
             names = [x for x in file.files if x == _SINGLE or x.startswith(_OF_SUITE)]
             scores = {name: file[name] for name in names}
@@ -202,8 +241,8 @@ class _Job:
         self.kept["job"] = own.job
         files.adopt(self.out, KIND)
         left = (0, len(self.archs) - num)
-        self.scores = {name: np.pad(x, left) for name, x in scores.items()} if done else {}
-        self.num_done = done
+        self.scores = {name: np.pad(x, left) for name, x in scores.items()} if done.any() else {}
+        self.done = np.pad(done, left)
 
 
 def _open_job(

@@ -9,8 +9,10 @@ from jnas.networks._factories import settings_of
 from jnas.networks.darts import darts, nasbench301
 from jnas.networks.nasbench101 import nasbench101
 from jnas.networks.nasbench201 import nasbench201
+from jnas.networks.nasbench_macro import nasbench_macro
 from jnas.networks.nats_size import nats_size
 from jnas.networks.nb1shot1 import nb1shot1
+from jnas.networks.nds import nds_resnet, nds_resnext_a, nds_resnext_b, nds_vanilla
 from jnas.networks.nds_cells import amoebanet, enas, nasnet, pnas
 from jnas.networks.statistics import (
     Statistics,
@@ -30,9 +32,14 @@ _FACTORIES: dict[str, Callable[..., Network]] = {
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "nasbench301": nasbench301,
+    "nasbench_macro": nasbench_macro,
     "nasnet": nasnet,
     "nats_size": nats_size,
     "nb1shot1": nb1shot1,
+    "nds_resnet": nds_resnet,
+    "nds_resnext_a": nds_resnext_a,
+    "nds_resnext_b": nds_resnext_b,
+    "nds_vanilla": nds_vanilla,
     "pnas": pnas,
 }
 NAMES = tuple(_FACTORIES)
@@ -77,9 +84,14 @@ __all__ = [
     "nasbench101",
     "nasbench201",
     "nasbench301",
+    "nasbench_macro",
     "nasnet",
     "nats_size",
     "nb1shot1",
+    "nds_resnet",
+    "nds_resnext_a",
+    "nds_resnext_b",
+    "nds_vanilla",
     "pnas",
     "settings",
     "with_moments",

@@ -68,7 +68,7 @@ class Stages(NamedTuple):
     groups: jax.Array
 
 
-def _stages(arch: Arch, family: Family) -> Stages:
+def stages_of(arch: Arch, family: Family) -> Stages:
     """`Stages` of a vector."""
     _common.check_arch(arch, family.cardinalities)
     chosen = arch.astype(jnp.int32).reshape(len(STRIDES), -1)
@@ -100,7 +100,7 @@ class Costs(NamedTuple):
 
 def _costs(arch: Arch, family: Family) -> Costs:
     """`Costs` of the blocks of a vector."""
-    stages = _stages(arch, family)
+    stages = stages_of(arch, family)
     depth, c_in, width = stages.depth, stages.c_in, stages.width
     area = jnp.asarray(np.square(STRIDES), jnp.int32)  # pixels before a stage for each one in it
     if family.block == "res_bottleneck_block":
@@ -126,7 +126,7 @@ def _costs(arch: Arch, family: Family) -> Costs:
 
 def _params(arch: Arch, *, family: Family) -> jax.Array:
     """`[]` int32, trainable parameters of the whole network with 10 classes."""
-    costs, last = _costs(arch, family), _stages(arch, family).width[-1]
+    costs, last = _costs(arch, family), stages_of(arch, family).width[-1]
     stages = jnp.sum(costs.weights + 2 * costs.norms, dtype=jnp.int32)
     return 27 * STEM + 2 * STEM + stages + (last + 1) * NUM_CLASSES
 
@@ -137,7 +137,7 @@ def _flops(arch: Arch, *, family: Family) -> jax.Array:
     The published `flops` are larger by the 10 additions of the classifier's bias and by 5 for each
     number that a batch norm returns.
     """
-    last = _stages(arch, family).width[-1:]
+    last = stages_of(arch, family).width[-1:]
     counts = jnp.concatenate([_costs(arch, family).macs, last, jnp.full(1, 27 * STEM, jnp.int32)])
     return _common.weighted_sum(counts, (*_PIXELS, NUM_CLASSES, _PIXELS[0]))
 

@@ -1,7 +1,7 @@
 """Training of networks, one or thousands: `train`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,13 +100,15 @@ def _trained(work: "_Work", jobs: Job, is_own: bool) -> Trained:
     if is_own:
         return joined([_one(work, jobs, row) for row in range(len(jobs.arch))])
     chunks = _chunks(work.of.network, jobs.arch)
-    size, order, parts = len(chunks[0]), np.concatenate(chunks), []
+    order, parts = np.concatenate(chunks), []
     # One chunk has a bar of its own, of epochs.
     shown = work.progress and len(chunks) > 1
     options: dict[str, Any] = {"shown": shown, "unit": "networks", "kept": work.out}
     with reporting("training", len(order), **options) as report:
         for number, chunk in enumerate(chunks):
-            # Filled up, so that the last chunk runs the program of the others.
+            # Filled up, so that the last chunk runs the program of the others; where sizes differ
+            # each may be of another bucket, and few fill up what they do not share.
+            size = len(chunks[0]) if work.of.network.bucket is None else len(chunk)
             part = _chunk(work, jobs, number, np.resize(chunk, size), shown=not shown)
             parts.append(rows(part, np.arange(len(chunk))))
             report(sum(len(part.archs) for part in parts))
@@ -165,7 +167,8 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
         job = jax.tree.map(lambda leaf: leaf[row], jobs)
         # On the host: the program is of this architecture alone, so it has to be known while it is
         # made.
-        of = own_setup(work.of, np.asarray(job.arch))
+        arch = np.asarray(job.arch)
+        of = own_setup(_within(work.of, arch), arch)
         program = programs.of_one(of, work.is_parallel)
         course, kept = courses.restored(
             of,
@@ -208,9 +211,10 @@ def _chunk(work: _Work, jobs: Job, number: int, places: np.ndarray, shown: bool)
 
     def make() -> Trained:
         own = jax.tree.map(lambda leaf: leaf[places], jobs)
+        of = _within(work.of, np.asarray(own.arch[0]))
         begin, total = time.monotonic(), work.of.recipe.epochs
         run = trainings.train(
-            programs.trainer(work.of),
+            programs.trainer(of),
             own,
             work.dataset,
             epochs=range(1, total + 1),
@@ -225,6 +229,14 @@ def _chunk(work: _Work, jobs: Job, number: int, places: np.ndarray, shown: bool)
         return _of_states(work, own.arch, state, run.metrics, np.full(len(places), seconds))
 
     return work.kept(f"part-{number:04}.npz", ("chunk", jobs, places), make)
+
+
+def _within(of: Setup, arch: np.ndarray) -> Setup:
+    """Setup whose network has the sizes of the bucket of an architecture `[D]`."""
+    network = of.network
+    if network.bucket is None or network.within is None:
+        return of
+    return of._replace(network=network.within(network.bucket(arch)))
 
 
 def _of_states(
@@ -245,12 +257,23 @@ def _of_states(
 
 
 def _chunks(network: Network, archs: jax.Array) -> list[np.ndarray]:
-    """Places of architectures `[P, D]` in chunks, whose equal parts are equally costly."""
+    """Places of architectures `[P, D]` in chunks, whose equal parts are equally costly.
+
+    The architectures of a chunk are of one bucket.
+    """
     # Networks of a chunk wait for each other: sorted, the dear ones wait for their like.
     costs = np.asarray(jax.jit(jax.vmap(network.space.flops))(archs))
     order, parts = np.argsort(-costs, kind="stable"), num_parts(len(archs))
     size = _CHUNK_ON_CPU if jax.default_backend() == "cpu" else _CHUNK
-    chunks = [order[begin : begin + size] for begin in range(0, len(order), size)]
+    groups: dict[Hashable, list[int]] = {}
+    for place in order.tolist():
+        bucket = None if network.bucket is None else network.bucket(np.asarray(archs[place]))
+        groups.setdefault(bucket, []).append(place)
+    chunks = [
+        np.array(group[begin : begin + size])
+        for group in groups.values()
+        for begin in range(0, len(group), size)
+    ]
     # Within a chunk, devices get equal parts in order: deal the sorted ones out to them.
     return [np.concatenate([chunk[part::parts] for part in range(parts)]) for chunk in chunks]
 

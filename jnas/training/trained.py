@@ -107,8 +107,15 @@ def rows(trained: Trained, places: np.ndarray) -> Trained:
 
 def joined(parts: list[Trained]) -> Trained:
     """Trained networks of several calls as one."""
-    together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *map(arrays, parts))
+    together = jax.tree.map(lambda *leaves: _concatenated(leaves), *map(arrays, parts))
     return parts[0]._replace(**together)
+
+
+def _concatenated(leaves: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Arrays of several calls as one, with zeros where those of a smaller bucket have nothing."""
+    sizes = np.max([leaf.shape[1:] for leaf in leaves], axis=0)
+    missing = [[(0, 0), *((0, int(n)) for n in sizes - leaf.shape[1:])] for leaf in leaves]
+    return np.concatenate([np.pad(leaf, pad) for leaf, pad in zip(leaves, missing, strict=True)])
 
 
 @functools.lru_cache(64)

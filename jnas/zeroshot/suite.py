@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 from numpy.typing import ArrayLike
 
 from jnas import _renamed
-from jnas.engine.estimators import estimator
+from jnas.engine.estimators import Buckets, buckets, by_bucket, estimator, of_network
 from jnas.engine.inputs import as_archs, check_at_least_one
 from jnas.engine.messages import nearest
 from jnas.types import Arch, Estimator, Key, Network, Suite
@@ -245,7 +245,10 @@ def _program(
         means = {name: jnp.mean(values, axis=0) for name, values in found.items()}
         return means | {f"{name}_std": _deviation(values) for name, values in found.items()}
 
-    return scores
+    def make(network: Network) -> Callable[..., dict[str, jax.Array]]:
+        return _program(network, names, shared_init, repeats, batching)
+
+    return by_bucket(scores, of_network(network, make))
 
 
 def _ranked(score: jax.Array) -> jax.Array:
@@ -296,4 +299,8 @@ def _pick(program: Callable[..., dict[str, jax.Array]], name: str) -> Callable[.
     def scores(*args: jax.Array) -> jax.Array:
         return program(*args)[name]
 
-    return scores
+    found = buckets(program)
+    if found is None:
+        return scores
+    function = found.function
+    return by_bucket(scores, Buckets(found.of, lambda sizes: _pick(function(sizes), name)))

@@ -1,9 +1,11 @@
 """The population engine: same bits for any chunks and devices, nothing lost, nothing done twice."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -14,6 +16,7 @@ from jax.tree_util import Partial
 
 import jnas
 from jnas.engine import score as population
+from jnas.engine.estimators import Buckets, by_bucket
 from jnas.engine.files import MANIFEST
 from tests.conftest import FAST_COMPILATION
 
@@ -397,3 +400,58 @@ def test_file_name_is_never_half_written(estimator, archs, key, tmp_path, monkey
     with pytest.raises(KilledError):
         score(estimator, archs[::-1], key, out=out, resume=False)
     assert Path(out).read_bytes() == before
+
+
+# --------------------------------------------------------------------------------------------------
+# Buckets.
+
+
+def bucketed(traces: list[tuple[int, ...]]) -> Partial:
+    """Estimator of the sum of a row, which has a program for each first choice."""
+
+    def function(sizes: int | None) -> Callable[..., jax.Array]:
+        def scores(weights: jax.Array, key: jax.Array, archs: jax.Array) -> jax.Array:
+            traces.append((-1 if sizes is None else sizes, len(archs)))
+            return weigh(weights, key, archs)
+
+        return scores
+
+    of = functools.cache(function)
+    buckets = Buckets(lambda arch: int(arch[0]), of)
+    return Partial(by_bucket(of(None), buckets), jnp.arange(1.0, 4.0))
+
+
+@pytest.mark.parametrize("chunk_size", [4, 64, None])
+def test_rows_of_a_bucket_are_scored_by_its_program(estimator, archs, key, chunk_size) -> None:
+    traces: list[tuple[int, ...]] = []
+    found = score(bucketed(traces), archs, key, chunk_size)
+    np.testing.assert_array_equal(found, score(estimator, archs, key))
+    assert {sizes for sizes, _ in traces} == set(archs[:, 0].tolist())
+    assert len(traces) == CARDINALITY
+    # Of no more rows than a chunk, or than there are.
+    counts = np.bincount(archs[:, 0])
+    assert all(num <= -(-min(chunk_size or 20, counts[sizes]) // 2) for sizes, num in traces)
+    # A call of the estimator itself, which has no host, is that of all sizes.
+    np.testing.assert_array_equal(bucketed(traces)(key, jnp.asarray(archs)), found)
+    assert traces[-1] == (-1, 50)
+
+
+def test_a_job_of_buckets_resumes_and_is_extended(estimator, archs, key, tmp_path, monkeypatch):
+    expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
+    for num_chunks in (3, 2):
+        with monkeypatch.context() as context:
+            interrupt_after(context, num_chunks)
+            with pytest.raises(KilledError):
+                score(bucketed([]), archs[:40], key, 4, out)
+    with np.load(out) as file:
+        # Bucket by bucket, so that these are not the first rows.
+        assert file["num_done"] == file["done"].sum()
+        assert not file["done"][: file["num_done"]].all()
+        np.testing.assert_array_equal(file["scores"][file["done"]], expected[:40][file["done"]])
+    np.testing.assert_array_equal(score(bucketed([]), archs[:40], key, 4, out), expected[:40])
+    calls = interrupt_after(monkeypatch, 99)
+    np.testing.assert_array_equal(score(bucketed([]), archs, key, 4, out), expected)
+    assert len(calls) <= CARDINALITY  # of the ten more
+    with np.load(out) as file:
+        assert file["num_done"] == 50
+        assert "done" not in file.files

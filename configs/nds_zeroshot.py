@@ -1,0 +1,42 @@
+"""Kendall tau of NASWOT scores with trained accuracies of the sizes of NDS (NASWOT, figure 3).
+
+Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figure 3, which has
+    the cells of NDS (Radosavovic et al., ICCV 2019) and not its sizes: for these there is no
+    published tau. Accuracies are those of NDS: CIFAR-10 test accuracy in % of the best of 100
+    epochs, of ResNet the mean of 3 runs, of ResNeXt-A one run.
+Command: python -m experiments.nds_zeroshot, or with the name of a space; goes on where it was
+    stopped.
+Cost: about 10 minutes of 2 idle CPU cores for each space, half of it for some 90 programs.
+Expected: scores of networks of different sizes follow their sizes; parameters and
+    multiply-accumulates stand beside them as the baselines that they have to beat.
+
+Convention: one batch of 128 CIFAR-10 images of 32x32 pixels, networks as they were trained (stem of
+16 channels, no ImageNet stem), initial weights that are the first channels and blocks of one draw,
+batch norms of the batch, all ReLUs.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the experiment.
+
+    Attributes:
+        spaces: of `benchmarks`, each with a table of 5,000 trained networks.
+        num_archs: of the table, drawn without replacement.
+        images: source of the mini-batch.
+        num_images: size of the mini-batch.
+        seed: everything random follows from it.
+    """
+
+    spaces: tuple[str, ...] = ("nds_resnet", "nds_resnext_a")
+    num_archs: int = 300
+    images: str = "cifar10"
+    num_images: int = 128
+    seed: int = 0
+
+
+CONFIG = Config()
+# As small as it runs.
+QUICK = Config(spaces=("nds_resnext_a",), num_archs=3, images="digits", num_images=4)
