@@ -13,19 +13,19 @@ _SIZES = {
     "nasbench201": {"channels": "channels", "stages": "stages", "cells": "cells"},
     "nats_size": {},
     "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
-    "nasbench301": {"channels": "channels", "cells": "layers"},
+    **{
+        name: {"channels": "channels", "cells": "layers"}
+        for name in ("darts", "enas", "nasbench301")
+    },
 }  # options → arguments of the network
-SHARED = tuple(_SIZES)
-"""Names of the spaces whose networks commands make."""
-
 # Those that can be exported after a training.
-NAMES = tuple(name for name in SHARED if name != "nasbench301")
+NAMES = tuple(_SIZES)
 
 
-def check(space: str, names: tuple[str, ...] = NAMES) -> str:
+def check(space: str) -> str:
     """Name of a space, which has a network; ValueError names those that have."""
-    if space not in names:
-        raise ValueError(f"no network for the space {space!r}. {nearest(space, names)}")
+    if space not in NAMES:
+        raise ValueError(f"no network for the space {space!r}. {nearest(space, NAMES)}")
     return space
 
 
@@ -83,4 +83,4 @@ def make(space: str, sizes: Mapping[str, int | None], dataset: Dataset, **settin
 
 def _takes(space: str) -> dict[str, str]:
     """Options that the network of a space takes → arguments of its factory."""
-    return _SIZES[check(space, SHARED)]
+    return _SIZES[check(space)]

@@ -153,14 +153,15 @@ def _weight_grad_on_cpu(
     def of_tap(start: jax.Array) -> jax.Array:
         def read(image: jax.Array) -> jax.Array:
             sizes = (num // unrolled, *reach, channels)
-            return lax.dynamic_slice(image, (0, *start, 0), sizes)[:, ::stride, ::stride]
+            window: jax.Array = lax.dynamic_slice(image, (0, *start, 0), sizes)
+            return window[:, ::stride, ::stride]
 
         rows = sum(read(images[n]) * grads[n] for n in range(unrolled))
         columns = ones @ jnp.reshape(rows, (len(ones), -1))
         return jnp.sum(columns.reshape(width, channels), axis=0)
 
     starts = dilation * np.indices((size, size), np.int32).reshape(2, -1).T
-    taps = lax.map(of_tap, jnp.asarray(starts))
+    taps: jax.Array = lax.map(of_tap, jnp.asarray(starts))
     return taps.reshape(size, size, 1, channels).astype(x.dtype)
 
 

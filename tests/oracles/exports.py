@@ -22,6 +22,21 @@ DISCONNECTED = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 # Of five blocks the second has no way out; the third and fifth feed the output.
 HALF_FED = "conv3x3:0|conv3x3:0|maxpool3x3:0|conv1x1:0,1|conv3x3:3,4|output:3,5"
 INPUT_TO_OUTPUT = "conv1x1:0|conv3x3:0|maxpool3x3:1,2|conv3x3:0,1|output:0,1,3"
+# Separable, dilated and pooled at both strides, a node of zeros, a skip that halves.
+PAIRS = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('none', 0), ('none', 2), "
+    "('sep_conv_5x5', 2), ('dil_conv_5x5', 1), ('avg_pool_3x3', 2), ('skip_connect', 4)], "
+    "normal_concat=[2, 3, 4, 5], reduce=[('sep_conv_5x5', 0), ('skip_connect', 1), ('none', 0), "
+    "('none', 1), ('dil_conv_3x3', 0), ('max_pool_3x3', 1), ('avg_pool_3x3', 0), "
+    "('dil_conv_5x5', 4)], reduce_concat=[2, 3, 4, 5])"
+)
+LOOSE = (
+    "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 2), "
+    "('avg_pool_3x3', 2), ('sep_conv_5x5', 0), ('sep_conv_5x5', 1), ('skip_connect', 3), "
+    "('sep_conv_3x3', 0)], normal_concat=[4, 5], reduce=[('avg_pool_3x3', 0), "
+    "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 1), ('sep_conv_5x5', 3), "
+    "('max_pool_3x3', 1), ('skip_connect', 2), ('sep_conv_3x3', 0)], reduce_concat=[4, 5])"
+)
 CASES: dict[str, tuple[Any, Any]] = {
     "nasbench201": (lambda: networks.nasbench201(channels=4, cells=2, stages=2), EVERY_OPERATION),
     "of zeros": (lambda: networks.nasbench201(channels=4, cells=1, stages=1), OF_ZEROS),
@@ -37,6 +52,12 @@ CASES: dict[str, tuple[Any, Any]] = {
         lambda: networks.nb1shot1(subspace=2, channels=3, cells=3, stacks=1),
         INPUT_TO_OUTPUT,
     ),
+    "darts": (lambda: networks.darts(channels=4, layers=3), PAIRS),
+    "nasbench301": (
+        lambda: networks.nasbench301(channels=4, layers=2, affine=False, pool_norm=True),
+        PAIRS.replace("none", "skip_connect"),
+    ),
+    "enas": (lambda: networks.enas(nodes=4, channels=4, layers=4), LOOSE),
 }
 
 

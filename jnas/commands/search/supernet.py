@@ -33,7 +33,7 @@ _LARGE = 100_000  # vectors of a space whose classes are not listed
 # Shared weights have neither scales of norms nor biases, as published.
 _PLAIN = {
     "nasbench201": {"affine": False, "bias": False},
-    "nasbench301": {"affine": False, "pool_norm": True},
+    **{name: {"affine": False, "pool_norm": True} for name in ("darts", "enas", "nasbench301")},
 }
 _KEY = 2**31 - 1  # of no number that keys of a seed are split into
 
@@ -131,7 +131,7 @@ def materials(
     options: Options, space: Space, images: str, progress: bool
 ) -> tuple[Options, Dataset, Network]:
     """Options with sizes that follow from the images, data set, and network; errors as `plan`."""
-    networks.check(space.name, networks.SHARED)
+    networks.check(space.name)
     # Parted as `data.load` does by default, so that a saved supernet finds its images again.
     dataset = data.load(images, options.size, progress=progress)
     if not len(dataset.validation.y):

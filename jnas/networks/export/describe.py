@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jnas.networks import statistics as norms
-from jnas.networks.export import nasbench101, nasbench201, nats_size, nb1shot1
+from jnas.networks.export import darts, nasbench101, nasbench201, nats_size, nb1shot1
 from jnas.networks.export.description import Plain
 from jnas.networks.own import choices_of
 from jnas.types import Arch, Network, Params
@@ -18,6 +18,8 @@ _DESCRIBE: dict[str, Callable[[np.ndarray, Params], Plain]] = {
     "cells": nats_size.describe,
     "groups": nb1shot1.describe,
 }
+# By the network as well: weights do not tell families of pairs of cells apart.
+_DESCRIBE_PAIRS = "sections"
 
 
 def describe(
@@ -39,7 +41,7 @@ def describe(
             of several networks, weights that are not finite, statistics of another network.
     """
     choices = np.array(choices_of(network.space, arch), np.int32)
-    names = [name for name in _DESCRIBE if name in params]
+    names = [name for name in (*_DESCRIBE, _DESCRIBE_PAIRS) if name in params]
     if not names:
         raise ValueError(f"the network of {network.space.name} has no export")
     # Of a population every leaf has one more axis, and slices of it would be of wrong networks.
@@ -50,7 +52,11 @@ def describe(
             f"got {list(kernel.shape)}"
         )
     weights = norms.with_statistics(params, _checked(params, list(statistics)))
-    plain = _DESCRIBE[names[0]](choices, jax.tree.map(np.asarray, weights))
+    weights = jax.tree.map(np.asarray, weights)
+    if names[0] == _DESCRIBE_PAIRS:
+        plain = darts.describe(choices, weights, network)
+    else:
+        plain = _DESCRIBE[names[0]](choices, weights)
     # Of the plain layers alone: weights that the architecture lacks may be anything.
     for block in plain.blocks:
         for step in block.steps:

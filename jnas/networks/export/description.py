@@ -16,8 +16,8 @@ import numpy as np
 
 from jnas.networks import layers
 
-INPUT = "x"
-"""Name of what a block reads."""
+INPUT, BEFORE = "x", "before"
+"""Names of what a block reads: the value of the block before, and what that one has read."""
 
 
 class Step(NamedTuple):
@@ -25,15 +25,18 @@ class Step(NamedTuple):
 
     Attributes:
         name: of its value within the block, an identifier.
-        operation: "conv", "norm", "dense" (these have weights), "relu", "add", "concat", "first"
-            (the first `channels`), "zeros" (as many as its input has), "avg_pool3x3",
-            "max_pool3x3" (both stride 1), "avg_pool2x2", "max_pool2x2", "max_pool2x2_padded" (all
-            stride 2) or "mean" (over pixels).
+        operation: "conv", "depthwise", "norm", "dense" (these have weights), "relu", "add",
+            "concat", "first" (the first `channels`), "zeros" (as many as its input has), "pixels"
+            (every so many as its stride is), "shifted" (without the first row and column),
+            "avg_pool3x3", "max_pool3x3" (both of either stride), "avg_pool2x2", "max_pool2x2",
+            "max_pool2x2_padded" (all stride 2) or "mean" (over pixels).
         inputs: names of the values that it reads.
-        weights: float32 arrays: `conv` `[k, k, C, C']` and perhaps `bias` `[C']`; `mean`, `var` and
-            perhaps `scale` and `bias` `[C]`; `kernel` `[C, C']` and `bias` `[C']`.
-        stride: of a convolution.
+        weights: float32 arrays: `conv` `[k, k, C, C']`, depthwise `[k, k, 1, C]`, and perhaps
+            `bias` `[C']`; `mean`, `var` and perhaps `scale` and `bias` `[C]`; `kernel` `[C, C']`
+            and `bias` `[C']`.
+        stride: of a convolution or a pool.
         channels: of its value.
+        dilation: of a depthwise convolution.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Step(NamedTuple):
     weights: Mapping[str, np.ndarray]
     stride: int
     channels: int
+    dilation: int = 1
 
 
 class Block(NamedTuple):
@@ -53,6 +57,8 @@ class Block(NamedTuple):
         channels: of what it reads.
         steps: in an order in which they can be computed.
         output: name of its value: a step's, or `INPUT`.
+        before: channels of what it also reads, under the name `BEFORE`: what the block before has
+            read, or what that one has put out if it is the first that reads two; 0 if nothing.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Block(NamedTuple):
     channels: int
     steps: tuple[Step, ...]
     output: str
+    before: int = 0
 
 
 class Plain(NamedTuple):
@@ -79,15 +86,15 @@ class Plain(NamedTuple):
 class Builder:
     """Steps of a block that is being written; its methods give the name of the new value."""
 
-    def __init__(self, channels: int) -> None:
-        """Block without steps that reads `channels`."""
+    def __init__(self, channels: int, before: int = 0) -> None:
+        """Block without steps that reads `channels`, and `before` of another one."""
         # In order of insertion, which is one that they can be computed in.
         self.steps: dict[str, Step] = {}
-        self.input = channels
+        self.inputs = {INPUT: channels, BEFORE: before}
 
     def channels(self, name: str) -> int:
         """Number of channels of a value."""
-        return self.input if name == INPUT else self.steps[name].channels
+        return self.inputs[name] if name in self.inputs else self.steps[name].channels
 
     def add(
         self,
@@ -96,12 +103,13 @@ class Builder:
         *inputs: str,
         weights: Mapping[str, Any] | None = None,
         stride: int = 1,
+        dilation: int = 1,
         channels: int | None = None,
     ) -> str:
         """Value `name` of a new step; `channels` are those of its first input if not given."""
         arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
         width = self.channels(inputs[0]) if channels is None else channels
-        self.steps[name] = Step(name, operation, inputs, arrays, stride, width)
+        self.steps[name] = Step(name, operation, inputs, arrays, stride, width, dilation)
         return name
 
     def conv(self, name: str, x: str, layer: Mapping[str, Any], c_out: int, stride: int = 1) -> str:
@@ -145,17 +153,17 @@ class Builder:
             if step.name in needed:
                 needed |= set(step.inputs)
         steps = tuple(step for step in self.steps.values() if step.name in needed)
-        return Block(name, kind, self.input, steps, output)
+        return Block(name, kind, self.inputs[INPUT], steps, output, self.inputs[BEFORE])
 
 
 def apply(plain: Plain, images: jax.Array) -> jax.Array:
     """Logits `[N, K]` of normalised images `[N, H, W, C]` float32; the weights are constants."""
-    x = images
+    x = before = images
     for block in plain.blocks:
-        values = {INPUT: x}
+        values = {INPUT: x, BEFORE: before}
         for step in block.steps:
             values[step.name] = _value(step, [values[name] for name in step.inputs])
-        x = values[block.output]
+        x, before = values[block.output], x if block.before else values[block.output]
     return x
 
 
@@ -166,6 +174,8 @@ def _value(step: Step, inputs: list[jax.Array]) -> jax.Array:
     match step.operation:
         case "conv":
             result = layers.conv_layer(inputs[0], weights, step.stride)
+        case "depthwise":
+            result = layers.depthwise_layer(inputs[0], weights, step.stride, step.dilation)
         case "norm":
             result = layers.batch_norm(inputs[0], weights)
         case "dense":
@@ -177,13 +187,16 @@ def _value(step: Step, inputs: list[jax.Array]) -> jax.Array:
         case "first":
             result = inputs[0][..., : step.channels]
         case _:
-            result = _PLAIN[step.operation](inputs[0])
+            result = _PLAIN[step.operation](inputs[0])[:, :: step.stride]
+            result = result[:, :, :: step.stride] if step.stride > 1 else result
     return result
 
 
 _PLAIN: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "zeros": jnp.zeros_like,
+    "pixels": lambda x: x,
+    "shifted": lambda x: x[:, 1:, 1:],
     "avg_pool3x3": layers.avg_pool3x3,
     "max_pool3x3": layers.max_pool3x3,
     "avg_pool2x2": layers.avg_pool2x2,
@@ -207,16 +220,17 @@ def num_params(plain: Plain) -> int:
 def num_macs(plain: Plain, size: tuple[int, int]) -> int:
     """Number of multiply-accumulates of convolutions and dense layer for one image of `[H, W]`."""
     total = 0
+    before = size
     for block in plain.blocks:
         # Within a block all that is not yet halved is of the size of its input.
-        sizes = {INPUT: size}
+        sizes = {INPUT: size, BEFORE: before}
         for step in block.steps:
             sizes[step.name] = _size_after(step, *sizes[step.inputs[0]])
-            if step.operation == "conv":
+            if step.operation in ("conv", "depthwise"):
                 total += step.weights["conv"].size * math.prod(sizes[step.name])
             elif step.operation == "dense":
                 total += step.weights["kernel"].size
-        size = sizes[block.output]
+        size, before = sizes[block.output], size if block.before else sizes[block.output]
     return total
 
 

@@ -13,21 +13,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnas.networks.export.description import INPUT, Block, Plain, Step
+from jnas.networks.export.description import BEFORE, INPUT, Block, Plain, Step
 from jnas.networks.export.facts import Facts
 
 _CALLS = {
     "relu": "nnx.relu({})",
     "zeros": "jnp.zeros_like({})",
-    "avg_pool3x3": "avg_pool3x3({})",
-    "max_pool3x3": "max_pool3x3({})",
+    "shifted": "{}[:, 1:, 1:]",
     "avg_pool2x2": "nnx.avg_pool({}, (2, 2), (2, 2))",
     "max_pool2x2": "nnx.max_pool({}, (2, 2), (2, 2))",
     "max_pool2x2_padded": "nnx.max_pool({}, (2, 2), (2, 2), ((1, 1), (1, 1)))",
     "mean": "jnp.mean({}, axis=(1, 2))",
 }
+_WEIGHTY = ("conv", "depthwise", "norm", "relu", "pixels", "avg_pool3x3", "max_pool3x3")
 _WIDTH = 90  # of a line
-_LONG = 60  # of an expression that gets a line of its own
+_LONG = 56  # of an expression that gets a line of its own
 _ABOUT = {
     "Stem": "First layers, at the full size of the images.",
     "Cell": "Cell of the architecture.",
@@ -64,9 +64,21 @@ def text(plain: Plain, facts: Facts, title: str) -> str:
         "CONSTANTS": _constants(facts),
         "CLASSES": "\n\n\n".join(_class(kind) for kind, _ in kinds),
         "BLOCKS": "\n".join(_blocks(plain.blocks, kinds)),
-        "CALLS": "\n".join(f"        x = self.{block.name}(x)" for block in plain.blocks),
+        "CALLS": "\n".join(f"        {line}" for line in _calls(plain.blocks)),
     }
     return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], frame)
+
+
+def _calls(blocks: Sequence[Block]) -> list[str]:
+    """Lines that compute the blocks, one after the other."""
+    lines: list[str] = []
+    for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+        if block.before:
+            lines.append(f"before, x = x, self.{block.name}(x, before)")
+        else:
+            lines.append(f"x = self.{block.name}(x)")
+            lines += ["before = x"] if after is not None and after.before else []
+    return lines
 
 
 def variables(plain: Plain) -> dict[str, np.ndarray]:
@@ -113,9 +125,10 @@ def _kinds(blocks: Sequence[Block]) -> list[tuple[_Kind, list[Block]]]:
 def _structure(block: Block) -> object:
     """What blocks of one class have in common: all but widths."""
     steps = tuple(
-        (step.name, step.operation, step.inputs, step.stride, _sizes(step)) for step in block.steps
+        (step.name, step.operation, step.inputs, step.stride, step.dilation, _sizes(step))
+        for step in block.steps
     )
-    return block.kind, steps, block.output
+    return block.kind, steps, block.output, block.before > 0
 
 
 def _sizes(step: Step) -> tuple[tuple[str, int], ...]:
@@ -126,8 +139,10 @@ def _sizes(step: Step) -> tuple[tuple[str, int], ...]:
 
 def _kind(name: str, group: list[Block]) -> _Kind:
     """Class of a group of blocks; widths that are equal in each of them are one argument."""
-    values = [INPUT, *(step.name for step in group[0].steps)]
-    rows = [[block.channels, *(step.channels for step in block.steps)] for block in group]
+    values = [INPUT, BEFORE, *(step.name for step in group[0].steps)]
+    rows = [
+        [block.channels, block.before, *(step.channels for step in block.steps)] for block in group
+    ]
     columns = dict(zip(values, zip(*rows, strict=True), strict=True))
     of_input, of_output = columns[INPUT], columns[group[0].output]
     names = {of_input: "c_in"} | {of_output: "width" if of_input == of_output else "c_out"}
@@ -142,6 +157,8 @@ def _kind(name: str, group: list[Block]) -> _Kind:
 
 def _argument(value: str) -> str:
     """Name for the width of a value that is neither input nor output: that of vertex 3 is c3."""
+    if value == BEFORE:
+        return "c_before"
     number = re.search(r"[0-9]+$", value.removesuffix("_conv"))
     return f"c{number[0]}" if number else f"c_{value}"
 
@@ -162,7 +179,7 @@ def _class(kind: _Kind) -> str:
         *_signature(kind.arguments),
         *(f"        {line}" for line in made or ["del rngs"]),
         "",
-        f"    def __call__(self, {INPUT}):",
+        f"    def __call__(self, {INPUT}{f', {BEFORE}' if kind.block.before else ''}):",
         *(f"        {line}" for line in _statements(kind.block)),
     ]
     return "\n".join(lines)
@@ -186,6 +203,11 @@ def _made(step: Step, widths: dict[str, str]) -> list[str]:
             more = f", stride={step.stride}" if step.stride > 1 else ""
             more += ", bias=True" if "bias" in step.weights else ""
             return [f"self.{step.name} = conv({c_in}, {c_out}, {size}{more}, rngs=rngs)"]
+        case "depthwise":
+            size = step.weights["conv"].shape[0]
+            more = f", stride={step.stride}" if step.stride > 1 else ""
+            more += f", dilation={step.dilation}" if step.dilation > 1 else ""
+            return [f"self.{step.name} = depthwise({c_in}, {size}{more}, rngs=rngs)"]
         case "norm":
             more = "" if "scale" in step.weights else ", affine=False"
             return [f"self.{step.name} = norm({c_out}{more}, rngs=rngs)"]
@@ -205,9 +227,9 @@ def _statements(block: Block) -> list[str]:
     uses = [name for step in block.steps for name in step.inputs]
     # Sums, and the layers that they sum, have lines of their own.
     sums = [step for step in block.steps if step.operation in ("add", "concat")]
-    weighty = {step.name for step in block.steps if step.operation in ("norm", "relu", "conv")}
+    weighty = {step.name for step in block.steps if step.operation in _WEIGHTY}
     apart = {step.name for step in sums} | {x for step in sums for x in step.inputs if x in weighty}
-    words, lines = {INPUT: INPUT}, list[str]()
+    words, lines = {INPUT: INPUT, BEFORE: BEFORE}, list[str]()
     for step in block.steps:
         expression = _expression(step, [words[name] for name in step.inputs])
         if step.name == block.output:
@@ -223,7 +245,12 @@ def _statements(block: Block) -> list[str]:
 def _expression(step: Step, inputs: list[str]) -> str:
     """Expression of a step, given those of its inputs."""
     match step.operation:
-        case "conv" | "norm":
+        case "avg_pool3x3" | "max_pool3x3":
+            more = f", {step.stride}" if step.stride > 1 else ""
+            return f"{step.operation}({inputs[0]}{more})"
+        case "pixels":
+            return f"{inputs[0]}[:, ::{step.stride}, ::{step.stride}]"
+        case "conv" | "depthwise" | "norm":
             return f"self.{step.name}({inputs[0]})"
         case "dense":
             return f"self.{step.name}(self.dropout({inputs[0]}))"

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from jnas.networks.export.description import INPUT, Block, Plain, Step
+from jnas.networks.export.description import BEFORE, INPUT, Block, Plain, Step
 from jnas.networks.export.facts import Facts
 
 # Both are old enough for the runtimes of phones and browsers.
 _OPSET, _IR_VERSION = 17, 8
-_PADDED = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3], "strides": [1, 1]}
+_PADDED = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
 _HALVING = {"kernel_shape": [2, 2], "strides": [2, 2]}
 _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
@@ -56,8 +56,10 @@ def serialised(plain: Plain, facts: Facts) -> bytes:
 
     graph = _Graph()
     x = _normalised(graph, facts)
+    before = x
     for block in plain.blocks:
-        x = _block(graph, block, x)
+        value = _block(graph, block, x, before)
+        x, before = value, x if block.before else value
     graph.node("Identity", [x], "logits")
     images: list[str | int | None] = ["batch", *facts.size, len(facts.mean)]
     pixels = TensorProto.UINT8 if facts.dtype == "uint8" else TensorProto.FLOAT
@@ -96,9 +98,9 @@ def _normalised(graph: _Graph, facts: Facts) -> str:
     return graph.node("Transpose", [x], "images_nchw", perm=[0, 3, 1, 2])
 
 
-def _block(graph: _Graph, block: Block, x: str) -> str:
-    """Name of the value of a block that reads `x`."""
-    values = {INPUT: x}
+def _block(graph: _Graph, block: Block, x: str, before: str) -> str:
+    """Name of the value of a block that reads `x`, and perhaps `before`."""
+    values = {INPUT: x, BEFORE: before}
     for step in block.steps:
         inputs = [values[name] for name in step.inputs]
         write = _WRITERS.get(step.operation, _simple)
@@ -109,6 +111,8 @@ def _block(graph: _Graph, block: Block, x: str) -> str:
 def _simple(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a step that is one node without weights."""
     operation, attributes = _NODES[step.operation]
+    if "pads" in attributes and "strides" not in attributes:
+        attributes = {**attributes, "strides": [step.stride] * 2}
     return graph.node(operation, inputs, name, **attributes)
 
 
@@ -126,7 +130,9 @@ def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
         name,
         kernel_shape=[size, size],
         strides=[step.stride] * 2,
-        pads=[size // 2] * 4,
+        pads=[step.dilation * (size // 2)] * 4,
+        dilations=[step.dilation] * 2,
+        group=step.channels if step.operation == "depthwise" else 1,
     )
 
 
@@ -158,6 +164,17 @@ def _add(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     return total
 
 
+def _pixels(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
+    """Value of every so many pixels, or of all but the first row and column."""
+    start = 1 if step.operation == "shifted" else 0
+    parts = {"starts": start, "ends": 2**31 - 1, "axes": 2, "steps": step.stride}
+    constants = [
+        graph.constant(f"{name}.{key}", [value, value + (key == "axes")], np.int64)
+        for key, value in parts.items()
+    ]
+    return graph.node("Slice", [*inputs, *constants], name)
+
+
 def _first(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of the first channels."""
     limits = {"starts": 0, "ends": step.channels, "axes": 1}
@@ -181,6 +198,9 @@ def _mean(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
 
 _WRITERS: dict[str, Callable[[_Graph, Step, list[str], str], str]] = {
     "conv": _conv,
+    "depthwise": _conv,
+    "pixels": _pixels,
+    "shifted": _pixels,
     "norm": _norm,
     "dense": _dense,
     "add": _add,

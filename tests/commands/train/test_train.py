@@ -15,7 +15,7 @@ import jnas
 from jnas.commands.train import choice, plan, runs
 from jnas.commands.train.settings import Settings
 from tests.commands.helpers import CELL, QUIET, TINY, files, invoke, put, read_csv, read_json
-from tests.oracles.exports import HALF_FED
+from tests.oracles.exports import HALF_FED, PAIRS
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -217,9 +217,19 @@ def test_strategies_search_by_real_trainings(strategy, pictures, tmp_path) -> No
 
 
 @pytest.mark.slow
-def test_a_one_shot_network_is_trained_and_exported(pictures, tmp_path) -> None:
-    sizes = {"channels": 2, "stages": 2, "cells": 1, "size": 8, "epochs": 2}
-    settings = Settings(images=str(pictures), space="nb1shot1", arch=HALF_FED, **sizes)
+@pytest.mark.parametrize(
+    ("space", "arch", "sizes"),
+    [
+        ("nb1shot1", HALF_FED, {"stages": 2, "cells": 1}),
+        ("darts", PAIRS, {"cells": 3}),
+        ("nasbench301", PAIRS.replace("none", "skip_connect"), {"cells": 2}),
+    ],
+)
+def test_networks_of_other_spaces_are_trained_and_exported(
+    space, arch, sizes, pictures, tmp_path
+) -> None:
+    sizes = {"channels": 2, "size": 8, "epochs": 2, **sizes}
+    settings = Settings(images=str(pictures), space=space, arch=arch, **sizes)
     found = runs.run(settings, tmp_path)
     with np.load(tmp_path / "network" / "example.npz") as example:
         logits = found.trained.predict(example["images"])

@@ -13,6 +13,7 @@ from jnas.networks.export import stablehlo
 from tests.oracles.exports import (
     CASES,
     HALF_FED,
+    PAIRS,
     arch_of,
     case,
     check_logits,
@@ -37,6 +38,8 @@ def test_counts_are_those_of_the_published_networks() -> None:
          "|nor_conv_3x3~0|avg_pool_3x3~1|nor_conv_3x3~2|", 32),
         (functools.partial(networks.nasbench101, channels=128), None, 32),
         (networks.nats_size, "8:64:24:48:40", 32),
+        (networks.darts, PAIRS, 32),
+        (networks.nasbench301, PAIRS.replace("none", "max_pool_3x3"), 32),
     ):  # fmt: skip
         network = make()
         arch = arch_of(network, text)
@@ -76,7 +79,7 @@ def test_counts_are_those_of_the_weights_that_an_architecture_has() -> None:
 
 def test_a_plain_network_makes_its_network_again() -> None:
     names = ("nasbench201", "nasbench101", "nats_size", "without scales")
-    for name in (*names, "nb1shot1", "input to output"):
+    for name in (*names, "nb1shot1", "input to output", "darts", "nasbench301", "enas"):
         network = case(name)[0]
         again = networks.by_name(networks.settings(network)[0], **plain_of(name).settings)
         shapes = [jax.eval_shape(one.init, jax.random.key(0)) for one in (network, again)]

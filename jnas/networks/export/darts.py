@@ -1,0 +1,164 @@
+"""Plain layers of networks of pairs of cells: DARTS, NAS-Bench-301, ENAS."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jnas.networks._darts_cells import Cell, cells_of, computed
+from jnas.networks._darts_weights import (
+    DILATED,
+    NUM_INPUTS,
+    REDUCTION,
+    SEPARABLE,
+    Section,
+    read_channels,
+    sections,
+)
+from jnas.networks._factories import settings_of
+from jnas.networks.darts import DARTS
+from jnas.networks.export.description import BEFORE, INPUT, Block, Builder, Plain
+from jnas.networks.export.nasbench201 import stem
+from jnas.spaces._darts_cells import Family
+from jnas.spaces.darts import NASBENCH301
+from jnas.spaces.nds_cells import enas_family
+from jnas.types import Network, Params
+
+
+def family_of(network: Network) -> Family | None:
+    """Family of the cells of a network; None for one that has others, or no export."""
+    name, settings = settings_of(network) or ("", {})
+    if name == "enas":
+        return enas_family(settings["nodes"], settings["output"])
+    return {"darts": DARTS, "nasbench301": NASBENCH301}.get(name)
+
+
+def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
+    """Network of `arch` `[D]`, its weights with statistics."""
+    family = family_of(network)
+    if family is None:
+        raise ValueError(f"the network of {network.space.name} has no export")
+    _, settings = settings_of(network) or ("", {})
+    channels, num_cells = settings["channels"], settings["layers"]
+    found = sections(family.num_nodes, channels, num_cells)
+    cells = cells_of(arch, family)
+    there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
+    blocks, number = [stem(params["stem"], params["stem"]["conv"].shape[-1])], 0
+    for section, stacked in zip(found, params["sections"], strict=True):
+        for place in range(section.num):
+            weights = jax.tree.map(lambda leaf, place=place: leaf[place], stacked)
+            rows = there[number : number + 2]
+            number += 1
+            cell = cells[section.kind]
+            blocks.append(_cell(f"cell{number}", cell, weights, section, rows, family))
+    blocks.append(_head(params, there[-1]))
+    halved = sum(section.kind * section.num for section in found)
+    return Plain(tuple(blocks), settings, 2**halved)
+
+
+def _head(params: Params, rows: np.ndarray) -> Block:
+    """Block of the mean over pixels and the dense layer."""
+    dense = params["dense"]
+    dense = {**dense, "kernel": dense["kernel"][rows]}
+    b = Builder(int(rows.sum()))
+    return b.block("head", "Head", b.dense("dense", b.add("features", "mean", INPUT), dense))
+
+
+def _cell(
+    name: str,
+    cell: Cell,
+    weights: Params,
+    section: Section,
+    rows: list[np.ndarray],
+    family: Family,
+) -> Block:
+    """Cell whose inputs have the channels `rows` alone."""
+    b = Builder(int(rows[1].sum()), int(rows[0].sum()))
+    nodes = []
+    for number, (x, there) in enumerate(zip((BEFORE, INPUT), rows, strict=True)):
+        layer = weights[f"input{number}"]
+        layer = {**layer, "conv": layer["conv"][..., there, :]}
+        reduce = _halved if section.is_halved and not number else _convolved
+        nodes.append(reduce(b, f"input{number}", x, layer))
+    slots, names = cell.slots, family.operations
+    stride = 1 + (section.kind == REDUCTION)
+    for node in range(family.num_nodes):
+        terms = []
+        for slot in (2 * node, 2 * node + 1):
+            op = names[slots.first[slot] % len(names)]
+            if op != "none":
+                source, step = slots.source[slot], stride if slots.halves[slot] else 1
+                layer = jax.tree.map(lambda leaf, k=slots.edge[slot]: leaf[k], weights["edges"])
+                if op == "skip_connect" and step == 2:
+                    k = slots.skip[slot]
+                    layer = jax.tree.map(lambda leaf, k=k: leaf[k], weights["skips"])
+                label = f"node{node + 1}_{slot % 2 + 1}"
+                terms.append(_operation(b, label, op, nodes[source], layer, step))
+        nodes.append(_sum(b, f"node{node + 1}", terms, nodes[1], stride))
+    parts = [
+        value
+        for value, is_there in zip(nodes[NUM_INPUTS:], cell.is_joined, strict=True)
+        if is_there
+    ]
+    width = sum(map(b.channels, parts))
+    output = b.add("output", "concat", *parts, channels=width)
+    return b.block(name, "Cell", output)
+
+
+def _sum(b: Builder, name: str, terms: list[str], like: str, stride: int) -> str:
+    """Sum of the values of a node; zeros as large as nodes are where there are none."""
+    if terms:
+        return b.sum(name, terms)
+    zeros = b.add(f"{name}_zeros", "zeros", like)
+    return b.add(name, "pixels", zeros, stride=stride) if stride > 1 else zeros
+
+
+def _convolved(b: Builder, name: str, x: str, layer: Params) -> str:
+    """Value of ReLU, 1x1 convolution and norm."""
+    rectified = b.add(f"{name}_relu", "relu", x)
+    return b.conv_norm(name, rectified, layer, layer["conv"].shape[-1])
+
+
+def _halved(b: Builder, name: str, x: str, layer: Params) -> str:
+    """Value of a factorised reduction: ReLU, two 1x1 convolutions of stride 2, norm."""
+    rectified, half = b.add(f"{name}_relu", "relu", x), layer["conv"].shape[-1] // 2
+    shifted = b.add(f"{name}_shifted", "shifted", rectified)
+    parts = [
+        b.conv(f"{name}_{word}_conv", value, {"conv": kernel}, half, stride=2)
+        for word, value, kernel in (
+            ("even", rectified, layer["conv"][..., :half]),
+            ("odd", shifted, layer["conv"][..., half:]),
+        )
+    ]
+    together = b.add(f"{name}_both", "concat", *parts, channels=2 * half)
+    return b.norm(f"{name}_norm", together, layer["norm"])
+
+
+def _operation(b: Builder, name: str, op: str, x: str, layer: Params, stride: int) -> str:
+    """Value of an operation on `x`, with the weights of its edge."""
+    if op == "skip_connect":
+        return x if stride == 1 else _halved(b, name, x, layer)
+    if op in SEPARABLE:
+        first = _separable(b, f"{name}a", x, layer[op]["first"], stride)
+        return _separable(b, f"{name}b", first, layer[op]["second"])
+    if op in DILATED:
+        return _separable(b, name, x, layer[op], stride, dilation=2)
+    pool = b.add(name, op.replace("_3x3", "3x3"), x, stride=stride)
+    return b.norm(f"{name}_norm", pool, layer["pool"]["norm"]) if "pool" in layer else pool
+
+
+def _separable(
+    b: Builder, name: str, x: str, layer: Any, stride: int = 1, dilation: int = 1
+) -> str:
+    """Value of ReLU, depthwise and 1x1 convolution and norm."""
+    rectified = b.add(f"{name}_relu", "relu", x)
+    kernel = {"conv": layer["depthwise"]["conv"]}
+    deep = b.add(
+        f"{name}_depthwise",
+        "depthwise",
+        rectified,
+        weights=kernel,
+        stride=stride,
+        dilation=dilation,
+    )
+    return b.conv_norm(name, deep, layer["pointwise"], b.channels(x))
