@@ -3,7 +3,8 @@
 A factory takes a space and settings and returns a `types.Predictor`:
 `state = predictor.fit(key, archs, targets)`, then `predictor.predict(state, archs)` or an
 `estimator`. Seeds and training sets are an axis of `predictor.fit_many`, with evaluation on the
-way, progress and checkpoints. Targets are accuracies in any unit, higher is better.
+way, progress and checkpoints. Targets are accuracies in any unit, higher is better; `transfer` is
+for predictors of a cost, such as the latency on a device.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
 ECCV 2020 (`gates`, `gcn`, `mlp`, `lstm`); Xu et al., "ReNAS", CVPR 2021 (`renas`); Deng et al.,
@@ -29,6 +30,7 @@ from jnas.predictors.recipes import (
 )
 from jnas.predictors.saved import estimator, load, save
 from jnas.predictors.training import Training
+from jnas.predictors.transfer import transfer
 
 # BiFlow is made of `recipes`, which therefore cannot list it.
 FACTORIES["biflow"] = biflow
@@ -62,6 +64,7 @@ __all__ = [
     "save",
     "spread",
     "state",
+    "transfer",
 ]
 
 __getattr__ = _renamed.attributes(__name__, lenet="renas")

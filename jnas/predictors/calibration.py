@@ -53,19 +53,27 @@ def calibrate(
         ValueError: shapes do not fit, a target is not finite or beyond float32, or fewer than two
             architectures have a finite score.
     """
+    _, scores, values = known_scores(predictor, state, archs, targets)
+    knots = isotonic(scores, values)
+    return Partial(_interpolate, *(jnp.asarray(x, float) for x in knots))
+
+
+def known_scores(
+    predictor: Predictor, state: Any, archs: ArrayLike, targets: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Architectures `[B, D]` of finite scores, these `[B]` and targets `[B]`, as of `calibrate`."""
     rows, values = as_archs(np.asarray(archs)), np.asarray(targets, np.float64)
     if values.shape != rows.shape[:1]:
         raise ValueError(f"targets must be {rows.shape[:1]} like archs; got {values.shape}")
     values = checks.narrowed(values[None], np.ones((1, len(values)), bool))[0]
-    scores = np.asarray(predictor.predict(state, rows))
+    scores = np.asarray(predictor.predict(state, jnp.asarray(rows)))
     # What cannot be ranked has no place on the axis of scores.
     known = np.isfinite(scores)
     if known.sum() < 2:
         raise ValueError(
             f"a calibration needs at least two architectures with a finite score; got {known.sum()}"
         )
-    knots = isotonic(scores[known], values[known])
-    return Partial(_interpolate, *(jnp.asarray(x, float) for x in knots))
+    return np.asarray(rows)[known], scores[known], values[known]
 
 
 def isotonic(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -113,3 +113,30 @@ def test_saved_predictor_of_another_space_or_other_contents(fitted, tmp_path) ->
     jnas.predictors.save(mine, predictor, jax.tree.map(lambda leaf: leaf + 1, state))
     with pytest.raises(ValueError, match="another job"):
         searches.run(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gates", "renas", "e2epp"))],
+)
+def test_fit_and_score_cells_of_two_kinds(tmp_path: Path, name: str) -> None:
+    space = jnas.spaces.nasbench301()
+    rng = np.random.default_rng(0)
+    archs = rng.integers(0, space.cardinalities, (30, 22)).astype(np.int32)
+    values = rng.normal(94, 1, 30)
+    table = jnas.benchmarks.make_table(space, archs, {"accuracy": values})
+    jnas.benchmarks.save(table, tmp_path / "pairs.npz")
+    command = ["fit", "--space", "nasbench301", "--table", tmp_path / "pairs.npz"]
+    command += ["--predictor", name, "--num-train", 20, "--seeds", 1, "--no-progress"]
+    command += ["--epochs", 2] if name != "e2epp" else []
+    printed = invoke(*command, "--out", tmp_path / "run")
+    assert "nasbench301" in printed
+    text, saved = space.to_string(archs[3]), tmp_path / "run" / "predictor.npz"
+    command = ["score", text, "--space", "nasbench301", "--estimator", saved]
+    invoke(*command, "--no-progress", "--out", tmp_path / "one.csv")
+    predictor, state = jnas.predictors.load(saved)
+    (row,) = read_csv(tmp_path / "one.csv")
+    assert row["architecture"] == text
+    assert float(row["predictor"]) == pytest.approx(
+        float(predictor.predict(state, archs[3:4])[0]), rel=1e-4
+    )
