@@ -211,6 +211,10 @@ def test_the_same_options_give_the_same_object(name):
     assert FACTORIES[name]() is FACTORIES[name]()
 
 
+def test_all_spaces_are_here():
+    assert set(spaces.NAMES) <= {name.partition("-")[0] for name in FACTORIES}
+
+
 @pytest.mark.parametrize("name", spaces.NAMES)
 def test_by_name_gives_the_default_options(name):
     assert spaces.by_name(name) is getattr(spaces, name)()
