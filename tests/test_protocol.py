@@ -155,7 +155,7 @@ def test_a_population_is_trained_for_an_epoch(name: str, stripes: Dataset) -> No
     network = network_of(name)
     recipe = training.recipe("quick", epochs=1, batch_size=16)
     trained = training.train(network, archs_of(network.space, 2), stripes, recipe, 0)
-    assert np.isfinite(np.asarray(trained.curves["loss"])).all()
+    assert np.isfinite(np.asarray(trained.curves["train_loss"])).all()
 
 
 @pytest.mark.slow
