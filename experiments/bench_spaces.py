@@ -45,7 +45,7 @@ def main(num: int = NUM, names: tuple[str, ...] = jnas.spaces.NAMES) -> None:
 def _enumeration() -> dict[str, Any]:
     """Seconds and memory of listing NAS-Bench-101 with identities."""
     space = jnas.spaces.nasbench101()
-    found = []
+    found: list[jax.Array] = []
 
     def identify() -> jax.Array:
         archs = space.enumerate()
