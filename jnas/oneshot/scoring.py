@@ -16,6 +16,7 @@ import optax
 from jax import lax
 
 from jnas.data import normalise, without_images
+from jnas.engine.estimators import by_bucket, of_network
 from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.messages import nearest
 from jnas.oneshot.supernet import Supernet
@@ -110,7 +111,8 @@ def _parts(
 @functools.lru_cache(64)
 def _function(network: Network, criterion: Criterion | None) -> Callable[..., Any]:
     """Function `(params, full, last, data, key, archs) -> scores [B]`, or of both criteria."""
-    return functools.partial(_scores, network, criterion)
+    function = functools.partial(_scores, network, criterion)
+    return by_bucket(function, of_network(network, lambda part: _function(part, criterion)))
 
 
 def _scores(

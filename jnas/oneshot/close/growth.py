@@ -24,6 +24,9 @@ _PUBLISHED = {  # epochs of 1,000
     "cl-246": (1, 201, 401, 601),
     "cl-2468": (1, 201, 401, 601, 801),
 }
+RESTART = 401
+"""Epoch, of 1,000, at which the publication lets momentum and plateau begin anew."""
+
 CURRICULA = tuple(_PUBLISHED)
 """Names of the published curricula."""
 

@@ -21,6 +21,7 @@ from jnas.oneshot.close import gate as gates
 from jnas.oneshot.close import layouts
 from jnas.oneshot.close.banks import GateGradient
 from jnas.oneshot.close.growth import (
+    RESTART,
     Growth,
     Inherit,
     Renew,
@@ -34,9 +35,6 @@ from jnas.oneshot.close.layouts import Layout
 from jnas.oneshot.sharing import Sharing
 from jnas.training.steps import hooks
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass
-
-_RESTART = 401
-"""Epoch, of 1,000, at which the publication lets momentum and plateau begin anew."""
 
 
 class _Made(NamedTuple):
@@ -109,7 +107,7 @@ def close(
     growth = Growth(tuple(int(epoch) for epoch in schedule), inherit, renew)
     check_growth(growth)
     # Plateaus begin to cut the rate about then: without a restart a late bank would hardly learn.
-    begins = (scaled(_RESTART, epochs),) if restarts is None else tuple(int(e) for e in restarts)
+    begins = (scaled(RESTART, epochs),) if restarts is None else tuple(int(e) for e in restarts)
     return _close(base, layout, growth, begins, gate_gradient, float(dropout), released)
 
 
