@@ -38,6 +38,7 @@ NAMES = (
     "gates_search",
     "gates_validation",
     "kill_test",
+    "latency_transfer",
     "nasbench301_search",
     "naswot_ablations",
     "naswot_correlation",
