@@ -79,6 +79,7 @@ def ranked(
     sampler: samplers.Sampler | None,
     archs: np.ndarray,
     truth: np.ndarray,
+    batches: int | None = None,
 ) -> dict[str, Any]:
     """Criteria of one supernet after each of `config.epochs`, trained up to the last of them."""
     data = jnas.data.load("cifar10", config.size, validation=10_000)
@@ -98,8 +99,8 @@ def ranked(
         progress=True,
     )
     middle, scores = time.perf_counter(), out.with_name(f"{out.name}-scores")
-    options: dict[str, Any] = {"batch_size": config.batch_size, "out": scores}
-    study = jnas.oneshot.study(supernet, data, archs, truth, **options)
+    options: dict[str, Any] = {"batch_size": config.batch_size, "batches": batches}
+    study = jnas.oneshot.study(supernet, data, archs, truth, out=scores, **options)
     found: dict[str, Any] = {
         "data": data.name,
         "epochs": list(study.epochs),
