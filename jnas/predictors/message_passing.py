@@ -42,19 +42,19 @@ def by_segments(reduce: Callable[..., Any] = jraph.segment_sum) -> Aggregate:
 def dense(graph: jraph.GraphsTuple, sent: jax.Array, weights: jax.Array) -> jax.Array:
     """Sums `[B N, F]` over incoming edges, as an aggregator, by batched products.
 
-    It relies on edges being all pairs `i < j` in row order, and needs no gather and no scatter.
+    It relies on edges being all pairs `i < j` in row order.
     """
     num_graphs = graph.n_node.shape[0]
     num_nodes = sent.shape[0] // num_graphs
     rows, columns = _ends(graph, num_nodes)
     nodes = sent.reshape(num_graphs, num_nodes, -1)
     if weights.ndim == 1:
-        # A constant that puts each weight at its place in the matrix, by a product.
-        place = np.zeros((len(rows), num_nodes, num_nodes), np.float32)
-        place[np.arange(len(rows)), rows, columns] = 1
-        matrix = jnp.tensordot(
-            weights.reshape(num_graphs, -1), jnp.asarray(place, weights.dtype), 1
-        )
+        pairs = np.triu_indices(num_nodes, 1)
+        # Parallel edges are blocks of all pairs. A scatter, not a product with a constant: of a
+        # line graph that one has millions of entries.
+        summed = jnp.sum(weights.reshape(num_graphs, -1, len(pairs[0])), axis=1)
+        matrix = jnp.zeros((num_graphs, num_nodes, num_nodes), weights.dtype)
+        matrix = matrix.at[:, *pairs].set(summed, unique_indices=True)
         return jnp.einsum("bij,bif->bjf", matrix, nodes).reshape(sent.shape)
     edges = weights.reshape(num_graphs, len(rows), -1)
     # A loop at trace time over few edges: a matrix for each feature would be `[B, N, N, F]`.
