@@ -403,6 +403,21 @@ def test_renas_tensor_of_chains(name: str) -> None:
         np.testing.assert_allclose(found[row, 2], float(space.params(jnp.asarray(arch))))
 
 
+def test_stages_of_a_chain_are_told_apart() -> None:
+    """A value is one operation in every stage: GATES knows where it is by what comes before it."""
+    space = jnas.spaces.nds_resnext_a()
+    archs = population(space).reshape(6, 3, 4)
+    orders = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
+    rows = np.unique(archs[:, orders].reshape(36, 12), axis=0)
+    assert len(rows) > 30
+    encoder = P.gates(space).predict.args[0].module.encoder
+    module = encoder.clone(layers=(16,) * 4, node_size=4, hidden_size=6, op_size=5)
+    _, found = everywhere(module, jax.jit(graphs(space))(rows))
+    distances = np.abs(found[:, None] - found[None]).max(-1)
+    np.fill_diagonal(distances, np.inf)
+    assert distances.min() > 1e-4 * np.abs(found).max(), "far beyond rounding"
+
+
 # -- End to end ------------------------------------------------------------------------------------
 
 
