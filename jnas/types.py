@@ -201,12 +201,15 @@ class Pass(NamedTuple):
         features: `[N, H, W, C]`, what is averaged over pixels before the classifier.
         state: what the hooks made of the initial state.
         norm_sum: `[]` float, sum of the values of `Hooks.norm`; 0 without it.
+        auxiliary: logits `[N, num_classes]` of a second classifier that is only trained along, and
+            sees no hooks; None where the network has none.
     """
 
     logits: jax.Array
     features: jax.Array
     state: Any
     norm_sum: jax.Array
+    auxiliary: jax.Array | None = None
 
 
 class Network(NamedTuple):

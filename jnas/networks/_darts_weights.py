@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnas.networks import _darts_auxiliary as auxiliary_head
 from jnas.networks import factored, layers, weights
 from jnas.spaces._darts_cells import Family, Slots, in_order, in_output, slots
 from jnas.types import Arch, Key, Params
@@ -101,6 +102,7 @@ def init(
     in_channels: int,
     affine: bool,
     pool_norm: bool,
+    auxiliary: bool = False,
 ) -> Params:
     """Weights of every operation on every edge of every cell (`Network.init`)."""
     found = sections(family.num_nodes, channels, num_cells)
@@ -109,7 +111,17 @@ def init(
         "sections": [_section_weights(family, section, affine, pool_norm) for section in found],
         "dense": layers.dense_weights(family.num_nodes * found[-1].width, num_classes),
     }
+    if auxiliary:
+        # Of a key of its own, so that all else is as it would be without.
+        return {**layers.draw(key, tree), "auxiliary": _head(key, found, family, num_classes)}
     return layers.draw(key, tree)
+
+
+def _head(key: Key, found: list[Section], family: Family, num_classes: int) -> Params:
+    """Weights of the auxiliary head, which reads the output of the last reduction cell."""
+    width = max(section.width for section in found if section.kind == REDUCTION)
+    head = auxiliary_head.weights(family.num_nodes * width, num_classes)
+    return layers.draw(jax.random.fold_in(key, len(found)), head)
 
 
 def _conv_norm(
@@ -173,7 +185,9 @@ def read_channels(arch: Arch, family: Family, channels: int, num_cells: int) -> 
     return found
 
 
-def present(arch: Arch, family: Family, channels: int, num_cells: int) -> list[jax.Array]:
+def present(
+    arch: Arch, family: Family, channels: int, num_cells: int, auxiliary: bool = False
+) -> list[jax.Array]:
     """Masks of the weights of `arch`, in the order of `weights.kernels` (`Network.present`)."""
     cells, numbers = edge_slots(family, arch)
     read = read_channels(arch, family, channels, num_cells)
@@ -206,6 +220,8 @@ def present(arch: Arch, family: Family, channels: int, num_cells: int) -> list[j
         first += section.num
     rows = read[-1].astype(jnp.float32)[:, None]
     tree["dense"] = {"kernel": rows if family.loose else jnp.ones(())}
+    if auxiliary:
+        tree["auxiliary"] = auxiliary_head.masks()
     return weights.kernels(tree)
 
 

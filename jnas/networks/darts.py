@@ -4,7 +4,8 @@ Liu, Simonyan and Yang, ICLR 2019, https://arxiv.org/abs/1806.09055, for CIFAR-1
 convolution to three times the channels, batch norm), cells, of which those at one and two thirds
 are reduction cells with twice the channels and half the pixels, mean over pixels, dense layer. A
 cell reads the outputs of the two cells before it, each by ReLU, 1x1 convolution and batch norm, and
-its output is the concatenation of its four nodes. There is no auxiliary head.
+its output is the concatenation of its four nodes. An auxiliary head, a second classifier after the
+last reduction cell, is there for trainings alone: `Pass.auxiliary`.
 
 A node sums two slots, each an operation on an earlier node or input. A loop over the slots of a
 cell has one switch on the operation and one on its second half; weights are those of the edge that
@@ -24,6 +25,7 @@ from jax import lax
 
 from jnas import spaces
 from jnas.engine.inputs import check_at_least_one
+from jnas.networks import _darts_auxiliary as auxiliary_head
 from jnas.networks import _darts_weights as weights
 from jnas.networks import control, layers
 from jnas.networks._darts_cells import Cell, Slots, cells_of, computed, live_cells
@@ -186,17 +188,21 @@ def _run(
     there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
     about = [*zip(live_cells(cells, kinds), itertools.pairwise(there[:-1]), strict=True)]
     x, norm_sum = layers.norm_layer(layers.conv_layer(images, stem), stem["norm"], hooks)
-    pair, rest = (x, x), (state, norm_sum)
+    pair, rest, after = (x, x), (state, norm_sum), x
     for section, part in zip(found, params["sections"], strict=True):
         blocks, about = about[: section.num], about[section.num :]
         step = functools.partial(
             _cell, cell=cells[section.kind], section=section, family=family, hooks=hooks
         )
         pair, rest = _loop(step, pair, rest, part, blocks, is_known=control.is_known(arch))
+        after = pair[1] if section.kind == REDUCTION else after
     flow, dense = enter(Flow(pair[1], *rest), params["dense"], hooks)
     dense = rows_of(there[-1], dense, "kernel")[1]
     logits = layers.dense_layer(averaged(flow.x, there[-1], flow.state, hooks), dense)
-    return Pass(logits, flow.x, flow.state, flow.norm_sum)
+    # Without the hooks: it is no part of what is scored, and of programs that do not read it.
+    head = params.get("auxiliary")
+    more = None if head is None else auxiliary_head.logits(after, head)
+    return Pass(logits, flow.x, flow.state, flow.norm_sum, more)
 
 
 def _loop(
@@ -235,12 +241,13 @@ def network_of(
     if channels % 2:
         raise ValueError(f"channels must be even; got {channels}")
     static: dict[str, Any] = {"family": family, "channels": channels, "num_cells": num_cells}
+    head = {"auxiliary": settings.get("auxiliary", False)}
     return Network(
         space,
-        functools.partial(weights.init, **static, **drawn, **norms),
+        functools.partial(weights.init, **static, **drawn, **norms, **head),
         functools.partial(_apply, **static),
         functools.partial(_forward, **static),
-        functools.partial(weights.present, **static),
+        functools.partial(weights.present, **static, **head),
         functools.partial(weights.instantiate, **static),
         functools.partial(own, factory, tuple(settings.items()), functools.partial(_run, **static)),
     )
@@ -255,8 +262,9 @@ def nasbench301(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
-    """Network of NAS-Bench-301 (Zela et al., ICLR 2022), without the auxiliary head.
+    """Network of NAS-Bench-301 (Zela et al., ICLR 2022).
 
     Args:
         channels: width of the nodes of the first cell, even; each reduction cell doubles it.
@@ -266,6 +274,8 @@ def nasbench301(
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
         pool_norm: whether pools are followed by a batch norm, as in supernets.
+        auxiliary: whether there is an auxiliary head, for images of 32x32 and two reduction cells,
+            that recipes with `auxiliary` train along; `Space.params` does not count it.
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4 (of 2 with one
@@ -277,6 +287,7 @@ def nasbench301(
         ValueError: a size is less than 1, or `channels` is odd.
     """
     settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings |= {"auxiliary": auxiliary}
     return network_of(nasbench301, spaces.nasbench301(), NASBENCH301, settings)
 
 
@@ -289,8 +300,9 @@ def darts(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
-    """Network of DARTS (Liu et al., ICLR 2019), without the auxiliary head.
+    """Network of DARTS (Liu et al., ICLR 2019).
 
     Args:
         channels: as for `nasbench301`.
@@ -298,7 +310,8 @@ def darts(
         num_classes: width of the logits.
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
-        pool_norm: whether pools are followed by a batch norm, as in supernets.
+        pool_norm: as for `nasbench301`.
+        auxiliary: as for `nasbench301`.
 
     Returns:
         A `Network`, as `nasbench301` is one.
@@ -307,6 +320,7 @@ def darts(
         ValueError: a size is less than 1, or `channels` is odd.
     """
     settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings |= {"auxiliary": auxiliary}
     return network_of(darts, spaces.darts(), DARTS, settings)
 
 

@@ -45,6 +45,7 @@ class Recipe(NamedTuple):
         dropout: chance of a feature before the classifier to be dropped.
         drop_path: chance of an edge of a cell to be dropped, for each image, at the end of the
             training; it grows in proportion to the epochs, as in DARTS.
+        auxiliary: weight of the loss of the network's auxiliary head, where it has one.
         augmentation: of the training images.
         norm_momentum: weight of a batch in the moving averages of batch norms; None averages the
             batches of the last epoch.
@@ -67,6 +68,7 @@ class Recipe(NamedTuple):
     label_smoothing: float = 0.0
     dropout: float = 0.0
     drop_path: float = 0.0
+    auxiliary: float = 0.0
     augmentation: Augmentation = Augmentation()
     norm_momentum: float | None = 0.1
     is_precise: bool = False
@@ -97,6 +99,7 @@ _NAMED = {
         weight_decay=3e-4,
         clip_norm=5.0,
         drop_path=0.2,
+        auxiliary=0.4,
         augmentation=Augmentation(flip=True, crop=4, cutout=16),
     ),
     "quick": Recipe(
@@ -169,6 +172,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_smoothing": _SHARE,
     "dropout": _SHARE,
     "drop_path": _SHARE,
+    "auxiliary": _AMOUNT,
     "norm_momentum": ((lambda value: value is None or 0 < value <= 1), "in (0, 1], or None"),
     "clip_norm": ((lambda value: value is None or value > 0), "above 0, or None"),
 }

@@ -115,13 +115,18 @@ def step(
     images, targets = augmented(of.recipe, image_key, batch, data)
     drops = drop_key, drop_rate(of.recipe, number)
 
-    def loss_of(params: Params) -> tuple[jax.Array, jax.Array]:
-        return loss(of.recipe, logits(of, params, arch, images, drops), targets)
+    def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        found, auxiliary = both_logits(of, params, arch, images, drops)
+        mean, accuracy = loss(of.recipe, found, targets)
+        if auxiliary is None or not of.recipe.auxiliary:
+            return mean, (mean, accuracy)
+        return mean + of.recipe.auxiliary * loss(of.recipe, auxiliary, targets)[0], (mean, accuracy)
 
     # Moments of batch norms come out as a gradient of zeros that are added here: as outputs, every
     # branch of a network that switches between operations would have to return those of all.
     params = networks.with_moments(state.params)
-    (mean, accuracy), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
+    # What is told is the loss of the network, without that of its auxiliary head.
+    (_, (mean, accuracy)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     moments = networks.moments(gradient)
     # Optax mixes integers and floats.
     with jax.numpy_dtype_promotion("standard"):
@@ -167,17 +172,25 @@ def logits(
         images: `[N, H, W, C]`, normalised.
         drops: key and chance of an edge to be dropped; None drops nothing.
     """
+    return both_logits(of, params, arch, images, drops)[0]
+
+
+def both_logits(
+    of: Setup, params: Params, arch: Arch, images: jax.Array, drops: tuple[Key, jax.Array] | None
+) -> tuple[jax.Array, jax.Array | None]:
+    """Logits as `logits` gives them, and those of an auxiliary head, None where there is none."""
     if of.recipe.precision == "bfloat16":
         params, images = _narrow(params), images.astype(jnp.bfloat16)
     # A chance that is an input of the program may be 0 or not.
     chance: Any = of.recipe.drop_path
     drop = hooks(of.recipe.dropout, isinstance(chance, jax.Array) or chance > 0)
     if drops is None or drop == Hooks():
-        found = of.network.apply(params, arch, images)
+        found = of.network.forward(params, arch, images, Hooks(), ())
     else:
-        found = of.network.forward(params, arch, images, drop, drops).logits
+        found = of.network.forward(params, arch, images, drop, drops)
     # The loss is a sum of exponentials over classes, of which eight bits would leave little.
-    return found.astype(jnp.float32)
+    more = None if found.auxiliary is None else found.auxiliary.astype(jnp.float32)
+    return found.logits.astype(jnp.float32), more
 
 
 def _narrow(params: Params) -> Params:
