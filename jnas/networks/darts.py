@@ -294,6 +294,7 @@ def nasbench301(
 @one_object
 def darts(
     *,
+    repeats: bool = False,
     channels: int = 36,
     layers: int = 20,
     num_classes: int = 10,
@@ -305,6 +306,7 @@ def darts(
     """Network of DARTS (Liu et al., ICLR 2019).
 
     Args:
+        repeats: whether a node may read one input twice, as for `spaces.darts`.
         channels: as for `nasbench301`.
         layers: as for `nasbench301`; with 20, cells 6 and 13 are reduction cells.
         num_classes: width of the logits.
@@ -314,14 +316,15 @@ def darts(
         auxiliary: as for `nasbench301`.
 
     Returns:
-        A `Network`, as `nasbench301` is one.
+        A `Network`, as `nasbench301` is one, of `spaces.darts(repeats=repeats)`.
 
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
     settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
-    settings |= {"auxiliary": auxiliary}
-    return network_of(darts, spaces.darts(), DARTS, settings)
+    settings |= {"auxiliary": auxiliary, "repeats": repeats}
+    space, family = spaces.darts(repeats=repeats), DARTS._replace(repeats=repeats)
+    return network_of(darts, space, family, settings)
 
 
 def settings_of(

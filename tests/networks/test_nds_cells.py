@@ -8,6 +8,7 @@ import pytest
 from jnas import data, networks, oneshot, spaces, training, zeroshot
 from jnas.networks._darts_weights import Edge, edges, halving
 from jnas.spaces import nds_cells
+from jnas.spaces.darts import OPERATIONS as DARTS
 from jnas.types import Hooks
 from tests.oracles import darts as oracle
 from tests.oracles.cell_networks import Rules, num_params, reference
@@ -19,14 +20,24 @@ SMALL = {"channels": 4, "num_classes": 3, "in_channels": 1}
 IMAGES = np.random.default_rng(1).normal(size=(3, 8, 8, 1)).astype(np.float32)
 NAMES = oracle.NAMES | {f"conv{k}": f"conv_{k}x{k}" for k in (1, 3)}
 NAMES |= {f"max{k}": f"max_pool_{k}x{k}" for k in (5, 7)}
-NAMES |= {"c3x1": "conv_3x1_1x3", "dil3": "dil_conv_3x3"}
-CELLS = oracle.CELLS
+NAMES |= {"none": "none", "dil5": "dil_conv_5x5", "c3x1": "conv_3x1_1x3", "dil3": "dil_conv_3x3"}
+CELLS = oracle.CELLS | {
+    "DARTS": (
+        "sep3 0, sep3 1 | sep3 0, sep3 1 | sep3 1, skip 0 | skip 0, dil3 2",
+        "max 0, max 1 | skip 2, max 1 | max 0, skip 2 | skip 2, max 1",
+    ),
+    "twice": (
+        "none 1, sep3 1 | sep5 0, sep5 0 | dil5 3, avg 3 | skip 1, skip 1",
+        "skip 0, skip 0 | sep3 2, dil3 2 | none 0, max 0 | sep5 4, sep5 4",
+    ),
+}
 RULES = {
     "enas": Rules(nds_cells.ENAS, 5, True, True),
     "enas_4": Rules(nds_cells.ENAS, 4, True, True),
     "nasnet": Rules(nds_cells.NASNET, 5, True, True),
     "amoebanet": Rules(nds_cells.AMOEBANET, 5, True, True),
     "pnas": Rules(nds_cells.PNAS, 5, True, False),
+    "darts_repeats": Rules(DARTS, 4, True, False),
 }
 # All operations of NASNet, on inputs and on nodes; a node that reads one input twice by one
 # operation, by two in either order, and outputs of one to five nodes.
@@ -80,6 +91,14 @@ def test_the_network_of_one_architecture_has_the_logits_of_the_rules():
     check_logits(found, network, ENAS, 3)
 
 
+@pytest.mark.slow
+def test_cells_of_darts_that_read_an_input_twice():
+    network = networks.darts(repeats=True, layers=3, **SMALL)
+    own = network.own(arch_of(CELLS["twice"], network.space))
+    found = jax.jit(own.apply)(random_params(network, 0), None, IMAGES)
+    check_logits(found, network, CELLS["twice"], 3)
+
+
 LONG = {
     "enas": [CELLS["aw_nas"]],
     "nasnet": [CELLS["NASNet"], (DEEP, TWICE), (TWICE, WIDE)],
@@ -113,9 +132,11 @@ def test_cells_in_a_loop_have_the_logits_of_the_rules():
 
 def relabelled(params, family, order):
     """Weights for cells whose node `order[k]` is node `k` now, of the same networks."""
-    place = [0, 1, *(old + 2 for old in order)]
+    place = [0, 1, *(number + 2 for number in order)]
     every = edges(family)
-    moved = [every.index(Edge(place[edge.source], place[edge.node], edge.copy)) for edge in every]
+    old = [Edge(place[edge.source], place[edge.node], edge.copy) for edge in every]
+    # What would go backwards is no edge of the cells.
+    moved = [every.index(edge) if edge in every else 0 for edge in old]
     moved_halving = [halving(family).index(moved[number]) for number in halving(family)]
 
     def rows(layer, name):
@@ -123,7 +144,7 @@ def relabelled(params, family, order):
         if kernel.shape[-2] == 3 * SMALL["channels"]:  # it reads the stem
             return layer
         parts = jnp.split(kernel, num, axis=-2)
-        return {**layer, name: jnp.concatenate([parts[old] for old in order], axis=-2)}
+        return {**layer, name: jnp.concatenate([parts[k] for k in order], axis=-2)}
 
     found = []
     for group in params["sections"]:
@@ -162,6 +183,7 @@ def test_nodes_in_another_order_are_the_same_network():
         ("nasnet", {"channels": 36, "layers": 20}, "NASNet", 3_830_950),
         ("amoebanet", {"channels": 36, "layers": 20}, "AmoebaNet", 3_145_078),
         ("amoebanet", {"channels": 32, "layers": 12}, "record", 4_190_314),
+        ("darts", {"repeats": True}, "DARTS", 3_349_342),
         ("pnas", {"channels": 36, "layers": 20}, "PNASNet", None),
     ],
 )
