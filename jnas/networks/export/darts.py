@@ -30,7 +30,9 @@ def family_of(network: Network) -> Family | None:
     name, settings = settings_of(network) or ("", {})
     if name == "enas":
         return enas_family(settings["nodes"], settings["output"])
-    return {"darts": DARTS, "nasbench301": NASBENCH301}.get(name)
+    if name == "darts":
+        return DARTS._replace(repeats=settings["repeats"])
+    return NASBENCH301 if name == "nasbench301" else None
 
 
 def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnas import networks
+from jnas import networks, spaces
 from jnas.networks import export
 from jnas.networks.export import stablehlo
 from tests.oracles.exports import (
@@ -95,3 +95,15 @@ def test_what_has_no_path_to_the_output_is_left_out() -> None:
     _, first, _, second, *_ = plain_of("nb1shot1").blocks
     assert (first.channels, second.channels) == (3, 6)
     assert not [step.name for step in first.steps if step.name.startswith("vertex2")]
+
+
+def test_nodes_of_darts_that_read_an_input_twice() -> None:
+    """Both edges are there, each with its weights."""
+    network = networks.darts(repeats=True, channels=4, layers=3)
+    cell = [("sep_conv_3x3", 0), ("sep_conv_3x3", 0), ("dil_conv_5x5", 1), ("skip_connect", 1)]
+    cell += [("sep_conv_5x5", 3), ("sep_conv_5x5", 3), ("none", 2), ("max_pool_3x3", 0)]
+    arch = network.space.from_string(f"Genotype(normal={cell}, reduce={cell})")
+    params = jax.jit(network.init)(jax.random.key(0))
+    plain = export.describe(network, arch, params, networks.initial_statistics(params))
+    costs = spaces.darts(repeats=True, channels=4, layers=3)
+    assert export.num_params(plain) == int(costs.params(arch))
