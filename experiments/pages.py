@@ -39,6 +39,7 @@ NAMES = (
     "gates_validation",
     "kill_test",
     "latency_transfer",
+    "nasbench301_predictors",
     "nasbench301_search",
     "naswot_ablations",
     "naswot_correlation",
