@@ -98,7 +98,7 @@ class Config:
                 "mlp", {"training": Training(epochs=100, batch_size=64)}
             ),
             "guided by GATES, ends at 200": Guided(
-                "gates", {"training": Training(epochs=100, batch_size=64)}, num_runs=8
+                "gates", {"training": Training(epochs=100, batch_size=64)}
             ),
         }
     )
