@@ -22,11 +22,16 @@ from typing import Any
 
 from jnas.predictors import Training
 
-# The final network: `networks.enas(**PAPER["network"])`, `training.recipe("darts",
-# **PAPER["recipe"])`, with an auxiliary head and a dropout of .1 before the classifier besides.
+# The final network: `networks.enas(**PAPER["network"])`, trained by `training.recipe("darts",
+# **PAPER["recipe"])`.
 PAPER: dict[str, dict[str, Any]] = {
-    "network": {"nodes": 4, "output": "all", "channels": 36, "layers": 20},
-    "recipe": {"learning_rate": 0.05, "final_learning_rate": 0.001, "batch_size": 128},
+    "network": {"nodes": 4, "output": "all", "channels": 36, "layers": 20, "auxiliary": True},
+    "recipe": {
+        "learning_rate": 0.05,
+        "final_learning_rate": 0.001,
+        "batch_size": 128,
+        "dropout": 0.1,
+    },
 }
 _INNER = {"population_size": 20, "sample_size": 5, "batch_size": 20}
 _GUIDED = {"num_initial": 20, "batch_size": 20, "inner_steps": 400, "num_inner": 20}

@@ -24,10 +24,11 @@ def weights(c_in: int, num_classes: int) -> Params:
     }
 
 
-def masks() -> Params:
-    """Masks of the weights, which all architectures have."""
+def masks(rows: jax.Array) -> Params:
+    """Masks of the weights of an architecture, which reads the channels `rows` `[C]` bool."""
     always = {"conv": jnp.ones(())}
-    return {"first": always, "last": always, "dense": {"kernel": jnp.ones(())}}
+    first = {"conv": rows.astype(jnp.float32)[None, None, :, None]}
+    return {"first": first, "last": always, "dense": {"kernel": jnp.ones(())}}
 
 
 def logits(x: jax.Array, params: Params) -> jax.Array:

@@ -124,6 +124,13 @@ def _head(key: Key, found: list[Section], family: Family, num_classes: int) -> P
     return layers.draw(jax.random.fold_in(key, len(found)), head)
 
 
+def head_input(found: list[Section]) -> int:
+    """Number in `read_channels` of what the auxiliary head reads."""
+    kinds = [section.kind for section in found for _ in range(section.num)]
+    # After two of the stem; there is always a reduction cell.
+    return NUM_INPUTS + max(number for number, kind in enumerate(kinds) if kind == REDUCTION)
+
+
 def _conv_norm(
     size: int, c_in: int, c_out: int, batch: tuple[int, ...] = (), affine: bool = True
 ) -> Params:
@@ -221,7 +228,8 @@ def present(
     rows = read[-1].astype(jnp.float32)[:, None]
     tree["dense"] = {"kernel": rows if family.loose else jnp.ones(())}
     if auxiliary:
-        tree["auxiliary"] = auxiliary_head.masks()
+        found = sections(family.num_nodes, channels, num_cells)
+        tree["auxiliary"] = auxiliary_head.masks(read[head_input(found)])
     return weights.kernels(tree)
 
 

@@ -201,6 +201,9 @@ def _run(
     logits = layers.dense_layer(averaged(flow.x, there[-1], flow.state, hooks), dense)
     # Without the hooks: it is no part of what is scored, and of programs that do not read it.
     head = params.get("auxiliary")
+    if head is not None:
+        rows = there[weights.head_input(found)]
+        head = {**head, "first": rows_of(rows, head["first"], "conv")[1]}
     more = None if head is None else auxiliary_head.logits(after, head)
     return Pass(logits, flow.x, flow.state, flow.norm_sum, more)
 
@@ -241,14 +244,14 @@ def network_of(
     if channels % 2:
         raise ValueError(f"channels must be even; got {channels}")
     static: dict[str, Any] = {"family": family, "channels": channels, "num_cells": num_cells}
-    head = {"auxiliary": settings.get("auxiliary", False)}
+    head = {"auxiliary": settings["auxiliary"]}
     return Network(
         space,
         functools.partial(weights.init, **static, **drawn, **norms, **head),
         functools.partial(_apply, **static),
         functools.partial(_forward, **static),
         functools.partial(weights.present, **static, **head),
-        functools.partial(weights.instantiate, **static),
+        functools.partial(weights.instantiate, **static, **head),
         functools.partial(own, factory, tuple(settings.items()), functools.partial(_run, **static)),
     )
 
@@ -286,8 +289,7 @@ def nasbench301(
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
-    settings |= {"auxiliary": auxiliary}
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     return network_of(nasbench301, spaces.nasbench301(), NASBENCH301, settings)
 
 
@@ -321,14 +323,19 @@ def darts(
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
-    settings |= {"auxiliary": auxiliary, "repeats": repeats}
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     space, family = spaces.darts(repeats=repeats), DARTS._replace(repeats=repeats)
-    return network_of(darts, space, family, settings)
+    return network_of(darts, space, family, {"repeats": repeats, **settings})
 
 
 def settings_of(
-    channels: int, layers: int, num_classes: int, in_channels: int, affine: bool, pool_norm: bool
+    channels: int,
+    layers: int,
+    num_classes: int,
+    in_channels: int,
+    affine: bool,
+    pool_norm: bool,
+    auxiliary: bool,
 ) -> dict[str, Any]:
     """Settings that all of these networks have, by their names."""
     return {
@@ -338,4 +345,5 @@ def settings_of(
         "in_channels": in_channels,
         "affine": affine,
         "pool_norm": pool_norm,
+        "auxiliary": auxiliary,
     }

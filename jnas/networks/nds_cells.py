@@ -31,6 +31,7 @@ def enas(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
     """Network of ENAS' cells (Pham et al., ICML 2018) in the skeleton of DARTS.
 
@@ -43,6 +44,7 @@ def enas(
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
         pool_norm: whether pools are followed by a batch norm, as in supernets.
+        auxiliary: as for `nasbench301`.
 
     Returns:
         A `Network`, as `nasbench301` is one, of `spaces.enas(nodes=nodes, output=output)`.
@@ -52,7 +54,7 @@ def enas(
             odd.
     """
     space = spaces.enas(nodes=nodes, output=output)
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     settings = {"nodes": nodes, "output": output, **settings}
     return network_of(enas, space, enas_family(nodes, output), settings)
 
@@ -66,6 +68,7 @@ def nasnet(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
     """Network of NASNet's cells (Zoph et al., CVPR 2018), of one width and depth.
 
@@ -76,6 +79,7 @@ def nasnet(
         in_channels: channels of the images.
         affine: whether batch norms of the cells have scale and bias.
         pool_norm: whether pools are followed by a batch norm, as in supernets.
+        auxiliary: as for `nasbench301`.
 
     Returns:
         A `Network`, as `enas` is one, of `spaces.nasnet(channels=channels, layers=layers)`.
@@ -83,7 +87,7 @@ def nasnet(
     Raises:
         ValueError: a size is less than 1, or `channels` is odd.
     """
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     return _network(nasnet, settings)
 
 
@@ -96,12 +100,13 @@ def amoebanet(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
     """Network of AmoebaNet's cells (Real et al., AAAI 2019), of one width and depth.
 
     Arguments, `Network` and errors are those of `nasnet`.
     """
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     return _network(amoebanet, settings)
 
 
@@ -114,12 +119,13 @@ def pnas(
     in_channels: int = 3,
     affine: bool = True,
     pool_norm: bool = False,
+    auxiliary: bool = False,
 ) -> Network:
     """Network of PNAS' cells (Liu et al., ECCV 2018), of one width and depth.
 
     Arguments, `Network` and errors are those of `nasnet`; the output of a cell is all of its nodes.
     """
-    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm)
+    settings = settings_of(channels, layers, num_classes, in_channels, affine, pool_norm, auxiliary)
     return _network(pnas, settings)
 
 

@@ -195,6 +195,33 @@ def test_numbers_of_parameters_are_the_published_ones(name, settings, cells, num
     assert num in (None, expected)
 
 
+@pytest.mark.parametrize("name", ["NASNet", "AmoebaNet"])
+def test_parameters_of_the_auxiliary_head_are_the_published_ones(name):
+    """It reads three nodes of the last reduction cell."""
+    network = getattr(networks, name.lower())(channels=36, layers=20, auxiliary=True)
+    arch = arch_of(CELLS[name], network.space)
+    assert num_params(network, arch) == int(network.space.params(arch)) + 457_994
+
+
+@pytest.mark.slow
+def test_the_auxiliary_head_reads_the_nodes_that_are_in_the_output():
+    """Logits of both heads, alone and instantiated."""
+    network = networks.enas(nodes=4, layers=2, auxiliary=True, **SMALL)
+    arch, images = arch_of(ENAS, network.space), np.resize(IMAGES, (2, 32, 32, 1))
+    params = network.instantiate(random_params(network, 0), arch)
+    assert [bool(row.any()) for row in params["auxiliary"]["first"]["conv"][0, 0, ::16]] == [
+        node in RULES["enas_4"].outputs(pairs_of(ENAS[1])) for node in range(2, 6)
+    ]
+
+    def both(network, arch):
+        seen = network.forward(params, arch, images, Hooks(), ())
+        return seen.logits, seen.auxiliary
+
+    general, own = (jax.jit(lambda a, n=n: both(n, a))(arch) for n in (network, network.own(arch)))
+    for one, other in zip(general, own, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_weights_of_one_architecture_are_as_many_and_drawn_at_its_width():
     network = networks.nasnet(channels=4, layers=3)
     arch = arch_of((TWICE, DEEP), network.space)

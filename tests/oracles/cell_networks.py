@@ -180,4 +180,5 @@ def num_params(network: Network, arch) -> int:
         return layer
 
     networks.weights.map_layers(add, shapes)
-    return int(total) + shapes["dense"]["bias"].size
+    heads = [shapes, *([shapes["auxiliary"]] if "auxiliary" in shapes else [])]
+    return int(total) + sum(head["dense"]["bias"].size for head in heads)
