@@ -248,7 +248,7 @@ class Network(NamedTuple):
             `init` draws the same weights, and `apply` and `forward` take those of the network
             itself as well. The engine makes a program for each bucket; a traced call, which does
             not know its architectures, has the sizes of all and is as much slower. None where there
-            are no buckets.
+            are no buckets, and to be set to None in a variant by `_replace`.
     """
 
     space: Space

@@ -66,6 +66,8 @@ def _made(
         forward=functools.partial(_forward, run, choices),
         present=functools.partial(_present, network.present, choices),
         instantiate=functools.partial(_instantiate, network.instantiate, choices),
+        bucket=None,
+        within=None,
     )
 
 

@@ -119,7 +119,9 @@ def with_weights(supernet: Supernet) -> Network:
     """
     # Device arrays, once: those of NumPy would be copied in each call of `init`.
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), supernet.params)
-    return supernet.network._replace(init=functools.partial(_given, params))
+    given = functools.partial(_given, params)
+    # Networks of its buckets would draw weights of their own.
+    return supernet.network._replace(init=given, bucket=None, within=None)
 
 
 def _given(params: Params, key: Key) -> Params:
