@@ -353,7 +353,8 @@ def test_a_population_of_several_buckets_is_trained_as_each_alone():
 def test_a_supernet_moves_the_slices_of_what_it_samples():
     network = networks.nds_resnet(num_classes=2, in_channels=1).within((32, 32, 16))
     data = stripes_of(96, validation=16, test=16)
-    recipe = oneshot.recipe(epochs=1, batch_size=16, is_masked=True, num_samples=1)
+    # Decay alone would move the weights that neither has.
+    recipe = oneshot.recipe(epochs=1, batch_size=16, num_samples=1, weight_decay=0.0)
     archs = ARCHS[1:]
     supernets = [
         oneshot.train(
@@ -369,7 +370,7 @@ def test_a_supernet_moves_the_slices_of_what_it_samples():
         # What neither has is as it was drawn, and what one of them has is not.
         neither, just_one = ~(moved | moved_other), moved ^ moved_other
         np.testing.assert_array_equal(one[0][neither], other[0][neither])
-        assert np.mean(one[0][just_one] != other[0][just_one]) > 0.9 or not just_one.any()
+        assert np.sum(one[0][just_one] != other[0][just_one]) >= 0.9 * just_one.sum()
     # Buckets are of slices of the same weights.
     loss = oneshot.estimator(supernets[0], data, "loss", batch_size=16)
     full = loss(jax.random.key(0), jnp.asarray(archs[:1]))
