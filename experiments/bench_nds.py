@@ -19,7 +19,7 @@ from experiments import common, pages, program
 from experiments.nds_zeroshot import FILES
 from jnas.engine.estimators import in_bucket
 
-NUM, NUM_IMAGES = 8, 128
+NUM, NUM_IMAGES = 4, 128
 
 
 def costs(estimator: Any, arch: jax.Array) -> tuple[float, float]:
