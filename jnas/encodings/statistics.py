@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jnas.encodings.graphs import node_graphs, node_operations, operations_on_edges
 from jnas.types import Arch, Graph, Space
@@ -98,28 +99,33 @@ def _paths(edges: jax.Array, inner: jax.Array, num_inputs: int) -> jax.Array:
     themselves are never listed: one pass in the order of the nodes adds up, for each node, those
     that end in it.
     """
+    num_nodes = edges.shape[0]
     # No path has so many nodes: a source that no path reaches loses every maximum and minimum.
-    far = edges.shape[0] + 2.0
+    far = num_nodes + 2.0
     # The first column counts nodes.
-    ones = jnp.concatenate([jnp.ones((edges.shape[0], 1)), inner], axis=1)
-    number, zeros = [jnp.ones(())] * num_inputs, [jnp.zeros(ones.shape[1])] * num_inputs
-    total, most, least = list(zeros), list(zeros), list(zeros)
-    for node in range(num_inputs, edges.shape[0]):
-        before = edges[:node, node]
-        number.append(before @ jnp.stack(number))
-        # Each of the paths that end here has passed this node once.
-        total.append(before @ jnp.stack(total) + ones[node] * number[-1])
-        reached = before[:, None] > 0
-        most.append(
-            jnp.maximum(
-                jnp.max(jnp.where(reached, jnp.stack(most), -far), axis=0) + ones[node], -far
-            )
+    ones = jnp.concatenate([jnp.ones((num_nodes, 1)), inner], axis=1)
+    is_input = (jnp.arange(num_nodes) < num_inputs).astype(edges.dtype)
+
+    def visit(node: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        """Sums of all nodes, with those of one more, whose sources have theirs."""
+        number, total, most, least = found
+        before, own = edges[:, node], ones[node]
+        reached, count = before[:, None] > 0, before @ number
+        longest = jnp.maximum(jnp.max(jnp.where(reached, most, -far), axis=0) + own, -far)
+        shortest = jnp.minimum(jnp.min(jnp.where(reached, least, far), axis=0) + own, far)
+        return (
+            number.at[node].set(count),
+            # Each of the paths that end here has passed this node once.
+            total.at[node].set(before @ total + own * count),
+            most.at[node].set(longest),
+            least.at[node].set(shortest),
         )
-        least.append(
-            jnp.minimum(
-                jnp.min(jnp.where(reached, jnp.stack(least), far), axis=0) + ones[node], far
-            )
-        )
+
+    zeros = jnp.zeros_like(ones)
+    # Line graphs have dozens of nodes, which would take a minute to compile one by one.
+    number, total, most, least = lax.fori_loop(
+        num_inputs, num_nodes, visit, (is_input, zeros, zeros, zeros), unroll=8
+    )
     # A cell of NAS-Bench-201 may have no path at all.
     connected = number[-1] > 0
     mean = total[-1][1:] / jnp.maximum(number[-1], 1)

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import jraph
 import numpy as np
 from flax import linen as nn
+from jax import lax
 
 from jnas import encodings
 from jnas.encodings import graphs_tuple
@@ -209,15 +210,18 @@ def _longest_paths(edges: jax.Array, num_first: int) -> jax.Array:
 
     `edges` `[N, N]` is upper triangular, without edges into the first nodes.
     """
-    # A loop at trace time: N is a small constant of the space, and node numbers are a topological
-    # order, so that one pass is enough.
-    lengths = [jnp.zeros(())] * num_first
-    for node in range(num_first, edges.shape[0]):
-        before = jnp.stack(lengths)
+    is_first = jnp.arange(edges.shape[0]) < num_first
+
+    def visit(node: int, lengths: jax.Array) -> jax.Array:
+        """Lengths with that of one more node, whose sources have theirs."""
         # Length 0 says "no path from an input" of all nodes but the inputs.
-        reached = (edges[:node, node] > 0) & ((before > 0) | (jnp.arange(node) < num_first))
-        lengths.append(jnp.max(jnp.where(reached, before + 1, 0)))
-    return jnp.stack(lengths)
+        reached = (edges[:, node] > 0) & ((lengths > 0) | is_first)
+        return lengths.at[node].set(jnp.max(jnp.where(reached, lengths + 1, 0)))
+
+    lengths: jax.Array = lax.fori_loop(
+        num_first, edges.shape[0], visit, jnp.zeros(edges.shape[0]), unroll=8
+    )
+    return lengths
 
 
 @functools.cache
