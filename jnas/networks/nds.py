@@ -14,18 +14,18 @@ differ, a 1x1 convolution with batch norm as its shortcut; it is an identity els
 *Sizes of a program.* Weights are stored at a width for each stage, of which channels that an
 architecture lacks are 0; with one program at the largest widths a network of 16 channels would take
 256 times its time. So widths are rounded up to a power of two, and architectures with the same
-three (`Network.bucket`) share a program (`Network.within`). Of uniformly drawn widths that wastes
-half of the products; a program for each width would waste none, but there would be 1,728 of them
-for the 1,259,712 networks of ResNet and not 125, and for a few hundred networks, which is what
-tables hold, nearly as many programs as networks. A program takes about as long to compile as two or
-three mean networks take to be scored by NASWOT (`experiments/bench_spaces.py`): programs are worth
-it that serve more than these.
+three (`Network.bucket`) share a program (`Network.within`). Of uniformly drawn widths that adds
+half of the products; a program for each three widths would add none, but of ResNet there would be
+1,728 of them and not 125. To compile one takes as long as to score three mean networks of the table
+of ResNet by NASWOT, or eight of ResNeXt-A (`experiments/bench_nds.py`): where a third of their time
+is saved, a program pays from ten networks on, and a few hundred would nearly all have their own.
 
 Depth and ratio are no part of it, because within a program they cost little: a loop over the most
-blocks of a stage has a switch that leaves out those that there are not, and one branch a ratio.
-Groups are a mask of the weights of the 3x3 convolution: a dense convolution of as many channels is
-the faster one up to 4 groups, and over the sizes of ResNeXt-A all of this adds half of the products
-(`convolution`'s grouped counterpart of XLA takes tens of times as long on CPUs).
+blocks of a stage has a switch that leaves out those that there are not, with one branch a ratio.
+What they cost is memory, that of the weights of the most blocks. Groups are a mask of the weights
+of the 3x3 convolution, a dense one: up to four groups XLA's convolution of groups takes .6 to 4
+times as long on CPUs, and over the sizes of ResNeXt-A the products that the mask takes out are half
+of those that are left.
 
 With sizes that are known while tracing, numbers of NumPy, the same code is the program of one
 architecture (`Network.own`).
