@@ -24,6 +24,7 @@ from experiments import common, ledger
 NAMES = (
     "alshubaily",
     "bench_nds",
+    "bench_networks",
     "bench_oneshot",
     "bench_predictors",
     "bench_search",
@@ -42,6 +43,7 @@ NAMES = (
     "latency_transfer",
     "nasbench301_predictors",
     "nasbench301_search",
+    "nasbench301_zeroshot",
     "naswot_ablations",
     "naswot_correlation",
     "naswot_table1",
