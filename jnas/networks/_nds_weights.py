@@ -41,6 +41,11 @@ def block_layers(family: Family) -> dict[str, Layer]:
     return {"a": Layer(3, (False, False)), "b": Layer(3, (False, False))}
 
 
+def last_layer(family: Family) -> str:
+    """Name of the last convolution of a block."""
+    return max(block_layers(family))
+
+
 def ratios(family: Family) -> tuple[float, ...]:
     """Ratios of the inner channels to the width that a stage chooses from."""
     return dict(family.choices).get("bot_muls", (1.0,))
