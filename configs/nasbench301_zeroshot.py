@@ -10,7 +10,8 @@ Cost: hours of a CPU, and nasbench301_ose.npz, darts_214.npz and cifar10_4000.np
 Expected: NASWOT ranks the cells of the surrogate with a tau of .36 or more, and the trained cells,
     whose accuracies differ by little more than those of two trainings of one, with less.
     Seen: .544 where #params have .484, and .220 of the trained cells where #params have .140; the
-    kernels of the best cells are the darkest. The gradient scores have not been run.
+    kernels of the best cells are the darkest. SynFlow has .174, less than #params. Scores of the
+    loss gradient, of Jacobians and Zen have not been run.
 
 Networks that are scored have 16 channels and 8 cells. The truth of the first cells is what the
 official surrogate predicts of networks of 32 channels and 8 cells, that of the others one training
