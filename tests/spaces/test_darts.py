@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnas import benchmarks, predictors, search, spaces
+from jnas import benchmarks, search, spaces
 from jnas.spaces import _darts_codes, _darts_moves, _darts_spaces
 from jnas.spaces._darts_cells import Family, cardinalities
 from jnas.spaces.darts import NASBENCH301, OPERATIONS
@@ -366,15 +366,6 @@ def test_texts_are_guessed_to_be_of_nasbench301(tmp_path) -> None:
 
 # --------------------------------------------------------------------------------------------------
 # What takes a space
-
-
-@pytest.mark.parametrize("name", predictors.NAMES)
-def test_predictors_take_it_or_say_why_not(name) -> None:
-    if name in ("gcn", "biflow", "renas", "e2epp"):
-        with pytest.raises(ValueError, match=r"one kind of cell .*; nasbench301 has 2 kinds, 2 in"):
-            predictors.by_name(name, SPACE)
-    else:
-        assert predictors.by_name(name, SPACE).space is SPACE
 
 
 @pytest.mark.parametrize("name", search.NAMES)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from jnas import encodings, spaces
+from jnas import spaces
 
 SPACE = spaces.transnas_micro()
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -126,8 +126,3 @@ def test_costs_are_those_counted_by_layers():
         macs = sum(w * side**2 for w, (*_, side) in zip(weights, convolutions, strict=True))
         assert params[row] == sum(weights) + 2 * norms + 75 * (512 + 1)
         assert flops[row] == macs + 75 * 512
-
-
-def test_the_tensor_of_another_network_is_refused():
-    with pytest.raises(ValueError, match="defined for nasbench101 and nasbench201; got transnas"):
-        encodings.renas(SPACE)
