@@ -15,8 +15,8 @@ the training set: all of it had to fit into half an hour of two busy cores, and 
 would help all of them. Parameters and FLOPs are those of the network, without any training. Seconds
 are those of a machine with much else to do, compilation included.
 
-The GCN, on line graphs, ranks as well as GATES, and both of them before all that sees nodes in the
-order of a vector. BiFlow has not been trained on 2,000 cells yet; the same command does it.
+The GCN, on line graphs, and BiFlow rank as well as GATES, and all three before what sees nodes in
+the order of a vector.
 """
 
 import dataclasses
