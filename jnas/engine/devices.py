@@ -6,9 +6,11 @@ a row comes to depends neither on the other rows nor on how many parts there are
 rows are mapped one after the other, to rounding where they are vectorised.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -25,6 +27,8 @@ Batching: TypeAlias = Literal["vmap", "map"]
 
 _MAX_CPU_PARTS = 8  # more would only make the chunks of a small population uneven
 _MAX_PROGRAMS = 32  # of one function, for arguments of different shapes, that are kept compiled
+_MAX_MAPS = 30_000  # of this process; Linux allows 65,530, and XLA ends it where it gets no more
+_MAPS = Path("/proc/self/maps")
 
 
 def each(function: Callable[..., Any], batching: Batching = "vmap") -> Callable[..., Any]:
@@ -176,3 +180,14 @@ def one_device_per_core() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" not in os.environ and "host_platform_device_count" not in flags:
         jax.config.update("jax_num_cpu_devices", min(_num_cores(), _MAX_CPU_PARTS))
+
+
+def forget_programs() -> None:
+    """Let go of all compiled programs where they hold much of the memory maps of this process.
+
+    Between programs of which each is used once, such as those of buckets: a hundred of them are
+    more than Linux allows. What is used again is compiled again.
+    """
+    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MAX_MAPS:
+        jax.clear_caches()
+        gc.collect()

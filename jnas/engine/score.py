@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine import files, fingerprints, readers
-from jnas.engine.devices import num_parts, spread
+from jnas.engine.devices import forget_programs, num_parts, spread
 from jnas.engine.environment import environment
 from jnas.engine.estimators import buckets, in_bucket
 from jnas.engine.fingerprints import Fingerprint, Resume
@@ -149,6 +149,7 @@ def _parts(estimator: Any, rows: np.ndarray, left: np.ndarray, size: int) -> Ite
     for place in left.tolist():
         groups.setdefault(found.of(rows[place]), []).append(place)
     for sizes, places in groups.items():
+        forget_programs()
         # A bucket has a program of its own anyway: of few rows, it is of no more.
         most = min(size, len(places))
         for start in range(0, len(places), most):

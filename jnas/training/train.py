@@ -12,7 +12,7 @@ import numpy as np
 from jnas import networks
 from jnas.data import without_images
 from jnas.engine import checkpoints, files, trainings
-from jnas.engine.devices import num_parts
+from jnas.engine.devices import forget_programs, num_parts
 from jnas.engine.fingerprints import Resume, check, fingerprint
 from jnas.engine.inputs import as_archs, as_key, as_keys, is_key
 from jnas.engine.progress import reporting
@@ -109,6 +109,7 @@ def _trained(work: "_Work", jobs: Job, is_own: bool) -> Trained:
             # Filled up, so that the last chunk runs the program of the others; where sizes differ
             # each may be of another bucket, and few fill up what they do not share.
             size = len(chunks[0]) if work.of.network.bucket is None else len(chunk)
+            forget_programs()
             part = _chunk(work, jobs, number, np.resize(chunk, size), shown=not shown)
             parts.append(rows(part, np.arange(len(chunk))))
             report(sum(len(part.archs) for part in parts))
@@ -164,6 +165,7 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
     """Trained network of one job, by a program of its own."""
 
     def make() -> Trained:
+        forget_programs()
         job = jax.tree.map(lambda leaf: leaf[row], jobs)
         # On the host: the program is of this architecture alone, so it has to be known while it is
         # made.

@@ -436,6 +436,18 @@ def test_rows_of_a_bucket_are_scored_by_its_program(estimator, archs, key, chunk
     assert traces[-1] == (-1, 50)
 
 
+def test_programs_of_buckets_are_let_go_of(estimator, archs, key, monkeypatch) -> None:
+    """Each holds memory maps, of which a process has few: XLA ends one that asks for more."""
+    traces: list[tuple[int, ...]] = []
+    made = bucketed(traces)
+    expected = score(made, archs, key)
+    score(made, archs, key)
+    assert len(traces) == CARDINALITY
+    monkeypatch.setattr("jnas.engine.devices._MAX_MAPS", 0)
+    np.testing.assert_array_equal(score(made, archs, key), expected)
+    assert len(traces) == 2 * CARDINALITY
+
+
 def test_a_job_of_buckets_resumes_and_is_extended(estimator, archs, key, tmp_path, monkeypatch):
     expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
     for num_chunks in (3, 2):
