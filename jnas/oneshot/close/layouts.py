@@ -115,16 +115,19 @@ def _bank_301(params: Params, take: Take) -> list[Params]:
     def both(leaf: Any) -> Any:
         return jnp.stack([take(leaf, _OTHERS), take(leaf, _HALVING)], axis=1)
 
+    def every(leaf: Any) -> Any:
+        return take(leaf, range(len(_EDGES)))
+
+    def halving_alone(leaf: Any) -> Any:
+        # With stride 1 a skip has no weights.
+        return take(leaf, range(len(_HALVING)))
+
     found = []
     for section in params["sections"]:
         is_reduction = "skips" in section
-        every = range(len(_EDGES))
-        of_edges = both if is_reduction else lambda leaf: take(leaf, every)  # noqa: B023
-        tree = {"edges": jax.tree.map(of_edges, section["edges"])}
+        tree = {"edges": jax.tree.map(both if is_reduction else every, section["edges"])}
         if is_reduction:
-            # Of stride 2 alone: with stride 1 a skip has no weights.
-            places = range(len(_HALVING))
-            tree["skips"] = jax.tree.map(lambda leaf: take(leaf, places), section["skips"])  # noqa: B023
+            tree["skips"] = jax.tree.map(halving_alone, section["skips"])
         found.append(tree)
     return found
 
