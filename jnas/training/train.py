@@ -268,8 +268,9 @@ def _chunks(network: Network, archs: jax.Array) -> list[np.ndarray]:
     order, parts = np.argsort(-costs, kind="stable"), num_parts(len(archs))
     size = _CHUNK_ON_CPU if jax.default_backend() == "cpu" else _CHUNK
     groups: dict[Hashable, list[int]] = {}
+    known = np.asarray(archs)  # once: each row of an array of JAX is a program
     for place in order.tolist():
-        bucket = None if network.bucket is None else network.bucket(np.asarray(archs[place]))
+        bucket = None if network.bucket is None else network.bucket(known[place])
         groups.setdefault(bucket, []).append(place)
     chunks = [
         np.array(group[begin : begin + size])
