@@ -46,10 +46,10 @@ def _factored(x: jax.Array, layer: Params, hooks: Hooks, stride: int) -> _Normed
 def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Params], _Normed]:
     """Function `(x, weights of the slot)` of an operation, of a separable one the first half."""
     if name in SEPARABLE:
-        dilation = _dilation(name)
+        dilation = dilation_of(name)
         return lambda x, slot: _separable(x, slot[name]["first"], hooks, stride, dilation)
     if name in DILATED:
-        return lambda x, slot: _separable(x, slot[name], hooks, stride, _dilation(name))
+        return lambda x, slot: _separable(x, slot[name], hooks, stride, dilation_of(name))
     if name in FULL:
         return lambda x, slot: _full(x, slot[name], hooks, stride)
     if name in FACTORED:
@@ -66,10 +66,7 @@ def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Par
 
 
 _POOLS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "max_pool_3x3": layers.max_pool3x3,
-    # Maxima of maxima: two windows of 3 are one of 5, and three are one of 7.
-    "max_pool_5x5": lambda x: layers.max_pool3x3(layers.max_pool3x3(x)),
-    "max_pool_7x7": lambda x: layers.max_pool3x3(layers.max_pool3x3(layers.max_pool3x3(x))),
+    **{f"max_pool_{n}x{n}": functools.partial(layers.max_pool, size=n) for n in (3, 5, 7)},
     "avg_pool_3x3": layers.avg_pool3x3,
 }
 
@@ -81,7 +78,7 @@ def _pooled(x: jax.Array, slot: Params, hooks: Hooks) -> _Normed:
     return layers.norm_layer(x, slot["pool"]["norm"], hooks)
 
 
-def _dilation(name: str) -> int:
+def dilation_of(name: str) -> int:
     """Distance of the pixels that neighbours in the kernels of an operation are multiplied by."""
     return 2 if name.startswith("dil_") else 1
 
@@ -119,7 +116,7 @@ def complete(
     """Second half of number `which` of the separable operations, and its norm value; `x` of 0."""
     halves = [
         lambda x, slot, name=name: _separable(
-            x, slot[name]["second"], hooks, dilation=_dilation(name)
+            x, slot[name]["second"], hooks, dilation=dilation_of(name)
         )
         for name in separable(names)
     ]

@@ -156,9 +156,8 @@ def _switched(
     family: Family,
 ) -> tuple[jax.Array, jax.Array]:
     """Output of the convolution `name` of a block, zeros where it does not exist."""
-    kinds, layer = stored.block_layers(family), params[name]
-    kind, halving = kinds[name], next(name for name, kind in kinds.items() if kind.size == 3)
-    stride = stage.stride if is_first and name == halving else 1
+    kind, layer = stored.block_layers(family)[name], params[name]
+    stride = stage.stride if is_first and name == stored.halving_layer(family) else 1
     how: dict[str, Any] = {"rectified": name > "a", "stride": stride, "hooks": hooks}
     branches, index = _branches(kind, layer, stage, family, **how), stage.ratio
     operands = x, layer, mask, stage.groups if kind.is_grouped else np.zeros(0, np.float32)

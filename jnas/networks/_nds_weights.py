@@ -46,6 +46,11 @@ def last_layer(family: Family) -> str:
     return max(block_layers(family))
 
 
+def halving_layer(family: Family) -> str:
+    """Name of the convolution that has the stride of a block, the first of 3x3."""
+    return next(name for name, kind in block_layers(family).items() if kind.size == 3)
+
+
 def ratios(family: Family) -> tuple[float, ...]:
     """Ratios of the inner channels to the width that a stage chooses from."""
     return dict(family.choices).get("bot_muls", (1.0,))

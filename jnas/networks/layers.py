@@ -271,6 +271,14 @@ def max_pool3x3(x: jax.Array) -> jax.Array:
     return _larger(rows[:, :, 1 : width + 1], _larger(rows[:, :, :width], rows[:, :, 2:]))
 
 
+def max_pool(x: jax.Array, size: int) -> jax.Array:
+    """Max-pool of `size` x `size`, odd, stride 1, over the pixels inside."""
+    # Maxima of maxima: two windows of 3 are one of 5, and three are one of 7.
+    for _ in range(size // 2):
+        x = max_pool3x3(x)
+    return x
+
+
 def _larger(x: jax.Array, y: jax.Array) -> jax.Array:
     """Maximum of two arrays; where they are equal all of the gradient goes to `x`."""
     # To share the gradient, as `jnp.maximum` does, takes twice the time.

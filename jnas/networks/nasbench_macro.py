@@ -30,7 +30,7 @@ from jnas.networks.own import own
 from jnas.spaces.nasbench_macro import HEAD, STEM, Block, blocks
 from jnas.types import Arch, Hooks, Key, Network, Params, Pass, Relu
 
-_KINDS = {"mb3": (3, 3), "mb6": (6, 5)}  # expansion and size of the kernel, operations 1 and 2
+KINDS = {"mb3": (3, 3), "mb6": (6, 5)}  # expansion and size of the kernel, operations 1 and 2
 
 
 def _init(key: Key, num_classes: int, in_channels: int) -> Params:
@@ -61,7 +61,7 @@ def _block_weights(block: Block) -> Params:
             "depthwise": _conv_norm(size, 1, times * block.c_in),
             "narrow": _conv_norm(1, times * block.c_in, block.c_out),
         }
-        for name, (times, size) in _KINDS.items()
+        for name, (times, size) in KINDS.items()
     }
     return {**tree, "identity": _conv_norm(1, block.c_in, block.c_out)} if _moves(block) else tree
 
@@ -79,7 +79,7 @@ def _present(arch: Arch) -> list[jax.Array]:
         layers_of = ("widen", "depthwise", "narrow")
         tree = {
             name: {layer: {"conv": is_op[number]} for layer in layers_of}
-            for number, name in enumerate(_KINDS, 1)
+            for number, name in enumerate(KINDS, 1)
         }
         return {**tree, "identity": {"conv": is_op[0]}} if _moves(block) else tree
 
@@ -139,7 +139,7 @@ def _switched(
             functools.partial(
                 _inverted, kind=kind, name=name, width=padded, stride=stride, hooks=hooks
             )
-            for kind in _KINDS
+            for kind in KINDS
         ),
     ]
     result: tuple[jax.Array, jax.Array] = control.switch(op, branches, hidden, x, chosen)
@@ -150,13 +150,13 @@ def _block(flow: Flow, params: Params, op: Any, block: Block, hooks: Hooks) -> F
     """Flow after one block, whose operation is `op`."""
     (x, state, norm_sum), params = enter(flow, params, hooks)
     norms, hidden = Hooks(norm=hooks.norm), x
-    num = block.c_in * jnp.asarray([0, *(times for times, _ in _KINDS.values())])[op]
+    num = block.c_in * jnp.asarray([0, *(times for times, _ in KINDS.values())])[op]
     for name in ("widen", "depthwise"):
-        chosen = {kind: params[kind][name] for kind in _KINDS}
+        chosen = {kind: params[kind][name] for kind in KINDS}
         hidden, value = _switched(op, hidden, x, chosen, name, block, norms)
         norm_sum += value
         state = _show(state, hidden, jnp.arange(hidden.shape[-1]) < num, op, hooks)
-    chosen = {kind: params[kind]["narrow"] for kind in _KINDS}
+    chosen = {kind: params[kind]["narrow"] for kind in KINDS}
     if _moves(block):
         chosen["identity"] = params["identity"]
     hidden, value = _switched(op, hidden, x, chosen, "narrow", block, norms)

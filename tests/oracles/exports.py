@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jnas import networks
 from jnas.networks import export
@@ -37,6 +38,41 @@ LOOSE = (
     "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 1), ('sep_conv_5x5', 3), "
     "('max_pool_3x3', 1), ('skip_connect', 2), ('sep_conv_3x3', 0)], reduce_concat=[4, 5])"
 )
+
+
+def genotype(normal: str, reduce: str) -> str:
+    """Text of two cells in short: operation and input of each slot, nodes apart."""
+    pairs = [
+        [(op, int(source)) for op, source in (slot.split() for slot in cell.split(","))]
+        for cell in (normal, reduce)
+    ]
+    return f"Genotype(normal={pairs[0]}, reduce={pairs[1]})"
+
+
+# What ENAS and DARTS have not: on nodes, with stride 2 on inputs, twice on one input.
+NASNET = genotype(
+    "conv_3x1_1x3 0, conv_7x1_1x7 1, conv_1x1 2, conv_3x3 1, max_pool_5x5 0, max_pool_7x7 2, "
+    "sep_conv_7x7 3, sep_conv_7x7 3, dil_conv_3x3 0, skip_connect 4",
+    "conv_3x1_1x3 0, conv_7x1_1x7 1, conv_1x1 0, conv_3x3 1, max_pool_5x5 0, max_pool_7x7 1, "
+    "sep_conv_7x7 0, dil_conv_3x3 1, conv_7x1_1x7 2, max_pool_7x7 5",
+)
+AMOEBANET = genotype(
+    "dil_sep_conv_3x3 0, conv_7x1_1x7 1, sep_conv_7x7 2, skip_connect 0, avg_pool_3x3 1, "
+    "max_pool_3x3 3, sep_conv_3x3 0, sep_conv_3x3 0, sep_conv_5x5 5, dil_sep_conv_3x3 2",
+    "dil_sep_conv_3x3 0, dil_sep_conv_3x3 1, conv_7x1_1x7 0, skip_connect 1, max_pool_3x3 2, "
+    "sep_conv_7x7 1, avg_pool_3x3 0, sep_conv_5x5 0, dil_sep_conv_3x3 3, sep_conv_3x3 1",
+)
+PNAS = genotype(
+    "sep_conv_5x5 0, max_pool_3x3 0, sep_conv_7x7 1, max_pool_3x3 1, sep_conv_5x5 1, "
+    "sep_conv_3x3 1, sep_conv_3x3 4, max_pool_3x3 1, dil_conv_3x3 0, skip_connect 1",
+    "conv_7x1_1x7 0, conv_7x1_1x7 0, skip_connect 1, dil_conv_3x3 1, avg_pool_3x3 0, "
+    "sep_conv_7x7 3, conv_7x1_1x7 2, sep_conv_3x3 0, dil_conv_3x3 3, max_pool_3x3 1",
+)
+# Stages that widen, that do not, that have one block; ratios of 1/4, 1/2 and 1; as many groups as
+# channels, and fewer.
+RESNET = "ds=2:1:3,ws=16:24:24"
+RESNEXT_A = "ds=2:1:2,ws=16:32:16,bot_muls=0.25:0.5:1,num_gs=4:2:4"
+RESNEXT_B = "ds=1:2:1,ws=64:64:64,bot_muls=0.25:1:0.5,num_gs=16:2:1"
 CASES: dict[str, tuple[Any, Any]] = {
     "nasbench201": (lambda: networks.nasbench201(channels=4, cells=2, stages=2), EVERY_OPERATION),
     "of zeros": (lambda: networks.nasbench201(channels=4, cells=1, stages=1), OF_ZEROS),
@@ -58,7 +94,18 @@ CASES: dict[str, tuple[Any, Any]] = {
         PAIRS.replace("none", "skip_connect"),
     ),
     "enas": (lambda: networks.enas(nodes=4, channels=4, layers=4), LOOSE),
+    "nasnet": (lambda: networks.nasnet(channels=4, layers=3), NASNET),
+    "amoebanet": (lambda: networks.amoebanet(channels=4, layers=3), AMOEBANET),
+    "pnas": (lambda: networks.pnas(channels=4, layers=3, pool_norm=True), PNAS),
+    "nasbench_macro": (networks.nasbench_macro, "02001020"),
+    "nds_resnet": (networks.nds_resnet, RESNET),
+    "nds_resnext_a": (networks.nds_resnext_a, RESNEXT_A),
+    "nds_resnext_b": (networks.nds_resnext_b, RESNEXT_B),
+    "nds_vanilla": (networks.nds_vanilla, "ds=1:2:1,ws=16:16:24"),
 }
+SLOW = {"nasnet", "amoebanet", "pnas", "nasbench_macro"}
+SLOW |= {"nds_resnet", "nds_resnext_a", "nds_resnext_b", "nds_vanilla"}
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
 
 
 def facts_of(network_classes: int = 10, name: str = "squares") -> export.Facts:
@@ -81,8 +128,10 @@ def case(name: str) -> tuple[Network, jax.Array, Any, list[networks.Statistics]]
     make, text = CASES[name]
     network = make()
     arch = arch_of(network, text)
+    # Weights of the sizes that a training has.
+    of = network if network.within is None else network.within(network.bucket(arch))
     # Compiled: one by one, each of their operations is a program.
-    params = jax.jit(network.instantiate)(jax.jit(network.init)(jax.random.key(0)), arch)
+    params = jax.jit(of.instantiate)(jax.jit(of.init)(jax.random.key(0)), arch)
     # Norms that leave nothing as it is.
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.05, leaf.shape).astype("f4"), params)

@@ -1,4 +1,4 @@
-"""Plain layers of networks of pairs of cells: DARTS, NAS-Bench-301, ENAS."""
+"""Plain layers of networks of pairs of cells: DARTS, NAS-Bench-301, ENAS, NASNet and the like."""
 
 from typing import Any
 
@@ -6,8 +6,11 @@ import jax
 import numpy as np
 
 from jnas.networks._darts_cells import Cell, cells_of, computed
+from jnas.networks._darts_operations import dilation_of
 from jnas.networks._darts_weights import (
     DILATED,
+    FACTORED,
+    FULL,
     NUM_INPUTS,
     REDUCTION,
     SEPARABLE,
@@ -18,10 +21,12 @@ from jnas.networks._darts_weights import (
 from jnas.networks._factories import settings_of
 from jnas.networks.darts import DARTS
 from jnas.networks.export.description import BEFORE, INPUT, Block, Builder, Plain
+from jnas.networks.export.nasbench101 import head
 from jnas.networks.export.nasbench201 import stem
 from jnas.spaces._darts_cells import Family
+from jnas.spaces._darts_spaces import named
 from jnas.spaces.darts import NASBENCH301
-from jnas.spaces.nds_cells import enas_family
+from jnas.spaces.nds_cells import FAMILIES, enas_family
 from jnas.types import Network, Params
 
 
@@ -32,6 +37,8 @@ def family_of(network: Network) -> Family | None:
         return enas_family(settings["nodes"], settings["output"])
     if name == "darts":
         return DARTS._replace(repeats=settings["repeats"])
+    if name in FAMILIES:
+        return named(FAMILIES[name], settings["channels"], settings["layers"])
     return NASBENCH301 if name == "nasbench301" else None
 
 
@@ -53,17 +60,10 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
             number += 1
             cell = cells[section.kind]
             blocks.append(_cell(f"cell{number}", cell, weights, section, rows, family))
-    blocks.append(_head(params, there[-1]))
+    dense = {**params["dense"], "kernel": params["dense"]["kernel"][there[-1]]}
+    blocks.append(head(dense, len(dense["kernel"])))
     halved = sum(section.kind * section.num for section in found)
     return Plain(tuple(blocks), settings, 2**halved)
-
-
-def _head(params: Params, rows: np.ndarray) -> Block:
-    """Block of the mean over pixels and the dense layer."""
-    dense = params["dense"]
-    dense = {**dense, "kernel": dense["kernel"][rows]}
-    b = Builder(int(rows.sum()))
-    return b.block("head", "Head", b.dense("dense", b.add("features", "mean", INPUT), dense))
 
 
 def _cell(
@@ -115,10 +115,10 @@ def _sum(b: Builder, name: str, terms: list[str], like: str, stride: int) -> str
     return b.add(name, "pixels", zeros, stride=stride) if stride > 1 else zeros
 
 
-def _convolved(b: Builder, name: str, x: str, layer: Params) -> str:
-    """Value of ReLU, 1x1 convolution and norm."""
+def _convolved(b: Builder, name: str, x: str, layer: Params, stride: int = 1) -> str:
+    """Value of ReLU, convolution and norm."""
     rectified = b.add(f"{name}_relu", "relu", x)
-    return b.conv_norm(name, rectified, layer, layer["conv"].shape[-1])
+    return b.conv_norm(name, rectified, layer, layer["conv"].shape[-1], stride)
 
 
 def _halved(b: Builder, name: str, x: str, layer: Params) -> str:
@@ -140,27 +140,30 @@ def _operation(b: Builder, name: str, op: str, x: str, layer: Params, stride: in
     """Value of an operation on `x`, with the weights of its edge."""
     if op == "skip_connect":
         return x if stride == 1 else _halved(b, name, x, layer)
+    dilation = dilation_of(op)
     if op in SEPARABLE:
-        first = _separable(b, f"{name}a", x, layer[op]["first"], stride)
-        return _separable(b, f"{name}b", first, layer[op]["second"])
+        first = _separable(b, f"{name}a", x, layer[op]["first"], stride, dilation)
+        return _separable(b, f"{name}b", first, layer[op]["second"], 1, dilation)
     if op in DILATED:
-        return _separable(b, name, x, layer[op], stride, dilation=2)
-    pool = b.add(name, op.replace("_3x3", "3x3"), x, stride=stride)
+        return _separable(b, name, x, layer[op], stride, dilation)
+    if op in FULL:
+        return _convolved(b, name, x, layer[op], stride)
+    if op in FACTORED:
+        return _factored(b, name, x, layer[op], stride)
+    pool = b.add(name, op.replace("pool_", "pool"), x, stride=stride)
     return b.norm(f"{name}_norm", pool, layer["pool"]["norm"]) if "pool" in layer else pool
 
 
-def _separable(
-    b: Builder, name: str, x: str, layer: Any, stride: int = 1, dilation: int = 1
-) -> str:
+def _separable(b: Builder, name: str, x: str, layer: Any, stride: int, dilation: int) -> str:
     """Value of ReLU, depthwise and 1x1 convolution and norm."""
     rectified = b.add(f"{name}_relu", "relu", x)
-    kernel = {"conv": layer["depthwise"]["conv"]}
-    deep = b.add(
-        f"{name}_depthwise",
-        "depthwise",
-        rectified,
-        weights=kernel,
-        stride=stride,
-        dilation=dilation,
-    )
+    deep = b.depthwise(f"{name}_depthwise", rectified, layer["depthwise"], stride, dilation)
     return b.conv_norm(name, deep, layer["pointwise"], b.channels(x))
+
+
+def _factored(b: Builder, name: str, x: str, layer: Any, stride: int) -> str:
+    """Value of ReLU, convolution of rows, convolution of columns and norm."""
+    rectified, width = b.add(f"{name}_relu", "relu", x), b.channels(x)
+    row = b.conv(f"{name}_row", rectified, layer["row"], width, (1, stride))
+    column = b.conv(f"{name}_column", row, layer["column"], width, (stride, 1))
+    return b.norm(f"{name}_norm", column, layer["column"]["norm"])

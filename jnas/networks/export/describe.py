@@ -6,20 +6,30 @@ import jax
 import numpy as np
 
 from jnas.networks import statistics as norms
-from jnas.networks.export import darts, nasbench101, nasbench201, nats_size, nb1shot1
+from jnas.networks.export import (
+    darts,
+    nasbench101,
+    nasbench201,
+    nasbench_macro,
+    nats_size,
+    nb1shot1,
+    nds,
+)
 from jnas.networks.export.description import Plain
 from jnas.networks.own import choices_of
 from jnas.types import Arch, Network, Params
 
-# By a name that the weights of each network have: a space may be called anything.
-_DESCRIBE: dict[str, Callable[[np.ndarray, Params], Plain]] = {
-    "stages": nasbench201.describe,
-    "stacks": nasbench101.describe,
-    "cells": nats_size.describe,
-    "groups": nb1shot1.describe,
+# By what the weights of a network have between stem and classifier: a space may be called anything.
+_DESCRIBE: dict[tuple[str, ...], Callable[[np.ndarray, Params, Network], Plain]] = {
+    ("blocks", "norm", "stages"): nasbench201.describe,
+    ("stacks",): nasbench101.describe,
+    ("blocks", "cells", "norm"): nats_size.describe,
+    ("groups", "last"): nb1shot1.describe,
+    ("blocks", "head"): nasbench_macro.describe,
+    ("sections",): darts.describe,
+    ("stages",): nds.describe,
 }
-# By the network as well: weights do not tell families of pairs of cells apart.
-_DESCRIBE_PAIRS = "sections"
+_EVERYWHERE = {"stem", "dense", "auxiliary"}
 
 
 def describe(
@@ -41,8 +51,8 @@ def describe(
             of several networks, weights that are not finite, statistics of another network.
     """
     choices = np.array(choices_of(network.space, arch), np.int32)
-    names = [name for name in (*_DESCRIBE, _DESCRIBE_PAIRS) if name in params]
-    if not names:
+    describer = _DESCRIBE.get(tuple(sorted(set(params) - _EVERYWHERE)))
+    if describer is None:
         raise ValueError(f"the network of {network.space.name} has no export")
     # Of a population every leaf has one more axis, and slices of it would be of wrong networks.
     kernel = params["stem"]["conv"]
@@ -53,10 +63,7 @@ def describe(
         )
     weights = norms.with_statistics(params, _checked(params, list(statistics)))
     weights = jax.tree.map(np.asarray, weights)
-    if names[0] == _DESCRIBE_PAIRS:
-        plain = darts.describe(choices, weights, network)
-    else:
-        plain = _DESCRIBE[names[0]](choices, weights)
+    plain = describer(choices, weights, network)
     # Of the plain layers alone: weights that the architecture lacks may be anything.
     for block in plain.blocks:
         for step in block.steps:

@@ -28,24 +28,27 @@ class Step(NamedTuple):
         operation: "conv", "depthwise", "norm", "dense" (these have weights), "relu", "add",
             "concat", "first" (the first `channels`), "zeros" (as many as its input has), "pixels"
             (every so many as its stride is), "shifted" (without the first row and column),
-            "avg_pool3x3", "max_pool3x3" (both of either stride), "avg_pool2x2", "max_pool2x2",
-            "max_pool2x2_padded" (all stride 2) or "mean" (over pixels).
+            "avg_pool3x3", "max_pool3x3", "max_pool5x5", "max_pool7x7" (of either stride),
+            "avg_pool2x2", "max_pool2x2", "max_pool2x2_padded" (all stride 2) or "mean" (over
+            pixels).
         inputs: names of the values that it reads.
-        weights: float32 arrays: `conv` `[k, k, C, C']`, depthwise `[k, k, 1, C]`, and perhaps
-            `bias` `[C']`; `mean`, `var` and perhaps `scale` and `bias` `[C]`; `kernel` `[C, C']`
-            and `bias` `[C']`.
-        stride: of a convolution or a pool.
+        weights: float32 arrays: `conv` `[k, k', C / G, C']` of `G` groups, depthwise `[k, k, 1,
+            C]`, and perhaps `bias` `[C']`; `mean`, `var` and perhaps `scale` and `bias` `[C]`;
+            `kernel` `[C, C']` and `bias` `[C']`.
+        stride: of a convolution or a pool, along rows and columns of pixels.
         channels: of its value.
         dilation: of a depthwise convolution.
+        groups: of a convolution.
     """
 
     name: str
     operation: str
     inputs: tuple[str, ...]
     weights: Mapping[str, np.ndarray]
-    stride: int
+    stride: tuple[int, int]
     channels: int
     dilation: int = 1
+    groups: int = 1
 
 
 class Block(NamedTuple):
@@ -102,22 +105,43 @@ class Builder:
         operation: str,
         *inputs: str,
         weights: Mapping[str, Any] | None = None,
-        stride: int = 1,
+        stride: int | tuple[int, int] = 1,
         dilation: int = 1,
+        groups: int = 1,
         channels: int | None = None,
     ) -> str:
         """Value `name` of a new step; `channels` are those of its first input if not given."""
         arrays = {key: np.asarray(value, np.float32) for key, value in (weights or {}).items()}
         width = self.channels(inputs[0]) if channels is None else channels
-        self.steps[name] = Step(name, operation, inputs, arrays, stride, width, dilation)
+        pair = (stride, stride) if isinstance(stride, int) else stride
+        self.steps[name] = Step(name, operation, inputs, arrays, pair, width, dilation, groups)
         return name
 
-    def conv(self, name: str, x: str, layer: Mapping[str, Any], c_out: int, stride: int = 1) -> str:
-        """Convolution by the first rows and columns of a layer's weights."""
-        weights = {"conv": layer["conv"][..., : self.channels(x), :c_out]}
+    def conv(
+        self,
+        name: str,
+        x: str,
+        layer: Mapping[str, Any],
+        c_out: int,
+        stride: int | tuple[int, int] = 1,
+        groups: int = 1,
+    ) -> str:
+        """Convolution by the first rows and columns of a layer's weights, within groups of these.
+
+        The weights are stored for all pairs of channels.
+        """
+        weights = {"conv": _within_groups(layer["conv"][..., : self.channels(x), :c_out], groups)}
         if "bias" in layer:
             weights["bias"] = layer["bias"][:c_out]
-        return self.add(name, "conv", x, weights=weights, stride=stride, channels=c_out)
+        how: dict[str, Any] = {"stride": stride, "groups": groups, "channels": c_out}
+        return self.add(name, "conv", x, weights=weights, **how)
+
+    def depthwise(
+        self, name: str, x: str, layer: Mapping[str, Any], stride: int = 1, dilation: int = 1
+    ) -> str:
+        """Convolution of each channel by itself."""
+        weights = {"conv": layer["conv"]}
+        return self.add(name, "depthwise", x, weights=weights, stride=stride, dilation=dilation)
 
     def norm(self, name: str, x: str, norm: Mapping[str, Any]) -> str:
         """Batch norm by the first of the given weights and statistics."""
@@ -126,10 +150,16 @@ class Builder:
         return self.add(name, "norm", x, weights=first)
 
     def conv_norm(
-        self, name: str, x: str, layer: Mapping[str, Any], c_out: int, stride: int = 1
+        self,
+        name: str,
+        x: str,
+        layer: Mapping[str, Any],
+        c_out: int,
+        stride: int = 1,
+        groups: int = 1,
     ) -> str:
         """Convolution `name_conv` and its batch norm `name_norm`."""
-        y = self.conv(f"{name}_conv", x, layer, c_out, stride)
+        y = self.conv(f"{name}_conv", x, layer, c_out, stride, groups)
         return self.norm(f"{name}_norm", y, layer["norm"])
 
     def dense(self, name: str, x: str, layer: Mapping[str, Any]) -> str:
@@ -156,6 +186,15 @@ class Builder:
         return Block(name, kind, self.inputs[INPUT], steps, output, self.inputs[BEFORE])
 
 
+def _within_groups(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """Kernel `[k, k, C / G, C']` of the weights `[k, k, C, C']` within groups of channels."""
+    c_in, c_out = kernel.shape[-2:]
+    blocks = kernel.reshape(*kernel.shape[:2], groups, c_in // groups, groups, c_out // groups)
+    # Its axis of groups comes out last, and outputs are in the order of their groups.
+    diagonal = np.moveaxis(np.diagonal(blocks, axis1=2, axis2=4), -1, 3)
+    return diagonal.reshape(*kernel.shape[:2], c_in // groups, c_out)
+
+
 def apply(plain: Plain, images: jax.Array) -> jax.Array:
     """Logits `[N, K]` of normalised images `[N, H, W, C]` float32; the weights are constants."""
     x = before = images
@@ -173,9 +212,9 @@ def _value(step: Step, inputs: list[jax.Array]) -> jax.Array:
     result: jax.Array
     match step.operation:
         case "conv":
-            result = layers.conv_layer(inputs[0], weights, step.stride)
+            result = _convolved(step, inputs[0], weights)
         case "depthwise":
-            result = layers.depthwise_layer(inputs[0], weights, step.stride, step.dilation)
+            result = layers.depthwise_layer(inputs[0], weights, step.stride[0], step.dilation)
         case "norm":
             result = layers.batch_norm(inputs[0], weights)
         case "dense":
@@ -187,9 +226,27 @@ def _value(step: Step, inputs: list[jax.Array]) -> jax.Array:
         case "first":
             result = inputs[0][..., : step.channels]
         case _:
-            result = _PLAIN[step.operation](inputs[0])[:, :: step.stride]
-            result = result[:, :, :: step.stride] if step.stride > 1 else result
+            result, (rows, columns) = _PLAIN[step.operation](inputs[0]), step.stride
+            # Means over pixels have none to leave out.
+            result = result[:, ::rows, ::columns] if rows * columns > 1 else result
     return result
+
+
+def _convolved(step: Step, x: jax.Array, weights: Mapping[str, jax.Array]) -> jax.Array:
+    """Value of a convolution."""
+    kernel, (rows, columns) = weights["conv"], step.stride
+    if step.groups == 1 and kernel.shape[0] == kernel.shape[1]:
+        return layers.conv_layer(x, weights, rows)
+    pads = [(size // 2, size // 2) for size in kernel.shape[:2]]
+    y = jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (rows, columns),
+        pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=step.groups,
+    )
+    return layers.finished(y, weights)
 
 
 _PLAIN: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -199,6 +256,8 @@ _PLAIN: dict[str, Callable[[jax.Array], jax.Array]] = {
     "shifted": lambda x: x[:, 1:, 1:],
     "avg_pool3x3": layers.avg_pool3x3,
     "max_pool3x3": layers.max_pool3x3,
+    "max_pool5x5": functools.partial(layers.max_pool, size=5),
+    "max_pool7x7": functools.partial(layers.max_pool, size=7),
     "avg_pool2x2": layers.avg_pool2x2,
     "max_pool2x2": layers.max_pool2x2,
     "max_pool2x2_padded": layers.max_pool2x2_padded,
@@ -238,5 +297,5 @@ def _size_after(step: Step, height: int, width: int) -> tuple[int, int]:
     """Height and width of the value of a step, from those of what it reads."""
     if step.operation == "max_pool2x2_padded":
         return height // 2 + 1, width // 2 + 1
-    shrink = 2 if step.stride == 2 or step.operation.endswith("2x2") else 1
-    return height // shrink, width // shrink
+    rows, columns = (2, 2) if step.operation.endswith("2x2") else step.stride
+    return height // rows, width // columns

@@ -25,13 +25,19 @@ _CALLS = {
     "max_pool2x2_padded": "nnx.max_pool({}, (2, 2), (2, 2), ((1, 1), (1, 1)))",
     "mean": "jnp.mean({}, axis=(1, 2))",
 }
-_WEIGHTY = ("conv", "depthwise", "norm", "relu", "pixels", "avg_pool3x3", "max_pool3x3")
+_POOLS = {
+    "avg_pool3x3": "avg_pool3x3({}{})",
+    **{f"max_pool{size}x{size}": f"max_pool({{}}, {size}{{}})" for size in (3, 5, 7)},
+}  # by value and, where it is not 1, stride
+_WEIGHTY = ("conv", "depthwise", "norm", "relu", "pixels", *_POOLS)
 _WIDTH = 90  # of a line
 _LONG = 56  # of an expression that gets a line of its own
 _ABOUT = {
     "Stem": "First layers, at the full size of the images.",
     "Cell": "Cell of the architecture.",
-    "Reduction": "Residual block that halves the image.",
+    "Block": "Block of a stage.",
+    "Inverted": "Inverted residual block: wide between its first and its last layer.",
+    "Reduction": "Block that halves the image.",
     "Pool": "Maximum of 2x2 pixels, between stacks.",
     "Head": "Classifier of the mean over pixels.",
 }
@@ -125,16 +131,15 @@ def _kinds(blocks: Sequence[Block]) -> list[tuple[_Kind, list[Block]]]:
 def _structure(block: Block) -> object:
     """What blocks of one class have in common: all but widths."""
     steps = tuple(
-        (step.name, step.operation, step.inputs, step.stride, step.dilation, _sizes(step))
-        for step in block.steps
+        (step[:3], step.stride, step.dilation, step.groups, _sizes(step)) for step in block.steps
     )
     return block.kind, steps, block.output, block.before > 0
 
 
-def _sizes(step: Step) -> tuple[tuple[str, int], ...]:
+def _sizes(step: Step) -> tuple[tuple[str, tuple[int, ...]], ...]:
     """Names of the weights of a step; for convolutions with the size of their window."""
     found = sorted(step.weights.items())
-    return tuple((name, value.shape[0] if name == "conv" else 0) for name, value in found)
+    return tuple((name, value.shape[:2] if name == "conv" else ()) for name, value in found)
 
 
 def _kind(name: str, group: list[Block]) -> _Kind:
@@ -199,15 +204,13 @@ def _made(step: Step, widths: dict[str, str]) -> list[str]:
     c_in, c_out = widths[step.inputs[0]], widths[step.name]
     match step.operation:
         case "conv":
-            size = step.weights["conv"].shape[0]
-            more = f", stride={step.stride}" if step.stride > 1 else ""
+            more = f", groups={step.groups}" if step.groups > 1 else ""
             more += ", bias=True" if "bias" in step.weights else ""
-            return [f"self.{step.name} = conv({c_in}, {c_out}, {size}{more}, rngs=rngs)"]
+            words = f"{c_in}, {c_out}, {_window(step)}{more}"
+            return [f"self.{step.name} = conv({words}, rngs=rngs)"]
         case "depthwise":
-            size = step.weights["conv"].shape[0]
-            more = f", stride={step.stride}" if step.stride > 1 else ""
-            more += f", dilation={step.dilation}" if step.dilation > 1 else ""
-            return [f"self.{step.name} = depthwise({c_in}, {size}{more}, rngs=rngs)"]
+            more = f", dilation={step.dilation}" if step.dilation > 1 else ""
+            return [f"self.{step.name} = depthwise({c_in}, {_window(step)}{more}, rngs=rngs)"]
         case "norm":
             more = "" if "scale" in step.weights else ", affine=False"
             return [f"self.{step.name} = norm({c_out}{more}, rngs=rngs)"]
@@ -220,6 +223,17 @@ def _made(step: Step, widths: dict[str, str]) -> list[str]:
         case "first":
             return [f"self.c_{step.name} = {c_out}"]
     return []
+
+
+def _window(step: Step) -> str:
+    """Arguments for the window of a convolution, and for its stride where that is not 1."""
+    size, stride = _short(step.weights["conv"].shape[:2]), _short(step.stride)
+    return size if stride == "1" else f"{size}, stride={stride}"
+
+
+def _short(pair: tuple[int, ...]) -> str:
+    """Numbers of rows and columns, one number where they are equal."""
+    return f"{pair[0] if pair[0] == pair[1] else pair}"
 
 
 def _statements(block: Block) -> list[str]:
@@ -245,11 +259,12 @@ def _statements(block: Block) -> list[str]:
 def _expression(step: Step, inputs: list[str]) -> str:
     """Expression of a step, given those of its inputs."""
     match step.operation:
-        case "avg_pool3x3" | "max_pool3x3":
-            more = f", {step.stride}" if step.stride > 1 else ""
-            return f"{step.operation}({inputs[0]}{more})"
+        case name if name in _POOLS:
+            stride = _short(step.stride)
+            return _POOLS[name].format(inputs[0], "" if stride == "1" else f", {stride}")
         case "pixels":
-            return f"{inputs[0]}[:, ::{step.stride}, ::{step.stride}]"
+            rows, columns = step.stride
+            return f"{inputs[0]}[:, ::{rows}, ::{columns}]"
         case "conv" | "depthwise" | "norm":
             return f"self.{step.name}({inputs[0]})"
         case "dense":

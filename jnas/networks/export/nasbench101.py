@@ -9,10 +9,10 @@ import numpy as np
 from jnas.networks._nasbench101_weights import OUTPUT, Cell, cell_of
 from jnas.networks.export.description import INPUT, Block, Builder, Plain
 from jnas.spaces._nasbench101_costs import CONV1X1, CONV3X3, MAXPOOL3X3
-from jnas.types import Params
+from jnas.types import Network, Params
 
 
-def describe(arch: np.ndarray, params: Params) -> Plain:
+def describe(arch: np.ndarray, params: Params, _: Network) -> Plain:
     """Network of `arch` `[26]`, its weights with statistics."""
     stacks = params["stacks"]
     blocks, c_in = [stem(params["stem"])], params["stem"]["conv"].shape[-1]
@@ -26,7 +26,7 @@ def describe(arch: np.ndarray, params: Params) -> Plain:
             name = f"stack{stack + 1}_cell{number + 1}"
             blocks.append(_cell(name, cell, own, c_in, width))
             c_in = width
-    blocks.append(_head(params["dense"]))
+    blocks.append(head(params["dense"], params["dense"]["kernel"].shape[0]))
     settings = {
         "channels": params["stem"]["conv"].shape[-1],
         "stacks": len(stacks),
@@ -50,9 +50,9 @@ def _pool(name: str, channels: int) -> Block:
     return b.block(name, "Pool", b.add("halved", "max_pool2x2", INPUT))
 
 
-def _head(dense: Any) -> Block:
-    """Block of the mean over pixels and the dense layer."""
-    b = Builder(dense["kernel"].shape[0])
+def head(dense: Any, channels: int) -> Block:
+    """Block of the mean over pixels and the dense layer, of the first channels."""
+    b = Builder(channels)
     return b.block("head", "Head", b.dense("dense", b.add("features", "mean", INPUT), dense))
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from jnas.networks.export.description import INPUT, Block, Builder, Plain
 from jnas.spaces.nasbench201 import CONV1X1, CONV3X3, EDGES, NONE, POOL, SKIP
-from jnas.types import Params
+from jnas.types import Network, Params
 
 
-def describe(arch: np.ndarray, params: Params) -> Plain:
+def describe(arch: np.ndarray, params: Params, _: Network) -> Plain:
     """Network of `arch` `[6]`, its weights with statistics."""
     stages = params["stages"]
     blocks = [stem(params["stem"], params["stem"]["conv"].shape[-1])]

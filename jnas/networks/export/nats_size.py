@@ -7,10 +7,10 @@ import numpy as np
 from jnas.networks.export.description import INPUT, Block, Builder, Plain
 from jnas.networks.export.nasbench201 import head, reduction, stem
 from jnas.spaces.nats_size import WIDTHS
-from jnas.types import Params
+from jnas.types import Network, Params
 
 
-def describe(arch: np.ndarray, params: Params) -> Plain:
+def describe(arch: np.ndarray, params: Params, _: Network) -> Plain:
     """Network of `arch` `[5]`, its weights with statistics."""
     c1, c2, c3, c4, c5 = (WIDTHS[choice] for choice in arch)
     # Stem and first cell share a choice; later cells choose what they give, not what they read.

@@ -10,10 +10,10 @@ from jnas.networks._nb1shot1_weights import Cell
 from jnas.networks.export.description import INPUT, Block, Builder, Plain
 from jnas.networks.export.nasbench101 import conv_norm_relu, stem, together, vertex_of
 from jnas.spaces.nb1shot1 import Subspace, layout
-from jnas.types import Params
+from jnas.types import Network, Params
 
 
-def describe(arch: np.ndarray, params: Params) -> Plain:
+def describe(arch: np.ndarray, params: Params, _: Network) -> Plain:
     """Network of `arch` `[D]`, its weights with statistics."""
     stacks = _stacks(params["groups"])
     # The sub-spaces differ in their numbers of choices; weights of two of them are alike.

@@ -16,13 +16,19 @@ from jnas.networks.export.facts import Facts
 
 # Both are old enough for the runtimes of phones and browsers.
 _OPSET, _IR_VERSION = 17, 8
-_PADDED = {"pads": [1, 1, 1, 1], "kernel_shape": [3, 3]}
 _HALVING = {"kernel_shape": [2, 2], "strides": [2, 2]}
+
+
+def _padded(size: int) -> dict[str, Any]:
+    """Attributes of a pool whose windows reach beyond the border."""
+    return {"pads": [size // 2] * 4, "kernel_shape": [size, size]}
+
+
 _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
     "concat": ("Concat", {"axis": 1}),
-    "avg_pool3x3": ("AveragePool", {**_PADDED, "count_include_pad": 0}),
-    "max_pool3x3": ("MaxPool", _PADDED),
+    "avg_pool3x3": ("AveragePool", {**_padded(3), "count_include_pad": 0}),
+    **{f"max_pool{size}x{size}": ("MaxPool", _padded(size)) for size in (3, 5, 7)},
     "avg_pool2x2": ("AveragePool", _HALVING),
     "max_pool2x2": ("MaxPool", _HALVING),
     "max_pool2x2_padded": ("MaxPool", {**_HALVING, "pads": [1, 1, 1, 1]}),
@@ -112,7 +118,7 @@ def _simple(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a step that is one node without weights."""
     operation, attributes = _NODES[step.operation]
     if "pads" in attributes and "strides" not in attributes:
-        attributes = {**attributes, "strides": [step.stride] * 2}
+        attributes = {**attributes, "strides": [*step.stride]}
     return graph.node(operation, inputs, name, **attributes)
 
 
@@ -120,7 +126,7 @@ def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of a convolution."""
     # ONNX has pixels and their window last, `[C', C, k, k]`.
     kernel = step.weights["conv"]
-    size = kernel.shape[0]
+    sizes = kernel.shape[:2]
     inputs = [*inputs, graph.constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1))]
     if "bias" in step.weights:
         inputs.append(graph.constant(f"{name}.bias", step.weights["bias"]))
@@ -128,11 +134,11 @@ def _conv(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
         "Conv",
         inputs,
         name,
-        kernel_shape=[size, size],
-        strides=[step.stride] * 2,
-        pads=[step.dilation * (size // 2)] * 4,
+        kernel_shape=[*sizes],
+        strides=[*step.stride],
+        pads=[step.dilation * (size // 2) for size in sizes] * 2,
         dilations=[step.dilation] * 2,
-        group=step.channels if step.operation == "depthwise" else 1,
+        group=step.channels if step.operation == "depthwise" else step.groups,
     )
 
 
@@ -167,11 +173,8 @@ def _add(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
 def _pixels(graph: _Graph, step: Step, inputs: list[str], name: str) -> str:
     """Value of every so many pixels, or of all but the first row and column."""
     start = 1 if step.operation == "shifted" else 0
-    parts = {"starts": start, "ends": 2**31 - 1, "axes": 2, "steps": step.stride}
-    constants = [
-        graph.constant(f"{name}.{key}", [value, value + (key == "axes")], np.int64)
-        for key, value in parts.items()
-    ]
+    parts = {"starts": (start,) * 2, "ends": (2**31 - 1,) * 2, "axes": (2, 3), "steps": step.stride}
+    constants = [graph.constant(f"{name}.{key}", pair, np.int64) for key, pair in parts.items()]
     return graph.node("Slice", [*inputs, *constants], name)
 
 

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from jnas import networks, spaces
-from jnas.networks import export
+from jnas.networks import export, layers
 from jnas.networks.export import stablehlo
+from jnas.networks.export.description import INPUT, Builder, apply
+from jnas.types import Network
 from tests.oracles.exports import (
     CASES,
     HALF_FED,
+    NAMES,
     PAIRS,
+    SLOW,
     arch_of,
     case,
     check_logits,
@@ -22,8 +26,10 @@ from tests.oracles.exports import (
     plain_of,
 )
 
+REST = [pytest.param(name, marks=pytest.mark.slow) for name in sorted(SLOW - {"nds_resnext_a"})]
 
-@pytest.mark.parametrize("name", CASES)
+
+@pytest.mark.parametrize("name", NAMES)
 def test_plain_layers_have_the_logits_of_the_network(name: str) -> None:
     images, logits = images_and_logits(name)
     plain = plain_of(name)
@@ -42,12 +48,22 @@ def test_counts_are_those_of_the_published_networks() -> None:
         (networks.nasbench301, PAIRS.replace("none", "max_pool_3x3"), 32),
     ):  # fmt: skip
         network = make()
-        arch = arch_of(network, text)
-        shapes = jax.eval_shape(network.init, jax.random.key(0))
-        params = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), shapes)
-        plain = export.describe(network, arch, params, networks.initial_statistics(params))
-        assert export.num_params(plain) == network.space.params(arch)
-        assert export.num_macs(plain, (size, size)) == network.space.flops(arch)
+        check_counts(network, arch_of(network, text), size)
+
+
+def check_counts(network: Network, arch: jax.Array, size: int) -> None:
+    shapes = jax.eval_shape(network.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), shapes)
+    plain = export.describe(network, arch, params, networks.initial_statistics(params))
+    assert export.num_params(plain) == network.space.params(arch)
+    assert export.num_macs(plain, (size, size)) == network.space.flops(arch)
+
+
+@pytest.mark.parametrize("name", ["nds_resnext_a", *REST])
+def test_counts_are_those_of_the_spaces(name: str) -> None:
+    """Of networks of their usual sizes, at the images of CIFAR-10."""
+    network = networks.by_name(name)
+    check_counts(network, network.space.from_string(CASES[name][1]), 32)
 
 
 def test_counts_are_those_of_the_weights_that_an_architecture_has() -> None:
@@ -77,13 +93,25 @@ def test_counts_are_those_of_the_weights_that_an_architecture_has() -> None:
     assert export.num_params(plain) == num
 
 
-def test_a_plain_network_makes_its_network_again() -> None:
-    names = ("nasbench201", "nasbench101", "nats_size", "without scales")
-    for name in (*names, "nb1shot1", "input to output", "darts", "nasbench301", "enas"):
-        network = case(name)[0]
-        again = networks.by_name(networks.settings(network)[0], **plain_of(name).settings)
-        shapes = [jax.eval_shape(one.init, jax.random.key(0)) for one in (network, again)]
-        assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, shapes[1])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plain_network_makes_its_network_again(name: str) -> None:
+    network = case(name)[0]
+    again = networks.by_name(networks.settings(network)[0], **plain_of(name).settings)
+    shapes = [jax.eval_shape(one.init, jax.random.key(0)) for one in (network, again)]
+    assert jax.tree.map(jnp.shape, shapes[0]) == jax.tree.map(jnp.shape, shapes[1])
+
+
+def test_groups_have_the_values_of_a_masked_convolution() -> None:
+    rng = np.random.default_rng(0)
+    kernel, images = (rng.normal(size=s).astype("f4") for s in ((3, 3, 8, 12), (2, 6, 4, 8)))
+    b = Builder(8)
+    value = b.conv("conv", INPUT, {"conv": kernel}, 12, stride=2, groups=4)
+    plain = export.Plain((b.block("one", "Block", value),), {}, 2)
+    mask = np.kron(np.eye(4, dtype="f4"), np.ones((2, 3), "f4"))
+    wanted = layers.conv_layer(images, {"conv": kernel * mask}, 2)
+    np.testing.assert_allclose(apply(plain, images), wanted, rtol=1e-5, atol=1e-5)
+    assert plain.blocks[0].steps[0].weights["conv"].shape == (3, 3, 2, 12)
+    assert export.num_macs(plain, (6, 4)) == 9 * 2 * 12 * 3 * 2
 
 
 def test_what_has_no_path_to_the_output_is_left_out() -> None:

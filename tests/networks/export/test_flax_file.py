@@ -14,7 +14,7 @@ import pytest
 from flax import nnx
 
 from jnas.networks.export import flax_file
-from tests.oracles.exports import CASES, check_logits, facts_of, images_and_logits, plain_of
+from tests.oracles.exports import NAMES, check_logits, facts_of, images_and_logits, plain_of
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def module_of(name: str, folder: Path) -> ModuleType:
 
 
 @pytest.mark.usefixtures("as_jax_comes")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_flax_modules_have_the_logits_of_the_network(name: str, tmp_path: Path) -> None:
     module = module_of(name, tmp_path)
     images, logits = images_and_logits(name)

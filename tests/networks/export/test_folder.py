@@ -60,7 +60,10 @@ def write(name: str, folder: Path, **settings: Any) -> dict[str, Any]:
 
 SLOW = [
     pytest.param(name, marks=pytest.mark.slow)
-    for name in ("nasbench101", "nats_size", "nb1shot1", "input to output", "darts", "enas")
+    for name in (
+        *("nasbench101", "nats_size", "nb1shot1", "input to output", "darts", "enas"),
+        *("nasnet", "nasbench_macro", "nds_resnext_a", "nds_vanilla"),
+    )
 ]
 
 

@@ -6,12 +6,12 @@ import pytest
 from jax import export
 
 from jnas.networks.export import onnx_file, stablehlo
-from tests.oracles.exports import CASES, check_logits, facts_of, images_and_logits, plain_of
+from tests.oracles.exports import NAMES, check_logits, facts_of, images_and_logits, plain_of
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_onnx_graphs_have_the_logits_of_the_network(name: str) -> None:
     net = onnxruntime.InferenceSession(onnx_file.serialised(plain_of(name), facts_of()))
     images, logits = images_and_logits(name)
