@@ -76,11 +76,13 @@ def in_strata(space: Space, num: int) -> tuple[Draw, jax.Array]:
     archs = jax.vmap(space.sample)(jax.random.split(jax.random.key(0), _NUM_ASKED))
     flops = np.asarray(jax.jit(jax.vmap(space.flops))(archs), np.float64)
     inner = np.quantile(flops, np.arange(1, num) / num)
-    limits = np.array([-np.inf, *inner, np.inf])
-    # One that none is in would be drawn from for ever.
-    if not np.histogram(flops, limits)[0].all():
+    # In the type of the program, in which two limits may be one.
+    limits = np.array([-np.inf, *inner, np.inf], np.float32)
+    # One in which no architecture can be trained would be drawn from for ever.
+    usable = flops[np.asarray(jax.jit(jax.vmap(is_trainable(space)))(archs))]
+    if not np.histogram(usable, limits)[0].all():
         raise ValueError(f"{space.name} has too few different FLOPs for {num} strata")
-    return _within(space), jnp.asarray(limits, jnp.float32)
+    return _within(space), jnp.asarray(limits)
 
 
 @functools.lru_cache(64)

@@ -114,8 +114,8 @@ def fairnas(space: Space) -> Sampler:
     """Sampler of as many architectures a step as there are operations, each in one of them.
 
     Chu et al., "FairNAS", ICCV 2021, https://arxiv.org/abs/1907.01845: at every position a random
-    order of the choices. Those that cannot be trained are rejected, as published. Positions with
-    other numbers of choices than most have say what is wired to what: they are drawn once for all
+    order of the choices. Those that cannot be trained are rejected, as published. Positions that
+    say what is wired to what, or have another number of choices than most, are drawn once for all
     architectures of a step, so that each operation of the edges that there are is trained once.
 
     Raises:
@@ -124,38 +124,65 @@ def fairnas(space: Space) -> Sampler:
     """
     counts = collections.Counter(space.cardinalities).most_common(2)
     is_tied = len(counts) > 1 and counts[0][1] == counts[1][1]
-    if is_tied or not _is_product(space):
+    places = [] if is_tied or not _is_product(space) else _operations(space, counts[0][0])
+    if not places:
         raise ValueError(
             "fair sampling needs free choices, and a number of them that most positions have; "
             f"{space.name} has {list(space.cardinalities)}"
         )
-    return Sampler(_fair(space, counts[0][0]))
+    return Sampler(_fair(space, tuple(places)))
+
+
+def _operations(space: Space, num: int) -> list[int]:
+    """Positions of `num` choices that are operations: no choice wires a cell in another way."""
+    places = [
+        place
+        for place, size in enumerate(space.cardinalities)
+        if size == num and place not in space.sizes
+    ]
+    # By their graphs, for inputs may be as many as there are operations, as of a node of ENAS. Some
+    # bases, for a vertex of NAS-Bench-1Shot1 that reaches no output has no edges at all.
+    bases = _vectors(space, 16)
+    archs = np.tile(bases[:, None, None], (1, len(places), num, 1))
+    for row, place in enumerate(places):
+        archs[:, row, :, place] = np.arange(num)
+    flat = jnp.asarray(archs.reshape(-1, archs.shape[-1]))
+    adjacency = jax.jit(jax.vmap(lambda arch: space.graph(arch).adjacency))(flat)
+    wired = np.asarray(adjacency).reshape(*archs.shape[:3], -1)
+    # An operation leaves edges where they are, or has none; an input takes the place of another.
+    least, most = wired.all(axis=2, keepdims=True), wired.any(axis=2, keepdims=True)
+    stays = (wired == least).all(axis=-1) | (wired == most).all(axis=-1)
+    return [place for place, is_one in zip(places, stays.all(axis=(0, 2)), strict=True) if is_one]
 
 
 def _is_product(space: Space) -> bool:
     """Whether all combinations of choices are architectures, as far as some drawn ones tell."""
     # A few tell: a space that forbids combinations forbids many, and all of a large one could not
     # be looked at.
-    drawn = np.random.default_rng(0).integers(
-        0, np.array(space.cardinalities), size=(256, len(space.cardinalities))
-    )
-    return bool(np.asarray(jax.vmap(space.is_valid)(jnp.asarray(drawn, jnp.int32))).all())
+    return bool(np.asarray(jax.vmap(space.is_valid)(jnp.asarray(_vectors(space, 256)))).all())
+
+
+def _vectors(space: Space, num: int) -> np.ndarray:
+    """Vectors `[num, D]` int32, uniform over all combinations of choices, always the same."""
+    sizes = np.array(space.cardinalities)
+    return np.random.default_rng(0).integers(0, sizes, (num, len(sizes)), np.int32)
 
 
 @functools.lru_cache(64)
-def _fair(space: Space, num: int) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Function that draws one order of the `num` choices for each position that has as many."""
-    is_fair = jnp.asarray(space.cardinalities) == num
+def _fair(space: Space, places: tuple[int, ...]) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Function that draws one order of the choices for each of the `places`."""
+    size, num = len(space.cardinalities), space.cardinalities[places[0]]
+    is_fair = np.isin(np.arange(size), places)
     can_be_trained = jax.vmap(is_trainable(space))
 
     def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
         del number
-        keys = jax.random.split(key, len(space.cardinalities) + 1)
+        keys = jax.random.split(key, size + 1)
         orders = jax.vmap(lambda key: jax.random.permutation(key, num))(keys[:-1])
         wiring = space.sample(keys[-1])
         # Those that are rejected are not replaced, for the replacements would train some choices
         # twice: of NAS-Bench-201's five 4.37 are left on average.
-        archs = jnp.where(is_fair, orders.T, wiring).astype(jnp.int32)
+        archs = jnp.where(jnp.asarray(is_fair), orders.T, wiring).astype(jnp.int32)
         return archs, can_be_trained(archs)
 
     return draw

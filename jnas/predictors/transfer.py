@@ -76,7 +76,9 @@ def transfer(
     operations = Partial(cached(encodings.adjacency, predictor.space))
     flops = Partial(predictor.space.flops)
     known = np.stack([scores, np.asarray(_each(flops, jnp.asarray(rows)))], axis=1).astype(float)
-    unit = np.stack([known.mean(axis=0), known.std(axis=0) + 1e-6 * np.abs(known).max(axis=0)])
+    deviation = known.std(axis=0) + 1e-6 * np.abs(known).max(axis=0)
+    # All are 0 where a space knows no FLOPs, as those of `spaces.product`.
+    unit = np.stack([known.mean(axis=0), np.where(deviation > 0, deviation, 1)])
     bits = np.asarray(operations(jnp.asarray(rows)), np.float64)
     weights = ridge(_features((known - unit[0]) / unit[1], bits), costs)
     arrays = (jnp.asarray(x, float) for x in (unit, weights))

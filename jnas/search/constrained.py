@@ -50,13 +50,17 @@ def constrained(
     def sample(key: Key) -> Arch:
         return redraw(key, space.sample, stand_in)
 
+    # A loop that draws again is in int32; parents may be bytes, as those of result files.
     def mutate(key: Key, arch: Arch) -> Arch:
-        return redraw(key, lambda key: space.mutate(key, arch), arch)
+        wide = arch.astype(jnp.int32)
+        return redraw(key, lambda key: space.mutate(key, wide), wide).astype(arch.dtype)
 
     def crossover(key: Key, a: Arch, b: Arch) -> Arch:
+        one, two = a.astype(jnp.int32), b.astype(jnp.int32)
         # A parent need not be allowed: an initial population of the caller's own comes from
         # elsewhere.
-        return redraw(key, lambda key: space.crossover(key, a, b), jnp.where(is_allowed(a), a, b))
+        parent = jnp.where(is_allowed(one), one, two)
+        return redraw(key, lambda key: space.crossover(key, one, two), parent).astype(a.dtype)
 
     def is_valid(arch: Arch) -> jax.Array:
         return space.is_valid(arch) & is_allowed(arch)

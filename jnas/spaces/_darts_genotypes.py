@@ -92,11 +92,12 @@ def _fields(family: Family, text: str) -> Mapping[str, Any]:
         found = {re.sub(r"_\d", "", word.arg or ""): _value(word.value) for word in call.keywords}
         if len(found) < len(call.keywords):
             raise ValueError("a field stands twice")
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+    # What Python says of texts of another kind, deeply nested ones, and huge numbers.
+    except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as why:
         raise ValueError(
             f"not a {family.name} architecture: {_short(text)}; the form is "
             f"Genotype({', '.join(f'{name}=[…]' for name in names)})"
-        ) from error
+        ) from why
     for name in found:
         if name not in (*names, *_SIZES):
             raise ValueError(

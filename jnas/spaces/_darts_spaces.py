@@ -1,7 +1,8 @@
 """Spaces of a normal and a reduction cell: what makes a `Space` of a `Family`."""
 
 import functools
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias, get_args
 
 from jnas.engine.messages import nearest
@@ -25,14 +26,30 @@ def named(family: Family, channels: Sizes, layers: Sizes) -> Family:
 
     Its name tells choices apart: vectors are others where there are other choices, and the same
     where one number takes the place of another.
+
+    Raises:
+        ValueError: channels or layers are no integers, or one is there twice.
     """
     name, sizes = family.name, []
-    for letter, given, usual in (("c", channels, family.channels), ("l", layers, family.layers)):
-        values = (given,) if isinstance(given, int) else tuple(given)
+    both = (("channels", channels, family.channels), ("layers", layers, family.layers))
+    for word, given, usual in both:
+        values = _values(word, given)
         if values != usual and max(len(values), len(usual)) > 1:
-            name += f"_{letter}{'-'.join(map(str, values))}"
+            name += f"_{word[0]}{'-'.join(map(str, values))}"
         sizes.append(values)
     return family._replace(name=name, channels=sizes[0], layers=sizes[1])
+
+
+def _values(name: str, given: Sizes) -> tuple[int, ...]:
+    """Numbers to choose from; ValueError where they are none, or one is there twice."""
+    try:
+        values = tuple(map(operator.index, given if isinstance(given, Iterable) else (given,)))
+    except TypeError:
+        raise ValueError(f"{name} must be an integer or several; got {given!r}") from None
+    # One network would have several vectors, and a code for each.
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} must be different ones; got {given!r}")
+    return values
 
 
 # Cached by position, for the same space with and without its defaults spelled out.

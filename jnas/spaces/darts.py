@@ -55,8 +55,8 @@ def darts(
         guessed to be of NAS-Bench-301, which has the same genotypes, and never of DARTS.
 
     Raises:
-        ValueError: an unknown `mutate`; no channels or layers, or too many for parameters to be
-            counted in 32 bits.
+        ValueError: an unknown `mutate`; channels or layers that are none, no integers or twice the
+            same, or too many for parameters to be counted in 32 bits.
     """
     name = "darts_repeats" if repeats else "darts"
     family = named(Family(name, OPERATIONS, 4, repeats, False, (36,), (20,)), channels, layers)

@@ -76,6 +76,17 @@ def test_fair_sampling_of_pairs_of_cells_has_every_operation_of_one_wiring() -> 
     assert len(np.unique(archs[:, 0, ~is_operation], axis=0)) > 45
 
 
+def test_fair_sampling_tells_inputs_from_as_many_operations() -> None:
+    # The last node reads one of 5, of as many operations.
+    assert samplers._operations(spaces.enas(nodes=4), 5) == [*range(1, 32, 2)]
+    # The third vertex has 3 sets of parents, and there are 3 operations.
+    space = spaces.nb1shot1()
+    assert samplers._operations(space, 3) == [*range(5, 10)]
+    archs, _ = samplers.fairnas(space)(jax.random.key(0), NUMBER)
+    assert (archs[:, :5] == archs[:1, :5]).all()
+    np.testing.assert_array_equal(np.sort(archs[:, 5:], axis=0), np.arange(3)[:, None] + [0] * 5)
+
+
 def test_strata_have_one_architecture_each() -> None:
     archs, used = drawn(samplers.strata(SPACE, 4))
     flops = np.asarray(jax.vmap(jax.vmap(SPACE.flops))(jnp.asarray(archs)))
@@ -152,6 +163,10 @@ def test_strata_without_a_list() -> None:
     assert used.all()
     flops = np.asarray(jax.vmap(jax.vmap(space.flops))(jnp.asarray(archs)))
     assert (flops[:, :-1].max(axis=0) < flops[:, 1:].min(axis=0)).all()
+    # Two strata between which float32 does not tell would be drawn from for ever.
+    near = space._replace(flops=lambda arch: 1 + 2.0**-23 * (arch[0] == 0).astype(float))
+    with pytest.raises(ValueError, match="too few different FLOPs for 3 strata"):
+        samplers.strata(near, 3)
 
 
 def test_policies_are_sampled_with_their_weights() -> None:

@@ -87,6 +87,16 @@ def test_costs_in_the_unit_of_the_other_device(form) -> None:
     assert cost(jnp.asarray(ARCHS[:6]).reshape(2, 3, 6)).shape == (2, 3)
 
 
+def test_a_space_without_flops() -> None:
+    """Those of `spaces.product` are 0 for all architectures, which must not be divided by."""
+    space = jnas.spaces.product({"kernel": range(8), "width": range(5)})
+    predictor = P.mlp(space)._replace(predict=lambda _, archs: archs[:, 0].astype(jnp.float32))
+    archs = space.enumerate()
+    measured = 1.0 + archs[:, 0]
+    cost = P.transfer(predictor, None, archs[::3], measured[::3])
+    np.testing.assert_allclose(cost(jnp.asarray(archs)), measured, rtol=1e-3)
+
+
 def test_a_search_takes_the_cost() -> None:
     cost = P.transfer(
         counting(), jnp.float32(0.5), ARCHS, 2.0 + 3 * (ARCHS == 3).sum(1), form="line"

@@ -65,6 +65,16 @@ def test_every_move_is_allowed_and_valid(space, is_allowed) -> None:
     assert ((children == parents) | (children == others)).all()
 
 
+def test_bytes_move_as_integers_do() -> None:
+    tight = jnas.search.constrained(SPACE, few_convolutions)
+    parent, key = jnp.asarray([3, 0, 1, 2, 4, 1], jnp.int32), jax.random.key(1)
+    child = tight.mutate(key, parent.astype(jnp.uint8))
+    assert child.dtype == jnp.uint8
+    np.testing.assert_array_equal(child, tight.mutate(key, parent))
+    shape = jax.eval_shape(tight.crossover, key, *[parent.astype(jnp.uint8)] * 2)
+    assert shape.dtype == jnp.uint8
+
+
 def test_samples_follow_the_distribution_of_the_space() -> None:
     """Rejection keeps the shares of what is left: uniform over the allowed cells of nasbench201."""
     tight = jnas.search.constrained(SPACE, few_convolutions)

@@ -119,6 +119,7 @@ def test_a_space_is_known_by_its_choices() -> None:
         assert pickle.loads(pickle.dumps(space)) is space
     assert spaces.darts(channels=36, layers=20) is spaces.darts()
     assert spaces.darts(channels=(36,)) is spaces.darts()
+    assert spaces.darts(channels=np.int64(36), layers=np.array([20])) is spaces.darts()
     assert spaces.darts(channels=16).name == "darts"
     assert spaces.darts(**CHOICES).name == "darts_c16-32-36-50_l8-20"
     assert spaces.darts(repeats=True).name == "darts_repeats"
@@ -130,6 +131,9 @@ def test_a_space_is_known_by_its_choices() -> None:
     [
         ({"channels": 0}, "channels and layers must be 1 or more; got .0,. and .8,."),
         ({"layers": ()}, "channels and layers must be 1 or more"),
+        ({"layers": 8.0}, "layers must be an integer or several; got 8.0"),
+        ({"channels": "16"}, "channels must be an integer or several; got '16'"),
+        ({"channels": [16, 16]}, r"channels must be different ones; got .16, 16."),
         ({"channels": 2000}, "too large: they may have 6.[0-9]+e.09 parameters"),
         ({"mutate": "naslab"}, "unknown mutate 'naslab'. Did you mean 'naslib'"),
     ],
@@ -347,6 +351,7 @@ def test_texts_of_other_codes_are_read() -> None:
         ("reduce_concat=", "width=16, reduce_concat=", "unknown width 16: this space has 32"),
         ("Genotype(", "Phenotype(", "the form is Genotype"),
         ("Genotype(", "(" * 300, "the form is Genotype"),
+        ("Genotype(", "Genotype(normal_concat=range(1e999, 2), ", "the form is Genotype"),
     ],
 )
 def test_wrong_texts_are_told(old, new, message) -> None:
