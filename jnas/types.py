@@ -247,8 +247,11 @@ class Network(NamedTuple):
             ones, whose arrays have no more. Scores, trainings and logits are the same, to rounding;
             `init` draws the same weights, and `apply` and `forward` take those of the network
             itself as well. The engine makes a program for each bucket; a traced call, which does
-            not know its architectures, has the sizes of all and is as much slower. None where there
-            are no buckets, and to be set to None in a variant by `_replace`.
+            not know its architectures, has the sizes of all and is as much slower. Where no two
+            sizes share a weight (`networks.nasnet`) it is for architectures of exactly these, and
+            `init`, `apply`, `forward`, `present` and `instantiate` of the network itself raise
+            ValueError. None where there are no buckets, and to be set to None in a variant by
+            `_replace`.
     """
 
     space: Space

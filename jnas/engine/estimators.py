@@ -89,9 +89,15 @@ def by_bucket(
     buckets: Buckets | None,
 ) -> Callable[..., Any]:
     """Function of an estimator that tells the engine its buckets, by an attribute `buckets`."""
-    if buckets is not None:
-        vars(function)["buckets"] = buckets
-    return function
+    if buckets is None:
+        return function
+
+    # A function of its own: an attribute of a partial one is lost within that of the estimator.
+    def by_sizes(*args: Any) -> Any:
+        return function(*args)
+
+    vars(by_sizes)["buckets"] = buckets
+    return by_sizes
 
 
 def of_network(network: Network, make: Callable[[Network], Callable[..., Any]]) -> Buckets | None:

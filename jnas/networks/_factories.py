@@ -15,7 +15,8 @@ def one_object(factory: Callable[_P, Network]) -> Callable[_P, Network]:
     """Decorator of a factory: equal settings give the same network, which can be pickled.
 
     So estimators and trainings of them share compiled programs, in any process. Whether a default
-    is spelled out makes no difference.
+    is spelled out makes no difference, nor whether several values are a tuple or a list, as in
+    JSON.
     """
     signature = inspect.signature(factory)
     made = pickled_by_call(functools.cache(factory))
@@ -24,6 +25,8 @@ def one_object(factory: Callable[_P, Network]) -> Callable[_P, Network]:
     def make(*args: _P.args, **settings: _P.kwargs) -> Network:
         bound = signature.bind(*args, **settings)
         bound.apply_defaults()
+        lists = {name: given for name, given in bound.arguments.items() if isinstance(given, list)}
+        bound.arguments.update({name: tuple(given) for name, given in lists.items()})
         return made(*bound.args, **bound.kwargs)
 
     return make

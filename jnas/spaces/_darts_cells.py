@@ -102,13 +102,28 @@ def slots(family: Family, arch: Arch) -> Slots:
 _slots_compiled = jax.jit(slots, static_argnums=0)
 
 
-def checked_slots(family: Family, arch: ArrayLike) -> tuple[np.ndarray, Slots]:
-    """Vector `[D]` int32 and its `Slots`; ValueError for an invalid vector. Host only."""
+def checked_vector(family: Family, arch: ArrayLike) -> np.ndarray:
+    """Vector `[D]` int32; ValueError for an invalid one. Host only."""
     sizes = cardinalities(family)
     needs = f"{len(sizes)} integers from 0, below {', '.join(map(str, sizes))}"
-    choices = _common.checked_vector(arch, sizes, f"{family.name} vector", needs)
+    return _common.checked_vector(arch, sizes, f"{family.name} vector", needs)
+
+
+def checked_slots(family: Family, arch: ArrayLike) -> tuple[np.ndarray, Slots]:
+    """Vector `[D]` int32 and its `Slots`; ValueError for an invalid vector. Host only."""
+    choices = checked_vector(family, arch)
     # Compiled, for it takes many small operations.
     return choices, _slots_compiled(family, choices)
+
+
+def chosen_sizes(family: Family, arch: ArrayLike) -> tuple[int, int]:
+    """Channels and layers of a vector; ValueError for an invalid one. Host only."""
+    chosen = checked_vector(family, arch).tolist()[len(cardinalities(family)) - len(family.free) :]
+    channels, layers = (
+        values[chosen.pop(0)] if len(values) > 1 else values[0]
+        for values in (family.channels, family.layers)
+    )
+    return channels, layers
 
 
 def vector(family: Family, cells: Slots, free: jax.Array) -> Arch:

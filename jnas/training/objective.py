@@ -15,16 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.checkpoints import Checkpoint
+from jnas.engine.estimators import by_bucket, of_network
 from jnas.engine.estimators import estimator as make_estimator
 from jnas.engine.fingerprints import Resume
 from jnas.engine.inputs import as_key
 from jnas.engine.messages import nearest
+from jnas.networks.buckets import of_some
 from jnas.training import course as courses
 from jnas.training import programs
 from jnas.training.programs import Job
 from jnas.training.recipes import Recipe, as_recipe
 from jnas.training.steps import Setup, metrics, own_setup, setup
-from jnas.training.train import check_dataset
+from jnas.training.train import check_dataset, within
 from jnas.types import Dataset, Estimator, Key, Network
 
 Measure = Literal["validation_accuracy", "test_accuracy", "validation_loss", "test_loss"]
@@ -54,7 +56,8 @@ def estimator(
     Raises:
         ValueError: as `training.train`; a measure that is not known, or of a part without images.
     """
-    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
+    dataset = check_dataset(of_some(network), dataset)
+    of = setup(network, as_recipe(recipe), dataset)
     _check_measure(measure, dataset)
     name = f"Estimator training of {network.space.name}"
     return make_estimator(name, _scores_by(of, measure), dataset)
@@ -64,7 +67,12 @@ def estimator(
 @functools.lru_cache(64)
 def _scores_by(of: Setup, measure: Measure) -> Any:
     """Function `(data, key, archs [B, D]) -> scores [B]`."""
-    return functools.partial(_scores, of, measure)
+    function = functools.partial(_scores, of, measure)
+
+    def make(network: Network) -> Any:
+        return _scores_by(of._replace(network=network), measure)
+
+    return by_bucket(function, of_network(of.network, make))
 
 
 def _scores(of: Setup, measure: Measure, data: Dataset, key: Key, archs: jax.Array) -> jax.Array:
@@ -124,7 +132,8 @@ def objective(
     Raises:
         ValueError: as `training.train`; a measure that is not known, or of a part without images.
     """
-    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
+    dataset = check_dataset(of_some(network), dataset)
+    of = setup(network, as_recipe(recipe), dataset)
     _check_measure(measure, dataset)
     return TrainingObjective(
         of, dataset, as_key(key), measure, None if out is None else Path(out), own, resume
@@ -173,7 +182,7 @@ class TrainingObjective:
         """Course of the training of an architecture `[D]` up to an epoch, or further on."""
         # Programs of all by default: a search trains each architecture for a few epochs, where
         # compiling one of its own would take longer than the training.
-        of, programs_of = self._of, programs.of_any
+        of, programs_of = within(self._of, arch), programs.of_any
         if self._own:
             of, programs_of = own_setup(of, arch), programs.of_one
         program, name = programs_of(of), arch.tobytes()

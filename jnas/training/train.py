@@ -16,6 +16,7 @@ from jnas.engine.devices import forget_programs, num_parts
 from jnas.engine.fingerprints import Resume, check, fingerprint
 from jnas.engine.inputs import as_archs, as_key, as_keys, is_key
 from jnas.engine.progress import reporting
+from jnas.networks import buckets
 from jnas.training import course as courses
 from jnas.training import programs
 from jnas.training.programs import Job
@@ -77,7 +78,9 @@ def train(
         OSError: `out` cannot be written, or holds a file of that name that jnas did not write.
     """
     checked = _archs(network, archs)
-    of = setup(network, as_recipe(recipe), check_dataset(network, dataset))
+    # Weights are joined in the end: of sizes that have none in common, better not all are trained.
+    one = buckets.of_all(network, checked if weights else checked[:1])
+    of = setup(network, as_recipe(recipe), check_dataset(one, dataset))
     if out is not None:
         # Its files name the network: better now than when all is trained.
         networks.settings(network)
@@ -170,7 +173,7 @@ def _one(work: _Work, jobs: Job, row: int) -> Trained:
         # On the host: the program is of this architecture alone, so it has to be known while it is
         # made.
         arch = np.asarray(job.arch)
-        of = own_setup(_within(work.of, arch), arch)
+        of = own_setup(within(work.of, arch), arch)
         program = programs.of_one(of, work.is_parallel)
         course, kept = courses.restored(
             of,
@@ -213,7 +216,7 @@ def _chunk(work: _Work, jobs: Job, number: int, places: np.ndarray, shown: bool)
 
     def make() -> Trained:
         own = jax.tree.map(lambda leaf: leaf[places], jobs)
-        of = _within(work.of, np.asarray(own.arch[0]))
+        of = within(work.of, np.asarray(own.arch[0]))
         begin, total = time.monotonic(), work.of.recipe.epochs
         run = trainings.train(
             programs.trainer(of),
@@ -233,12 +236,9 @@ def _chunk(work: _Work, jobs: Job, number: int, places: np.ndarray, shown: bool)
     return work.kept(f"part-{number:04}.npz", ("chunk", jobs, places), make)
 
 
-def _within(of: Setup, arch: np.ndarray) -> Setup:
+def within(of: Setup, arch: np.ndarray) -> Setup:
     """Setup whose network has the sizes of the bucket of an architecture `[D]`."""
-    network = of.network
-    if network.bucket is None or network.within is None:
-        return of
-    return of._replace(network=network.within(network.bucket(arch)))
+    return of._replace(network=buckets.of_all(of.network, arch[None]))
 
 
 def _of_states(

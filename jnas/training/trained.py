@@ -16,6 +16,7 @@ from jnas.data import Augmentation, normalise
 from jnas.engine import readers
 from jnas.engine.files import reading, replacing
 from jnas.networks import Statistics
+from jnas.networks.buckets import of_all
 from jnas.training.recipes import Recipe
 from jnas.types import Arch, Dataset, Images, Network, Params
 
@@ -81,7 +82,7 @@ class Trained(NamedTuple):
         # With the statistics of the training: those of a batch would make an answer depend on the
         # others.
         weights = networks.with_statistics(self.params, self.statistics)
-        logits = _predict(self.network)
+        logits = _predict(of_all(self.network, self.archs))
         num, size = len(images), min(_BATCH, max(len(images), 1))
         parts = [images[begin : begin + size] for begin in range(0, num, size)]
         # The last batch is filled up, so that all are one program.
@@ -258,6 +259,7 @@ def _weights(network: Network, tree: dict[str, Any]) -> tuple[Params, list[Stati
 
     # Of any of the architectures: all have weights of one structure, as they were trained by one
     # program.
+    network = of_all(network, tree["archs"])
     structure = jax.tree.structure(jax.eval_shape(shapes, jnp.asarray(tree["archs"][0])))
     # By their numbers, for the order of names in a file is nobody's promise.
     leaves = [leaf for _, leaf in sorted(tree["weights"].items())]

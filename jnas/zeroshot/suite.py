@@ -15,6 +15,7 @@ from jnas import _renamed
 from jnas.engine.estimators import Buckets, buckets, by_bucket, estimator, of_network
 from jnas.engine.inputs import as_archs, check_at_least_one
 from jnas.engine.messages import nearest
+from jnas.networks.buckets import of_some
 from jnas.types import Arch, Estimator, Key, Network, Suite
 from jnas.zeroshot import counts, gradients, jacobian
 from jnas.zeroshot.passes import Candidate, Seen, observe
@@ -175,7 +176,8 @@ def _checked_labels(
             f"labels must be integers {images.shape[:-3]}; got {values.dtype} {values.shape}"
         )
     # A program would lose such images without a word: their loss is NaN, and its gradient 0.
-    num, low, high = _num_classes(network, images.shape[-3:]), values.min(), values.max()
+    num = _num_classes(of_some(network), images.shape[-3:])
+    low, high = values.min(), values.max()
     if low < 0 or high >= num:
         raise ValueError(
             f"labels must be from 0 to {num - 1}, as the network has num_classes={num}; "

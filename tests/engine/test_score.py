@@ -414,7 +414,8 @@ def bucketed(traces: list[tuple[int, ...]]) -> Partial:
             traces.append((-1 if sizes is None else sizes, len(archs)))
             return weigh(weights, key, archs)
 
-        return scores
+        # Of which JAX makes an object of its own within an estimator.
+        return functools.partial(scores)
 
     of = functools.cache(function)
     buckets = Buckets(lambda arch: int(arch[0]), of)
