@@ -74,8 +74,8 @@ def _macro(records: dict[str, dict[str, Any]], file: Path) -> Contents:
         if missing := [key for key in ("params", "flops") if key not in record]:
             raise ValueError(f"record {text!r} of {file.name} lacks {', '.join(missing)}")
     lists = [record["test_acc"] for record in records.values()]
-    if len(set(map(len, lists))) > 1:
-        raise ValueError(f"records of {file.name} have different numbers of runs")
+    if len(set(map(len, lists))) > 1 or not lists[0]:
+        raise ValueError(f"records of {file.name} have no runs, or different numbers of them")
     runs = np.array(lists, np.float64)
     convention = "CIFAR-10 test accuracy in %, 50 epochs"
     columns = {"test_accuracy": runs.mean(axis=1)}

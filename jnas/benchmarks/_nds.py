@@ -187,8 +187,14 @@ def _of(job: Mapping[str, Any], key: str, place: int, file: Path) -> Any:
 
 
 def _numbers(jobs: Sequence[Mapping[str, Any]], key: str, file: Path) -> list[float]:
-    """One number of each job."""
-    return [float(_of(job, key, place, file)) for place, job in enumerate(jobs)]
+    """One number of each job; ValueError names a job where it is none."""
+    values = [_of(job, key, place, file) for place, job in enumerate(jobs)]
+    for place, value in enumerate(values):
+        if not isinstance(value, int | float):
+            raise ValueError(
+                f"job {place} of {file.name}: {key} must be a number; got {str(value)[:100]!r}"
+            )
+    return values
 
 
 def _last(values: Sequence[float]) -> float:

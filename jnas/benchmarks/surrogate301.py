@@ -181,7 +181,8 @@ class Predicted:
         del key
         asked = jnp.where(query.epochs == 0, MAX_EPOCHS, query.epochs)
         scores = predict(self.weights, asked, query.archs).accuracy
-        # Predicted seconds of a few epochs are wrong.
+        # Predicted seconds of a few epochs are wrong. The network is asked twice: one program for
+        # both numbers takes as long, for nearly all of it are products that see the epochs.
         whole = predict(self.weights, jnp.asarray(MAX_EPOCHS), query.archs).seconds
         answered = (asked >= 1) & (asked <= MAX_EPOCHS) & jnp.isfinite(scores)
         share = asked.astype(jnp.float32) / MAX_EPOCHS

@@ -249,6 +249,24 @@ def simple_graph(space: Space, what: str) -> Callable[[Arch], Graph]:
     return graph
 
 
+def numbers_of(
+    digits: str, names: Sequence[str], text: str, *, what: str = "operation", first: int = 0
+) -> list[int]:
+    """Places in `names` that digits stand for, counted from `first`.
+
+    Raises:
+        ValueError: a digit stands for none; the message has its place in the `text`, and the names.
+    """
+    known = [str(number) for number in range(first, first + len(names))]
+    for place, digit in enumerate(digits, start=1):
+        if digit not in known:
+            meanings = ", ".join(map(" ".join, zip(known, names, strict=True)))
+            raise ValueError(
+                f"unknown {what} {digit!r} at place {place} in {text!r}; valid: {meanings}"
+            )
+    return [known.index(digit) for digit in digits]
+
+
 def as_vector(values: Sequence[int]) -> Arch:
     """`[D]` int32 architecture from Python ints."""
     return jnp.asarray(values, jnp.int32)

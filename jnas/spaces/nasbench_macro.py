@@ -148,13 +148,7 @@ def from_string(text: str) -> Arch:
             f"not a NAS-Bench-Macro architecture: {text!r}; the form is eight digits, one for "
             "each block"
         )
-    for place, digit in enumerate(digits, start=1):
-        if digit not in "012":
-            meanings = ", ".join(f"{number} {name}" for number, name in enumerate(OPERATIONS))
-            raise ValueError(
-                f"unknown operation {digit!r} of block {place} in {text!r}; valid: {meanings}"
-            )
-    return _common.as_vector([int(digit) for digit in digits])
+    return _common.as_vector(_common.numbers_of(digits, OPERATIONS, text))
 
 
 def enumerate_networks() -> np.ndarray:

@@ -168,12 +168,8 @@ def from_string(text: str) -> Arch:
             f"not a TransNAS-Bench-101 macro architecture: {text!r}; the form is 64-4111-basic, "
             "with four to six digits"
         )
-    for digit in found[1]:
-        if digit not in "1234":
-            meanings = ", ".join(f"{number} {name}" for number, name in enumerate(MODULES, 1))
-            raise ValueError(f"unknown module {digit!r} in {text!r}; valid: {meanings}")
+    kinds = _common.numbers_of(found[1], MODULES, text, what="module", first=1)
     _check_changes(text.strip())
-    kinds = [int(digit) - 1 for digit in found[1]]
     return _common.as_vector(kinds + [ABSENT] * (MOST - len(kinds)))
 
 

@@ -166,12 +166,7 @@ def from_string(text: str) -> Arch:
         raise ValueError(
             f"not a TransNAS-Bench-101 micro architecture: {text!r}; the form is 64-41414-1_02_333"
         )
-    digits = "".join(found.groups())
-    for digit in digits:
-        if digit not in "0123":
-            meanings = ", ".join(f"{number} {name}" for number, name in enumerate(OPERATIONS))
-            raise ValueError(f"unknown operation {digit!r} in {text!r}; valid: {meanings}")
-    return _common.as_vector([int(digit) for digit in digits])
+    return _common.as_vector(_common.numbers_of("".join(found.groups()), OPERATIONS, text))
 
 
 def enumerate_cells() -> np.ndarray:

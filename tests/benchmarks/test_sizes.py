@@ -188,6 +188,7 @@ def test_the_family_that_has_all_networks(widths, groups, name, tmp_path: Path) 
         ([job(net("res_basic_blok"))], "unknown block 'res_basic_blok'. Did you mean 'res_basic_b"),
         ([job({"genotype": {}, "width": 32})], "its networks are cells; only those of stages are"),
         ([{"net": net()}], "job 0 of jobs.json lacks 'min_test_top1'"),
+        ([job(net()), job(net()) | {"flops": None}], "job 1 of jobs.json: flops must be a number"),
         ([job(net()), job(net("double_plain_block"))], "job 1: not a record of this family"),
         ([job(bottleneck([16, 64, 48, 64], [1, 1, 1, 1]))], "unknown width 48 of stage 2"),
         ([], "is no table in JSON: those of NAS-Bench-Macro and NDS are read"),
@@ -241,8 +242,9 @@ def test_nasbench_macro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ("records", "message"),
     [
         ({"2221222": record(1)}, "record '2221222' of m.json: not a NAS-Bench-Macro architecture"),
-        ({"22212223": record(1)}, "unknown operation '3' of block 8"),
-        ({"00000000": record(1), "11111111": record(1, 2)}, "different numbers of runs"),
+        ({"22212223": record(1)}, "unknown operation '3' at place 8"),
+        ({"00000000": record(1), "11111111": record(1, 2)}, "different numbers of them"),
+        ({"00000000": {"test_acc": [], "params": 1, "flops": 1}}, "have no runs"),
         ({"00000000": {"test_acc": [1]}}, "record '00000000' of m.json lacks params, flops"),
     ],
 )

@@ -99,9 +99,9 @@ def test_identities_move_to_the_end_of_their_stage(text, same):
     ("text", "message"),
     [
         ("2221222", "not a NAS-Bench-Macro architecture: '2221222'; the form is eight digits"),
-        ("22212223", r"unknown operation '3' of block 8 in '22212223'; valid: 0 identity, 1 mb3"),
-        ("2221 222", "unknown operation ' ' of block 5"),
-        ("2221²222", "unknown operation '²' of block 5"),
+        ("22212223", r"unknown operation '3' at place 8 in '22212223'; valid: 0 identity, 1 mb3"),
+        ("2221 222", "unknown operation ' ' at place 5"),
+        ("2221²222", "unknown operation '²' at place 5"),
     ],
 )
 def test_bad_texts_say_what_is_wrong(text, message):

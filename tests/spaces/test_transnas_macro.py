@@ -61,7 +61,10 @@ def test_texts_round_trip():
         ("64-411-basic", "not a TransNAS-Bench-101 macro .*; the form is 64-4111-basic, with four"),
         ("64-4111111-basic", "with four to six digits"),
         ("32-4111-basic", "the form is"),
-        ("64-4511-basic", r"unknown module '5' in '64-4511-basic'; valid: 1 normal, 2 channels_x2"),
+        (
+            "64-4511-basic",
+            r"unknown module '5' at place 2 in '64-4511-basic'; valid: 1 normal, 2 ch",
+        ),
         (
             "64-3111-basic",
             r"invalid .*: 0 modules of .* double the channels \(2 and 4\); .* 1 to 3",
