@@ -4,14 +4,14 @@ Papers: Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme 
     NAS", ECCV 2020 (GATES, GCN, LSTM, MLP); Xu et al., "ReNAS", CVPR 2021; Sun et al., E2EPP, 2019
     (forests). None of them has these numbers.
 Command: python -m experiments.nasbench301_predictors
-Cost: about 20 minutes of CPU. Results are kept as they come.
+Cost: 90 minutes beside other work, 28 of them BiFlow. Results are kept as they come.
 Expected: GATES above both MLPs and the LSTM at 100, 500 and 2,000 cells.
 
 Accuracies are predictions of NAS-Bench-301's official surrogate, not trainings. The 5,468 cells are
 no uniform sample, and some are alike, so that cells held out at random are easier than new ones.
 Training sets are random, one for each seed; all predictors see the same ones, and are tested on the
 same cells. The networks share one training (the default of BiFlow), with fewer epochs the larger
-the training set: all of it had to fit into half an hour of two busy cores, and longer trainings
+the training set: all of it had to fit into an hour or two of two busy cores, and longer trainings
 would help all of them. Parameters and FLOPs are those of the network, without any training. Seconds
 are those of a machine with much else to do, compilation included.
 

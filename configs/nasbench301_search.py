@@ -5,7 +5,7 @@ Papers: Zela et al., "Surrogate NAS Benchmarks", ICLR 2022 (arXiv 2008.09777); W
     Schneider et al., "Mutation is all you need", 2021 (arXiv 2107.07343).
 Command: python -m experiments.nasbench301_search
 Cost: half an hour on 2 CPU cores, most of it searches guided by GATES.
-Expected: regularized evolution and local search by the first better neighbour above random search
+Expected: evolution of 10 members and local search by the first better neighbour above random search
     from a hundred trainings on, the latter best of all, as Schneider et al. found of mutations of
     the best cell; local search that evaluates whole neighbourhoods (128 draws) below random search
     at first, which White et al. call its failure in the space of DARTS. Guided by GATES a third
@@ -14,8 +14,8 @@ Expected: regularized evolution and local search by the first better neighbour a
 A training is one question to a network that was fitted to trainings of NAS-Bench-301 by the
 authors of YAHPO Gym, without noise: these are predictions. They are 1.3 points above those of the
 official surrogate, so that accuracies cannot be compared with published ones; the order of
-strategies can. Searches end above all of its 60,000 random cells, where nobody knows how well it
-predicts.
+strategies can. Most searches end above all of its 60,000 random cells, where nobody knows how well
+it predicts.
 
 Strategies with short trainings pay their share of 98 epochs, and their answer is the best of the
 whole trainings. Few epochs rank cells better here than real ones do (Spearman of 8 epochs with 98:

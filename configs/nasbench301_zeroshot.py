@@ -2,9 +2,9 @@
 
 Paper: Mellor et al., "Neural Architecture Search without Training", ICML 2021, figures 1 and 3, on
     another space; Ning et al., "Evaluating Efficient Performance Estimators of Neural
-    Architectures", NeurIPS 2021, https://arxiv.org/abs/2008.03064: tau of GraSP .333, plain .373
-    and SynFlow .197 over their 5,896 cells; NASLib's NASWOT has a Spearman correlation of .555 on
-    1,218 cells, which is a tau of about .39.
+    Architectures", NeurIPS 2021, https://arxiv.org/abs/2008.03064: tau of GraSP .333, plain -.373
+    (they rank by its negative) and SynFlow .197 over 5,468 cells; NASLib's NASWOT has a Spearman
+    correlation of .555 on 1,218 cells, which is a tau of about .39.
 Command: python -m experiments.nasbench301_zeroshot, or with the names of some of the jobs
 Cost: hours of a CPU, and nasbench301_ose.npz, darts_214.npz and cifar10_4000.npz in $JNAS_DATA.
 Expected: NASWOT ranks the cells of the surrogate with a tau of .36 or more, and the trained cells,
@@ -44,7 +44,7 @@ class Job:
 
 COLUMNS = {"nasbench301": "val_accuracy", "darts_214": "test_accuracy"}
 ONE_SHOT = "oneshot_accuracy1000_seed20"  # of the first table, beside the scores
-PUBLISHED = {"naswot": 0.39, "grasp": 0.333, "plain": 0.373, "synflow": 0.197}
+PUBLISHED = {"naswot": 0.39, "grasp": 0.333, "plain": -0.373, "synflow": 0.197}
 NUM_KERNELS = 8  # of figure 1, from the worst cell to the best
 LAYERS = 8
 SEED = 0

@@ -8,7 +8,7 @@ Cost: a minute of a CPU, and nasbench301_ose.npz, nds_resnet.npz, nds_resnexta.n
     nds_resnexta_ose.npz and oneshot_curves.npz in $JNAS_DATA.
 Expected: on NAS-Bench-301 means of several checkpoints change less from one to the next, and rank
     no better; the largest networks of ResNeXt-A are underestimated.
-    Seen: it is depth that is underestimated there, and width as far as it makes a network large.
+    Seen: it is depth that is underestimated there; of widths the least and the largest, by less.
 
 Scores of 30 % of the architectures are not stored: found numbers are of the others. A bias is the
 change of the rank difference, divided by the number of networks, that one stage more with this

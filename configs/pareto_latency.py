@@ -4,7 +4,7 @@ Papers: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-I
     Lee et al. (HELP), NeurIPS 2021 (arXiv 2106.08630), and Li et al. (HW-NAS-Bench), ICLR 2021
     (arXiv 2103.10584).
 Command: python -m experiments.pareto_latency
-Cost: five minutes on 2 CPU cores.
+Cost: eleven minutes on 2 CPU cores.
 Expected: NSGA-II above random search on every device; the same search with the number of parameters
     in place of the latency nearly as good where parameters rank latencies well, and below it on
     the GPU, where they do so least.

@@ -2,9 +2,10 @@
 
 Command: python -m experiments.bench_nds
 
-128 images of 32x32x3, a random network of each of some buckets of the tables of NDS, one after the
-other, in seconds of all cores together: compilation of a program, and its second call. A mean over
-networks weighs each by its multiply-accumulates. Needs the tables of NDS (JNAS_DATA).
+128 images of 32x32x3, a few random networks of the tables of NDS, one after the other, in seconds
+of all cores together: compilation of the program of a network's bucket, and its second call. GMAC
+are those of one image: the seconds for each are of 128 times as many. A mean over networks weighs
+each by its multiply-accumulates. Needs the tables of NDS (JNAS_DATA).
 """
 
 import time

@@ -34,7 +34,7 @@ def test_texts_are_in_the_order_of_the_benchmark():
     [
         ("64-41414-1_02_33", "not a TransNAS-Bench-101 micro .*; the form is 64-41414-1_02_333"),
         ("64-4141-1_02_333", "the form is"),
-        ("64-41414-1_02_343", r"unknown operation '4' in .*; valid: 0 none, 1 skip, 2 conv_1x1"),
+        ("64-41414-1_02_343", r"unknown operation '4' at place 5 in .*; valid: 0 none, 1 sk"),
     ],
 )
 def test_bad_texts_say_what_is_wrong(text, message):
