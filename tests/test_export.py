@@ -85,7 +85,7 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", others_slow(SMALL, "nasbench201"))
 def test_gradients_of_networks_of_one_architecture(monkeypatch, name):
     """Of any number of images."""
     network = SMALL[name].own(OWN[name])

@@ -28,10 +28,10 @@ ROWS = np.array([[3, 0, 1, 2, 0], [0, 0, 2, 0, 1], [1, 2, 3, 0, 2], [2, 2, 4, 1,
 
 
 def fuzzed(most: int) -> Callable:
-    """A test of `most` examples, and of a tenth of them where nothing slow is asked for."""
+    """A test of `most` examples, and of a 25th of them where nothing slow is asked for."""
 
     def decorate(test):
-        @pytest.mark.parametrize("num", [most // 10, pytest.param(most, marks=pytest.mark.slow)])
+        @pytest.mark.parametrize("num", [most // 25, pytest.param(most, marks=pytest.mark.slow)])
         def run(num, listed, tmp_path):
             @settings(
                 max_examples=num,

@@ -437,6 +437,7 @@ def test_rows_of_a_bucket_are_scored_by_its_program(estimator, archs, key, chunk
     assert traces[-1] == (-1, 50)
 
 
+@pytest.mark.slow
 def test_programs_of_buckets_are_let_go_of(estimator, archs, key, monkeypatch) -> None:
     """Each holds memory maps, of which a process has few: XLA ends one that asks for more."""
     traces: list[tuple[int, ...]] = []

@@ -600,6 +600,7 @@ def by_lot(key: jax.Array, targets: np.ndarray, limit: int, where: np.ndarray | 
 _by_lot = jax.jit(sampling._by_lot, static_argnums=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_pairs_of_long_lists_are_as_many_as_published(seed: int) -> None:
     key = jax.random.key(seed)
@@ -659,6 +660,7 @@ def test_pairs_of_long_lists_with_many_ties(key: jax.Array) -> None:
         assert len(sampled(key, lists_of(6, 200), max_ratio=2.0, where=few)) == (num == 2)
 
 
+@pytest.mark.slow
 def test_pairs_are_uniform_whichever_way_they_are_drawn(key: jax.Array) -> None:
     targets, exists = (
         jnp.asarray(lists_of(7, 24, 22)),

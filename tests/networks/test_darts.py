@@ -255,6 +255,7 @@ def test_images_that_cannot_be_halved_are_refused():
         network.apply(random_params(network, 0), arch_of(MIXED), IMAGES[:, :6])
 
 
+@pytest.mark.slow
 def test_networks_are_found_by_name():
     assert networks.by_name("nasbench301") is networks.nasbench301()
     assert networks.settings(networks.darts(layers=8)) == (

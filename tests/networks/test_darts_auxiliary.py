@@ -53,6 +53,7 @@ def test_logits_are_those_of_the_rules():
     np.testing.assert_allclose(found, reference(x, drawn), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_head_reads_the_output_of_the_last_reduction_cell():
     """Of two cells that is what the classifier reads as well; the others are as without it."""
     network = networks.darts(auxiliary=True, **TWO_CELLS)

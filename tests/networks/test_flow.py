@@ -61,6 +61,7 @@ def test_dropping_all_that_can_be_dropped_leaves_the_identities() -> None:
     assert not np.allclose(apply(PARAMS, ARCH, IMAGES), expected, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_keys_of_a_population_are_a_loop() -> None:
     """Raw words, one key for each row."""
     keys = jax.vmap(jax.random.PRNGKey)(jnp.arange(3))
@@ -121,7 +122,10 @@ def calls(network: Network, arch: Any) -> dict[str, jax.Array]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n == "nasbench101")) for n in NETWORKS],
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nasbench101", "nb1shot1")))
+        for n in NETWORKS
+    ],
 )
 def test_each_edge_of_each_cell_has_a_key_of_its_own(name: str) -> None:
     network, arch, num_edges, num_that_drop = NETWORKS[name]

@@ -242,6 +242,7 @@ def test_architectures_have_different_logits():
         assert np.array_equal(identities[i], identities[j])
 
 
+@pytest.mark.slow
 def test_hooks_see_each_relu_norm_and_block():
     for arch, (expected_logits, expected) in zip(ARCHS, references(), strict=True):
         logits, record, norm_sum = recorded(params_of_network(), arch, IMAGES)
@@ -371,6 +372,7 @@ def reference_loss(params, direction, arch, step):
     return np.sum(reference(weights.with_kernels(params, kernels), arch, IMAGES)[0] ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["remainders", "projections everywhere", "narrower targets", "pools in a row"]
 )

@@ -246,6 +246,7 @@ def test_init_is_a_function_of_the_key(key):
     assert not np.any(np.asarray(first["stem"]["conv"]) == np.asarray(other["stem"]["conv"]))
 
 
+@pytest.mark.slow
 def test_other_sizes_of_images_and_logits():
     """With three stages, as the benchmark has them."""
     params, apply_other = random_params(OTHER, 3), jax.jit(OTHER.apply)

@@ -94,7 +94,7 @@ CASES = {
 }
 
 
-DEAR = ("all",)  # "all, with factors of its own" mixes as many; "sampled" has two cells, too
+DEAR = ("all", "all, with factors of its own", "sampled")  # "partial" mixes as many operations
 
 
 @pytest.mark.parametrize(

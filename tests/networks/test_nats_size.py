@@ -154,6 +154,7 @@ def test_architectures_have_different_logits():
     assert distances.min() > 0.05
 
 
+@pytest.mark.slow
 def test_hooks_see_what_relus_read_and_where_blocks_begin():
     for number, (_, expected, _) in enumerate(references()):
         num_blocks, readings = look(params_of(number), ARCHS[number], IMAGES).state
@@ -210,6 +211,7 @@ def noisy_outside(params, arch):
     return weights.with_kernels(params, noisy)
 
 
+@pytest.mark.slow
 def test_weights_that_an_architecture_does_not_have_change_nothing():
     for number, arch in enumerate(ARCHS):
         noisy = noisy_outside(all_params(), arch)
@@ -247,6 +249,7 @@ def assert_uniform(draws, bound):
     assert abs((draws**2).mean() - bound**2 / 3) < 5 * bound**2 * np.sqrt(4 / 45 / draws.size)
 
 
+@pytest.mark.slow
 def test_jit_changes_nothing():
     np.testing.assert_allclose(
         apply(params_of(4), ARCHS[4], IMAGES),

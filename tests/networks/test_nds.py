@@ -29,7 +29,12 @@ TEXTS = {
         "ds=1:2:1,ws=16:32:16,bot_muls=1:0.5:0.25,num_gs=1:4:2",
     ),
 }
-CASES = [(name, text) for name, texts in TEXTS.items() for text in texts]
+# Those of groups are the dearest; `the_network_of_one_architecture` has them in the quick suite.
+CASES = [
+    pytest.param(name, text, marks=[pytest.mark.slow] * (name == "nds_resnext_a"))
+    for name, texts in TEXTS.items()
+    for text in texts
+]
 IMAGES = np.random.default_rng(1).normal(size=(4, 4, 8, 3)).astype(np.float32)  # not square
 
 
@@ -242,6 +247,7 @@ def all_widths():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nds_resnet", "nds_resnext_a"])
 def test_weights_are_the_first_of_those_of_wider_networks(name, key):
     """With the deviations of an architecture they are the same numbers, whatever is stored."""

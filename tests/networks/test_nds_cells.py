@@ -83,6 +83,7 @@ def test_one_program_has_the_logits_of_the_rules_of_a_reduction_cell():
     assert apply._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_the_network_of_one_architecture_has_the_logits_of_the_rules():
     """Three cells, of which two reduce."""
     network = networks.enas(nodes=4, layers=3, **SMALL)
@@ -260,6 +261,7 @@ def seen_by(network, arch):
     return counts.tolist(), float(absent)
 
 
+@pytest.mark.slow
 def test_channels_of_relus_are_those_that_exist():
     network = networks.enas(nodes=4, layers=3, **SMALL)
     arch = arch_of(ENAS, network.space)
@@ -313,6 +315,7 @@ def test_refusals(settings, message):
         networks.enas(**settings)
 
 
+@pytest.mark.slow
 def test_networks_are_found_by_name():
     assert networks.by_name("pnas") is networks.pnas()
     made = networks.enas(nodes=4, output="all", channels=8)

@@ -164,6 +164,7 @@ def test_own_network_reads_only_the_statistics_that_it_hands_out(name: str) -> N
     np.testing.assert_allclose(by_moments, logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -192,6 +193,7 @@ def narrow_of(name: str, arch: tuple[int, ...]) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), weights_of(name, arch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["nasbench201", *(pytest.param(n, marks=pytest.mark.slow) for n in list(NETWORKS)[1:])]
 )
@@ -212,6 +214,7 @@ def test_16_bits_are_32_bits_roughly(name: str) -> None:
     assert one @ other > 0.95 * np.linalg.norm(one) * np.linalg.norm(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -269,6 +272,7 @@ def test_program_has_the_operations_of_its_architecture_alone() -> None:
         assert not {"cond", "scan", "while"} & set(primitives(traced.jaxpr))
 
 
+@pytest.mark.slow
 def test_equal_architectures_are_one_network_and_may_go_to_another_process() -> None:
     for name, network in NETWORKS.items():
         arch = np.array(ARCHS[name][-1])

@@ -36,10 +36,7 @@ def a_loss(params: object, images: jax.Array, *, network: Network) -> tuple[jax.
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(n, marks=[pytest.mark.slow] * (n in ("nats_size", "nb1shot1")))
-        for n in NETWORKS
-    ],
+    [pytest.param(n, marks=[pytest.mark.slow] * (n != "nasbench201")) for n in NETWORKS],
 )
 def test_moments_of_a_batch_are_what_its_norms_used(name: str) -> None:
     network = NETWORKS[name]

@@ -36,6 +36,7 @@ def test_the_best_by_score_are_left(supernet: oneshot.Supernet, stripes: Dataset
             oneshot.pruning.best(supernet, stripes, archs, share)
 
 
+@pytest.mark.slow
 def test_a_population_evolves_with_its_supernet(
     network: Network, stripes: Dataset, recipe: oneshot.Recipe
 ) -> None:

@@ -125,6 +125,7 @@ def test_spaces_too_large_to_list_are_drawn_from() -> None:
         samplers.deiso(no_code)
 
 
+@pytest.mark.slow
 def test_classes_are_drawn_uniformly_without_a_list() -> None:
     """Pairs of cells of two nodes and two operations: 2,304 vectors."""
     family = Family("tiny", ("skip_connect", "sep_conv_3x3"), 2, False, False, (4,), (3,))
@@ -157,6 +158,7 @@ def test_large_spaces_are_no_lists() -> None:
         assert space.is_valid(archs[0])
 
 
+@pytest.mark.slow
 def test_strata_without_a_list() -> None:
     space = spaces.nasbench301()
     archs, used = drawn(samplers.strata(space, 4), 40)

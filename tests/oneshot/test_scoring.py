@@ -55,6 +55,7 @@ def test_scores_depend_on_nothing_but_the_architecture(
     np.testing.assert_array_equal(found, scores["loss"][order])
 
 
+@pytest.mark.slow
 def test_several_supernets_are_averaged(supernet: oneshot.Supernet, stripes: Dataset) -> None:
     archs, key = jax.numpy.asarray(ARCHS), jax.random.key(0)
     both, *each = (

@@ -82,6 +82,7 @@ def test_programs_are_traced_once(network, stripes):
     np.testing.assert_array_equal(first.curves["loss"][1], second.curves["loss"][0])
 
 
+@pytest.mark.slow
 def test_random_search_takes_the_best_of_its_candidates(network, stripes):
     of, shared = setup_of(network, stripes, "rsps"), halves(stripes)
     state = start(of, jax.random.key(0))
@@ -102,6 +103,7 @@ def test_random_search_takes_the_best_of_its_candidates(network, stripes):
     assert abs(scores.mean() - found.scores[0]) < 1e-6
 
 
+@pytest.mark.slow
 def test_first_order_is_the_gradient_of_the_mixed_loss(network, stripes):
     of, shared = setup_of(network, stripes, "darts"), halves(stripes)
     before, key, rows = start(of, jax.random.key(0)), jax.random.key(1), shared.fit[:8]
@@ -128,6 +130,7 @@ def test_first_order_is_the_gradient_of_the_mixed_loss(network, stripes):
     np.testing.assert_allclose(after.alpha, before.alpha - 3e-4 * np.sign(average), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_search_that_diverges_is_told(network, stripes):
     broken = dataclasses.replace(stripes, std=np.zeros_like(stripes.std))
     found = oneshot.search(network, broken, GDAS, KEYS[:2])

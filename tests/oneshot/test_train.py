@@ -54,6 +54,7 @@ def test_images_spread_over_the_devices_train_the_same(
     chex.assert_trees_all_close(spread.params, wanted.params, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_goes_on_from_a_supernet(
     supernet: oneshot.Supernet, network: Network, stripes: Dataset, recipe: oneshot.Recipe
 ) -> None:
@@ -163,6 +164,7 @@ def changed(made: oneshot.Recipe, **changes: Any) -> oneshot.Recipe:
     return made._replace(training=made.training._replace(**changes))
 
 
+@pytest.mark.slow
 def test_several_recipes_are_each_as_alone(
     several: oneshot.Supernet,
     supernet: oneshot.Supernet,
@@ -200,6 +202,7 @@ def test_one_program_serves_all_numbers(
     np.testing.assert_array_equal(loss[0][1], loss[1][1])
 
 
+@pytest.mark.slow
 def test_a_killed_training_of_several_recipes_goes_on(
     network: Network,
     stripes: Dataset,

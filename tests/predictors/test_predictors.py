@@ -151,6 +151,7 @@ def test_padding_has_no_influence(name: str) -> None:
     chex.assert_trees_all_close(one, two, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_is_no_reference_of_a_comparator() -> None:
     training = Training(loss="comparator", epochs=2, batch_size=16)
     predictor = P.gates(NB201, layers=(8,), hidden=(8,), pairing="diff", training=training)
@@ -252,6 +253,7 @@ def test_training_fits_the_training_set(name: str, space, loss: str, options) ->
         assert np.abs(scores - targets).mean() < 0.02  # back in the unit of the targets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "options"),
     [(NB201, {"layers": (32, 32), "hidden": (32,)}), pytest.param(NB101, {}, marks=SLOW)],
@@ -330,6 +332,7 @@ def test_a_killed_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "num", [pytest.param(1, marks=SLOW), 2500]
 )  # 2,500: three chunks, the last one padded

@@ -75,6 +75,7 @@ def test_ridge_by_leaving_each_out() -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ridge", "line"])
 def test_costs_in_the_unit_of_the_other_device(form) -> None:
     predictor = counting()

@@ -104,6 +104,7 @@ def test_gates_by_slots_of_operation_none() -> None:
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gates_by_segments_alone_or_side_by_side_and_backwards() -> None:
     """One embedding and one gradient, whatever jraph's message passing and JAX make of it."""
     batch = jax.jit(graphs(ENAS))(population(ENAS))
@@ -421,6 +422,7 @@ def test_stages_of_a_chain_are_told_apart() -> None:
 # -- End to end ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "space_name"),
     [

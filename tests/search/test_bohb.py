@@ -159,6 +159,7 @@ def test_outcomes_in_any_order_and_twice_are_the_same(key: jax.Array) -> None:
     chex.assert_trees_all_equal(*states)
 
 
+@pytest.mark.slow
 def test_random_proposals_have_nothing_to_do_with_capacity_and_model(key: jax.Array) -> None:
     """Whether there is never a model, in the smallest capacity, or one that is left alone."""
     alone = jnas.search.bohb(SPACE, random_fraction=1.0)

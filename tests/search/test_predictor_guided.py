@@ -194,6 +194,7 @@ def accuracies() -> dict[bytes, float]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -293,6 +293,7 @@ def published_vectors(table) -> np.ndarray:
 # Validity, pruning, identity
 
 
+@pytest.mark.slow
 def test_validity_of_every_one_of_the_two_million_masks():
     valid, _ = useful_edges()
     archs = np.zeros((1 << 21, 26), np.int32)
@@ -505,6 +506,7 @@ def shares(values: np.ndarray) -> dict[int, float]:
     }
 
 
+@pytest.mark.slow
 def test_uniform_sample_draws_every_cell_alike():
     space, num = nasbench101(sample="uniform"), 200_000
     archs = np.asarray(batched(space.sample)(keys(4, num)))

@@ -72,7 +72,8 @@ def num_blocks(space) -> int:
     return len(space.to_string(np.zeros(len(space.cardinalities), int)).split("|")) - 1
 
 
-@pytest.mark.parametrize("subspace", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("subspace", [1, 2])
 def test_every_vector_is_its_cell(subspace: int) -> None:
     """Of NAS-Bench-101, whose text it has."""
     space = spaces.nb1shot1(subspace=subspace)

@@ -140,6 +140,7 @@ def test_gates_reads_both_cells_and_both_edges() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_save_load_and_search(listed, tmp_path, key) -> None:
     """GATES learns the number of convolutions, is loaded by the space's name, and is searched."""
     training = predictors.Training(epochs=60, batch_size=10)

@@ -133,6 +133,7 @@ def test_every_predictor_takes_it(name) -> None:
     assert predictors.by_name(name, SPACE).space is SPACE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", pytest.param("biflow", marks=pytest.mark.slow)])
 def test_predictors_learn_it(name, key) -> None:
     archs = SPACE.enumerate()

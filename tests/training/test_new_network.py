@@ -54,6 +54,7 @@ def test_weights_that_a_width_lacks_are_not_moved(
     assert 0.9 < ratio.mean() < 1
 
 
+@pytest.mark.slow
 def test_own_program_objective_and_score_agree(
     trained: training.Trained, stripes: Dataset, recipe: training.Recipe
 ) -> None:

@@ -130,6 +130,7 @@ def test_goes_on_after_a_kill(
         train(network, ARCHS, stripes, recipe, 6, out=tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_one_network_goes_on_after_a_kill(
     network: Network, stripes: Dataset, recipe: training.Recipe, tmp_path, monkeypatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_diverged_training_is_told(
     assert not np.isfinite(found.curves["train_loss"][0, found.failed_at[0] - 1])
 
 
+@pytest.mark.slow
 def test_without_weights(
     network: Network, stripes: Dataset, recipe: training.Recipe, tmp_path
 ) -> None:
@@ -186,6 +188,7 @@ def test_what_does_not_fit(network: Network, stripes: Dataset, recipe: training.
         train(network, ARCHS, stripes, recipe, jax.random.split(jax.random.key(0), 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -122,6 +122,7 @@ def determinants():
     return jax.jit(jax.vmap(log_determinant_in_pairs))
 
 
+@pytest.mark.slow
 @SIZES
 def test_determinants_of_real_kernels(num):
     kernels = real_kernels()[:, :num, :num]

@@ -43,6 +43,7 @@ def check(layers, cells, names, rtol):
         np.testing.assert_allclose(found[name], expected, rtol=rtol, err_msg=name)
 
 
+@pytest.mark.slow
 def test_scores_of_codes_are_those_of_the_network_of_one_architecture():
     check(1, [MIXED, WITH_NONE], FORWARD, 1e-5)
 

@@ -71,6 +71,7 @@ def test_all_scores_agree(shared_init):
     assert np.isneginf(found["naswot"][-3:]).all()
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_twice_and_equal_rows_have_equal_scores():
     """Whatever else is in the population: blocks of other sizes, or all rows in one branch."""
     found = scores(FEW, True, "vmap")
@@ -92,6 +93,7 @@ def test_codes_gradient_and_hessian_agree():
     assert_agree(scores(FEW, True, "vmap"), scores(FEW, True, "map"))
 
 
+@pytest.mark.slow
 def test_a_population_of_one():
     assert_agree(
         scores(("naswot",), False, "vmap", ARCHS[2:3]),
@@ -152,6 +154,7 @@ def test_convolutions_of_gradients_are_ordinary_ones(key):
     assert len(convolutions(("grad_norm",), key)) > STAGES * 6 * 4
 
 
+@pytest.mark.slow
 def test_program_of_a_gpu_can_be_lowered(monkeypatch, key):
     """There is a rule for every primitive, as there is not for all that CPUs compute."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

@@ -385,6 +385,7 @@ def test_synflow_with_biases_and_beyond_float32(factor):
         assert expected.max() > np.log(np.finfo(np.float32).max)
 
 
+@pytest.mark.slow
 def test_biases_change_synflow():
     """Otherwise the test above could pass without them."""
     params = nets_params(BIASED)

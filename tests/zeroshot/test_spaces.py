@@ -102,7 +102,7 @@ def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(na
         np.testing.assert_array_equal(got[key], values[rows], err_msg=key)
 
 
-@pytest.mark.parametrize("name", ["nasbench101", "nats_size"])
+@pytest.mark.parametrize("name", [pytest.param("nasbench101", marks=pytest.mark.slow), "nats_size"])
 def test_weights_that_an_architecture_does_not_have_count_nothing(name):
     """The norms are those of the weights at their true widths."""
     network = network_of(name, 2)

@@ -115,6 +115,7 @@ def test_saved_predictor_of_another_space_or_other_contents(fitted, tmp_path) ->
         searches.run(settings, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["mlp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gates", "renas", "e2epp"))],

@@ -1,6 +1,7 @@
 """The summary of a fit, in the cases that the command does not reach."""
 
 import numpy as np
+import pytest
 
 import jnas
 from jnas.commands import summary
@@ -12,6 +13,7 @@ from tests.commands.helpers import put
 SPACE = jnas.spaces.nasbench201()
 
 
+@pytest.mark.slow
 def test_forests_have_no_curves_and_ensembles_one_measurement(tmp_path) -> None:
     short = {"num_train": 30, "num_test": 20, "seeds": 1}
     for predictor, members in (("e2epp", 1), ("mlp", 2)):

@@ -139,6 +139,7 @@ def test_what_does_not_go(settings, message) -> None:
         Settings(**{"strategy": "gdas"} | settings)
 
 
+@pytest.mark.slow
 def test_spaces_whose_operations_do_not_mix(tmp_path) -> None:
     with pytest.raises(ValueError, match="network of nats_size has no mixed operations"):
         invoke("search", "--strategy", "gdas", "--space", "nats_size", "--out", tmp_path)

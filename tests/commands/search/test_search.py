@@ -174,6 +174,7 @@ def test_the_table_that_is_searched_on_is_never_written(tmp_path) -> None:
     assert files(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_searches_on_a_score_are_checked_against_accuracies(tmp_path) -> None:
     command = ["search", "--strategy", "regularized_evolution", "--budget", 4]
     invoke(*command, "--population-size", 3, "--seeds", 2, "--out", tmp_path, *PARAMS)

@@ -189,6 +189,7 @@ def test_seconds_end_searches(tmp_path) -> None:
     assert not result.histories.truncated.any()
 
 
+@pytest.mark.slow
 def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
     """From a table, whose judge is the truth: the first evaluation is the initial best."""
     settings = dataclasses.replace(SHORT, strategy="area", start="table", budget=10)
@@ -199,6 +200,7 @@ def test_area_starts_with_what_its_judge_likes(tmp_path) -> None:
     assert result.settings.start == "table"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", [pytest.param("bohb", marks=pytest.mark.slow), "successive_halving"]
 )
@@ -253,6 +255,7 @@ def test_a_front_of_all_searches_together(tmp_path) -> None:
     assert result.settings.against == "flops"
 
 
+@pytest.mark.slow
 def test_a_predictor_of_a_space_without_tables(tmp_path) -> None:
     space = jnas.spaces.nats_size()
     archs = space.enumerate()[:: 32768 // 20]
@@ -589,6 +592,7 @@ def test_numbers_that_are_no_epochs_are_no_curve(strategy, tmp_path) -> None:
     assert "Asked for 22, 66, 200 epochs: told val_accuracy_1 of each" in told.parts[1].text
 
 
+@pytest.mark.slow
 def test_a_batch_that_goes_on_says_so(tmp_path) -> None:
     settings = Settings(estimator="params", candidates=5)
     first = searches.run(settings, tmp_path)

@@ -116,6 +116,7 @@ def weighed(folder: Path, table: Path | None = None) -> Searches:
     return searches.run(settings, folder)
 
 
+@pytest.mark.slow
 def test_the_answer_of_nsga2_is_its_front_beside_the_true_one(tmp_path) -> None:
     result = weighed(tmp_path)
     told = summarise(result)

@@ -128,6 +128,7 @@ def test_any_strategy_searches_with_the_same_supernet(shared, tmp_path) -> None:
     assert not (tmp_path / "ranking.png").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
     """While it trains, ranks and scores; what is done is not done again."""
     folder, printed = shared
@@ -170,6 +171,7 @@ def test_a_run_that_is_killed_goes_on(shared, tmp_path, monkeypatch) -> None:
     assert read_json(tmp_path / "result.json")["resumed"]
 
 
+@pytest.mark.slow
 def test_a_supernet_that_other_code_has_trained_is_taken_over_if_asked(
     shared, tmp_path, monkeypatch
 ) -> None:

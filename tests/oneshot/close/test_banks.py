@@ -23,7 +23,11 @@ NUM_BANKS = 3
 ARCH = jnp.array([CONV3X3, CONV1X1, CONV3X3, SKIP, POOL, CONV3X3], jnp.int32)
 IS_CONV = np.array([True, True, True, False, False, True])
 CHOICES = jax.nn.one_hot(jnp.array([0, 2, 1, 1, 0, 2]), NUM_BANKS)
-MODES = ("all", "selected", pytest.param("weights", marks=pytest.mark.slow))
+MODES = (
+    pytest.param("all", marks=pytest.mark.slow),
+    "selected",
+    pytest.param("weights", marks=pytest.mark.slow),
+)
 
 
 @functools.cache

@@ -69,6 +69,7 @@ def test_weights_have_the_published_sizes():
     assert sum(leaf.size for leaf in jax.tree.leaves(alone["stages"])) == 268_800
 
 
+@pytest.mark.slow
 def test_isomorphic_cells_are_one_with_a_single_bank_and_not_without():
     cells = BASE.space.enumerate()
     codes = np.asarray(jax.jit(jax.vmap(BASE.space.identity))(cells))[:, 1]
