@@ -25,6 +25,7 @@ def test_every_program_has_the_shared_command_line() -> None:
     assert all("--out" in texts[name] for name in own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -47,7 +47,7 @@ def archs_of(space: Space, num: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("name", spaces.NAMES)
+@pytest.mark.parametrize("name", dear(spaces.NAMES, CHEAP))
 def test_encodings_take_a_population(name: str, encoding: str) -> None:
     """Shapes alone: rows are architectures, whatever a feature is."""
     space = spaces.by_name(name)

@@ -83,6 +83,7 @@ def test_a_searcher_comes_back_with_its_settings(name) -> None:
     assert str(shapes(jnas.search.by_name(name, NB201, **needed))) != str(shapes(searcher))
 
 
+@pytest.mark.slow
 def test_a_searcher_of_a_constrained_space_searches_as_before(key) -> None:
     space = jnas.search.constrained(NB201, first)
     searcher = jnas.search.regularized_evolution(space, population_size=3, sample_size=2)

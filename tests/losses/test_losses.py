@@ -48,8 +48,20 @@ LOSSES: dict[str, Callable] = {
 }
 JITTED = {name: jax.jit(loss, static_argnames="reduce_fn") for name, loss in LOSSES.items()}
 GRADIENTS = {name: jax.jit(jax.value_and_grad(loss)) for name, loss in LOSSES.items()}
-every_loss = pytest.mark.parametrize("loss", JITTED.values(), ids=LOSSES.keys())
-every_gradient = pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=LOSSES.keys())
+# One of each kind is quick: of elements, of all pairs, of listed ones, of a list, of triplets.
+QUICK = ("mean_squared_error", "pairwise", "comparator", "list_mle", "triplets")
+
+
+def of_each(functions: dict[str, Callable]) -> list:
+    """Functions of each loss, those that are not quick in the slow suite only."""
+    return [
+        pytest.param(function, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, function in functions.items()
+    ]
+
+
+every_loss = pytest.mark.parametrize("loss", of_each(JITTED))
+every_gradient = pytest.mark.parametrize("gradient", of_each(GRADIENTS))
 pairwise, comparator, triplet_continuity = (
     jax.jit(loss, static_argnames="reduce_fn")
     for loss in (losses.pairwise, losses.comparator, losses.triplet_continuity)

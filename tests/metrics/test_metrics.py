@@ -32,7 +32,15 @@ EVERYTHING = {
     "best_rank_at_k": lambda scores, targets: metrics.best_rank_at_k(scores, targets, 3),
     **{f.__name__: lambda scores, targets, f=f: f(scores, targets, 0.3) for f in INSIDE},
 }
-every_metric = pytest.mark.parametrize("metric", EVERYTHING.values(), ids=EVERYTHING.keys())
+# One of each way to compute is quick: by pairs, by ranks, of the best by score, and of some number.
+QUICK = ("kendall_tau", "spearman", "precision_at_top", "best_rank_at_k", "best_accuracy_at")
+every_metric = pytest.mark.parametrize(
+    "metric",
+    [
+        pytest.param(metric, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, metric in EVERYTHING.items()
+    ],
+)
 every_correlation = pytest.mark.parametrize("metric", CORRELATIONS)
 every_rank_correlation = pytest.mark.parametrize("metric", RANK_CORRELATIONS)
 

@@ -120,6 +120,7 @@ def calls(network: Network, arch: Any) -> dict[str, jax.Array]:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -401,6 +401,7 @@ def test_scan_is_a_loop_with_its_gradients_and_their_derivatives():
         np.testing.assert_allclose(looped, want, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_unstacked_trees_and_their_gradient():
     tree = {"a": normal(3, 2, 4), "b": {"c": normal(3, 5)}}
     parts = jax.jit(lambda tree: control.unstacked(tree, 3))(tree)

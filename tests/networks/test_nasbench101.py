@@ -331,6 +331,7 @@ def count(space_arch, channels, stacks, cells, num_classes=10):
     return int(total)
 
 
+@pytest.mark.slow
 def test_masks_count_the_published_numbers_of_parameters():
     archs = jax.jit(jax.vmap(SPACE.sample))(jax.random.split(jax.random.key(9), 8))
     num_params = jax.jit(SPACE.params)

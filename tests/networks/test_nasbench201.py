@@ -441,6 +441,7 @@ def test_images_that_do_not_fit(images, key):
         jax.eval_shape(networks.nasbench201().apply, params, arch, images)
 
 
+@pytest.mark.slow
 def test_images_of_fewer_stages_are_halved_less_often(key):
     params, arch = jax.eval_shape(NETWORK.init, key), jax.ShapeDtypeStruct((6,), jnp.int32)
     with pytest.raises(ValueError, match="multiples of 2"):

@@ -75,6 +75,7 @@ def look(params, arch, images):
     return NETWORK.forward(params, arch, images, HOOKS, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ARCHS)))
 def test_logits_features_and_readings_agree_with_the_definition(number):
     arch = ARCHS[number]

@@ -189,6 +189,7 @@ def test_reference_counts_by_hand():
         ]
 
 
+@pytest.mark.slow
 def test_parameters_are_those_that_the_space_counts(key):
     """Weights by `present`, scales and biases by channels of norms, and the classifier's bias."""
     kernels, num_params = networks.kernels(all_params()), jax.jit(NETWORK.space.params)

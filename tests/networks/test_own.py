@@ -260,6 +260,7 @@ def operations(name: str, arch: tuple[int, ...]) -> list[str]:
     return primitives(traced.jaxpr)
 
 
+@pytest.mark.slow
 def test_program_has_the_operations_of_its_architecture_alone() -> None:
     """A root for each of its norms: no branch besides, and none computed again for the gradient."""
     num_around = 1 + 1  # stem, before the classifier

@@ -31,6 +31,7 @@ def searched(network, stripes):
     return Searched(archs, weights, state, {}, (None, None), of, stripes)
 
 
+@pytest.mark.slow
 def test_the_operation_that_is_missed_most_stays(searched, network, stripes):
     found = oneshot.perturbed(searched, stripes, 7, tune_epochs=0)
     np.testing.assert_array_equal(found[1], searched.archs[1])  # it diverged

@@ -179,6 +179,7 @@ def test_policies_are_sampled_with_their_weights() -> None:
     assert used.all()
 
 
+@pytest.mark.slow
 def test_names(recipe: oneshot.Recipe) -> None:
     for name in samplers.NAMES:
         archs, used = samplers.by_name(name, SPACE, 2)(jax.random.key(0), NUMBER)

@@ -271,6 +271,7 @@ def test_comparator_ranks_and_scores(space, options) -> None:
     assert jnas.metrics.kendall_tau(scores, targets) > 0.7
 
 
+@pytest.mark.slow
 def test_average_of_weights_is_the_mean_over_epochs() -> None:
     archs, targets = drawn(NB201, 12)
 

@@ -341,6 +341,7 @@ def toy_space() -> Space:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "is_allowed", [pytest.param(None, marks=pytest.mark.slow), lambda arch: arch[1] != 1]
 )

@@ -16,6 +16,7 @@ def first_choice(key: jax.Array, archs: jax.Array) -> jax.Array:
     return archs[:, 0].astype(jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", jnas.search.NAMES)
 def test_every_name_is_a_strategy_that_can_be_traced(name, key) -> None:
     needed = {"area": {"estimator": Partial(first_choice)}, "nsga2": {"costs": [SPACE.params]}}

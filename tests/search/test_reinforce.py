@@ -272,6 +272,7 @@ def test_learns(key, policy) -> None:
     assert scores[-80:].mean() > 4
 
 
+@pytest.mark.slow
 def test_default_optimisers_are_the_papers() -> None:
     """The first step of Adam is the learning rate, whatever the gradient."""
     for policy, rate in (("factorised", 0.01), ("lstm", 6e-4)):

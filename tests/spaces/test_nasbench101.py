@@ -551,6 +551,7 @@ PARENTS = {  # made by the test that needs them, for importing this file is to c
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "allow_parent"), [(1.0, False), (3.0, True)])
 @pytest.mark.parametrize("parent", PARENTS)
 def test_official_mutation_follows_the_published_law(parent, rate, allow_parent):

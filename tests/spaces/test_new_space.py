@@ -190,6 +190,7 @@ def test_tables_look_up_codes_of_three_words(listed, tmp_path) -> None:
     assert benchmarks.load(tmp_path / "mine.csv").space.name == "two_kinds"
 
 
+@pytest.mark.slow
 def test_strategies_draw_until_valid(key) -> None:
     """A condition on the second cell, met by strategies that propose vectors of their own."""
     tight = search.constrained(SPACE, lambda arch: arch[9] == 2)

@@ -79,6 +79,7 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasbench101-official-official-parent",
     "nb1shot1",
     "nb1shot1_s1",
+    "nb1shot1_s2",
     # uniform moves, as those of a product
     "nasbench_macro",
     "nds_resnet",
@@ -87,6 +88,7 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nds_vanilla",
     "transnas_micro",
     # tested in its own file as well
+    "nasbench101-official-official-other",
     "transnas_macro",
     "nasbench301-naslib",
     "darts",

@@ -72,6 +72,7 @@ def scores_of(name, names, stages):
     return {key: np.asarray(values) for key, values in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "names", "stages"), CASES)
 def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, stages):
     scores = scores_of(name, names, stages)
@@ -89,6 +90,7 @@ def test_scores_are_float32_never_nan_and_tell_architectures_apart(name, names, 
         assert constant or len(np.unique(values)) > 1, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "names", "stages"), CASES)
 def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_compiled_twice(name, names, stages):
     expected = scores_of(name, names, stages)

@@ -484,6 +484,7 @@ def gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
     return dataclasses.replace(SHORT, table=path, budget=40, options=options), folder
 
 
+@pytest.mark.slow
 def test_a_table_with_gaps_is_said(gaps, tmp_path) -> None:
     settings, _ = gaps
     result = searches.run(settings, tmp_path)

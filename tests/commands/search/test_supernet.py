@@ -268,6 +268,7 @@ def test_what_cannot_be_trained(tmp_path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_folder_names_tell_the_supernet() -> None:
     settings = Settings(estimator="oneshot", supernet=Options(epochs=3, sampler="strata"))
     assert settings.folder_name == "nasbench201-oneshot-epochs3-sampler-strata-100-seed0"

@@ -101,6 +101,7 @@ def test_scores_are_those_of_the_banks_that_the_gate_chooses():
     assert len(found) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mode",
     [
