@@ -105,7 +105,10 @@ CASES: dict[str, tuple[Any, Any]] = {
 }
 SLOW = {"nasnet", "amoebanet", "pnas", "nasbench_macro"}
 SLOW |= {"nds_resnet", "nds_resnext_a", "nds_resnext_b", "nds_vanilla"}
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
+DEAR = {"darts", "enas", "nb1shot1", "input to output"}  # `nasbench301` has pairs of cells, too
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW | DEAR else name for name in CASES
+]
 
 
 def facts_of(network_classes: int = 10, name: str = "squares") -> export.Facts:

@@ -37,6 +37,7 @@ def test_plain_layers_have_the_logits_of_the_network(name: str) -> None:
     check_logits(program(images), logits)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_published_networks() -> None:
     # No weights are drawn: shapes are enough.
     for make, text, size in (
@@ -125,6 +126,7 @@ def test_what_has_no_path_to_the_output_is_left_out() -> None:
     assert not [step.name for step in first.steps if step.name.startswith("vertex2")]
 
 
+@pytest.mark.slow
 def test_nodes_of_darts_that_read_an_input_twice() -> None:
     """Both edges are there, each with its weights."""
     network = networks.darts(repeats=True, channels=4, layers=3)
