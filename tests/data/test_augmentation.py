@@ -145,6 +145,7 @@ def test_mixup(images, one_hot, key) -> None:
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_shares_of_mixup_follow_beta(key) -> None:
     """Mean 1/2 and variance 1 / (4 (2α + 1)) of Beta(α, α)."""
     num, alpha = 4000, 0.2

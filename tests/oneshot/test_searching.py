@@ -54,6 +54,7 @@ def test_a_search_does_not_depend_on_those_beside_it(searched, network, stripes)
     assert np.any(again.probabilities[0] != searched.probabilities[0])
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on(searched, network, stripes, tmp_path, monkeypatch):
     save = Checkpoint.save
 

@@ -364,6 +364,7 @@ def test_many_states_predict_as_each_does(name: str, settings, num: int) -> None
     np.testing.assert_allclose(predictor.predict_many(states, rows), each, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_ensembles() -> None:
     one = make("mlp", NB201)
     ensemble = P.ensemble(one, 3)

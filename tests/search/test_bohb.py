@@ -537,6 +537,7 @@ def test_fewer_evaluations_than_the_first_bracket_are_refused(key: jax.Array) ->
         run(BASELINE, SCRAMBLED, key, num_evaluations=12)
 
 
+@pytest.mark.slow
 def test_runs_on_the_host_too(key: jax.Array) -> None:
     """With one worker as `run`; with more, outcomes are out when a rung begins."""
 

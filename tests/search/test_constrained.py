@@ -158,6 +158,7 @@ def latency(arch: jax.Array) -> jax.Array:
     return jnp.where(arch[0] == 4, jnp.nan, 1.5 * num)
 
 
+@pytest.mark.slow
 def test_limits_of_several_costs() -> None:
     """One whole number that float32 does not have, and one of floats."""
     params = np.asarray(jax.jit(jax.vmap(SPACE.params))(SPACE.enumerate()))

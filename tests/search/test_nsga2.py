@@ -170,6 +170,7 @@ def test_front_of_trained_cells(key) -> None:
     assert 1 - np.mean(ours) < 0.4 * (1 - np.mean(random))
 
 
+@pytest.mark.slow
 def test_several_costs(key) -> None:
     """With a cost of its own, what costs nothing is found as well."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))

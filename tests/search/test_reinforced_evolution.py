@@ -173,6 +173,7 @@ def test_the_population_is_that_of_regularized_evolution(key) -> None:
         assert ((archs[i - 6 : i] != archs[i]).sum(axis=1) == 1).any()
 
 
+@pytest.mark.slow
 def test_learns_which_choice_is_good(key) -> None:
     """Only 3x3 convolutions count: in the end most mutations of other operations put one in."""
     score = Partial(lambda key, archs: jnp.sum(archs == 3, axis=1).astype(jnp.float32))

@@ -89,6 +89,7 @@ def test_nothing_is_compiled_twice_and_equal_rows_have_equal_scores():
     assert len(TRACES) == before
 
 
+@pytest.mark.slow
 def test_codes_gradient_and_hessian_agree():
     assert_agree(scores(FEW, True, "vmap"), scores(FEW, True, "map"))
 

@@ -108,6 +108,7 @@ def test_folder_of_other_searches(short, tmp_path) -> None:
     assert searches.run(other, tmp_path, resume=False).settings.budget == 14
 
 
+@pytest.mark.slow
 def test_finished_searches_are_extended(short, tmp_path) -> None:
     result, _ = short
     keep(tmp_path, result)
@@ -162,6 +163,7 @@ def test_histories_of_the_last_release(short, tmp_path) -> None:
     np.testing.assert_array_equal(distinct, result.distinct)
 
 
+@pytest.mark.slow
 def test_limits_and_distinct(tmp_path) -> None:
     limits = {"max_params": 400_000, "max_flops": 60e6, "distinct": True}
     settings = dataclasses.replace(SHORT, **limits, options={"population_size": 5})
@@ -505,6 +507,7 @@ def test_a_table_with_gaps_is_said(gaps, tmp_path) -> None:
         searches.run(one, tmp_path / "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy",
     [

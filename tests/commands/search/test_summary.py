@@ -146,6 +146,7 @@ def test_the_answer_of_nsga2_is_its_front_beside_the_true_one(tmp_path) -> None:
     assert told.parts[1].figures == ["cell"]
 
 
+@pytest.mark.slow
 def test_a_table_with_gaps_has_no_true_front(tmp_path) -> None:
     archs = SPACE.enumerate()
     values = np.where(np.arange(len(archs)) % 3 == 0, np.nan, np.arange(len(archs)))

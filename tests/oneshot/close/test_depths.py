@@ -55,6 +55,7 @@ def test_positions_share_the_published_blocks(space, positions, ends):
     assert min(dict(depths._PUBLISHED[space]).values()) == 9
 
 
+@pytest.mark.slow
 def test_networks_have_a_block_for_each_position():
     params = drawn()
     assert int(depths.num_blocks(params)) == 2

@@ -226,6 +226,7 @@ def test_bad_settings_are_named():
     assert make(schedule=(1, 2, 3)) is CLOSE
 
 
+@pytest.mark.slow
 def test_released_gates_lose_their_last_layer_until_a_restart():
     """Banks come at epochs 1, 3, 5 and 8; the optimiser begins anew at 5, after the bank."""
     moves = make(schedule=(1, 3, 5, 8), restarts=(5,), released=True).moves
