@@ -194,7 +194,7 @@ def hardware(
     a column by name, and `search.nsga2` as `hardware().cost("latency:pixel3")`.
 
     Measurements differ in kind: of the 341 cells without a path from input to output, pixel3 and
-    raspi4 report less than .1 ms, and others several ms.
+    raspi4 report less than .1 ms for half, and most others several ms for all.
 
     Args:
         space: a space or its name; nasbench201 is the only one that has measurements.
