@@ -37,7 +37,8 @@ def is_official(arrays: Mapping[str, Any]) -> bool:
 
 def is_trained(arrays: Mapping[str, Any]) -> bool:
     """True for the arrays of a file of cells with curves of trainings."""
-    return {"inputs", "ops", "two_seeds"} <= set(arrays) and arrays["test_accuracy"].ndim == 2
+    names = {"inputs", "ops", "two_seeds", "test_accuracy"}
+    return names <= set(arrays) and arrays["test_accuracy"].ndim == 2
 
 
 def is_tasks(arrays: Mapping[str, Any]) -> bool:
@@ -56,7 +57,8 @@ def vectors(inputs: np.ndarray, ops: np.ndarray) -> np.ndarray:
     order = np.argsort(sources, axis=-1)
     first, second = np.moveaxis(np.take_along_axis(sources, order, axis=-1), -1, 0)
     nodes = np.arange(2, 6)
-    fits = (first < second) & (second < nodes) & (operations < 7).all(axis=-1)
+    fits = (first >= 0) & (first < second) & (second < nodes)
+    fits &= ((operations >= 0) & (operations < 7)).all(axis=-1)
     if not fits.all():
         row = int(np.argmin(fits.all(axis=(1, 2))))
         raise ValueError(

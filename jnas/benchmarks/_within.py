@@ -37,7 +37,8 @@ def within(table: Table, column: str | None = None) -> Space:
 
     def nearest(key: Key, arch: Arch, is_out: jax.Array) -> Arch:
         """Row that differs least from `arch`; those that are out come last."""
-        rows = jnp.asarray(chosen)
+        # In the type of the parents, as moves of all spaces are.
+        rows = jnp.asarray(chosen, arch.dtype)
         differs = jnp.sum(rows != arch[None], axis=1, dtype=jnp.int32)
         differs = jnp.where(is_out, len(arch) + 1, differs)
         # Below 1, so that it decides between equals only.
@@ -50,7 +51,7 @@ def within(table: Table, column: str | None = None) -> Space:
     def mutate(key: Key, arch: Arch) -> Arch:
         move_key, row_key = jax.random.split(key)
         # A child that the table lacks is often nearer to its parent than to any other row.
-        is_parent = jnp.all(jnp.asarray(chosen) == arch[None], axis=1)
+        is_parent = jnp.all(jnp.asarray(chosen, arch.dtype) == arch[None], axis=1)
         return nearest(row_key, space.mutate(move_key, arch), is_parent)
 
     def crossover(key: Key, one: Arch, two: Arch) -> Arch:

@@ -132,7 +132,10 @@ def test_cells_of_other_spaces_are_refused(tmp_path: Path) -> None:
     equal, none = (dict(CELLS) | {name: CELLS[name].copy()} for name in ("inputs", "ops"))
     equal["inputs"][3, 1, 4:6] = 2
     none["ops"][2, 0, 7] = 7
-    for cells, row in ((equal, 3), (none, 2)):
+    # What a file may have for "unknown": of node 2 no number of a pair would tell.
+    unknown = dict(CELLS) | {"inputs": CELLS["inputs"].astype(np.int8)}
+    unknown["inputs"][1, 0, 0] = -1
+    for cells, row in ((equal, 3), (none, 2), (unknown, 1)):
         with pytest.raises(ValueError, match=rf"row {row} is no pair of cells of nasbench301: inp"):
             load(tmp_path, **cells, **columns)
 

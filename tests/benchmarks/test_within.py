@@ -53,6 +53,9 @@ def test_a_mutation_goes_to_a_row_nearby(space: Space) -> None:
 def test_a_single_row_and_none() -> None:
     one = benchmarks.within(benchmarks.make_table(SPACE, ROWS[:1], {"x": np.ones(1)}))
     np.testing.assert_array_equal(one.mutate(jax.random.key(0), jnp.asarray(ROWS[0])), ROWS[0])
+    # Of bytes, as result files have them, as well.
+    shape = jax.eval_shape(one.mutate, jax.random.key(0), jnp.asarray(ROWS[0], jnp.uint8))
+    assert shape.dtype == jnp.uint8
     empty = benchmarks.make_table(SPACE, ROWS[:1], {"x": np.full(1, np.nan)})
     with pytest.raises(ValueError, match="column 'x' of arrays has no value to search for"):
         benchmarks.within(empty, "x")
