@@ -117,8 +117,8 @@ def _refused(whole: _Whole, *args: Any, **options: Any) -> Never:
         f"{whole.space.name} has networks of {len(whole.sizes)} sizes, whose weights have nothing "
         "in common. population.score takes them size by size, and so does training.train, where "
         "several at once need weights=False; network.within(network.bucket(arch)), here such as "
-        f"within({first}), is that of one size. Supernets, searches within one program and "
-        "exports take a network of one number of channels= and of layers="
+        f"within({first}), is that of one size. Supernets and searches within one program "
+        "take a network of one number of channels= and of layers="
     )
 
 

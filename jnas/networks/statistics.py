@@ -24,10 +24,15 @@ class Statistics(NamedTuple):
 
 def initial_statistics(params: Params) -> list[Statistics]:
     """List of mean 0 and variance 1 for each batch norm, PyTorch's before a training."""
-    found: list[Statistics] = []
+    return [Statistics(jnp.zeros(shape), jnp.ones(shape)) for shape in shapes(params)]
+
+
+def shapes(params: Params) -> list[tuple[int, ...]]:
+    """List of the shapes `[..., C]` of the statistics of each batch norm."""
+    found: list[tuple[int, ...]] = []
 
     def add(norm: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-        found.append(Statistics(jnp.zeros(shape), jnp.ones(shape)))
+        found.append(shape)
         return norm
 
     _map_norms(add, params)

@@ -75,7 +75,7 @@ def start(of: Setup, key: Key, arch: Arch) -> State:
     # One init for all architectures, and then what this one has of it: a network of its own begins
     # with the same numbers as the same architecture in the program of all.
     params = of.network.instantiate(of.network.init(key), arch)
-    none, nan = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan)
+    none, nan = jnp.zeros((), jnp.int32), jnp.full((), jnp.nan, jnp.float32)
     statistics = networks.initial_statistics(params)
     return State(params, statistics, of.optimizer.init(params), none, nan, nan)
 

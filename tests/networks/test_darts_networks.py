@@ -108,7 +108,7 @@ def test_equal_sizes_are_one_network():
     [
         (lambda: NETWORK.init(jax.random.key(0)), r"4 sizes, .* such as within\(\(2, 2\)\)"),
         (lambda: NETWORK.apply({}, ARCHS[0], IMAGES), "population.score takes them size by size"),
-        (lambda: NETWORK.present(ARCHS[0]), "exports take a network of one number"),
+        (lambda: NETWORK.present(ARCHS[0]), "take a network of one number"),
         (lambda: NETWORK.within((2, 4)), r"has \(2, 4\) channels and layers here, but \(2, 2\), "),
         # What another size computes has nothing to do with an architecture.
         (
@@ -133,7 +133,7 @@ def test_refusals(call, message):
 
 def test_supernets_and_several_sizes_with_weights_are_refused():
     with pytest.raises(
-        ValueError, match=r"Supernets, .* take a network of one number of channels="
+        ValueError, match=r"Supernets .* take a network of one number of channels="
     ):
         oneshot.train(NETWORK, DATA, oneshot.recipe("quick", sampler="uniform", epochs=1), 0)
     with pytest.raises(ValueError, match="several at once need weights=False"):

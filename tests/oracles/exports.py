@@ -10,6 +10,7 @@ import pytest
 
 from jnas import networks
 from jnas.networks import export
+from jnas.networks.buckets import of_all
 from jnas.networks.export.facts import normalised
 from jnas.spaces import _nasbench101_cells as cells
 from jnas.types import Network
@@ -94,7 +95,10 @@ CASES: dict[str, tuple[Any, Any]] = {
         PAIRS.replace("none", "skip_connect"),
     ),
     "enas": (lambda: networks.enas(nodes=4, channels=4, layers=4), LOOSE),
-    "nasnet": (lambda: networks.nasnet(channels=4, layers=3), NASNET),
+    "nasnet": (
+        lambda: networks.nasnet(channels=(4, 6), layers=(2, 3)),
+        NASNET.replace("])", "], width=4, depth=3)"),
+    ),
     "amoebanet": (lambda: networks.amoebanet(channels=4, layers=3), AMOEBANET),
     "pnas": (lambda: networks.pnas(channels=4, layers=3, pool_norm=True), PNAS),
     "nasbench_macro": (networks.nasbench_macro, "02001020"),
@@ -125,14 +129,18 @@ def arch_of(network: Network, text: str | None) -> jax.Array:
     return jnp.asarray([*bits, 0, 2, 1, 0, 0], jnp.int32)
 
 
+def sized(network: Network, arch: jax.Array) -> Network:
+    """Network whose weights are those of a training of `arch`."""
+    return of_all(network, np.asarray(arch)[None])
+
+
 @functools.cache
 def case(name: str) -> tuple[Network, jax.Array, Any, list[networks.Statistics]]:
     """Network, architecture, random weights and statistics."""
     make, text = CASES[name]
     network = make()
     arch = arch_of(network, text)
-    # Weights of the sizes that a training has.
-    of = network if network.within is None else network.within(network.bucket(arch))
+    of = sized(network, arch)
     # Compiled: one by one, each of their operations is a program.
     params = jax.jit(of.instantiate)(jax.jit(of.init)(jax.random.key(0)), arch)
     # Norms that leave nothing as it is.
@@ -159,7 +167,9 @@ def images_and_logits(name: str) -> tuple[np.ndarray, np.ndarray]:
     network, arch, params, statistics = case(name)
     images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
     weights = networks.with_statistics(params, statistics)
-    logits = jax.jit(network.apply)(weights, arch, normalised(jnp.asarray(images), facts_of()))
+    logits = jax.jit(sized(network, arch).apply)(
+        weights, arch, normalised(jnp.asarray(images), facts_of())
+    )
     return images, np.asarray(logits)
 
 

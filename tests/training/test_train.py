@@ -13,6 +13,7 @@ from jnas.data import Augmentation, normalise
 from jnas.engine import trainings
 from jnas.networks.convolution import conv
 from jnas.training import course as courses
+from jnas.training.steps import setup, start
 from jnas.training.train import train
 from jnas.types import Dataset, Network
 from tests.oracles.nasbench201 import TRAINED as ARCHS
@@ -148,6 +149,15 @@ def test_one_network_goes_on_after_a_kill(
     again = train(network, ARCHS[:1], stripes, recipe, 5, out=tmp_path)
     chex.assert_trees_all_equal(again.params, whole.params)
     chex.assert_trees_all_equal(again.curves, whole.curves)
+
+
+def test_a_second_epoch_is_no_second_program(
+    network: Network, stripes: Dataset, recipe: training.Recipe
+) -> None:
+    """Weak types, as Python's numbers have, would be others than those that an epoch returns."""
+    of = setup(network, recipe, stripes)
+    state = jax.eval_shape(functools.partial(start, of), jax.random.key(0), ARCHS[0])
+    assert not [leaf for leaf in jax.tree.leaves(state) if getattr(leaf, "weak_type", False)]
 
 
 def test_a_diverged_training_is_told(

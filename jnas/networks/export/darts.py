@@ -23,7 +23,7 @@ from jnas.networks.darts import DARTS
 from jnas.networks.export.description import BEFORE, INPUT, Block, Builder, Plain
 from jnas.networks.export.nasbench101 import head
 from jnas.networks.export.nasbench201 import stem
-from jnas.spaces._darts_cells import Family
+from jnas.spaces._darts_cells import Family, chosen_sizes
 from jnas.spaces._darts_spaces import named
 from jnas.spaces.darts import NASBENCH301
 from jnas.spaces.nds_cells import FAMILIES, enas_family
@@ -33,13 +33,14 @@ from jnas.types import Network, Params
 def family_of(network: Network) -> Family | None:
     """Family of the cells of a network; None for one that has others, or no export."""
     name, settings = settings_of(network) or ("", {})
+    families = {"nasbench301": NASBENCH301, **FAMILIES}
     if name == "enas":
-        return enas_family(settings["nodes"], settings["output"])
+        families[name] = enas_family(settings["nodes"], settings["output"])
     if name == "darts":
-        return DARTS._replace(repeats=settings["repeats"])
-    if name in FAMILIES:
-        return named(FAMILIES[name], settings["channels"], settings["layers"])
-    return NASBENCH301 if name == "nasbench301" else None
+        families[name] = DARTS._replace(repeats=settings["repeats"])
+    if name not in families:
+        return None
+    return named(families[name], settings["channels"], settings["layers"])
 
 
 def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
@@ -48,7 +49,7 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
     if family is None:
         raise ValueError(f"the network of {network.space.name} has no export")
     _, settings = settings_of(network) or ("", {})
-    channels, num_cells = settings["channels"], settings["layers"]
+    channels, num_cells = chosen_sizes(family, arch)
     found = sections(family.num_nodes, channels, num_cells)
     cells = cells_of(arch, family)
     there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
@@ -63,7 +64,7 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
     dense = {**params["dense"], "kernel": params["dense"]["kernel"][there[-1]]}
     blocks.append(head(dense, len(dense["kernel"])))
     halved = sum(section.kind * section.num for section in found)
-    return Plain(tuple(blocks), settings, 2**halved)
+    return Plain(tuple(blocks), {**settings, "channels": channels, "layers": num_cells}, 2**halved)
 
 
 def _cell(

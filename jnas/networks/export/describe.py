@@ -78,9 +78,7 @@ def describe(
 def _checked(params: Params, statistics: list[norms.Statistics]) -> list[norms.Statistics]:
     """Statistics of the batch norms in `params`, or else ValueError."""
     # Shapes are all that there is to compare: statistics do not say which norm they are of.
-    wanted = [
-        first.mean.shape for first in jax.eval_shape(lambda: norms.initial_statistics(params))
-    ]
+    wanted = norms.shapes(params)
     found = [np.shape(value.mean) for value in statistics]
     if found != wanted:
         raise ValueError(
