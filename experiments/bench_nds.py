@@ -30,6 +30,7 @@ def costs(estimator: Any, arch: jax.Array) -> tuple[float, float]:
     run = jax.jit(lambda estimator, key, archs: estimator(key, archs))
     compiled = run.lower(estimator, key, archs).compile()
     middle = time.process_time()
+    # The first call also touches memory for the first time.
     jax.block_until_ready(compiled(estimator, key, archs))
     begin = time.process_time()
     jax.block_until_ready(compiled(estimator, key, archs))
@@ -51,6 +52,7 @@ def of_space(name: str, num: int, images: jax.Array) -> dict[str, float]:
         bucket = None if network.bucket is None else network.bucket(arch)
         estimator = naswot if bucket is None else in_bucket(naswot, bucket)
         found.append(costs(estimator, arch))
+    # A ratio of means: in a mean of ratios small networks would weigh as much as large ones.
     compilation, run = np.mean(found, axis=0)
     gmacs = 1e-9 * float(jnp.mean(jax.vmap(network.space.flops)(archs)))
     return {

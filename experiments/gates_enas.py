@@ -99,6 +99,7 @@ class Cells:
     def __call__(self, run: int, arch: np.ndarray) -> float:
         """Validation accuracy of a cell in a run; OutOfTimeError where it is not known in time."""
         space = network_of(self.config).space
+        # By identity: cells that are isomorphic are trained once.
         name = (run, *np.asarray(_identity(space)(jnp.asarray(arch))).tolist())
         if name not in self.known:
             if time.monotonic() > self.end:

@@ -78,7 +78,7 @@ def page(config: Config = CONFIG) -> pages.Page:
 
 def _with_spread(job: dict[str, Any] | None) -> str:
     """Kendall tau and in brackets its standard deviation over seeds."""
-    return pages.beside(job) if job is None else pages.beside(job, job["std"])
+    return pages.beside(job, job["std"] if job else None)
 
 
 def report(config: Config, book: ledger.Ledger) -> None:

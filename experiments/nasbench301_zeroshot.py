@@ -81,6 +81,7 @@ def _table(table: str, kept: dict[str, Any]) -> pages.Rows:
 def _job(name: str, job: Job) -> dict[str, Any]:
     """Correlations by name of the score."""
     table = getattr(jnas.benchmarks, job.table)()
+    # The first of one order: jobs of fewer cells have a part of the cells of the others.
     places = np.asarray(jax.random.permutation(_keys()[0], len(table.archs)))[: job.num_cells]
     archs, accuracy = table.archs[places], table.column(COLUMNS[job.table])[places]
     scores = _scores(name, job, archs)

@@ -26,6 +26,7 @@ def of_space(name: str, config: Config) -> dict[str, Any]:
     table = getattr(jnas.benchmarks, name)(path=common.data_file(FILES[name]))
     network = getattr(jnas.networks, name)()
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
+    # The first of one order, so that scores of fewer networks are gone on from.
     rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
     archs, accuracy = table.archs[rows], table.column("test_accuracy")[rows]
     batch = jnas.images.load(config.images, num=config.num_images, key=image_key)

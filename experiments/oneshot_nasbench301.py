@@ -31,6 +31,7 @@ def main(config: Config = CONFIG) -> None:
         "steps": config.num_train // recipe.training.batch_size,
         "baselines": {name: rounded(values, truth) for name, values in costs.items()},
     }
+    # Seeds go on where they were kept with the same settings, and begin anew with others.
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     seeds = kept["seeds"] if kept.get("config") == about["config"] else {}
     for seed in config.seeds:

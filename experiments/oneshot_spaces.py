@@ -119,6 +119,7 @@ def relus_of_cells(cells: stored.Arrays) -> np.ndarray:
     # A skip that halves the pixels is a ReLU and a convolution.
     halves = (ops[:, 1] == 2) & (inputs[:, 1] < 2)
     normal, reduction = of_operation.sum(axis=2).T
+    # Each of eight cells, two of them reduction cells, begins with a ReLU for each of its inputs.
     total: np.ndarray = 8 * 2 + 6 * normal + 2 * (reduction + halves.sum(axis=1))
     return total
 

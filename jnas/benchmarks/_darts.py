@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from jnas.benchmarks._measured import TASKS
 from jnas.benchmarks.released import Contents
 
 _NAME = "nasbench301"
-_TASKS = {"svhn": "SVHN", "ninapro": "NinaPro", "scifar100": "spherical CIFAR-100"}
 _OFFICIAL = (
     "CIFAR-10 validation accuracy in %, predicted by the official surrogate of NAS-Bench-301, no "
     "training"
@@ -43,7 +43,7 @@ def is_trained(arrays: Mapping[str, Any]) -> bool:
 
 def is_tasks(arrays: Mapping[str, Any]) -> bool:
     """True for the arrays of a file of cells that were trained on other tasks."""
-    return {f"{task}{name}" for task in _TASKS for name in ("", "_inputs", "_ops")} <= set(arrays)
+    return {f"{task}{name}" for task in TASKS for name in ("", "_inputs", "_ops")} <= set(arrays)
 
 
 def vectors(inputs: np.ndarray, ops: np.ndarray) -> np.ndarray:
@@ -54,6 +54,7 @@ def vectors(inputs: np.ndarray, ops: np.ndarray) -> np.ndarray:
     """
     sources = inputs.astype(np.int32).reshape(-1, 2, 4, 2)
     operations = ops.astype(np.int32).reshape(-1, 2, 4, 2)
+    # The first operation of a vector is that of the smaller input; files have them in any order.
     order = np.argsort(sources, axis=-1)
     first, second = np.moveaxis(np.take_along_axis(sources, order, axis=-1), -1, 0)
     nodes = np.arange(2, 6)
@@ -165,14 +166,12 @@ def tasks(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     Raises:
         ValueError: the tasks are not of the same cells.
     """
-    first = next(iter(_TASKS))
+    first = next(iter(TASKS))
     for name in ("inputs", "ops"):
-        if not all(
-            np.array_equal(arrays[f"{first}_{name}"], arrays[f"{t}_{name}"]) for t in _TASKS
-        ):
+        if not all(np.array_equal(arrays[f"{first}_{name}"], arrays[f"{t}_{name}"]) for t in TASKS):
             raise ValueError(f"{name} differ from task to task")
-    columns = {task: arrays[task] for task in _TASKS}
-    texts = {task: f"validation accuracy in % on {words}" for task, words in _TASKS.items()}
+    columns = {task: arrays[task] for task in TASKS}
+    texts = {task: f"validation accuracy in % on {words}" for task, words in TASKS.items()}
     archs = vectors(arrays[f"{first}_inputs"], arrays[f"{first}_ops"])
     return Contents(_NAME, archs, columns, texts, source)
 

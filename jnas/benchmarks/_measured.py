@@ -34,6 +34,9 @@ _KINDS = {
 }
 _DATASETS = {"c10": "cifar10", "c100": "cifar100", "in16": "imagenet16"}
 _UNITS = {"latency": "ms", "energy": "mJ"}
+TASKS = {"svhn": "SVHN", "ninapro": "NinaPro", "scifar100": "spherical CIFAR-100"}
+"""Further tasks, as files call them → their names."""
+
 _ATTACK = re.compile(r"(.+)@Linf_eps-([\d.]+)")
 
 
@@ -144,11 +147,8 @@ def more(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
         if f"{name}_index" in arrays:
             columns[name] = _of_some(arrays[name], arrays[f"{name}_index"], len(archs))
             task, _, num = name.rpartition("_")
-            texts[name] = f"validation accuracy in % on {_TASKS.get(task, task)}, {num} cells"
+            texts[name] = f"validation accuracy in % on {TASKS.get(task, task)}, {num} cells"
     return Contents("nasbench201", archs, columns, texts, source)
-
-
-_TASKS = {"svhn": "SVHN", "ninapro": "NinaPro", "scifar100": "spherical CIFAR-100"}
 
 
 def _attack(name: str) -> tuple[str, str]:

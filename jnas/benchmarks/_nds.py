@@ -56,6 +56,7 @@ def packed(arrays: Mapping[str, np.ndarray], source: str) -> Contents:
     name = "nds_resnext_a" if "groups" in arrays else "nds_resnet"
     keys = {key: array for key, array in _KEYS.items() if array in arrays}
     block = next(block for block, names in _BLOCKS.items() if name in names)
+    # By way of records, so that numbers are looked at in one place.
     nets = (
         _record(block, dict(zip(keys, rows, strict=True)))
         for rows in zip(*(arrays[array].tolist() for array in keys.values()), strict=True)
@@ -214,6 +215,7 @@ def _family(nets: Sequence[Any], space: Space | None) -> tuple[str, np.ndarray]:
         if space.name not in names:
             raise ValueError(f"its blocks are those of {' or '.join(names)}, not of {space.name}")
         names = (space.name,)
+    # Networks that fit both families are taken for the smaller one; of a file of B, some do not.
     *smaller, last = names
     for name in smaller:
         try:

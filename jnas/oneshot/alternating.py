@@ -49,7 +49,7 @@ class Setup(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What all searches of a call see.
+    """Inputs that all searches of a call share.
 
     Attributes:
         data: images and labels.

@@ -67,7 +67,7 @@ def suite(
     batch_size: int = 512,
     batches: int | None = None,
 ) -> Suite:
-    """Both one-shot estimators, `(key, archs [B, D]) -> {"accuracy": [B], "loss": [B]}`.
+    """Suite of both one-shot estimators, `(key, archs [B, D]) -> {"accuracy": [B], "loss": [B]}`.
 
     They share the forward pass; arguments and errors are those of `estimator`.
     """

@@ -9,7 +9,7 @@ from jnas.types import Arch, Key, Network, Params
 
 
 class Sharing(NamedTuple):
-    """How architectures share weights.
+    """Sharing of weights among architectures.
 
     A `Network` alone is the plain way: the weights of all its operations are the supernet, and an
     architecture uses those of the operations that it has.

@@ -48,7 +48,7 @@ class Varied(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """What all trainings of a call see."""
+    """Inputs that all trainings of a call share."""
 
     dataset: Dataset
     sampler: Sampler

@@ -143,14 +143,15 @@ class _Flow(nn.Module):
     @nn.compact
     def __call__(self, graph: jraph.GraphsTuple, ops: jax.Array) -> jax.Array:
         """Features `[B N, layers[-1]]` of the nodes after the last layer."""
-        num_graphs, num_rows = graph.n_node.shape[0], ops.shape[0]
+        num_graphs = graph.n_node.shape[0]
+        num_nodes = ops.shape[0] // num_graphs
         weights = graph.edges["mask"].astype(jnp.float32)
         # Like GATES, only few kinds of node stand behind the first product: in each kind of cell
         # those that it begins at, and all others. Named float32, as 64-bit mode would make
         # these constants float64 beside float32 weights.
         num_kinds = self.num_first + 1
         start = self.param("nodes", EMBEDDING, (self.num_cells * num_kinds, self.hidden_size))
-        which = np.minimum(np.arange(num_rows // num_graphs), self.num_first)
+        which = np.minimum(np.arange(num_nodes), self.num_first)
         each = (which[None] + num_kinds * np.arange(self.num_cells)[:, None]).ravel()
         rows = jax.nn.one_hot(each, self.num_cells * num_kinds, dtype=jnp.float32)
         spread = jnp.tile(rows, (num_graphs // self.num_cells, 1))

@@ -17,6 +17,7 @@ from jnas.types import Graph, Space
 @functools.cache
 def cached(factory: Callable[..., Any], space: Space, **options: Any) -> Callable[[jax.Array], Any]:
     """Encoding of a space: one function for equal options, so that recipes share their programs."""
+    # Functions are equal only to themselves, and programs are kept by recipes, which have them.
     encode: Callable[[jax.Array], Any] = factory(space, **options)
     return encode
 
@@ -32,6 +33,7 @@ def of_cells(
 ) -> Recipe:
     """Recipe of an encoder of cells that reads what `factory(space)` makes of architectures."""
     encode = cached(factory, space)
+    # What is about the whole network is no part of a graph of its cells.
     if space.sizes:
         encode, encoder = cached(_with_sizes, space, cells=factory), WithSizes(encoder)
     return Recipe(encode, Scorer(encoder, hidden, dropout, pairing), training)
@@ -50,6 +52,7 @@ def graphs(space: Space) -> Callable[[jax.Array], Graph]:
 
     Cells of several inputs are without their output: their embedding is a mean over other nodes.
     """
+    # As published: where there is one input, the embedding is read off the output.
     if space.num_inputs == 1 or not encodings.operations_on_edges(space):
         return jax.vmap(space.graph)
     return jax.vmap(lambda arch: _without_output(space.graph(arch)))

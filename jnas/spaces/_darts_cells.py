@@ -31,7 +31,7 @@ KINDS = ("normal", "reduction")
 
 
 class Family(NamedTuple):
-    """What tells one space of such cells from another.
+    """Settings of a space of such cells: all that tells one from another.
 
     Attributes:
         name: of the space.
@@ -58,7 +58,7 @@ class Family(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """What the slots of both cells read and do; `[2, M, 2]` int32 each: cell, node, slot."""
+    """Inputs and operations of the slots, `[2, M, 2]` int32 each: cell, node, slot."""
 
     sources: jax.Array
     ops: jax.Array

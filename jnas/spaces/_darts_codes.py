@@ -17,7 +17,9 @@ def _radices(family: Family) -> list[int]:
     """Number of different slots that each node of a cell may have, their order aside."""
     num_ops, inputs = len(family.operations), range(2, family.num_nodes + 2)
     if family.repeats:
+        # Two of all slots, which may be one and the same.
         return [math.comb(num * num_ops + 1, 2) for num in inputs]
+    # Different inputs are in order, so that the two operations are no longer alike.
     return [math.comb(num, 2) * num_ops**2 for num in inputs]
 
 
@@ -27,6 +29,7 @@ def _digits(family: Family, cells: Slots) -> jax.Array:
     num_ops = len(family.operations)
     if family.repeats:
         small, large = low * num_ops + first, high * num_ops + second
+        # Pairs whose larger slot is number `k` begin at `k (k + 1) / 2`.
         number: jax.Array = large * (large + 1) // 2 + small
     else:
         number = ((high * (high - 1) // 2 + low) * num_ops + first) * num_ops + second
@@ -63,6 +66,7 @@ def _smallest(family: Family, cell: Slots) -> jax.Array:
     """Words of the smallest code of a cell, of slots `[M, 2]`."""
     orders, places = (jnp.asarray(each) for each in _orders(family.num_nodes))
     sources = places[:, cell.sources]
+    # An order that puts a node before one that it reads makes no cell: its code must not be least.
     is_topological = jnp.all(sources < places[:, 2:, None], axis=(1, 2))
     digits = _digits(family, Slots(sources, jnp.broadcast_to(cell.ops, sources.shape)))
     digits = jnp.take_along_axis(digits, orders, axis=1)
@@ -77,6 +81,7 @@ def _orders(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     The two inputs of the cell stay where they are.
     """
     orders = np.array(list(itertools.permutations(range(num_nodes))), np.int32)
+    # The inverse of each permutation.
     places = np.argsort(orders, axis=1).astype(np.int32) + 2
     inputs = np.broadcast_to(np.arange(2, dtype=np.int32), (len(orders), 2))
     return orders, np.concatenate([inputs, places], axis=1)
@@ -84,6 +89,7 @@ def _orders(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _lowest(rows: jax.Array) -> jax.Array:
     """`[W]`, the smallest of rows `[P, W]` uint32, the first word the highest."""
+    # Word by word, among the rows that are still lowest: there may be no integers of 64 bits.
     words, is_low = [], jnp.ones(len(rows), bool)
     for column in rows.T:
         words.append(jnp.min(jnp.where(is_low, column, jnp.uint32(2**32 - 1))))

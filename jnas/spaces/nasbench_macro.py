@@ -51,7 +51,7 @@ class Block(NamedTuple):
 
 
 def blocks() -> tuple[Block, ...]:
-    """The eight `Block`s."""
+    """`Block`s of the network, eight."""
     found: list[Block] = []
     c, side = STEM, 32
     for num in STAGES:

@@ -35,7 +35,7 @@ _IN_DEGREES = {1: (1, 2, 2, 2, 2), 2: (1, 1, 2, 2, 3), 3: (1, 1, 1, 2, 2, 2)}
 
 
 class Layout(NamedTuple):
-    """What the positions of a vector of a sub-space stand for.
+    """Layout of the vectors of a sub-space: what their positions stand for.
 
     Attributes:
         parents: for each vertex after the input, the output last, all sets of parents.

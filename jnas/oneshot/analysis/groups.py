@@ -18,7 +18,7 @@ from jnas.oneshot.analysis.rows import complete, floats
 
 
 class Groups(NamedTuple):
-    """How architectures of each of `G` groups are ranked.
+    """Ranking of the architectures of each of `G` groups.
 
     Attributes:
         rank_difference: `[..., G]` float32, mean of `metrics.rank_difference`: positive where the
