@@ -132,9 +132,7 @@ def test_refusals(call, message):
 
 
 def test_supernets_and_several_sizes_with_weights_are_refused():
-    with pytest.raises(
-        ValueError, match=r"Supernets .* take a network of one number of channels="
-    ):
+    with pytest.raises(ValueError, match=r"Supernets .* take a network of one number of channels="):
         oneshot.train(NETWORK, DATA, oneshot.recipe("quick", sampler="uniform", epochs=1), 0)
     with pytest.raises(ValueError, match="several at once need weights=False"):
         training.train(NETWORK, ARCHS, DATA, RECIPE, 0)

@@ -207,7 +207,7 @@ def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -
 
 def test_defaults_follow_from_the_images_and_the_space() -> None:
     plan = supernet.plan(Options(), SPACE, "digits", 0, progress=False)
-    expected = Options(epochs=667, sampler="deiso", size=8, channels=8, cells=1, stages=3)
+    expected = Options(epochs=160, sampler="deiso", size=8, channels=8, cells=1, stages=3)
     assert plan.options == expected
     assert plan.recipe.training.augmentation.crop == 1
     assert plan.recipe.training.batch_size == 128
