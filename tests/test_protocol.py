@@ -12,7 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from jnas import encodings, networks, oneshot, predictors, spaces, training, zeroshot
+from jnas import encodings, networks, oneshot, population, predictors, spaces, training, zeroshot
+from jnas.networks.buckets import of_all
 from jnas.predictors import Training
 from jnas.types import Dataset, Network, Space
 from tests.oracles.trainings import stripes_of
@@ -25,6 +26,9 @@ QUICK = ("nasbench201",)
 """Spaces whose networks compile in seconds."""
 LARGEST = 100_000_000
 """Weights of networks that are trained here, of which a training has several times as many."""
+OF_SIZES = "enas of sizes"
+"""Network whose weights depend on the width and the depth of an architecture, beside the others."""
+NETWORKS = (*networks.NAMES, OF_SIZES)
 ENCODINGS = ("adjacency", "graphs", "layers", "node_graphs", "renas", "statistics", "tokens")
 
 
@@ -87,6 +91,9 @@ def test_a_predictor_is_fitted(name: str) -> None:
 @functools.cache
 def network_of(name: str) -> Network:
     """The network of a space, as small as it is made."""
+    if name == OF_SIZES:
+        sizes = {"nodes": 4, "channels": (2, 4), "layers": (2, 3)}
+        return networks.enas(num_classes=2, in_channels=1, **sizes)
     takes = inspect.signature(getattr(networks, name)).parameters
     sizes = {size: value for size, value in SMALL.items() if size in takes}
     network = networks.by_name(name, num_classes=2, in_channels=1, **sizes)
@@ -101,23 +108,24 @@ def stripes() -> Dataset:
     return stripes_of(48, validation=16, test=16)
 
 
-@pytest.mark.parametrize("name", dear(networks.NAMES, QUICK))
+@pytest.mark.parametrize("name", dear(NETWORKS, QUICK))
 def test_naswot_scores_networks(name: str, stripes: Dataset) -> None:
     network = network_of(name)
     images = (np.asarray(stripes.train.x[:8]) / 255).astype(np.float32)
     archs = archs_of(network.space, 3)
-    scores = np.asarray(zeroshot.naswot(network, images)(jax.random.key(0), archs))
+    naswot = zeroshot.naswot(network, images)
+    scores = np.asarray(population.score(naswot, archs, 0, progress=False))
     assert scores.shape == (3,)
     assert not np.isnan(scores).any()
     assert np.isfinite(scores).any()
 
 
-@pytest.mark.parametrize("name", dear(networks.NAMES, QUICK))
+@pytest.mark.parametrize("name", dear(NETWORKS, QUICK))
 def test_a_step_against_the_gradient_lowers_the_loss(name: str) -> None:
     """The same step is one of a supernet, whose other weights it leaves as they are."""
-    network = network_of(name)
+    archs = archs_of(network_of(name).space, 1)
+    network, arch = of_all(network_of(name), archs), jnp.asarray(archs[0])
     params = network.init(jax.random.key(0))
-    arch = jnp.asarray(archs_of(network.space, 1)[0])
     images = jax.random.normal(jax.random.key(1), (6, 8, 8, 1))
     labels = jnp.arange(6, dtype=jnp.int32) % 2
 
@@ -140,11 +148,12 @@ def test_a_step_against_the_gradient_lowers_the_loss(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_population_is_trained_for_an_epoch(name: str, stripes: Dataset) -> None:
     network = network_of(name)
     recipe = training.recipe("quick", epochs=1, batch_size=16)
-    trained = training.train(network, archs_of(network.space, 2), stripes, recipe, 0)
+    archs = archs_of(network.space, 2)
+    trained = training.train(network, archs, stripes, recipe, 0, weights=name != OF_SIZES)
     assert np.isfinite(np.asarray(trained.curves["train_loss"])).all()
 
 

@@ -4,7 +4,8 @@ Radosavovic et al., "On Network Design Spaces for Visual Recognition", ICCV 2019
 https://arxiv.org/abs/1905.13214. Files have errors, tables have accuracies: 100 less the error.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jnas import spaces
 from jnas.benchmarks.released import Contents
 from jnas.engine import readers
 from jnas.engine.messages import nearest
+from jnas.spaces.nds_cells import DEPTHS, WIDTHS
 from jnas.types import Space
 
 _KEYS = {"ds": "depths", "ws": "widths", "bot_muls": "bottleneck_ratio", "num_gs": "groups"}
@@ -23,6 +25,14 @@ _BLOCKS = {
     "double_plain_block": ("nds_vanilla",),
     "res_bottleneck_block": ("nds_resnext_a", "nds_resnext_b"),
 }
+# Of cells those with fewer operations first: others may have all of theirs, and more.
+_CELLS: tuple[Callable[..., Space], ...] = (
+    spaces.enas,
+    functools.partial(spaces.darts, repeats=True),
+    spaces.amoebanet,
+    spaces.pnas,
+    spaces.nasnet,
+)
 _BEST = "CIFAR-10 test accuracy in % after the best epoch, 100 - min_test_top1"
 _COSTS = {
     "params": "trainable parameters, as published",
@@ -132,7 +142,7 @@ def is_jobs(value: Any) -> bool:
 
 
 def jobs(value: Any, file: Path, space: Space | None) -> Contents:
-    """`Contents` of an official file of trainings of networks of stages, such as `ResNet.json`.
+    """`Contents` of an official file of trainings, such as `ResNet.json` or `NASNet.json`.
 
     Args:
         value: a list of jobs, or an object of lists. A job has `net` (see
@@ -140,6 +150,8 @@ def jobs(value: Any, file: Path, space: Space | None) -> Contents:
             `train_ep_top1`, `iter_time` and `rng_seed`; top-1 values are errors in %.
         file: where they are from.
         space: the family; by default the one that all networks are of, the smaller ResNeXt first.
+            Of cells the one with the fewest operations; width and depth are choices, unless all
+            networks have the same (as in `ENAS_fix-w-d.json`).
 
     Returns:
         Columns `test_accuracy` (after the best epoch), `train_accuracy` (after the last one),
@@ -156,7 +168,7 @@ def jobs(value: Any, file: Path, space: Space | None) -> Contents:
     if not flat:
         raise ValueError(f"{file.name} has no jobs")
     nets = [_of(job, "net", place, file) for place, job in enumerate(flat)]
-    name, archs = _family(nets, space)
+    family, archs = _family(nets, space)
     errors = {
         "test_accuracy": _numbers(flat, "min_test_top1", file),
         "train_accuracy": [_last(_of(job, "train_ep_top1", n, file)) for n, job in enumerate(flat)],
@@ -169,6 +181,7 @@ def jobs(value: Any, file: Path, space: Space | None) -> Contents:
         "test_accuracy": f"{_BEST}, one run",
         "train_accuracy": "CIFAR-10 training accuracy in % after the last epoch, one run",
         **_COSTS,
+        **({"flops": "multiply-accumulates and more, as published"} if _is_cells(nets[0]) else {}),
         "iteration_seconds": "seconds of a step of the training",
         "seed": "seed of the training",
     }
@@ -177,7 +190,7 @@ def jobs(value: Any, file: Path, space: Space | None) -> Contents:
         after = [curve[epoch] if epoch < len(curve) else np.nan for curve in curves]
         columns[f"test{epoch + 1}"] = (100 - np.array(after, np.float64)).astype(np.float32)
         stated[f"test{epoch + 1}"] = f"CIFAR-10 test accuracy in % after epoch {epoch + 1}, one run"
-    return Contents(name, archs, columns, stated, file.name)
+    return Contents(family.name, archs, columns, stated, file.name, found=family)
 
 
 def _of(job: Mapping[str, Any], key: str, place: int, file: Path) -> Any:
@@ -203,26 +216,46 @@ def _last(values: Sequence[float]) -> float:
     return values[-1] if values else np.nan
 
 
-def _family(nets: Sequence[Any], space: Space | None) -> tuple[str, np.ndarray]:
-    """Name of the family of records, and their architectures `[A, D]`."""
-    if isinstance(nets[0], dict) and "genotype" in nets[0]:
-        raise ValueError("its networks are cells; only those of stages are read")
+def _family(nets: Sequence[Any], space: Space | None) -> tuple[Space, np.ndarray]:
+    """Family of records, and their architectures `[A, D]`."""
+    if _is_cells(nets[0]):
+        return _first([space] if space else _of_cells(nets), nets)
     block = nets[0].get("block_type", "") if isinstance(nets[0], dict) else ""
     if block not in _BLOCKS:
         raise ValueError(f"job 0: unknown block {block!r}. {nearest(str(block), [*_BLOCKS])}")
     names = _BLOCKS[block]
-    if space is not None:
-        if space.name not in names:
-            raise ValueError(f"its blocks are those of {' or '.join(names)}, not of {space.name}")
-        names = (space.name,)
-    # Networks that fit both families are taken for the smaller one; of a file of B, some do not.
-    *smaller, last = names
-    for name in smaller:
+    if space is None:
+        return _first([*map(spaces.by_name, names)], nets)
+    if space.name not in names:
+        raise ValueError(f"its blocks are those of {' or '.join(names)}, not of {space.name}")
+    return _first([space], nets)
+
+
+def _first(families: Sequence[Space], nets: Sequence[Any]) -> tuple[Space, np.ndarray]:
+    """First of some families that has all networks; the error of the last one otherwise."""
+    # Networks that fit several are taken for the smaller one; of a file of the larger, some do not.
+    *others, last = families
+    for space in others:
         try:
-            return name, _archs(nets, spaces.by_name(name), "job")
+            return space, _archs(nets, space, "job")
         except ValueError:
             continue
-    return last, _archs(nets, spaces.by_name(last), "job")
+    return last, _archs(nets, last, "job")
+
+
+def _is_cells(net: Any) -> bool:
+    """True for a record of cells."""
+    return isinstance(net, dict) and "genotype" in net
+
+
+def _of_cells(nets: Sequence[Any]) -> list[Space]:
+    """Families of cells, in networks of the sizes of some records."""
+    sizes = [(net.get("width"), net.get("depth")) for net in nets if _is_cells(net)]
+    channels, layers = WIDTHS, DEPTHS
+    # What is no number is told where the records are read.
+    if all(size == sizes[0] and all(type(one) is int for one in size) for size in sizes):
+        channels, layers = sizes[0]
+    return [make(channels=channels, layers=layers) for make in _CELLS]
 
 
 def _archs(nets: Any, space: Space, what: str) -> np.ndarray:

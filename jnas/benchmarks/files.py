@@ -138,7 +138,7 @@ def checked(
             left_out[name] = LeftOut(f"{error} in {contents.source}", has_numbers=False)
     kept = _kept(numbers, left_out, columns, contents.source)
     return make_table(
-        space or spaces.by_name(contents.space),
+        space or contents.found or spaces.by_name(contents.space),
         contents.archs,
         {name: numbers[name] for name in kept},
         conventions={name: text for name, text in contents.conventions.items() if name in kept},

@@ -19,6 +19,7 @@ import numpy as np
 from jnas.benchmarks._columns import LeftOut
 from jnas.engine import readers
 from jnas.engine.messages import nearest
+from jnas.types import Space
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
 _ALIASES = {"cifar10-valid": "cifar10", "imagenet": "imagenet16", "imagenet16-120": "imagenet16"}
@@ -40,6 +41,7 @@ class Contents(NamedTuple):
         conventions: name to text.
         source: where the numbers come from.
         left_out: columns that could not be read.
+        found: the space, where the file tells its options; None for the one of that name.
     """
 
     space: str
@@ -48,6 +50,7 @@ class Contents(NamedTuple):
     conventions: dict[str, str]
     source: str
     left_out: Mapping[str, LeftOut] = MappingProxyType({})
+    found: Space | None = None
 
 
 # --------------------------------------------------------------------------------------------------

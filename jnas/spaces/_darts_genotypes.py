@@ -3,7 +3,8 @@
 Each cell is a list of pairs (operation, input), the two slots of a node after each other, as the
 code of DARTS prints it, with the nodes of the output beside it. Where an architecture chooses
 channels and layers, `width=` and `depth=` follow, as in the files of NDS. What aw_nas prints is
-read, too: it names the cells `normal_0` and `reduce_1`, and writes (operation, input, node).
+read, too: it names the cells `normal_0` and `reduce_1`, and writes (operation, input, node). A
+record of NDS, the `net` of a job, is `{"genotype": {…}, "width": …, "depth": …}` of the same lists.
 """
 
 import ast
@@ -12,11 +13,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jnas.engine.messages import nearest
-from jnas.spaces._darts_cells import Family, Slots, checked_slots, in_output, vector
+from jnas.spaces import _common, _nds_records
+from jnas.spaces._darts_cells import (
+    Family,
+    Slots,
+    checked_slots,
+    chosen_sizes,
+    in_output,
+    vector,
+)
 from jnas.types import Arch
 
 WORDS = ("normal", "reduce")  # the kinds of cell in texts
@@ -48,21 +56,60 @@ def form(family: Family) -> str:
 
 def to_string(arch: Arch | np.ndarray, *, family: Family) -> str:
     """Text of the genotype; ValueError for an invalid vector."""
-    choices, cells = checked_slots(family, arch)
-    joined, words = np.asarray(_in_output(family, cells)), []
-    for word, sources, ops, is_joined in zip(WORDS, *map(np.asarray, cells), joined, strict=True):
-        pairs = zip(ops.ravel(), sources.ravel().tolist(), strict=True)
-        words.append(f"{word}={[(family.operations[op], source) for op, source in pairs]}")
-        words.append(f"{word}_concat={(np.flatnonzero(is_joined) + 2).tolist()}")
-    chosen = choices[len(choices) - len(family.free) :]
-    for (word, values), number in zip(_free_words(family), chosen, strict=True):
-        words.append(f"{word}={values[number]}")
+    found = _written(arch, family)
+    words = [f"{word}={found[word]}" for word in found if word not in _SIZES]
+    words += [f"{word}={found[word]}" for word, _ in _free_words(family)]
     return f"Genotype({', '.join(words)})"
 
 
 def from_string(text: str, *, family: Family) -> Arch:
-    """`[D]` int32 from the text of a genotype; ValueError says what is wrong with it."""
-    found = _fields(family, text)
+    """`[D]` int32 from the text of a genotype, or from the JSON of a record of NDS.
+
+    Raises:
+        ValueError: it is neither; the message says what is wrong.
+    """
+    if text.strip().startswith("{"):
+        return _common.as_vector(from_record(_nds_records.parsed(text), family).tolist())
+    return _read(family, _fields(family, text))
+
+
+def to_record(arch: Arch | np.ndarray, family: Family) -> dict[str, Any]:
+    """Record as NDS publishes it, of an architecture `[D]`; ValueError for an invalid vector."""
+    found = _written(arch, family)
+    sizes = {word: found.pop(word) for word in _SIZES}
+    for word in WORDS:
+        found[word] = [[*pair] for pair in found[word]]
+    return {"genotype": found, **sizes, "aux": False, "drop_prob": 0.0}
+
+
+def from_record(net: Any, family: Family) -> np.ndarray:
+    """`[D]` int32 from a record, whose width and depth must be those that the family has.
+
+    Raises:
+        ValueError: it is no record of cells, or of others; the message says what is wrong.
+    """
+    is_record = isinstance(net, Mapping) and isinstance(net.get("genotype"), Mapping)
+    if not is_record or not all(word in net for word in _SIZES):
+        raise ValueError(
+            f"not a record of cells of NDS: {_short(net)}; it needs genotype, width and depth"
+        )
+    sizes = {word: net[word] for word in _SIZES}
+    return np.asarray(_read(family, {**net["genotype"], **sizes}))
+
+
+def _written(arch: Arch | np.ndarray, family: Family) -> dict[str, Any]:
+    """Fields of a genotype by name, width and depth last; ValueError for an invalid vector."""
+    _, cells = checked_slots(family, arch)
+    joined, found = np.asarray(_in_output(family, cells)), dict[str, Any]()
+    for word, sources, ops, is_joined in zip(WORDS, *map(np.asarray, cells), joined, strict=True):
+        pairs = zip(ops.ravel(), sources.ravel().tolist(), strict=True)
+        found[word] = [(family.operations[op], source) for op, source in pairs]
+        found[f"{word}_concat"] = (np.flatnonzero(is_joined) + 2).tolist()
+    return found | dict(zip(_SIZES, chosen_sizes(family, arch), strict=True))
+
+
+def _read(family: Family, found: Mapping[str, Any]) -> Arch:
+    """`[D]` int32 from the fields of a genotype; ValueError names the one that is wrong."""
     cells = [_cell(family, word, found) for word in WORDS]
     for word, cell in zip(WORDS, cells, strict=True):
         _check_output(family, word, cell, found.get(f"{word}_concat"))
@@ -70,9 +117,9 @@ def from_string(text: str, *, family: Family) -> Arch:
         _choice(word, values, found.get(word))
         for word, values in zip(_SIZES, (family.channels, family.layers), strict=True)
     ]
-    both = Slots(*(jnp.asarray(part, jnp.int32) for part in zip(*cells, strict=True)))
+    both = Slots(*(np.asarray(part, np.int32) for part in zip(*cells, strict=True)))
     chosen = [number for number, size in free if size > 1]
-    arch: Arch = _vector(family, both, jnp.asarray(chosen, jnp.int32))
+    arch: Arch = _vector(family, both, np.asarray(chosen, np.int32))
     return arch
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias, get_args
 
 from jnas.engine.messages import nearest
-from jnas.engine.pickles import pickled_by_call
+from jnas.engine.pickles import call_of, pickled_by_call
 from jnas.spaces import _common
 from jnas.spaces import _darts_cells as cells
 from jnas.spaces import _darts_codes as codes
@@ -89,3 +89,10 @@ def space(family: Family, mutation: Mutation, is_guessed: bool = True) -> Space:
         sizes=tuple(range(len(sizes) - len(family.free), len(sizes))),
         text_form=genotypes.form(family) if is_guessed else "",
     )
+
+
+def family_of(made: Space) -> Family | None:
+    """`Family` of a space that `space` has made; None of another one."""
+    call = call_of(made)
+    is_ours = call is not None and (call.module, call.name) == (__name__, "space")
+    return call.args[0] if call is not None and is_ours else None

@@ -57,7 +57,7 @@ def from_text(text: str, *, family: Family) -> Arch:
         ValueError: it is neither; the message names the number that is wrong.
     """
     if text.strip().startswith("{"):
-        return _common.as_vector(from_record(_parsed(text), family).tolist())
+        return _common.as_vector(from_record(parsed(text), family).tolist())
     known, found = dict(family.choices), {}
     for part in text.strip().split(","):
         key, _, numbers = (word.strip() for word in part.partition("="))
@@ -75,7 +75,7 @@ def from_text(text: str, *, family: Family) -> Arch:
     return _common.as_vector(_vector(found, family).tolist())
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """Value of a JSON text; ValueError where it is none."""
     try:
         return json.loads(text)

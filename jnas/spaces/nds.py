@@ -20,7 +20,8 @@ import numpy as np
 
 from jnas.engine.messages import nearest
 from jnas.engine.pickles import pickled_by_call
-from jnas.spaces import _common, _nds_records
+from jnas.spaces import _common, _darts_genotypes, _nds_records
+from jnas.spaces._darts_spaces import family_of
 from jnas.spaces._nds_records import Family
 from jnas.types import Arch, Graph, Space
 
@@ -168,28 +169,35 @@ def from_record(net: Any, space: Space) -> np.ndarray:
     """`[D]` int32 of a family from a published record, the `net` of a job.
 
     Args:
-        net: `block_type` and lists whose index 0 is the stem: `ds`, `ws`, `ss` and, of ResNeXt,
-            `bot_muls` and `num_gs`. Other keys do not count.
-        space: one of the four families.
+        net: of networks of stages `block_type` and lists whose index 0 is the stem: `ds`, `ws`,
+            `ss` and, of ResNeXt, `bot_muls` and `num_gs`; of networks of cells `genotype`, `width`
+            and `depth`. Other keys do not count.
+        space: one of the four families of stages, or a space of pairs of cells, such as `nasnet()`.
 
     Raises:
         ValueError: it is no record of that family, index 0 is not the stem, a number is none of
             the choices, or groups do not divide their channels; the message says which.
     """
+    cells = family_of(space)
+    if cells is not None:
+        return _darts_genotypes.from_record(net, cells)
     return _nds_records.from_record(net, _family(space))
 
 
 def to_record(arch: Arch | np.ndarray, space: Space) -> dict[str, Any]:
-    """Record as NDS publishes it, with the stem, of an architecture `[D]` of a family.
+    """Record as NDS publishes it of an architecture `[D]` of a family, with the stem of its stages.
 
     Raises:
         ValueError: a choice is out of range, or the space is no family of NDS.
     """
+    cells = family_of(space)
+    if cells is not None:
+        return _darts_genotypes.to_record(arch, cells)
     return _nds_records.to_record(arch, _family(space))
 
 
 def _family(space: Space) -> Family:
-    """`Family` of a space; ValueError where it is none of NDS."""
+    """`Family` of stages of a space; ValueError where it is none of NDS."""
     if space.name not in FAMILIES:
         raise ValueError(f"no family of NDS: {space.name!r}. {nearest(space.name, [*FAMILIES])}")
     return FAMILIES[space.name]

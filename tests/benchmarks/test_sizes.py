@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jnas import benchmarks, spaces
+from jnas.types import Space
 
 
 def write(path: Path, content: Any) -> Path:
@@ -186,7 +187,7 @@ def test_the_family_that_has_all_networks(widths, groups, name, tmp_path: Path) 
         ([job(net(ds=[12, 12, 12, 12]))], "job 0: invalid record of NDS: index 0 is the stem"),
         ([job(net()), job(net(ws=[16, 24, 24, 41]))], "job 1: unknown width 41 of stage 3"),
         ([job(net("res_basic_blok"))], "unknown block 'res_basic_blok'. Did you mean 'res_basic_b"),
-        ([job({"genotype": {}, "width": 32})], "its networks are cells; only those of stages are"),
+        ([job({"genotype": {}, "width": 32})], "job 0: not a record of cells of NDS"),
         ([{"net": net()}], "job 0 of jobs.json lacks 'min_test_top1'"),
         ([job(net()), job(net()) | {"flops": None}], "job 1 of jobs.json: flops must be a number"),
         ([job(net()), job(net("double_plain_block"))], "job 1: not a record of this family"),
@@ -207,6 +208,56 @@ def test_jobs_of_another_family(tmp_path: Path) -> None:
     path = write(tmp_path / "jobs.json", [job(net())])
     with pytest.raises(ValueError, match="blocks are those of nds_resnet, not of nds_vanilla"):
         benchmarks.nds_vanilla(path)
+
+
+SIZED = {"channels": (16, 24, 32), "layers": (4, 8, 12, 16, 20)}
+CELLS = {
+    "ENAS": spaces.enas(**SIZED),
+    "DARTS": spaces.darts(repeats=True, **SIZED),
+    "Amoeba": spaces.amoebanet(),
+    "PNAS": spaces.pnas(),
+    "NASNet": spaces.nasnet(),
+}
+
+
+def drawn(space: Space, num: int) -> list[dict[str, Any]]:
+    """Records of random architectures, which have all operations."""
+    archs = np.random.default_rng(0).integers(
+        0, space.cardinalities, (num, len(space.cardinalities))
+    )
+    return [spaces.nds_to_record(arch, space) for arch in archs]
+
+
+@pytest.mark.parametrize("file", CELLS)
+def test_an_official_file_of_cells(file: str, tmp_path: Path) -> None:
+    """The family follows from the operations and outputs, and from the sizes whether they vary."""
+    space = CELLS[file]
+    nets = drawn(space, 12)
+    path = write(tmp_path / f"{file}.json", [job(one, 7.5) for one in nets])
+    table = benchmarks.load(path)
+    assert table.space is space
+    assert [spaces.nds_to_record(arch, space) for arch in table.archs] == nets
+    np.testing.assert_array_equal(table.column("test_accuracy"), 92.5)
+    assert table.conventions["flops"] == "multiply-accumulates and more, as published"
+    assert benchmarks.load(path, space).space is space
+    # Of one size as in the files whose names end in _fix-w-d, without positions for it.
+    same = [{**one, "width": 16, "depth": 20} for one in nets]
+    fixed = benchmarks.load(write(path, [job(one) for one in same]))
+    assert len(fixed.space.cardinalities) == len(space.cardinalities) - 2
+    np.testing.assert_array_equal(fixed.archs, table.archs[:, :-2])
+    assert [spaces.nds_to_record(arch, fixed.space) for arch in fixed.archs] == same
+
+
+def test_cells_of_no_family(tmp_path: Path) -> None:
+    nets = drawn(spaces.nasnet(), 12)
+    odd = {**nets[1], "width": 20}
+    path = write(tmp_path / "jobs.json", [job(nets[0]), job(odd), job(nets[2])])
+    with pytest.raises(ValueError, match="job 1: unknown width 20: this space has 16, 24, 32"):
+        benchmarks.load(path)
+    with pytest.raises(ValueError, match=r"job 0: unknown operation '.*' of node . of "):
+        benchmarks.load(path, spaces.enas(**SIZED))
+    with pytest.raises(ValueError, match="job 0: no family of NDS: 'nats_size'"):
+        benchmarks.load(path, "nats_size")
 
 
 # --------------------------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """ENAS, NASNet, AmoebaNet and PNAS against published networks and counts, and relabelled cells."""
 
 import functools
+import itertools
+import json
 import math
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,6 +102,26 @@ def test_costs_are_those_of_layers_one_by_one(name) -> None:
         width, depth = (int(n) for n in re.findall(r"(?:width|depth)=(\d+)", written))
         expected = layers_by_hand(oracle.cells_of(written), width, depth)
         assert (params, flops) == (expected[0], np.float32(expected[1]))
+
+
+@pytest.mark.parametrize(
+    "sizes", [[(16, 4), (32, 20)], pytest.param(None, marks=pytest.mark.slow)], ids=["two", "all"]
+)
+@pytest.mark.parametrize("name", ["nasnet", "enas"])
+def test_costs_of_each_size_are_those_of_its_space(name, sizes) -> None:
+    make, chosen = FACTORIES[name], (nds_cells.WIDTHS, nds_cells.DEPTHS)
+    whole, every = make(channels=chosen[0], layers=chosen[1]), [*itertools.product(*chosen)]
+    rows = np.random.default_rng(0).integers(0, whole.cardinalities, (15, 42))
+    rows[:, 40:] = [*np.ndindex(3, 5)]
+
+    def costs(space, archs):
+        return jax.jit(jax.vmap(lambda arch: (space.params(arch), space.flops(arch))))(archs)
+
+    found = costs(whole, rows)
+    for size in sizes or every:
+        row = every.index(size)
+        expected = costs(make(channels=size[0], layers=size[1]), rows[row : row + 1, :40])
+        assert [int(part[row]) for part in found] == [int(part[0]) for part in expected], size
 
 
 # --------------------------------------------------------------------------------------------------
@@ -247,6 +270,49 @@ def test_wrong_texts_are_told(old, new, message) -> None:
 def test_other_cells_of_enas_are_refused(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         spaces.enas(**options)
+
+
+def short_record(**changes: Any) -> dict[str, Any]:
+    """The published record of AmoebaNet: operations and inputs, in lists as JSON has them."""
+    normal, reduce = (
+        [[op, source] for node in oracle.short(cell, NAMES) for op, source in node]
+        for cell in CELLS["record"]
+    )
+    lists = {"normal": normal, "normal_concat": [3, 5, 6]}
+    lists |= {"reduce": reduce, "reduce_concat": [3, 6]}
+    sizes = {"width": 32, "depth": 12, "aux": False, "drop_prob": 0.0}
+    return {"genotype": lists, **sizes, **changes}
+
+
+def test_published_records_are_read() -> None:
+    space = spaces.amoebanet()
+    arch = spaces.nds_from_record(short_record(), space)
+    assert (arch.dtype, int(space.params(arch))) == (np.int32, 4_190_314)
+    assert spaces.nds_to_record(arch, space) == short_record()
+    text_of = space.from_string(json.dumps(short_record()))
+    np.testing.assert_array_equal(text_of, arch)
+    assert space.to_string(arch) == text("record", True, ", width=32, depth=12")
+    # Of one size there are no positions for it, and others are told.
+    alone = spaces.amoebanet(channels=32, layers=12)
+    np.testing.assert_array_equal(spaces.nds_from_record(short_record(), alone), arch[:40])
+    assert spaces.nds_to_record(arch[:40], alone) == short_record()
+
+
+@pytest.mark.parametrize(
+    ("space", "record", "message"),
+    [
+        (spaces.amoebanet(), short_record(width=20), "unknown width 20: this space has 16, 24, 32"),
+        (spaces.amoebanet(layers=8), short_record(), "unknown depth 12: this space has 8"),
+        (spaces.amoebanet(), {"genotype": {}}, "it needs genotype, width and depth"),
+        (spaces.amoebanet(), {"block_type": "x"}, "not a record of cells of NDS"),
+        (spaces.nasnet(), short_record(), "unknown operation 'dil_sep_conv_3x3'"),
+        (spaces.nds_resnet(), short_record(), "it needs block_type"),
+        (spaces.nasbench201(), short_record(), "no family of NDS: 'nasbench201'"),
+    ],
+)
+def test_wrong_records_are_told(space, record, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        spaces.nds_from_record(record, space)
 
 
 @pytest.mark.parametrize("name", FACTORIES)
