@@ -117,9 +117,9 @@ def _read(family: Family, found: Mapping[str, Any]) -> Arch:
         _choice(word, values, found.get(word))
         for word, values in zip(_SIZES, (family.channels, family.layers), strict=True)
     ]
-    both = Slots(*(np.asarray(part, np.int32) for part in zip(*cells, strict=True)))
+    both: Any = [np.asarray(part, np.int32) for part in zip(*cells, strict=True)]
     chosen = [number for number, size in free if size > 1]
-    arch: Arch = _vector(family, both, np.asarray(chosen, np.int32))
+    arch: Arch = _vector(family, Slots(*both), np.asarray(chosen, np.int32))
     return arch
 
 

@@ -108,7 +108,7 @@ def test_equal_sizes_are_one_network():
     [
         (lambda: NETWORK.init(jax.random.key(0)), r"4 sizes, .* such as within\(\(2, 2\)\)"),
         (lambda: NETWORK.apply({}, ARCHS[0], IMAGES), "population.score takes them size by size"),
-        (lambda: NETWORK.present(ARCHS[0]), "take a network of one number"),
+        (lambda: NETWORK.present(ARCHS[0]), "network of one number of channels="),
         (lambda: NETWORK.within((2, 4)), r"has \(2, 4\) channels and layers here, but \(2, 2\), "),
         # What another size computes has nothing to do with an architecture.
         (
@@ -179,3 +179,8 @@ def test_one_size_has_weights_answers_files_and_scores(tmp_path):
     scores = population.score(judge, archs, 1, progress=False)
     answer = training.objective(NETWORK, DATA, RECIPE, 1, measure="test_loss")(archs[0])[0]
     np.testing.assert_allclose([scores[0], answer], -loss, rtol=1e-3)
+    training.export(again, 0, tmp_path / "network", formats=["flax"], measure=False)
+    example = np.load(tmp_path / "network" / "example.npz")
+    np.testing.assert_allclose(
+        again.predict(example["images"])[0], example["logits"], rtol=1e-4, atol=1e-4
+    )
