@@ -11,6 +11,7 @@ from jax import lax
 
 from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.reach import is_trainable
+from jnas.spaces._darts_spaces import sampler_of_codes
 from jnas.types import Arch, Key, Space
 
 Draw: TypeAlias = Callable[..., tuple[jax.Array, jax.Array]]
@@ -42,17 +43,19 @@ def drawn(space: Space, by_class: bool) -> Draw:
     By class it also draws again while the architecture is not the first of its class.
     """
     can_be_trained = is_trainable(space)
+    # One vector of each class, and not more of those that have more vectors with its code.
+    sample = sampler_of_codes(space) if by_class else space.sample
 
     def is_wanted(arch: Arch) -> jax.Array:
         wanted = can_be_trained(arch)
-        return wanted & _is_first(space, arch) if by_class else wanted
+        return wanted & space.is_valid(arch) & _is_first(space, arch) if by_class else wanted
 
     def draw(key: Key, number: jax.Array) -> tuple[jax.Array, jax.Array]:
         del number
 
         def drawn_from(key: Key) -> tuple[Key, Arch]:
             rest, here = jax.random.split(key)
-            return rest, space.sample(here)
+            return rest, sample(here)
 
         _, arch = lax.while_loop(
             lambda state: ~is_wanted(state[1]),

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas.spaces import _common
-from jnas.spaces._darts_cells import Family, Slots, in_order, slots, split
-from jnas.types import Arch
+from jnas.spaces._darts_cells import KINDS, Family, Slots, in_order, slots, split, vector
+from jnas.types import Arch, Key
 
 
 def _radices(family: Family) -> list[int]:
@@ -51,6 +51,24 @@ def code(arch: Arch, *, family: Family) -> jax.Array:
     """
     words = _words(family, _digits(family, slots(family, arch)))
     return jnp.concatenate([words.ravel(), _free_word(family, arch)])
+
+
+def sample(key: Key, *, family: Family) -> Arch:
+    """`[D]` int32, uniform over codes, of cells whose nodes may read an input twice.
+
+    Uniform vectors are not: all nodes but those with two equal slots have two vectors.
+    """
+    cells_key, free_key = jax.random.split(key)
+    radices = jnp.asarray([_radices(family)], jnp.int32)
+    number = jax.random.randint(cells_key, (len(KINDS), family.num_nodes), 0, radices, jnp.int32)
+    # The inverse of `_digits`: the larger slot is the last whose pairs do not begin later.
+    num_ops = len(family.operations)
+    most = (family.num_nodes + 1) * num_ops
+    starts = np.array([math.comb(k + 1, 2) for k in range(most)], np.int32)
+    large = jnp.sum(number[..., None] >= starts[None, None], axis=-1, dtype=jnp.int32) - 1
+    terms = jnp.stack([number - large * (large + 1) // 2, large], axis=-1)
+    free = _common.uniform_sample(tuple(map(len, family.free)), free_key)
+    return vector(family, Slots(terms // num_ops, terms % num_ops), free)
 
 
 def identity(arch: Arch, *, family: Family) -> jax.Array:

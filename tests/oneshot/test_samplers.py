@@ -126,9 +126,17 @@ def test_spaces_too_large_to_list_are_drawn_from() -> None:
 
 
 @pytest.mark.slow
-def test_classes_are_drawn_uniformly_without_a_list() -> None:
-    """Pairs of cells of two nodes and two operations: 2,304 vectors."""
-    family = Family("tiny", ("skip_connect", "sep_conv_3x3"), 2, False, False, (4,), (3,))
+@pytest.mark.parametrize(
+    "family",
+    [
+        # 2,304 vectors.
+        Family("tiny", ("skip_connect", "sep_conv_3x3"), 2, False, False, (4,), (3,)),
+        # 1,296 vectors, of which up to 16 have one code: two slots of a node come in any order.
+        Family("twice", ("sep_conv_3x3",), 2, True, False, (4,), (3,)),
+    ],
+    ids=lambda family: family.name,
+)
+def test_classes_are_drawn_uniformly_without_a_list(family) -> None:
     tiny = pairs_of_cells(family, "aw_nas")
 
     def too_large() -> np.ndarray:
