@@ -4,11 +4,12 @@
 `nasbench101_budgets`, `nasbench201_more` and `hardware` further measurements of their cells;
 `nasbench301` and `darts_214` have some cells of a space that `nasbench301_surrogate` answers for.
 `nds_resnet` and its like, `nasbench_macro`, `transnas_macro` and `transnas_micro` are read from the
-files as they are published. `load` and `save` read and write tables of your own, and `available`
-lists what there is. `of_space` and `usual_column` choose a table and a column of it where nothing
-else is said. A `Table` turns a column into an estimator or an objective, and the columns of a
-learning curve into an objective of several fidelities. Every column carries its accuracy
-convention. `within` is the space of the rows of a table that lacks some of its architectures.
+files as they are published; `mnasnet` has trainings on ImageNet. `load` and `save` read and write
+tables of your own, and `available` lists what there is. `of_space` and `usual_column` choose a
+table and a column of it where nothing else is said. A `Table` turns a column into an estimator or
+an objective, and the columns of a learning curve into an objective of several fidelities. Every
+column carries its accuracy convention. `within` is the space of the rows of a table that lacks some
+of its architectures.
 """
 
 from jnas import _renamed, _shown
@@ -30,6 +31,7 @@ from jnas.benchmarks.named import (
 )
 from jnas.benchmarks.released import DATASETS
 from jnas.benchmarks.sizes import (
+    mnasnet,
     nasbench_macro,
     nds_resnet,
     nds_resnext_a,
@@ -54,6 +56,7 @@ __all__ = [
     "hardware",
     "load",
     "make_table",
+    "mnasnet",
     "nasbench101",
     "nasbench101_budgets",
     "nasbench201",

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from jnas.benchmarks import _budgets, _darts, _measured, _nds, released, trainings
+from jnas.benchmarks import _accel, _budgets, _darts, _measured, _nds, released, trainings
 from jnas.benchmarks.released import Contents
 
 _Layout: TypeAlias = tuple[
@@ -30,6 +30,7 @@ _LAYOUTS: tuple[_Layout, ...] = (
     (_nds.is_oneshot, _nds.oneshot),
     (_measured.is_hardware, _named(_measured.hardware)),
     (_measured.is_more, _named(_measured.more)),
+    (_accel.is_accel, _named(_accel.contents)),
     (_darts.is_scored, _named(_darts.scored)),
     (_darts.is_predicted, _named(_darts.predicted)),
     (_darts.is_official, _named(_darts.official)),

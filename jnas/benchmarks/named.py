@@ -10,6 +10,7 @@ from jnas.benchmarks.table import Table
 from jnas.types import Space
 
 _FILES = {
+    "mnasnet": "accel_mnasnet.npz",
     "nasbench_macro": "nas-bench-macro_cifar10.json",
     "nasbench301": "nasbench301_ose.npz",
     "nb1shot1": "nasbench101.npz",
@@ -20,8 +21,8 @@ _FILES = {
     "transnas_macro": "transbench101_class_object.csv",
     "transnas_micro": "transbench101_class_object.csv",
 }
-_HARDWARE = {"nasbench201": "latency_nasbench201"}  # file of a space's latencies
-FURTHER = ("nasbench101_budgets", "nasbench201_more", *_HARDWARE.values(), "darts_214")
+_HARDWARE = {"nasbench201": "latency_nasbench201", "mnasnet": "mnasnet"}  # tables of latencies
+FURTHER = ("nasbench101_budgets", "nasbench201_more", "latency_nasbench201", "darts_214")
 """Files of tables that are no space's usual one, without suffix."""
 
 
@@ -197,13 +198,15 @@ def hardware(
     raspi4 report less than .1 ms for half, and most others several ms for all.
 
     Args:
-        space: a space or its name; nasbench201 is the only one that has measurements.
-        path: the file; by default `latency_nasbench201.npz` in the folder that `JNAS_DATA` names.
+        space: a space or its name, nasbench201 or mnasnet.
+        path: the file; by default `latency_nasbench201.npz` in the folder that `JNAS_DATA` names,
+            of mnasnet its table.
 
     Returns:
         A table with the columns `latency:DEVICE` (ms) and `energy:DEVICE` (mJ), on images of
         CIFAR-10's size, and `latency:DEVICE:cifar100`, `latency:DEVICE:imagenet16` and so on. A
         GPU's name ends with the number of images in a batch. `Table.conventions` tells the devices.
+        Of mnasnet the table is that of `benchmarks.mnasnet`.
 
     Raises:
         FileNotFoundError: the space has no measurements, or the file is absent; the message says

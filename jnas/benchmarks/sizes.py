@@ -98,6 +98,27 @@ def nasbench_macro(path: str | os.PathLike[str] | None = None) -> Table:
     return load_from_folder("nasbench_macro", path, "nasbench_macro")
 
 
+def mnasnet(path: str | os.PathLike[str] | None = None) -> Table:
+    """`Table` of 5,125 networks of MnasNet's space on ImageNet, with latencies on six devices.
+
+    Ahmad et al. (Accel-NASBench), DAC 2024, https://arxiv.org/abs/2404.08005.
+
+    Args:
+        path: the file; by default `accel_mnasnet.npz` in the folder that `JNAS_DATA` names.
+
+    Returns:
+        A table with the columns `val_accuracy` and `val_top5` (% **validation**, of a short
+        training that ranks networks as a long one does), `seconds` of that training, and
+        `latency:DEVICE` (ms an image): of the FPGAs zcu102 and vck190 as measured, of a100, 3090,
+        tpuv2 and tpuv3 the inverse of the throughput; NaN where a network was not run.
+
+    Raises:
+        FileNotFoundError: as `nds_resnet`.
+        ValueError: as for `load`.
+    """
+    return load_from_folder("mnasnet", path, "mnasnet")
+
+
 def transnas_macro(
     task: str = "class_object", *, path: str | os.PathLike[str] | None = None
 ) -> Table:

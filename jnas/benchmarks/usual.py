@@ -8,6 +8,7 @@ from jnas.benchmarks.files import load
 from jnas.benchmarks.make import Duplicates
 from jnas.benchmarks.named import nasbench101, nasbench201, nasbench301, spikenas_bench
 from jnas.benchmarks.sizes import (
+    mnasnet,
     nasbench_macro,
     nds_resnet,
     nds_resnext_a,
@@ -32,6 +33,7 @@ _TABLES: dict[str, Callable[..., Table]] = {
     "nasbench_macro": nasbench_macro,
     "transnas_macro": transnas_macro,
     "transnas_micro": transnas_micro,
+    "mnasnet": mnasnet,
 }
 
 

@@ -18,6 +18,7 @@ from jnas.spaces.conversions import (
     nasbench301_to_config,
 )
 from jnas.spaces.darts import darts, nasbench301
+from jnas.spaces.mnasnet import mnasnet
 from jnas.spaces.nasbench101 import from_matrix as nasbench101_from_matrix
 from jnas.spaces.nasbench101 import nasbench101
 from jnas.spaces.nasbench101 import prune as nasbench101_prune
@@ -61,6 +62,7 @@ _FACTORIES: dict[str, Callable[..., Space]] = {
     "nasnet": nasnet,
     "amoebanet": amoebanet,
     "pnas": pnas,
+    "mnasnet": mnasnet,
 }
 NAMES = tuple(_FACTORIES)
 
@@ -78,6 +80,7 @@ __all__ = [
     "by_name",
     "darts",
     "enas",
+    "mnasnet",
     "nasbench101",
     "nasbench101_from_matrix",
     "nasbench101_from_naslib",

@@ -17,6 +17,52 @@ def write(path: Path, content: Any) -> Path:
 
 
 # --------------------------------------------------------------------------------------------------
+# Accel-NASBench.
+
+BLOCKS = np.tile(np.array([[1, 3, 1, 0]], np.uint8), (7, 1))
+ACCEL = {
+    "arch": np.stack([BLOCKS, BLOCKS + np.array([5, 2, 2, 1], np.uint8), BLOCKS]),
+    "arch_columns": np.array(["expansion", "kernel", "layers", "se"]),
+    "val_top1": np.array([50, 60, 52], np.float32),
+    "val_top5": np.array([70, 80, 70], np.float32),
+    "train_time": np.array([100, 300, 200], np.float32),
+    "latency_zcu102": np.array([np.nan, np.nan, 3], np.float32),
+    "throughput_a100": np.array([5000, 2000, 5000], np.float32),
+}
+
+
+def test_runs_of_a_network_are_averaged(tmp_path: Path) -> None:
+    file = tmp_path / "accel.npz"
+    np.savez(file, **ACCEL)
+    table = benchmarks.mnasnet(file)
+    assert [text[-44:] for text in map(table.space.to_string, table.archs)] == [
+        ",block6_e=1,block6_k=3,block6_l=1,block6_se=False"[-44:],
+        ",block6_e=6,block6_k=5,block6_l=3,block6_se=True"[-44:],
+    ]
+    assert {name: values.tolist() for name, values in table.columns.items()} == {
+        "val_accuracy": [51, 60],
+        "val_top5": [70, 80],
+        "seconds": [150, 300],
+        "latency:zcu102": [3, pytest.approx(np.nan, nan_ok=True)],
+        "latency:a100": [0.2, 0.5],
+    }
+    assert benchmarks.usual_column(table) == "val_accuracy"
+    assert "latency:a100" in benchmarks.hardware("mnasnet", path=file).columns
+    np.savez(file, **{**ACCEL, "arch": ACCEL["arch"] + np.array([0, 0, 1, 0], np.uint8)})
+    with pytest.raises(ValueError, match="row 1 is no network of mnasnet: block0_l is 4; valid"):
+        benchmarks.mnasnet(file)
+
+
+def test_trained_networks_of_imagenet(data_folder: Path) -> None:
+    table = benchmarks.mnasnet(data_folder / "accel_mnasnet.npz")
+    assert table.archs.shape == (5125, 28)
+    assert (table.columns["val_accuracy"].min(), table.columns["val_accuracy"].max()) == (
+        pytest.approx(42.85, abs=0.01),
+        pytest.approx(67.05, abs=0.01),
+    )
+
+
+# --------------------------------------------------------------------------------------------------
 # NDS, packed.
 
 RESNEXT = {

@@ -63,6 +63,7 @@ FACTORIES |= {
     "nasnet": spaces.nasnet,
     "amoebanet": spaces.amoebanet,
     "pnas": spaces.pnas,
+    "mnasnet": spaces.mnasnet,
 }
 RETURNS_PARENT = {
     "nasbench101-official-official-parent",
@@ -96,9 +97,10 @@ DEAR = {  # what others have apart: how to sample, how to mutate, whether the pa
     "nasnet",
     "amoebanet",
     "pnas",
+    "mnasnet",
 }
 WORDS = {"enas": 4, "nasnet": 5, "amoebanet": 5, "pnas": 5}  # of codes, where they are not two
-UNLISTED = ("nasbench301", "darts", "enas", "nasnet", "amoebanet", "pnas")  # too large to list
+UNLISTED = ("nasbench301", "darts", "enas", "nasnet", "amoebanet", "pnas", "mnasnet")  # too large
 ON_ARCHS = ("is_valid", "identity", "code", "graph", "params", "flops")
 PLAIN = (
     "nasbench101-official-official-other",
@@ -198,7 +200,7 @@ def test_names_and_cardinalities(name, space):
     sizes = {"nasbench101": 26, "nasbench201": 6, "nats_size": 5, "spikenas_bench": 6, "product": 5}
     sizes |= {"nasbench_macro": 8, "transnas_macro": 6, "transnas_micro": 6}
     sizes |= {"nds_resnet": 6, "nds_vanilla": 6, "nds_resnext_a": 12, "nds_resnext_b": 12}
-    sizes |= {"nasbench301": 22, "darts": 22, "enas": 40}
+    sizes |= {"nasbench301": 22, "darts": 22, "enas": 40, "mnasnet": 28}
     sizes |= dict.fromkeys(("nasnet", "amoebanet", "pnas"), 42)
     sizes |= {"nb1shot1": 10, "nb1shot1_s1": 7, "nb1shot1_s2": 8}
     assert len(space.cardinalities) == sizes[space.name]
