@@ -65,12 +65,20 @@ def max_depth(family: Family) -> int:
 # Of all architectures.
 
 
-def init(key: Key, *, family: Family, widths: Widths, num_classes: int, in_channels: int) -> Params:
+def init(
+    key: Key,
+    *,
+    family: Family,
+    widths: Widths,
+    num_classes: int,
+    in_channels: int,
+    affine: bool,
+) -> Params:
     """Weights of all architectures up to `widths` (`Network.init`)."""
-    c_ins = (nds.STEM, *widths[:-1])
+    sizes = zip((nds.STEM, *widths[:-1]), widths, strict=True)
     tree = {
         "stem": _conv_norm(3, in_channels, nds.STEM),
-        "stages": [_stage(family, c_in, width) for c_in, width in zip(c_ins, widths, strict=True)],
+        "stages": [_stage(family, c_in, width, affine) for c_in, width in sizes],
         "dense": {
             "kernel": Normal((widths[-1], num_classes), 0.01),
             "bias": jnp.zeros(num_classes),
@@ -79,12 +87,13 @@ def init(key: Key, *, family: Family, widths: Widths, num_classes: int, in_chann
     return _drawn(key, tree)
 
 
-def _stage(family: Family, c_in: int, width: int) -> Params:
+def _stage(family: Family, c_in: int, width: int, affine: bool) -> Params:
     """Weights of a stage: its first block, and the others stacked."""
     others = (max_depth(family) - 1,)
-    first, rest = _convs(family, c_in, width), _convs(family, width, width, others)
+    first = _convs(family, c_in, width, affine)
+    rest = _convs(family, width, width, affine, others)
     if has_shortcut(family):
-        first["shortcut"] = _conv_norm(1, c_in, width)
+        first["shortcut"] = _conv_norm(1, c_in, width, affine=affine)
     return {"first": first, "rest": rest}
 
 
@@ -93,20 +102,24 @@ def has_shortcut(family: Family) -> bool:
     return family.block != "double_plain_block"
 
 
-def _convs(family: Family, c_in: int, width: int, stack: tuple[int, ...] = ()) -> Params:
+def _convs(
+    family: Family, c_in: int, width: int, affine: bool, stack: tuple[int, ...] = ()
+) -> Params:
     """Weights of the convolutions of a block; inner channels are as many as the width."""
     return {
-        name: _conv_norm(kind.size, width if name > "a" else c_in, width, stack)
+        name: _conv_norm(kind.size, width if name > "a" else c_in, width, stack, affine)
         for name, kind in block_layers(family).items()
     }
 
 
-def _conv_norm(size: int, c_in: int, c_out: int, stack: tuple[int, ...] = ()) -> Params:
+def _conv_norm(
+    size: int, c_in: int, c_out: int, stack: tuple[int, ...] = (), affine: bool = True
+) -> Params:
     """Convolution of N(0, 2 / (k² C')) and its batch norm; groups change nothing."""
     deviation = math.sqrt(2 / (size * size * c_out))
     return {
         "conv": Normal((*stack, size, size, c_in, c_out), deviation),
-        "norm": layers.norm_weights(c_out, stack),
+        "norm": layers.norm_weights(c_out, stack) if affine else {},
     }
 
 

@@ -141,18 +141,23 @@ def _bucket(arch: Arch | np.ndarray, *, family: Family) -> Widths:
     return first, second, third
 
 
-def _within(widths: Widths, *, name: str, num_classes: int, in_channels: int) -> Network:
+def _within(
+    widths: Widths, *, name: str, num_classes: int, in_channels: int, affine: bool
+) -> Network:
     """Network of the architectures up to some widths (`Network.within`)."""
-    return _network(name, widths, num_classes, in_channels)
+    return _network(name, widths, num_classes, in_channels, affine)
 
 
 # One object for equal settings, so that programs are shared.
 @functools.cache
-def _network(name: str, widths: Widths, num_classes: int, in_channels: int) -> Network:
+def _network(
+    name: str, widths: Widths, num_classes: int, in_channels: int, affine: bool
+) -> Network:
     """Network of a family whose weights are stored with `widths`."""
     check_at_least_one(num_classes=num_classes, in_channels=in_channels)
     family = nds.FAMILIES[name]
-    drawn: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels}
+    sizes: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels}
+    drawn = {**sizes, "affine": affine}
     settings = {"name": name, "widths": widths, **drawn}
     static: dict[str, Any] = {"family": family, "widths": widths}
     return Network(
@@ -170,18 +175,19 @@ def _network(name: str, widths: Widths, num_classes: int, in_channels: int) -> N
     )
 
 
-def _full(name: str, num_classes: int, in_channels: int) -> Network:
+def _full(name: str, num_classes: int, in_channels: int, affine: bool) -> Network:
     """Network of all of a family."""
-    return _network(name, full_widths(nds.FAMILIES[name]), num_classes, in_channels)
+    return _network(name, full_widths(nds.FAMILIES[name]), num_classes, in_channels, affine)
 
 
 @one_object
-def nds_resnet(*, num_classes: int = 10, in_channels: int = 3) -> Network:
+def nds_resnet(*, num_classes: int = 10, in_channels: int = 3, affine: bool = True) -> Network:
     """Network of the ResNet family of NDS (Radosavovic et al., ICCV 2019).
 
     Args:
         num_classes: width of the logits.
         in_channels: channels of the images.
+        affine: whether batch norms of the blocks have scale and bias; in supernets they have none.
 
     Returns:
         A `Network` for images `[N, H, W, in_channels]`, `H` and `W` multiples of 4. `init` draws
@@ -194,28 +200,28 @@ def nds_resnet(*, num_classes: int = 10, in_channels: int = 3) -> Network:
     Raises:
         ValueError: a size is less than 1.
     """
-    return _full("nds_resnet", num_classes, in_channels)
+    return _full("nds_resnet", num_classes, in_channels, affine)
 
 
 @one_object
-def nds_resnext_a(*, num_classes: int = 10, in_channels: int = 3) -> Network:
+def nds_resnext_a(*, num_classes: int = 10, in_channels: int = 3, affine: bool = True) -> Network:
     """Network of the ResNeXt-A family of NDS; arguments and result are those of `nds_resnet`.
 
     Weights of a 3x3 convolution are stored without groups, whose mask cuts theirs out.
     """
-    return _full("nds_resnext_a", num_classes, in_channels)
+    return _full("nds_resnext_a", num_classes, in_channels, affine)
 
 
 @one_object
-def nds_resnext_b(*, num_classes: int = 10, in_channels: int = 3) -> Network:
+def nds_resnext_b(*, num_classes: int = 10, in_channels: int = 3, affine: bool = True) -> Network:
     """Network of the ResNeXt-B family of NDS; arguments and result are those of `nds_resnet`.
 
     Weights of all architectures are 2.2 GB.
     """
-    return _full("nds_resnext_b", num_classes, in_channels)
+    return _full("nds_resnext_b", num_classes, in_channels, affine)
 
 
 @one_object
-def nds_vanilla(*, num_classes: int = 10, in_channels: int = 3) -> Network:
+def nds_vanilla(*, num_classes: int = 10, in_channels: int = 3, affine: bool = True) -> Network:
     """Network of the Vanilla family of NDS; arguments and result are those of `nds_resnet`."""
-    return _full("nds_vanilla", num_classes, in_channels)
+    return _full("nds_vanilla", num_classes, in_channels, affine)

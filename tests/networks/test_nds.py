@@ -247,6 +247,33 @@ def all_widths():
     return found
 
 
+def test_norms_without_scales_are_those_of_ones(key):
+    """And only those of the blocks have none, as in supernets."""
+    plain, whole = (networks.nds_vanilla(affine=a).within((16, 16, 16)) for a in (False, True))
+    assert networks.settings(networks.nds_vanilla(affine=False))[1]["affine"] is False
+    arch = arch_of("nds_vanilla", "ds=1:1:1,ws=16:16:16")
+    params = jax.jit(plain.init)(key)
+
+    def with_norms(tree):
+        if isinstance(tree, list):
+            return [with_norms(one) for one in tree]
+        if "conv" not in tree:
+            return {name: with_norms(one) for name, one in tree.items()}
+        shape = (*tree["conv"].shape[:-4], tree["conv"].shape[-1])
+        return {**tree, "norm": {"scale": jnp.ones(shape), "bias": jnp.zeros(shape)}}
+
+    assert [*params["stem"]["norm"]] == ["bias", "scale"]
+    assert "'scale'" not in str(jax.tree.structure(params["stages"]))
+    logits = [
+        jax.jit(network.own(arch).apply)(weights, (), IMAGES)
+        for network, weights in (
+            (plain, params),
+            (whole, {**params, "stages": with_norms(params["stages"])}),
+        )
+    ]
+    np.testing.assert_allclose(*logits, rtol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nds_resnet", "nds_resnext_a"])
 def test_weights_are_the_first_of_those_of_wider_networks(name, key):

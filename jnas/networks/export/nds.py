@@ -36,6 +36,7 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
     settings = {
         "num_classes": params["dense"]["bias"].shape[0],
         "in_channels": blocks[0].channels,
+        "affine": "scale" in params["stages"][0]["first"]["a"]["norm"],
     }
     return Plain(tuple(blocks), settings, 4)
 
