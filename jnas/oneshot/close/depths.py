@@ -67,7 +67,8 @@ def by_depth(
         "rest", as many as there will be, in place of a block for each position.
 
     Raises:
-        ValueError: a network of another space, or a schedule that is not allowed or not there.
+        ValueError: a network of another space, a schedule that is not allowed or not there, or so
+            few epochs that two steps of the published one would come at once.
     """
     shapes = jax.eval_shape(network.init, jax.random.key(0))
     stages = shapes.get("stages") if isinstance(shapes, dict) else None
@@ -78,8 +79,10 @@ def by_depth(
         if name not in _PUBLISHED:
             known = " and ".join(_PUBLISHED)
             raise ValueError(f"there are published schedules of {known}: give one for {name}")
-        schedule = {scaled(epoch, epochs): num for epoch, num in _PUBLISHED[name].items()}
-    pairs = tuple((int(epoch), int(num)) for epoch, num in sorted(schedule.items()))
+        # Pairs and no dict, of which a key that is there twice would keep the later number alone.
+        pairs = [(scaled(epoch, epochs), num) for epoch, num in _PUBLISHED[name].items()]
+    else:
+        pairs = [(int(epoch), int(num)) for epoch, num in sorted(schedule.items())]
     check_schedule([epoch for epoch, _ in pairs])
     nums = [num for _, num in pairs]
     if nums != sorted(set(nums)):
@@ -87,7 +90,7 @@ def by_depth(
     (positions,) = {leaf.shape[0] for leaf in jax.tree.leaves(stages[0]["rest"])}
     places, parents = _blocks(positions, nums[-1], criterion)
     begins = (scaled(RESTART, epochs),) if restarts is None else tuple(int(e) for e in restarts)
-    return _by_depth(_Made(network, pairs, places, parents), begins)
+    return _by_depth(_Made(network, tuple(pairs), places, parents), begins)
 
 
 def _blocks(

@@ -130,6 +130,10 @@ def test_what_is_refused():
         by_depth(BASE, schedule={1: 3, 2: 2})
     with pytest.raises(ValueError, match="num_groups must be in 1 … 23; got 24"):
         by_depth(BASE, schedule={1: 24})
+    with pytest.raises(
+        ValueError, match=r"different ones, of which the first is 1; got .1, 2, 3, 3"
+    ):
+        by_depth(BASE, epochs=4)
     published = by_depth(BASE, epochs=20)
     assert published is by_depth(BASE, epochs=20)
     assert published.restarts == (9,)
