@@ -45,7 +45,16 @@ def cell(space: Space, arch: Arch | np.ndarray, title: str = "") -> "Figure":
     the last one (k-1) to the nodes that its output joins. A chain of sizes is drawn as a box a
     stage. Any other space is drawn as boxes that are named after their operation and placed by the
     length of the longest path from the input.
+
+    Raises:
+        ValueError: `arch` is no vector of the space. One that is not valid otherwise is drawn.
     """
+    vector, sizes = np.asarray(arch), np.array(space.cardinalities)
+    # A graph would have the nearest operation in place of one that does not exist.
+    if vector.shape != sizes.shape or np.any((vector < 0) | (vector >= sizes)):
+        raise ValueError(
+            f"no vector of {space.name}: {vector.tolist()}; choices are below {sizes.tolist()}"
+        )
     # Two edge operations are "no edge" and "edge": then names are on the nodes.
     on_edges = len(space.edge_operations) > 2
     if on_edges and (len(space.cells), space.num_inputs) != (1, 1):

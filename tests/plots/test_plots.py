@@ -275,6 +275,8 @@ def test_arrows_of_boxes_join_the_right_boxes() -> None:
 
 
 def test_nats_size_is_a_chain_of_widths() -> None:
+    with pytest.raises(ValueError, match=r"no vector of nats_size: .*; choices are below .8, 8, 8"):
+        plots.cell(spaces.nats_size(), np.array([0, 8, 3, 3, 6], np.int32))
     figure = plots.cell(spaces.nats_size(), np.array([0, 7, 3, 3, 6], np.int32), "8:64:32:32:56")
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["input", "width 8", "width 64", "width 32", "width 32", "width 56", "output"]
