@@ -5,6 +5,7 @@ from typing import Any
 
 from jnas import networks
 from jnas.engine.messages import nearest, setting
+from jnas.spaces import nds, nds_cells
 from jnas.types import Dataset, Network
 
 FEW, SMALL_BATCH = 640, 32  # training images: an epoch of fewer than ten steps is a coarse unit
@@ -15,11 +16,17 @@ _SIZES = {
     "nb1shot1": {"channels": "channels", "stages": "stacks", "cells": "cells"},
     **{
         name: {"channels": "channels", "cells": "layers"}
-        for name in ("darts", "enas", "nasbench301")
+        for name in ("darts", "enas", "nasbench301", *nds_cells.FAMILIES)
     },
+    **{name: {} for name in ("nasbench_macro", *nds.FAMILIES)},
 }  # options → arguments of the network
-# Those that can be exported after a training.
 NAMES = tuple(_SIZES)
+_CHOSEN = {"nats_size": ("channels",), **dict.fromkeys(nds.FAMILIES, ("channels", "cells"))}
+# From thousands of parameters to millions: nothing but limits says how large they are to be.
+_OF_SIZES = tuple(nds.FAMILIES)
+_MACS = 50_000  # for a pixel
+# Weights of others would be those of all sizes, most of which no architecture of a step has.
+_SHARED = tuple(name for name in NAMES if name not in (*_OF_SIZES, *nds_cells.FAMILIES))
 
 
 def check(space: str) -> str:
@@ -27,6 +34,32 @@ def check(space: str) -> str:
     if space not in NAMES:
         raise ValueError(f"no network for the space {space!r}. {nearest(space, NAMES)}")
     return space
+
+
+def check_shared(space: str) -> str:
+    """Name of a space whose architectures can share weights; ValueError for any other."""
+    if check(space) not in _SHARED:
+        raise ValueError(
+            f"no supernet for the space {space}, whose architectures choose width and depth. "
+            f"{nearest(space, _SHARED)}"
+        )
+    return space
+
+
+def chooses_sizes(space: str) -> bool:
+    """Whether architectures of a space are the sizes of their network, and nothing else."""
+    return space in _OF_SIZES
+
+
+def usual_macs(dataset: Dataset) -> int | None:
+    """Multiply-accumulates of the largest network of a space of sizes for images; None: any.
+
+    Such spaces go up to hundreds of times what a CPU trains in minutes.
+    """
+    shape, num = dataset.train.x.shape, len(dataset.train.y)
+    # In steps with the number of images, as the cells of other networks.
+    per_pixel = _MACS if num < 5_000 else 4 * _MACS if num < 25_000 else None
+    return None if per_pixel is None else int(shape[1] * shape[2] * per_pixel)
 
 
 def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict[str, int]:
@@ -38,7 +71,8 @@ def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict
         dataset: of the images.
 
     Raises:
-        ValueError: the space has no network, or a size is given that its architectures choose.
+        ValueError: the space has no network, or a size is given that is fixed or that its
+            architectures choose.
     """
     shape, num = dataset.train.x.shape, len(dataset.train.y)
     # Small images need few channels, and few images few cells: what is trained on them is to take
@@ -56,7 +90,8 @@ def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict
     for name in usual:
         # An error and not silence: whoever gives channels believes that they have an effect.
         if name not in takes and given.get(name) is not None:
-            why = "fixed" if name == "stages" else "a choice of each architecture"
+            is_chosen = name in _CHOSEN.get(space, ())
+            why = "a choice of each architecture" if is_chosen else "fixed"
             raise ValueError(f"{setting(name)} is {why} in the network of {space}")
     return {name: given.get(name) or size for name, size in usual.items() if name in takes}
 

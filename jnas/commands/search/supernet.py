@@ -117,8 +117,8 @@ def plan(options: Options, space: Space, images: str, seed: int, progress: bool)
         progress: show a bar while image files are decoded.
 
     Raises:
-        ValueError: a space without a network, images that cannot be trained on or scored with, a
-            sampler that does not suit the space.
+        ValueError: a space without shared weights, images that cannot be trained on or scored
+            with, a sampler that does not suit the space.
         FileNotFoundError: there are no such images.
     """
     full, dataset, network = materials(options, space, images, progress)
@@ -137,7 +137,7 @@ def materials(
     options: Options, space: Space, images: str, progress: bool
 ) -> tuple[Options, Dataset, Network]:
     """Options with sizes that follow from the images, data set, and network; errors as `plan`."""
-    networks.check(space.name)
+    networks.check_shared(space.name)
     # Parted as `data.load` does by default, so that a saved supernet finds its images again.
     dataset = data.load(images, options.size, progress=progress)
     if not len(dataset.validation.y):

@@ -12,6 +12,7 @@ from jnas import spaces
 from jnas.commands.train import plan as plans
 from jnas.commands.train import trainings, untrained
 from jnas.commands.train.plan import Plan
+from jnas.commands.train.settings import Settings
 from jnas.commands.train.trainings import Tried
 from jnas.commands.train.work import Work
 from jnas.engine.messages import argument
@@ -36,15 +37,20 @@ class Choice(NamedTuple):
     cuts: Sequence[str] = ()
 
 
-def given(arch: str | None, run: Path | None, space: Space) -> np.ndarray | None:
+def given(settings: Settings, space: Space) -> np.ndarray | None:
     """Architecture `[D]` that is named, or the best of a run folder; None where there is neither.
+
+    Args:
+        settings: of the training.
+        space: of its network.
 
     Raises:
         ValueError: it is none of the space, or the folder holds no finished search.
     """
+    arch = settings.arch
     # Read at the beginning: the folder may be searched anew while this one trains.
-    if run is not None:
-        arch = best_of(run, space.name)
+    if settings.from_run is not None:
+        arch = best_of(settings.from_run, settings.space)
     return None if arch is None else np.asarray(space.from_string(arch), np.int32)
 
 
@@ -91,11 +97,15 @@ def by_vote(work: Work) -> Choice:
     # take longer than their scores.
     first = untrained.best(work, tried, work.settings.trained or 1)
     plan = timed(work, tried.archs[first[0]], trained=work.settings.trained or 1, have=len(first))
+    by_size = untrained.ranks_by_size(work)
     how = f"the best of {len(tried.archs):,} candidates by a vote of scores without training"
+    if by_size:
+        how = f"the one with most parameters of {len(tried.archs):,} candidates"
     if plan.trained > 1:
         tried = trainings.halved(work, plan, tried, first)
         told = " and ".join(f"{n} were trained for {epochs}" for n, epochs in plan.rungs)
-        how = f"{len(tried.archs):,} candidates were scored untrained; {told} epochs"
+        ranked = "ranked by their parameters" if by_size else "scored untrained"
+        how = f"{len(tried.archs):,} candidates were {ranked}; {told} epochs"
     # By the longest trainings, and only where nothing was trained by the vote.
     chosen = trainings.winner(tried, first)
     tried = tried._replace(chosen=chosen)

@@ -18,6 +18,7 @@ from jnas.commands.train.work import Keys, Work
 from jnas.engine import files
 from jnas.engine.fingerprints import Resume, fingerprint
 from jnas.training import Trained
+from jnas.training.train import check_dataset
 from jnas.types import Dataset
 
 NETWORK = "network"  # folder of the exported files
@@ -94,7 +95,8 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     full = filled(settings, dataset)
     network = network_of(full, dataset)
     # What is wrong with the settings is said before anything is computed.
-    recipe, arch = recipe_of(full), choice.given(full.arch, full.from_run, network.space)
+    recipe, arch = recipe_of(full), choice.given(full, network.space)
+    check_dataset(network, dataset)
     # With the images and the architecture themselves: a path and the name of a folder stay the same
     # while what they hold is changed.
     job = fingerprint(full.facts(), dataset, arch)

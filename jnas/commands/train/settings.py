@@ -28,6 +28,8 @@ from jnas.training import Recipe
 from jnas.types import Dataset, Network
 
 CANDIDATES, BUDGET = 200, 20
+# Of a space of sizes: each training has a program of its own, which takes long to compile.
+_OF_SIZES = {"candidates": 40, "trained": 4}
 TRAINED = (1, 4, 16, 64)  # powers of what a rung of successive halving divides by
 SHARE = 4  # trainings of a strategy take one of so many of the epochs
 _STEPS = 1200  # of a training by "quick" at least, in epochs of a few images
@@ -99,17 +101,29 @@ class Settings:
     ] = None
     """Trainings of the strategy."""
     candidates: Annotated[
-        int | None, Parameter(group=CHOICE, show_default=default(f"{CANDIDATES}"))
+        int | None,
+        Parameter(
+            group=CHOICE,
+            show_default=default(f"{CANDIDATES}; of nds_* {_OF_SIZES['candidates']}"),
+        ),
     ] = None
     """Architectures to draw at random and to score untrained."""
     trained: Annotated[
         int | None,
-        Parameter(group=CHOICE, show_default=default("16")),
+        Parameter(group=CHOICE, show_default=default(f"16; of nds_* {_OF_SIZES['trained']}")),
     ] = None
     """How many of the best of them are trained shortly; a quarter goes on, and so on."""
     max_params: Annotated[int | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
     """Parameters of the largest network allowed."""
-    max_flops: Annotated[float | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
+    max_flops: Annotated[
+        float | None,
+        Parameter(
+            group=CHOICE,
+            show_default=default(
+                "no limit; of nds_* by the images, where there are no other limits"
+            ),
+        ),
+    ] = None
     """Its multiply-accumulate operations for an image."""
     max_latency_ms: Annotated[float | None, Parameter(group=CHOICE, show_default=_NO_LIMIT)] = None
     """Milliseconds it takes for one image alone, measured on this machine."""
@@ -181,6 +195,12 @@ class Settings:
         return self.arch is not None or self.from_run is not None
 
     @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit of the size of the network."""
+        limits = self.max_params, self.max_flops, self.max_latency_ms
+        return any(limit is not None for limit in limits)
+
+    @property
     def sizes(self) -> dict[str, int | None]:
         """Sizes of the network that are given; None is a default."""
         return {"channels": self.channels, "cells": self.cells, "stages": self.stages}
@@ -219,10 +239,11 @@ def filled(settings: Settings, dataset: Dataset) -> Settings:
     networks.check(settings.space)
     own: dict[str, Any] = dict(networks.sizes(settings.space, settings.sizes, dataset))
     if not settings.is_given and settings.strategy is None:
-        own |= {
-            "candidates": settings.candidates or CANDIDATES,
-            "trained": settings.trained or 16,
-        }
+        of_sizes = networks.chooses_sizes(settings.space)
+        usual = _OF_SIZES if of_sizes else {"candidates": CANDIDATES, "trained": 16}
+        own |= {name: getattr(settings, name) or number for name, number in usual.items()}
+        if of_sizes and not settings.is_limited:
+            own |= {"max_flops": networks.usual_macs(dataset)}
     # Recipes of papers stay as they are, whatever the images: their names promise it.
     if settings.recipe == "quick" and len(dataset.train.y) < networks.FEW:
         own |= {"batch_size": settings.batch_size or networks.SMALL_BATCH}

@@ -1,9 +1,8 @@
 """Sizes of networks: parameters and operations counted on their layers, milliseconds measured."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jnas import networks
@@ -55,15 +54,16 @@ class Sizes:
     """Sizes of the architectures of a network, each counted once."""
 
     def __init__(self, network: Network, dataset: Dataset) -> None:
-        """Weights at random are made once, for all architectures."""
+        """No weights are drawn: those of all architectures may be gigabytes."""
         self._network = network
         self._images = tuple(int(side) for side in dataset.train.x.shape[1:])
-        # Any weights: sizes depend on their shapes. On the host, where layers are cut out of them
-        # one by one without a program for each.
-        params = network.init(jax.random.key(0))
-        self._params: Params = jax.tree.map(np.asarray, jax.device_get(params))
-        statistics = networks.initial_statistics(params)
-        self._statistics = jax.tree.map(np.asarray, jax.device_get(statistics))
+        # Sizes depend on shapes alone; one number, seen as an array, takes no memory.
+        shapes = jax.eval_shape(network.init, jax.random.key(0))
+        self._params: Params = jax.tree.map(lambda leaf: _ones(leaf.shape), shapes)
+        self._statistics = [
+            networks.Statistics(_ones(shape), _ones(shape))
+            for shape in networks.statistics.shapes(self._params)
+        ]
         self._known: dict[bytes, Size] = {}
 
     def of(self, arch: np.ndarray) -> Size:
@@ -87,16 +87,37 @@ class Sizes:
         # kept.
         if np.isfinite(size.milliseconds):
             return size
-        plain, image = self._plain(arch), np.zeros((1, *self._images), np.float32)
+        plain, image = _drawn(self._plain(arch)), np.zeros((1, *self._images), np.float32)
         program = jax.jit(lambda x: apply(plain, x))
         size = size._replace(milliseconds=export.milliseconds(program, image))
         self._known[np.asarray(arch, np.int32).tobytes()] = size
         return size
 
     def _plain(self, arch: np.ndarray) -> export.Plain:
-        """Layers of an architecture."""
-        params = self._network.instantiate(self._params, jnp.asarray(arch))
-        # Of most networks the weights are those of all architectures.
-        is_same = params is self._params
-        statistics = self._statistics if is_same else networks.initial_statistics(params)
-        return export.describe(self._network, arch, params, statistics)
+        """Layers of an architecture, whose weights are all 1."""
+        return export.describe(self._network, arch, self._params, self._statistics)
+
+
+def _ones(shape: tuple[int, ...]) -> Any:
+    """Array `shape` of float32, all of whose elements are one number in memory."""
+    return np.broadcast_to(np.float32(1), shape)
+
+
+def _drawn(plain: export.Plain) -> export.Plain:
+    """Layers with weights at random: a compiler might make less work of ones."""
+    rng = np.random.default_rng(0)
+
+    def filled(array: np.ndarray) -> Any:
+        # Positive, for there are variances among them; small, for many layers follow each other.
+        return np.float32(rng.uniform(0.5, 1.5, array.shape) / array.shape[-1])
+
+    blocks = [
+        block._replace(
+            steps=tuple(
+                step._replace(weights={name: filled(x) for name, x in step.weights.items()})
+                for step in block.steps
+            )
+        )
+        for block in plain.blocks
+    ]
+    return plain._replace(blocks=tuple(blocks))

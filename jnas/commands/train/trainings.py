@@ -76,7 +76,14 @@ def objective(work: Work, epochs: int) -> TrainingObjective:
     # A run that starts anew has forgotten them, and goes on with those of its own.
     resume = work.resume or True
     return training.objective(
-        work.network, work.dataset, recipe, work.keys.train, out=out, resume=resume
+        work.network,
+        work.dataset,
+        recipe,
+        work.keys.train,
+        out=out,
+        # Where sizes differ hardly any two share a program, and their own are the quickest.
+        own=work.network.bucket is not None,
+        resume=resume,
     )
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnas import population, zeroshot
+from jnas.commands import networks
 from jnas.commands.train import images
 from jnas.commands.train.sizes import Size
 from jnas.commands.train.trainings import Tried
@@ -17,14 +18,32 @@ from jnas.types import Suite
 # hundredth is number 6 of 1,000, and one is as quick as an evaluation of the network.
 SCORES = ("relu_logdet", "jacob_cov", "synflow")
 _NUM_IMAGES = 64
-_MAX_DRAWS = 20  # times the number of candidates, until those within the limits are enough
+_MAX_DRAWS = 40  # times the number of candidates, until those within the limits are enough
 _CHUNK = 20  # scored between two looks at the clock
 
 
 def scored(work: Work) -> tuple[Tried, list[str]]:
-    """Candidates with their scores, best first by the vote, and what lack of time left out."""
-    archs = draw(work)
-    scores = _scores(work, archs)
+    """Candidates, best first by the vote, and what limits and lack of time left out.
+
+    Those of a space of sizes have no scores, and the largest is first.
+    """
+    archs, cuts = draw(work), list[str]()
+    asked = work.settings.candidates or 0
+    if len(archs) < asked:
+        cuts.append(
+            f"{len(archs):,} candidates in place of {asked:,}: so many are within the limits"
+        )
+    if ranks_by_size(work):
+        sizes = [work.sizes.of(arch) for arch in archs]
+        order = np.argsort([-size.params for size in sizes], kind="stable")
+        return Tried(archs[order], [sizes[row] for row in order]), cuts
+    tried, more = _voted(work, archs)
+    return tried, cuts + more
+
+
+def _voted(work: Work, archs: np.ndarray) -> tuple[Tried, list[str]]:
+    """Candidates with their scores, best first by the vote, and what was left out."""
+    scores, cuts = _scores(work, archs), list[str]()
     num = len(next(iter(scores.values())))
     wins = np.asarray(zeroshot.majority(jnp.stack([scores[name] for name in SCORES])))
     # What a score cannot rank has no path from input to output, and nothing to learn.
@@ -33,12 +52,6 @@ def scored(work: Work) -> tuple[Tried, list[str]]:
     order = order[np.isfinite(wins[order])]
     if not len(order):
         raise ValueError(f"none of {num:,} candidates can be ranked; draw more of them")
-    asked = work.settings.candidates or 0
-    cuts: list[str] = []
-    if len(archs) < asked:
-        cuts.append(
-            f"{len(archs):,} candidates in place of {asked:,}: so many are within the limits"
-        )
     if num < len(archs):
         cuts.append(f"for the time, {num:,} candidates were scored in place of {len(archs):,}")
     if len(order) < num:
@@ -46,6 +59,13 @@ def scored(work: Work) -> tuple[Tried, list[str]]:
     sizes = [work.sizes.of(archs[row]) for row in order]
     ranked = {name: np.asarray(values)[order] for name, values in scores.items()}
     return Tried(archs[order], sizes, ranked), cuts
+
+
+def ranks_by_size(work: Work) -> bool:
+    """Whether candidates are ranked by their numbers of parameters."""
+    # On NDS those rank better than scores do (experiments/results/nds_zeroshot.md), and each of a
+    # few dozens of candidates would need a program of its own.
+    return networks.chooses_sizes(work.settings.space)
 
 
 def draw(work: Work) -> np.ndarray:

@@ -71,13 +71,44 @@ def test_images_are_shifted_in_proportion_to_their_size(side, crop) -> None:
 def test_every_space_with_a_network_can_be_trained(space) -> None:
     data = dataset(90, 16, channels=1)
     network = network_of(filled(Settings(space=space), data), data)
-    assert network.space.name == space
+    assert network.space.name in (space, f"{space}_c8_l3")
     assert jnas.networks.settings(network)[1]["num_classes"] == 4
 
 
-def test_what_cannot_be_exported_is_not_trained() -> None:
-    with pytest.raises(ValueError, match="no network for the space 'amoebanet'"):
-        filled(Settings(space="amoebanet"), dataset(90, 16))
+def test_what_has_no_network_is_not_trained() -> None:
+    with pytest.raises(ValueError, match="no network for the space 'transnas_macro'"):
+        filled(Settings(space="transnas_macro"), dataset(90, 16))
+
+
+@pytest.mark.parametrize(
+    ("space", "size", "why"),
+    [("nds_vanilla", "cells", "a choice of"), ("nasbench_macro", "channels", "fixed")],
+)
+def test_sizes_that_a_network_has_not_are_refused(space, size, why) -> None:
+    with pytest.raises(ValueError, match=f"{size}=? is {why}"):
+        filled(Settings(space=space, **{size: 3}), dataset(90, 16))
+
+
+def test_spaces_of_sizes_have_a_limit_by_the_images() -> None:
+    """But where there is another one, where nothing is chosen, and for many images."""
+
+    def limits(num: int, **given) -> tuple[float | None, int | None, int | None]:
+        full = filled(Settings(space="nds_resnet", **given), dataset(num, 16))
+        return full.max_flops, full.candidates, full.trained
+
+    assert limits(90) == (50_000 * 256, 40, 4)
+    assert limits(6_000, trained=1) == (200_000 * 256, 40, 1)
+    assert limits(30_000) == (None, 40, 4)
+    assert limits(90, max_params=9, candidates=7) == (None, 7, 4)
+    assert limits(90, arch="x") == (None, None, None)
+    assert filled(Settings(), dataset(90, 16)).max_flops is None
+
+
+@pytest.mark.parametrize("space", ["nds_resnet", "nasnet"])
+def test_sizes_share_no_weights(space) -> None:
+    with pytest.raises(ValueError, match=f"no supernet for the space {space}, .* width and depth"):
+        networks.check_shared(space)
+    assert networks.check_shared("enas") == "enas"
 
 
 def test_the_command_line_makes_the_settings_again() -> None:

@@ -15,7 +15,7 @@ import jnas
 from jnas.commands.train import choice, plan, runs
 from jnas.commands.train.settings import Settings
 from tests.commands.helpers import CELL, QUIET, TINY, files, invoke, put, read_csv, read_json
-from tests.oracles.exports import HALF_FED, PAIRS
+from tests.oracles.exports import HALF_FED, PAIRS, PNAS, RESNEXT_A
 
 SPACE = jnas.spaces.nasbench201()
 
@@ -220,20 +220,48 @@ def test_strategies_search_by_real_trainings(strategy, pictures, tmp_path) -> No
 @pytest.mark.parametrize(
     ("space", "arch", "sizes"),
     [
-        ("nb1shot1", HALF_FED, {"stages": 2, "cells": 1}),
-        ("darts", PAIRS, {"cells": 3}),
-        ("nasbench301", PAIRS.replace("none", "skip_connect"), {"cells": 2}),
+        ("nb1shot1", HALF_FED, {"channels": 2, "stages": 2, "cells": 1}),
+        ("darts", PAIRS, {"channels": 2, "cells": 3}),
+        ("nasbench301", PAIRS.replace("none", "skip_connect"), {"channels": 2, "cells": 2}),
+        ("pnas", PNAS, {"channels": 2, "cells": 2}),
+        ("nasbench_macro", "02001020", {}),
+        ("nds_resnext_a", RESNEXT_A, {}),
     ],
 )
 def test_networks_of_other_spaces_are_trained_and_exported(
     space, arch, sizes, pictures, tmp_path
 ) -> None:
-    sizes = {"channels": 2, "size": 8, "epochs": 2, **sizes}
-    settings = Settings(images=str(pictures), space=space, arch=arch, **sizes)
+    settings = Settings(images=str(pictures), space=space, arch=arch, size=8, epochs=2, **sizes)
     found = runs.run(settings, tmp_path)
+    about = read_json(tmp_path / "network" / "about.json")
+    assert (about["params"], about["macs"]) == found.size[:2]
     with np.load(tmp_path / "network" / "example.npz") as example:
         logits = found.trained.predict(example["images"])
         np.testing.assert_allclose(logits[0], example["logits"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_sizes_are_ranked_by_their_parameters(pictures, tmp_path) -> None:
+    limits = {"max_params": 30_000, "max_flops": 1e6, "max_latency_ms": 1e3}
+    settings = Settings(
+        images=str(pictures),
+        space="nds_resnext_a",
+        size=8,
+        epochs=4,
+        candidates=9,
+        trained=4,
+        **limits,
+    )
+    found = runs.run(settings, tmp_path)
+    tried = found.choice.tried
+    assert tried is not None
+    params = [size.params for size in tried.sizes]
+    assert sorted(params, reverse=True) == params
+    assert params[0] <= 30_000
+    short = tried.accuracies[min(tried.accuracies)]
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(short)), range(4))
+    assert short[tried.chosen] == np.nanmax(short)
+    assert "ranked by their parameters" in found.choice.how
 
 
 @pytest.mark.slow
