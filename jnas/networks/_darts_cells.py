@@ -70,21 +70,25 @@ class Cell(NamedTuple):
 
 def cells_of(arch: Arch | np.ndarray, family: Family) -> tuple[Cell, Cell]:
     """Normal and reduction cell; with arrays of NumPy where the architecture is of NumPy."""
-    normal, reduction = (
-        computed(functools.partial(_cell, family=family, kind=kind), arch)
-        for kind in (NORMAL, REDUCTION)
-    )
+    normal, reduction = (computed(_cell, arch, family, kind) for kind in (NORMAL, REDUCTION))
     return normal, reduction
 
 
-def computed(function: Callable[[Arch], _T], arch: Arch | np.ndarray) -> _T:
-    """Value of a function of an architecture; with arrays of NumPy where that is of NumPy."""
+def computed(function: Callable[..., _T], arch: Arch | np.ndarray, *static: Any) -> _T:
+    """Value of `function(arch, *static)`; with arrays of NumPy where `arch` is of NumPy."""
     if not isinstance(arch, np.ndarray):
-        return function(arch)
+        return function(arch, *static)
     # Within a function that is traced, too, it is computed now and not put into its program.
     with jax.ensure_compile_time_eval():
-        numbers: _T = jax.tree.map(np.asarray, function(jnp.asarray(arch)))
+        numbers: _T = jax.tree.map(np.asarray, _compiled(function, len(static))(arch, *static))
         return numbers
+
+
+# Of hundreds of small operations, each of which takes its time where they are no program.
+@functools.cache
+def _compiled(function: Callable[..., Any], num_static: int) -> Callable[..., Any]:
+    """Program of a function whose last arguments are static."""
+    return jax.jit(function, static_argnums=tuple(range(1, 1 + num_static)))
 
 
 def _cell(arch: Arch, family: Family, kind: int) -> Cell:

@@ -171,7 +171,7 @@ def run(
     kinds = [section.kind for section in found for _ in range(section.num)]
     check_images(images, params["stem"]["conv"], 2 ** sum(kinds))
     cells, stem = cells_of(arch, family), params["stem"]
-    there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
+    there = computed(read_channels, arch, family, channels, num_cells)
     about = [*zip(live_cells(cells, kinds), itertools.pairwise(there[:-1]), strict=True)]
     x, norm_sum = layers.norm_layer(layers.conv_layer(images, stem), stem["norm"], hooks)
     pair, rest, after = (x, x), (state, norm_sum), x

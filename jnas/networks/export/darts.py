@@ -52,7 +52,7 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
     channels, num_cells = chosen_sizes(family, arch)
     found = sections(family.num_nodes, channels, num_cells)
     cells = cells_of(arch, family)
-    there = computed(lambda arch: read_channels(arch, family, channels, num_cells), arch)
+    there = computed(read_channels, arch, family, channels, num_cells)
     blocks, number = [stem(params["stem"], params["stem"]["conv"].shape[-1])], 0
     for section, stacked in zip(found, params["sections"], strict=True):
         for place in range(section.num):
