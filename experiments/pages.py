@@ -35,6 +35,7 @@ NAMES = (
     "digits201",
     "digits201_pilot",
     "digits201_scores",
+    "gates_enas",
     "gates_encoders",
     "gates_losses",
     "gates_search",
@@ -55,6 +56,7 @@ NAMES = (
     "oneshot_close",
     "oneshot_figures",
     "oneshot_forgetting",
+    "oneshot_nasbench301",
     "oneshot_nb1shot1",
     "oneshot_published",
     "oneshot_search",
@@ -71,9 +73,6 @@ NAMES = (
     "zeroshot_conventions",
     "zeroshot_proxies",
 )
-UNMEASURED: tuple[str, ...] = ("gates_enas", "oneshot_nasbench301")
-"""Experiments whose results are not there yet; the index says so."""
-
 UNKNOWN = "–"
 
 Rows = list[list[str]]
@@ -179,9 +178,6 @@ def _index(pages: dict[str, str]) -> str:
     for name, content in pages.items():
         title = content.partition("\n")[0].removeprefix("# ")
         rows.append([f"[{name.removesuffix('.md')}]({name})", title])
-    for name in UNMEASURED:
-        title = _docstring(name).partition("\n")[0].removesuffix(".")
-        rows.append([name, f"{title} (not measured yet)"])
     return f"# Results\n\n{ledger.markdown(rows)}\n"
 
 
