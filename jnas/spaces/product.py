@@ -51,10 +51,12 @@ def product(
         different architectures: `identity` is `code`.
 
     Raises:
-        ValueError: no choice has two values; a name or a value is empty, begins or ends with a
-            space, has a comma, an equals sign or a line break, or stands twice; or the combinations
-            are too many for a code of 64 bits.
+        ValueError: no choice has two values; a name is no text; a name or a value is empty, begins
+            or ends with a space, has a comma, an equals sign or a line break, or stands twice; or
+            the combinations are too many for a code of 64 bits.
     """
+    if wrong := [key for key in choices if not isinstance(key, str)]:
+        raise ValueError(f"names of choices must be texts; got {wrong[0]!r}")
     # Texts alone from here on: values may be anything, and a cache needs what can be hashed.
     texts = tuple((key, tuple(map(str, values))) for key, values in choices.items())
     _check(texts)

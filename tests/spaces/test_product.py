@@ -41,6 +41,7 @@ def test_wrong_texts_are_told(text, message) -> None:
     ("choices", "message"),
     [
         ({}, "a choice with two values"),
+        ({1: (1, 2)}, "names of choices must be texts; got 1"),
         ({"kernel": (3,)}, "a choice with two values"),
         ({"kernel": (3, "3")}, "'kernel' needs one value or more, each once; got 3, 3"),
         ({"kernel": ()}, "'kernel' needs one value or more"),
