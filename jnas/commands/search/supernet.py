@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import jax
 from cyclopts import Parameter
 
-from jnas import data, oneshot, spaces
+from jnas import data, oneshot
 from jnas.commands import networks, supernets
 from jnas.commands.options import SUPERNET, at_least, default
 from jnas.commands.search import quality
@@ -38,7 +38,6 @@ _LARGE = 100_000  # vectors of a space whose classes are not listed
 _PLAIN = {
     "nasbench201": {"affine": False, "bias": False},
     **{name: {"affine": False, "pool_norm": True} for name in ("darts", "enas", "nasbench301")},
-    **{name: {"affine": False} for name in spaces.NAMES if name.startswith("nds_")},
 }
 _KEY = 2**31 - 1  # of no number that keys of a seed are split into
 
