@@ -62,6 +62,22 @@ def usual_macs(dataset: Dataset) -> int | None:
     return None if per_pixel is None else int(shape[1] * shape[2] * per_pixel)
 
 
+def told(space: str, text: str | None) -> dict[str, int]:
+    """Sizes of a network by option that the text of an architecture tells; none where it does not.
+
+    Of spaces whose architectures choose them, a network is trained at one size, and that is theirs.
+    """
+    if text is None or space not in nds_cells.FAMILIES:
+        return {}
+    network = networks.by_name(space)
+    try:
+        arch = network.space.from_string(text)
+    except ValueError:  # without sizes, or wrong: the space of the network that is made says what
+        return {}
+    chosen: Any = network.bucket(arch) if network.bucket else ()
+    return dict(zip(("channels", "cells"), chosen, strict=True))
+
+
 def sizes(space: str, given: Mapping[str, int | None], dataset: Dataset) -> dict[str, int]:
     """Channels, cells and stages of the network of a space for images, as far as it has them.
 

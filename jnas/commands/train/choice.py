@@ -16,7 +16,6 @@ from jnas.commands.train.settings import Settings
 from jnas.commands.train.trainings import Tried
 from jnas.commands.train.work import Work
 from jnas.engine.messages import argument
-from jnas.types import Space
 
 
 class Choice(NamedTuple):
@@ -37,21 +36,16 @@ class Choice(NamedTuple):
     cuts: Sequence[str] = ()
 
 
-def given(settings: Settings, space: Space) -> np.ndarray | None:
-    """Architecture `[D]` that is named, or the best of a run folder; None where there is neither.
-
-    Args:
-        settings: of the training.
-        space: of its network.
+def named(settings: Settings) -> str | None:
+    """Text of the architecture that is named, or of the best of a run folder; None without either.
 
     Raises:
-        ValueError: it is none of the space, or the folder holds no finished search.
+        ValueError: the folder holds no finished search.
     """
-    arch = settings.arch
     # Read at the beginning: the folder may be searched anew while this one trains.
     if settings.from_run is not None:
-        arch = best_of(settings.from_run, settings.space)
-    return None if arch is None else np.asarray(space.from_string(arch), np.int32)
+        return best_of(settings.from_run, settings.space)
+    return settings.arch
 
 
 def best_of(run: Path, space: str) -> str:

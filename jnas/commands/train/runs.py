@@ -92,10 +92,12 @@ def run(settings: Settings, folder: Path, resume: Resume = True, progress: bool 
     # The clock first: decoding the images is part of the minutes that a user has.
     clock, keys = Clock.of(settings), Keys.of(settings.seed)
     dataset, notes = images.load(settings, keys.split, progress)
-    full = filled(settings, dataset)
+    text = choice.named(settings)
+    full = filled(settings, dataset, text)
     network = network_of(full, dataset)
     # What is wrong with the settings is said before anything is computed.
-    recipe, arch = recipe_of(full), choice.given(full, network.space)
+    recipe = recipe_of(full)
+    arch = None if text is None else np.asarray(network.space.from_string(text), np.int32)
     check_dataset(network, dataset)
     # With the images and the architecture themselves: a path and the name of a folder stay the same
     # while what they hold is changed.

@@ -234,10 +234,18 @@ class Settings:
         return command_line("train", self.facts(), known | Settings().facts())
 
 
-def filled(settings: Settings, dataset: Dataset) -> Settings:
-    """Settings with every default that is used, as far as they follow from the images."""
+def filled(settings: Settings, dataset: Dataset, arch: str | None = None) -> Settings:
+    """Settings with every default that is used, which follow from the images.
+
+    Args:
+        settings: as they are given.
+        dataset: of the images.
+        arch: text of the architecture where it is known, which may tell sizes.
+    """
     networks.check(settings.space)
-    own: dict[str, Any] = dict(networks.sizes(settings.space, settings.sizes, dataset))
+    sizes = networks.told(settings.space, arch)
+    sizes |= {name: size for name, size in settings.sizes.items() if size is not None}
+    own: dict[str, Any] = dict(networks.sizes(settings.space, sizes, dataset))
     if not settings.is_given and settings.strategy is None:
         of_sizes = networks.chooses_sizes(settings.space)
         usual = _OF_SIZES if of_sizes else {"candidates": CANDIDATES, "trained": 16}

@@ -104,6 +104,23 @@ def test_spaces_of_sizes_have_a_limit_by_the_images() -> None:
     assert filled(Settings(), dataset(90, 16)).max_flops is None
 
 
+def test_sizes_that_an_architecture_tells() -> None:
+    """Those of its text, where it has them and no others are given."""
+    space, images = jnas.spaces.nasnet(), dataset(100, 16)
+    text = space.to_string(np.array([*[0] * 40, 1, 2]))
+    assert text.endswith("width=24, depth=12)")
+    settings = Settings(space="nasnet", arch=text)
+    full = filled(settings, images, text)
+    assert (full.channels, full.cells) == (24, 12)
+    arch = network_of(full, images).space.from_string(text)
+    assert np.asarray(arch).tolist() == [0] * 40
+    usual = filled(settings, images)
+    without = text.replace(", width=24, depth=12", "")
+    assert filled(settings, images, without) == filled(settings, images, "?") == usual
+    given = dataclasses.replace(settings, channels=16)
+    assert (filled(given, images, text).channels, filled(given, images, text).cells) == (16, 12)
+
+
 @pytest.mark.parametrize("space", ["nds_resnet", "nasnet"])
 def test_sizes_share_no_weights(space) -> None:
     with pytest.raises(ValueError, match=f"no supernet for the space {space}, .* width and depth"):
