@@ -112,6 +112,7 @@ SETTINGS = {
     "strata of FLOPs": Setting({"sampler": "strata"}),
     "affine batch norms": Setting(network={"affine": True}),
     "masked": Setting({"is_masked": True}),
+    "without augmentation": Setting({"augmentation": None}),
     "constant rate": Setting({"final_learning_rate": 0.05}),
     "twice the rate": Setting({"learning_rate": 0.1}),
     "a quarter of the epochs": Setting(epochs=0.25),
