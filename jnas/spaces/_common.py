@@ -267,6 +267,39 @@ def numbers_of(
     return [known.index(digit) for digit in digits]
 
 
+def inverted_residual_costs(
+    channels: tuple[int, int],
+    pixels: tuple[int, int],
+    expansion: int,
+    kernel: int,
+    squeezed: int = 0,
+) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of an inverted residual block (MobileNetV2, CVPR 2018).
+
+    A 1x1 convolution to the hidden channels, which is not there without an expansion, one of each
+    of them with the stride, and a 1x1 convolution back, each with a batch norm.
+
+    Args:
+        channels: that it reads, and that it returns.
+        pixels: of the maps before its stride, and after it.
+        expansion: hidden channels for each that it reads.
+        kernel: side of the kernels of the hidden channels.
+        squeezed: inner channels of its squeeze-and-excitation, whose 1x1 convolutions have biases;
+            0 for none.
+    """
+    (c_in, c_out), (before, after) = channels, pixels
+    hidden = c_in * expansion
+    widen = c_in * hidden if expansion > 1 else 0
+    depthwise, narrow = kernel**2 * hidden, hidden * c_out
+    # Of one pixel, the mean of all.
+    excitation, biases = 2 * hidden * squeezed, (hidden + squeezed if squeezed else 0)
+    normalised = hidden * (2 if expansion > 1 else 1) + c_out
+    return (
+        widen + depthwise + narrow + 2 * normalised + excitation + biases,
+        widen * before + (depthwise + narrow) * after + excitation,
+    )
+
+
 def as_vector(values: Sequence[int]) -> Arch:
     """`[D]` int32 architecture from Python ints."""
     return jnp.asarray(values, jnp.int32)

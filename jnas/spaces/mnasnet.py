@@ -14,7 +14,6 @@ layer.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +33,7 @@ REDUCTION = 4
 EXPANSIONS, KERNELS, HAS_SE = (1, 4, 6), (3, 5), (False, True)
 
 
-def num_layers(block: int) -> tuple[int, ...]:
+def _num_layers(block: int) -> tuple[int, ...]:
     """Numbers of layers that block `block`, 0 to 6, chooses from."""
     return (1, 2, 3, 4) if block == 5 else (1, 2, 3)
 
@@ -45,7 +44,7 @@ CHOICES = {
     for letter, values in (
         ("e", EXPANSIONS),
         ("k", KERNELS),
-        ("l", num_layers(block)),
+        ("l", _num_layers(block)),
         ("se", HAS_SE),
     )
 }
@@ -54,46 +53,26 @@ CHOICES = {
 _SIZES = tuple(map(len, CHOICES.values()))
 
 
-class _Layer(NamedTuple):
-    """Costs of an inverted residual layer.
-
-    Attributes:
-        params: trainable parameters.
-        macs: multiply-accumulates.
-    """
-
-    params: int
-    macs: int
-
-
-def _layer(c_in: int, c_out: int, side: int, stride: int, chosen: tuple[int, int, bool]) -> _Layer:
-    """`_Layer` of an expansion, a kernel and squeeze-and-excitation, on maps of `side` pixels."""
-    expansion, kernel, has_se = chosen
-    hidden, pixels, after = c_in * expansion, side**2, (side // stride) ** 2
-    # Without an expansion there is no first convolution.
-    widen = c_in * hidden if expansion > 1 else 0
-    depthwise, narrow = kernel**2 * hidden, hidden * c_out
-    squeezed = c_in // REDUCTION if has_se else 0
-    # 1x1 convolutions with biases, of one pixel.
-    excitation, biases = 2 * hidden * squeezed, (hidden + squeezed if has_se else 0)
-    norms = hidden * (2 if expansion > 1 else 1) + c_out
-    return _Layer(
-        widen + depthwise + narrow + 2 * norms + excitation + biases,
-        widen * pixels + (depthwise + narrow) * after + excitation,
-    )
+def _layer(
+    channels: tuple[int, int], pixels: tuple[int, int], expansion: int, kernel: int, has_se: bool
+) -> np.ndarray:
+    """`[2]`, parameters and multiply-accumulates of a layer (`inverted_residual_costs`)."""
+    squeezed = channels[0] // REDUCTION if has_se else 0
+    return np.array(_common.inverted_residual_costs(channels, pixels, expansion, kernel, squeezed))
 
 
 def _block_costs(block: int, side: int) -> np.ndarray:
     """`[3, 2, 4, 2, 2]` int32, parameters and multiply-accumulates of the choices of a block."""
-    c_in, c_out, stride = (STEM, *WIDTHS)[block], WIDTHS[block], STRIDES[block]
+    c_in, c_out = (STEM, *WIDTHS)[block], WIDTHS[block]
+    before, after = side**2, (side // STRIDES[block]) ** 2
+    # Also for more layers than a block chooses from, which no vector has.
+    num_layers = np.arange(4)[:, None]
     found = np.zeros((len(EXPANSIONS), len(KERNELS), 4, len(HAS_SE), 2), np.int32)
-    for e, expansion in enumerate(EXPANSIONS):
-        for k, kernel in enumerate(KERNELS):
-            for se, has_se in enumerate(HAS_SE):
-                chosen = expansion, kernel, has_se
-                first = np.array(_layer(c_in, c_out, side, stride, chosen))
-                other = np.array(_layer(c_out, c_out, side // stride, 1, chosen))
-                found[e, k, :, se] = first + np.arange(4)[:, None] * other
+    for e, k, se in np.ndindex(len(EXPANSIONS), len(KERNELS), len(HAS_SE)):
+        chosen = EXPANSIONS[e], KERNELS[k], HAS_SE[se]
+        first = _layer((c_in, c_out), (before, after), *chosen)
+        other = _layer((c_out, c_out), (after, after), *chosen)
+        found[e, k, :, se] = first + num_layers * other
     return found
 
 

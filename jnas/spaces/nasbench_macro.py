@@ -67,11 +67,8 @@ def _cost(block: Block, op: int) -> tuple[int, int]:
     if OPERATIONS[op] == "identity":
         weights = c_in * c_out if stride > 1 else 0
         return weights + (2 * c_out if weights else 0), weights * pixels
-    hidden = c_in * _EXPANSIONS[op]
-    # 1x1 to the hidden channels before the stride, a convolution of each of them, 1x1 back.
-    widen, depthwise, narrow = c_in * hidden, _KERNELS[op] ** 2 * hidden, hidden * c_out
-    macs = widen * pixels * stride**2 + (depthwise + narrow) * pixels
-    return widen + depthwise + narrow + 2 * (2 * hidden + c_out), macs
+    of_maps = pixels * stride**2, pixels
+    return _common.inverted_residual_costs((c_in, c_out), of_maps, _EXPANSIONS[op], _KERNELS[op])
 
 
 _BLOCKS = blocks()
