@@ -108,7 +108,7 @@ def mnasnet(path: str | os.PathLike[str] | None = None) -> Table:
 
     Returns:
         A table with the columns `val_accuracy` and `val_top5` (% **validation**, of a short
-        training that ranks networks as a long one does), `seconds` of that training, and
+        training whose recipe was searched for), `seconds` of that training, and
         `latency:DEVICE` (ms an image): of the FPGAs zcu102 and vck190 as measured, of a100, 3090,
         tpuv2 and tpuv3 the inverse of the throughput; NaN where a network was not run.
         Rows are in the order of the file, whose first third has no squeeze-and-excitation: split
