@@ -91,6 +91,7 @@ def test_columns_of_seeds_and_means(trainings, table) -> None:
     assert "mean of 2 runs" in mean.conventions["val2"]
 
 
+@pytest.mark.slow
 def test_searches_of_several_fidelities(trainings, table) -> None:
     usual = benchmarks.usual_column(table)
     assert usual == "val3"

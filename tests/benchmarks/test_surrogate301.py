@@ -44,6 +44,7 @@ def test_predictions_are_those_of_the_network(small: Surrogate) -> None:
     np.testing.assert_array_equal(np.isnan(small.predict(wrong).accuracy), [True, False])
 
 
+@pytest.mark.slow
 def test_the_objective_answers_for_every_number_of_epochs(small: Surrogate) -> None:
     whole, short = small.predict(ARCHS), small.predict(ARCHS, 1)
     asked = jnp.full(len(ARCHS), 1).at[:6].set(jnp.asarray([98, 0, 49, 99, -1, 98]))

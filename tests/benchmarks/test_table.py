@@ -807,6 +807,7 @@ def test_codes_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 # Tables of spaces with the codes of another.
 
 
+@pytest.mark.slow
 def test_a_table_answers_for_a_space_of_the_same_codes() -> None:
     """Some cells of sub-space 1, relabelled ones too, from a table of NAS-Bench-101."""
     space = spaces.nb1shot1(subspace=1)

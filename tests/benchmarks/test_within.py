@@ -50,6 +50,7 @@ def test_a_mutation_goes_to_a_row_nearby(space: Space) -> None:
     assert (gone <= others + 2).all()
 
 
+@pytest.mark.slow
 def test_a_single_row_and_none() -> None:
     one = benchmarks.within(benchmarks.make_table(SPACE, ROWS[:1], {"x": np.ones(1)}))
     np.testing.assert_array_equal(one.mutate(jax.random.key(0), jnp.asarray(ROWS[0])), ROWS[0])

@@ -141,7 +141,7 @@ def inputs(tmp_path, monkeypatch) -> None:
         (["--file", "l.csv", "--estimator", "params"], "l.csv", "l.csv is the list of arch"),
     ],
 )
-@pytest.mark.parametrize("more", [[], ["--no-resume"]])
+@pytest.mark.parametrize("more", [[], pytest.param(["--no-resume"], marks=pytest.mark.slow)])
 def test_what_is_read_is_never_written(arguments, out, what, more, inputs, tmp_path) -> None:
     before, texts = files(tmp_path), [] if "--file" in arguments else [CELL]
     with pytest.raises(FileExistsError, match=rf"{what}.*that the job reads.*choose another --out"):

@@ -84,6 +84,7 @@ def test_a_supernet_is_told_from_other_files(supernet, tmp_path) -> None:
         invoke("score", CELLS[0], "--estimator", tmp_path / "broken.npz")
 
 
+@pytest.mark.slow
 def test_supernets_that_cannot_judge(supernet, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     loaded = oneshot.load(supernet)

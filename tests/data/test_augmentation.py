@@ -199,6 +199,7 @@ def test_the_program_is_the_same_as_without_compilation(images, one_hot, key) ->
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_key_gives_the_same_again_and_another_one_does_not(images, one_hot, key) -> None:
     first, again = (data.augment(key, images, one_hot, ALL, facts()) for _ in range(2))
     other = data.augment(jax.random.key(1), images, one_hot, ALL, facts())

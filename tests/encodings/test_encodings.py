@@ -410,7 +410,9 @@ def test_node_graphs_of_operations_on_edges_are_line_graphs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "num_features"), [(NB101, 47), (NB201, 81)], ids=["nasbench101", "nasbench201"]
+    ("space", "num_features"),
+    [pytest.param(NB101, 47, marks=pytest.mark.slow), (NB201, 81)],
+    ids=["nasbench101", "nasbench201"],
 )
 def test_statistics_by_enumeration_of_paths(space, num_features) -> None:
     found = encoded(jnas.encodings.statistics, space, 60)

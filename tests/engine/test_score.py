@@ -450,6 +450,7 @@ def test_programs_of_buckets_are_let_go_of(estimator, archs, key, monkeypatch) -
     assert len(traces) == 2 * CARDINALITY
 
 
+@pytest.mark.slow
 def test_a_job_of_buckets_resumes_and_is_extended(estimator, archs, key, tmp_path, monkeypatch):
     expected, out = score(estimator, archs, key), tmp_path / "scores.npz"
     for num_chunks in (3, 2):

@@ -57,7 +57,7 @@ def scaled(key: jax.Array, low: jax.Array) -> dict[str, jax.Array]:
     return found | {"row": SCALE * found["row"]}
 
 
-@pytest.mark.parametrize("batching", ["vmap", "map"])
+@pytest.mark.parametrize("batching", [pytest.param("vmap", marks=pytest.mark.slow), "map"])
 def test_a_killed_job_goes_on_from_the_seeds_that_are_finished(
     batching, tmp_path, monkeypatch, capsys
 ) -> None:

@@ -657,6 +657,7 @@ def test_pairs_of_long_lists_are_uniform(key: jax.Array) -> None:
         np.testing.assert_allclose(both, 20 / 204 * 19 / 203, atol=0.005)
 
 
+@pytest.mark.slow
 def test_pairs_of_long_lists_with_many_ties(key: jax.Array) -> None:
     """Where too few drawn pairs differ, all are looked at: as many come as exist or are wanted."""
     for num_tied, expected in ((197, 400), (198, 198 * 2 + 1), (199, 199), (200, 0)):
@@ -694,6 +695,7 @@ def test_pairs_are_uniform_whichever_way_they_are_drawn(key: jax.Array) -> None:
         assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_pairs_of_long_lists_compiled_and_mapped() -> None:
     keys = jax.random.split(jax.random.key(8), 4)
     targets = np.stack(
@@ -730,6 +732,7 @@ def test_sampled_pairs_train_like_all_pairs_of_them(key: jax.Array) -> None:
     )
 
 
+@pytest.mark.slow
 def test_sampled_triplets_are_uniform(key: jax.Array) -> None:
     sample_triplets = jax.jit(losses.sample_triplets, static_argnums=(1, 2))
     triplets = sample_triplets(key, 6, 20_000)

@@ -172,6 +172,7 @@ def test_a_whole_benchmark_is_counted_exactly(num, ties):
         np.testing.assert_allclose(metric(scores, targets), expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_a_small_difference_of_large_counts():
     # The ranking 0, 2, 4, …, 5, 3, 1 has tau ≈ 0. Inversions of a value: smaller ones behind it.
     length = 424_000

@@ -399,6 +399,7 @@ def test_both_derivatives_agree_with_differences_of_the_definition(name):
         )
 
 
+@pytest.mark.slow
 def test_gradients_are_zero_just_where_the_architecture_has_no_weights():
     for arch in ARCHS[::3]:
         direction = [np.zeros_like(k) for k in networks.kernels(params_of_cell())]
@@ -504,6 +505,7 @@ def test_other_settings_that_are_refused():
         networks.nasbench101(init="pytorch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", [(2, 8, 8), (2, 6, 8, 3), (2, 8, 8, 1)], ids=["rank", "size", "channels"]
 )

@@ -87,6 +87,7 @@ def test_disconnected_cells_have_finite_logits_that_ignore_the_image():
         np.testing.assert_array_equal(logits, np.broadcast_to(logits[:1], logits.shape))
 
 
+@pytest.mark.slow
 def test_fold_shows_the_tensors_that_relus_read_and_counts_the_modules():
     for arch, (seen, buffers), (logits, expected) in zip(ARCHS, looks(), references(), strict=True):
         readings = as_readings(buffers)
@@ -130,6 +131,7 @@ def test_apply_is_the_fold_without_looking():
         )
 
 
+@pytest.mark.slow
 def test_cells_of_one_function_have_equal_logits_where_edges_have_equal_weights():
     """As drawn, without biases: a convolution of nothing adds the bias of its batch norm."""
     space, drawn = spaces.nasbench201(identity="function"), NETWORK.init(jax.random.key(4))
@@ -299,6 +301,7 @@ def convolutions_read_the_image(arch):
     return 3 in reached
 
 
+@pytest.mark.slow
 def test_network_without_affine_norms_has_biases_in_its_cells(key):
     """A norm takes away the mean, and so the bias: logits cannot tell, a hook in its place can."""
     network = networks.nasbench201(

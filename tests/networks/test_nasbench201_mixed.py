@@ -114,6 +114,7 @@ def test_values_and_gradients_are_those_of_a_plain_sum(network, options):
         np.testing.assert_allclose(got / scale, expected / scale, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_one_hot_weights_are_the_architecture():
     params, one_hot = random_params(TINY), np.eye(5, dtype=np.float32)[ARCH]
     expected = jax.jit(TINY.apply)(params, ARCH, IMAGES)

@@ -313,6 +313,7 @@ def difference(params, number, mix, along, step=1e-7):
     return (losses[0] - losses[1]) / (2 * step)
 
 
+@pytest.mark.slow
 def test_other_sizes_of_images_and_logits(key):
     network = networks.nats_size(num_classes=7, in_channels=1)
     images = np.random.default_rng(3).normal(size=(3, 8, 4, 1)).astype(np.float32)

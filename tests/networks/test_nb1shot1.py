@@ -128,6 +128,7 @@ def test_the_network_of_one_architecture_has_the_same_logits(name):
     np.testing.assert_allclose(found, logits_of(name), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subspace", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_logits_of_sub_spaces_with_four_blocks(subspace):
     network = networks.nb1shot1(subspace=subspace, stacks=1, **{**SIZES, "cells": 1})
@@ -246,6 +247,7 @@ def test_refusals(settings, message):
         networks.nb1shot1(**settings)
 
 
+@pytest.mark.slow
 def test_images_of_another_shape_are_refused():
     for bad in (IMAGES[0], IMAGES[..., [0, 0]], IMAGES.astype(np.float16)):
         with pytest.raises(ValueError, match=r"the network takes images float32 \[N, H, W, 1\]"):

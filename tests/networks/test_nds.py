@@ -200,7 +200,10 @@ def num_norms(record):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [(name, texts[0]) for name, texts in TEXTS.items()],
+    [
+        pytest.param(name, texts[0], marks=[pytest.mark.slow] * (name == "nds_vanilla"))
+        for name, texts in TEXTS.items()
+    ],
 )
 def test_the_network_of_one_architecture_has_the_same_logits(name, text):
     """Hooks see the channels that there are."""

@@ -71,6 +71,7 @@ def check_logits(found, network, cells, num_cells):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_one_program_has_the_logits_of_the_rules_of_a_reduction_cell():
     """Whatever the order of the slots; outputs are of one, four and five nodes."""
     network = networks.nasnet(layers=1, **SMALL)

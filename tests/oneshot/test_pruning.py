@@ -23,6 +23,7 @@ def test_operations_are_left_out() -> None:
         oneshot.pruning.without(SPACE, ("avg_pool",))
 
 
+@pytest.mark.slow
 def test_the_best_by_score_are_left(supernet: oneshot.Supernet, stripes: Dataset) -> None:
     archs = SPACE.enumerate()[::1500]
     left = oneshot.pruning.best(supernet, stripes, archs, 0.5)

@@ -109,6 +109,7 @@ def test_lists_are_drawn_from_uniformly() -> None:
         samplers.listed([[0] * 6, [9] * 6], SPACE)
 
 
+@pytest.mark.slow
 def test_spaces_too_large_to_list_are_drawn_from() -> None:
     def too_large() -> np.ndarray:
         raise ValueError("too large to be listed")
@@ -179,6 +180,7 @@ def test_strata_without_a_list() -> None:
         samplers.strata(near, 3)
 
 
+@pytest.mark.slow
 def test_policies_are_sampled_with_their_weights() -> None:
     policy = search.policies.factorised(SPACE.cardinalities)
     params = jnp.full((6, 5), -20.0).at[:, 3].set(20.0)

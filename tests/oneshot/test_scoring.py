@@ -65,6 +65,7 @@ def test_several_supernets_are_averaged(supernet: oneshot.Supernet, stripes: Dat
     np.testing.assert_allclose(both, np.mean(each, axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_image_does_not_reach_through_a_cell_without_edges(
     supernet: oneshot.Supernet, stripes: Dataset
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_study_ranks_after_each_epoch_that_was_kept(
         oneshot.study(supernet, stripes, ARCHS, truth, epochs=(1,))
 
 
+@pytest.mark.slow
 def test_zero_shot_scores_see_the_trained_weights(
     supernet: oneshot.Supernet, stripes: Dataset
 ) -> None:

@@ -103,7 +103,7 @@ def test_rejected_architectures_count_for_nothing(plain: Setup, stripes: Dataset
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("is_masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_is_not_sampled_decays_unless_it_is_masked(
     network: Network, recipe: oneshot.Recipe, stripes: Dataset, is_masked: bool
 ) -> None:
@@ -184,6 +184,7 @@ def test_restarts_empty_momentum_and_begin_the_rate_anew(
         np.testing.assert_allclose(difference, number, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_samplers_are_arguments(plain: Setup) -> None:
     one, other = (samplers.listed(np.full((4, 6), op, np.int32)) for op in (1, 2))
     assert jax.tree.structure(one) == jax.tree.structure(other)

@@ -25,6 +25,7 @@ def test_costs_are_those_of_the_space(costs):
         assert float(costs["flops"][place]) == float(SPACE.flops(archs[place]))
 
 
+@pytest.mark.slow
 def test_a_table_ends_with_the_rows_of_the_costs(costs):
     rng = np.random.default_rng(0)
     truth = jnp.asarray(rng.normal(size=N))

@@ -182,6 +182,7 @@ def test_several_recipes_are_each_as_alone(
         chex.assert_trees_all_close(one.curves, other.curves, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_program_serves_all_numbers(
     network: Network,
     stripes: Dataset,

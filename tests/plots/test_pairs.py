@@ -62,6 +62,7 @@ def test_arrows_join_the_nodes_of_their_edges(seed: int) -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasbench301", "nasnet"])
 def test_labels_of_published_spaces_stay_apart(name: str) -> None:
     space = spaces.by_name(name)

@@ -127,7 +127,7 @@ def test_embeddings(space, flags) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("flag", [pytest.param("attributes", marks=pytest.mark.slow), *FLAGS[1:]])
 def test_each_flag_alone_adds_its_part(flag) -> None:
     module = BiFlow(5, **SMALL, **{name: name == flag for name in FLAGS})
     batch = features(NB101)
@@ -136,6 +136,7 @@ def test_each_flag_alone_adds_its_part(flag) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [NB101, NB201], ids=lambda space: space.name)
 def test_flags_and_parameters(space) -> None:
     batch, where = features(space), jnp.ones(60, bool)

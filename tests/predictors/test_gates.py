@@ -343,6 +343,7 @@ def assert_normal(values: jax.Array) -> None:
     assert abs(np.std(values) - 1) < 5 / math.sqrt(2 * values.size)
 
 
+@pytest.mark.slow
 def test_initial_weights() -> None:
     sizes = {"layers": (64, 32), "node_size": 48, "hidden_size": 96, "op_size": 40}
     _, batch = cells(NB101, 2)

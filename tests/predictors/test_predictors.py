@@ -173,6 +173,7 @@ def test_padding_is_no_reference_of_a_comparator() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scaling", "num_members"),
     [("standard", 1), ("minmax", 1), pytest.param("standard", 2, marks=SLOW)],

@@ -17,6 +17,7 @@ from tests.predictors.helpers import (
 )
 
 
+@pytest.mark.slow
 def test_a_saved_ensemble(tmp_path: Path) -> None:
     ensemble = P.ensemble(make("mlp", NB201), 2)
     archs, targets = drawn(NB201, 12)

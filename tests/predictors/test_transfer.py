@@ -98,6 +98,7 @@ def test_a_space_without_flops() -> None:
     np.testing.assert_allclose(cost(jnp.asarray(archs)), measured, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_search_takes_the_cost() -> None:
     cost = P.transfer(
         counting(), jnp.float32(0.5), ARCHS, 2.0 + 3 * (ARCHS == 3).sum(1), form="line"

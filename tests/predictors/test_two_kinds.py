@@ -78,6 +78,7 @@ def gates_by_slots(params, names: tuple[str, ...], cells: tuple[Cell, Cell]) -> 
     return np.concatenate(embeddings)
 
 
+@pytest.mark.slow
 @SPACES
 def test_gates_by_slots(space) -> None:
     batch = jax.jit(graphs(space))(population(space))
@@ -349,6 +350,7 @@ def test_renas_tensor_of_both_kinds(space) -> None:
 # -- Choices about the whole network ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_width_and_depth_are_seen() -> None:
     """Graphs do not show them; every encoding of a predictor does."""
     assert PNAS.sizes == (40, 41)
@@ -385,6 +387,7 @@ def test_gates_sees_width_and_depth() -> None:
 # -- Chains ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nds_resnet", "nasbench_macro", "transnas_macro"])
 def test_renas_tensor_of_chains(name: str) -> None:
     space = jnas.spaces.by_name(name)

@@ -57,6 +57,7 @@ def test_starts_with_the_best_scored(size, num) -> None:
         assert initial.tolist() == [row for _, row in ranked[:size]]
 
 
+@pytest.mark.slow
 def test_afterwards_it_is_regularized_evolution(key) -> None:
     """With the same initial population the two are one program."""
     evaluate = jnas.search.objective(

@@ -76,6 +76,7 @@ def test_the_cycle_of_the_baseline_by_hand() -> None:
     assert plan.before[rungs_above].tolist() == [0, 0, 0, 9, 13]
 
 
+@pytest.mark.slow
 def test_a_run_follows_the_schedule(key: jax.Array) -> None:
     history = run(BASELINE, SCRAMBLED, key, num_evaluations=50)
     np.testing.assert_array_equal(history.epochs, (CYCLE * 3)[:50])

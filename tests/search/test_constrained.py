@@ -32,7 +32,7 @@ def small(arch: jax.Array) -> jax.Array:
 
 
 CASES = [
-    pytest.param(SPACE, few_convolutions, id="nasbench201"),
+    pytest.param(SPACE, few_convolutions, id="nasbench201", marks=pytest.mark.slow),
     pytest.param(jnas.spaces.nasbench101(), small, id="nasbench101", marks=pytest.mark.slow),
     pytest.param(toy(), few_narrow, id="toy"),
 ]

@@ -85,6 +85,7 @@ def test_one_operator_alone(key, chances) -> None:
     assert set(archs[1:, :, 3].ravel().tolist()) == {chances.index(1)}
 
 
+@pytest.mark.slow
 def test_an_old_generation_that_comes_late_is_history(key) -> None:
     searcher = compiled(jnas.search.genetic(family(), population_size=3, tournament_size=3))
     first, state = searcher.ask(jax.random.key(1), searcher.init(key))
@@ -98,6 +99,7 @@ def test_an_old_generation_that_comes_late_is_history(key) -> None:
     np.testing.assert_array_equal(swapped.scores, [1.0] * 3)
 
 
+@pytest.mark.slow
 def test_climbs(key) -> None:
     """Mean score of the generations on a smooth objective, 64 members as in the paper."""
     score = Partial(lambda key, archs: jnp.sum(archs, axis=1).astype(jnp.float32))

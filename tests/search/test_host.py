@@ -277,6 +277,7 @@ def halves(arch: jax.Array) -> jax.Array:
     return jnp.stack([arch[0], arch[2] // 2]).astype(jnp.uint32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["random", "evolution", pytest.param("evolution-batch", marks=pytest.mark.slow)]
 )

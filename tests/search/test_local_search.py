@@ -101,6 +101,7 @@ def test_what_was_asked_before_a_move_is_history(key) -> None:
     assert int(tell(late, neighbor, 1.0).num_tried) == 1
 
 
+@pytest.mark.slow
 def test_default_neighbourhoods() -> None:
     """As many failures as there are vectors one choice away, then a new start."""
     for space, num in ((SPACE, 24), (jnas.spaces.nats_size(), 35)):

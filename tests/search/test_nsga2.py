@@ -85,6 +85,7 @@ def names(key: jax.Array, searcher: Searcher, state: object, num: int = 4000) ->
     return np.asarray(query.archs).reshape(-1, 4)
 
 
+@pytest.mark.slow
 def test_chances_of_parents(key) -> None:
     """Tournaments of two of five: the first front's corners and middle, the second; one failed."""
     costs = jnp.asarray([1.0, 2.0, 3.0, 4.0, 0.0])

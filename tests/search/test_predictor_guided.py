@@ -111,6 +111,7 @@ def test_proposes_the_best_predicted_that_are_new(random_share, key) -> None:
     assert len(sets) == (4 if random_share < 1 else 0)
 
 
+@pytest.mark.slow
 def test_inner_searches_take_turns(key) -> None:
     """Of searches that meet other cells each, a batch has the best of each."""
     lists = some(6, lists=2)
@@ -158,6 +159,7 @@ def test_random_while_there_is_nothing_to_learn_from(key) -> None:
     assert len({name_of(arch) for arch in np.concatenate([query.archs, state.archs])}) == 10
 
 
+@pytest.mark.slow
 def test_only_allowed_architectures_until_there_are_no_more(key) -> None:
     def is_allowed(arch: jax.Array) -> jax.Array:
         return jnp.all(arch[1:] == np.array([2, 4, 2, 2], np.int32))

@@ -210,6 +210,7 @@ def total(key: jax.Array, archs: jax.Array) -> jax.Array:
     return jnp.sum(archs, axis=1).astype(jnp.float32)
 
 
+@pytest.mark.slow
 def test_evolution_beats_random_search(key) -> None:
     """Mean over 32 seeds of the best of 150 evaluations; the optimum is 24."""
 

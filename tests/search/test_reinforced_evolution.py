@@ -119,6 +119,7 @@ def test_two_batches_by_hand() -> None:
         assert state.baseline == pytest.approx(total / weight, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_teaches_nothing() -> None:
     """Founders, failures, their children, forgotten ones; yet the population learns of them all."""
     searcher = make(num_pending=2, momentum=0.0)
@@ -160,6 +161,7 @@ def test_invalid_children_are_drawn_again_and_then_the_space_steps_in() -> None:
     assert float(state.weight) == 0, "three changes at once are none of the controller's"
 
 
+@pytest.mark.slow
 def test_the_population_is_that_of_regularized_evolution(key) -> None:
     """Same founders, and every child differs from a living member in one position."""
     searcher = jnas.search.reinforced_evolution(SPACE, population_size=6)

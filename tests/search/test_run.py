@@ -157,7 +157,9 @@ def assert_equal(history: History, expected: Naive, *, budget: bool = True) -> N
 
 @RULES
 @ON_SEARCHERS
-@pytest.mark.parametrize("memory", [False, True], ids=["", "memory"])
+@pytest.mark.parametrize(
+    "memory", [pytest.param(False, marks=pytest.mark.slow), True], ids=["", "memory"]
+)
 def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
     searcher, identity = SEARCHERS[name], SPACE.identity if memory else None
 
@@ -179,6 +181,7 @@ def test_a_budget_in_seconds(name, overrun, memory, key) -> None:
         assert_equal(search(limit), expected)
 
 
+@pytest.mark.slow
 def test_the_evaluation_that_crosses_the_limit(key) -> None:
     """By hand: evaluations of 10 s, a budget of 25 s."""
     searcher, objective = (
@@ -197,6 +200,7 @@ def test_the_evaluation_that_crosses_the_limit(key) -> None:
         assert (int(history.num_evaluations), bool(history.truncated)) == (3, truncated)
 
 
+@pytest.mark.slow
 @ON_SEARCHERS
 def test_isomorphic_architectures_cost_nothing(name, key) -> None:
     searcher = SEARCHERS[name]

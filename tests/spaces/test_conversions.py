@@ -83,6 +83,7 @@ def test_there_and_back_for_nasbench201(form) -> None:
         np.testing.assert_array_equal(found, arch)
 
 
+@pytest.mark.slow
 def test_there_and_back_for_nasbench101() -> None:
     space = spaces.nasbench101()
     archs = jax.jit(jax.vmap(space.sample))(jax.random.split(jax.random.key(0), 20))

@@ -208,6 +208,7 @@ def test_identities_of_all_cells_are_distinct():
         assert len(np.unique(word)) > 423_500
 
 
+@pytest.mark.slow
 def test_every_listed_cell_is_pruned_and_has_no_gaps():
     cells = every_cell()
     np.testing.assert_array_equal(batched(nasbench101_prune)(cells), cells)
@@ -482,6 +483,7 @@ def assert_frequencies(counts, probabilities) -> None:
     assert stats.chisquare(observed, expected).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_official_sample_draws_every_valid_mask_alike():
     num = 200_000
     archs = np.asarray(batched(SPACE.sample)(keys(3, num)))
@@ -573,6 +575,7 @@ def test_official_mutation_follows_the_published_law(parent, rate, allow_parent)
         assert abs(error) < 5 * math.sqrt(expected * (1 - expected) / num), position
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parent", [pytest.param("chain", marks=pytest.mark.slow), "useless parts"])
 def test_official_mutation_draws_positions_independently(parent):
     """Seven flips, or five operations, are decoded from one random word: every pattern of them is
@@ -796,6 +799,7 @@ def test_bad_options_say_what_is_wrong(options, message):
         nasbench101(**options)
 
 
+@pytest.mark.slow
 def test_crossover_of_invalid_parents_ends():
     empty = jnp.zeros((3, 26), jnp.int32)  # no path from input to output, in any mix
     children = jax.jit(jax.vmap(SPACE.crossover))(keys(3, 3), empty, empty)

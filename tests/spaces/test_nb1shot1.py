@@ -107,6 +107,7 @@ def test_vectors_of_sub_space_3() -> None:
         assert space.to_string(vector) == "|".join(words)
 
 
+@pytest.mark.slow
 def test_what_is_off_every_path_does_not_count() -> None:
     """Two vectors that differ in a useless block alone have one code and one graph."""
     space = spaces.nb1shot1()
@@ -136,6 +137,7 @@ def test_chained_cells(subspace: int, num: int) -> None:
     assert num == math.prod(choices) * 3**blocks
 
 
+@pytest.mark.slow
 def test_published_cells(data_folder) -> None:
     """All 5,000: chained, found at their rows of NAS-Bench-101's table, with its parameters."""
     space, file = spaces.nb1shot1(), np.load(data_folder / "nb1shot1_s3.npz")

@@ -74,6 +74,7 @@ def test_graphs_of_jraph_are_multigraphs() -> None:
     assert found == expected
 
 
+@pytest.mark.slow
 def test_message_passing_adds_up_parallel_edges(key) -> None:
     batch = encodings.graphs(SPACE)(archs()[:3])
     for shape in ((6 * 2 * len(PAIRS),), (6 * 2 * len(PAIRS), 3)):

@@ -61,6 +61,7 @@ def test_a_graph_has_each_operation_at_its_pair() -> None:
         np.testing.assert_array_equal(graph.adjacency, expected != 0)
 
 
+@pytest.mark.slow
 def test_mutation_is_that_of_nasbench201(key: jax.Array) -> None:
     keys = jax.random.split(key, 3000)
     arch = jnp.asarray(numbered(3279))

@@ -32,6 +32,7 @@ def case(request: pytest.FixtureRequest, stripes: Dataset, recipe: training.Reci
     return Case(widths.NETWORK, widths.ARCHS, trained)
 
 
+@pytest.mark.slow
 def test_the_estimator_scores_as_networks_are_trained(
     case: Case, stripes: Dataset, recipe: training.Recipe
 ) -> None:
@@ -43,7 +44,7 @@ def test_the_estimator_scores_as_networks_are_trained(
     assert jax.tree.structure(again) == jax.tree.structure(judge)
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("is_kept", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_paused_trainings_go_on(
     case: Case,
     stripes: Dataset,

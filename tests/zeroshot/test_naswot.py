@@ -94,7 +94,7 @@ def exact_logdet(matrix):
 # Equation 1
 
 
-@pytest.mark.parametrize("relus", ["live", "all"])
+@pytest.mark.parametrize("relus", ["live", pytest.param("all", marks=pytest.mark.slow)])
 def test_kernel_is_units_minus_hamming_distance_of_the_tensors_it_saw(relus):
     for arch, kernel, readings in zip(ARCHS, *kernels(relus), strict=True):
         assert kernel.dtype == np.int32
@@ -262,7 +262,7 @@ def test_log_determinant_of_a_batch():
 # The estimator
 
 
-@pytest.mark.parametrize("relus", ["live", "all"])
+@pytest.mark.parametrize("relus", ["live", pytest.param("all", marks=pytest.mark.slow)])
 def test_score_is_the_log_determinant_of_the_kernel_with_the_networks_own_weights(key, relus):
     """All parts written out; the last two are a skip and a disconnected cell."""
     scores = np.asarray(score(naswot(SMALL, IMAGES, relus=relus), key, BATCH))

@@ -68,6 +68,7 @@ def codes_of(cells, num_cells, params, monkeypatch):
     return np.concatenate(found, axis=1)
 
 
+@pytest.mark.slow
 def test_naswot_is_that_of_the_codes_of_the_rules(monkeypatch):
     network = networks.nasbench301(layers=3, **SMALL)
     arch = arch_of(DARTS_V1)

@@ -272,6 +272,7 @@ def test_reverse_pass_of_the_reference_is_the_slope_of_its_forward_pass(name):
         np.testing.assert_allclose(*products, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_differences_of_the_gradient_have_converged():
     for run in loss_runs(DEEP):
         np.testing.assert_allclose(grasp(run), grasp(run, step=1e-6), rtol=3e-5)

@@ -80,6 +80,7 @@ def test_fit_on_a_table_that_has_changed(fitted) -> None:
     table.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_saved_predictor_scores_and_searches(fitted, tmp_path) -> None:
     saved, out = fitted[0] / "predictor.npz", tmp_path / "all.csv"
     invoke("score", "--estimator", saved, "--all", "--out", out, "--no-progress")
@@ -101,6 +102,7 @@ def test_saved_predictor_scores_and_searches(fitted, tmp_path) -> None:
     assert settings["images"] is None
 
 
+@pytest.mark.slow
 def test_saved_predictor_of_another_space_or_other_contents(fitted, tmp_path) -> None:
     saved, out = fitted[0] / "predictor.npz", tmp_path / "x.csv"
     with pytest.raises(ValueError, match="holds a predictor of nasbench201; it cannot judge"):

@@ -95,6 +95,7 @@ def test_limits_by_name() -> None:
         costs.limits("params=1,flops=2,params=3")
 
 
+@pytest.mark.slow
 def test_a_search_within_a_latency(measured: np.ndarray) -> None:
     """What is proposed, by a strategy with and without costs of its own, keeps to the limits."""
     limit = float(np.quantile(measured, 0.1))

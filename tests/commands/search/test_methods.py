@@ -37,6 +37,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, invoke(*COMMAND, "--out", folder)
 
 
+@pytest.mark.slow
 def test_the_run_folder(searched) -> None:
     folder, printed = searched
     names = {"results.csv", "histories.npz", "result.json", "report.html", "cell.png"}
@@ -51,6 +52,7 @@ def test_the_run_folder(searched) -> None:
     assert "2 searches of 2 epochs on digits" in printed.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_library(searched) -> None:
     folder, _ = searched
     network = jnas.networks.nasbench201(
@@ -87,6 +89,7 @@ def test_means_are_those_of_the_searches_that_have_not_diverged(searched) -> Non
     assert np.isfinite(rows).all()
 
 
+@pytest.mark.slow
 def test_the_supernet_judges_elsewhere(searched, tmp_path) -> None:
     folder, _ = searched
     out = tmp_path / "scores.csv"
@@ -94,6 +97,7 @@ def test_the_supernet_judges_elsewhere(searched, tmp_path) -> None:
     assert np.isfinite([float(row["supernet"]) for row in read_csv(out)]).all()
 
 
+@pytest.mark.slow
 def test_given_again_nothing_is_searched(searched, monkeypatch) -> None:
     folder, printed = searched
     before = files(folder)

@@ -164,6 +164,7 @@ def test_files_of_somebody_else_stay(name, command, tmp_path) -> None:
     assert files(tmp_path) == {name: b"my,data"}
 
 
+@pytest.mark.slow
 def test_the_table_that_is_searched_on_is_never_written(tmp_path) -> None:
     cell = SPACE.to_string(np.zeros(6, np.int32))
     put(tmp_path / "results.csv", f"architecture,score\n{cell},1\n".encode(), "table of results")

@@ -39,6 +39,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Searches, Path]:
     return result, folder
 
 
+@pytest.mark.slow
 def test_searches_are_those_of_the_loop(short) -> None:
     result, _ = short
     searcher, objective = jnas.search.regularized_evolution(SPACE), TABLE.objective("val_accuracy")
@@ -373,6 +374,7 @@ def test_a_batch_is_reproducible_and_follows_the_seed(tmp_path) -> None:
     assert not np.array_equal(a.histories.archs, c.histories.archs)
 
 
+@pytest.mark.slow
 def test_a_batch_within_limits_on_a_table(tmp_path) -> None:
     settings = Settings(estimator="table", candidates=9, max_params=400_000)
     result = searches.run(settings, tmp_path)
@@ -452,6 +454,7 @@ def test_an_error_is_minimised(tmp_path) -> None:
     assert curve[0] > curve[-1]
 
 
+@pytest.mark.slow
 def test_a_batch_of_a_column_that_is_said_to_be_minimised(tmp_path) -> None:
     path = own(tmp_path, TABLE.archs, top=100 - TABLE.column("val_accuracy"))
     settings = Settings(estimator="table", table=path, candidates=30, minimize=True)
@@ -525,6 +528,7 @@ def test_a_search_within_a_table(gaps, strategy, tmp_path) -> None:
     assert "--within-table" not in summarise(result).parts[1].text
 
 
+@pytest.mark.slow
 def test_candidates_within_a_table_and_limits(gaps, tmp_path) -> None:
     settings, _ = gaps
     batch = Settings(
@@ -541,6 +545,7 @@ def test_candidates_within_a_table_and_limits(gaps, tmp_path) -> None:
         searches.run(Settings("nats_size", "params", candidates=3, within_table=True), tmp_path)
 
 
+@pytest.mark.slow
 def test_seconds_that_end_within_the_first_population_are_said(tmp_path) -> None:
     result = searches.run(dataclasses.replace(SHORT, max_seconds=12_000.0), tmp_path)
     assert (np.asarray(result.histories.num_evaluations) < 10).all()
@@ -553,6 +558,7 @@ def test_seconds_that_end_within_the_first_population_are_said(tmp_path) -> None
 BRACKETS = ["successive_halving", pytest.param("bohb", marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", BRACKETS)
 def test_brackets_are_told_the_nearest_epochs_that_were_measured(strategy, tmp_path) -> None:
     """The curve lacks 22, 66 and 200 epochs."""
@@ -570,6 +576,7 @@ def test_brackets_are_told_the_nearest_epochs_that_were_measured(strategy, tmp_p
     assert "val20 for 22, val60 for 66, val100 for 200" in facts.parts[1].text
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_best_of_the_longest_trainings(tmp_path) -> None:
     """Scores fall with the epochs, as those of a network that is trained for too long."""
     numbers = np.arange(15_625.0) / 15_625
@@ -585,6 +592,7 @@ def test_the_answer_is_the_best_of_the_longest_trainings(tmp_path) -> None:
     assert (result.best[0, :9] > 60).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", BRACKETS)
 def test_numbers_that_are_no_epochs_are_no_curve(strategy, tmp_path) -> None:
     """`val_accuracy_1` and `val_accuracy_2` are seeds: one of them is told, as published."""

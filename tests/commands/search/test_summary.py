@@ -42,6 +42,7 @@ def partial(tmp_path_factory: pytest.TempPathFactory) -> Searches:
     return searches.run(dataclasses.replace(settings, max_seconds=100.0), folder / "run")
 
 
+@pytest.mark.slow
 def test_searches_without_an_answer(partial, tmp_path, capsys) -> None:
     lost = int(np.isnan(partial.best[:, -1]).sum())
     assert 0 < lost < 8

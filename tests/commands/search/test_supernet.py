@@ -82,6 +82,7 @@ def test_the_report_ranks_after_some_epochs(shared) -> None:
     assert "Published (Ning et al." in page
 
 
+@pytest.mark.slow
 def test_of_few_architectures_there_is_no_top(shared, tmp_path) -> None:
     made = oneshot.load(shared[0] / "supernet.npz")
     archs = SPACE.enumerate()[5000:5020]
@@ -190,6 +191,7 @@ def test_a_supernet_that_other_code_has_trained_is_taken_over_if_asked(
     assert (folder / "supernet.npz").read_bytes() == weights
 
 
+@pytest.mark.slow
 def test_a_diverged_supernet_is_kept_but_judges_nothing(tmp_path, monkeypatch) -> None:
     train = oneshot.train
 

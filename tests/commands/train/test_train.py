@@ -174,6 +174,7 @@ def test_a_few_epochs_have_no_room_for_many_rungs() -> None:
     assert plan.fitting(16, 2, plan.Clock(0, None), 0.0).trained == 1
 
 
+@pytest.mark.slow
 def test_decisions_of_another_job_do_not_count(tmp_path) -> None:
     mine, other = plan.Decisions(tmp_path, "a"), plan.Decisions(tmp_path, "b")
     mine.keep(scored=3)

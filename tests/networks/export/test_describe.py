@@ -28,6 +28,7 @@ def test_bad_input() -> None:
         export.describe(network, arch, diverged, statistics)
 
 
+@pytest.mark.slow
 def test_weights_that_the_architecture_lacks_may_be_anything() -> None:
     network, arch, params, statistics = case("nats_size")
     masks = iter(network.present(arch))

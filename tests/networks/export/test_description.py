@@ -72,6 +72,7 @@ def test_counts_are_those_of_the_spaces(name: str) -> None:
     check_counts(network, network.space.from_string(text), 32)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_the_weights_that_an_architecture_has() -> None:
     """Of the one-shot network, by its masks and the pixels of each of its stacks."""
     network = networks.nb1shot1(channels=4, cells=2, stacks=3)
@@ -121,6 +122,7 @@ def test_groups_have_the_values_of_a_masked_convolution() -> None:
     assert export.num_macs(plain, (6, 4)) == 9 * 2 * 12 * 3 * 2
 
 
+@pytest.mark.slow
 def test_what_has_no_path_to_the_output_is_left_out() -> None:
     (_, cell, _) = plain_of("disconnected").blocks
     assert [step.operation for step in cell.steps] == ["zeros"]

@@ -122,6 +122,7 @@ def test_banks_that_no_edge_of_an_operation_has_chosen_get_zeros(mode):
     assert np.all(np.abs(stage["conv3x3"]["conv"]).max(axis=(2, 3, 4, 5)) > 0)
 
 
+@pytest.mark.slow
 def test_choice_has_the_gradient_of_every_bank():
     """`⟨∂L/∂y, block_k(x)⟩`, summed over cells; none on edges without weights."""
     of_choice = gradients(params(), CHOICES, "all")[1][1]

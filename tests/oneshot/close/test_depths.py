@@ -76,6 +76,7 @@ def test_networks_have_a_block_for_each_position():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_new_blocks_are_random_and_inherit():
     params = jax.tree.map(lambda leaf: jnp.where(leaf != 0, leaf + 0.5, 0), drawn())
     for number in (1, 3, 5):
@@ -96,6 +97,7 @@ def test_new_blocks_are_random_and_inherit():
         np.testing.assert_array_equal(scale[:3], scales[stage][:3])
 
 
+@pytest.mark.slow
 def test_sizes_have_programs_of_their_own():
     wide = by_depth(networks.nds_resnet(num_classes=2, in_channels=1).within((32, 16, 16)))
     arch = np.asarray(BASE.space.from_string("ds=1:1:1,ws=16:16:16"))
@@ -121,6 +123,7 @@ def test_masks_are_of_all_blocks():
     ]
 
 
+@pytest.mark.slow
 def test_what_is_refused():
     with pytest.raises(ValueError, match="takes a network of nds"):
         by_depth(networks.nasbench201())

@@ -39,6 +39,7 @@ def test_gradient_of_a_logit_is_that_of_the_softmax():
     np.testing.assert_array_equal(got[:, 3], 0)
 
 
+@pytest.mark.slow
 def test_gate_reads_the_whole_architecture_and_has_the_published_sizes():
     gate = gates.Gate(5, EDGES, 4)
     graph = jax.tree.map(lambda leaf: leaf[None], SPACE.graph(jnp.zeros(6, jnp.int32)))

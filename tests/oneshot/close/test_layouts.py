@@ -113,6 +113,7 @@ def test_banks_are_fewer_weights_than_edges():
     assert banks == each[0] + 2 * sum(each[1:])
 
 
+@pytest.mark.slow
 def test_masks_tell_the_operations_of_an_architecture():
     base = networks.nasbench301(layers=3, affine=False, pool_norm=True, **SMALL)
     network = close(base, schedule=(1, 2), gate_gradient=None).network

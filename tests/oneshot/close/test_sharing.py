@@ -142,6 +142,7 @@ def test_noise_draws_banks_and_drops_values():
     assert np.abs(kept[0] - kept[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_closed_banks_stay_zeros_whatever_the_optimiser_does():
     params = weights(2)
     move = optimizer(Recipe(weight_decay=0.1, clip_norm=5.0, learning_rate=0.1), 1)
