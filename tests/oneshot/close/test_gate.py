@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jnas import spaces
 from jnas.oneshot.close import gate as gates
