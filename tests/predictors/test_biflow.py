@@ -127,7 +127,8 @@ def test_embeddings(space, flags) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("flag", [pytest.param("attributes", marks=pytest.mark.slow), *FLAGS[1:]])
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", FLAGS)
 def test_each_flag_alone_adds_its_part(flag) -> None:
     module = BiFlow(5, **SMALL, **{name: name == flag for name in FLAGS})
     batch = features(NB101)

@@ -78,6 +78,7 @@ def test_answers_are_those_of_the_library(searched) -> None:
     )
 
 
+@pytest.mark.slow
 def test_means_are_those_of_the_searches_that_have_not_diverged(searched) -> None:
     supernet = oneshot.load(searched[0] / "supernet.npz")
     curves = {name: np.array(values) for name, values in supernet.curves.items()}
