@@ -58,6 +58,7 @@ def test_runs_that_end_early_count_as_infinitely_long() -> None:
     assert queries.ratio(np.full(3, np.inf), np.array([2.0, 3.0, 4.0]))["ratio"] is None
 
 
+@pytest.mark.slow
 def test_counted_searches_are_those_of_the_loop() -> None:
     table = jnas.benchmarks.nasbench201("cifar10")
     least = queries.thresholds(table, "val_accuracy", (5000, 1))

@@ -171,6 +171,7 @@ def test_other_tasks_do_not_go_with_accuracy(data_folder: Path) -> None:
 # NAS-Bench-101 by four numbers of epochs.
 
 
+@pytest.mark.slow
 def test_trainings_of_a_cell_by_several_numbers_of_epochs(tmp_path: Path) -> None:
     """Two of three cells: input to output alone, and a convolution in between."""
     path = tmp_path / "nasbench101_budgets.npz"

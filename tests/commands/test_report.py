@@ -103,6 +103,7 @@ def test_what_cannot_be_paired_is_refused(searched, tmp_path) -> None:
     assert files(searched[0]) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1, pytest.param(1e50, marks=pytest.mark.slow)])
 def test_an_error_that_is_minimised(factor, tmp_path) -> None:
     """Of a column that is better when smaller, the curves fall and the smaller one wins.

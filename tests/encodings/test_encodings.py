@@ -429,6 +429,7 @@ def test_statistics_of_cells_without_a_path_are_finite() -> None:
     np.testing.assert_array_equal(found[0, :5], [0, 8, 0, 0, 0])
 
 
+@pytest.mark.slow
 def test_statistics_of_isomorphic_cells() -> None:
     """They are equal but for costs: the first vertices that share a width get the remainder."""
     rng = np.random.default_rng(7)

@@ -271,6 +271,7 @@ print(module.whole(module.in_letters))
 """
 
 
+@pytest.mark.slow
 def test_equal_in_another_process() -> None:
     """With other hashes of strings, hence other orders of sets; addresses differ anyway."""
     here = [whole(*parts) for jobs in DIFFERENT.values() for parts in jobs] + [whole(in_letters)]

@@ -516,6 +516,7 @@ def test_numbers_of_any_width_give_floats(loss: Callable) -> None:
         np.testing.assert_allclose(value, expected, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_margin_may_be_traced() -> None:
     scores, targets = make_lists(26, 6)
     sweep = jax.jit(
@@ -566,6 +567,7 @@ def test_sampled_pairs_are_all_if_they_are_few(key: jax.Array) -> None:
     assert sampled(key, np.ones(16, np.float32)) == []
 
 
+@pytest.mark.slow
 def test_sampled_pairs_count_only_what_is_no_padding(key: jax.Array) -> None:
     targets = np.where(np.arange(40) % 2 == 0, make_lists(28, 40)[1], np.nan)
     where = np.arange(40) % 2 == 0

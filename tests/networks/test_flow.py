@@ -43,6 +43,7 @@ def hooked(arch: jax.Array, key: jax.Array, keep: float, rate: float) -> jax.Arr
 apply = jax.jit(NETWORK.apply)
 
 
+@pytest.mark.slow
 def test_hooks_that_keep_everything_change_nothing() -> None:
     plain = apply(PARAMS, ARCH, IMAGES)
     np.testing.assert_allclose(hooked(ARCH, KEY, 1.0, 1.0), plain, rtol=1e-6, atol=1e-6)

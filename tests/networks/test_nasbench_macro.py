@@ -98,6 +98,7 @@ def test_logits_features_and_readings_agree_with_the_definition(number):
     assert num == int(NETWORK.space.params(jnp.asarray(arch)))
 
 
+@pytest.mark.slow
 def test_the_network_of_one_architecture_has_the_same_logits():
     own = NETWORK.own(ARCHS[1])
     seen = jax.jit(lambda params: own.forward(params, None, IMAGES, HOOKS, ()))(params_of())

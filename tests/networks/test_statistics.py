@@ -34,6 +34,7 @@ def a_loss(params: object, images: jax.Array, *, network: Network) -> tuple[jax.
     return jnp.sum(logits**2), logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[pytest.mark.slow] * (n != "nasbench201")) for n in NETWORKS],

@@ -257,6 +257,7 @@ def test_several_recipes_differ_in_numbers_alone(
         oneshot.train(network, stripes, [])
 
 
+@pytest.mark.slow
 def test_files_of_several_recipes(several: oneshot.Supernet, tmp_path: Path) -> None:
     oneshot.save(several, tmp_path / "several.npz")
     found = oneshot.load(tmp_path / "several.npz")

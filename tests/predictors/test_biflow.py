@@ -164,6 +164,7 @@ def test_flags_and_parameters(space) -> None:
             assert kernels == [(96, 128), *[(128, 128)] * 3]
 
 
+@pytest.mark.slow
 def test_statistics_far_outside_of_the_training_set_are_clipped() -> None:
     module = BiFlow(5, **SMALL, attributes=False, both=False, weight=0.5)
     batch = features(NB101)

@@ -226,6 +226,7 @@ def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
         np.testing.assert_allclose(both.metrics["kendall_tau"][seed], [tau], atol=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "space", "loss", "options"),
     [

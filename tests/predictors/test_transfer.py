@@ -123,6 +123,7 @@ def test_errors() -> None:
         P.transfer(predictor, state, ARCHS[:4], measured[:4])
 
 
+@pytest.mark.slow
 def test_real_latencies(data_folder) -> None:
     """From a CPU to another one and to an ASIC, where operations must correct the ranking."""
     del data_folder

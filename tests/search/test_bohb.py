@@ -418,6 +418,7 @@ def curve_table(num_epochs: int = 12) -> tuple[jnas.benchmarks.Table, np.ndarray
 CURVE = {epoch: f"val{epoch}" for epoch in range(1, 13)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrun", "num"), [("discarded", 31), pytest.param("counted", 32, marks=pytest.mark.slow)]
 )

@@ -480,6 +480,7 @@ def test_a_searcher_that_cannot_be_traced(key) -> None:
     np.testing.assert_array_equal(history.archs, expected.archs)
 
 
+@pytest.mark.slow
 def test_the_bar_shows_the_best_and_the_failed(key, capsys) -> None:
     history, failures = jnas.search.run_on_host(
         SEARCHERS["random"], evaluate, key, num_evaluations=NUM_STEPS

@@ -67,6 +67,7 @@ def threads() -> Iterator[Executor]:
         yield pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["threads", "dask"])
 def test_any_executor_gives_the_search_of_threads(name, expected, request) -> None:
     executor = request.getfixturevalue(name)

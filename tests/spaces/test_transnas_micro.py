@@ -67,6 +67,7 @@ def outputs() -> np.ndarray:
     return nodes[3]
 
 
+@pytest.mark.slow
 def test_identity_is_what_a_cell_computes():
     numbers = outputs()
     moments = np.stack([numbers.mean(axis=1), (numbers**2).mean(axis=1)], axis=1).round(9)

@@ -131,6 +131,7 @@ def test_determinants_of_real_kernels(num):
     np.testing.assert_allclose(determinants()(jnp.asarray(kernels)), expected, rtol=2e-7)
 
 
+@pytest.mark.slow
 @SIZES
 def test_equal_codes_are_singular(num):
     """Two images with one code, fewer units than images, no unit at all."""

@@ -255,6 +255,7 @@ def test_options_that_do_not_go(settings, message) -> None:
         Settings(**settings)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained(tmp_path) -> None:
     for options, message in (
         (["--space", "spikenas_bench"], "no network for the space 'spikenas_bench'"),

@@ -31,7 +31,13 @@ from tests.oracles.exports import (
 REST = [pytest.param(name, marks=pytest.mark.slow) for name in sorted(SLOW - {"nds_resnext_a"})]
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Flax modules of the others are compared with them, too (`test_flax_file`).
+SOME = ("nasbench201", "nats_size", "of zeros")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in SOME)) for n in CASES]
+)
 def test_plain_layers_have_the_logits_of_the_network(name: str) -> None:
     images, logits = images_and_logits(name)
     plain = plain_of(name)

@@ -59,6 +59,7 @@ def by_hand(params, choices):
     return plain | {"sections": sections}
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_banks_that_edges_choose():
     base = networks.nasbench301(layers=3, affine=True, pool_norm=True, **SMALL)
     layout, sharing = layouts.of_network(base), close(base, schedule=(1, 2), gate_gradient=None)
