@@ -1,4 +1,4 @@
-"""Kendall tau of NASWOT, parameters and multiply-accumulates with accuracies of NDS' sizes.
+"""Kendall tau of zero-shot scores, parameters and multiply-accumulates with accuracies of NDS.
 
 python -m experiments.nds_zeroshot [space]    (configs/nds_zeroshot.py)
 
@@ -7,7 +7,7 @@ Interrupted runs continue from runs/nds_zeroshot-*.npz.
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,37 +15,49 @@ import numpy as np
 import jnas
 from configs.nds_zeroshot import CONFIG, QUICK, Config
 from experiments import common, pages, program
+from jnas.benchmarks.table import Table
+from jnas.types import Network
 
 NAME = "nds_zeroshot"
 FILES = {"nds_resnet": "nds_resnet.npz", "nds_resnext_a": "nds_resnexta.npz"}
 SCORES = ("naswot", "params", "flops")
 
 
+class Sample(NamedTuple):
+    """Architectures `[A, D]` of a space with their accuracies `[A]`, and the key of scores."""
+
+    name: str
+    network: Network
+    archs: np.ndarray
+    accuracy: np.ndarray
+    key: jax.Array
+
+    def tau(self, values: np.ndarray) -> float:
+        """Kendall tau of scores of the first architectures with their accuracies."""
+        return round(float(jnas.metrics.kendall_tau(values, self.accuracy[: len(values)])), 4)
+
+    def first(self, num: int) -> "Sample":
+        """Sample of the first architectures."""
+        return self._replace(archs=self.archs[:num], accuracy=self.accuracy[:num])
+
+
 def of_space(name: str, config: Config) -> dict[str, Any]:
     """Kendall taus of each score with the accuracy of a space's networks; plots as well."""
-    table = getattr(jnas.benchmarks, name)(path=common.data_file(FILES[name]))
+    table: Table = getattr(jnas.benchmarks, name)(path=common.data_file(FILES[name]))
     network = getattr(jnas.networks, name)()
     arch_key, image_key, score_key = jax.random.split(jax.random.key(config.seed), 3)
     # The first of one order, so that scores of fewer networks are gone on from.
     rows = np.asarray(jax.random.permutation(arch_key, len(table.archs)))[: config.num_archs]
     archs, accuracy = table.archs[rows], table.column("test_accuracy")[rows]
-    batch = jnas.images.load(config.images, num=config.num_images, key=image_key)
-    estimators = {
-        "naswot": jnas.zeroshot.naswot(network, batch),
-        "params": jnas.zeroshot.params(network.space),
-        "flops": jnas.zeroshot.flops(network.space),
-    }
+    sample = Sample(name, network, archs, accuracy, score_key)
     found: dict[str, Any] = {
         "num_archs": len(rows),
         "num_buckets": len({network.bucket(arch) for arch in archs}),
         "accuracy": [round(float(np.min(accuracy)), 2), round(float(np.max(accuracy)), 2)],
     }
-    scores = {}
-    for score, estimator in estimators.items():
-        out = common.RUNS / f"{NAME}-{name}-{score}-{config.seed}.npz"
-        values = np.asarray(jnas.population.score(estimator, archs, score_key, out=out))
-        found[score] = round(float(jnas.metrics.kendall_tau(values, accuracy)), 4)
-        scores[score] = values
+    scores = _scores(sample, config, image_key)
+    for score, values in scores.items():
+        found[score] = sample.tau(values)
         label = f"{score} of the untrained network" if score == "naswot" else f"number of {score}"
         figure = jnas.plots.score_against_accuracy(
             values, accuracy, score_label=label, accuracy_label="CIFAR-10 test accuracy (%)"
@@ -55,7 +67,46 @@ def of_space(name: str, config: Config) -> dict[str, Any]:
     found["naswot_with_flops"] = round(
         float(jnas.metrics.kendall_tau(scores["naswot"], scores["flops"])), 4
     )
+    few = sample.first(config.num_others)
+    num = len(few.archs)
+    found["others"] = {
+        "num_archs": num,
+        **{score: few.tau(values[:num]) for score, values in scores.items()},
+        **{score: few.tau(v) for score, v in _others(few, config, image_key).items()},
+    }
     return found
+
+
+def _scores(sample: Sample, config: Config, key: jax.Array) -> dict[str, np.ndarray]:
+    """NASWOT and costs `[A]` by name."""
+    batch = jnas.images.load(config.images, num=config.num_images, key=key)
+    space = sample.network.space
+    estimators = {
+        "naswot": jnas.zeroshot.naswot(sample.network, batch),
+        "params": jnas.zeroshot.params(space),
+        "flops": jnas.zeroshot.flops(space),
+    }
+    return {
+        score: np.asarray(
+            jnas.population.score(
+                estimator,
+                sample.archs,
+                sample.key,
+                out=common.RUNS / f"{NAME}-{sample.name}-{score}-{config.seed}.npz",
+            )
+        )
+        for score, estimator in estimators.items()
+    }
+
+
+def _others(sample: Sample, config: Config, key: jax.Array) -> dict[str, np.ndarray]:
+    """The scores `[A]` that need gradients and more, by name."""
+    num = config.num_images_of_others
+    images, labels = jnas.images.load_labelled(config.images, num=num, key=key)
+    suite = jnas.zeroshot.suite(sample.network, images, labels, config.others)
+    out = common.RUNS / f"{NAME}-{sample.name}-others-{config.seed}.npz"
+    found = jnas.population.score(suite, sample.archs, sample.key, out=out)
+    return {score: np.asarray(values) for score, values in found.items()}
 
 
 def main(space: str | None = None, config: Config = CONFIG) -> None:
@@ -82,7 +133,17 @@ def page() -> pages.Page:
     note = (
         "Kendall's tau-b with test accuracy, and in the last column of both scores with each other."
     )
-    return pages.Page((NAME,), ([header, *rows],), plots, (note,))
+    others = {name: found["others"] for name, found in kept.items() if "others" in found}
+    scores = dict.fromkeys(score for found in others.values() for score in found)
+    figure_4 = [["score", *others]] + [
+        [score.replace("num_archs", "networks")]
+        + [
+            str(f[score]) if score == "num_archs" else pages.number(f[score])
+            for f in others.values()
+        ]
+        for score in scores
+    ]
+    return pages.Page((NAME,), ([header, *rows], figure_4), plots, (note,))
 
 
 if __name__ == "__main__":
