@@ -105,6 +105,8 @@ class Space(NamedTuple):
             network, such as its width and depth.
         coded_as: name of the space that `code` is the code of, so that its tables answer for this
             one, too (`benchmarks.Table.of`); empty where codes are the space's own.
+        sample_code: `key -> [D]`, uniform over the codes of all architectures; None where `sample`
+            is, or where nobody has written it.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Space(NamedTuple):
     datasets: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     coded_as: str = ""
+    sample_code: Callable[[Key], Arch] | None = None
 
     def __repr__(self) -> str:
         return _shown.space(self)

@@ -11,7 +11,6 @@ from jax import lax
 
 from jnas.engine.inputs import check_at_least_one
 from jnas.oneshot.reach import is_trainable
-from jnas.spaces._darts_spaces import sampler_of_codes
 from jnas.types import Arch, Key, Space
 
 Draw: TypeAlias = Callable[..., tuple[jax.Array, jax.Array]]
@@ -44,7 +43,7 @@ def drawn(space: Space, by_class: bool) -> Draw:
     """
     can_be_trained = is_trainable(space)
     # One vector of each class, and not more of those that have more vectors with its code.
-    sample = sampler_of_codes(space) if by_class else space.sample
+    sample = space.sample_code if by_class and space.sample_code else space.sample
 
     def is_wanted(arch: Arch) -> jax.Array:
         wanted = can_be_trained(arch)

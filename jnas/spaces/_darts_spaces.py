@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias, get_args
 
 from jnas.engine.messages import nearest
@@ -15,7 +15,7 @@ from jnas.spaces import _darts_genotypes as genotypes
 from jnas.spaces import _darts_moves as moves
 from jnas.spaces._darts_cells import Family
 from jnas.spaces._darts_moves import Mutation
-from jnas.types import Arch, Key, Space
+from jnas.types import Space
 
 Sizes: TypeAlias = int | Sequence[int]
 """Channels or layers of a network: one number, or several that an architecture chooses from."""
@@ -88,6 +88,8 @@ def space(family: Family, mutation: Mutation, is_guessed: bool = True) -> Space:
         num_inputs=2,
         sizes=tuple(range(len(sizes) - len(family.free), len(sizes))),
         text_form=genotypes.form(family) if is_guessed else "",
+        # Where inputs may repeat, a code has one vector or several.
+        sample_code=functools.partial(codes.sample, family=family) if family.repeats else None,
     )
 
 
@@ -96,15 +98,3 @@ def family_of(made: Space) -> Family | None:
     call = call_of(made)
     is_ours = call is not None and (call.module, call.name) == (__name__, "space")
     return call.args[0] if call is not None and is_ours else None
-
-
-def sampler_of_codes(space: Space) -> Callable[[Key], Arch]:
-    """Function `key -> [D]`, uniform over the codes of a space; its `sample` for most spaces.
-
-    Of a variant of a space of pairs of cells with moves of its own it draws from all of the space.
-    """
-    # By the code, which is what tells vectors apart, and which variants have, too.
-    family = getattr(space.code, "keywords", {}).get("family")
-    if isinstance(family, Family) and family.repeats:
-        return functools.partial(codes.sample, family=family)
-    return space.sample
