@@ -113,6 +113,9 @@ SETTINGS = {
     "affine batch norms": Setting(network={"affine": True}),
     "masked": Setting({"is_masked": True}),
     "without augmentation": Setting({"augmentation": None}),
+    "at .1 without augmentation": Setting(
+        {"augmentation": None, "learning_rate": 0.1, "final_learning_rate": 0.1}
+    ),
     "constant rate": Setting({"final_learning_rate": 0.05}),
     "twice the rate": Setting({"learning_rate": 0.1}),
     "a quarter of the epochs": Setting(epochs=0.25),
