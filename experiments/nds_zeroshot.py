@@ -143,7 +143,8 @@ def page() -> pages.Page:
         ]
         for score in scores
     ]
-    return pages.Page((NAME,), ([header, *rows], figure_4), plots, (note,))
+    tables = ([header, *rows], *([figure_4] if others else ()))
+    return pages.Page((NAME,), tables, plots, (note,))
 
 
 if __name__ == "__main__":
