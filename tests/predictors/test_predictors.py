@@ -1,6 +1,7 @@
 """One protocol for all predictors and spaces; fitting: seeds, padding, checkpoints, errors."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import chex
@@ -11,7 +12,9 @@ import pytest
 
 import jnas
 from jnas.engine import trainings
-from jnas.predictors import Evaluation, Training
+from jnas.predictors import Evaluation, Fitted, Training
+from jnas.predictors.prediction import State
+from jnas.types import Predictor
 from tests.predictors.helpers import (
     NB101,
     NB201,
@@ -25,24 +28,43 @@ from tests.predictors.helpers import (
     make,
 )
 
+# Fits see of a space its features alone: their laws have one predictor on the other space.
+PAIRS = [(name, NB201) for name in P.NAMES] + [("gcn", NB101)]
+OTHERS = [(name, NB101) for name in P.NAMES if name != "gcn"]
 
-def fast_or_slow(*fast: tuple[str, str]) -> pytest.MarkDecorator:
-    """Pairs of predictor and space: these always, others, dear to compile, with `-m slow`."""
-    pairs = [(name, space) for name in P.NAMES for space in (NB101, NB201)]
-    marks = {True: [], False: [SLOW]}
+
+def fast_or_slow(pairs, *fast: str) -> pytest.MarkDecorator:
+    """Pairs of predictor and space: these on NAS-Bench-201 always, others, dear to compile, slow.
+
+    Tests of a pair follow each other, and share its programs.
+    """
+    marks = [[] if space is NB201 and name in fast else [SLOW] for name, space in pairs]
     return pytest.mark.parametrize(
         ("name", "space"),
-        [pytest.param(*pair, marks=marks[(pair[0], pair[1].name) in fast]) for pair in pairs],
+        [pytest.param(*pair, marks=mark) for pair, mark in zip(pairs, marks, strict=True)],
         ids=lambda x: getattr(x, "name", x),
+        scope="module",
     )
 
 
-@fast_or_slow(("mlp", "nasbench201"), ("e2epp", "nasbench201"))
-def test_protocol(name: str, space, tmp_path: Path) -> None:
+@functools.lru_cache(maxsize=1)
+def of_two_seeds(name: str, space) -> tuple[Predictor, Fitted]:
+    """A predictor and its fits to twelve architectures."""
+    predictor, data = make(name, space), drawn(space, 12)
+    return predictor, predictor.fit_many(keys(2), *(np.stack([array] * 2) for array in data))
+
+
+@functools.lru_cache(maxsize=1)
+def of_the_second(name: str, space) -> tuple[Predictor, State]:
+    """The same with the second seed alone."""
     predictor = make(name, space)
-    archs, targets = drawn(space, 12)
+    return predictor, predictor.fit(keys(2)[1], *drawn(space, 12))
+
+
+@fast_or_slow([*PAIRS, *OTHERS], "mlp", "e2epp")
+def test_protocol(name: str, space, tmp_path: Path) -> None:
+    predictor, fitted = of_two_seeds(name, space)
     others = drawn(space, 7, 1)[0]
-    fitted = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
     state = P.state(fitted.states, 1)
     scores = predictor.predict(state, others)
     assert scores.shape == (7,)
@@ -74,13 +96,11 @@ def test_protocol(name: str, space, tmp_path: Path) -> None:
     assert_equal(P.estimator(again, kept)(keys(1)[0], others), scores)
 
 
-@fast_or_slow(("mlp", "nasbench201"), ("e2epp", "nasbench201"))
+@fast_or_slow(PAIRS, "mlp", "e2epp")
 def test_seeds_together_or_alone(name: str, space) -> None:
-    predictor = make(name, space)
-    archs, targets = drawn(space, 12)
     others = drawn(space, 7, 1)[0]
-    both = predictor.fit_many(keys(2), np.stack([archs] * 2), np.stack([targets] * 2))
-    alone = predictor.fit(keys(2)[1], archs, targets)
+    _, both = of_two_seeds(name, space)
+    predictor, alone = of_the_second(name, space)
     # Adam's first steps have the size of the learning rate however small a gradient is, so that
     # weights may differ where gradients do by rounding.
     np.testing.assert_allclose(
@@ -91,11 +111,9 @@ def test_seeds_together_or_alone(name: str, space) -> None:
     )
 
 
-@fast_or_slow(("mlp", "nasbench201"))
+@fast_or_slow(PAIRS, "mlp")
 def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
-    predictor = make(name, space)
-    archs, targets = drawn(space, 12)
-    state = predictor.fit(keys(1)[0], archs, targets)
+    predictor, state = of_the_second(name, space)
     others = jnp.asarray(drawn(space, 7, 1)[0])
     scores = predictor.predict(state, others)
     with jax.disable_jit():
@@ -110,14 +128,8 @@ def test_scores_compiled_eager_and_of_a_population(name: str, space) -> None:
     np.testing.assert_allclose(chunks, scores, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name == "mlp" else pytest.param(name, marks=SLOW)
-        for name in P.NAMES
-        if name != "e2epp"
-    ],
-)
+# All predictors are fitted by one program around a module; vectors, and graphs.
+@pytest.mark.parametrize("name", ["mlp", pytest.param("gates", marks=SLOW)])
 def test_one_trace_for_all_seeds_and_sizes_of_a_padding(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,11 +204,7 @@ def test_the_unit_of_the_targets_does_not_matter(scaling: str, num_members: int)
 
 @pytest.mark.parametrize(
     ("name", "space"),
-    [
-        ("mlp", NB201),
-        pytest.param("gates", NB101, marks=SLOW),
-        pytest.param("gates", NB201, marks=SLOW),
-    ],
+    [("mlp", NB201), pytest.param("gates", NB201, marks=SLOW)],
     ids=lambda x: getattr(x, "name", x),
 )
 def test_side_by_side_is_one_after_the_other(name: str, space) -> None:
@@ -234,7 +242,7 @@ def test_seeds_may_have_training_and_test_sets_of_their_own() -> None:
         pytest.param("mlp", NB101, "list_mle", {"hidden": (64, 64)}, marks=SLOW),
         pytest.param("gates", NB101, "hinge", {"layers": (32, 32), "hidden": (32,)}, marks=SLOW),
         pytest.param("gates", NB101, "hinge", {"hidden": (64, 64)}, marks=SLOW),
-        pytest.param("biflow", NB101, "list_mle", {"hidden": (64, 64)}, marks=SLOW),
+        pytest.param("biflow", NB201, "list_mle", {"layers": (32, 32)}, marks=SLOW),
     ],
     ids=lambda x: getattr(x, "name", None),
 )
