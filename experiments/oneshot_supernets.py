@@ -32,14 +32,7 @@ SPACE = jnas.spaces.nasbench201()
 CRITERIA = ("kendall", "spearman", "p_top@0.05", "p_bottom@0.05")
 SHARES = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0)  # of the epochs, after which cells are scored
 BASE = "de-isomorphic"
-SHOWN = (
-    "de-isomorphic",
-    "isomorphic",
-    "FairNAS",
-    "constant rate",
-    "affine batch norms",
-    "at .1 without augmentation",
-)
+SHOWN = ("de-isomorphic", "isomorphic", "FairNAS", "constant rate", "affine batch norms")
 BATCHES = (16, 64, 128, 256, 512, 1000)
 
 

@@ -224,6 +224,16 @@ def test_defaults_follow_from_the_images_and_the_space() -> None:
     )
 
 
+def test_of_many_images_the_rate_stays_and_nothing_is_moved(monkeypatch) -> None:
+    monkeypatch.setattr(supernet, "_STEPS", 20 * (1257 // 128))
+    recipe = supernet.plan(Options(), SPACE, "digits", 0, progress=False).recipe
+    usual = oneshot.recipe("quick", sampler="deiso").training
+    expected = {"learning_rate": 0.1, "final_learning_rate": 0.1}
+    assert recipe.training == usual._replace(augmentation=data.Augmentation(), **expected)
+    few = supernet.plan(Options(epochs=3), SPACE, "digits", 0, progress=False).recipe
+    assert few.training == recipe.training._replace(epochs=3)
+
+
 @pytest.mark.slow
 def test_a_supernet_of_pairs_of_cells(tmp_path) -> None:
     options = ("--images", "digits", "--epochs", 1, "--cells", 1, "--channels", 2)
