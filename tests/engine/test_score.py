@@ -356,7 +356,7 @@ assert jax.local_device_count() == int(sys.argv[1])
     ("optimisation", "sizes"),
     [
         (FAST_COMPILATION, ["1", "7"]),
-        pytest.param("", ["1", "7", "64"], marks=pytest.mark.slow),
+        pytest.param("", ["1", "64"], marks=pytest.mark.slow),
     ],
     ids=["fast", "default"],
 )
