@@ -19,7 +19,7 @@ SMALL = {"num_classes": 3, "in_channels": 1}
 NETWORKS = {
     "nasbench201": networks.nasbench201(channels=2, stages=1, cells=2, **SMALL),
     "without scales": networks.nasbench201(channels=2, stages=2, cells=1, affine=False, **SMALL),
-    "nasbench101": networks.nasbench101(channels=5, stacks=2, cells=2, **SMALL),
+    "nasbench101": networks.nasbench101(channels=5, stacks=2, cells=1, **SMALL),
     "nats_size": networks.nats_size(**SMALL),
     "nb1shot1": networks.nb1shot1(channels=2, stacks=2, cells=1, **SMALL),
     "darts": networks.darts(channels=2, layers=1, **SMALL),
