@@ -34,9 +34,9 @@ _STEPS = 6000  # as many as 20 epochs of 40,000 images have
 # tau of NAS-Bench-201's cells is .26 after 60 epochs, .39 after 110, .42 after 160, .37 after 220,
 # .28 after 300 and .03 after 667, by the reports of this command with --epochs, seeds 0 and 1.
 _MOST_EPOCHS = 160
-# Of so many images that twenty epochs are enough. Tau of cells of NAS-Bench-201 is .58 on CIFAR-10
-# at 16x16 pixels, and .25 with moved and flipped images and a rate that falls
-# (experiments/oneshot_supernets): an image is seen too seldom to be learnt by heart.
+# Of so many images that twenty epochs are enough. Tau of cells of NAS-Bench-201 is .49 on CIFAR-10
+# at 16x16 pixels, .25 with moved and flipped images and a rate that falls, and .46 where the rate
+# alone falls (experiments/oneshot_supernets): an image is seen too seldom to be learnt by heart.
 _OF_MANY: dict[str, Any] = {
     "learning_rate": 0.1,
     "final_learning_rate": 0.1,

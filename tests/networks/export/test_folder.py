@@ -16,7 +16,7 @@ from jnas import data, networks
 from jnas.networks import export
 from jnas.networks.export import description
 from jnas.networks.export.facts import normalised
-from tests.oracles.exports import case, check_logits, facts_of, plain_of
+from tests.oracles.exports import case, check_logits, facts_of, plain_of, sized
 
 IN_A_FRESH_PROCESS = """
 import sys
@@ -80,7 +80,8 @@ def test_exports_need_no_jnas(name: str, tmp_path: Path) -> None:
     network, arch, params, statistics = case(name)
     weights = networks.with_statistics(params, statistics)
     images = normalised(jnp.asarray(example["images"][:3]), facts_of())
-    check_logits(jax.jit(network.apply)(weights, arch, images), example["logits"][:3])
+    apply = jax.jit(sized(network, arch).apply)
+    check_logits(apply(weights, arch, images), example["logits"][:3])
     # What is said of the files is what is there.
     said = json.loads((tmp_path / "about.json").read_text())
     assert said == about
