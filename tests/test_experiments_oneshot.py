@@ -174,6 +174,7 @@ def test_batches_are_judged_at_the_end_and_before(tmp_path, monkeypatch) -> None
         assert oneshot_verdicts_trained.more_batches().holds is expected
 
 
+@pytest.mark.slow
 @needs_data
 def test_published_curves_have_rows_of_costs() -> None:
     found = oneshot_curves.published("nb301")

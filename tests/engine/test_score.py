@@ -205,6 +205,7 @@ def test_refuses_the_file_of_another_job(estimator, archs, key, tmp_path, change
     assert out.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_fingerprint_looks_into_closures_and_is_equal_in_another_process(archs, key) -> None:
     images = jnp.zeros((2, 8, 8, 3)).at[0].set(1)
     small = jnas.networks.nasbench201(channels=4, cells=1)

@@ -71,6 +71,7 @@ def test_the_head_reads_the_output_of_the_last_reduction_cell():
     np.testing.assert_allclose(found.logits, logits, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_images_are_refused():
     network = networks.darts(auxiliary=True, **TWO_CELLS)
     params = random_params(network, 0)

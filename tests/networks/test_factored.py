@@ -69,6 +69,7 @@ def test_numbers_of_16_bits_have_sums_of_32():
     np.testing.assert_allclose(found.astype(jnp.float32), wide, atol=0.03 * np.abs(wide).max())
 
 
+@pytest.mark.slow
 def test_draws_are_those_of_pytorch():
     row, column = layers.draw(jax.random.key(0), weights(7, 8, (3,)))
     assert (row.shape, column.shape) == ((3, 1, 7, 8, 8), (3, 7, 1, 8, 8))

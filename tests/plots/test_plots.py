@@ -591,6 +591,7 @@ print(os.environ["MPLBACKEND"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backend",
     ["nothing", pytest.param("module://matplotlib_inline.backend_inline", marks=pytest.mark.slow)],

@@ -114,6 +114,7 @@ def test_chances_of_parents(key) -> None:
             assert (archs[:, column] == name + 1).mean() == pytest.approx(count / 16, abs=0.015)
 
 
+@pytest.mark.slow
 def test_shares_of_crossover_and_mutation(key) -> None:
     searcher = jnas.search.nsga2(family(), [cost], population_size=5, crossover=0.3, mutation=0.4)
     _, state = told(searcher, [1.0, 2.0, 3.0, 4.0, 5.0])

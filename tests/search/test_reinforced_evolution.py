@@ -74,6 +74,7 @@ def assert_shares(archs: np.ndarray, shares: dict[tuple[int, int], float]) -> No
         )
 
 
+@pytest.mark.slow
 def test_first_mutations_are_uniform_and_later_ones_a_softmax() -> None:
     searcher = make()
     state = grown_up(searcher)

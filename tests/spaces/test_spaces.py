@@ -551,6 +551,7 @@ def test_enumeration_is_ascending_unique_and_valid(plain):
     assert np.asarray(batched(plain.is_valid)(archs)).all()
 
 
+@pytest.mark.slow
 @LISTED
 def test_enumeration_covers_the_samples(plain):
     """Every sampled code is the code of exactly one enumerated vector."""

@@ -89,6 +89,7 @@ def _told(printed: str) -> list[str]:
     return [line for line in printed.splitlines() if "ms for one image" not in line]
 
 
+@pytest.mark.slow
 def test_given_again_it_has_the_same_result(trained) -> None:
     folder, command, printed = trained
     before = files(folder)

@@ -149,6 +149,7 @@ def test_weights_multiply_the_gradient_of_the_chosen_weights():
     np.testing.assert_array_equal(of_choice[~IS_CONV], 0)
 
 
+@pytest.mark.slow
 def test_closed_banks_have_no_gradient():
     closed = params() | {
         "stages": jax.tree.map(lambda leaf: leaf.at[:, 1].set(0), params()["stages"])
