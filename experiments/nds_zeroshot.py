@@ -33,8 +33,8 @@ class Sample(NamedTuple):
     key: jax.Array
 
     def tau(self, values: np.ndarray) -> float:
-        """Kendall tau of scores of the first architectures with their accuracies."""
-        return round(float(jnas.metrics.kendall_tau(values, self.accuracy[: len(values)])), 4)
+        """Kendall tau of scores `[A]` with the accuracies, rounded."""
+        return round(float(jnas.metrics.kendall_tau(values, self.accuracy)), 4)
 
     def first(self, num: int) -> "Sample":
         """Sample of the first architectures."""
@@ -68,12 +68,10 @@ def of_space(name: str, config: Config) -> dict[str, Any]:
         float(jnas.metrics.kendall_tau(scores["naswot"], scores["flops"])), 4
     )
     few = sample.first(config.num_others)
-    num = len(few.archs)
-    found["others"] = {
-        "num_archs": num,
-        **{score: few.tau(values[:num]) for score, values in scores.items()},
-        **{score: few.tau(v) for score, v in _others(few, config, image_key).items()},
-    }
+    cut = {score: values[: config.num_others] for score, values in scores.items()}
+    every = cut | _others(few, config, image_key)
+    taus = {score: few.tau(values) for score, values in every.items()}
+    found["others"] = {"num_archs": len(few.archs), **taus}
     return found
 
 
@@ -133,18 +131,20 @@ def page() -> pages.Page:
     note = (
         "Kendall's tau-b with test accuracy, and in the last column of both scores with each other."
     )
-    others = {name: found["others"] for name, found in kept.items() if "others" in found}
-    scores = dict.fromkeys(score for found in others.values() for score in found)
-    figure_4 = [["score", *others]] + [
-        [score.replace("num_archs", "networks")]
-        + [
-            str(f[score]) if score == "num_archs" else pages.number(f[score])
-            for f in others.values()
-        ]
-        for score in scores
+    tables = [[header, *rows], _of_others(kept)]
+    return pages.Page((NAME,), tuple(table for table in tables if table), plots, (note,))
+
+
+def _of_others(kept: dict[str, Any]) -> pages.Rows:
+    """Rows of a space, columns of the scores, of the networks that all have scored; or none."""
+    found = {name: of_space["others"] for name, of_space in kept.items() if "others" in of_space}
+    if not found:
+        return []
+    scores = [score for score in next(iter(found.values())) if score != "num_archs"]
+    return [["space", "networks", *scores]] + [
+        [name, str(taus["num_archs"]), *(pages.number(taus.get(score)) for score in scores)]
+        for name, taus in found.items()
     ]
-    tables = ([header, *rows], *([figure_4] if others else ()))
-    return pages.Page((NAME,), tables, plots, (note,))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def test_what_cannot_be_paired_is_refused(searched, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("factor", [1, pytest.param(1e50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("factor", [1, 1e50])
 def test_an_error_that_is_minimised(factor, tmp_path) -> None:
     """Of a column that is better when smaller, the curves fall and the smaller one wins.
 

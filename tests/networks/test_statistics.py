@@ -35,10 +35,7 @@ def a_loss(params: object, images: jax.Array, *, network: Network) -> tuple[jax.
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n != "nasbench201")) for n in NETWORKS],
-)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_moments_of_a_batch_are_what_its_norms_used(name: str) -> None:
     network = NETWORKS[name]
     params = jax.jit(lambda key: network.instantiate(network.init(key), ARCH))(jax.random.key(0))

@@ -419,9 +419,7 @@ CURVE = {epoch: f"val{epoch}" for epoch in range(1, 13)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("overrun", "num"), [("discarded", 31), pytest.param("counted", 32, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("overrun", "num"), [("discarded", 31), ("counted", 32)])
 def test_scores_epochs_and_seconds_are_those_of_the_curves(
     overrun: str, num: int, key: jax.Array
 ) -> None:
