@@ -232,6 +232,7 @@ def data_folder(folder: str | os.PathLike[str] | None) -> Path | None:
 
 def file_name(name: str) -> str:
     """Name of the file in the data folder that has a table."""
+    # As the authors publish them; all others are in a layout of our own.
     suffix = ".csv" if name.startswith("transbench101_") else ".npz"
     return _FILES.get(name, name + suffix)
 
@@ -252,6 +253,7 @@ def data_file(name: str, path: str | os.PathLike[str] | None, kind: str = "table
     """File at a path, or else of that name in the data folder; FileNotFoundError if absent."""
     folder = data_folder(None)
     default = folder / file_name(name) if folder else None
+    # A wrong path is an error, and never answered by another file.
     file = Path(path) if path is not None else default
     if file is None or not file.is_file():
         raise FileNotFoundError(

@@ -166,5 +166,6 @@ def transnas_micro(
 
 def _transnas_table(space: str, task: str, path: str | os.PathLike[str] | None) -> Table:
     """`Table` of one of the two spaces."""
+    # A file has the rows of both spaces, and is named after its task.
     stem = Path(_transnas.file_name(_transnas.task_name(task))).stem
     return load_from_folder(stem, path, space)

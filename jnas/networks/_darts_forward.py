@@ -33,6 +33,7 @@ _Values: TypeAlias = list[Any]
 
 def _at(values: Any, number: Any) -> Any:
     """Value number `number` of a list, or of an array of them; the last or first beyond them."""
+    # Of two lists one is asked for a number that it does not have; nobody uses the answer.
     number = number.clip(0, len(values) - 1)
     if control.is_known(number):
         return values[number]
@@ -69,6 +70,7 @@ def _slot(
     """Values of a cell after one of its slots, and state and norm values."""
     (slot, layer), (state, norm_sum) = block, rest
     read = _read(values, slot.source)
+    # ReLUs are shown outside of the switch, all of whose branches would have to return a state.
     norms = Hooks(norm=hooks.norm)
     known = control.is_known(slot.first)
     first, second = (operate, complete) if known else (operate_once, complete_once)
@@ -99,6 +101,7 @@ def _nodes(
     stride, slots = 1 + kind, cell.slots
     num_nodes = family.num_nodes
     nodes = [jnp.zeros_like(inputs[0][:, ::stride, ::stride])] * num_nodes
+    # Inputs of a reduction cell are larger than its nodes: one array cannot hold both.
     parts = [inputs, nodes] if kind == REDUCTION else [[*inputs, *nodes]]
     step = functools.partial(_slot, is_live=is_live, family=family, hooks=hooks)
     if control.is_known(slots.first):
@@ -137,6 +140,7 @@ def _cell(
         layer, is_read = params[f"input{number}"], cell.is_read[number]
         there, layer = rows_of(there, layer, "conv")
         state = show_relus(state, value, 1, is_live & is_read, hooks, there)
+        # The older input is from before a reduction cell.
         convolve = layers.halving_layer if section.is_halved and not number else layers.conv_layer
         y = convolve(jax.nn.relu(value), layer)
         y, of_norm = layers.norm_layer(y, layer["norm"], hooks)
@@ -181,6 +185,7 @@ def run(
             _cell, cell=cells[section.kind], section=section, family=family, hooks=hooks
         )
         pair, rest = _loop(step, pair, rest, part, blocks, is_known=control.is_known(arch))
+        # What the auxiliary head reads.
         after = pair[1] if section.kind == REDUCTION else after
     flow, dense = enter(Flow(pair[1], *rest), params["dense"], hooks)
     dense = rows_of(there[-1], dense, "kernel")[1]
@@ -199,6 +204,7 @@ def _loop(
 ) -> Any:
     """`x` and `rest` after the cells of a section, in a loop unless their choices are known."""
     if not is_known:
+        # Cells that are alike are compiled once.
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *blocks)
         return control.scan(step, x, rest, (params, *stacked))
     for layer, block in zip(control.unstacked(params, len(blocks)), blocks, strict=True):

@@ -54,9 +54,11 @@ def _operation(name: str, stride: int, hooks: Hooks) -> Callable[[jax.Array, Par
         return lambda x, slot: _full(x, slot[name], hooks, stride)
     if name in FACTORED:
         return lambda x, slot: _factored(x, slot[name], hooks, stride)
+    # Nothing that has no weights halves an image as published.
     if name == "skip_connect" and stride == 2:
         return lambda x, slot: _halved(x, slot["skips"], hooks)
     if name in _POOLS:
+        # Every second pixel of a pool is the pool of that stride.
         return lambda x, slot: _pooled(_POOLS[name](x)[:, ::stride, ::stride], slot, hooks)
     plain: dict[str, Callable[[jax.Array], jax.Array]] = {
         "none": jnp.zeros_like,

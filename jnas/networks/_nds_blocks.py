@@ -50,6 +50,7 @@ def stages_of(arch: Arch | np.ndarray, family: Family, widths: Widths) -> list[S
         keys = [key for key, _ in family.choices]
         chosen = arch.reshape(len(widths), -1)[number]
         ratio = chosen[keys.index("bot_muls")] if "bot_muls" in keys else np.int32(0)
+        # Where the stride is 1 an identity fits, unless the width changes.
         widens = (sizes.c_in != sizes.width).astype(jnp.int32)
         found.append(
             Stage(
@@ -67,12 +68,14 @@ def stages_of(arch: Arch | np.ndarray, family: Family, widths: Widths) -> list[S
 
 def known_stages(arch: np.ndarray, family: Family) -> tuple[list[Stage], Widths]:
     """Stages of a known architecture at its own widths, which are returned as well."""
+    # While a program is traced, too, its sizes must be numbers.
     with jax.ensure_compile_time_eval():
         sizes = nds.stages_of(jnp.asarray(arch), family)
         widths: Any = tuple(np.asarray(sizes.width).tolist())
         stages: list[Stage] = jax.tree.map(np.asarray, stages_of(arch, family, widths))
         inner = np.asarray(sizes.inner).tolist()
     return [
+        # A program of its own has no channels that are padding.
         stage._replace(inner=stage.inner[:num], stride=int(stage.stride))
         for stage, num in zip(stages, inner, strict=True)
     ], widths
@@ -111,6 +114,7 @@ def _convolve(
     """Output `[N, H', W', width]` of a convolution of a block between its first `channels`."""
     c_in, c_out = channels
     layer, x = weights.narrowed(layer, c_in, c_out), x[..., :c_in]
+    # A mask, for XLA is slow at few groups (`networks.nds`).
     if groups.ndim == 2:
         within = jnp.asarray(groups[:c_in, :c_out], layer["conv"].dtype)
         layer = {**layer, "conv": layer["conv"] * within[None, None]}
@@ -129,6 +133,7 @@ def _branches(
     """Convolution of a block for each ratio, functions of `_convolve`'s arrays."""
     c_in, width = layer["conv"].shape[-2:]
     found: list[Callable[..., Any]] = []
+    # A branch each: the size of a slice must be known while tracing.
     for ratio in stored.ratios(family):
         inner = int(ratio * width)
         channels = (inner if kind.is_inner[0] else c_in, inner if kind.is_inner[1] else width)
@@ -163,6 +168,7 @@ def _switched(
     operands = x, layer, mask, stage.groups if kind.is_grouped else np.zeros(0, np.float32)
     if not control.is_known(exists):
         shape = jax.eval_shape(branches[-1], *operands)[0].shape
+        # Beyond its depth a stage has blocks that compute nothing.
         branches, index = [_absent(shape, x.dtype), *branches], (1 + index) * exists
     result: tuple[jax.Array, jax.Array] = control.switch(index, branches, *operands)
     return result
@@ -197,6 +203,7 @@ def _block(
         state, hidden = dropped(state, hidden, exists > 0, hooks)
         bypass, value = _shortcut(x, params, stage, norms) if is_first else (x, jnp.zeros(()))
         hidden, norm_sum = bypass + hidden, norm_sum + value
+    # Nothing bypasses a block here: one that does not exist must not end the network in zeros.
     elif not control.is_known(exists):
         hidden = jnp.where(exists > 0, hidden, x)
     state = show_one(state, hidden, stage.out, exists, hooks)

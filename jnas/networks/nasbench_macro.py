@@ -100,6 +100,7 @@ def _conv(
 ) -> tuple[jax.Array, jax.Array]:
     """Output of one convolution of a block and its batch norm, and the value of the norm."""
     if name in ("depthwise", "narrow"):
+        # What is behind the channels of this operation is padding.
         x = jax.nn.relu(x[..., : layer["conv"].shape[-1 if name == "depthwise" else -2]])
     convolve = layers.depthwise_layer if name == "depthwise" else layers.conv_layer
     return layers.norm_layer(convolve(x, layer, stride), layer["norm"], hooks)
@@ -111,6 +112,7 @@ def _identity(
     """What an identity has in place of a convolution: zeros, or the convolution of its own."""
     if "identity" in chosen:
         return _conv(x, chosen["identity"], hooks, name="identity", stride=stride)
+    # Branches of a switch return one shape.
     shape = (len(x), *(side // stride for side in hidden.shape[1:3]), width)
     return jnp.zeros(shape, x.dtype), jnp.zeros(())
 
@@ -150,6 +152,7 @@ def _block(flow: Flow, params: Params, op: Any, block: Block, hooks: Hooks) -> F
     """Flow after one block, whose operation is `op`."""
     (x, state, norm_sum), params = enter(flow, params, hooks)
     norms, hidden = Hooks(norm=hooks.norm), x
+    # Hooks must not count padding as channels.
     num = block.c_in * jnp.asarray([0, *(times for times, _ in KINDS.values())])[op]
     for name in ("widen", "depthwise"):
         chosen = {kind: params[kind][name] for kind in KINDS}
@@ -160,6 +163,7 @@ def _block(flow: Flow, params: Params, op: Any, block: Block, hooks: Hooks) -> F
     if _moves(block):
         chosen["identity"] = params["identity"]
     hidden, value = _switched(op, hidden, x, chosen, "narrow", block, norms)
+    # Without a shortcut a block that is dropped would leave nothing.
     if not _moves(block):
         state, hidden = dropped(state, hidden, op > 0, hooks)
         hidden = x + hidden

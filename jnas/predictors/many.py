@@ -78,6 +78,7 @@ def fit_one(
     Raises:
         ValueError: as `fit_many`; a key or architectures of another form.
     """
+    # By the code of many: a training is the same alone.
     keys, rows = jnp.expand_dims(as_key(key), 0), as_archs(np.asarray(archs))
     return state(fit_many(keys, rows[None], np.asarray(targets)[None], **options).states, 0)
 
@@ -188,6 +189,7 @@ def _test_set(evaluation: Evaluation, num: int) -> tuple[jax.Array, jax.Array]:
             f" and {targets.shape} for S = {num}"
         )
     checks.raise_beyond(np.atleast_2d(targets))
+    # Types that programs have, whatever the test set is stored as.
     return jnp.asarray(archs, jnp.int32), jnp.asarray(targets, jnp.float32)
 
 

@@ -69,6 +69,7 @@ def cardinalities(family: Family) -> tuple[int, ...]:
     """`D` ints, the number of choices at each position."""
     num_ops, inputs = len(family.operations), range(2, family.num_nodes + 2)
     if family.repeats:
+        # Slot by slot, where inputs are free; pairs of different ones have one number for both.
         cell = [size for num in inputs for size in (num, num_ops) * 2]
     else:
         cell = [math.comb(num, 2) for num in inputs[1:]] + [num_ops] * (2 * family.num_nodes)
@@ -118,6 +119,7 @@ def checked_slots(family: Family, arch: ArrayLike) -> tuple[np.ndarray, Slots]:
 
 def chosen_sizes(family: Family, arch: ArrayLike) -> tuple[int, int]:
     """Channels and layers of a vector; ValueError for an invalid one. Host only."""
+    # A vector has a position only for a size that it chooses.
     chosen = checked_vector(family, arch).tolist()[len(cardinalities(family)) - len(family.free) :]
     channels, layers = (
         values[chosen.pop(0)] if len(values) > 1 else values[0]
@@ -140,6 +142,7 @@ def vector(family: Family, cells: Slots, free: jax.Array) -> Arch:
 def in_order(family: Family, cells: Slots) -> Slots:
     """Slots of each node in ascending order of the input, and of the operation where it is one."""
     num_ops = len(family.operations)
+    # One number for each slot, whose order is that of both parts.
     terms = jnp.sort(cells.sources * num_ops + cells.ops, axis=-1)
     return Slots(terms // num_ops, terms % num_ops)
 
@@ -166,6 +169,7 @@ def graph(arch: Arch, *, family: Family) -> Graph:
     num = family.num_nodes + 3
     # No edge and the operation "none" are one: number 0.
     shown = ops if family.operations[0] == "none" else ops + 1
+    # A second axis of edges holds what reads the same input again.
     kind, node, slot = np.indices(sources.shape)
     parallel = jnp.where((slot == 1) & (sources[..., :1] == sources), 1, 0)
     edge_ops = jnp.zeros((len(KINDS), 2 if family.repeats else 1, num, num), jnp.int32)

@@ -77,6 +77,7 @@ def to_record(arch: Arch | np.ndarray, family: Family) -> dict[str, Any]:
     """Record as NDS publishes it, of an architecture `[D]`; ValueError for an invalid vector."""
     found = _written(arch, family)
     sizes = {word: found.pop(word) for word in _SIZES}
+    # Lists and no tuples, as JSON reads them back.
     for word in WORDS:
         found[word] = [[*pair] for pair in found[word]]
     return {"genotype": found, **sizes, "aux": False, "drop_prob": 0.0}
@@ -117,6 +118,7 @@ def _read(family: Family, found: Mapping[str, Any]) -> Arch:
         _choice(word, values, found.get(word))
         for word, values in zip(_SIZES, (family.channels, family.layers), strict=True)
     ]
+    # A size that the family leaves no choice of has no position in the vector.
     both: Any = [np.asarray(part, np.int32) for part in zip(*cells, strict=True)]
     chosen = [number for number, size in free if size > 1]
     arch: Arch = _vector(family, Slots(*both), np.asarray(chosen, np.int32))
@@ -137,6 +139,7 @@ def _fields(family: Family, text: str) -> Mapping[str, Any]:
         if not isinstance(call, ast.Call) or call.args or not _name(call).endswith("Genotype"):
             raise ValueError("no genotype")
         found = {re.sub(r"_\d", "", word.arg or ""): _value(word.value) for word in call.keywords}
+        # Two numbered cells of one kind would otherwise become one unnoticed.
         if len(found) < len(call.keywords):
             raise ValueError("a field stands twice")
     # What Python says of texts of another kind, deeply nested ones, and huge numbers.
@@ -232,6 +235,7 @@ def _check_output(family: Family, word: str, cell: _Cell, listed: Any) -> None:
     nodes = range(2, family.num_nodes + 2)
     read = {source for sources in cell.sources for source in sources} if family.loose else set()
     expected = [node for node in nodes if node not in read]
+    # It may be left out, for it follows from the pairs.
     is_list = isinstance(listed, list | tuple) and len(listed) == len(expected)
     if listed is None or (is_list and all(node in listed for node in expected)):
         return

@@ -56,6 +56,7 @@ def from_text(text: str, *, family: Family) -> Arch:
     Raises:
         ValueError: it is neither; the message names the number that is wrong.
     """
+    # A record is JSON, and no text begins with a brace.
     if text.strip().startswith("{"):
         return _common.as_vector(from_record(parsed(text), family).tolist())
     known, found = dict(family.choices), {}
@@ -101,6 +102,7 @@ def _numbers(key: str, texts: Sequence[str], text: str) -> list[float]:
 def _vector(numbers: Mapping[str, Sequence[float]], family: Family) -> np.ndarray:
     """`[D]` int32 from the values of each stage; ValueError names one that is no choice."""
     if "num_gs" in numbers:
+        # First: what is wrong then is told in channels and not as an unknown choice.
         _check_groups(numbers)
     columns = []
     for key, values in family.choices:
@@ -146,6 +148,7 @@ def from_record(net: Any, family: Family) -> np.ndarray:
     if any(number != _STEM[key] for key, number in stem.items()):
         shown = (", ".join(f"{key} {numbers[key]:g}" for key in lists) for numbers in (_STEM, stem))
         raise ValueError("invalid record of NDS: index 0 is the stem, {}; got {}".format(*shown))
+    # No choice: with other strides it is another network.
     if lists["ss"] != _STRIDES:
         raise ValueError(f"invalid record of NDS: strides ss must be {_STRIDES}; got {lists['ss']}")
     return _vector({key: numbers[1:] for key, numbers in lists.items()}, family)

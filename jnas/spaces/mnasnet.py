@@ -57,6 +57,7 @@ def _layer(
     channels: tuple[int, int], pixels: tuple[int, int], expansion: int, kernel: int, has_se: bool
 ) -> np.ndarray:
     """`[2]`, parameters and multiply-accumulates of a layer (`inverted_residual_costs`)."""
+    # Of the channels that it reads, and not of the hidden ones, as published.
     squeezed = channels[0] // REDUCTION if has_se else 0
     return np.array(_common.inverted_residual_costs(channels, pixels, expansion, kernel, squeezed))
 

@@ -55,6 +55,7 @@ def blocks() -> tuple[Block, ...]:
     found: list[Block] = []
     c, side = STEM, 32
     for num in STAGES:
+        # The first block of a stage reads half of its channels, on maps twice as large.
         c, side = 2 * c, side // 2
         found += [Block(c // 2, c, 2, side), *[Block(c, c, 1, side)] * (num - 1)]
     return tuple(found)
@@ -77,6 +78,7 @@ _COSTS = np.array([[_cost(block, op) for op in range(3)] for block in _BLOCKS], 
 
 _FRAME = np.array(
     [
+        # A 3x3 convolution of three colours, and two numbers a channel of its norm.
         29 * STEM + _BLOCKS[-1].c_out * HEAD + 2 * HEAD + (HEAD + 1) * NUM_CLASSES,
         27 * STEM * 32**2 + _BLOCKS[-1].c_out * HEAD * _BLOCKS[-1].side ** 2 + HEAD * NUM_CLASSES,
     ],

@@ -34,6 +34,7 @@ def family_of(network: Network) -> Family | None:
     """Family of the cells of a network; None for one that has others, or no export."""
     name, settings = settings_of(network) or ("", {})
     families = {"nasbench301": NASBENCH301, **FAMILIES}
+    # Families of these names differ in settings of the factory, which the name does not tell.
     if name == "enas":
         families[name] = enas_family(settings["nodes"], settings["output"])
     if name == "darts":
@@ -57,12 +58,14 @@ def describe(arch: np.ndarray, params: Params, network: Network) -> Plain:
     for section, stacked in zip(found, params["sections"], strict=True):
         for place in range(section.num):
             weights = jax.tree.map(lambda leaf, place=place: leaf[place], stacked)
+            # A cell leaves out what no node of the two before it has made: it has no weights here.
             rows = there[number : number + 2]
             number += 1
             cell = cells[section.kind]
             blocks.append(_cell(f"cell{number}", cell, weights, section, rows, family))
     dense = {**params["dense"], "kernel": params["dense"]["kernel"][there[-1]]}
     blocks.append(head(dense, len(dense["kernel"])))
+    # Sides of images must be multiples of it.
     halved = sum(section.kind * section.num for section in found)
     return Plain(tuple(blocks), {**settings, "channels": channels, "layers": num_cells}, 2**halved)
 
@@ -81,6 +84,7 @@ def _cell(
     for number, (x, there) in enumerate(zip((BEFORE, INPUT), rows, strict=True)):
         layer = weights[f"input{number}"]
         layer = {**layer, "conv": layer["conv"][..., there, :]}
+        # The older input is from before a reduction cell, and so twice as large as the other.
         reduce = _halved if section.is_halved and not number else _convolved
         nodes.append(reduce(b, f"input{number}", x, layer))
     slots, names = cell.slots, family.operations
@@ -89,9 +93,12 @@ def _cell(
         terms = []
         for slot in (2 * node, 2 * node + 1):
             op = names[slots.first[slot] % len(names)]
+            # Zeros are no summand of a network that is written out.
             if op != "none":
                 source, step = slots.source[slot], stride if slots.halves[slot] else 1
                 layer = jax.tree.map(lambda leaf, k=slots.edge[slot]: leaf[k], weights["edges"])
+                # Nothing has the size of a node here: a skip is a reduction with weights of its
+                # own.
                 if op == "skip_connect" and step == 2:
                     k = slots.skip[slot]
                     layer = jax.tree.map(lambda leaf, k=k: leaf[k], weights["skips"])
@@ -112,6 +119,7 @@ def _sum(b: Builder, name: str, terms: list[str], like: str, stride: int) -> str
     """Sum of the values of a node; zeros as large as nodes are where there are none."""
     if terms:
         return b.sum(name, terms)
+    # As large as an input, which in a reduction cell is larger than a node.
     zeros = b.add(f"{name}_zeros", "zeros", like)
     return b.add(name, "pixels", zeros, stride=stride) if stride > 1 else zeros
 
@@ -125,6 +133,7 @@ def _convolved(b: Builder, name: str, x: str, layer: Params, stride: int = 1) ->
 def _halved(b: Builder, name: str, x: str, layer: Params) -> str:
     """Value of a factorised reduction: ReLU, two 1x1 convolutions of stride 2, norm."""
     rectified, half = b.add(f"{name}_relu", "relu", x), layer["conv"].shape[-1] // 2
+    # Stride 2 reads every second pixel; one further, the other half reads those between.
     shifted = b.add(f"{name}_shifted", "shifted", rectified)
     parts = [
         b.conv(f"{name}_{word}_conv", value, {"conv": kernel}, half, stride=2)
@@ -143,6 +152,7 @@ def _operation(b: Builder, name: str, op: str, x: str, layer: Params, stride: in
         return x if stride == 1 else _halved(b, name, x, layer)
     dilation = dilation_of(op)
     if op in SEPARABLE:
+        # Twice, as DARTS has it, and only the first halves.
         first = _separable(b, f"{name}a", x, layer[op]["first"], stride, dilation)
         return _separable(b, f"{name}b", first, layer[op]["second"], 1, dilation)
     if op in DILATED:

@@ -202,6 +202,7 @@ def apply(plain: Plain, images: jax.Array) -> jax.Array:
         values = {INPUT: x, BEFORE: before}
         for step in block.steps:
             values[step.name] = _value(step, [values[name] for name in step.inputs])
+        # Cells that read the last two hand the older one on.
         x, before = values[block.output], x if block.before else values[block.output]
     return x
 
@@ -237,6 +238,7 @@ def _convolved(step: Step, x: jax.Array, weights: Mapping[str, jax.Array]) -> ja
     kernel, (rows, columns) = weights["conv"], step.stride
     if step.groups == 1 and kernel.shape[0] == kernel.shape[1]:
         return layers.conv_layer(x, weights, rows)
+    # Rows and columns apart: `conv_layer` has square kernels, and no groups.
     pads = [(size // 2, size // 2) for size in kernel.shape[:2]]
     y = jax.lax.conv_general_dilated(
         x,
