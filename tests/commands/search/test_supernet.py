@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -232,6 +233,22 @@ def test_of_many_images_the_rate_stays_and_nothing_is_moved(monkeypatch) -> None
     assert recipe.training == usual._replace(augmentation=data.Augmentation(), **expected)
     few = supernet.plan(Options(epochs=3), SPACE, "digits", 0, progress=False).recipe
     assert few.training == recipe.training._replace(epochs=3)
+    assert supernet.late_epochs(recipe) == (16, 18)
+    assert supernet.late_epochs(few) == ()
+    assert supernet.late_epochs(oneshot.recipe("quick")) == ()
+
+
+@pytest.mark.slow
+def test_where_the_rate_stays_the_last_weights_are_averaged(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(supernet, "_STEPS", 20 * (1257 // 128))
+    of = supernet.plan(Options(epochs=5, channels=2, cells=1), SPACE, "digits", 0, progress=False)
+    assert supernet.late_epochs(of.recipe) == (4,)
+    made, _ = supernet.train(of, tmp_path, True, False, {})
+    alone = oneshot.train(of.network, of.dataset, of.recipe, of.key, keep=(4,))
+    expected = oneshot.averaged(alone, (4, 5))
+    for found in (made, oneshot.load(tmp_path / "supernet.npz")):
+        chex.assert_trees_all_equal(found.params, expected.params)
+        assert found.epochs == ()
 
 
 @pytest.mark.slow
